@@ -1,0 +1,179 @@
+"""What the service keeps: frozen values, as the rest of the house speaks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """What an image shows. An image without a label is not used for training."""
+
+    NORMAL = "normal"
+    ANOMALY = "anomaly"
+
+
+class DatasetType(StrEnum):
+    """Which of a project's (at most) two datasets."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+class DatasetStatus(StrEnum):
+    """Where a dataset stands; `lifecycle.DATASET_MOVES` says what may follow."""
+
+    CREATE_IN_PROGRESS = "CREATE_IN_PROGRESS"
+    CREATE_COMPLETE = "CREATE_COMPLETE"
+    CREATE_FAILED = "CREATE_FAILED"
+    UPDATE_IN_PROGRESS = "UPDATE_IN_PROGRESS"
+    UPDATE_COMPLETE = "UPDATE_COMPLETE"
+    UPDATE_FAILED_ROLLBACK_IN_PROGRESS = "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"
+    UPDATE_FAILED_ROLLBACK_COMPLETE = "UPDATE_FAILED_ROLLBACK_COMPLETE"
+    DELETE_IN_PROGRESS = "DELETE_IN_PROGRESS"
+    DELETE_COMPLETE = "DELETE_COMPLETE"
+    DELETE_FAILED = "DELETE_FAILED"
+
+
+class ModelStatus(StrEnum):
+    """Where a model stands; `lifecycle.MODEL_MOVES` says what may follow."""
+
+    TRAINING = "TRAINING"
+    TRAINED = "TRAINED"
+    TRAINING_FAILED = "TRAINING_FAILED"
+    STARTING_HOSTING = "STARTING_HOSTING"
+    HOSTED = "HOSTED"
+    HOSTING_FAILED = "HOSTING_FAILED"
+    STOPPING_HOSTING = "STOPPING_HOSTING"
+    SYSTEM_UPDATING = "SYSTEM_UPDATING"
+    DELETING = "DELETING"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectRef:
+    """An object by its bucket and key."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRef:
+    """The anomaly mask of an image: a PNG whose colours name anomaly types."""
+
+    ref: ObjectRef
+    #: "#RRGGBB" (upper case) -> anomaly type; the background is not among them
+    colors: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetEntry:
+    """One image with its label, from one JSON Line."""
+
+    image: ObjectRef
+    label: Label | None
+    mask: MaskRef | None
+    #: when the image was labelled, where the line says so in a form that can be read
+    created_at: datetime | None
+    #: the JSON Line as it came, without its line break
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageStats:
+    """How many entries a dataset has, by label."""
+
+    total: int
+    labeled: int
+    normal: int
+    anomaly: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A product that is inspected: two datasets at most, models in versions."""
+
+    id: int
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The training or the test images of a project."""
+
+    id: int
+    project: str
+    type: DatasetType
+    status: DatasetStatus
+    status_message: str
+    created_at: datetime
+    updated_at: datetime
+    #: the manifest it is made from; None for one that began empty
+    manifest: ObjectRef | None
+    #: the bucket that holds every image and mask of it; None while it has no entry
+    image_bucket: str | None
+    #: name of the kept file that holds the changes of an UPDATE_IN_PROGRESS
+    changes: str | None
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """How a model did on its test images. Fractions."""
+
+    f1_score: float
+    recall: float
+    precision: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceUnits:
+    """The capacity a model is hosted with; `maximum` is None without automatic scaling."""
+
+    minimum: int
+    maximum: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One version of what a project's images taught."""
+
+    id: int
+    project: str
+    version: int
+    description: str | None
+    status: ModelStatus
+    status_message: str
+    created_at: datetime
+    output_bucket: str
+    output_prefix: str
+    #: name of the kept file with the entries that CreateModel froze
+    entries: str
+    performance: Performance | None
+    evaluation_manifest: ObjectRef | None
+    evaluation_result: ObjectRef | None
+    evaluation_ended_at: datetime | None
+    #: name of the bundle's folder; None until the model is trained
+    bundle: str | None
+    units: InferenceUnits | None
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKey:
+    """What a client signs its requests with."""
+
+    id: str
+    #: never in a representation, so never in a log
+    secret: str
+    name: str
+    created_at: datetime
+
+    def __repr__(self) -> str:
+        return f"AccessKey(id={self.id!r}, name={self.name!r})"

@@ -1,0 +1,129 @@
+"""The errors a caller of the service can receive.
+
+* ServiceError
+  - AccessDeniedError           403
+  - InternalServerError         500
+  - ThrottlingError             429
+  - ValidationError             400
+  - ResourceError
+    + ConflictError             409
+    + ResourceNotFoundError     404
+    + ServiceQuotaExceededError 402
+
+There is one class for each error shape of the service model. What goes wrong before an operation
+is known (signature, routing) has a small tree in wire/. The class says *what* went wrong; the HTTP
+status and the wire name come from the model (`wire/protocol.py`), so neither is repeated here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import ClassVar
+
+SERVICE_CODE = "lookoutvision"
+
+
+class ResourceType(StrEnum):
+    """What a `ResourceError` is about."""
+
+    PROJECT = "PROJECT"
+    DATASET = "DATASET"
+    MODEL = "MODEL"
+    TRIAL = "TRIAL"
+    MODEL_PACKAGE_JOB = "MODEL_PACKAGE_JOB"
+
+
+class ServiceError(Exception):
+    """Base of every error that is reported to the caller."""
+
+    shape: ClassVar[str]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def members(self) -> dict[str, object]:
+        """Return the members of the error shape, by their name in the model."""
+        return {"Message": self.message}
+
+
+class AccessDeniedError(ServiceError):
+    """The caller's policies do not allow this."""
+
+    shape = "AccessDeniedException"
+
+
+class InternalServerError(ServiceError):
+    """A fault of ours; what it was stands in the log, not in the answer."""
+
+    shape = "InternalServerException"
+
+
+class ThrottlingError(ServiceError):
+    """Too many requests; the caller may come back in `retry_after_s` seconds."""
+
+    shape = "ThrottlingException"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def members(self) -> dict[str, object]:
+        return super().members() | {"RetryAfterSeconds": self.retry_after_s}
+
+
+class ValidationError(ServiceError):
+    """A member of the request, or what it names, is not as it must be."""
+
+    shape = "ValidationException"
+
+
+class ResourceError(ServiceError):
+    """An error about one named resource."""
+
+    def __init__(self, message: str, *, resource_type: ResourceType, resource_id: str) -> None:
+        super().__init__(message)
+        self.resource_type = resource_type
+        self.resource_id = resource_id
+
+    def members(self) -> dict[str, object]:
+        return super().members() | {
+            "ResourceType": str(self.resource_type),
+            "ResourceId": self.resource_id,
+        }
+
+
+class ConflictError(ResourceError):
+    """The resource exists already, or its status forbids the operation."""
+
+    shape = "ConflictException"
+
+
+class ResourceNotFoundError(ResourceError):
+    """Nothing has this name."""
+
+    shape = "ResourceNotFoundException"
+
+
+class ServiceQuotaExceededError(ResourceError):
+    """The operation would pass a limit on how much there may be."""
+
+    shape = "ServiceQuotaExceededException"
+
+    def __init__(
+        self, message: str, *, resource_type: ResourceType, resource_id: str, quota: str
+    ) -> None:
+        super().__init__(message, resource_type=resource_type, resource_id=resource_id)
+        self.quota = quota
+
+    def members(self) -> dict[str, object]:
+        return super().members() | {
+            "QuotaCode": quota_code(self.quota),
+            "ServiceCode": SERVICE_CODE,
+        }
+
+
+def quota_code(quota: str) -> str:
+    """Return the code of a quota: `L-` and eight hexadecimal digits that its name gives."""
+    return f"L-{hashlib.sha256(quota.encode()).hexdigest()[:8].upper()}"

@@ -1,0 +1,108 @@
+"""Every limit, in two profiles: ours and the original's.
+
+Source: Amazon Lookout for Vision, "Quotas" of the developer guide, for `ORIGINAL`; the maxima of
+the service model (lengths, page sizes) hold in both and are checked by wire/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What is allowed, and the least that is needed. All bounds are inclusive."""
+
+    detect_body_bytes: int
+    image_min_side: int
+    image_max_side: int
+    image_max_pixels: int
+    max_training_images: int
+    max_test_images: int
+    max_masked_training_images: int
+    max_masked_test_images: int
+    #: labelled images that CreateModel needs where a project has a training dataset alone
+    single_min_normal: int
+    single_min_anomaly: int
+    #: and where it has two
+    train_min_normal: int
+    test_min_normal: int
+    test_min_anomaly: int
+    test_min_labeled: int
+    #: masks below which an anomaly type is left out of the segmentation head
+    single_min_masks_per_type: int
+    two_min_masks_per_type: int
+    max_anomaly_types: int
+    max_anomaly_types_per_mask: int
+    #: None: as many as there are cores for; those above it wait
+    max_concurrent_trainings: int | None
+    max_inference_units: int
+    max_projects: int
+    max_models_per_project: int
+    #: None: as many as fit into memory
+    max_hosted_models: int | None
+    max_manifest_bytes: int
+
+
+OURS = Limits(
+    detect_body_bytes=32 * MIB,
+    image_min_side=64,
+    image_max_side=16_384,
+    image_max_pixels=100_000_000,
+    max_training_images=100_000,
+    max_test_images=100_000,
+    max_masked_training_images=100_000,
+    max_masked_test_images=100_000,
+    single_min_normal=15,
+    single_min_anomaly=0,
+    train_min_normal=10,
+    test_min_normal=0,
+    test_min_anomaly=0,
+    test_min_labeled=1,
+    single_min_masks_per_type=5,
+    two_min_masks_per_type=5,
+    max_anomaly_types=100,
+    max_anomaly_types_per_mask=20,
+    max_concurrent_trainings=None,
+    max_inference_units=64,
+    max_projects=10_000,
+    max_models_per_project=1_000,
+    max_hosted_models=None,
+    max_manifest_bytes=1_000_000_000,
+)
+
+ORIGINAL = Limits(
+    detect_body_bytes=8 * MIB,
+    image_min_side=64,
+    image_max_side=4_096,
+    image_max_pixels=4_096 * 4_096,
+    max_training_images=16_000,
+    max_test_images=4_000,
+    max_masked_training_images=8_000,
+    max_masked_test_images=800,
+    single_min_normal=20,
+    single_min_anomaly=10,
+    train_min_normal=10,
+    test_min_normal=10,
+    test_min_anomaly=10,
+    test_min_labeled=20,
+    single_min_masks_per_type=20,
+    two_min_masks_per_type=10,
+    max_anomaly_types=100,
+    max_anomaly_types_per_mask=20,
+    max_concurrent_trainings=2,
+    max_inference_units=5,
+    max_projects=100,
+    max_models_per_project=100,
+    max_hosted_models=5,
+    max_manifest_bytes=1_000_000_000,
+)
+
+PROFILES: Mapping[str, Limits] = MappingProxyType({"blemish": OURS, "original": ORIGINAL})
+
+MAX_LINE_LENGTH = 8_192
+"""Characters of one JSON Line. Source: shape `DatasetEntry` of the service model."""

@@ -1,0 +1,42 @@
+"""The test part of a project that has a training dataset alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from blemish.domain.entities import Label
+
+TEST_SHARE = 0.2
+MIN_TEST = {Label.NORMAL: 5, Label.ANOMALY: 1}
+
+
+def split_rows(labels: Sequence[Label], hashes: Sequence[str]) -> list[int]:
+    """Choose the rows that are tested on; the rest is trained on.
+
+    Within each label the pictures are ordered by the SHA-256 of their bytes and the first fifth is
+    chosen, so that a retry splits alike and a picture added later moves few others. Identical
+    pictures stay together, on the side of the first, whatever their labels.
+
+    Args:
+        labels: of each picture.
+        hashes: SHA-256 of each picture's bytes, hexadecimal.
+
+    Returns:
+        row numbers, in ascending order.
+    """
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, digest in enumerate(hashes):
+        rows_of[digest].append(row)
+
+    chosen: set[str] = set()
+    for label, least in MIN_TEST.items():
+        rows = [row for row in range(len(labels)) if labels[row] is label]
+        wanted = min(max(least, round(TEST_SHARE * len(rows))), len(rows))
+        count = sum(hashes[row] in chosen for row in rows)
+        for digest in sorted({hashes[row] for row in rows} - chosen):
+            if count >= wanted:
+                break
+            chosen.add(digest)
+            count += sum(labels[row] is label for row in rows_of[digest])
+    return sorted(row for digest in chosen for row in rows_of[digest])

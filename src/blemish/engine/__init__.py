@@ -1,0 +1,1 @@
+"""Pictures in, scores out; no HTTP, no SQL."""

@@ -1,0 +1,1 @@
+"""Where long work and hosted models run."""

@@ -1,0 +1,1 @@
+"""AWS's protocols, for any service model; names no operation."""
