@@ -1,0 +1,295 @@
+"""Pictures and masks: decoding, checking, resizing.
+
+The only such path, for training, hosting and edge: what a detector was trained on and what it is
+asked about later come through the same functions. numpy and Pillow alone.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from blemish.domain.palette import BACKGROUND
+from blemish.engine.containers import (
+    PNG,
+    PNG_SIGNATURE,
+    Container,
+    ImageError,
+    media_type,
+    png_chunk,
+    read_container,
+)
+
+__all__ = [
+    "ImageError",
+    "ImageLimits",
+    "Picture",
+    "decode",
+    "decode_mask",
+    "encode_mask",
+    "graph_size",
+    "media_type",
+    "resize",
+    "turn",
+    "turn_back",
+]
+
+_Item = TypeVar("_Item", bound=np.generic)
+
+BACKGROUND_CLASS = "background"
+"""The class of pixels without an anomaly, in any case; a mask's map of colours may name it."""
+
+_GRAPH_STEP = 32  # the stride of a residual network's last layer
+_HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+
+# What Pillow's two decoders raise over damaged data, found by fuzzing them.
+_DECODING_ERRORS = (OSError, SyntaxError, ValueError)
+
+# EXIF orientation -> (swap rows and columns, then reverse rows, reverse columns).
+_TURNS = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """How large a picture may be, in pixels."""
+
+    min_side: int
+    max_side: int
+    max_pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A decoded picture."""
+
+    pixels: NDArray[np.uint8]  # (H, W, 3) RGB, upright, full size
+    stored_size: tuple[int, int]  # (width, height) as stored, before the EXIF turn
+    orientation: int  # EXIF, 1 to 8
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(width, height) of `pixels`."""
+        height, width, _ = self.pixels.shape
+        return width, height
+
+
+def decode(data: bytes, *, limits: ImageLimits) -> Picture:
+    """Decode a JPEG or PNG file to upright 8-bit RGB.
+
+    Every mode is accepted: of 16-bit samples the high byte is taken, CMYK is converted by plain
+    subtraction, an alpha channel is dropped (the colours below it are kept as they are stored), of
+    an animation the still picture is read. Colour profiles are not applied.
+
+    Raises:
+        ImageError: the data are no JPEG or PNG, are truncated or corrupt, or the size is not
+            within the limits. The size is checked before any pixel is decoded.
+    """
+    container = read_container(data)
+    _check_size(container.size, limits)
+    stored = np.asarray(_load(container, mode="RGB"))
+    return Picture(
+        pixels=np.ascontiguousarray(turn(stored, container.orientation)),
+        stored_size=container.size,
+        orientation=container.orientation,
+    )
+
+
+def resize(pixels: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
+    """Resize (H, W, 3) RGB by Pillow's bilinear filter, which averages when it shrinks.
+
+    The same pixels come back when the size is the same already.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def graph_size(width: int, height: int, *, long_side: int = 256) -> tuple[int, int]:
+    """Return the (width, height) at which a graph sees pictures of this size.
+
+    The longer side becomes `long_side`, the other keeps the aspect as well as a multiple of 32 can.
+
+    Raises:
+        ValueError: `long_side` is not a positive multiple of 32.
+    """
+    if long_side <= 0 or long_side % _GRAPH_STEP:
+        raise ValueError(f"long_side must be a positive multiple of {_GRAPH_STEP}, got {long_side}")
+
+    def side(length: int) -> int:
+        steps = int(length * long_side / (max(width, height) * _GRAPH_STEP) + 0.5)
+        return max(steps, 1) * _GRAPH_STEP
+
+    return side(width), side(height)
+
+
+def turn(array: NDArray[_Item], orientation: int) -> NDArray[_Item]:
+    """Turn an (H, W, ...) array from as stored to upright; a view.
+
+    Source: Exif 2.32, section 4.6.4, tag 274.
+    """
+    swap, rows, columns = _TURNS[orientation]
+    turned = array.swapaxes(0, 1) if swap else array
+    return _reverse(turned, rows=rows, columns=columns)
+
+
+def turn_back(array: NDArray[_Item], orientation: int) -> NDArray[_Item]:
+    """Turn an (H, W, ...) array from upright to as stored; a view, the inverse of `turn`."""
+    swap, rows, columns = _TURNS[orientation]
+    turned = _reverse(array, rows=rows, columns=columns)
+    return turned.swapaxes(0, 1) if swap else turned
+
+
+def decode_mask(
+    data: bytes, *, colors: Mapping[str, str], size: tuple[int, int]
+) -> dict[str, NDArray[np.bool_]]:
+    """Decode an anomaly mask: a PNG of any mode whose colours say what a pixel shows.
+
+    Background is what is less than half opaque, whatever its colour (the masks of the original's
+    own sample are drawn on a transparent layer, with soft edges), every colour of the class
+    `background`, and white unless it is the colour of an anomaly type.
+
+    Args:
+        data: a PNG file.
+        colors: `#RRGGBB`, in any case, to the anomaly type; what a manifest calls
+            `internal-color-map`.
+        size: (width, height) of the picture as stored; a mask is never turned by EXIF.
+
+    Returns:
+        (H, W) of each anomaly type that has pixels.
+
+    Raises:
+        ImageError: not a PNG, truncated or corrupt, of another size, or a pixel has a colour that
+            `colors` does not name.
+    """
+    container = read_container(data)
+    if container.media_type != PNG:
+        raise ImageError("The mask is a JPEG image; a mask must be a PNG image.")
+    if container.size != size:
+        raise ImageError(
+            f"The mask has {_pixels(container.size)} pixels, its picture {_pixels(size)}; they "
+            "must be the same."
+        )
+    rgba = np.asarray(_load(container, mode="RGBA"))
+    codes = rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
+    unknown = rgba[..., 3] >= 128
+    masks: dict[str, NDArray[np.bool_]] = {}
+    for code, anomaly_type in _types_by_color(colors).items():
+        found = unknown & (codes == code)
+        unknown &= ~found
+        if anomaly_type is not None and found.any():
+            masks[anomaly_type] = masks[anomaly_type] | found if anomaly_type in masks else found
+    if unknown.any():
+        raise _unknown_color(codes[unknown], colors)
+    return masks
+
+
+def encode_mask(mask: NDArray[np.uint8], *, colors: Sequence[str]) -> bytes:
+    """Encode an (H, W) mask of indices into `colors` (`#RRGGBB`) as an 8-bit RGB PNG.
+
+    The file is written here because Pillow tries five filters on every row, of which flat colours
+    need none: it took 8 ms for 576x768, this takes 3 ms.
+
+    Source: PNG specification, sections 5, 9 and 11.
+    """
+    height, width = mask.shape
+    table = np.array([list(bytes.fromhex(color[1:])) for color in colors], dtype=np.uint8)
+    rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # each row begins with "no filter"
+    rows[:, 1:] = table.take(mask, axis=0).reshape(height, 3 * width)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    return b"".join(
+        [
+            PNG_SIGNATURE,
+            png_chunk(b"IHDR", header),
+            png_chunk(b"IDAT", zlib.compress(rows.data, level=1)),
+            png_chunk(b"IEND", b""),
+        ]
+    )
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if (
+        min(size) < limits.min_side
+        or max(size) > limits.max_side
+        or width * height > limits.max_pixels
+    ):
+        raise ImageError(
+            f"The image has {_pixels(size)} pixels; each side must be {limits.min_side:,} to "
+            f"{limits.max_side:,} pixels, and both together at most {limits.max_pixels:,}."
+        )
+
+
+def _load(container: Container, *, mode: str) -> Image.Image:
+    """Decode the pixels and convert them to 8-bit `mode`, without a turn.
+
+    Pillow's decoders are called by name: `Image.open` would try more formats, and warn or raise
+    by a limit of its own.
+    """
+    decoder = PngImageFile if container.media_type == PNG else JpegImageFile
+    try:
+        image: Image.Image = decoder(io.BytesIO(container.pixel_data))
+        image.load()
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"The image is truncated or corrupt: {error}.") from error
+    if image.mode == "I;16":  # Pillow would clip at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if mode == "RGB":
+        image.info.pop("transparency", None)  # Pillow would warn that it is lost
+    return image.convert(mode)
+
+
+def _reverse(array: NDArray[_Item], *, rows: bool, columns: bool) -> NDArray[_Item]:
+    return array[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def _types_by_color(colors: Mapping[str, str]) -> dict[int, str | None]:
+    """Map the code of a colour to its anomaly type, None for background."""
+    types: dict[int, str | None] = {}
+    for color, name in colors.items():
+        if not _HEX_COLOR.fullmatch(color):
+            raise ImageError(f"The colour of '{name}' is '{color}'; it must be like #23A436.")
+        types[_color_code(color)] = None if name.casefold() == BACKGROUND_CLASS else name
+    types.setdefault(_color_code(BACKGROUND), None)
+    return types
+
+
+def _color_code(color: str) -> int:
+    """Return #RRGGBB as 0xBBGGRR, which is how its bytes read as one number."""
+    return int.from_bytes(bytes.fromhex(color[1:]), "little")
+
+
+def _unknown_color(codes: NDArray[np.uint32], colors: Mapping[str, str]) -> ImageError:
+    found, counts = np.unique(codes, return_counts=True)
+    most = counts.argmax()
+    color = int(found[most]).to_bytes(3, "little").hex().upper()
+    others = f" and {len(found) - 1} more unknown colours" if len(found) > 1 else ""
+    known = ", ".join(f"{known} ({name})" for known, name in colors.items()) or "none"
+    return ImageError(
+        f"The mask has {counts[most]:,} pixels of the colour #{color}{others}; its map "
+        f"of colours names {known}."
+    )
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]:,} x {size[1]:,}"
