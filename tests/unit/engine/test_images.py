@@ -93,7 +93,7 @@ def test_decode_looks_up_a_palette(transparency: int | bytes | None) -> None:
     paletted = PICTURE.quantize(20)
     options: dict[str, object] = {} if transparency is None else {"transparency": transparency}
 
-    picture = decode(encoded(paletted, **options), limits=LIMITS)
+    picture = decode(encoded(paletted, "PNG", **options), limits=LIMITS)
 
     assert (picture.pixels == np.asarray(paletted.convert("RGB"))).all()
 
