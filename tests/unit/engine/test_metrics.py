@@ -160,10 +160,10 @@ def test_the_threshold_is_halfway_between_two_scores_or_the_lowest(
 
 
 def test_of_several_best_thresholds_the_one_in_the_widest_gap_is_taken() -> None:
-    scores = np.array([9.0, 6.0, 5.0, 1.0])  # F1 is 2/3 at 9 and at 5
+    truth = booleans(1, 0, 0, 1, 0)  # F1 is 2/3 with one called, and with four
 
-    assert best_f1_threshold(booleans(1, 0, 1, 0), scores) == 3.0
-    assert best_f1_threshold(booleans(1, 0, 0, 1), scores) == 7.5
+    assert best_f1_threshold(truth, np.array([9.0, 7.0, 5.0, 4.0, 1.0])) == 2.5
+    assert best_f1_threshold(truth, np.array([9.0, 5.0, 4.5, 4.0, 1.0])) == 7.0
 
 
 def test_between_neighbouring_floats_the_threshold_is_the_upper_one() -> None:
