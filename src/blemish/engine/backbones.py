@@ -1,0 +1,149 @@
+"""Backbones: the frozen networks that turn a picture into feature maps.
+
+Any ONNX file is a backbone whose first input is (B, 3, H, W) float32, RGB with ImageNet's mean and
+deviation removed, and whose outputs hold the feature maps of `LAYERS` by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import inliner, utils, version_converter
+
+from blemish.engine.errors import BackboneError
+from blemish.engine.graph_writer import MIN_OPSET, GraphWriter
+from blemish.engine.sessions import SESSION_ERRORS, open_session
+
+LAYERS = ("layer2", "layer3")
+"""The feature maps that patch embeddings are made of; the grid of the first is the patches' grid.
+
+Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, section 3.1.
+"""
+
+UNTRAINED = "untrained-resnet18"
+_UNTRAINED_SEED = 18
+_PROBE_SIDE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A network whose outputs are `LAYERS`, and nothing else."""
+
+    name: str
+    #: of the serialised network, hexadecimal
+    sha256: str
+    model: onnx.ModelProto
+
+    @property
+    def input_name(self) -> str:
+        """Name of the input for pictures."""
+        return str(self.model.graph.input[0].name)
+
+
+def load_backbone(path: Path | None) -> Backbone:
+    """Read a backbone from an ONNX file, or build the untrained one.
+
+    Raises:
+        BackboneError: the file is missing, is no ONNX model, has not the outputs of `LAYERS`, or
+            does not run on a picture.
+    """
+    if path is None:
+        model = untrained_resnet18(seed=_UNTRAINED_SEED)
+        data = model.SerializeToString(deterministic=True)
+        return Backbone(name=UNTRAINED, sha256=hashlib.sha256(data).hexdigest(), model=model)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BackboneError(f"The backbone {path} cannot be read: {error.strerror}.") from error
+    model = _with_layers_only(_parse(data, path), path)
+    backbone = Backbone(name=path.stem, sha256=hashlib.sha256(data).hexdigest(), model=model)
+    feature_shapes(backbone, width=_PROBE_SIDE, height=_PROBE_SIDE)
+    return backbone
+
+
+def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape (C, h, w) of each of `LAYERS` for pictures of one size, by running once.
+
+    Raises:
+        BackboneError: the network does not run on such a picture, or gives no feature maps.
+    """
+    picture = np.zeros((1, 3, height, width), dtype=np.float32)
+    try:
+        session = open_session(backbone.model.SerializeToString(), threads=1)
+        maps = session.run(list(LAYERS), {backbone.input_name: picture})
+    except SESSION_ERRORS as error:
+        raise BackboneError(
+            f"The backbone {backbone.name} does not run on a picture of {width} x {height} pixels, "
+            f"given as (1, 3, {height}, {width}) float32: {error}"
+        ) from error
+    for layer, feature_map in zip(LAYERS, maps, strict=True):
+        if feature_map.ndim != 4 or feature_map.dtype != np.float32:
+            raise BackboneError(
+                f"The output {layer} of the backbone {backbone.name} is {feature_map.dtype} of "
+                f"shape {feature_map.shape}; it must be float32 of shape (B, C, H, W)."
+            )
+    return {layer: tuple(maps[i].shape[1:]) for i, layer in enumerate(LAYERS)}
+
+
+def untrained_resnet18(*, seed: int) -> onnx.ModelProto:
+    """Build layers 1 to 3 of ResNet-18's shape with random weights and no batch normalisation.
+
+    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1; weights
+    by He et al., "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
+    """
+    graph = GraphWriter()
+    generator = np.random.default_rng(seed)
+
+    def conv(x: str, channels: tuple[int, int], *, kernel: int, stride: int) -> str:
+        shape = (channels[1], channels[0], kernel, kernel)
+        deviation = np.float32((2 / (channels[0] * kernel**2)) ** 0.5)
+        weights = graph.constant(generator.standard_normal(shape, dtype=np.float32) * deviation)
+        pads = [kernel // 2] * 4
+        return graph.add("Conv", x, weights, strides=[stride] * 2, pads=pads)
+
+    def block(x: str, channels: tuple[int, int], *, stride: int, output: str | None) -> str:
+        inner = graph.add("Relu", conv(x, channels, kernel=3, stride=stride))
+        inner = conv(inner, (channels[1], channels[1]), kernel=3, stride=1)
+        shortcut = x if stride == 1 else conv(x, channels, kernel=1, stride=stride)
+        return graph.add("Relu", graph.add("Add", inner, shortcut), output=output)
+
+    image = graph.input("image", np.float32, (1, 3, "height", "width"))
+    x = graph.add("Relu", conv(image, (3, 64), kernel=7, stride=2))
+    x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    for layer, before, after in (("layer1", 64, 64), ("layer2", 64, 128), ("layer3", 128, 256)):
+        x = block(x, (before, after), stride=after // before, output=None)
+        x = block(x, (after, after), stride=1, output=layer)
+    for layer, channels in zip(LAYERS, (128, 256), strict=True):
+        graph.output(layer, np.float32, (1, channels, f"h_{layer}", f"w_{layer}"))
+    return graph.model()
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(data)
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise BackboneError(f"The backbone {path} is no valid ONNX model: {error}") from error
+    return model
+
+
+def _with_layers_only(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """Cut a network off after `LAYERS`, in an operator set that this code writes too."""
+    outputs = {output.name for output in model.graph.output}
+    if missing := [layer for layer in LAYERS if layer not in outputs]:
+        raise BackboneError(
+            f"The backbone {path} has no output {' and no output '.join(missing)}; its outputs "
+            f"are {', '.join(sorted(outputs))}."
+        )
+    constants = {constant.name for constant in model.graph.initializer}
+    inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
+    model = inliner.inline_local_functions(model)
+    model = utils.Extractor(model).extract_model(inputs[:1], list(LAYERS))
+    if any(o.domain in {"", "ai.onnx"} and o.version < MIN_OPSET for o in model.opset_import):
+        model = version_converter.convert_version(model, MIN_OPSET)
+    return model

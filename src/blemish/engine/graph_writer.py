@@ -1,0 +1,94 @@
+"""Writing one ONNX graph, node by node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import compose, helper, numpy_helper
+
+MIN_OPSET = 18
+"""The oldest operator set in which every node that is written here means the same: from 18 on
+`ReduceMin` and `ReduceMean` take their axes as an input."""
+
+_IR_VERSION = 9
+
+Shape = tuple[int | str, ...]
+"""Sides of a tensor; a name stands for a side of any length."""
+
+
+class GraphWriter:
+    """Collects the nodes and constants of one graph and names what lies between them."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._opsets = {"": MIN_OPSET}
+        self._ir_version = _IR_VERSION
+        self._count = 0
+
+    def input(self, name: str, dtype: type[np.generic], shape: Shape) -> str:
+        """Declare an input of the graph."""
+        self._inputs.append(_value(name, dtype, shape))
+        return name
+
+    def input_with_default(self, name: str, default: NDArray[Any]) -> str:
+        """Declare an input that a caller may leave out."""
+        self._constants.append(numpy_helper.from_array(default, name))
+        return self.input(name, default.dtype.type, default.shape)
+
+    def output(self, name: str, dtype: type[np.generic], shape: Shape) -> None:
+        """Declare an output of the graph; `name` is the `output` of a node."""
+        self._outputs.append(_value(name, dtype, shape))
+
+    def constant(self, value: NDArray[Any]) -> str:
+        """Add a constant and return its name."""
+        name = self._new_name("constant")
+        self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name."""
+        result = output or self._new_name(op)
+        self._nodes.append(helper.make_node(op, list(inputs), [result], result, **attributes))
+        return result
+
+    def add_top(self, values: str, count: int) -> str:
+        """Add the `count` largest of a vector, in descending order, and return their name."""
+        top, where = self._new_name("TopK"), self._new_name("TopK_rows")
+        size = self.constant(np.array([count], dtype=np.int64))
+        self._nodes.append(helper.make_node("TopK", [values, size], [top, where], top, axis=0))
+        return top
+
+    def adopt(self, model: onnx.ModelProto, *, prefix: str) -> None:
+        """Add the nodes of another model, all of its names with `prefix` before them."""
+        renamed = compose.add_prefix(model, prefix)
+        self._nodes.extend(renamed.graph.node)
+        self._constants.extend(renamed.graph.initializer)
+        for opset in renamed.opset_import:
+            known = self._opsets.get(opset.domain, 0)
+            self._opsets[opset.domain] = max(known, opset.version)
+        self._ir_version = max(self._ir_version, renamed.ir_version)
+
+    def model(self) -> onnx.ModelProto:
+        """Return what was written, as a model."""
+        graph = helper.make_graph(
+            self._nodes, "blemish", self._inputs, self._outputs, self._constants
+        )
+        opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
+        return helper.make_model(
+            graph, opset_imports=opsets, ir_version=self._ir_version, producer_name="blemish"
+        )
+
+    def _new_name(self, what: str) -> str:
+        self._count += 1
+        return f"{what}_{self._count}"
+
+
+def _value(name: str, dtype: type[np.generic], shape: Shape) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return helper.make_tensor_value_info(name, kind, shape)
