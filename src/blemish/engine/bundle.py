@@ -1,0 +1,167 @@
+"""The bundle: a trained detector on disk.
+
+model.onnx     the whole detector as one graph
+bundle.json    what its inputs and outputs mean, and how it came to be
+SHA256SUMS     checksums of both, as `sha256sum --check` reads them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blemish.engine.errors import BundleError
+from blemish.engine.sizes import PictureSize
+
+FORMAT = 1
+MODEL, INFO, CHECKSUMS = "model.onnx", "bundle.json", "SHA256SUMS"
+
+RESIZE_RULE = (
+    "Turn the picture upright by its EXIF orientation, convert it to 8-bit RGB, and resize it to "
+    "graph.width x graph.height with Pillow's resize and the filter BILINEAR; crop and pad nothing."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyType:
+    """A kind of defect that the detector tells apart, and its colour in masks."""
+
+    name: str
+    #: "#RRGGBB"
+    color: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleInfo:
+    """What bundle.json says."""
+
+    #: (width, height) in pixels
+    graph_size: tuple[int, int]
+    #: of most training pictures
+    picture_size: PictureSize
+    threshold: float
+    #: colour of what is no anomaly, "#RRGGBB"
+    background: str
+    #: in the order of the classes after the background; empty for a classification model
+    anomaly_types: tuple[AnomalyType, ...]
+    #: how the detector came to be, for people
+    history: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle in memory, its checksums verified."""
+
+    info: BundleInfo
+    #: the serialised graph
+    model: bytes
+
+
+def write_bundle(bundle: Bundle, directory: Path) -> None:
+    """Write a bundle into a folder that exists; all is on the disk when this returns."""
+    text = json.dumps(_to_json(bundle.info), indent=2, ensure_ascii=False) + "\n"
+    files = {MODEL: bundle.model, INFO: text.encode()}
+    sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items())
+    for name, data in {**files, CHECKSUMS: sums.encode()}.items():
+        with (directory / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_bundle(directory: Path) -> Bundle:
+    """Read a bundle and verify its checksums.
+
+    Raises:
+        BundleError: a file is missing, damaged, or of a format that is not known here.
+    """
+    sums = _parse_checksums(_read(directory / CHECKSUMS), directory)
+    model, text = (_read_verified(directory / name, sums) for name in (MODEL, INFO))
+    try:
+        return Bundle(info=_from_json(json.loads(text)), model=model)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"The bundle {directory} cannot be read: {INFO} is not as format {FORMAT} wants it "
+            f"({type(error).__name__}: {error})."
+        ) from error
+
+
+def _to_json(info: BundleInfo) -> dict[str, Any]:
+    width, height = info.graph_size
+    return {
+        "format": FORMAT,
+        "graph": {"file": MODEL, "width": width, "height": height, "resize": RESIZE_RULE},
+        "pictures": {
+            "stored_size": info.picture_size.stored,
+            "upright_size": info.picture_size.upright,
+        },
+        "threshold": info.threshold,
+        "background": info.background,
+        "anomaly_types": [{"name": t.name, "color": t.color} for t in info.anomaly_types],
+        "history": info.history,
+    }
+
+
+def _from_json(document: Any) -> BundleInfo:
+    if document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']} is unknown")
+    graph, pictures = document["graph"], document["pictures"]
+    return BundleInfo(
+        graph_size=(int(graph["width"]), int(graph["height"])),
+        picture_size=PictureSize(
+            stored=_size(pictures["stored_size"]), upright=_size(pictures["upright_size"])
+        ),
+        threshold=float(document["threshold"]),
+        background=str(document["background"]),
+        anomaly_types=tuple(
+            AnomalyType(name=str(entry["name"]), color=str(entry["color"]))
+            for entry in document["anomaly_types"]
+        ),
+        history=dict(document["history"]),
+    )
+
+
+def _size(value: Any) -> tuple[int, int]:
+    width, height = value
+    return int(width), int(height)
+
+
+def _parse_checksums(data: bytes, directory: Path) -> dict[str, str]:
+    lines = data.decode(errors="replace").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if missing := {MODEL, INFO} - sums.keys():
+        raise BundleError(
+            f"The bundle {directory} is damaged: {CHECKSUMS} lacks {' and '.join(sorted(missing))}."
+        )
+    return sums
+
+
+def _read_verified(path: Path, sums: Mapping[str, str]) -> bytes:
+    data = _read(path)
+    if (found := _sha256(data)) != sums[path.name]:
+        raise BundleError(
+            f"The bundle {path.parent} is damaged: the SHA-256 checksum of {path.name} is {found}, "
+            f"not {sums[path.name]}."
+        )
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"The bundle's file {path} cannot be read: {error.strerror}.") from error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

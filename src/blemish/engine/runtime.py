@@ -1,0 +1,133 @@
+"""The detector at work: a bundle and a picture in, a verdict out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from blemish.engine.bundle import BundleInfo, read_bundle
+from blemish.engine.errors import BundleError
+from blemish.engine.images import ImageLimits, Picture, decode, resize, turn_back
+from blemish.engine.sessions import SESSION_ERRORS, open_session
+from blemish.engine.sizes import PictureSize, check_size
+
+_OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")
+_CLASSES = "class_probabilities"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyArea:
+    """How much of a picture one anomaly type, or the background, covers."""
+
+    name: str
+    #: 0 to 1
+    share: float
+    #: "#RRGGBB"
+    color: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """What a detector says about one picture; arrays lie as the picture is stored."""
+
+    score: float
+    threshold: float
+    is_anomalous: bool
+    #: probability of the verdict, 0 to 1
+    confidence: float
+    #: (h, w) of the graph's size
+    anomaly_map: NDArray[np.float32]
+    #: (width, height)
+    stored_size: tuple[int, int]
+    #: the background first, then the types with at least one pixel; None for a classification model
+    anomalies: tuple[AnomalyArea, ...] | None
+    #: (H, W) of the stored size: 0 is background, i + 1 is type i; None for a classification model
+    mask: NDArray[np.uint8] | None
+
+
+class Detector:
+    """A loaded bundle that judges pictures; may be used by several threads at once."""
+
+    def __init__(self, info: BundleInfo, session: ort.InferenceSession) -> None:
+        self.info = info
+        self._session = session
+        self._outputs = list(_OUTPUTS) + ([_CLASSES] if info.anomaly_types else [])
+        types = info.anomaly_types
+        #: of the values of `Detection.mask`
+        self.names = ("background", *(entry.name for entry in types))
+        self.colors = (info.background, *(entry.color for entry in types))
+
+    @classmethod
+    def load(cls, directory: Path, *, threads: int) -> Detector:
+        """Load the bundle in `directory`.
+
+        Raises:
+            BundleError: with the reason.
+        """
+        bundle = read_bundle(directory)
+        try:
+            session = open_session(bundle.model, threads=threads)
+        except SESSION_ERRORS as error:
+            raise BundleError(
+                f"The bundle {directory} cannot be loaded: ONNX Runtime says: {error}"
+            ) from error
+        return cls(bundle.info, session)
+
+    def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:
+        """Judge one encoded picture.
+
+        Args:
+            data: a JPEG or PNG file.
+            limits: how large the picture may be.
+            mixed_sizes: whether it may have another size than the training pictures.
+
+        Raises:
+            ImageError: it is no picture, or not one of the size that the detector was trained on.
+        """
+        picture = decode(data, limits=limits)
+        if not mixed_sizes:
+            size = PictureSize(stored=picture.stored_size, upright=picture.upright_size)
+            check_size(size, expected=self.info.picture_size)
+        width, height = self.info.graph_size
+        pixels = resize(picture.pixels, width=width, height=height)
+        score, confidence, is_anomalous, anomaly_map, *classes = self._run(pixels)
+        mask = _stored_mask(classes[0], picture) if classes else None
+        return Detection(
+            score=float(score),
+            threshold=self.info.threshold,
+            is_anomalous=bool(is_anomalous),
+            confidence=float(confidence),
+            anomaly_map=turn_back(anomaly_map, picture.orientation),
+            stored_size=picture.stored_size,
+            anomalies=None if mask is None else self._areas(mask),
+            mask=mask,
+        )
+
+    def _run(self, pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        outputs: list[NDArray[Any]] = self._session.run(
+            self._outputs, {"pixels": pixels[np.newaxis]}
+        )
+        return outputs
+
+    def _areas(self, mask: NDArray[np.uint8]) -> tuple[AnomalyArea, ...]:
+        counts = np.bincount(mask.ravel(), minlength=len(self.names))
+        return tuple(
+            AnomalyArea(name=name, share=int(count) / mask.size, color=color)
+            for name, color, count in zip(self.names, self.colors, counts, strict=True)
+            if count
+        )
+
+
+def _stored_mask(probabilities: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
+    """Choose a class for each pixel and bring the mask to the stored picture's size, by nearest."""
+    upright = probabilities.argmax(axis=0).astype(np.uint8)
+    mask = turn_back(upright, picture.orientation)
+    width, height = picture.stored_size
+    rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
+    return np.ascontiguousarray(mask[rows][:, columns])
