@@ -1,0 +1,55 @@
+"""Which anomaly types a segmentation head learns, and in which colours it answers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from blemish.domain.palette import BACKGROUND, PALETTE
+from blemish.engine.bundle import AnomalyType
+from blemish.engine.labeled import TrainingMask
+
+
+def choose_types(
+    types_of_images: Iterable[Iterable[str]], *, min_masks: int
+) -> tuple[list[str], list[str]]:
+    """Choose the anomaly types that enough masks show.
+
+    Args:
+        types_of_images: of each mask, the anomaly types that have pixels in it.
+        min_masks: the least number of masks for a type.
+
+    Returns:
+        the types in alphabetical order, and a sentence for each type that was left out.
+    """
+    counts = Counter(name for types in types_of_images for name in types)
+    notes = [
+        f"The anomaly label '{name}' is left out of segmentation: {counts[name]} training images "
+        f"have a mask that shows it, {min_masks} are needed."
+        for name in sorted(counts)
+        if counts[name] < min_masks
+    ]
+    return sorted(name for name in counts if counts[name] >= min_masks), notes
+
+
+def choose_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[AnomalyType, ...]:
+    """Give each anomaly type the colour it was painted in, so that answers look like the masks.
+
+    A type that was painted in several colours, in the background's, or in one that another type
+    has already gets the first free colour of the palette.
+    """
+    painted: dict[str, set[str]] = defaultdict(set)
+    for mask in masks:
+        for color, name in mask.colors.items():
+            painted[name].add(color.upper())
+    taken = {BACKGROUND}
+    colors: dict[str, str] = {}
+    for name in names:
+        if len(painted[name]) == 1 and not painted[name] <= taken:
+            (colors[name],) = painted[name]
+            taken.add(colors[name])
+    for name in names:
+        if name not in colors:
+            colors[name] = next(color for color in PALETTE if color not in taken)
+            taken.add(colors[name])
+    return tuple(AnomalyType(name=name, color=colors[name]) for name in names)

@@ -1,0 +1,198 @@
+"""Evaluation: a detector and a test set in, metrics and one verdict per image out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.domain.entities import Label
+from blemish.engine.images import ImageError, ImageLimits, decode_mask, encode_mask
+from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
+from blemish.engine.metrics import (
+    average_precision,
+    intersection_over_union,
+    precision_recall_f1,
+    roc_auc,
+)
+from blemish.engine.runtime import AnomalyArea, Detection, Detector
+from blemish.engine.survey import Problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the detector says about one test image."""
+
+    name: str
+    label: Label
+    score: float
+    confidence: float
+    is_anomalous: bool
+    #: of a segmentation model; None for a classification model
+    anomalies: tuple[AnomalyArea, ...] | None
+    #: the anomaly mask as RGB PNG of the picture's stored size; None for a classification model
+    mask_png: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeMetrics:
+    """How well the pixels of one anomaly type are found, over the test images with known masks.
+
+    None where it cannot be measured.
+    """
+
+    name: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    #: mean IoU over the images that have the type in truth or answer
+    average_iou: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Image-level metrics with `anomaly` as the positive class; None where not measurable."""
+
+    verdicts: tuple[Verdict, ...]
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    roc_auc: float | None
+    average_precision: float | None
+    #: None for a classification model and where no test image has a mask
+    anomaly_types: tuple[TypeMetrics, ...] | None
+    #: sentences for people that say what could not be measured, and why
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    detector: Detector,
+    images: Sequence[LabeledImage],
+    *,
+    limits: ImageLimits,
+    mixed_sizes: bool,
+    progress: ProgressCallback,
+) -> Evaluation:
+    """Run `detector` over test images, in their order, and measure what it says.
+
+    Raises:
+        TrainingError: pictures or masks cannot be used; all of their problems are counted.
+    """
+    problems = Problems()
+    verdicts: list[Verdict] = []
+    pixels = _PixelCounts(detector.names[1:])
+    for done, image in enumerate(images, start=1):
+        try:
+            detection = detector.detect(image.read(), limits=limits, mixed_sizes=mixed_sizes)
+            pixels.add(image, detection)
+        except ImageError as error:
+            problems.add(image, error)
+        else:
+            verdicts.append(_verdict(image, detection, colors=detector.colors))
+        progress(Progress(step="evaluation", done=done, total=len(images)))
+    problems.raise_if_any()
+    return _measure(verdicts, pixels)
+
+
+def _verdict(image: LabeledImage, detection: Detection, *, colors: Sequence[str]) -> Verdict:
+    mask = detection.mask
+    return Verdict(
+        name=image.name,
+        label=image.label,
+        score=detection.score,
+        confidence=detection.confidence,
+        is_anomalous=detection.is_anomalous,
+        anomalies=detection.anomalies,
+        mask_png=None if mask is None else encode_mask(mask, colors=colors),
+    )
+
+
+def _measure(verdicts: Sequence[Verdict], pixels: _PixelCounts) -> Evaluation:
+    truth = np.array([verdict.label is Label.ANOMALY for verdict in verdicts], dtype=np.bool_)
+    called = np.array([verdict.is_anomalous for verdict in verdicts], dtype=np.bool_)
+    scores = np.array([verdict.score for verdict in verdicts], dtype=np.float64)
+    precision, recall, f1 = precision_recall_f1(truth, called)
+    metrics = {
+        "precision": precision,
+        "recall": recall,
+        "F1 score": f1,
+        "area under the ROC curve": roc_auc(truth, scores),
+        "average precision": average_precision(truth, scores),
+    }
+    return Evaluation(
+        verdicts=tuple(verdicts),
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        roc_auc=metrics["area under the ROC curve"],
+        average_precision=metrics["average precision"],
+        anomaly_types=pixels.metrics(),
+        notes=_notes(truth, [name for name, value in metrics.items() if value is None]),
+    )
+
+
+def _notes(truth: NDArray[np.bool_], unmeasured: Sequence[str]) -> tuple[str, ...]:
+    """Say which metrics the test set does not give, and why."""
+    if not unmeasured:
+        return ()
+    if truth.all() or not truth.any():
+        kind = "normal" if truth.all() else "anomalous"
+        reason = f"no test image is labelled as {kind}"
+    else:
+        reason = "no test image was found to be anomalous"
+    return (f"Not measurable, since {reason}: {', '.join(unmeasured)}.",)
+
+
+class _PixelCounts:
+    """Counts, for each anomaly type, the pixels of truth and answer over all test images.
+
+    The truth is known of images with a mask and of normal images, which have no anomaly anywhere.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._both, self._truth, self._answer = np.zeros((3, len(names)), dtype=np.int64)
+        self._overlaps: list[list[float]] = [[] for _ in names]
+        self._any_mask = False
+
+    def add(self, image: LabeledImage, detection: Detection) -> None:
+        """Count the pixels of one image.
+
+        Raises:
+            ImageError: the image's mask cannot be used.
+        """
+        if detection.mask is None or (image.mask is None and image.label is Label.ANOMALY):
+            return
+        truths = {}
+        if image.mask is not None:
+            self._any_mask = True
+            data, colors = image.mask.read(), image.mask.colors
+            truths = decode_mask(data, colors=colors, size=detection.stored_size)
+        nothing = np.zeros_like(detection.mask, dtype=np.bool_)
+        for i, name in enumerate(self._names):
+            truth, answer = truths.get(name, nothing), detection.mask == i + 1
+            self._both[i] += np.count_nonzero(truth & answer)
+            self._truth[i] += np.count_nonzero(truth)
+            self._answer[i] += np.count_nonzero(answer)
+            overlap = intersection_over_union(truth, answer)
+            if overlap is not None:
+                self._overlaps[i].append(overlap)
+
+    def metrics(self) -> tuple[TypeMetrics, ...] | None:
+        """Return the metrics of each anomaly type; None where no image has a mask."""
+        if not self._any_mask:
+            return None
+        return tuple(self._metrics_of(i, name) for i, name in enumerate(self._names))
+
+    def _metrics_of(self, i: int, name: str) -> TypeMetrics:
+        both, truth, answer = int(self._both[i]), int(self._truth[i]), int(self._answer[i])
+        overlaps = self._overlaps[i]
+        return TypeMetrics(
+            name=name,
+            precision=both / answer if answer else None,
+            recall=both / truth if truth else None,
+            f1=2 * both / (truth + answer) if truth + answer else None,
+            average_iou=sum(overlaps) / len(overlaps) if overlaps else None,
+        )

@@ -1,0 +1,103 @@
+"""A first look at the training images: their hashes and sizes, and what is wrong with them.
+
+Only headers are read here. What shows when pixels are decoded is added by `gathering`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from blemish.engine.containers import read_container
+from blemish.engine.errors import TrainingError
+from blemish.engine.images import ImageError
+from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
+from blemish.engine.sizes import PictureSize, check_size
+
+
+@dataclass
+class Problems:
+    """What is wrong with labelled images, image by image."""
+
+    names: set[str] = field(default_factory=set)
+    first: str = ""
+
+    def add(self, image: LabeledImage, error: ImageError) -> None:
+        """Remember that an image cannot be used."""
+        self.first = self.first or f"{image.name}: {error}"
+        self.names.add(image.name)
+
+    def raise_if_any(self) -> None:
+        """Raise the one error that stands for all.
+
+        Raises:
+            TrainingError: names the first problem and how many more images have one.
+        """
+        if not self.names:
+            return
+        match len(self.names) - 1:
+            case 0:
+                more = ""
+            case 1:
+                more = " One more image cannot be used."
+            case count:
+                more = f" {count:,} more images cannot be used."
+        raise TrainingError(self.first + more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyedImage:
+    """A labelled image whose header could be read."""
+
+    image: LabeledImage
+    #: SHA-256 of the image's bytes
+    digest: bytes
+    size: PictureSize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What the headers say."""
+
+    #: in the order of their digests, so that nothing depends on the order they came in
+    images: tuple[SurveyedImage, ...]
+    #: the most common size
+    size: PictureSize
+    problems: Problems
+
+
+def survey_images(
+    images: Sequence[LabeledImage], *, mixed_sizes: bool, progress: ProgressCallback
+) -> Survey:
+    """Read every image's header.
+
+    Raises:
+        TrainingError: not one image has a header that can be read.
+    """
+    problems, surveyed = Problems(), []
+    for done, image in enumerate(images, start=1):
+        data = image.read()
+        try:
+            container = read_container(data)
+        except ImageError as error:
+            problems.add(image, error)
+        else:
+            size = PictureSize.of(container.size, orientation=container.orientation)
+            digest = hashlib.sha256(data).digest()
+            surveyed.append(SurveyedImage(image=image, digest=digest, size=size))
+        progress(Progress(step="reading pictures", done=done, total=len(images)))
+    if not surveyed:
+        problems.raise_if_any()
+        raise TrainingError("There are no images to train on.")
+    surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
+    counts = Counter(each.size for each in surveyed)
+    common = min(counts, key=lambda size: (-counts[size], size))
+    if not mixed_sizes:
+        for each in surveyed:
+            try:
+                check_size(each.size, expected=common)
+            except ImageError as error:
+                problems.add(each.image, error)
+    return Survey(images=tuple(surveyed), size=common, problems=problems)
