@@ -135,6 +135,7 @@ def test_a_png_with_a_flipped_bit_in_its_pixels_is_refused(name: str) -> None:
         b"XX*\0\x08\0\0\0",
         b"II*\0\xff\xff\xff\xff",
         b"II*\0\x08\0\0\0\xff\xff",
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x00\0\0",  # orientation 0
         b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x09\0\0",  # orientation 9
         b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x01\0\x06\0\0",  # text, not a number
     ],

@@ -88,7 +88,9 @@ def test_decode_drops_alpha_and_keeps_the_colours_below_it() -> None:
     ).all()
 
 
-@pytest.mark.parametrize("transparency", [None, 3, bytes(range(0, 200, 10))])
+@pytest.mark.parametrize(
+    "transparency", [None, 3, bytes(range(0, 200, 10))], ids=["none", "one", "many"]
+)
 def test_decode_looks_up_a_palette(transparency: int | bytes | None) -> None:
     paletted = PICTURE.quantize(20)
     options: dict[str, object] = {} if transparency is None else {"transparency": transparency}
