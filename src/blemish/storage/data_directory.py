@@ -1,0 +1,86 @@
+"""The data directory: what lies where in it, and the lock that keeps it one server's.
+
+DIR/                mode 0700
+  blemish.db        rows
+  aws/              an AWS config and credentials file for clients
+  buckets/          s3://bucket/key is the file buckets/bucket/key
+  bundles/          a folder for each trained model
+  kept/             frozen entries of models, changes not yet applied
+  attempts/         what trainings are working on
+  serve.lock        who serves this folder
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class DirectoryBusyError(Exception):
+    """Another process serves this data directory; the message says which."""
+
+
+class DataDirectory:
+    """The folder of one server."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.database = self.root / "blemish.db"
+        self.aws = self.root / "aws"
+        self.buckets = self.root / "buckets"
+        self.bundles = self.root / "bundles"
+        self.kept = self.root / "kept"
+        self.attempts = self.root / "attempts"
+        self.staging = self.root / "staging"
+        self.lock_file = self.root / "serve.lock"
+
+    def create(self) -> None:
+        """Make the folders that are missing; the whole is for its owner alone."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        for folder in (
+            self.aws,
+            self.buckets,
+            self.bundles,
+            self.kept,
+            self.attempts,
+            self.staging,
+        ):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    @contextmanager
+    def lock(self, holder: str) -> Iterator[None]:
+        """Hold the directory; the lock goes with the process, however it ends.
+
+        Args:
+            holder: who holds it, in words, for whoever comes second.
+
+        Raises:
+            DirectoryBusyError: another process holds it.
+        """
+        file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DirectoryBusyError(
+                    f"{self.root} is served already, by {self._holder()}. "
+                    "Stop that server first, or use another folder."
+                ) from None
+            os.ftruncate(file, 0)
+            os.write(file, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
+            yield
+            os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+
+    def _holder(self) -> str:
+        try:
+            found = json.loads(self.lock_file.read_text())
+        except ValueError:
+            return "a process that is just starting"
+        return f"process {found['pid']} ({found['holder']})"
