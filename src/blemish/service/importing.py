@@ -1,0 +1,232 @@
+"""The work behind a dataset's status: reading its manifest, applying changes, deleting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import islice
+
+from blemish.domain.entities import Dataset, DatasetEntry, DatasetStatus, DatasetType, ObjectRef
+from blemish.domain.limits import Limits
+from blemish.domain.manifest import LineProblem, parse_manifest
+from blemish.service.datasets import CREATED
+from blemish.storage.database import Database
+from blemish.storage.errors import ObjectError
+from blemish.storage.kept import KeptFiles
+from blemish.storage.objects import ObjectStore
+
+UPDATED = "The dataset was updated successfully."
+SHOWN_PROBLEMS = 5
+
+FAILURES = {
+    DatasetStatus.CREATE_IN_PROGRESS: DatasetStatus.CREATE_FAILED,
+    DatasetStatus.UPDATE_IN_PROGRESS: DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
+    DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS: DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
+    DatasetStatus.DELETE_IN_PROGRESS: DatasetStatus.DELETE_FAILED,
+}
+
+
+class ImportFailedError(Exception):
+    """The lines cannot become entries; the message says why, for people."""
+
+
+class DatasetWork:
+    """Brings a dataset from a status in progress to the one that follows."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        objects: ObjectStore,
+        kept: KeptFiles,
+        limits: Limits,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._kept = kept
+        self._limits = limits
+        self._now = now
+
+    def carry_out(self, dataset: Dataset, *, attempt: int) -> None:
+        """Do what the status of `dataset` asks for; a stale attempt changes nothing."""
+        match dataset.status:
+            case DatasetStatus.CREATE_IN_PROGRESS:
+                self._create(dataset, attempt)
+            case DatasetStatus.UPDATE_IN_PROGRESS:
+                self._update(dataset, attempt)
+            case DatasetStatus.DELETE_IN_PROGRESS:
+                with self._database.writing() as rows:
+                    rows.datasets.delete(dataset.id)
+        if dataset.changes:
+            self._kept.delete(dataset.changes)
+
+    def give_up(self, dataset: Dataset, *, attempt: int, reason: str) -> None:
+        """Turn the dataset to the failure that its status knows, if it is still this attempt's."""
+        self._finish(
+            dataset,
+            attempt,
+            target=FAILURES[dataset.status],
+            status_message=f"The dataset is unchanged: {reason}",
+        )
+
+    def _create(self, dataset: Dataset, attempt: int) -> None:
+        assert dataset.manifest is not None
+        try:
+            entries = self._manifest_entries(dataset, dataset.manifest)
+        except ImportFailedError as error:
+            self._finish(
+                dataset,
+                attempt,
+                target=DatasetStatus.CREATE_FAILED,
+                status_message=f"The dataset was not created: {error}",
+            )
+        else:
+            self._finish(
+                dataset,
+                attempt,
+                target=DatasetStatus.CREATE_COMPLETE,
+                status_message=CREATED,
+                entries=entries,
+            )
+
+    def _update(self, dataset: Dataset, attempt: int) -> None:
+        assert dataset.changes is not None
+        try:
+            entries = self._changed_entries(dataset, self._kept.lines(dataset.changes))
+        except ImportFailedError as error:
+            # One transaction writes entries and status, so there is nothing to roll back.
+            self._finish(
+                dataset,
+                attempt,
+                target=DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
+                status_message=f"The dataset was not updated: {error}",
+            )
+        else:
+            self._finish(
+                dataset,
+                attempt,
+                target=DatasetStatus.UPDATE_COMPLETE,
+                status_message=UPDATED,
+                entries=entries,
+            )
+
+    def _finish(
+        self,
+        dataset: Dataset,
+        attempt: int,
+        *,
+        target: DatasetStatus,
+        status_message: str,
+        entries: list[DatasetEntry] | None = None,
+    ) -> None:
+        now = self._now()
+        with self._database.writing() as rows:
+            bucket = entries[0].image.bucket if entries else dataset.image_bucket
+            current = rows.datasets.finish(
+                dataset.id,
+                attempt=attempt,
+                target=target,
+                status_message=status_message,
+                now=now,
+                image_bucket=bucket,
+            )
+            if current and entries:
+                rows.entries.put(dataset.id, entries, now=now)
+
+    def _manifest_entries(self, dataset: Dataset, manifest: ObjectRef) -> list[DatasetEntry]:
+        try:
+            lines = self._objects.read_lines(manifest, max_bytes=self._limits.max_manifest_bytes)
+            return self._checked_entries(lines, dataset=dataset, known=0)
+        except ObjectError as error:
+            raise ImportFailedError(str(error)) from error
+
+    def _changed_entries(self, dataset: Dataset, lines: Iterable[str]) -> list[DatasetEntry]:
+        with self._database.reading() as rows:
+            known = rows.entries.stats(dataset.id).total
+        try:
+            return self._checked_entries(lines, dataset=dataset, known=known)
+        except ObjectError as error:
+            raise ImportFailedError(str(error)) from error
+
+    def _checked_entries(
+        self, lines: Iterable[str], *, dataset: Dataset, known: int
+    ) -> list[DatasetEntry]:
+        """Parse and check lines; `known` images are there already.
+
+        Raises:
+            ImportFailedError: anything is wrong with any of them.
+        """
+        problems: list[LineProblem] = []
+        most = self._most_images(dataset.type)
+        parsed = list(islice(parse_manifest(lines, problems), 2 * most + 1))
+        problems += self._misplaced(parsed, bucket=dataset.image_bucket)
+        if not problems:
+            problems += self._missing(parsed)
+        if problems:
+            raise ImportFailedError(_sentence(sorted(problems, key=lambda found: found.number)))
+
+        entries = [entry for _, entry in parsed]
+        if not entries and not known:
+            raise ImportFailedError("the manifest has no line.")
+        self._check_counts(entries, most=most, kind=dataset.type)
+        return entries
+
+    def _most_images(self, kind: DatasetType) -> int:
+        train = kind is DatasetType.TRAIN
+        return self._limits.max_training_images if train else self._limits.max_test_images
+
+    def _check_counts(self, entries: list[DatasetEntry], *, most: int, kind: DatasetType) -> None:
+        images = len({entry.image for entry in entries})
+        if images > most:
+            raise ImportFailedError(f"it has more than {most} images, the most allowed.")
+        types = {name for entry in entries if entry.mask for name in entry.mask.colors.values()}
+        if len(types) > self._limits.max_anomaly_types:
+            raise ImportFailedError(
+                f"it has {len(types)} anomaly types; "
+                f"at most {self._limits.max_anomaly_types} are allowed."
+            )
+        train = kind is DatasetType.TRAIN
+        most_masked = (
+            self._limits.max_masked_training_images
+            if train
+            else self._limits.max_masked_test_images
+        )
+        if types and images > most_masked:
+            raise ImportFailedError(
+                f"it has masks and {images} images; with masks at most {most_masked} are allowed."
+            )
+
+    @staticmethod
+    def _misplaced(
+        parsed: list[tuple[int, DatasetEntry]], *, bucket: str | None
+    ) -> list[LineProblem]:
+        """Find images and masks outside the one bucket of the dataset."""
+        home = bucket or (parsed[0][1].image.bucket if parsed else "")
+        return [
+            LineProblem(number=number, text=f"{ref} is not in the bucket {home} of the dataset")
+            for number, entry in parsed
+            for ref in _refs(entry)
+            if ref.bucket != home
+        ]
+
+    def _missing(self, parsed: list[tuple[int, DatasetEntry]]) -> list[LineProblem]:
+        """Find images and masks that do not exist, by listing their bucket."""
+        wanted = {ref for _, entry in parsed for ref in _refs(entry)}
+        there = self._objects.existing(wanted)
+        return [
+            LineProblem(number=number, text=f"{ref} does not exist")
+            for number, entry in parsed
+            for ref in _refs(entry)
+            if ref not in there
+        ]
+
+
+def _refs(entry: DatasetEntry) -> list[ObjectRef]:
+    return [entry.image, entry.mask.ref] if entry.mask else [entry.image]
+
+
+def _sentence(problems: list[LineProblem]) -> str:
+    shown = "; ".join(str(problem) for problem in problems[:SHOWN_PROBLEMS])
+    more = len(problems) - SHOWN_PROBLEMS
+    return f"{shown}; and {more} more problems." if more > 0 else f"{shown}."

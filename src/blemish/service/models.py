@@ -1,0 +1,317 @@
+"""Models: made from the datasets of a project, described, listed, started, stopped, deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.entities import (
+    Dataset,
+    DatasetType,
+    ImageStats,
+    InferenceUnits,
+    Model,
+    ModelStatus,
+    Project,
+)
+from blemish.domain.errors import (
+    ConflictError,
+    ResourceNotFoundError,
+    ResourceType,
+    ServiceQuotaExceededError,
+    ValidationError,
+)
+from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET, check_model_move
+from blemish.domain.limits import Limits
+from blemish.service.datasets import require_dataset
+from blemish.service.evaluation_files import evaluation_keys
+from blemish.service.projects import PAGE_SIZE, require_project
+from blemish.service.tokens import next_token, token_position
+from blemish.storage.database import Database, Rows
+from blemish.storage.errors import ObjectError
+from blemish.storage.kept import KeptFiles
+from blemish.storage.objects import ObjectStore
+
+TRAINING = "The model is being trained."
+STARTING = "The model is starting."
+STOPPING = "The model is stopping."
+DELETING = "The model is being deleted."
+
+LATEST = "latest"
+
+
+def require_model(rows: Rows, project: str, version: str) -> Model:
+    """Find a model by its version, or the newest one by `latest`.
+
+    Raises:
+        ResourceNotFoundError: there is no such project or model.
+    """
+    require_project(rows, project)
+    model = (
+        rows.models.latest(project)
+        if version == LATEST
+        else rows.models.find(project, int(version))
+    )
+    if model is None:
+        none = "no model" if version == LATEST else f"no model version {version}"
+        raise ResourceNotFoundError(
+            f"Project {project} has {none}.",
+            resource_type=ResourceType.MODEL,
+            resource_id=f"{project}/{version}",
+        )
+    return model
+
+
+class ModelService:
+    """The models of the projects."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        objects: ObjectStore,
+        kept: KeptFiles,
+        limits: Limits,
+        arns: ArnScope,
+        now: Callable[[], datetime],
+        new_name: Callable[[], str],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._kept = kept
+        self._limits = limits
+        self._arns = arns
+        self._now = now
+        self._new_name = new_name
+        self._wake = wake
+
+    def create(
+        self, project: str, *, description: str | None, output_bucket: str, output_prefix: str
+    ) -> Model:
+        """Freeze the entries of the project's datasets and have a model trained on them.
+
+        Raises:
+            ResourceNotFoundError: there is no such project, or it has no training dataset.
+            ConflictError: a dataset is busy or could not be made.
+            ValidationError: too few labelled images, or no place for the evaluation files.
+            ServiceQuotaExceededError: the project has as many models, or as many are being
+                trained, as there may be.
+        """
+        name = f"entries-{self._new_name()}.jsonl"
+        with self._database.reading() as rows:
+            require_project(rows, project)
+            self._check_output(project, output_bucket, output_prefix)
+            datasets = self._trainable(rows, project)
+            self._kept.write(name, _frozen(rows, datasets))
+        try:
+            with self._database.writing() as rows:
+                owner = require_project(rows, project)
+                self._check_quotas(rows, owner)
+                model = rows.models.add(
+                    owner.id,
+                    version=rows.projects.next_model_version(owner.id),
+                    description=description,
+                    status=ModelStatus.TRAINING,
+                    status_message=TRAINING,
+                    output_bucket=output_bucket,
+                    output_prefix=output_prefix,
+                    entries=name,
+                    now=self._now(),
+                )
+        except BaseException:
+            self._kept.delete(name)
+            raise
+        self._wake()
+        return model
+
+    def describe(self, project: str, version: str) -> Model:
+        """Return a model.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+        """
+        with self._database.reading() as rows:
+            return require_model(rows, project, version)
+
+    def page(
+        self, project: str, *, token: str | None, limit: int = PAGE_SIZE
+    ) -> tuple[list[Model], str | None]:
+        """Return a page of the models of a project, newest first, and the token of the next.
+
+        Raises:
+            ResourceNotFoundError: there is no such project.
+        """
+        with self._database.reading() as rows:
+            owner = require_project(rows, project)
+            scope = f"models/{owner.id}"
+            before = token_position(token, scope)
+            found = rows.models.page(owner.id, before=before, limit=limit + 1)
+        more = len(found) > limit
+        return found[:limit], next_token(scope, found[limit - 1].version) if more else None
+
+    def start(self, project: str, version: str, *, units: InferenceUnits) -> ModelStatus:
+        """Have a trained model hosted.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: its status forbids it.
+            ValidationError: the maximum of units is below the minimum.
+            ServiceQuotaExceededError: more units, or more hosted models, than there may be.
+        """
+        if units.maximum is not None and units.maximum < units.minimum:
+            raise ValidationError(
+                f"MaxInferenceUnits is {units.maximum}; "
+                f"it must be at least MinInferenceUnits, {units.minimum}."
+            )
+        with self._database.writing() as rows:
+            model = require_model(rows, project, version)
+            self._check_move(model, ModelStatus.STARTING_HOSTING)
+            self._check_hosting_quotas(rows, model, units)
+            self._move(rows, model, ModelStatus.STARTING_HOSTING, message=STARTING, units=units)
+        self._wake()
+        return ModelStatus.STARTING_HOSTING
+
+    def stop(self, project: str, version: str) -> ModelStatus:
+        """Have a hosted model stopped.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: its status forbids it.
+        """
+        self._request(project, version, ModelStatus.STOPPING_HOSTING, message=STOPPING)
+        return ModelStatus.STOPPING_HOSTING
+
+    def delete(self, project: str, version: str) -> Model:
+        """Have a model deleted; its evaluation files stay where they are.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: its status forbids it.
+        """
+        return self._request(project, version, ModelStatus.DELETING, message=DELETING)
+
+    def _request(self, project: str, version: str, target: ModelStatus, *, message: str) -> Model:
+        with self._database.writing() as rows:
+            model = require_model(rows, project, version)
+            self._check_move(model, target)
+            self._move(rows, model, target, message=message)
+        self._wake()
+        return model
+
+    @staticmethod
+    def _move(
+        rows: Rows,
+        model: Model,
+        target: ModelStatus,
+        *,
+        message: str,
+        units: InferenceUnits | None = None,
+    ) -> None:
+        rows.models.move(
+            model.id,
+            sources=[status for status, targets in MODEL_MOVES.items() if target in targets],
+            target=target,
+            status_message=message,
+            units=units,
+        )
+
+    def _check_move(self, model: Model, target: ModelStatus) -> None:
+        arn = self._arns.model(model.project, model.version)
+        check_model_move(model.status, target, model_arn=arn)
+
+    def _check_output(self, project: str, bucket: str, prefix: str) -> None:
+        if not self._objects.has_bucket(bucket):
+            raise ValidationError(f"OutputConfig names the bucket {bucket}, which does not exist.")
+        try:
+            for key in evaluation_keys(prefix, project, version=1):
+                self._objects.check_key(bucket, key)
+        except ObjectError as error:
+            raise ValidationError(f"OutputConfig cannot be written to: {error}") from None
+
+    def _trainable(self, rows: Rows, project: str) -> list[Dataset]:
+        """Return the datasets to train and test on, if they hold enough."""
+        train = require_dataset(rows, project, DatasetType.TRAIN)
+        test = rows.datasets.find(project, DatasetType.TEST)
+        datasets = [train, test] if test else [train]
+        for dataset in datasets:
+            if dataset.status not in USABLE_DATASET:
+                raise ConflictError(
+                    f"The {dataset.type} dataset of project {project} is {dataset.status}; "
+                    "a model can be trained when it is complete.",
+                    resource_type=ResourceType.DATASET,
+                    resource_id=f"{project}/{dataset.type}",
+                )
+        self._check_counts([rows.entries.stats(dataset.id) for dataset in datasets])
+        return datasets
+
+    def _check_counts(self, stats: list[ImageStats]) -> None:
+        limits = self._limits
+        if len(stats) == 1:
+            (train,) = stats
+            needs = [
+                ("training", "normal", train.normal, limits.single_min_normal),
+                ("training", "anomaly", train.anomaly, limits.single_min_anomaly),
+            ]
+        else:
+            train, test = stats
+            needs = [
+                ("training", "normal", train.normal, limits.train_min_normal),
+                ("test", "normal", test.normal, limits.test_min_normal),
+                ("test", "anomaly", test.anomaly, limits.test_min_anomaly),
+                ("test", "labelled", test.labeled, limits.test_min_labeled),
+            ]
+        short = [
+            f"the {kind} dataset has {found} {label} images and needs at least {least}"
+            for kind, label, found, least in needs
+            if found < least
+        ]
+        if short:
+            raise ValidationError(f"Too few labelled images: {'; '.join(short)}.")
+
+    def _check_quotas(self, rows: Rows, project: Project) -> None:
+        most = self._limits.max_models_per_project
+        if rows.models.count(project.id) >= most:
+            raise ServiceQuotaExceededError(
+                f"Project {project.name} has {most} models, the most allowed. Delete one first.",
+                resource_type=ResourceType.PROJECT,
+                resource_id=project.name,
+                quota="models per project",
+            )
+        trainings = self._limits.max_concurrent_trainings
+        if trainings is not None and rows.models.count_training() >= trainings:
+            raise ServiceQuotaExceededError(
+                f"{trainings} models are being trained, the most at once. Wait for one to end.",
+                resource_type=ResourceType.MODEL,
+                resource_id=project.name,
+                quota="concurrent trainings",
+            )
+
+    def _check_hosting_quotas(self, rows: Rows, model: Model, units: InferenceUnits) -> None:
+        arn = self._arns.model(model.project, model.version)
+        most_units = self._limits.max_inference_units
+        if max(units.minimum, units.maximum or 0) > most_units:
+            raise ServiceQuotaExceededError(
+                f"A model can have at most {most_units} inference units.",
+                resource_type=ResourceType.MODEL,
+                resource_id=arn,
+                quota="inference units per model",
+            )
+        most_hosted = self._limits.max_hosted_models
+        if most_hosted is not None and rows.models.count_hosted() >= most_hosted:
+            raise ServiceQuotaExceededError(
+                f"{most_hosted} models are hosted, the most allowed. Stop one first.",
+                resource_type=ResourceType.MODEL,
+                resource_id=arn,
+                quota="hosted models",
+            )
+
+
+def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:
+    """Yield one JSON Line for each entry: the dataset it is of, and the entry's own line."""
+    for dataset in datasets:
+        for line in rows.entries.lines(dataset.id):
+            frozen = {"dataset": dataset.type, "entry": line}
+            yield (json.dumps(frozen, ensure_ascii=False) + "\n").encode()

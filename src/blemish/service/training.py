@@ -1,0 +1,219 @@
+"""The work behind TRAINING: have a runner train on the frozen entries, then publish what it made.
+
+A training is tried again when it is interrupted: by a crash, a restart, a process that was killed
+or has fallen silent. Everything an attempt makes lies in a folder of its own until the one
+conditional UPDATE that names the attempt; what a stale attempt made is thrown away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.entities import Model, ObjectRef, Performance
+from blemish.service.evaluation_files import evaluation_keys
+from blemish.storage.database import Database
+from blemish.storage.errors import ObjectError
+from blemish.storage.files import publish_folder, remove_tree
+from blemish.storage.kept import KeptFiles
+from blemish.storage.objects import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 5
+"""Tries before an interrupted training is given up."""
+
+TRAINED = "Training completed successfully."
+
+
+class TrainingInterruptedError(Exception):
+    """The process ended or fell silent before it had a result; it may be tried again."""
+
+
+class AttemptLostError(Exception):
+    """The row is no longer this attempt's; what it makes counts for nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """All that a training process is told; every value is JSON."""
+
+    entries: str
+    buckets: str
+    #: folder that the attempt writes to; exists and is empty
+    folder: str
+    project: str
+    version: int
+    arn: str
+    output_bucket: str
+    output_prefix: str
+    limits: str
+    mixed_sizes: bool
+    backbone: str | None
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a training process made: the folder `bundle`, and files for the output location."""
+
+    performance: Mapping[str, float]
+    notes: tuple[str, ...]
+    evaluation_ended_at: str
+    #: file below the attempt's folder -> key in the output bucket
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFailure:
+    """Why the data or the settings cannot be trained with; trying again would not help."""
+
+    reason: str
+
+
+class TrainingRunner(Protocol):
+    """Where trainings run."""
+
+    def train(
+        self, job: TrainingJob, *, report: Callable[[str | None], None]
+    ) -> TrainingResult | TrainingFailure:
+        """Train to the end.
+
+        Args:
+            job: what to train.
+            report: called at least every few seconds, with how far it has come or None; an
+                AttemptLostError out of it ends the training.
+
+        Raises:
+            TrainingInterruptedError: there is no result, but there may be one next time.
+        """
+
+
+class TrainingWork:
+    """Brings a model from TRAINING to TRAINED or TRAINING_FAILED."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        runner: TrainingRunner,
+        objects: ObjectStore,
+        kept: KeptFiles,
+        attempts: Path,
+        bundles: Path,
+        staging: Path,
+        arns: ArnScope,
+        options: Mapping[str, Any],
+        now: Callable[[], datetime],
+        lease: timedelta,
+    ) -> None:
+        self._database = database
+        self._runner = runner
+        self._objects = objects
+        self._kept = kept
+        self._attempts = attempts
+        self._bundles = bundles
+        self._staging = staging
+        self._arns = arns
+        self._options = options
+        self._now = now
+        self._lease = lease
+
+    def carry_out(self, model: Model, *, attempt: int) -> None:
+        """Train a model; an interrupted attempt leaves the row to the next."""
+        if attempt > MAX_ATTEMPTS:
+            self.give_up(model, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
+            return
+        folder = self._attempts / f"{model.id}-{attempt}"
+        remove_tree(folder, staging=self._staging)
+        folder.mkdir()
+        try:
+            outcome = self._runner.train(
+                self._job(model, folder),
+                report=lambda text: self._report(model, attempt, text),
+            )
+            match outcome:
+                case TrainingResult():
+                    self._publish(model, attempt, folder, outcome)
+                case TrainingFailure(reason=reason):
+                    self.give_up(model, attempt=attempt, reason=reason)
+        except TrainingInterruptedError as error:
+            logger.warning(
+                "training of %s/%s, attempt %d: %s", model.project, model.version, attempt, error
+            )
+            self._leave(model, attempt)
+        except AttemptLostError:
+            logger.warning(
+                "training of %s/%s: attempt %d was lost", model.project, model.version, attempt
+            )
+        except ObjectError as error:
+            self.give_up(model, attempt=attempt, reason=str(error))
+        finally:
+            remove_tree(folder, staging=self._staging)
+
+    def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
+        """End the training as failed, if the row is still this attempt's."""
+        with self._database.writing() as rows:
+            rows.models.fail_training(
+                model.id, attempt=attempt, status_message=f"Training failed: {reason}"
+            )
+
+    def _job(self, model: Model, folder: Path) -> TrainingJob:
+        return TrainingJob(
+            entries=str(self._kept.path(model.entries)),
+            buckets=str(self._objects.root),
+            folder=str(folder),
+            project=model.project,
+            version=model.version,
+            arn=self._arns.model(model.project, model.version),
+            output_bucket=model.output_bucket,
+            output_prefix=model.output_prefix,
+            **self._options,
+        )
+
+    def _report(self, model: Model, attempt: int, text: str | None) -> None:
+        with self._database.writing() as rows:
+            current = rows.models.renew(
+                model.id,
+                attempt=attempt,
+                lease_until=self._now() + self._lease,
+                status_message=f"The model is being trained: {text}." if text else None,
+            )
+        if not current:
+            raise AttemptLostError
+
+    def _leave(self, model: Model, attempt: int) -> None:
+        """End the lease, so that the next attempt need not wait for it."""
+        with self._database.writing() as rows:
+            rows.models.renew(model.id, attempt=attempt, lease_until=self._now())
+
+    def _publish(self, model: Model, attempt: int, folder: Path, result: TrainingResult) -> None:
+        """Copy the evaluation files to their names, keep the bundle, then turn the row."""
+        self._report(model, attempt, "writing the evaluation files")
+        for file, key in result.files.items():
+            ref = ObjectRef(bucket=model.output_bucket, key=key)
+            self._objects.write(ref, (folder / file).read_bytes())
+        bundle = f"{model.id}-{attempt}"
+        publish_folder(folder / "bundle", self._bundles / bundle)
+
+        manifest, document = evaluation_keys(
+            model.output_prefix, model.project, version=model.version
+        )
+        with self._database.writing() as rows:
+            current = rows.models.finish_training(
+                model.id,
+                attempt=attempt,
+                status_message=" ".join((TRAINED, *result.notes)),
+                performance=Performance(**result.performance),
+                evaluation_manifest=ObjectRef(bucket=model.output_bucket, key=manifest),
+                evaluation_result=ObjectRef(bucket=model.output_bucket, key=document),
+                evaluation_ended_at=datetime.fromisoformat(result.evaluation_ended_at),
+                bundle=bundle,
+            )
+        if not current:
+            remove_tree(self._bundles / bundle, staging=self._staging)
