@@ -1,0 +1,169 @@
+"""This machine as a runner: a process for each training, sessions in memory for hosted models."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from blemish.domain.entities import InferenceUnits
+from blemish.engine.images import ImageLimits
+from blemish.engine.runtime import Detection, Detector
+from blemish.service.training import (
+    TrainingFailure,
+    TrainingInterruptedError,
+    TrainingJob,
+    TrainingResult,
+)
+
+PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
+
+
+class LocalTrainings:
+    """Runs each training in a process of its own, which dies with this one."""
+
+    def __init__(self, *, silence_s: float) -> None:
+        #: a process that says nothing for so long is taken for lost
+        self._silence_s = silence_s
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    def train(
+        self, job: TrainingJob, *, report: Callable[[str | None], None]
+    ) -> TrainingResult | TrainingFailure:
+        """See `service.training.TrainingRunner`."""
+        with self._process(job) as process:
+            assert process.stdout is not None
+            for message in _messages(process.stdout, silence_s=self._silence_s):
+                match message:
+                    case {"trained": result}:
+                        return TrainingResult(**result)
+                    case {"failed": reason}:
+                        return TrainingFailure(reason=reason)
+                    case {"progress": text}:
+                        report(text)
+                    case _:
+                        report(None)
+            raise TrainingInterruptedError(_ending(process))
+
+    def stop(self) -> None:
+        """End every training; their rows stay in TRAINING and are taken up at the next start."""
+        self._stopping.set()
+        with self._lock:
+            for process in self._processes:
+                process.kill()
+
+    @contextmanager
+    def _process(self, job: TrainingJob) -> Iterator[subprocess.Popen[bytes]]:
+        threads = str(job.threads)
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            PROCESS,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            start_new_session=True,
+        )
+        with self._lock:
+            self._processes.add(process)
+            if self._stopping.is_set():
+                process.kill()
+        try:
+            assert process.stdin is not None
+            # Kept open: the process ends itself when this pipe does.
+            process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+            process.stdin.flush()
+            yield process
+        except BrokenPipeError:
+            raise TrainingInterruptedError(_ending(process)) from None
+        finally:
+            process.kill()
+            process.communicate()
+            with self._lock:
+                self._processes.discard(process)
+
+
+def _messages(stream: IO[bytes], *, silence_s: float) -> Iterator[dict[str, Any]]:
+    """Yield the JSON lines of a process until it ends.
+
+    Raises:
+        TrainingInterruptedError: it says nothing for too long.
+    """
+    rest = b""
+    while True:
+        ready, _, _ = select.select([stream], [], [], silence_s)
+        if not ready:
+            raise TrainingInterruptedError(f"the process said nothing for {silence_s:g} s")
+        data = os.read(stream.fileno(), 65_536)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        yield from map(json.loads, lines)
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    code = process.wait()
+    if code < 0:
+        return f"the process was ended by {signal.Signals(-code).name}"
+    return f"the process ended with exit status {code}"
+
+
+@dataclass(frozen=True)
+class _Hosted:
+    detector: Detector
+    attempt: int
+    #: one permit for each inference unit: so many pictures are judged at once
+    units: threading.BoundedSemaphore
+
+
+class LocalHosting:
+    """Keeps the detectors of hosted models in memory."""
+
+    def __init__(self, *, threads: int) -> None:
+        self._threads = threads
+        self._hosted: dict[int, _Hosted] = {}
+        self._changed = threading.Condition()
+
+    def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
+        """See `service.hosting.HostingRunner`."""
+        hosted = _Hosted(
+            detector=Detector.load(bundle, threads=self._threads),
+            attempt=attempt,
+            units=threading.BoundedSemaphore(units.maximum or units.minimum),
+        )
+        with self._changed:
+            self._hosted[model_id] = hosted
+            self._changed.notify_all()
+
+    def unload(self, model_id: int, *, attempt: int | None = None) -> None:
+        """See `service.hosting.HostingRunner`."""
+        with self._changed:
+            found = self._hosted.get(model_id)
+            if found and attempt in {None, found.attempt}:
+                del self._hosted[model_id]
+
+    def detect(
+        self,
+        model_id: int,
+        data: bytes,
+        *,
+        limits: ImageLimits,
+        mixed_sizes: bool,
+        timeout_s: float,
+    ) -> Detection | None:
+        """See `service.detection.HostedModels`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: model_id in self._hosted, timeout_s):
+                return None
+            hosted = self._hosted[model_id]
+        with hosted.units:
+            return hosted.detector.detect(data, limits=limits, mixed_sizes=mixed_sizes)

@@ -1,0 +1,162 @@
+"""Makes what runs agree with what the rows say: after a start, a crash, a request.
+
+The status row is the truth. Whoever works on a row in progress owns it by attempt and lease; this
+loop claims rows that nobody owns, hands them to a worker, and renews the leases while they work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from blemish.domain.entities import Dataset, Model, ModelStatus
+from blemish.storage.database import Database, Rows
+from blemish.storage.datasets import Datasets
+from blemish.storage.models import Models
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""How often rows are looked at when nothing wakes the loop; leases are renewed at this pace."""
+
+SHORT_WORKERS = 4
+"""Threads for imports and for hosting; trainings have their own."""
+
+Row = TypeVar("Row", Dataset, Model)
+Row_contra = TypeVar("Row_contra", Dataset, Model, contravariant=True)
+
+
+class Work(Protocol[Row_contra]):
+    """What is to be done for rows in progress."""
+
+    def carry_out(self, row: Row_contra, /, *, attempt: int) -> None:
+        """Do what the status of the row asks for."""
+
+    def give_up(self, row: Row_contra, /, *, attempt: int, reason: str) -> None:
+        """Turn the row to the failure that its status knows."""
+
+
+class Reconciler:
+    """A thread that claims rows in progress, and the workers that carry them out."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        datasets: Work[Dataset],
+        trainings: Work[Model],
+        hosting: Work[Model],
+        trainings_at_once: int,
+        owner: str,
+        now: Callable[[], datetime],
+        lease: timedelta,
+    ) -> None:
+        self._database = database
+        self._datasets = datasets
+        self._trainings = trainings
+        self._hosting = hosting
+        self._trainings_at_once = trainings_at_once
+        self._owner = owner
+        self._now = now
+        self._lease = lease
+        #: (kind, id) of the rows that a worker has -> attempt
+        self._busy: dict[tuple[str, int], int] = {}
+        self._lock = threading.Lock()
+        self._awake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+        self._short = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="work")
+        self._long = ThreadPoolExecutor(trainings_at_once, thread_name_prefix="training")
+
+    def start(self) -> None:
+        """Begin; the data directory must be this process's alone."""
+        with self._database.writing() as rows:
+            rows.models.release_all()
+            rows.datasets.release_all()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the rows now."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Take no more work and wait for the workers; whoever ends the trainings does it first."""
+        self._stopping.set()
+        self._awake.set()
+        if self._thread.ident:
+            self._thread.join()
+        self._short.shutdown()
+        self._long.shutdown()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._awake.clear()
+            try:
+                self._look()
+            except Exception:
+                logger.exception("the rows could not be looked at; they are again in %g s", POLL_S)
+            self._awake.wait(POLL_S)
+
+    def _look(self) -> None:
+        with self._database.reading() as rows:
+            datasets = rows.datasets.unsettled()
+            models = rows.models.unsettled()
+        self._renew()
+        for dataset in datasets:
+            self._take("dataset", dataset, self._datasets, self._short)
+        for model in models:
+            if model.status is not ModelStatus.TRAINING:
+                self._take("model", model, self._hosting, self._short)
+            elif self._count("training") < self._trainings_at_once:
+                self._take("training", model, self._trainings, self._long)
+
+    def _take(self, kind: str, row: Row, work: Work[Row], pool: ThreadPoolExecutor) -> None:
+        key = (kind, row.id)
+        with self._lock:
+            if key in self._busy or self._stopping.is_set():
+                return
+        now = self._now()
+        with self._database.writing() as rows:
+            attempt = _table(rows, kind).claim(
+                row.id, owner=self._owner, now=now, lease_until=now + self._lease
+            )
+        if attempt is None:
+            return
+        with self._lock:
+            self._busy[key] = attempt
+        pool.submit(self._carry_out, key, row, work, attempt)
+
+    def _carry_out(self, key: tuple[str, int], row: Row, work: Work[Row], attempt: int) -> None:
+        try:
+            work.carry_out(row, attempt=attempt)
+        except Exception:
+            logger.exception("%s %d, attempt %d", *key, attempt)
+            work.give_up(row, attempt=attempt, reason="an internal error; the log says more.")
+        finally:
+            with self._lock:
+                del self._busy[key]
+            self.wake()
+
+    def _count(self, kind: str) -> int:
+        with self._lock:
+            return sum(found == kind for found, _ in self._busy)
+
+    def _renew(self) -> None:
+        """Keep the rows of the short workers; a training keeps its own as it reports."""
+        with self._lock:
+            busy = [(kind, row, attempt) for (kind, row), attempt in self._busy.items()]
+        short = [found for found in busy if found[0] != "training"]
+        if not short:
+            return
+        until = self._now() + self._lease
+        with self._database.writing() as rows:
+            for kind, row, attempt in short:
+                _table(rows, kind).renew(row, attempt=attempt, lease_until=until)
+
+
+def _table(rows: Rows, kind: str) -> Datasets | Models:
+    return rows.datasets if kind == "dataset" else rows.models
