@@ -1,0 +1,178 @@
+"""The one place where parts are put together: settings in, a running server out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from blemish.api.operations import Operations
+from blemish.api.service_model import service_model
+from blemish.domain.arns import ArnScope
+from blemish.runners.local import LocalHosting, LocalTrainings
+from blemish.runners.reconciler import Reconciler
+from blemish.service.access import AccessService
+from blemish.service.datasets import DatasetService
+from blemish.service.detection import DetectionService
+from blemish.service.hosting import HostingWork
+from blemish.service.importing import DatasetWork
+from blemish.service.models import ModelService
+from blemish.service.projects import ProjectService
+from blemish.service.training import TrainingWork
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+from blemish.storage.files import clear_staging, remove_tree
+from blemish.storage.kept import KeptFiles
+from blemish.storage.objects import ObjectStore
+from blemish.wire.dispatch import Dispatcher
+
+SIGNING_NAME = "lookoutvision"
+
+LEASE = timedelta(seconds=10)
+"""How long an owner of a row may be silent before another may take it."""
+
+JSON_BODY_BYTES = 16 * 1024 * 1024
+"""Bodies other than pictures: the 10 MiB of UpdateDatasetEntries in base64, and some."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that is ready to answer."""
+
+    #: the ASGI application
+    application: Dispatcher
+    access: AccessService
+
+
+@contextmanager
+def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Server]:
+    """Put a server together over a data directory that is locked for this process, and run it.
+
+    What was hosted before is SYSTEM_UPDATING when this yields; work goes on until the end of the
+    context, and trainings that are not through by then are taken up at the next start.
+    """
+    with ExitStack() as stack:
+        database = Database.open(directory.database)
+        stack.callback(database.close)
+        parts = _Parts(settings, directory, database)
+        parts.clean()
+        parts.hosting_work.begin()
+        parts.reconciler.start()
+        stack.callback(parts.reconciler.stop)
+        stack.callback(parts.trainings.stop)
+        yield Server(application=parts.dispatcher, access=parts.access)
+
+
+class _Parts:
+    """Every part of a server, made in the order in which one needs the other."""
+
+    def __init__(self, settings: Settings, directory: DataDirectory, database: Database) -> None:
+        self._database = database
+        self._directory = directory
+        limits = settings.limit_profile
+        arns = ArnScope(region=settings.region, account=settings.account)
+        self._kept = KeptFiles(directory.kept, staging=directory.staging)
+        objects = ObjectStore(directory.buckets)
+        self.access = AccessService(database, now=_now, random_bytes=secrets.token_bytes)
+        self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
+        hosting = LocalHosting(threads=settings.detection_threads)
+        self.hosting_work = HostingWork(
+            database,
+            runner=hosting,
+            kept=self._kept,
+            bundles=directory.bundles,
+            staging=directory.staging,
+        )
+        self.reconciler = Reconciler(
+            database,
+            datasets=DatasetWork(
+                database, objects=objects, kept=self._kept, limits=limits, now=_now
+            ),
+            trainings=TrainingWork(
+                database,
+                runner=self.trainings,
+                objects=objects,
+                kept=self._kept,
+                attempts=directory.attempts,
+                bundles=directory.bundles,
+                staging=directory.staging,
+                arns=arns,
+                options={
+                    "limits": settings.limits,
+                    "mixed_sizes": settings.mixed_sizes,
+                    "backbone": str(settings.backbone.absolute()) if settings.backbone else None,
+                    "threads": settings.training_threads,
+                },
+                now=_now,
+                lease=LEASE,
+            ),
+            hosting=self.hosting_work,
+            trainings_at_once=settings.concurrent_trainings,
+            owner=f"{os.getpid()}-{uuid.uuid4()}",
+            now=_now,
+            lease=LEASE,
+        )
+        operations = Operations(
+            projects=ProjectService(database, limits=limits, now=_now),
+            datasets=DatasetService(
+                database,
+                kept=self._kept,
+                now=_now,
+                new_name=_new_name,
+                wake=self.reconciler.wake,
+            ),
+            models=ModelService(
+                database,
+                objects=objects,
+                kept=self._kept,
+                limits=limits,
+                arns=arns,
+                now=_now,
+                new_name=_new_name,
+                wake=self.reconciler.wake,
+            ),
+            detection=DetectionService(
+                database,
+                hosted=hosting,
+                limits=limits,
+                mixed_sizes=settings.mixed_sizes,
+                arns=arns,
+            ),
+            arns=arns,
+        )
+        self.dispatcher = Dispatcher(
+            service_model(),
+            operations,
+            secret=self.access.secret,
+            clock=_now,
+            request_ids=lambda: str(uuid.uuid4()),
+            clock_skew_s=settings.clock_skew_s,
+            max_body_bytes=lambda operation: (
+                limits.detect_body_bytes if operation == "DetectAnomalies" else JSON_BODY_BYTES
+            ),
+        )
+
+    def clean(self) -> None:
+        """Delete what a crash left behind and no row speaks of."""
+        clear_staging(self._directory.staging)
+        for attempt in self._directory.attempts.iterdir():
+            remove_tree(attempt, staging=self._directory.staging)
+        with self._database.reading() as rows:
+            names = rows.models.kept_names() | rows.datasets.kept_names()
+        self._kept.delete_unnamed(names)
+        for bundle in self._directory.bundles.iterdir():
+            if bundle.name not in names:
+                remove_tree(bundle, staging=self._directory.staging)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_name() -> str:
+    return str(uuid.uuid4())

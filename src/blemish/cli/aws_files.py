@@ -1,0 +1,64 @@
+"""DIR/aws: an AWS config and credentials file, so that any AWS client finds this server."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import replace
+from pathlib import Path
+
+from blemish.domain.entities import AccessKey
+from blemish.storage.files import write_durably
+
+PROFILE = "blemish"
+FIRST_KEY = "first"
+
+
+class AwsFiles:
+    """The two files for AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE."""
+
+    def __init__(self, folder: Path, *, staging: Path) -> None:
+        self.config = folder / "config"
+        self.credentials = folder / "credentials"
+        self._staging = staging
+
+    def write_config(self, *, endpoint: str, region: str) -> None:
+        """Write the config, at every start: the endpoint may be another."""
+        text = (
+            f"[profile {PROFILE}]\n"
+            f"region = {region}\n"
+            f"services = {PROFILE}\n"
+            "\n"
+            f"[services {PROFILE}]\n"
+            "lookoutvision =\n"
+            f"  endpoint_url = {endpoint}\n"
+        )
+        write_durably(self.config, text.encode(), staging=self._staging)
+
+    def settled_key(self, key: AccessKey) -> AccessKey:
+        """Return the key that the credentials file holds; write `key` if there is no such file.
+
+        A start that was cut off between this file and the database is taken up here: the file is
+        never written twice.
+        """
+        if not self.credentials.exists():
+            text = (
+                f"[{PROFILE}]\naws_access_key_id = {key.id}\naws_secret_access_key = {key.secret}\n"
+            )
+            write_durably(self.credentials, text.encode(), staging=self._staging)
+            return key
+        held = self.read_key()
+        return replace(key, id=held[0], secret=held[1])
+
+    def read_key(self) -> tuple[str, str]:
+        """Return the id and the secret of the key in the credentials file.
+
+        Raises:
+            ValueError: the file holds no key of the profile.
+        """
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(self.credentials, encoding="utf-8")
+        try:
+            profile = parser[PROFILE]
+            return profile["aws_access_key_id"], profile["aws_secret_access_key"]
+        except KeyError as error:
+            raise ValueError(f"{self.credentials} lacks {error}. Restore or remove it.") from None

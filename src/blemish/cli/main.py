@@ -1,0 +1,96 @@
+"""The command line: `blemish serve`, `blemish demo`, `blemish sdk-model`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from blemish.settings import Settings
+from blemish.storage.data_directory import DirectoryBusyError
+from blemish.storage.errors import StorageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find defects in pictures of products, behind the API of Amazon Lookout for Vision.",
+)
+sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need to know the API.")
+app.add_typer(sdk_model, name="sdk-model")
+
+DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
+PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+
+
+@app.command()
+def serve(data_dir: DataDirOption = None, host: HostOption = None, port: PortOption = None) -> None:
+    """Serve the API on loopback until it is told to end."""
+    from blemish.cli.serve import serve as run
+
+    settings = _settings(data_dir=data_dir, host=host, port=port)
+    try:
+        run(settings)
+    except (DirectoryBusyError, StorageError, ValueError) as error:
+        _end(str(error))
+    except OSError as error:
+        _end(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.")
+
+
+@app.command()
+def demo(
+    images: Annotated[
+        Path | None, typer.Option(help="Your own pictures: normal/ and anomaly/ in a folder.")
+    ] = None,
+    data_dir: Annotated[Path, typer.Option(help="Folder of the demo's data.")] = Path(
+        ".blemish-demo"
+    ),
+) -> None:
+    """Watch a product being learned and its defects being found."""
+    from blemish.cli.demo import DemoError, run_demo
+
+    try:
+        found = run_demo(data_dir, images=images)
+    except DemoError as error:
+        _end(str(error))
+    raise typer.Exit(0 if found else 1)
+
+
+@sdk_model.command()
+def install(
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for AWS_DATA_PATH; ~/.aws/models by default.")
+    ] = None,
+) -> None:
+    """Put the service model where boto3 and the AWS CLI look for models."""
+    from blemish.cli.sdk_model import install_model
+
+    folder = to or Path.home() / ".aws" / "models"
+    print(f"Installed {install_model(folder)}")  # noqa: T201
+    if to:
+        print(f"export AWS_DATA_PATH={folder.absolute()}")  # noqa: T201
+
+
+def _settings(**options: Any) -> Settings:
+    """Read the settings; an option that was given wins over the environment."""
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        _end(
+            "\n".join(
+                f"BLEMISH_{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
+                for problem in error.errors()
+            )
+        )
+
+
+def _end(message: str) -> NoReturn:
+    print(f"blemish: {message}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app()
