@@ -1,0 +1,139 @@
+"""A real server process over a folder, and what a user of it does again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+SERVE = (sys.executable, "-m", "blemish.cli.main", "serve", "--port", "0")
+START_PATIENCE_S = 30
+BUCKET = "pictures"
+
+
+class ServedDirectory:
+    """A data directory and the server process over it, which may be ended and started again."""
+
+    def __init__(self, folder: Path, *, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.log = folder.with_suffix(".log")
+        self._environment = os.environ | environment
+        self.process: subprocess.Popen[bytes] | None = None
+        self.endpoint = ""
+
+    @property
+    def bucket(self) -> Path:
+        """The folder of the one bucket."""
+        return self.folder / "buckets" / BUCKET
+
+    def start(self) -> None:
+        """Start the server and wait until it listens."""
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*SERVE, "--data-dir", str(self.folder)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_PATIENCE_S
+        while not (found := re.search(r"listens on (\S+)", self.log.read_text())):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        self.endpoint = found[1]
+        self.bucket.mkdir(parents=True, exist_ok=True)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End the server by a signal; return its exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(START_PATIENCE_S)
+
+    def client(self, **config: Any) -> Any:
+        """Return a client that knows the server by the files in DIR/aws alone."""
+        text = (self.folder / "aws" / "credentials").read_text()
+        key = re.search(r"aws_access_key_id = (\S+)", text)
+        secret = re.search(r"aws_secret_access_key = (\S+)", text)
+        assert key is not None
+        assert secret is not None
+        return boto3.Session().client(
+            "lookoutvision",
+            region_name="us-east-1",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=key[1],
+            aws_secret_access_key=secret[1],
+            config=Config(retries={"max_attempts": 0}, **config),
+        )
+
+    def put(self, key: str, data: bytes) -> str:
+        """Put an object into the bucket; return its URL."""
+        path = self.bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return f"s3://{BUCKET}/{key}"
+
+    def put_manifest(self, key: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+        """Put a manifest; return it as a DatasetSource."""
+        self.put(key, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        return {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Key": key}}}
+
+
+def line(url: str, label: str | None) -> dict[str, Any]:
+    """Return the manifest line of a picture; without a label for None."""
+    if label is None:
+        return {"source-ref": url}
+    return {
+        "source-ref": url,
+        "anomaly-label": int(label == "anomaly"),
+        "anomaly-label-metadata": {
+            "class-name": label,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+            "creation-date": "2024-01-02T03:04:05.678Z",
+            "confidence": 1,
+        },
+    }
+
+
+def wait_for(
+    read: Callable[[], str], wanted: set[str], *, patience_s: float = 120, while_in: set[str]
+) -> str:
+    """Wait until a status is one of `wanted`; any other than those in `while_in` fails."""
+    deadline = time.monotonic() + patience_s
+    while (status := read()) not in wanted:
+        assert status in while_in, status
+        assert time.monotonic() < deadline, f"still {status}"
+        time.sleep(0.1)
+    return status
+
+
+def dataset_status(client: Any, project: str, kind: str) -> Callable[[], str]:
+    """Return a reader of a dataset's status."""
+
+    def read() -> str:
+        answer = client.describe_dataset(ProjectName=project, DatasetType=kind)
+        return str(answer["DatasetDescription"]["Status"])
+
+    return read
+
+
+def model_status(client: Any, project: str, version: str) -> Callable[[], str]:
+    """Return a reader of a model's status."""
+
+    def read() -> str:
+        answer = client.describe_model(ProjectName=project, ModelVersion=version)
+        return str(answer["ModelDescription"]["Status"])
+
+    return read
