@@ -27,7 +27,10 @@ class ServedDirectory:
     def __init__(self, folder: Path, *, environment: dict[str, str]) -> None:
         self.folder = folder
         self.log = folder.with_suffix(".log")
-        self._environment = os.environ | environment
+        #: in the environment of every process of this server, to find them by
+        self.mark = f"BLEMISH_TEST_MARK={folder}".encode()
+        self._environment = os.environ | environment | {"BLEMISH_TEST_MARK": str(folder)}
+        self._number = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
 
@@ -76,6 +79,11 @@ class ServedDirectory:
             aws_secret_access_key=secret[1],
             config=Config(retries={"max_attempts": 0}, **config),
         )
+
+    def next_number(self) -> int:
+        """Count up, for names that no other test of a shared server has."""
+        self._number += 1
+        return self._number
 
     def put(self, key: str, data: bytes) -> str:
         """Put an object into the bucket; return its URL."""
