@@ -1,0 +1,80 @@
+"""What goes wrong before an operation is known, or before its members are.
+
+* WireError
+  - IncompleteSignatureError         400
+  - SerializationError               400
+  - InvalidSignatureError            403
+  - MissingAuthenticationTokenError  403
+  - UnrecognizedClientError          403
+  - UnknownOperationError            404
+  - RequestEntityTooLargeError       413
+
+These are common to all services of AWS, so the service model does not have them; names and
+statuses are AWS's. Their messages say what the caller can mend and nothing more.
+
+Source: "Common Error Types" of AWS's API references.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WireError(Exception):
+    """Base of the errors that no service model declares."""
+
+    shape: ClassVar[str]
+    status: ClassVar[int]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class IncompleteSignatureError(WireError):
+    """The signature lacks a part, or a part of it is malformed."""
+
+    shape = "IncompleteSignatureException"
+    status = 400
+
+
+class SerializationError(WireError):
+    """The request cannot be read as what its operation takes."""
+
+    shape = "SerializationException"
+    status = 400
+
+
+class InvalidSignatureError(WireError):
+    """The signature is not that of this request, this service or this time."""
+
+    shape = "InvalidSignatureException"
+    status = 403
+
+
+class MissingAuthenticationTokenError(WireError):
+    """The request is not signed."""
+
+    shape = "MissingAuthenticationTokenException"
+    status = 403
+
+
+class UnrecognizedClientError(WireError):
+    """Nobody has this access key."""
+
+    shape = "UnrecognizedClientException"
+    status = 403
+
+
+class UnknownOperationError(WireError):
+    """No operation has this method and path."""
+
+    shape = "UnknownOperationException"
+    status = 404
+
+
+class RequestEntityTooLargeError(WireError):
+    """The body is so large that it is not even read to its end."""
+
+    shape = "RequestEntityTooLargeException"
+    status = 413

@@ -1,0 +1,127 @@
+"""Members as a JSON document: the body of rest-json."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from botocore.model import ListShape, Shape, StructureShape
+
+from blemish.wire.errors import SerializationError
+from blemish.wire.text import fitting, read_timestamp, readable
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Return the object that a body holds; no body is an empty object.
+
+    Raises:
+        SerializationError: it is not JSON, or another value than an object.
+    """
+    try:
+        document = json.loads(body, parse_constant=_refuse_constant) if body else {}
+    except (ValueError, RecursionError):
+        raise SerializationError("The body is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise SerializationError("The body must be a JSON object.")
+    return document
+
+
+def from_json(shape: Shape, value: Any, *, name: str) -> Any:
+    """Return what a JSON value stands for.
+
+    Members that the shape does not know and members that are null are left out, as AWS does.
+
+    Raises:
+        SerializationError: the value, or one inside it, is not of the shape's type.
+    """
+    match shape:
+        case StructureShape() if isinstance(value, dict):
+            return members_from_json(shape.members, value, name=name)
+        case ListShape() if isinstance(value, list):
+            return [
+                from_json(shape.member, item, name=f"{name}[{index}]")
+                for index, item in enumerate(value)
+            ]
+        case Shape(type_name="string") if isinstance(value, str):
+            return readable(value, name=name)
+        case Shape(type_name="blob") if isinstance(value, str):
+            return _from_base64(value, name=name)
+        case Shape(type_name="boolean") if isinstance(value, bool):
+            return value
+        case Shape(type_name="integer" | "long") if type(value) is int:
+            return fitting(value, shape, name=name)
+        case Shape(type_name="float" | "double") if type(value) in {int, float}:
+            return _float(value, name=name)
+        case Shape(type_name="timestamp") if type(value) in {int, float, str}:
+            return read_timestamp(value, name=name)
+    raise SerializationError(f"{name} must be of type {shape.type_name}.")
+
+
+def members_from_json(
+    members: Mapping[str, Shape], document: Mapping[str, Any], *, name: str = ""
+) -> dict[str, Any]:
+    """Return those members that an object has.
+
+    Raises:
+        SerializationError: one is not of its type.
+    """
+    prefix = f"{name}." if name else ""
+    return {
+        member_name: from_json(member, value, name=f"{prefix}{member_name}")
+        for member_name, member in members.items()
+        if (value := document.get(member.serialization.get("name", member_name))) is not None
+    }
+
+
+def to_json(shape: Shape, value: Any) -> Any:
+    """Return the JSON value of a member; `None` inside a structure counts as absent.
+
+    Raises:
+        ValueError: a structure has a member that its shape does not know.
+    """
+    match shape:
+        case StructureShape():
+            return members_to_json(shape.members, value)
+        case ListShape():
+            return [to_json(shape.member, item) for item in value]
+        case Shape(type_name="blob"):
+            return base64.b64encode(value).decode("ascii")
+        case Shape(type_name="timestamp"):
+            return round(value.timestamp(), 3)
+        case _:
+            return value
+
+
+def members_to_json(members: Mapping[str, Shape], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON object of a structure.
+
+    Raises:
+        ValueError: there is a value that no member has the name of.
+    """
+    if unknown := values.keys() - members.keys():
+        raise ValueError(f"the service model does not know {sorted(unknown)}")
+    return {
+        member.serialization.get("name", name): to_json(member, values[name])
+        for name, member in members.items()
+        if values.get(name) is not None
+    }
+
+
+def _from_base64(text: str, *, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise SerializationError(f"{name} must be encoded as base64.") from None
+
+
+def _float(number: float, *, name: str) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise SerializationError(f"{name} is too large a number.") from None
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(text)

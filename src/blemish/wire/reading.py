@@ -1,0 +1,69 @@
+"""The body of a request, read up to a limit and hashed to its end.
+
+A body over the limit is read on and hashed but not kept, so that who signed it gets an answer
+that says so; only one that is many times too large breaks the connection off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from blemish.wire.errors import RequestEntityTooLargeError
+
+HARD_STOP = 8
+"""How many times the limit a body may be before it is read no further."""
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its request was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that was read to its end."""
+
+    #: None if it is over the limit
+    content: bytes | None
+    size_bytes: int
+    #: in hexadecimal digits
+    sha256: str
+
+
+async def read_body(receive: Receive, *, limit_bytes: int, declared_bytes: int | None) -> Body:
+    """Read a body from an ASGI server; `declared_bytes` is its Content-Length, if it has one.
+
+    Raises:
+        RequestEntityTooLargeError: it is over `HARD_STOP` times the limit.
+        ClientGoneError: the client hung up.
+    """
+    hard_stop = HARD_STOP * limit_bytes
+    _check_size(declared_bytes or 0, hard_stop=hard_stop)
+    digest = hashlib.sha256()
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        _check_size(size, hard_stop=hard_stop)
+        digest.update(chunk)
+        if size > limit_bytes:
+            chunks.clear()
+        else:
+            chunks.append(chunk)
+        more = message.get("more_body", False)
+    content = b"".join(chunks) if size <= limit_bytes else None
+    return Body(content, size, digest.hexdigest())
+
+
+def _check_size(size_bytes: int, *, hard_stop: int) -> None:
+    if size_bytes > hard_stop:
+        raise RequestEntityTooLargeError(f"A body may not have more than {hard_stop} bytes.")
