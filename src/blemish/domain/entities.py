@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from blemish.domain.palette import BACKGROUND_CLASS
+
 
 class Label(StrEnum):
     """What an image shows. An image without a label is not used for training."""
@@ -67,8 +69,13 @@ class MaskRef:
     """The anomaly mask of an image: a PNG whose colours name anomaly types."""
 
     ref: ObjectRef
-    #: "#RRGGBB" (upper case) -> anomaly type; the background is not among them
+    #: "#RRGGBB" (upper case) -> anomaly type, or `background`
     colors: Mapping[str, str]
+
+    @property
+    def anomaly_types(self) -> frozenset[str]:
+        """What the mask may show besides the background."""
+        return frozenset(self.colors.values()) - {BACKGROUND_CLASS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,13 @@ from typing import Any
 
 from blemish.domain.entities import DatasetEntry, Label, MaskRef, ObjectRef
 from blemish.domain.limits import MAX_LINE_LENGTH
-from blemish.domain.palette import BACKGROUND
+from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 
 CLASSIFICATION = "groundtruth/image-classification"
 SEGMENTATION = "groundtruth/semantic-segmentation"
 METADATA = "-metadata"
+REF = "-ref"
+SOURCE = "source-ref"
 MAX_TYPES_PER_MASK = 20
 """Anomaly types in one colour map. Source: developer guide, "Quotas"."""
 
@@ -72,7 +74,7 @@ def parse_line(line: str) -> DatasetEntry:
     """
     fields = _json_object(line)
     problems: list[str] = []
-    image = _object_ref(fields, "source-ref", problems)
+    image = _object_ref(fields, SOURCE, problems)
     label, labelled_at = _label(fields, problems)
     mask = _mask(fields, problems)
     if problems or image is None:
@@ -91,6 +93,8 @@ def _json_object(line: str) -> dict[str, Any]:
         raise _LineError([f"it has {len(line)} characters; at most {MAX_LINE_LENGTH} are allowed"])
     try:
         fields = json.loads(line, parse_constant=_no_constant)
+        # JSON can escape half a character, which neither a row nor a file could hold
+        json.dumps(fields, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _LineError([f"it is not JSON ({_reason(error)})"]) from None
     if not isinstance(fields, dict):
@@ -105,6 +109,8 @@ def _no_constant(name: str) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at character {error.pos + 1}"
+    if isinstance(error, UnicodeEncodeError):
+        return "it escapes one half of a character without the other"
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
@@ -127,12 +133,9 @@ def _label(fields: Mapping[str, Any], problems: list[str]) -> tuple[Label | None
         if name not in fields:
             problems.append(f"'{name}' is missing, though '{name}{METADATA}' is there")
         return _label_of(metadata.get("class-name")), _date(metadata.get("creation-date"))
-    for name in fields:
-        bare = not name.endswith((METADATA, "-ref")) and isinstance(fields[name], int)
-        if bare and not isinstance(fields.get(name + METADATA), dict):
-            problems.append(f"'{name}{METADATA}' is missing")
-        elif bare and "type" not in fields[name + METADATA]:
-            problems.append(f"'type' is missing in '{name}{METADATA}'")
+    for name, value in fields.items():
+        if isinstance(value, int | float) and not name.endswith((METADATA, REF)):
+            _check_described(fields, name, problems)
     return None, None
 
 
@@ -142,20 +145,24 @@ def _label_of(class_name: object) -> Label | None:
 
 
 def _mask(fields: Mapping[str, Any], problems: list[str]) -> MaskRef | None:
-    problems.extend(
-        f"'{name}{METADATA}' is missing"
-        for name in fields
-        if name.endswith("-ref") and name != "source-ref" and name + METADATA not in fields
-    )
+    for name in fields:
+        if name.endswith(REF) and name != SOURCE:
+            _check_described(fields, name, problems)
     for name in _described(fields, SEGMENTATION):
-        if not name.endswith("-ref"):
-            problems.append(f"'{name}' names a mask, so it must end in '-ref'")
+        if not name.endswith(REF):
+            problems.append(f"'{name}' names a mask, so it must end in '{REF}'")
             continue
         metadata = fields[name + METADATA]
         _require(metadata, name + METADATA, ("human-annotated",), problems)
         ref = _object_ref(fields, name, problems)
         colors = _colors(metadata.get("internal-color-map"), name + METADATA, problems)
-        return MaskRef(ref=ref, colors=colors) if ref else None
+        mask = MaskRef(ref=ref, colors=colors) if ref else None
+        if mask and len(mask.anomaly_types) > MAX_TYPES_PER_MASK:
+            problems.append(
+                f"the mask has {len(mask.anomaly_types)} anomaly types; "
+                f"at most {MAX_TYPES_PER_MASK} are allowed"
+            )
+        return mask
     return None
 
 
@@ -173,21 +180,29 @@ def _colors(color_map: object, where: str, problems: list[str]) -> dict[str, str
             problems.append(
                 f"'hex-color' of class {_short(name)} must be like #23A436, not {_short(color)}"
             )
-        elif name.casefold() != "background":
+        else:
             _add_color(colors, color.upper(), name.strip(), problems)
-    if len(set(colors.values())) > MAX_TYPES_PER_MASK:
-        problems.append(
-            f"the mask has {len(set(colors.values()))} anomaly types; "
-            f"at most {MAX_TYPES_PER_MASK} are allowed"
-        )
     return colors
 
 
 def _add_color(colors: dict[str, str], color: str, name: str, problems: list[str]) -> None:
-    if color == BACKGROUND:
+    if name.casefold() == BACKGROUND_CLASS:
+        name = BACKGROUND_CLASS
+    if color == BACKGROUND and name != BACKGROUND_CLASS:
         problems.append(f"class {_short(name)} has the colour {BACKGROUND} of the background")
     elif colors.setdefault(color, name) != name:
         problems.append(f"{color} is the colour of two classes, {colors[color]} and {name}")
+
+
+def _check_described(fields: Mapping[str, Any], name: str, problems: list[str]) -> None:
+    """Find what keeps the metadata of a label or a mask from saying what it is."""
+    metadata = fields.get(name + METADATA)
+    if metadata is None:
+        problems.append(f"'{name}{METADATA}' is missing")
+    elif not isinstance(metadata, dict):
+        problems.append(f"'{name}{METADATA}' must be a JSON object, not {_short(metadata)}")
+    elif "type" not in metadata:
+        problems.append(f"'type' is missing in '{name}{METADATA}'")
 
 
 def _described(fields: Mapping[str, Any], kind: str) -> list[str]:
@@ -203,7 +218,7 @@ def _require(
     metadata: Mapping[str, Any], where: str, names: Iterable[str], problems: list[str]
 ) -> None:
     problems.extend(f"'{name}' is missing in '{where}'" for name in names if name not in metadata)
-    if metadata.get("human-annotated", "yes") not in {"yes", "no"}:
+    if metadata.get("human-annotated", "yes") not in ("yes", "no"):  # a list has no hash
         problems.append(
             f"'human-annotated' in '{where}' must be yes or no, "
             f"not {_short(metadata['human-annotated'])}"
@@ -212,13 +227,13 @@ def _require(
 
 def _date(value: object) -> datetime | None:
     """Read an ISO date; a date in another form counts as none."""
+    if not isinstance(value, str):
+        return None
     try:
-        date = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        date = datetime.fromisoformat(value)
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    if date is None:
-        return None
-    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _short(value: object) -> str:

@@ -6,6 +6,7 @@ Source: the palette of the original's own edge runtime; index 0 is the backgroun
 from __future__ import annotations
 
 BACKGROUND = "#FFFFFF"
+BACKGROUND_CLASS = "background"
 
 # fmt: off
 PALETTE: tuple[str, ...] = (

@@ -180,7 +180,7 @@ class DatasetWork:
         images = len({entry.image for entry in entries})
         if images > most:
             raise ImportFailedError(f"it has more than {most} images, the most allowed.")
-        types = {name for entry in entries if entry.mask for name in entry.mask.colors.values()}
+        types = {name for entry in entries if entry.mask for name in entry.mask.anomaly_types}
         if len(types) > self._limits.max_anomaly_types:
             raise ImportFailedError(
                 f"it has {len(types)} anomaly types; "

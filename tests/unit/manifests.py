@@ -1,0 +1,59 @@
+"""JSON Lines as clients, the original's console and Ground Truth write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+BUCKET = "pictures"
+
+
+def label_fields(
+    class_name: object,
+    *,
+    attribute: str = "anomaly-label",
+    value: object = 0,
+    date: object = "2024-01-02T03:04:05.678Z",
+) -> dict[str, Any]:
+    """Return the fields of a classification."""
+    return {
+        attribute: value,
+        f"{attribute}-metadata": {
+            "class-name": class_name,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+            "confidence": 1.0,
+            "creation-date": date,
+            "job-name": "labeling-job/anomaly-label",
+        },
+    }
+
+
+def mask_fields(
+    url: object, colors: Mapping[str, Any], *, attribute: str = "anomaly-mask-ref"
+) -> dict[str, Any]:
+    """Return the fields of a mask; `colors` maps class names to what stands as their colour."""
+    return {
+        attribute: url,
+        f"{attribute}-metadata": {
+            "internal-color-map": {
+                str(key): {"class-name": name, "hex-color": color, "confidence": 0.5}
+                for key, (name, color) in enumerate(colors.items())
+            },
+            "type": "groundtruth/semantic-segmentation",
+            "human-annotated": "yes",
+            "creation-date": "2024-01-02T03:04:05.678Z",
+        },
+    }
+
+
+def url(key: str, *, bucket: str = BUCKET) -> str:
+    """Return the address of an object."""
+    return f"s3://{bucket}/{key}"
+
+
+def json_line(key: str, label: str | None = None, **fields: Any) -> str:
+    """Return the JSON Line of a picture in the usual bucket."""
+    labelled = {} if label is None else label_fields(label)
+    return json.dumps({"source-ref": url(key)} | labelled | fields)
