@@ -11,6 +11,9 @@ import json
 
 from blemish.domain.errors import ValidationError
 
+MAX_POSITION = 2**63 - 1
+"""What a column of whole numbers holds."""
+
 
 def next_token(scope: str, position: int) -> str:
     """Return the token of the page that follows `position` in the list that `scope` names."""
@@ -27,10 +30,10 @@ def token_position(token: str | None, scope: str) -> int | None:
         return None
     try:
         value = json.loads(base64.b64decode(token, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         value = None
     match value:
-        case [str(found), int(position)] if found == scope:
+        case [str(found), int(position)] if found == scope and 0 <= position <= MAX_POSITION:
             return position
     raise ValidationError(
         "NextToken is not one that this operation returned. Begin again without a token."
