@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from blemish.domain.entities import DatasetStatus, ModelStatus
+from blemish.domain.errors import ConflictError, ResourceType
+from blemish.domain.lifecycle import (
+    DATASET_MOVES,
+    MODEL_MOVES,
+    USABLE_DATASET,
+    check_dataset_move,
+    check_model_move,
+)
+
+ARN = "arn:aws:lookoutvision:eu-west-1:123456789012:model/circuits/1"
+
+MODEL_DIAGRAM = """
+TRAINING -> TRAINED TRAINING_FAILED
+TRAINED -> STARTING_HOSTING DELETING
+TRAINING_FAILED -> DELETING
+STARTING_HOSTING -> HOSTED HOSTING_FAILED
+HOSTED -> SYSTEM_UPDATING STOPPING_HOSTING HOSTING_FAILED
+SYSTEM_UPDATING -> HOSTED STOPPING_HOSTING HOSTING_FAILED
+STOPPING_HOSTING -> TRAINED
+HOSTING_FAILED -> STARTING_HOSTING DELETING
+"""
+
+DATASET_DIAGRAM = """
+CREATE_IN_PROGRESS -> CREATE_COMPLETE CREATE_FAILED
+CREATE_COMPLETE -> UPDATE_IN_PROGRESS DELETE_IN_PROGRESS
+CREATE_FAILED -> DELETE_IN_PROGRESS
+UPDATE_IN_PROGRESS -> UPDATE_COMPLETE UPDATE_FAILED_ROLLBACK_IN_PROGRESS
+UPDATE_COMPLETE -> UPDATE_IN_PROGRESS DELETE_IN_PROGRESS
+UPDATE_FAILED_ROLLBACK_IN_PROGRESS -> UPDATE_FAILED_ROLLBACK_COMPLETE
+UPDATE_FAILED_ROLLBACK_COMPLETE -> UPDATE_IN_PROGRESS DELETE_IN_PROGRESS
+DELETE_IN_PROGRESS -> DELETE_COMPLETE DELETE_FAILED
+DELETE_FAILED -> DELETE_IN_PROGRESS
+"""
+
+
+def moves(diagram: str) -> set[tuple[str, str]]:
+    lines = [line.split(" -> ") for line in diagram.split("\n") if line]
+    return {(source, target) for source, targets in lines for target in targets.split()}
+
+
+MODEL_PAIRS = list(product(ModelStatus, ModelStatus))
+DATASET_PAIRS = list(product(DatasetStatus, DatasetStatus))
+
+
+@pytest.mark.parametrize(("current", "target"), MODEL_PAIRS)
+def test_a_model_moves_as_the_diagram_says(current: ModelStatus, target: ModelStatus) -> None:
+    if (current, target) in moves(MODEL_DIAGRAM):
+        check_model_move(current, target, model_arn=ARN)
+        return
+
+    with pytest.raises(ConflictError) as caught:
+        check_model_move(current, target, model_arn=ARN)
+
+    assert caught.value.message == f"Model {ARN} is {current}; it cannot become {target}."
+    assert caught.value.resource_type is ResourceType.MODEL
+    assert caught.value.resource_id == ARN
+
+
+@pytest.mark.parametrize(("current", "target"), DATASET_PAIRS)
+def test_a_dataset_moves_as_the_diagram_says(current: DatasetStatus, target: DatasetStatus) -> None:
+    if (current, target) in moves(DATASET_DIAGRAM):
+        check_dataset_move(current, target, dataset="circuits/train")
+        return
+
+    with pytest.raises(ConflictError) as caught:
+        check_dataset_move(current, target, dataset="circuits/train")
+
+    assert caught.value.message == (
+        f"Dataset circuits/train is {current}; it cannot become {target}."
+    )
+    assert caught.value.resource_type is ResourceType.DATASET
+    assert caught.value.resource_id == "circuits/train"
+
+
+def test_every_status_has_its_moves() -> None:
+    assert set(MODEL_MOVES) == set(ModelStatus)
+    assert set(DATASET_MOVES) == set(DatasetStatus)
+
+
+def test_a_dataset_at_rest_can_be_changed_and_trained_on() -> None:
+    changeable = {
+        status
+        for status, targets in DATASET_MOVES.items()
+        if DatasetStatus.UPDATE_IN_PROGRESS in targets
+    }
+
+    assert changeable == USABLE_DATASET

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from blemish.domain.limits import ORIGINAL, OURS, PROFILES
+
+TABLE = [
+    ("detect_body_bytes", 32 * 1024 * 1024, 8 * 1024 * 1024),
+    ("image_min_side", 64, 64),
+    ("image_max_side", 16_384, 4_096),
+    ("image_max_pixels", 100_000_000, 4_096 * 4_096),
+    ("max_training_images", 100_000, 16_000),
+    ("max_test_images", 100_000, 4_000),
+    ("max_masked_training_images", 100_000, 8_000),
+    ("max_masked_test_images", 100_000, 800),
+    ("single_min_normal", 15, 20),
+    ("single_min_anomaly", 0, 10),
+    ("train_min_normal", 10, 10),
+    ("test_min_normal", 0, 10),
+    ("test_min_anomaly", 0, 10),
+    ("test_min_labeled", 1, 20),
+    ("single_min_masks_per_type", 5, 20),
+    ("two_min_masks_per_type", 5, 10),
+    ("max_anomaly_types", 100, 100),
+    ("max_anomaly_types_per_mask", 20, 20),
+    ("max_concurrent_trainings", None, 2),
+    ("max_inference_units", 64, 5),
+    ("max_projects", 10_000, 100),
+    ("max_models_per_project", 1_000, 100),
+    ("max_hosted_models", None, 5),
+    ("max_manifest_bytes", 1_000_000_000, 1_000_000_000),
+]
+
+
+@pytest.mark.parametrize(("name", "ours", "original"), TABLE)
+def test_a_limit_is_what_was_decided(name: str, ours: int | None, original: int | None) -> None:
+    assert (getattr(OURS, name), getattr(ORIGINAL, name)) == (ours, original)
+
+
+def test_no_limit_is_left_out() -> None:
+    assert {name for name, _, _ in TABLE} == set(vars(OURS))
+
+
+def test_the_profiles_are_chosen_by_name() -> None:
+    assert dict(PROFILES) == {"blemish": OURS, "original": ORIGINAL}

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blemish.domain.entities import Label
+from blemish.domain.limits import ORIGINAL, OURS, Limits
+from blemish.domain.splitting import MIN_TEST, TEST_SHARE, split_rows
+
+Pictures = list[tuple[Label, str]]
+
+
+def digest(name: object) -> str:
+    return hashlib.sha256(repr(name).encode()).hexdigest()
+
+
+DIFFERENT = st.dictionaries(
+    st.integers(0, 10_000).map(digest), st.sampled_from(list(Label)), max_size=60
+).map(lambda found: [(label, sha) for sha, label in found.items()])
+"""Pictures of which no two are identical."""
+
+SOME_IDENTICAL = st.lists(
+    st.tuples(st.sampled_from(list(Label)), st.integers(0, 12).map(digest)), max_size=60
+)
+
+
+def split(pictures: Sequence[tuple[Label, str]]) -> list[int]:
+    return split_rows([label for label, _ in pictures], [sha for _, sha in pictures])
+
+
+def count(pictures: Pictures, rows: list[int], label: Label) -> int:
+    return sum(pictures[row][0] is label for row in rows)
+
+
+@given(DIFFERENT)
+def test_a_fifth_of_each_label_is_tested_on_and_never_fewer_than_the_least(
+    pictures: Pictures,
+) -> None:
+    rows = split(pictures)
+
+    for label, least in MIN_TEST.items():
+        there = sum(found is label for found, _ in pictures)
+        assert count(pictures, rows, label) == min(there, max(least, round(there * TEST_SHARE)))
+
+
+@given(SOME_IDENTICAL)
+def test_at_least_five_normal_pictures_and_one_anomaly_are_tested_on(pictures: Pictures) -> None:
+    rows = split(pictures)
+
+    for label, least in {Label.NORMAL: 5, Label.ANOMALY: 1}.items():
+        there = sum(found is label for found, _ in pictures)
+        assert count(pictures, rows, label) >= min(there, least)
+
+
+@given(SOME_IDENTICAL)
+def test_identical_pictures_stay_together_whatever_their_labels(pictures: Pictures) -> None:
+    rows = set(split(pictures))
+
+    tested = {pictures[row][1] for row in rows}
+    trained = {sha for row, (_, sha) in enumerate(pictures) if row not in rows}
+    assert not tested & trained
+
+
+@given(pictures=SOME_IDENTICAL, random=st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(pictures: Pictures, random: Random) -> None:
+    order = list(range(len(pictures)))
+    random.shuffle(order)
+
+    shuffled = split([pictures[row] for row in order])
+
+    assert sorted(order[row] for row in shuffled) == split(pictures)
+
+
+@given(pictures=DIFFERENT, label=st.sampled_from(list(Label)))
+def test_a_picture_added_later_moves_at_most_one_other(pictures: Pictures, label: Label) -> None:
+    before = split(pictures)
+
+    after = split([*pictures, (label, digest("another"))])
+
+    assert len(set(before) ^ (set(after) - {len(pictures)})) <= 1
+
+
+@given(SOME_IDENTICAL)
+def test_rows_come_once_and_in_ascending_order(pictures: Pictures) -> None:
+    rows = split(pictures)
+
+    assert rows == sorted(set(rows))
+
+
+def test_the_pictures_with_the_lowest_hashes_are_chosen() -> None:
+    pictures = [(Label.NORMAL, f"{row:064x}") for row in (9, 3, 30, 1, 7, 5, 8, 2, 6, 4)]
+
+    assert split(pictures) == [1, 3, 5, 7, 9]
+
+
+@pytest.mark.parametrize("limits", [OURS, ORIGINAL])
+def test_the_least_single_dataset_leaves_ten_normal_pictures_to_train_on(limits: Limits) -> None:
+    pictures = [(Label.NORMAL, digest(row)) for row in range(limits.single_min_normal)]
+
+    assert len(pictures) - len(split(pictures)) >= 10
