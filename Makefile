@@ -1,5 +1,9 @@
 # Every target works on a machine that has Python 3.11 or later, make and git.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+
 PYTHON ?= python3
+UV     ?= uv
 VENV   := .venv
 BIN    := $(VENV)/bin
 DIR    ?= ./data
@@ -10,18 +14,18 @@ IMAGES ?=
 .PHONY: help setup demo serve test check bench bench-full wheelhouse lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.runtime ## Make .venv with the locked dependencies
+setup: $(VENV)/.runtime ## Make .venv with the locked dependencies (PYTHON=python3.12)
 
 demo: setup ## Watch Blemish learn a product and find its defects (IMAGES=folder: your own pictures)
-	$(BIN)/blemish demo $(if $(IMAGES),--images '$(IMAGES)')
+	@$(BIN)/blemish demo $(if $(IMAGES),--images '$(IMAGES)')
 
 serve: setup ## Serve the API on loopback (DIR=folder, PORT=8000)
-	$(BIN)/blemish serve --data-dir '$(DIR)' --port $(PORT)
+	@$(BIN)/blemish serve --data-dir '$(DIR)' --port '$(PORT)'
 
-test: $(VENV)/.dev check ## Format, lint, types, import contract and tests
-	$(BIN)/python -m pytest
+test: check ## Check format, lint, types and layers, and run the tests
+	$(BIN)/python -m pytest -m 'not slow'
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -29,30 +33,58 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Measure quality, speed and load (at most 15 minutes)
+bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 	$(BIN)/python -m benchmarks
 
 wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without a network
-	rm -rf wheelhouse
-	$(BIN)/python -m pip wheel --quiet --require-hashes --no-deps -r requirements.lock --wheel-dir wheelhouse
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheelhouse .
+	@rm -rf wheelhouse
+	@$(call pip,wheel --require-hashes --no-deps --wheel-dir wheelhouse -r requirements.lock)
+	@$(call pip,wheel --no-deps --no-build-isolation --wheel-dir wheelhouse .)
 	@echo "On the other machine: pip install --no-index --find-links wheelhouse blemish"
 
-lock: ## Write the lock files anew (needs uv)
-	for groups in ':' 'dev:-dev'; do \
-	  uv pip compile pyproject.toml --group $${groups%%:*} -o requirements$${groups##*:}.lock $(UV_FLAGS) ; done
+lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
+	$(LOCK) --group build -o requirements.lock pyproject.toml
+	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 
-clean: ## Remove what the other targets made
-	rm -rf $(VENV) .demo-data wheelhouse
+clean: ## Remove what the other targets made, but no data of a server or a demo
+	rm -rf .venv .venv-boto3-current wheelhouse .*_cache .hypothesis .coverage*
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+# Runs pip with what it is doing in one line of the terminal; its errors are shown whole.
+define pip
+PYTHONUNBUFFERED=1 $(BIN)/python -m pip $(1) --no-input --disable-pip-version-check \
+	--progress-bar off | while IFS= read -r line; do \
+	[[ ! -t 1 ]] || printf '\r\033[K  %.70s' "$${line#"$${line%%[! ]*}"}"; \
+	done; [[ ! -t 1 ]] || printf '\r\033[K'
+endef
+
+# A .venv whose making was cut off has no stamp, one whose Python is gone has no use: made anew.
+ifeq ($(shell test -x $(BIN)/python && test ! -e $(VENV)/.installing || echo broken),broken)
+$(shell rm -f $(VENV)/.made)
+endif
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	"Blemish needs Python 3.11 or later, and $(PYTHON) is none. Try: make PYTHON=python3.12" \
+	>&2; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/.made
+	@echo "Installing what requirements.lock names (130 MB to fetch the first time)"
+	@touch $(VENV)/.installing
+	@$(call pip,install --require-hashes -r requirements.lock)
+	@$(call pip,install --no-deps --no-build-isolation --editable .)
+	@rm $(VENV)/.installing
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@echo "Installing what requirements-dev.lock names"
+	@touch $(VENV)/.installing
+	@$(call pip,install --require-hashes -r requirements-dev.lock)
+	@rm $(VENV)/.installing
 	@touch $@
