@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
+from typing import NoReturn
 
 import uvicorn
 
@@ -31,6 +33,9 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     directory = DataDirectory(settings.data_dir)
     directory.create()
     with directory.lock(f"{settings.host}:{settings.port}"), _bound(settings) as listener:
@@ -54,6 +59,11 @@ def serve(settings: Settings) -> None:
                 timeout_graceful_shutdown=GRACE_S,
             )
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end(*_: object) -> NoReturn:
+    """End in good order; uvicorn raises the signal again once its own end is done."""
+    sys.exit(0)
 
 
 def _bound(settings: Settings) -> socket.socket:

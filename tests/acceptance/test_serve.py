@@ -1,0 +1,261 @@
+"""`blemish serve` as a user meets it: files, modes, messages, the lock, the end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.acceptance.product import make_dataset, put_product, start_training
+from tests.acceptance.served import (
+    SERVE,
+    ServedDirectory,
+    dataset_status,
+    model_status,
+    wait_for,
+)
+
+pytestmark = pytest.mark.acceptance
+
+HEAVY = ("sklearn", "scipy", "onnx", "boto3", "torch")
+READY_IN_S = 2.0
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_first_start_makes_what_clients_need(served: ServedDirectory) -> None:
+    aws = served.folder / "aws"
+
+    client = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import boto3; print(boto3.client('lookoutvision').list_projects()['Projects'])",
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "AWS_CONFIG_FILE": str(aws / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
+            "AWS_PROFILE": "blemish",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert client.stdout.strip() == "[]"
+    assert mode(served.folder) == 0o700
+    assert mode(aws / "config") == 0o600
+    assert mode(aws / "credentials") == 0o600
+    assert mode(served.folder / "blemish.db") == 0o600
+    log = served.log.read_text()
+    assert str(aws / "config") in log
+    assert str(aws / "credentials") in log
+    secret = re.search(r"aws_secret_access_key = (\S+)", (aws / "credentials").read_text())
+    assert secret is not None
+    assert secret[1] not in log
+
+
+def test_the_config_follows_the_port_and_the_credentials_stay(served: ServedDirectory) -> None:
+    before = (served.folder / "aws" / "credentials").read_bytes()
+    first = served.endpoint
+    assert served.end() == 0
+
+    served.start()
+
+    config = (served.folder / "aws" / "config").read_text()
+    assert served.endpoint in config
+    assert first == served.endpoint or first not in config
+    assert (served.folder / "aws" / "credentials").read_bytes() == before
+    assert served.client().list_projects()["Projects"] == []
+
+
+def test_a_start_cut_off_before_the_key_was_kept_is_taken_up(served: ServedDirectory) -> None:
+    served.end()
+    before = (served.folder / "aws" / "credentials").read_bytes()
+    for path in served.folder.glob("blemish.db*"):
+        path.unlink()
+
+    served.start()
+
+    assert (served.folder / "aws" / "credentials").read_bytes() == before
+    assert served.client().list_projects()["Projects"] == []
+
+
+def test_on_a_terminal_the_key_is_shown_to_be_pasted(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*SERVE, "--data-dir", str(tmp_path / "data")], stdout=theirs, stderr=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    shown = b""
+    while b"AWS_ENDPOINT_URL" not in shown or not shown.endswith(b"\n"):
+        shown += os.read(ours, 1024)
+    process.terminate()
+    assert process.wait(20) == 0
+    os.close(ours)
+
+    exports = dict(re.findall(r"export (\w+)=(\S+)", shown.decode()))
+    assert exports.keys() == {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL_LOOKOUTVISION",
+    }
+    assert exports["AWS_SECRET_ACCESS_KEY"] in (tmp_path / "data/aws/credentials").read_text()
+
+
+def test_a_second_server_says_who_holds_the_folder(served: ServedDirectory) -> None:
+    assert served.process is not None
+
+    second = subprocess.run(
+        [*SERVE, "--data-dir", str(served.folder)], capture_output=True, text=True, check=False
+    )
+
+    assert second.returncode == 2
+    assert str(served.folder) in second.stderr
+    assert f"process {served.process.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert served.client().list_projects()["Projects"] == []
+
+
+def test_a_port_in_use_and_a_wrong_setting_are_named(
+    served: ServedDirectory, tmp_path: Path
+) -> None:
+    port = served.endpoint.rpartition(":")[2]
+    command = [sys.executable, "-m", "blemish.cli.main", "serve"]
+    command += ["--data-dir", str(tmp_path / "other")]
+
+    taken = subprocess.run([*command, "--port", port], capture_output=True, text=True, check=False)
+    wrong = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"BLEMISH_CLOCK_SKEW_S": "soon"},
+    )
+
+    assert taken.returncode == 2
+    assert f"127.0.0.1:{port}" in taken.stderr
+    assert wrong.returncode == 2
+    assert "BLEMISH_CLOCK_SKEW_S='soon'" in wrong.stderr
+    assert "Traceback" not in taken.stderr + wrong.stderr
+
+
+def test_the_server_is_ready_soon_and_imports_nothing_heavy(
+    serve: Callable[..., ServedDirectory],
+) -> None:
+    served = serve(PYTHONVERBOSE="1")
+    imported = set(re.findall(r"^import '([\w.]+)'", served.log.read_text(), re.MULTILINE))
+    again = serve()
+    again.end()
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        again.start()
+        took.append(time.monotonic() - began)
+        again.end()
+
+    assert "blemish.wire.dispatch" in imported
+    assert [name for name in HEAVY if name in imported] == []
+    assert min(took) < READY_IN_S
+
+
+def test_sigint_ends_it_too(served: ServedDirectory) -> None:
+    assert served.end(signal.SIGINT) == 0
+    assert "Traceback" not in served.log.read_text()
+
+
+@contextmanager
+def small_disk(folder: Path, *, size: str) -> Iterator[None]:
+    """Mount a small file system in memory over a folder."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("a file system can be mounted by root alone")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_fails_a_training_clearly_and_leaves_nothing_half_written(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk", size="24m"):
+        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
+        served.log = tmp_path / "server.log"
+        served.start()
+        try:
+            client = served.client()
+            make_dataset(served, client)
+            ballast = tmp_path / "disk" / "ballast"
+            room = os.statvfs(tmp_path / "disk")
+            ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_000_000))
+
+            version = start_training(client)
+
+            status = model_status(client, "plates", version)
+            wait_for(status, {"TRAINING_FAILED"}, while_in={"TRAINING"})
+            model = client.describe_model(ProjectName="plates", ModelVersion=version)
+            assert "no room" in model["ModelDescription"]["StatusMessage"]
+            assert list((served.folder / "bundles").iterdir()) == []
+            assert list((served.folder / "attempts").iterdir()) == []
+
+            ballast.unlink()
+            version = start_training(client)
+            wait_for(model_status(client, "plates", version), {"TRAINED"}, while_in={"TRAINING"})
+        finally:
+            served.end()
+
+
+def test_a_full_disk_refuses_a_change_and_keeps_what_was_there(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", size="16m"):
+        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
+        served.log = tmp_path / "server.log"
+        served.start()
+        try:
+            client = served.client()
+            source = put_product(served)
+            client.create_project(ProjectName="plates")
+            client.create_dataset(ProjectName="plates", DatasetType="train", DatasetSource=source)
+            status = dataset_status(client, "plates", "train")
+            wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
+            before = client.list_dataset_entries(ProjectName="plates", DatasetType="train")
+            ballast = tmp_path / "disk" / "ballast"
+            room = os.statvfs(tmp_path / "disk")
+            ballast.write_bytes(bytes(room.f_bavail * room.f_frsize))
+
+            with pytest.raises(ClientError) as caught:
+                client.update_dataset_entries(
+                    ProjectName="plates",
+                    DatasetType="train",
+                    Changes='{"source-ref": "s3://pictures/plates/0.jpg"}\n' * 2_000,
+                )
+
+            error = caught.value.response["Error"]
+            assert error["Code"] == "InternalServerException"
+            assert "room" in error["Message"]
+            after = client.list_dataset_entries(ProjectName="plates", DatasetType="train")
+            assert after["DatasetEntries"] == before["DatasetEntries"]
+            assert status() == "CREATE_COMPLETE"
+            assert list((served.folder / "kept").iterdir()) == []
+        finally:
+            served.end()
