@@ -12,7 +12,7 @@ from blemish.engine.labeled import TrainingMask
 
 def choose_types(
     types_of_images: Iterable[Iterable[str]], *, min_masks: int
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], tuple[str, ...]]:
     """Choose the anomaly types that enough masks show.
 
     Args:
@@ -23,12 +23,12 @@ def choose_types(
         the types in alphabetical order, and a sentence for each type that was left out.
     """
     counts = Counter(name for types in types_of_images for name in types)
-    notes = [
+    notes = tuple(
         f"The anomaly label '{name}' is left out of segmentation: {counts[name]} training images "
         f"have a mask that shows it, {min_masks} are needed."
         for name in sorted(counts)
         if counts[name] < min_masks
-    ]
+    )
     return sorted(name for name in counts if counts[name] >= min_masks), notes
 
 

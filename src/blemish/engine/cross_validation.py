@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.folds import assign_folds
-from blemish.engine.scorers import fit_memory_bank, image_score
+from blemish.engine.labeled import Progress, ProgressCallback
+from blemish.engine.sampling import patch_quota, sample_rows
+from blemish.engine.scorers import MemoryBank, fit_memory_bank, image_score
 
 FOLDS = 5
 
@@ -26,42 +28,44 @@ class ProjectedImage:
     embeddings: NDArray[np.float32]
 
 
-Sampler = Callable[[Sequence[ProjectedImage]], NDArray[np.float32]]
-"""Chooses the patches of normal images that a memory bank is selected from."""
+@dataclass(frozen=True, kw_only=True)
+class HeldOutScores:
+    """Image scores, each by the normal images of the other folds."""
+
+    #: (n,)
+    scores: NDArray[np.float64]
+    #: (n,) whether the image is labelled as an anomaly
+    anomalous: NDArray[np.bool_]
 
 
 def held_out_scores(
-    images: Sequence[ProjectedImage],
-    *,
-    sample: Sampler,
-    seed: int,
-    on_fold: Callable[[int], None],
-) -> NDArray[np.float64]:
-    """Score each image by the normal images of the other folds.
+    images: Sequence[ProjectedImage], *, seed: int, progress: ProgressCallback
+) -> HeldOutScores:
+    """Score each image by memory banks fitted as the final one is, to the rest of the folds.
 
     Args:
-        images: with at least two distinct normal ones.
-        sample: applied to the normal images of the other folds.
-        seed: of the coreset selection.
-        on_fold: called with the number of folds done.
-
-    Returns:
-        (n,) image scores.
+        images: with at least two different normal ones.
+        seed: of the samples and coresets.
+        progress: told after each fold.
     """
-    digests = [image.digest for image in images]
-    labels = [image.label for image in images]
-    normals = {image.digest for image in images if image.label is Label.NORMAL}
-    folds = min(FOLDS, len(normals))
-    fold_of = assign_folds(digests, labels, folds=folds)
+    folds = min(FOLDS, len({image.digest for image in images if image.label is Label.NORMAL}))
+    fold_of = assign_folds(
+        [image.digest for image in images], [image.label for image in images], folds=folds
+    ).tolist()
     scores = np.empty(len(images), dtype=np.float64)
     for fold in range(folds):
-        rest = [
-            image
-            for image, its_fold in zip(images, fold_of, strict=True)
-            if its_fold != fold and image.label is Label.NORMAL
-        ]
-        bank = fit_memory_bank(sample(rest), generator=np.random.default_rng([seed, fold]))
-        for i in np.flatnonzero(fold_of == fold).tolist():
-            scores[i] = image_score(bank.patch_scores(images[i].embeddings))
-        on_fold(fold + 1)
-    return scores
+        others = [image for image, its in zip(images, fold_of, strict=True) if its != fold]
+        bank = _fit_bank(others, generator=np.random.default_rng([seed, fold]))
+        for i, image in enumerate(images):
+            if fold_of[i] == fold:
+                scores[i] = image_score(bank.patch_scores(image.embeddings))
+        progress(Progress(step="cross-validation", done=fold + 1, total=folds))
+    anomalous = np.array([image.label is Label.ANOMALY for image in images], dtype=np.bool_)
+    return HeldOutScores(scores=scores, anomalous=anomalous)
+
+
+def _fit_bank(images: Sequence[ProjectedImage], *, generator: np.random.Generator) -> MemoryBank:
+    normal = [image.embeddings for image in images if image.label is Label.NORMAL]
+    quota = patch_quota(len(normal))
+    candidates = [sample_rows(rows, quota, generator=generator) for rows in normal]
+    return fit_memory_bank(np.concatenate(candidates), generator=generator)

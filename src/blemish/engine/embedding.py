@@ -108,7 +108,11 @@ class Embedder:
         readout = add_readout(graph, maps, weights=same, bias=np.zeros(maps.width, np.float32))
         graph.add("Identity", readout, output="embeddings")
         graph.output("embeddings", np.float32, (1, maps.width, *maps.grid))
+        #: (width, height) of the pictures
+        self.size = (width, height)
+        #: (h, w) of the patches
         self.grid = maps.grid
+        #: of an embedding
         self.width = maps.width
         self._session = open_session(graph.model().SerializeToString(), threads=threads)
 

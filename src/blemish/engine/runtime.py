@@ -48,6 +48,8 @@ class Detection:
     anomalies: tuple[AnomalyArea, ...] | None
     #: (H, W) of the stored size: 0 is background, i + 1 is type i; None for a classification model
     mask: NDArray[np.uint8] | None
+    #: "#RRGGBB" of the values of `mask`
+    colors: tuple[str, ...]
 
 
 class Detector:
@@ -106,6 +108,7 @@ class Detector:
             stored_size=picture.stored_size,
             anomalies=None if mask is None else self._areas(mask),
             mask=mask,
+            colors=self.colors,
         )
 
     def _run(self, pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:

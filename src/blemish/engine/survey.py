@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from blemish.domain.entities import Label
 from blemish.engine.containers import read_container
 from blemish.engine.errors import TrainingError
 from blemish.engine.images import ImageError
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
 from blemish.engine.sizes import PictureSize, check_size
+
+MIN_NORMAL = 2
+"""Different normal images without which none can be held out."""
 
 
 @dataclass
@@ -74,7 +78,8 @@ def survey_images(
     """Read every image's header.
 
     Raises:
-        TrainingError: not one image has a header that can be read.
+        TrainingError: fewer than `MIN_NORMAL` different normal images have a header that can be
+            read.
     """
     problems, surveyed = Problems(), []
     for done, image in enumerate(images, start=1):
@@ -88,9 +93,7 @@ def survey_images(
             digest = hashlib.sha256(data).digest()
             surveyed.append(SurveyedImage(image=image, digest=digest, size=size))
         progress(Progress(step="reading pictures", done=done, total=len(images)))
-    if not surveyed:
-        problems.raise_if_any()
-        raise TrainingError("There are no images to train on.")
+    _require_normal_images(surveyed, problems)
     surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
     counts = Counter(each.size for each in surveyed)
     common = min(counts, key=lambda size: (-counts[size], size))
@@ -101,3 +104,14 @@ def survey_images(
             except ImageError as error:
                 problems.add(each.image, error)
     return Survey(images=tuple(surveyed), size=common, problems=problems)
+
+
+def _require_normal_images(surveyed: Sequence[SurveyedImage], problems: Problems) -> None:
+    distinct = {each.digest for each in surveyed if each.image.label is Label.NORMAL}
+    if len(distinct) >= MIN_NORMAL:
+        return
+    problems.raise_if_any()
+    raise TrainingError(
+        f"The training images show {len(distinct)} different normal pictures; at least "
+        f"{MIN_NORMAL} are needed."
+    )

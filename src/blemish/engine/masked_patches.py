@@ -1,0 +1,86 @@
+"""What anomaly masks say about patches: the share of its area that each anomaly type covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from blemish.engine.images import Picture, decode_mask, turn
+from blemish.engine.labeled import TrainingMask
+
+Shares = Mapping[str, NDArray[np.float32]]
+"""Anomaly type -> (n,) share of each patch's area, 0 to 1; what is left is background."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedPatches:
+    """Some patches of one image, of which a mask or a normal label says what they show."""
+
+    #: (n, d)
+    embeddings: NDArray[np.float32]
+    shares: Shares
+
+
+def mask_shares(mask: TrainingMask, picture: Picture, *, grid: tuple[int, int]) -> Shares:
+    """Bring a picture's mask to the (h, w) grid of patches, turned upright as the picture is.
+
+    Raises:
+        ImageError: the mask cannot be used.
+    """
+    h, w = grid
+    shares = {}
+    found = decode_mask(mask.read(), colors=mask.colors, size=picture.stored_size)
+    for anomaly_type, pixels in found.items():
+        upright = turn(pixels, picture.orientation).astype(np.float32)
+        areas = Image.fromarray(upright).resize((w, h), Image.Resampling.BOX)
+        shares[anomaly_type] = np.clip(np.asarray(areas).ravel(), 0, 1)
+    return shares
+
+
+def sample_patches(
+    embeddings: NDArray[np.float32],
+    shares: Shares,
+    *,
+    background: int,
+    anomalous: int,
+    generator: np.random.Generator,
+) -> MaskedPatches:
+    """Choose at most so many patches of pure background, and of those with some anomaly."""
+    any_anomaly = np.zeros(len(embeddings), dtype=np.bool_)
+    for share in shares.values():
+        any_anomaly |= share > 0
+    parts = ((~any_anomaly, background), (any_anomaly, anomalous))
+    rows = [generator.permutation(np.flatnonzero(part))[:count] for part, count in parts]
+    chosen = np.sort(np.concatenate(rows))
+    return MaskedPatches(
+        embeddings=embeddings[chosen],
+        shares={name: share[chosen] for name, share in shares.items()},
+    )
+
+
+def join_patches(
+    images: Sequence[MaskedPatches], anomaly_types: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Join the patches of all images for the anomaly types that a head shall know.
+
+    Patches that show another type are left out: they are neither background nor one of these.
+
+    Returns:
+        embeddings (n, d), and shares (n, 1 + types) whose rows sum to 1, the background first.
+    """
+    embeddings, shares = [], []
+    for image in images:
+        n = len(image.embeddings)
+        nothing = np.zeros(n, dtype=np.float32)
+        others = [share for name, share in image.shares.items() if name not in anomaly_types]
+        known = np.sum(others, axis=0, initial=0) == 0 if others else nothing == 0
+        types = np.stack([image.shares.get(name, nothing) for name in anomaly_types], axis=1)
+        background = np.maximum(1 - types.sum(axis=1, keepdims=True), 0)
+        joined = np.concatenate([background, types], axis=1)[known]
+        embeddings.append(image.embeddings[known])
+        shares.append(joined / joined.sum(axis=1, keepdims=True))
+    return np.concatenate(embeddings), np.concatenate(shares)
