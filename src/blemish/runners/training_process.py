@@ -44,6 +44,9 @@ from blemish.storage.objects import ObjectStore
 HEARTBEAT_S = 1.0
 SEED = 0
 ORPHANED = 3
+NICENESS = 10
+"""Detection goes before; beside other busy programs a training still gets a tenth of a core."""
+
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -75,7 +78,7 @@ class Reporter:
 
 def main() -> None:
     """Train as the first line of standard input says."""
-    os.nice(19)
+    os.nice(NICENESS)
     job = TrainingJob(**json.loads(sys.stdin.readline()))
     reporter = Reporter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
