@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -180,9 +181,7 @@ def _header_date(headers: Mapping[str, str]) -> datetime:
 
 
 def _timestamp(text: str, *, name: str) -> datetime:
-    try:
-        # strptime alone would take fewer digits as well
-        form = _TIMESTAMP if _TIMESTAMP_FORM.fullmatch(text) else ""
-        return datetime.strptime(text, form).replace(tzinfo=UTC)
-    except ValueError:
-        raise IncompleteSignatureError(f"{name} must be a time such as 20201120T235959Z.") from None
+    if _TIMESTAMP_FORM.fullmatch(text):  # strptime alone would take fewer digits as well
+        with suppress(ValueError):
+            return datetime.strptime(text, _TIMESTAMP).replace(tzinfo=UTC)
+    raise IncompleteSignatureError(f"{name} must be a time such as 20201120T235959Z.")

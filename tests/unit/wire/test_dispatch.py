@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from threading import Event, Thread, current_thread, main_thread
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from blemish.api.service_model import service_model
+from blemish.domain.errors import ConflictError, ResourceType
+from blemish.wire.dispatch import Dispatcher
+from blemish.wire.reading import HARD_STOP
+from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, boto3_client, converse
+
+PROJECTS = "/2020-11-20/projects"
+LIMIT = 1_000
+MODEL = service_model()
+
+
+class Projects:
+    """Two of the operations."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def create_project(self, *, project_name: str, client_token: str = "") -> dict[str, Any]:
+        assert current_thread() is not main_thread()
+        if project_name in self.made:
+            raise ConflictError(
+                "It exists.", resource_type=ResourceType.PROJECT, resource_id=project_name
+            )
+        if project_name == "broken":
+            raise RuntimeError(f"a secret of ours about {project_name} {client_token}")
+        self.made.append(project_name)
+        return {"ProjectMetadata": {"ProjectName": project_name}}
+
+    def list_projects(self, **_: Any) -> dict[str, Any]:
+        return {"Projects": [{"ProjectName": name} for name in self.made]}
+
+
+@pytest.fixture
+def projects() -> Projects:
+    return Projects()
+
+
+@pytest.fixture
+def app(projects: Projects) -> Dispatcher:
+    return dispatcher(projects)
+
+
+def dispatcher(handlers: object, **options: Any) -> Dispatcher:
+    return Dispatcher(
+        MODEL,
+        handlers,
+        secret={KEY_ID: SECRET}.get,
+        clock=lambda: datetime.now(UTC),
+        request_ids=map("request-{}".format, count()).__next__,
+        max_body_bytes=lambda _: LIMIT,
+        **options,
+    )
+
+
+def signed(method: str, path: str, body: bytes) -> dict[str, str]:
+    request = AWSRequest(method=method, url=ENDPOINT + path, data=body)
+    SigV4Auth(Credentials(KEY_ID, SECRET), "lookoutvision", "eu-west-1").add_auth(request)
+    return dict(request.headers.items())
+
+
+def create(app: Dispatcher, body: bytes) -> Answer:
+    return ask(app, "POST", PROJECTS, headers=signed("POST", PROJECTS, body), body=body)
+
+
+def test_an_answer_has_a_request_id_a_length_and_a_type(app: Dispatcher) -> None:
+    answer = create(app, b'{"ProjectName": "circuits"}')
+
+    assert answer == Answer(
+        200,
+        {
+            "content-type": "application/json",
+            "content-length": str(len(answer.body)),
+            "x-amzn-requestid": "request-0",
+        },
+        b'{"ProjectMetadata":{"ProjectName":"circuits"}}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("OPTIONS", "*"), ("PUT", PROJECTS), ("POST", "/2020-11-20/projects/a/models")],
+)
+def test_what_is_not_offered_is_unknown(app: Dispatcher, method: str, path: str) -> None:
+    answer = ask(app, method, path)
+
+    assert answer.status == 404
+    assert answer.headers["x-amzn-errortype"] == "UnknownOperationException"
+    assert answer.headers["x-amzn-requestid"] == "request-0"
+    assert json.loads(answer.body)["Message"]
+
+
+def test_a_head_request_gets_headers_alone(app: Dispatcher) -> None:
+    answer = ask(app, "HEAD", PROJECTS)
+
+    assert (answer.status, answer.body) == (404, b"")
+
+
+def test_who_did_not_sign_learns_nothing_of_what_is_wrong_with_the_request(
+    app: Dispatcher, projects: Projects
+) -> None:
+    answer = ask(app, "POST", PROJECTS, body=b"{")
+
+    assert answer.status == 403
+    assert answer.headers["x-amzn-errortype"] == "MissingAuthenticationTokenException"
+    assert projects.made == []
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"{", "SerializationException"),
+        (b"{}", "ValidationException"),
+        (b'{"ProjectName": ".."}', "ValidationException"),
+        (b'{"ProjectName": "' + b"a" * LIMIT + b'"}', "ValidationException"),
+    ],
+)
+def test_a_bad_request_never_reaches_the_handler(
+    app: Dispatcher, projects: Projects, body: bytes, error: str
+) -> None:
+    answer = create(app, body)
+
+    assert answer.status == 400
+    assert answer.headers["x-amzn-errortype"] == error
+    assert projects.made == []
+
+
+def test_a_body_at_the_limit_is_read(app: Dispatcher, projects: Projects) -> None:
+    body = b'{"ProjectName": "circuits"}'.ljust(LIMIT)
+
+    assert create(app, body).status == 200
+    assert projects.made == ["circuits"]
+
+
+def test_a_body_over_the_limit_is_answered_with_both_sizes(app: Dispatcher) -> None:
+    answer = create(app, b" " * (LIMIT + 1))
+
+    message = json.loads(answer.body)["Message"]
+    assert f"has {LIMIT + 1} bytes" in message
+    assert f"at most {LIMIT} bytes" in message
+
+
+def test_a_body_over_the_limit_needs_a_signature_too(app: Dispatcher) -> None:
+    headers = signed("POST", PROJECTS, b"another")
+
+    answer = ask(app, "POST", PROJECTS, headers=headers, body=b" " * (LIMIT + 1))
+
+    assert answer.headers["x-amzn-errortype"] == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": str(HARD_STOP * LIMIT + 1)}])
+def test_a_body_far_over_the_limit_ends_the_connection(
+    app: Dispatcher, headers: dict[str, str]
+) -> None:
+    answer = ask(app, "POST", PROJECTS, headers=headers, body=b" " * (HARD_STOP * LIMIT + 1))
+
+    assert answer.status == 413
+    assert answer.headers["connection"] == "close"
+
+
+def test_a_repeated_header_is_signed_as_one(app: Dispatcher) -> None:
+    request = AWSRequest(method="GET", url=ENDPOINT + PROJECTS, headers={"X-Custom": "a,b  c"})
+    SigV4Auth(Credentials(KEY_ID, SECRET), "lookoutvision", "eu-west-1").add_auth(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    del headers["x-custom"]
+    pairs = [(b"host", b"blemish.test"), (b"X-Custom", b" a "), (b"x-custom", b"b c")]
+    pairs += [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    answer = converse(app, scope(PROJECTS, headers=pairs), [{"type": "http.request"}])
+
+    assert answer.status == 200
+
+
+def test_a_client_that_hangs_up_is_no_error(
+    app: Dispatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages: list[dict[str, object]] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    answer = converse(app, scope(PROJECTS, method="POST"), messages)
+
+    assert answer.status == 0
+    assert caplog.records == []
+
+
+def test_a_fault_of_ours_is_logged_and_not_told(
+    app: Dispatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = create(app, b'{"ProjectName": "broken"}')
+
+    assert answer.status == 500
+    assert answer.headers["x-amzn-errortype"] == "InternalServerException"
+    assert b"secret" not in answer.body
+    assert "request-0" in json.loads(answer.body)["Message"]
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("blemish.wire", logging.ERROR)
+    assert "request-0" in record.getMessage()
+    assert "a secret of ours about broken" in caplog.text
+
+
+def test_an_error_of_the_domain_is_no_fault(
+    app: Dispatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    create(app, b'{"ProjectName": "circuits"}')
+
+    answer = create(app, b'{"ProjectName": "circuits"}')
+
+    assert answer.status == 409
+    assert caplog.records == []
+
+
+def test_an_operation_that_is_not_offered_is_unknown_to_boto3(app: Dispatcher) -> None:
+    client = boto3_client(app)
+
+    with pytest.raises(client.exceptions.ClientError, match="UnknownOperationException"):
+        client.list_model_packaging_jobs(ProjectName="circuits")
+
+
+def test_a_handler_that_lacks_a_member_is_found_when_it_is_put_together() -> None:
+    class Lacking:
+        def list_projects(self, *, next_token: str = "") -> str:
+            return next_token
+
+    class Demanding:
+        def list_projects(self, *, next_token: str, max_results: int) -> str:
+            return next_token * max_results
+
+    for handlers in (Lacking(), Demanding()):
+        with pytest.raises(TypeError):
+            dispatcher(handlers)
+
+
+class Waiting:
+    """Lists nothing, once it may."""
+
+    def __init__(self) -> None:
+        self.entered = Event()
+        self.may_go_on = Event()
+
+    def list_projects(self, **_: Any) -> dict[str, Any]:
+        self.entered.set()
+        assert self.may_go_on.wait(10)
+        return {"Projects": []}
+
+
+@pytest.fixture
+def waiting() -> Iterator[Waiting]:
+    handlers = Waiting()
+    yield handlers
+    handlers.may_go_on.set()
+
+
+def test_a_slow_handler_holds_up_nobody_else(waiting: Waiting, app: Dispatcher) -> None:
+    slow = boto3_client(dispatcher(waiting))
+    thread = Thread(target=slow.list_projects)
+
+    thread.start()
+    assert waiting.entered.wait(10)
+    meanwhile = create(app, b'{"ProjectName": "circuits"}')
+    waiting.may_go_on.set()
+    thread.join(10)
+
+    assert meanwhile.status == 200
+    assert not thread.is_alive()
+
+
+def test_the_wire_imports_no_client() -> None:
+    program = (
+        "import sys, blemish.wire.dispatch;"
+        "print([name for name in ('boto3', 'numpy', 'sqlalchemy') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert done.stdout.decode().strip() == "[]"
+
+
+def scope(
+    path: str, *, method: str = "GET", headers: list[tuple[bytes, bytes]] | None = None
+) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers or [],
+    }
