@@ -1,0 +1,167 @@
+"""The database: SQLite in a file, its shape brought up to date, and its transactions.
+
+Whatever is SQLite's own stands in this module; the rest of the SQL is portable.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, text
+
+from blemish.storage.datasets import Datasets
+from blemish.storage.entries import Entries
+from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
+from blemish.storage.files import sync_folder
+from blemish.storage.keys import Keys
+from blemish.storage.models import Models
+from blemish.storage.projects import Projects
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+BUSY_TIMEOUT_S = 30
+"""How long a write waits for those before it."""
+
+_ON_CONNECT = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # a commit survives a power cut
+    "PRAGMA foreign_keys = ON",
+)
+# under WAL a read that turns into a write may fail at once, so none may turn
+_READ = ("PRAGMA query_only = ON", "BEGIN")
+_WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
+_DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows, as one transaction sees and changes them."""
+
+    projects: Projects
+    datasets: Datasets
+    entries: Entries
+    models: Models
+    keys: Keys
+
+
+class Database:
+    """Gives out transactions, to any number of threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._readers = engine.execution_options(begin=_READ)
+        self._writers = engine.execution_options(begin=_WRITE)
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open the database in a file, which is made (mode 0600) or brought up to date.
+
+        Raises:
+            SchemaTooNewError: a later version of Blemish wrote it.
+            DatabaseError: it is no database, or cannot be read or written.
+        """
+        database = cls(_engine(path))
+        try:
+            if not path.exists():
+                path.touch(mode=0o600)
+                sync_folder(path.parent)
+            database._migrate(path)
+        except (OSError, exc.DatabaseError) as error:
+            database.close()
+            reason = error.strerror if isinstance(error, OSError) else error.orig
+            raise DatabaseError(f"{path} cannot be opened as a database ({reason}).") from error
+        except DatabaseError:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def writing(self) -> Iterator[Rows]:
+        """Begin the one write transaction; committed at the end, undone at an exception.
+
+        Raises:
+            DatabaseWriteError: the disk is full, or refuses to be written.
+        """
+        try:
+            with self._writers.begin() as connection:
+                yield _rows(connection)
+        except exc.DatabaseError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DISK_TROUBLE:
+                raise
+            path = self._engine.url.database
+            raise DatabaseWriteError(f"{path} cannot be written ({error.orig}).") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Rows]:
+        """Begin a transaction that sees one state of the rows, whatever others write meanwhile."""
+        with self._readers.begin() as connection:
+            yield _rows(connection)
+
+    def close(self) -> None:
+        """Close every connection; there must be no transaction any more."""
+        self._engine.dispose()
+
+    def _migrate(self, path: Path) -> None:
+        with self._readers.begin() as connection:
+            version = _version(connection)
+        known = {step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+        if version == max(known):
+            return
+        if version is not None and version not in known:
+            raise SchemaTooNewError(
+                f"{path} was written by a later version of Blemish: its schema is {version}, "
+                f"and this version knows none after {max(known)}."
+            )
+        with self._writers.begin() as connection:
+            _upgrade(connection)
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+        hide_parameters=True,  # among them are secrets
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        for pragma in _ON_CONNECT:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        for statement in connection.get_execution_options()["begin"]:
+            connection.exec_driver_sql(statement)
+
+    return engine
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    # imported here because a database that is up to date does without, and starts sooner
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _rows(connection: Connection) -> Rows:
+    return Rows(
+        projects=Projects(connection),
+        datasets=Datasets(connection),
+        entries=Entries(connection),
+        models=Models(connection),
+        keys=Keys(connection),
+    )

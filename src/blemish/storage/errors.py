@@ -1,0 +1,62 @@
+"""What can go wrong with what the service keeps.
+
+* StorageError
+  - DatabaseError             the database cannot be opened
+    + SchemaTooNewError       a later version of Blemish wrote it
+    + DatabaseWriteError      the disk is full, or refuses to be written
+  - ObjectError
+    + BucketMissingError      no folder has the bucket's name
+    + ObjectMissingError      no file has the key's name
+    + KeyNotAllowedError      no file can have the key's name
+    + ObjectReadError         it is there, but cannot be read, or is not the text that it should be
+    + StoreWriteError         a file cannot be written
+      . StoreFullError        because there is no room for it
+
+Every message is a sentence for people that names what it is about.
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Base of every error of rows and objects."""
+
+
+class DatabaseError(StorageError):
+    """The database cannot be opened."""
+
+
+class SchemaTooNewError(DatabaseError):
+    """The database has a shape that only a later version of Blemish knows."""
+
+
+class DatabaseWriteError(DatabaseError):
+    """The disk is full, or refuses to be written; the transaction changed nothing."""
+
+
+class ObjectError(StorageError):
+    """Base of every error of objects and files."""
+
+
+class BucketMissingError(ObjectError):
+    """There is no such bucket."""
+
+
+class ObjectMissingError(ObjectError):
+    """The bucket has no object with this key."""
+
+
+class KeyNotAllowedError(ObjectError):
+    """No file can have exactly this key as its name."""
+
+
+class ObjectReadError(ObjectError):
+    """The object is there, but cannot be read, or is not what was asked for."""
+
+
+class StoreWriteError(ObjectError):
+    """A file cannot be written; what was there before is still whole."""
+
+
+class StoreFullError(StoreWriteError):
+    """There is no room for the file; what was there before is still whole."""

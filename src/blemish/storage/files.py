@@ -1,0 +1,159 @@
+"""Files that survive a power cut: written aside, synced, renamed, their folder synced.
+
+`staging` is everywhere a folder of ours on the same file system, where files wait until they are
+whole, and trees until they are deleted. A crash leaves its remains there and nowhere else;
+`clear_staging` removes them at the next start.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from blemish.storage.errors import StoreFullError, StoreWriteError
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_PRIVATE_FILE = 0o600
+_PRIVATE_FOLDER = 0o700
+
+
+def write_durably(path: Path, data: bytes | Iterable[bytes], *, staging: Path) -> None:
+    """Write a file that is there whole, or not at all; it replaces one of the same name.
+
+    Folders that are missing are made; the file is for its owner alone (mode 0600).
+
+    Raises:
+        StoreWriteError: it cannot be written; `StoreFullError` if for want of room. Nothing is
+            left behind, and a file that was there is as it was.
+    """
+    staged = staging / uuid.uuid4().hex
+    made: list[Path] = []
+    try:
+        _write_synced(staged, [data] if isinstance(data, bytes) else data, named=path)
+        with _clear_errors(path):
+            made += _make_folders(path.parent)
+            staged.replace(path)
+            sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+            for folder in reversed(made):
+                folder.rmdir()  # refused where the file got its place after all
+        raise
+
+
+def publish_folder(source: Path, target: Path) -> None:
+    """Give a folder that is written, with all that is in it, its final name.
+
+    Args:
+        source: on the same file system as `target`.
+        target: must not exist.
+
+    Raises:
+        StoreWriteError: it cannot be done; `target` is not there.
+    """
+    with _clear_errors(target):
+        for folder, _, names in os.walk(source, onerror=_raise):
+            for name in names:
+                _sync(Path(folder, name))
+            sync_folder(Path(folder))
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "it exists already")
+        _make_folders(target.parent)
+        source.rename(target)
+        sync_folder(target.parent)
+
+
+def remove_tree(path: Path, *, staging: Path) -> None:
+    """Remove a file or a folder with all that is in it; at a crash it is there whole or gone.
+
+    Raises:
+        StoreWriteError: it cannot be removed.
+    """
+    doomed = staging / uuid.uuid4().hex
+    with _clear_errors(path):
+        _make_folders(staging)
+        try:
+            path.rename(doomed)
+        except FileNotFoundError:
+            return
+        sync_folder(path.parent)
+        _delete(doomed)
+
+
+def clear_staging(staging: Path) -> None:
+    """Remove what a crash left behind; to be called while nobody writes."""
+    with _clear_errors(staging):
+        _make_folders(staging)
+        for remains in staging.iterdir():
+            _delete(remains)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder are on the disk."""
+    _sync(folder, os.O_DIRECTORY)
+
+
+def _write_synced(path: Path, chunks: Iterable[bytes], *, named: Path) -> None:
+    with _clear_errors(named):
+        _make_folders(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+    try:
+        for chunk in chunks:  # what goes wrong in here is not ours to translate
+            with _clear_errors(named):
+                _write_all(descriptor, chunk)
+        with _clear_errors(named):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it that are missing, durably; return them, outermost first."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(i for i, each in enumerate(missing) if each.exists())]
+    for each in reversed(missing):
+        each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        sync_folder(each.parent)
+    return missing[::-1]
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno in _NO_ROOM:
+            raise StoreFullError(f"There is no room to write {path} ({reason}).") from error
+        raise StoreWriteError(f"{path} cannot be written ({reason}).") from error

@@ -1,0 +1,58 @@
+"""Rows of projects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from blemish.domain.entities import Project
+from blemish.storage.tables import PROJECTS
+
+
+class Projects:
+    """The projects, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, name: str, *, created_at: datetime) -> Project:
+        """Add a project; the name must be free."""
+        statement = insert(PROJECTS).values(name=name, created_at=created_at)
+        (project_id,) = self._connection.execute(statement).inserted_primary_key or (None,)
+        assert project_id is not None
+        return Project(id=project_id, name=name, created_at=created_at)
+
+    def find(self, name: str) -> Project | None:
+        """Return the project of this name."""
+        row = self._connection.execute(select(PROJECTS).where(PROJECTS.c.name == name)).first()
+        return None if row is None else _project(row)
+
+    def page(self, *, before: int | None, limit: int) -> list[Project]:
+        """Return the newest projects, of those whose id is below `before`."""
+        statement = select(PROJECTS).order_by(PROJECTS.c.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(PROJECTS.c.id < before)
+        return [_project(row) for row in self._connection.execute(statement)]
+
+    def count(self) -> int:
+        """Count the projects."""
+        return self._connection.scalar(select(func.count()).select_from(PROJECTS)) or 0
+
+    def delete(self, project_id: int) -> None:
+        """Delete a project that has neither datasets nor models any more."""
+        self._connection.execute(delete(PROJECTS).where(PROJECTS.c.id == project_id))
+
+    def next_model_version(self, project_id: int) -> int:
+        """Count one model more, and return its version; no version is given twice."""
+        mine = PROJECTS.c.id == project_id
+        counted = update(PROJECTS).where(mine).values(models_made=PROJECTS.c.models_made + 1)
+        self._connection.execute(counted)
+        made = select(PROJECTS.c.models_made).where(mine)
+        version: int = self._connection.execute(made).scalar_one()
+        return version
+
+
+def _project(row: Row[Any]) -> Project:
+    return Project(id=row.id, name=row.name, created_at=row.created_at)

@@ -1,0 +1,158 @@
+"""The tables, as the code sees them; `migrations/` makes them, step by step.
+
+    projects <- datasets <- entries
+        ^------ models                    access_keys
+
+A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
+later one for it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from blemish.domain.entities import ObjectRef
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant with microseconds: kept in UTC, aware on both sides."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Bring an instant to UTC; one without a time zone is a mistake of ours."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Say of what SQLite gives back that it is UTC."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+class ObjectRefText(TypeDecorator[ObjectRef]):
+    """An object by its address, `s3://bucket/key`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: ObjectRef | None, _dialect: Dialect) -> str | None:
+        """Write the address."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> ObjectRef | None:
+        """Read the address."""
+        if value is None:
+            return None
+        bucket, _, key = value.removeprefix("s3://").partition("/")
+        return ObjectRef(bucket=bucket, key=key)
+
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+PROJECTS = Table(
+    "projects",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("models_made", Integer, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
+)
+
+DATASETS = Table(
+    "datasets",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("type", String(10), nullable=False),
+    Column("status", String(40), nullable=False, index=True),
+    Column("status_message", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("manifest", ObjectRefText),
+    Column("image_bucket", String(63)),
+    Column("changes", String(255)),
+    Column("owner", String(255)),
+    Column("lease_until", UtcDateTime),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("project_id", "type"),
+    sqlite_autoincrement=True,
+)
+
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("label", String(10)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("source_ref", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("dataset_id", "source_ref"),
+    # ListDatasetEntries filters within these, without touching the lines
+    Index(None, "dataset_id", "position", "label", "created_at", "source_ref"),
+    Index(None, "dataset_id", "label", "position"),
+)
+
+MODELS = Table(
+    "models",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("description", String(500)),
+    Column("status", String(40), nullable=False, index=True),
+    Column("status_message", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("output_bucket", String(63), nullable=False),
+    Column("output_prefix", Text, nullable=False),
+    Column("entries", String(255), nullable=False),
+    Column("f1_score", Float),
+    Column("recall", Float),
+    Column("precision", Float),
+    Column("evaluation_manifest", ObjectRefText),
+    Column("evaluation_result", ObjectRefText),
+    Column("evaluation_ended_at", UtcDateTime),
+    Column("bundle", String(255)),
+    Column("minimum_units", Integer),
+    Column("maximum_units", Integer),
+    Column("owner", String(255)),
+    Column("lease_until", UtcDateTime),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("project_id", "version"),
+    sqlite_autoincrement=True,
+)
+
+ACCESS_KEYS = Table(
+    "access_keys",
+    METADATA,
+    Column("id", String(128), primary_key=True),
+    Column("secret", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
