@@ -13,37 +13,37 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from blemish.storage.errors import StoreFullError, StoreWriteError
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_PRIVATE_FILE = 0o600
-_PRIVATE_FOLDER = 0o700
 
 
-def write_durably(path: Path, data: bytes | Iterable[bytes], *, staging: Path) -> None:
-    """Write a file that is there whole, or not at all; it replaces one of the same name.
+def write_durably(
+    path: Path, data: bytes | Iterable[bytes], *, staging: Path, name: str | None = None
+) -> None:
+    """Write a file that is there whole, or not at all; it replaces one that is there.
 
-    Folders that are missing are made; the file is for its owner alone (mode 0600).
+    Folders that are missing are made; the file is for its owner alone (mode 0600). Messages call
+    it `name`, if there is one, else by its path.
 
     Raises:
         StoreWriteError: it cannot be written; `StoreFullError` if for want of room. Nothing is
             left behind, and a file that was there is as it was.
     """
+    name = name or str(path)
     staged = staging / uuid.uuid4().hex
-    made: list[Path] = []
+    missing = _missing(path.parent)
     try:
-        _write_synced(staged, [data] if isinstance(data, bytes) else data, named=path)
-        with _clear_errors(path):
-            made += _make_folders(path.parent)
+        _write_synced(staged, [data] if isinstance(data, bytes) else data, name=name)
+        with _clear_errors(name):
+            _make_folders(missing)
             staged.replace(path)
             sync_folder(path.parent)
     except BaseException:
-        with suppress(OSError):
-            staged.unlink(missing_ok=True)
-            for folder in reversed(made):
-                folder.rmdir()  # refused where the file got its place after all
+        _undo(staged, missing)
         raise
 
 
@@ -64,7 +64,7 @@ def publish_folder(source: Path, target: Path) -> None:
             sync_folder(Path(folder))
         if target.exists():
             raise FileExistsError(errno.EEXIST, "it exists already")
-        _make_folders(target.parent)
+        _make_folders(_missing(target.parent))
         source.rename(target)
         sync_folder(target.parent)
 
@@ -77,7 +77,7 @@ def remove_tree(path: Path, *, staging: Path) -> None:
     """
     doomed = staging / uuid.uuid4().hex
     with _clear_errors(path):
-        _make_folders(staging)
+        _make_folders(_missing(staging))
         try:
             path.rename(doomed)
         except FileNotFoundError:
@@ -89,7 +89,7 @@ def remove_tree(path: Path, *, staging: Path) -> None:
 def clear_staging(staging: Path) -> None:
     """Remove what a crash left behind; to be called while nobody writes."""
     with _clear_errors(staging):
-        _make_folders(staging)
+        _make_folders(_missing(staging))
         for remains in staging.iterdir():
             _delete(remains)
 
@@ -99,15 +99,15 @@ def sync_folder(folder: Path) -> None:
     _sync(folder, os.O_DIRECTORY)
 
 
-def _write_synced(path: Path, chunks: Iterable[bytes], *, named: Path) -> None:
-    with _clear_errors(named):
-        _make_folders(path.parent)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+def _write_synced(path: Path, chunks: Iterable[bytes], *, name: str) -> None:
+    with _clear_errors(name):
+        _make_folders(_missing(path.parent))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        for chunk in chunks:  # what goes wrong in here is not ours to translate
-            with _clear_errors(named):
+        for chunk in chunks:  # an error in making a chunk is not one in writing it
+            with _clear_errors(name):
                 _write_all(descriptor, chunk)
-        with _clear_errors(named):
+        with _clear_errors(name):
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -119,14 +119,23 @@ def _write_all(descriptor: int, chunk: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it that are missing, durably; return them, outermost first."""
-    missing = [folder, *folder.parents]
-    missing = missing[: next(i for i, each in enumerate(missing) if each.exists())]
-    for each in reversed(missing):
-        each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
-        sync_folder(each.parent)
-    return missing[::-1]
+def _missing(folder: Path) -> list[Path]:
+    """Return the folder and those above it that do not exist, outermost first."""
+    return list(takewhile(lambda each: not each.exists(), (folder, *folder.parents)))[::-1]
+
+
+def _make_folders(missing: list[Path]) -> None:
+    for folder in missing:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def _undo(staged: Path, made: list[Path]) -> None:
+    with suppress(OSError):
+        staged.unlink()
+    for folder in reversed(made):
+        with suppress(OSError):  # not made, or already another's
+            folder.rmdir()
 
 
 def _sync(path: Path, flags: int = 0) -> None:
@@ -149,11 +158,10 @@ def _raise(error: OSError) -> None:
 
 
 @contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def _clear_errors(name: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
         if error.errno in _NO_ROOM:
-            raise StoreFullError(f"There is no room to write {path} ({reason}).") from error
-        raise StoreWriteError(f"{path} cannot be written ({reason}).") from error
+            raise StoreFullError(f"There is no room to write {name} ({error.strerror}).") from error
+        raise StoreWriteError(f"{name} cannot be written ({error.strerror}).") from error

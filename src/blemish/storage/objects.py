@@ -173,7 +173,8 @@ class ObjectStore:
             StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
         """
         self._look(ref)
-        write_durably(self.root / ref.bucket / ref.key, data, staging=self.root / STAGING)
+        path = self.root / ref.bucket / ref.key
+        write_durably(path, data, staging=self.root / STAGING, name=str(ref))
 
     @cached_property
     def _files(self) -> LocalStore:
