@@ -9,6 +9,7 @@ BIN    := $(VENV)/bin
 DIR    ?= ./data
 PORT   ?= 8000
 IMAGES ?=
+WHEELS ?= wheelhouse
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test check bench bench-full wheelhouse lock clean
@@ -37,9 +38,10 @@ bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 	$(BIN)/python -m benchmarks
 
 wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without a network
-	@rm -rf wheelhouse
-	@$(call pip,wheel --require-hashes --no-deps --wheel-dir wheelhouse -r requirements.lock)
-	@$(call pip,wheel --no-deps --no-build-isolation --wheel-dir wheelhouse .)
+	@echo "Writing $(WHEELS)"
+	@rm -rf '$(WHEELS)'
+	@$(call pip,wheel --require-hashes --no-deps --wheel-dir '$(WHEELS)' -r requirements.lock)
+	@$(call pip,wheel --no-deps --no-build-isolation --wheel-dir '$(WHEELS)' .)
 	@echo "On the other machine: pip install --no-index --find-links wheelhouse blemish"
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)

@@ -1,0 +1,65 @@
+"""Environments of their own, for tests that install packages; and whether that is possible here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 600
+"""A slow line takes minutes for the 130 MB of a wheelhouse."""
+
+
+@cache
+def registry_answers() -> bool:
+    """Say whether pip can fetch a small package from wherever it is set up to look."""
+    download = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*download, "--retries", "1", "--timeout", "15", "--dest", folder, "six"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def require_registry() -> None:
+    """Skip the test where packages cannot be fetched."""
+    if not registry_answers():
+        pytest.skip("pip reaches no package registry from here")
+
+
+def make_environment(folder: Path, *pip_install: str | Path) -> Path:
+    """Make a virtual environment and install into it; return its interpreter.
+
+    Args:
+        folder: of the environment; must not exist.
+        pip_install: the arguments of `pip install`.
+    """
+    python = empty_environment(folder)
+    run(python, "-m", "pip", "install", *pip_install)
+    return python
+
+
+def empty_environment(folder: Path) -> Path:
+    """Make a virtual environment with pip alone; return its interpreter."""
+    run(sys.executable, "-m", "venv", folder)
+    return folder / "bin" / "python"
+
+
+def run(
+    *command: str | Path, folder: Path | None = None, environment: dict[str, str] | None = None
+) -> str:
+    """Run a command that must succeed; return what it prints."""
+    ended = subprocess.run(
+        [*command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
