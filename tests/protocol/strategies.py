@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 
 Texts = Callable[[Shape], st.SearchStrategy[str]]
 
-PRINTABLE = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
+VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+#: a pattern that repeats one class of characters, whose number the lengths give
+REPEATED = re.compile(r"\^?(\[[^]]*\]|\.)[*+]\$?")
+MOST_REPEATED = 30
 #: `\p{L}`, `\p{Z}` and `\p{N}` in a pattern; hypothesis knows no such classes
 TAG_TEXT = st.characters(categories=["L", "Zs", "N"], include_characters="_.:/=+-@")
 
@@ -36,7 +40,9 @@ def valid_texts(shape: Shape) -> st.SearchStrategy[str]:
     pattern = shape.metadata.get("pattern", ".*")
     if r"\p{L}" in pattern:
         return st.text(TAG_TEXT, min_size=least, max_size=most)
-    texts = st.from_regex(pattern, fullmatch=True, alphabet=PRINTABLE).map(str.strip)
+    if found := REPEATED.fullmatch(pattern):
+        pattern = f"{found[1]}{{{least},{max(least, min(most, MOST_REPEATED))}}}"
+    texts = st.from_regex(pattern, fullmatch=True, alphabet=VISIBLE)
     return texts.filter(lambda text: least <= len(text) <= most)
 
 
