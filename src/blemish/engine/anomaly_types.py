@@ -24,8 +24,8 @@ def choose_types(
     """
     counts = Counter(name for types in types_of_images for name in types)
     notes = tuple(
-        f"The anomaly label '{name}' is left out of segmentation: {counts[name]} training images "
-        f"have a mask that shows it, {min_masks} are needed."
+        f"The anomaly label '{name}' is left out of segmentation: of at least {min_masks} training "
+        f"images whose masks must show it, there are {counts[name]}."
         for name in sorted(counts)
         if counts[name] < min_masks
     )

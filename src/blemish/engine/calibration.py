@@ -16,8 +16,10 @@ MIN_ANOMALIES = 10
 FALSE_ALARM_RATE = 0.05
 """Share of normal images that may be called anomalous where too few anomalies are labelled."""
 
-MARGIN = 1.1
-"""Where the normal images are too few for the rate: the largest held-out score times this."""
+MARGIN = 1.05
+"""Where the normal images are too few for the rate: the largest held-out score times this. With 12
+normal images of six products it kept false alarms at 0 to 5 %, on average 1 %; 1.1 was no better on
+the worst, and found a quarter fewer of the anomalies."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from blemish.engine.metrics import (
     precision_recall_f1,
     roc_auc,
 )
+from blemish.engine.problems import Problems
 from blemish.engine.runtime import AnomalyArea, Detection, Detector
-from blemish.engine.survey import Problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +83,15 @@ def evaluate(
     problems = Problems()
     verdicts: list[Verdict] = []
     pixels = _PixelCounts(detector.names[1:])
-    for done, image in enumerate(images, start=1):
+    for place, image in enumerate(images):
         try:
             detection = detector.detect(image.read(), limits=limits, mixed_sizes=mixed_sizes)
             pixels.add(image, detection)
         except ImageError as error:
-            problems.add(image, error)
+            problems.add(place, image, error)
         else:
             verdicts.append(_verdict(image, detection, colors=detector.colors))
-        progress(Progress(step="evaluation", done=done, total=len(images)))
+        progress(Progress(step="evaluation", done=place + 1, total=len(images)))
     problems.raise_if_any()
     return _measure(verdicts, pixels)
 

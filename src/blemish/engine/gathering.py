@@ -107,9 +107,9 @@ def gather(
             picture = decode(each.image.read(), limits=limits)
             shares = mask_shares(mask, picture, grid=embedder.grid) if mask else {}
         except ImageError as error:
-            problems.add(each.image, error)
+            problems.add(each.place, each.image, error)
         else:
-            if not problems.names:  # else nothing is trained: the rest is decoded to be counted
+            if not problems.found:  # else nothing is trained: the rest is decoded to be counted
                 gatherer.add(each, resize(picture.pixels, width=width, height=height), shares)
         progress(Progress(step="computing features", done=done, total=len(survey.images)))
     problems.raise_if_any()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from PIL import Image
 
 from blemish.engine.bundle import BundleInfo, read_bundle
 from blemish.engine.errors import BundleError
@@ -128,9 +129,6 @@ class Detector:
 
 def _stored_mask(probabilities: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
     """Choose a class for each pixel and bring the mask to the stored picture's size, by nearest."""
-    upright = probabilities.argmax(axis=0).astype(np.uint8)
-    mask = turn_back(upright, picture.orientation)
-    width, height = picture.stored_size
-    rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
-    columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
-    return np.ascontiguousarray(mask[rows][:, columns])
+    classes = Image.fromarray(probabilities.argmax(axis=0).astype(np.uint8))
+    upright = np.asarray(classes.resize(picture.upright_size, Image.Resampling.NEAREST))
+    return np.ascontiguousarray(turn_back(upright, picture.orientation))

@@ -8,53 +8,26 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from blemish.domain.entities import Label
 from blemish.engine.containers import read_container
 from blemish.engine.errors import TrainingError
 from blemish.engine.images import ImageError
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
+from blemish.engine.problems import Problems
 from blemish.engine.sizes import PictureSize, check_size
 
 MIN_NORMAL = 2
 """Different normal images without which none can be held out."""
 
 
-@dataclass
-class Problems:
-    """What is wrong with labelled images, image by image."""
-
-    names: set[str] = field(default_factory=set)
-    first: str = ""
-
-    def add(self, image: LabeledImage, error: ImageError) -> None:
-        """Remember that an image cannot be used."""
-        self.first = self.first or f"{image.name}: {error}"
-        self.names.add(image.name)
-
-    def raise_if_any(self) -> None:
-        """Raise the one error that stands for all.
-
-        Raises:
-            TrainingError: names the first problem and how many more images have one.
-        """
-        if not self.names:
-            return
-        match len(self.names) - 1:
-            case 0:
-                more = ""
-            case 1:
-                more = " One more image cannot be used."
-            case count:
-                more = f" {count:,} more images cannot be used."
-        raise TrainingError(self.first + more)
-
-
 @dataclass(frozen=True, kw_only=True)
 class SurveyedImage:
     """A labelled image whose header could be read."""
 
+    #: among the images that were given
+    place: int
     image: LabeledImage
     #: SHA-256 of the image's bytes
     digest: bytes
@@ -82,17 +55,17 @@ def survey_images(
             read.
     """
     problems, surveyed = Problems(), []
-    for done, image in enumerate(images, start=1):
+    for place, image in enumerate(images):
         data = image.read()
         try:
             container = read_container(data)
         except ImageError as error:
-            problems.add(image, error)
+            problems.add(place, image, error)
         else:
             size = PictureSize.of(container.size, orientation=container.orientation)
             digest = hashlib.sha256(data).digest()
-            surveyed.append(SurveyedImage(image=image, digest=digest, size=size))
-        progress(Progress(step="reading pictures", done=done, total=len(images)))
+            surveyed.append(SurveyedImage(place=place, image=image, digest=digest, size=size))
+        progress(Progress(step="reading pictures", done=place + 1, total=len(images)))
     _require_normal_images(surveyed, problems)
     surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
     counts = Counter(each.size for each in surveyed)
@@ -102,7 +75,7 @@ def survey_images(
             try:
                 check_size(each.size, expected=common)
             except ImageError as error:
-                problems.add(each.image, error)
+                problems.add(each.place, each.image, error)
     return Survey(images=tuple(surveyed), size=common, problems=problems)
 
 

@@ -112,11 +112,12 @@ def train(
     info = BundleInfo(
         graph_size=(width, height),
         picture_size=survey.size,
-        threshold=calibration.threshold,
+        threshold=float(np.float32(calibration.threshold)),  # as the graph has it
         background=BACKGROUND,
         anomaly_types=segmentation.types,
         history=_history(backbone, options, held_out, calibration) | {"notes": notes},
     )
+    progress(Progress(step="writing the bundle", done=0, total=1))
     model = detector_graph(parts, width=width, height=height)
     write_bundle(Bundle(info=info, model=model.SerializeToString(deterministic=True)), directory)
     return TrainingReport(
