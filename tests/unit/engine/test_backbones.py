@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from blemish.engine.backbones import UNTRAINED, feature_shapes, load_backbone, untrained_resnet18
+from blemish.engine.errors import BackboneError
+from blemish.engine.graph_writer import GraphWriter
+from blemish.engine.sessions import open_session
+from tests.products import CHANNELS
+
+
+def write(
+    path: Path, *, outputs: tuple[str, ...] = ("layer2", "layer3"), side: int | str = "side"
+) -> Path:
+    """Write a network that averages 8 x 8 pixels, and says so under several names."""
+    graph = GraphWriter()
+    image = graph.input("x", np.float32, (1, 3, side, side))
+    for name in outputs:
+        graph.add("AveragePool", image, output=name, kernel_shape=[8, 8], strides=[8, 8])
+        graph.output(name, np.float32, (1, 3, f"{name}_h", f"{name}_w"))
+    path.write_bytes(graph.model().SerializeToString())
+    return path
+
+
+def test_a_file_becomes_a_backbone_with_the_two_layers_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", outputs=("layer1", "layer2", "layer3", "logits"))
+
+    backbone = load_backbone(path)
+
+    assert backbone.name == "net"
+    assert [output.name for output in backbone.model.graph.output] == ["layer2", "layer3"]
+    assert len(backbone.model.graph.node) == 2
+    assert backbone.input_name == "x"
+
+
+def test_shapes_come_from_running_the_network(backbone_file: Path) -> None:
+    shapes = feature_shapes(load_backbone(backbone_file), width=192, height=256)
+
+    assert shapes == {
+        "layer2": (CHANNELS["layer2"], 32, 24),
+        "layer3": (CHANNELS["layer3"], 16, 12),
+    }
+
+
+def test_the_trained_backbone_keeps_layers_2_and_3(shared: Path) -> None:
+    backbone = load_backbone(shared / "weights/resnet18-layer1-3.onnx")
+
+    shapes = feature_shapes(backbone, width=256, height=256)
+
+    assert shapes == {"layer2": (128, 32, 32), "layer3": (256, 16, 16)}
+
+
+def test_without_a_file_there_is_an_untrained_network_that_is_always_the_same() -> None:
+    first, second = load_backbone(None), load_backbone(None)
+
+    assert first.name == UNTRAINED
+    assert first.sha256 == second.sha256
+    assert feature_shapes(first, width=64, height=96) == {
+        "layer2": (128, 12, 8),
+        "layer3": (256, 6, 4),
+    }
+
+
+def test_untrained_feature_maps_keep_the_scale_of_their_input() -> None:
+    picture = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
+    session = open_session(untrained_resnet18(seed=1).SerializeToString(), threads=1)
+
+    maps = session.run(None, {"image": picture})
+
+    assert all(1 < np.sqrt((feature_map**2).mean()) < 100 for feature_map in maps)
+
+
+def test_an_older_operator_set_is_raised(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[2, 3], keepdims=1),  # before 18
+        *(helper.make_node("Add", ["x", "mean"], [name]) for name in ("layer2", "layer3")),
+    ]
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, "h", "w"])
+        for name in ("x", "layer2", "layer3")
+    ]
+    graph = helper.make_graph(nodes, "old", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path = tmp_path / "old.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    backbone = load_backbone(path)
+
+    assert backbone.model.opset_import[0].version == 18
+    assert feature_shapes(backbone, width=32, height=64)["layer3"] == (3, 64, 32)
+
+
+def test_weights_that_are_listed_as_inputs_are_not_taken_for_the_picture(tmp_path: Path) -> None:
+    float_, layers = onnx.TensorProto.FLOAT, ("layer2", "layer3")
+    kernel = numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), "kernel")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["picture", "kernel"], [name]) for name in layers],
+        "listed",
+        [
+            helper.make_tensor_value_info("kernel", float_, [4, 3, 1, 1]),
+            helper.make_tensor_value_info("picture", float_, [1, 3, "h", "w"]),
+        ],
+        [helper.make_tensor_value_info(name, float_, [1, 4, "h", "w"]) for name in layers],
+        [kernel],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    path = tmp_path / "listed.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    assert load_backbone(path).input_name == "picture"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=r"gone\.onnx cannot be read: No such file"):
+        load_backbone(tmp_path / "gone.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x07" * 50])
+def test_a_file_that_is_no_network_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+
+    with pytest.raises(BackboneError, match=r"broken\.onnx is no valid ONNX model"):
+        load_backbone(path)
+
+
+def test_missing_outputs_are_named_with_those_there_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", outputs=("layer1", "layer2"))
+
+    with pytest.raises(BackboneError, match=r"no output layer3; its outputs are layer1, layer2"):
+        load_backbone(path)
+
+
+def test_a_network_for_pictures_of_one_size_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", side=224)
+
+    with pytest.raises(BackboneError, match="does not run on a picture of 64 x 64 pixels"):
+        load_backbone(path)
+
+
+def test_outputs_that_are_no_feature_maps_are_refused(tmp_path: Path) -> None:
+    graph = GraphWriter()
+    image = graph.input("x", np.float32, (1, 3, "h", "w"))
+    for name in ("layer2", "layer3"):
+        graph.add("Flatten", image, output=name)
+        graph.output(name, np.float32, (1, "values"))
+    path = tmp_path / "flat.onnx"
+    path.write_bytes(graph.model().SerializeToString())
+
+    with pytest.raises(BackboneError, match=r"layer2 of the backbone flat .* shape \(1, 12288\)"):
+        load_backbone(path)

@@ -1,0 +1,111 @@
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, read_bundle, write_bundle
+from blemish.engine.errors import BundleError
+from blemish.engine.runtime import Detector
+from blemish.engine.sizes import PictureSize
+
+INFO = BundleInfo(
+    graph_size=(192, 256),
+    picture_size=PictureSize(stored=(768, 576), upright=(576, 768)),
+    threshold=2.5,
+    background="#FFFFFF",
+    anomaly_types=(AnomalyType(name="Riß, tief", color="#23A436"),),
+    history={"seed": 0, "notes": ["one"]},
+)
+FILES = ("model.onnx", "bundle.json", "SHA256SUMS")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_bundle(Bundle(info=INFO, model=b"a graph"), tmp_path)
+    return tmp_path
+
+
+def rewrite(folder: Path, name: str, data: bytes) -> None:
+    """Replace a file and its checksum, as someone would who edits a bundle."""
+    old = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / name).write_bytes(data)
+    sums = (folder / "SHA256SUMS").read_text()
+    (folder / "SHA256SUMS").write_text(sums.replace(old, hashlib.sha256(data).hexdigest()))
+
+
+def test_what_was_written_is_read(folder: Path) -> None:
+    assert read_bundle(folder) == Bundle(info=INFO, model=b"a graph")
+
+
+def test_a_bundle_is_three_files_that_sha256sum_can_check(folder: Path) -> None:
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert checked.stdout.splitlines() == ["model.onnx: OK", "bundle.json: OK"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json"])
+def test_a_changed_byte_is_found(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(bytes(data))
+
+    with pytest.raises(BundleError, match=f"damaged: the SHA-256 checksum of {name} is"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+    with pytest.raises(BundleError, match=rf"{name} cannot be read: No such file"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"something else\n"])
+def test_checksums_that_name_no_file_are_damage(folder: Path, content: bytes) -> None:
+    (folder / "SHA256SUMS").write_bytes(content)
+
+    with pytest.raises(BundleError, match=r"SHA256SUMS lacks bundle\.json and model\.onnx"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"graph": None},
+        {"graph": {}},
+        {"pictures": {"stored_size": [1], "upright_size": [1, 2]}},
+        {"threshold": "high"},
+        {"anomaly_types": [{"name": "stain"}]},
+    ],
+)
+def test_a_form_that_is_not_known_is_refused(folder: Path, change: dict[str, Any]) -> None:
+    document = json.loads((folder / "bundle.json").read_text())
+    rewrite(folder, "bundle.json", json.dumps(document | change).encode())
+
+    with pytest.raises(BundleError, match=r"bundle\.json is not as format 1 wants it"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{"])
+def test_a_description_that_is_no_object_is_refused(folder: Path, content: bytes) -> None:
+    rewrite(folder, "bundle.json", content)
+
+    with pytest.raises(BundleError, match=r"bundle\.json is not as format 1 wants it"):
+        read_bundle(folder)
+
+
+def test_a_graph_that_does_not_load_is_a_bundle_error(folder: Path) -> None:
+    with pytest.raises(BundleError, match="cannot be loaded: ONNX Runtime says"):
+        Detector.load(folder, threads=1)

@@ -1,0 +1,118 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from blemish.domain.entities import Label
+from blemish.engine import gathering
+from blemish.engine.backbones import load_backbone
+from blemish.engine.embedding import Embedder
+from blemish.engine.errors import TrainingError
+from blemish.engine.gathering import Gathered, gather
+from blemish.engine.labeled import LabeledImage, TrainingMask
+from blemish.engine.survey import survey_images
+from tests.products import (
+    CHANNELS,
+    COLORS,
+    LIMITS,
+    anomalous_images,
+    draw,
+    labeled,
+    mask_png,
+    normal_images,
+)
+
+PATCHES = 12 * 8
+WIDTH = sum(CHANNELS.values())
+SAME: NDArray[np.float32] = np.eye(WIDTH, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def embedder(backbone_file: Path) -> Embedder:
+    return Embedder(load_backbone(backbone_file), width=96, height=64, threads=1)
+
+
+def gathered(images: Sequence[LabeledImage], embedder: Embedder) -> Gathered:
+    survey = survey_images(images, mixed_sizes=False, progress=lambda _: None)
+    return gather(survey, embedder, SAME, limits=LIMITS, seed=0, progress=lambda _: None)
+
+
+def cut_off(image: LabeledImage) -> LabeledImage:
+    """Return the image without its last pixels; its header stays whole."""
+    whole = image.read()
+    start = whole.index(b"IDAT") + 200
+    return replace(image, read=lambda: whole[:start])
+
+
+def test_normal_images_give_candidates_and_every_image_is_held_out(embedder: Embedder) -> None:
+    images = normal_images(3) + anomalous_images(2, "stain")
+
+    kept = gathered(images, embedder)
+
+    assert [rows.shape for rows in kept.candidates] == [(PATCHES, WIDTH)] * 3
+    labels = sorted(image.label for image in kept.held_out)
+    assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 3
+    assert kept.masked == []
+
+
+def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) -> None:
+    images = [
+        *normal_images(2),
+        *anomalous_images(3, "stain", masked=True),
+        *anomalous_images(1, "stain", first=5_000),  # without a mask: nobody knows which patches
+    ]
+
+    kept = gathered(images, embedder)
+
+    assert len(kept.masked) == 5
+    assert sum("stain" in patches.shares for patches in kept.masked) == 3
+
+
+def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MAX_HELD_OUT", 2)
+    monkeypatch.setattr("blemish.engine.sampling.MAX_PATCHES", 40)
+    images = normal_images(4) + anomalous_images(4, "stain", masked=True)
+
+    kept = gathered(images, embedder)
+
+    assert [len(rows) for rows in kept.candidates] == [10] * 4
+    assert len(kept.held_out) == 4
+    assert all(len(patches.embeddings) <= 5 + 10 for patches in kept.masked)
+
+
+def test_the_order_of_images_does_not_matter(embedder: Embedder) -> None:
+    images = normal_images(4) + anomalous_images(2, "hole", masked=True)
+
+    straight, turned = gathered(images, embedder), gathered(images[::-1], embedder)
+
+    for first, second in zip(straight.candidates, turned.candidates, strict=True):
+        assert (first == second).all()
+    for a, b in zip(straight.masked, turned.masked, strict=True):
+        assert (a.embeddings == b.embeddings).all()
+
+
+def test_pictures_and_masks_that_cannot_be_used_are_counted_together(embedder: Embedder) -> None:
+    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
+    other_size = TrainingMask(read=lambda: mask_png(draw(7, size=(80, 64))), colors=COLORS)
+    images = [
+        *normal_images(2),
+        cut_off(labeled(50)),
+        replace(labeled(51, "hole"), mask=unknown),
+        replace(labeled(52, "hole"), mask=other_size),
+    ]
+
+    with pytest.raises(
+        TrainingError, match=r"^normal-50\.png: .*truncated.* 2 more images cannot be used\.$"
+    ):
+        gathered(images, embedder)
+
+
+def test_a_mask_with_an_unknown_colour_is_named(embedder: Embedder) -> None:
+    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
+    images = [*normal_images(2), replace(labeled(51, "hole"), mask=unknown)]
+
+    with pytest.raises(TrainingError, match=r"^hole-51\.png: .*#14A3B3"):
+        gathered(images, embedder)
