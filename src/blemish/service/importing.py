@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import islice
+from itertools import takewhile
 
 from blemish.domain.entities import Dataset, DatasetEntry, DatasetStatus, DatasetType, ObjectRef
 from blemish.domain.limits import Limits
@@ -17,6 +17,8 @@ from blemish.storage.objects import ObjectStore
 
 UPDATED = "The dataset was updated successfully."
 SHOWN_PROBLEMS = 5
+COUNTED_PROBLEMS = 10_000
+"""A file with more broken lines is no manifest, and is read no further."""
 
 FAILURES = {
     DatasetStatus.CREATE_IN_PROGRESS: DatasetStatus.CREATE_FAILED,
@@ -57,9 +59,8 @@ class DatasetWork:
                 self._update(dataset, attempt)
             case DatasetStatus.DELETE_IN_PROGRESS:
                 with self._database.writing() as rows:
-                    rows.datasets.delete(dataset.id)
-        if dataset.changes:
-            self._kept.delete(dataset.changes)
+                    if rows.datasets.renew(dataset.id, attempt=attempt, lease_until=self._now()):
+                        rows.datasets.delete(dataset.id)
 
     def give_up(self, dataset: Dataset, *, attempt: int, reason: str) -> None:
         """Turn the dataset to the failure that its status knows, if it is still this attempt's."""
@@ -73,7 +74,9 @@ class DatasetWork:
     def _create(self, dataset: Dataset, attempt: int) -> None:
         assert dataset.manifest is not None
         try:
-            entries = self._manifest_entries(dataset, dataset.manifest)
+            most_bytes = self._limits.max_manifest_bytes
+            lines = self._objects.read_lines(dataset.manifest, max_bytes=most_bytes)
+            entries = self._checked_entries(lines, dataset=dataset)
         except ImportFailedError as error:
             self._finish(
                 dataset,
@@ -93,7 +96,7 @@ class DatasetWork:
     def _update(self, dataset: Dataset, attempt: int) -> None:
         assert dataset.changes is not None
         try:
-            entries = self._changed_entries(dataset, self._kept.lines(dataset.changes))
+            entries = self._checked_entries(self._kept.lines(dataset.changes), dataset=dataset)
         except ImportFailedError as error:
             # One transaction writes entries and status, so there is nothing to roll back.
             self._finish(
@@ -133,60 +136,50 @@ class DatasetWork:
             )
             if current and entries:
                 rows.entries.put(dataset.id, entries, now=now)
+        if current and dataset.changes:
+            self._kept.delete(dataset.changes)
 
-    def _manifest_entries(self, dataset: Dataset, manifest: ObjectRef) -> list[DatasetEntry]:
-        try:
-            lines = self._objects.read_lines(manifest, max_bytes=self._limits.max_manifest_bytes)
-            return self._checked_entries(lines, dataset=dataset, known=0)
-        except ObjectError as error:
-            raise ImportFailedError(str(error)) from error
-
-    def _changed_entries(self, dataset: Dataset, lines: Iterable[str]) -> list[DatasetEntry]:
-        with self._database.reading() as rows:
-            known = rows.entries.stats(dataset.id).total
-        try:
-            return self._checked_entries(lines, dataset=dataset, known=known)
-        except ObjectError as error:
-            raise ImportFailedError(str(error)) from error
-
-    def _checked_entries(
-        self, lines: Iterable[str], *, dataset: Dataset, known: int
-    ) -> list[DatasetEntry]:
-        """Parse and check lines; `known` images are there already.
+    def _checked_entries(self, lines: Iterable[str], *, dataset: Dataset) -> list[DatasetEntry]:
+        """Parse and check lines that the dataset is made of, or changed by.
 
         Raises:
             ImportFailedError: anything is wrong with any of them.
         """
-        problems: list[LineProblem] = []
         most = self._most_images(dataset.type)
-        parsed = list(islice(parse_manifest(lines, problems), 2 * most + 1))
-        problems += self._misplaced(parsed, bucket=dataset.image_bucket)
-        if not problems:
-            problems += self._missing(parsed)
+        problems: list[LineProblem] = []
+        try:
+            parsed = _last_of_each_image(lines, problems, most=most)
+            problems += self._misplaced(parsed, bucket=dataset.image_bucket)
+            if not problems:
+                problems += self._missing(parsed)
+        except ObjectError as error:
+            raise ImportFailedError(str(error)) from error
         if problems:
             raise ImportFailedError(_sentence(sorted(problems, key=lambda found: found.number)))
-
         entries = [entry for _, entry in parsed]
-        if not entries and not known:
-            raise ImportFailedError("the manifest has no line.")
-        self._check_counts(entries, most=most, kind=dataset.type)
+        self._check_counts(entries, dataset=dataset, most=most)
         return entries
 
     def _most_images(self, kind: DatasetType) -> int:
         train = kind is DatasetType.TRAIN
         return self._limits.max_training_images if train else self._limits.max_test_images
 
-    def _check_counts(self, entries: list[DatasetEntry], *, most: int, kind: DatasetType) -> None:
-        images = len({entry.image for entry in entries})
+    def _check_counts(self, entries: list[DatasetEntry], *, dataset: Dataset, most: int) -> None:
+        """Count what the dataset will have, together with the entries that it has already."""
+        with self._database.reading() as rows:
+            types_of = {entry.image: _types(entry) for entry in rows.entries.stream(dataset.id)}
+        types_of |= {entry.image: _types(entry) for entry in entries}
+        images, types = len(types_of), frozenset[str]().union(*types_of.values())
+        if not images:
+            raise ImportFailedError("the manifest has no line.")
         if images > most:
-            raise ImportFailedError(f"it has more than {most} images, the most allowed.")
-        types = {name for entry in entries if entry.mask for name in entry.mask.anomaly_types}
+            raise ImportFailedError(f"it would have more than {most} images, the most allowed.")
         if len(types) > self._limits.max_anomaly_types:
             raise ImportFailedError(
-                f"it has {len(types)} anomaly types; "
+                f"it would have {len(types)} anomaly types; "
                 f"at most {self._limits.max_anomaly_types} are allowed."
             )
-        train = kind is DatasetType.TRAIN
+        train = dataset.type is DatasetType.TRAIN
         most_masked = (
             self._limits.max_masked_training_images
             if train
@@ -194,7 +187,8 @@ class DatasetWork:
         )
         if types and images > most_masked:
             raise ImportFailedError(
-                f"it has masks and {images} images; with masks at most {most_masked} are allowed."
+                f"it would have masks and {images} images; "
+                f"with masks at most {most_masked} are allowed."
             )
 
     @staticmethod
@@ -222,6 +216,23 @@ class DatasetWork:
         ]
 
 
+def _last_of_each_image(
+    lines: Iterable[str], problems: list[LineProblem], *, most: int
+) -> list[tuple[int, DatasetEntry]]:
+    """Parse lines until there is one image too many, or enough is wrong with them."""
+    parsed: dict[ObjectRef, tuple[int, DatasetEntry]] = {}
+    tolerable = takewhile(lambda _: len(problems) < COUNTED_PROBLEMS, lines)
+    for number, entry in parse_manifest(tolerable, problems):
+        parsed[entry.image] = (number, entry)
+        if len(parsed) > most:
+            break
+    return list(parsed.values())
+
+
+def _types(entry: DatasetEntry) -> frozenset[str]:
+    return entry.mask.anomaly_types if entry.mask else frozenset()
+
+
 def _refs(entry: DatasetEntry) -> list[ObjectRef]:
     return [entry.image, entry.mask.ref] if entry.mask else [entry.image]
 
@@ -229,4 +240,6 @@ def _refs(entry: DatasetEntry) -> list[ObjectRef]:
 def _sentence(problems: list[LineProblem]) -> str:
     shown = "; ".join(str(problem) for problem in problems[:SHOWN_PROBLEMS])
     more = len(problems) - SHOWN_PROBLEMS
-    return f"{shown}; and {more} more problems." if more > 0 else f"{shown}."
+    if more <= 0:
+        return f"{shown}."
+    return f"{shown}; and {more} more problem{'s' if more > 1 else ''}."
