@@ -85,6 +85,8 @@ class DetectionService:
         except ImageError as error:
             raise ValidationError(str(error)) from None
         if detection is None:
+            with self._database.reading() as rows:  # it may have moved on since it was waited for
+                model = require_model(rows, model.project, str(model.version))
             raise ConflictError(
                 f"Model version {model.version} of project {model.project} is {model.status}; "
                 "it must be HOSTED. Start it with StartModel.",
