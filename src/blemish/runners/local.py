@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,9 +31,10 @@ PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
 class LocalTrainings:
     """Runs each training in a process of its own, which dies with this one."""
 
-    def __init__(self, *, silence_s: float) -> None:
+    def __init__(self, *, silence_s: float, command: Sequence[str] = PROCESS) -> None:
         #: a process that says nothing for so long is taken for lost
         self._silence_s = silence_s
+        self._command = command
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -67,7 +68,7 @@ class LocalTrainings:
     def _process(self, job: TrainingJob) -> Iterator[subprocess.Popen[bytes]]:
         threads = str(job.threads)
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            PROCESS,
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
@@ -99,9 +100,10 @@ def _messages(stream: IO[bytes], *, silence_s: float) -> Iterator[dict[str, Any]
         TrainingInterruptedError: it says nothing for too long.
     """
     rest = b""
+    poll = select.poll()  # unlike select, it takes any number that a descriptor may have
+    poll.register(stream, select.POLLIN)
     while True:
-        ready, _, _ = select.select([stream], [], [], silence_s)
-        if not ready:
+        if not poll.poll(silence_s * 1_000):
             raise TrainingInterruptedError(f"the process said nothing for {silence_s:g} s")
         data = os.read(stream.fileno(), 65_536)
         if not data:

@@ -121,9 +121,10 @@ class Reconciler:
                 return
         now = self._now()
         with self._database.writing() as rows:
-            attempt = _table(rows, kind).claim(
-                row.id, owner=self._owner, now=now, lease_until=now + self._lease
-            )
+            table = _table(rows, kind)
+            if row not in table.unsettled():
+                return  # it has changed since it was looked at, and is looked at again
+            attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
         if attempt is None:
             return
         with self._lock:
