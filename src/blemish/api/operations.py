@@ -231,10 +231,7 @@ class Operations:
         units = model.units
         return self._model_metadata(model) | {
             "OutputConfig": {
-                "S3Location": {
-                    "Bucket": model.output_bucket,
-                    "Prefix": model.output_prefix or None,
-                }
+                "S3Location": {"Bucket": model.output_bucket, "Prefix": model.output_prefix}
             },
             "EvaluationManifest": _output_object(model.evaluation_manifest),
             "EvaluationResult": _output_object(model.evaluation_result),
