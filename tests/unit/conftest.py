@@ -1,0 +1,50 @@
+"""What unit tests share: the services over a data directory of the test's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.unit.house import House
+
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without rows, to be copied: making one takes longer than most tests."""
+    from blemish.storage.database import Database  # noqa: PLC0415 - not for tests that need none
+
+    path = tmp_path_factory.mktemp("database") / "blemish.db"
+    Database.open(path).close()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where there is one: to wait for a disk would prove nothing."""
+    if not os.access(MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(prefix="blemish-", dir=MEMORY) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def house(folder: Path, empty_database: Path) -> Iterator[House]:
+    """The services, over folders of their own."""
+    from tests.unit.house import House  # noqa: PLC0415 - not for tests that need none
+
+    root = folder / "data"
+    root.mkdir()
+    shutil.copy(empty_database, root / "blemish.db")
+    house = House(root)
+    yield house
+    house.database.close()

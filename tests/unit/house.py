@@ -1,0 +1,198 @@
+"""The services over a real database and real folders, with a clock that tests move."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.entities import (
+    Dataset,
+    DatasetType,
+    InferenceUnits,
+    Label,
+    Model,
+    ModelStatus,
+    ObjectRef,
+)
+from blemish.domain.limits import OURS, Limits
+from blemish.service.datasets import DatasetService
+from blemish.service.importing import DatasetWork
+from blemish.service.models import ModelService
+from blemish.service.projects import ProjectService
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+from blemish.storage.kept import KeptFiles
+from blemish.storage.objects import ObjectStore
+from tests.unit.manifests import BUCKET, json_line, url
+
+PROJECT = "circuits"
+OWNER = "the test"
+LEASE = timedelta(seconds=10)
+ONE_UNIT = InferenceUnits(minimum=1, maximum=None)
+
+
+class Clock:
+    """The time, which goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> datetime:
+        """Let time pass; return what it is then."""
+        self.time += timedelta(seconds=seconds)
+        return self.time
+
+
+class House:
+    """Every service over one data directory, put together as `app.py` does it."""
+
+    def __init__(self, root: Path, *, limits: Limits = OURS) -> None:
+        self.directory = DataDirectory(root)
+        self.directory.create()
+        (self.directory.buckets / BUCKET).mkdir(exist_ok=True)
+        self.database = Database.open(self.directory.database)
+        self.clock = Clock()
+        self.arns = ArnScope(region="eu-west-1", account="123456789012")
+        self.objects = ObjectStore(self.directory.buckets)
+        self.kept = KeptFiles(self.directory.kept, staging=self.directory.staging)
+        self.wakes = 0
+        self._names = map(str, itertools.count(1))
+        self.apply(limits)
+
+    def apply(self, limits: Limits) -> None:
+        """Put the services together with other limits."""
+        self.limits = limits
+        self.projects = ProjectService(self.database, limits=limits, now=self.clock)
+        self.datasets = DatasetService(
+            self.database,
+            kept=self.kept,
+            now=self.clock,
+            new_name=self._names.__next__,
+            wake=self._wake,
+        )
+        self.models = ModelService(
+            self.database,
+            objects=self.objects,
+            kept=self.kept,
+            limits=limits,
+            arns=self.arns,
+            now=self.clock,
+            new_name=self._names.__next__,
+            wake=self._wake,
+        )
+        self.dataset_work = DatasetWork(
+            self.database, objects=self.objects, kept=self.kept, limits=limits, now=self.clock
+        )
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def put(self, key: str, data: bytes = b"picture", *, bucket: str = BUCKET) -> str:
+        """Put an object into a bucket, which is made; return its address."""
+        path = self.directory.buckets / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return url(key, bucket=bucket)
+
+    def put_manifest(self, lines: Iterable[str], *, key: str = "the.manifest") -> ObjectRef:
+        """Put a manifest into the usual bucket."""
+        self.put(key, "\n".join(lines).encode())
+        return ObjectRef(bucket=BUCKET, key=key)
+
+    def lines(self, label: Label | None, count: int, *, prefix: str = "") -> list[str]:
+        """Put so many pictures of a label; return their JSON Lines."""
+        keys = [f"{prefix}{label or 'unlabelled'}-{i}.png" for i in range(count)]
+        for key in keys:
+            self.put(key, key.encode())
+        return [json_line(key, label) for key in keys]
+
+    def project(self, name: str = PROJECT) -> str:
+        """Make a project; return its name."""
+        return self.projects.create(name).name
+
+    def dataset(
+        self, lines: Iterable[str], *, project: str = PROJECT, kind: DatasetType = DatasetType.TRAIN
+    ) -> Dataset:
+        """Make a dataset of these lines and see it through; return how it ended."""
+        self.datasets.create(project, kind, manifest=self.put_manifest(lines))
+        return self.settle(project=project, kind=kind)
+
+    def pictures(
+        self,
+        kind: DatasetType = DatasetType.TRAIN,
+        *,
+        normal: int,
+        anomaly: int = 0,
+        other: int = 0,
+    ) -> Dataset:
+        """Make a dataset of so many pictures and see it through."""
+        counts = ((Label.NORMAL, normal), (Label.ANOMALY, anomaly), (None, other))
+        return self.dataset(
+            [
+                line
+                for label, count in counts
+                for line in self.lines(label, count, prefix=f"{kind}/")
+            ],
+            kind=kind,
+        )
+
+    def settle(self, *, project: str = PROJECT, kind: DatasetType = DatasetType.TRAIN) -> Dataset:
+        """Do what a dataset's status asks for; return what became of it (or what it was)."""
+        dataset, attempt = self.claim_dataset(project=project, kind=kind)
+        self.dataset_work.carry_out(dataset, attempt=attempt)
+        with self.database.reading() as rows:
+            return rows.datasets.find(project, kind) or dataset
+
+    def claim_dataset(
+        self, *, project: str = PROJECT, kind: DatasetType = DatasetType.TRAIN
+    ) -> tuple[Dataset, int]:
+        """Take a dataset in progress; return it with the number of the attempt."""
+        now = self.clock.advance(1)
+        with self.database.writing() as rows:
+            dataset = rows.datasets.find(project, kind)
+            assert dataset is not None
+            attempt = rows.datasets.claim(dataset.id, owner=OWNER, now=now, lease_until=now + LEASE)
+        assert attempt is not None
+        return dataset, attempt
+
+    def model(self, status: ModelStatus = ModelStatus.TRAINING, *, project: str = PROJECT) -> Model:
+        """Make a model of the project's datasets and put it into a status."""
+        model = self.models.create(
+            project, description=None, output_bucket=BUCKET, output_prefix="out/"
+        )
+        return self.put_into(model, status)
+
+    def put_into(self, model: Model, status: ModelStatus) -> Model:
+        """Put a model into a status, by whatever way."""
+        units = None if status in {ModelStatus.TRAINING, ModelStatus.TRAINED} else ONE_UNIT
+        with self.database.writing() as rows:
+            rows.models.move(
+                model.id,
+                sources=list(ModelStatus),
+                target=status,
+                status_message=f"Put into {status}.",
+                units=units,
+            )
+        return self.models.describe(model.project, str(model.version))
+
+    def claim_model(self, model: Model) -> int:
+        """Take a model in progress; return the number of the attempt."""
+        now = self.clock.advance(1)
+        with self.database.writing() as rows:
+            attempt = rows.models.claim(model.id, owner=OWNER, now=now, lease_until=now + LEASE)
+        assert attempt is not None
+        return attempt
+
+    def described(self, model: Model) -> Model:
+        """Return a model as it is now."""
+        return self.models.describe(model.project, str(model.version))
+
+    def kept_names(self) -> set[str]:
+        """Return the names of the files that the service keeps."""
+        return {path.name for path in self.directory.kept.iterdir()}
