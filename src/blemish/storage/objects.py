@@ -14,6 +14,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,8 @@ CHUNK_BYTES = 1024 * 1024
 
 MAX_LINE_LENGTH = 1024 * 1024
 """Characters of one line of text, so that a file without line feeds takes no more memory."""
+
+_OS_ERROR = re.compile(r"([^:]+) \(os error \d+\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,5 +279,6 @@ def _clear_errors(ref: ObjectRef) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line; after it obstore tells about its inside."""
-    return getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    """Return what the operating system said; obstore's own text tells paths of this machine."""
+    said = _OS_ERROR.search(str(error))
+    return getattr(error, "strerror", None) or (said[1].strip() if said else type(error).__name__)

@@ -1,0 +1,29 @@
+"""What the tests of storage share: an empty database, and an empty store with one bucket."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blemish.storage.database import Database
+from blemish.storage.objects import ObjectStore
+from tests.unit.storage.samples import BUCKET
+
+
+@pytest.fixture
+def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
+    path = tmp_path / "blemish.db"
+    shutil.copy(empty_database, path)
+    database = Database.open(path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    root = tmp_path / "buckets"
+    (root / BUCKET).mkdir(parents=True)
+    return ObjectStore(root)
