@@ -1,0 +1,122 @@
+"""Runners that do at once what they are told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from blemish.domain.entities import InferenceUnits
+from blemish.engine.errors import BundleError
+from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.runtime import AnomalyArea, Detection
+from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
+
+Report = Callable[[str | None], None]
+Step = Callable[[TrainingJob, Report], TrainingResult | TrainingFailure]
+
+ENDED_AT = "2024-05-01T12:30:00.250000+00:00"
+
+
+class FakeTrainings:
+    """A runner of trainings; each takes the next step."""
+
+    def __init__(self, *steps: Step) -> None:
+        self._steps = list(steps)
+        self.jobs: list[TrainingJob] = []
+
+    def train(self, job: TrainingJob, *, report: Report) -> TrainingResult | TrainingFailure:
+        self.jobs.append(job)
+        return self._steps.pop(0)(job, report)
+
+
+def trained(
+    job: TrainingJob, report: Report, *, notes: tuple[str, ...] = (), result: bytes = b"{}"
+) -> TrainingResult:
+    """Write what a training writes."""
+    report("writing")
+    folder = Path(job.folder)
+    (folder / "bundle").mkdir()
+    (folder / "bundle" / "model.onnx").write_bytes(b"graph")
+    (folder / "manifest").write_bytes(b"lines")
+    (folder / "result").write_bytes(result)
+    name = f"{job.project}-{job.version}.json"
+    return TrainingResult(
+        performance={"f1_score": 0.5, "recall": 0.25, "precision": 0.75},
+        notes=notes,
+        evaluation_ended_at=ENDED_AT,
+        files={
+            "manifest": f"{job.output_prefix}EvaluationManifest-{name}",
+            "result": f"{job.output_prefix}EvaluationResult-{name}",
+        },
+    )
+
+
+class FakeHosting:
+    """A runner of hosted models, which always answers the same."""
+
+    def __init__(self, answer: Detection | ImageError | None = None) -> None:
+        self.answer = answer
+        #: reason why no bundle can be loaded
+        self.damage = ""
+        #: called when a model is loaded, or waited for
+        self.meanwhile: Callable[[], object] = lambda: None
+        #: model -> (bundle, units, attempt)
+        self.loaded: dict[int, tuple[Path, InferenceUnits, int]] = {}
+        self.asked: list[Mapping[str, object]] = []
+
+    def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
+        if self.damage:
+            raise BundleError(self.damage)
+        self.loaded[model_id] = (bundle, units, attempt)
+        self.meanwhile()
+
+    def unload(self, model_id: int, *, attempt: int | None = None) -> None:
+        if model_id in self.loaded and attempt in {None, self.loaded[model_id][2]}:
+            del self.loaded[model_id]
+
+    def detect(
+        self,
+        model_id: int,
+        data: bytes,
+        *,
+        limits: ImageLimits,
+        mixed_sizes: bool,
+        timeout_s: float,
+    ) -> Detection | None:
+        self.asked.append(
+            {
+                "model_id": model_id,
+                "data": data,
+                "limits": limits,
+                "mixed_sizes": mixed_sizes,
+                "timeout_s": timeout_s,
+            }
+        )
+        self.meanwhile()
+        if isinstance(self.answer, ImageError):
+            raise self.answer
+        return self.answer
+
+
+def detection(
+    *,
+    is_anomalous: bool = True,
+    confidence: float = 0.75,
+    anomalies: tuple[AnomalyArea, ...] | None = None,
+    mask: list[list[int]] | None = None,
+    colors: tuple[str, ...] = ("#FFFFFF",),
+) -> Detection:
+    """Return what a detector says about a picture of 3 x 2 pixels."""
+    return Detection(
+        score=2.5,
+        threshold=2.0,
+        is_anomalous=is_anomalous,
+        confidence=confidence,
+        anomaly_map=np.zeros((2, 3), dtype=np.float32),
+        stored_size=(3, 2),
+        anomalies=anomalies,
+        mask=None if mask is None else np.array(mask, dtype=np.uint8),
+        colors=colors,
+    )
