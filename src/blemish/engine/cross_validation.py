@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,27 +40,31 @@ class HeldOutScores:
 
 
 def held_out_scores(
-    images: Sequence[ProjectedImage], *, seed: int, progress: ProgressCallback
+    images: Sequence[ProjectedImage], *, seed: int, threads: int, progress: ProgressCallback
 ) -> HeldOutScores:
     """Score each image by memory banks fitted as the final one is, to the rest of the folds.
 
     Args:
         images: with at least two different normal ones.
         seed: of the samples and coresets.
+        threads: folds that are worked on at once; the scores do not depend on it.
         progress: told after each fold.
     """
     folds = min(FOLDS, len({image.digest for image in images if image.label is Label.NORMAL}))
     fold_of = assign_folds(
         [image.digest for image in images], [image.label for image in images], folds=folds
-    ).tolist()
+    )
     scores = np.empty(len(images), dtype=np.float64)
-    for fold in range(folds):
-        others = [image for image, its in zip(images, fold_of, strict=True) if its != fold]
+
+    def score_fold(fold: int) -> None:
+        others = [images[i] for i in np.flatnonzero(fold_of != fold).tolist()]
         bank = _fit_bank(others, generator=np.random.default_rng([seed, fold]))
-        for i, image in enumerate(images):
-            if fold_of[i] == fold:
-                scores[i] = image_score(bank.patch_scores(image.embeddings))
-        progress(Progress(step="cross-validation", done=fold + 1, total=folds))
+        for i in np.flatnonzero(fold_of == fold).tolist():
+            scores[i] = image_score(bank.patch_scores(images[i].embeddings))
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done, _ in enumerate(pool.map(score_fold, range(folds)), start=1):
+            progress(Progress(step="cross-validation", done=done, total=folds))
     anomalous = np.array([image.label is Label.ANOMALY for image in images], dtype=np.bool_)
     return HeldOutScores(scores=scores, anomalous=anomalous)
 

@@ -82,7 +82,7 @@ def train(
         TrainingError: images or masks cannot be used; all of their problems are counted.
         BackboneError: the backbone of `options` cannot be used.
     """
-    with threadpool_limits(options.threads):  # numpy's; results depend on their number
+    with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
         survey = survey_images(images, mixed_sizes=options.mixed_sizes, progress=progress)
         width, height = graph_size(*survey.size.upright)
@@ -96,7 +96,9 @@ def train(
             seed=options.seed,
             progress=progress,
         )
-        held_out = held_out_scores(gathered.held_out, seed=options.seed, progress=progress)
+        held_out = held_out_scores(
+            gathered.held_out, seed=options.seed, threads=options.threads, progress=progress
+        )
         calibration = calibrate(held_out.scores, held_out.anomalous)
         bank = _fit_bank(gathered, seed=options.seed, progress=progress)
         segmentation = _fit_segmentation(survey, gathered, options, progress)
