@@ -1,0 +1,38 @@
+"""Backbones and bundles that the contract is checked on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blemish.engine.training import train
+from tests.products import anomalous_images, normal_images, options, write_backbone
+
+
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | None]:
+    """Backbones by name; None is the built-in one."""
+    return {
+        "tiny": write_backbone(tmp_path_factory.mktemp("backbone") / "tiny.onnx"),
+        "built-in": None,
+    }
+
+
+@pytest.fixture(scope="session")
+def bundles(
+    backbones: dict[str, Path | None], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """A classification model, and a segmentation model of each backbone."""
+    normal, stained = normal_images(8), anomalous_images(12, "stain", masked=True)
+    holed = anomalous_images(3, "hole", first=2_000, masked=True)
+    wanted = {
+        "classifying": (normal + anomalous_images(3, "stain"), backbones["tiny"]),
+        "segmenting": (normal + stained + holed, backbones["tiny"]),
+        "built-in": (normal + stained + holed, backbones["built-in"]),
+    }
+    folders = {}
+    for name, (images, backbone) in wanted.items():
+        folders[name] = tmp_path_factory.mktemp(name)
+        train(images, directory=folders[name], options=options(backbone), progress=lambda _: None)
+    return folders

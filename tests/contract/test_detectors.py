@@ -1,0 +1,198 @@
+"""What every detector must keep, whatever its backbone and its heads."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from blemish.engine.backbones import Backbone, load_backbone
+from blemish.engine.calibration import Calibration
+from blemish.engine.embedding import Embedder
+from blemish.engine.graph import DetectorParts, detector_graph, enlarging_matrix
+from blemish.engine.heads import SegmentationHead
+from blemish.engine.images import decode, resize
+from blemish.engine.labeled import LabeledImage
+from blemish.engine.runtime import Detection, Detector
+from blemish.engine.scorers import fit_memory_bank, image_score, random_projection
+from blemish.engine.sessions import open_session
+from blemish.engine.training import train
+from tests.products import LIMITS, anomalous_images, draw, normal_images, options
+
+WIDTH, HEIGHT = 256, 160
+KINDS = ["classifying", "segmenting", "built-in"]
+FRESH = [*normal_images(6, first=500), *anomalous_images(3, "stain", first=3_000)]
+FRESH += anomalous_images(3, "hole", first=4_000)
+
+
+@pytest.fixture(params=KINDS)
+def detector(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Detector:
+    return Detector.load(bundles[request.param], threads=1)
+
+
+def detections(detector: Detector, images: list[LabeledImage]) -> list[Detection]:
+    return [detector.detect(image.read(), limits=LIMITS, mixed_sizes=False) for image in images]
+
+
+def training_images() -> list[LabeledImage]:
+    return normal_images(5) + anomalous_images(3, "stain", masked=True)
+
+
+def checksums(images: list[LabeledImage], folder: Path, backbone: Path | None) -> str:
+    folder.mkdir()
+    train(images, directory=folder, options=options(backbone), progress=lambda _: None)
+    return (folder / "SHA256SUMS").read_text()
+
+
+def test_a_planted_defect_scores_above_every_normal_image(detector: Detector) -> None:
+    found = detections(detector, FRESH)
+    scores = {image.name: each.score for image, each in zip(FRESH, found, strict=True)}
+
+    normal = [score for name, score in scores.items() if name.startswith("normal")]
+    planted = [score for name, score in scores.items() if not name.startswith("normal")]
+    assert min(planted) > max(normal)
+
+
+def test_scores_are_finite_and_maps_have_the_graphs_shape(detector: Detector) -> None:
+    for found in detections(detector, FRESH):
+        assert np.isfinite(found.score)
+        assert 0 <= found.confidence <= 1
+        assert found.anomaly_map.shape == (HEIGHT, WIDTH)
+        assert found.anomaly_map.dtype == np.float32
+        assert np.isfinite(found.anomaly_map).all()
+        assert found.is_anomalous == (found.score >= found.threshold)
+
+
+def test_the_map_is_highest_where_the_defect_is(detector: Detector) -> None:
+    for seed, image in zip(range(3_000, 3_003), FRESH[6:9], strict=True):
+        (found,) = detections(detector, [image])
+        y, x = np.unravel_index(found.anomaly_map.argmax(), found.anomaly_map.shape)
+        where = draw(seed, "stain").defects["stain"]
+        height, width = where.shape
+        rows, columns = np.nonzero(where)
+        assert rows.min() - 8 <= y * height / HEIGHT <= rows.max() + 8
+        assert columns.min() - 8 <= x * width / WIDTH <= columns.max() + 8
+
+
+def test_the_order_of_pictures_does_not_matter(detector: Detector) -> None:
+    straight = [found.score for found in detections(detector, FRESH)]
+    turned = [found.score for found in detections(detector, FRESH[::-1])]
+
+    assert straight == turned[::-1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bundle_that_is_loaded_again_gives_the_same_answers(
+    kind: str, bundles: dict[str, Path]
+) -> None:
+    first, second = (Detector.load(bundles[kind], threads=1) for _ in range(2))
+
+    for a, b in zip(detections(first, FRESH), detections(second, FRESH), strict=True):
+        assert (a.score, a.confidence, a.is_anomalous) == (b.score, b.confidence, b.is_anomalous)
+        assert (a.anomaly_map == b.anomaly_map).all()
+
+
+@pytest.mark.parametrize("backbone", ["tiny", "built-in"])
+def test_the_same_images_in_any_order_give_the_same_bundle_bit_for_bit(
+    backbone: str, backbones: dict[str, Path | None], tmp_path: Path
+) -> None:
+    images = training_images()
+
+    first = checksums(images, tmp_path / "first", backbones[backbone])
+    second = checksums(images[::-1], tmp_path / "second", backbones[backbone])
+
+    assert first == second
+
+
+def test_another_seed_gives_another_bundle(
+    backbones: dict[str, Path | None], tmp_path: Path
+) -> None:
+    images, reseeded = training_images(), tmp_path / "reseeded"
+    reseeded.mkdir()
+
+    first = checksums(images, tmp_path / "first", backbones["tiny"])
+    seeded = replace(options(backbones["tiny"]), seed=1)
+    train(images, directory=reseeded, options=seeded, progress=lambda _: None)
+
+    assert (reseeded / "SHA256SUMS").read_text() != first
+
+
+@pytest.mark.parametrize("name", ["tiny", "built-in"])
+def test_numpy_and_the_graph_agree(name: str, backbones: dict[str, Path | None]) -> None:
+    backbone = load_backbone(backbones[name])
+    embedder = Embedder(backbone, width=WIDTH, height=HEIGHT, threads=1)
+    parts = random_parts(backbone, embedder)
+    graph = detector_graph(parts, width=WIDTH, height=HEIGHT)
+    onnx.checker.check_model(graph, full_check=True)
+    session = open_session(graph.SerializeToString(), threads=1)
+    names = [output.name for output in session.get_outputs()]
+    rows = enlarging_matrix(embedder.grid[0], HEIGHT)
+    columns = enlarging_matrix(embedder.grid[1], WIDTH).T
+
+    for image in FRESH:
+        answers = session.run(names, {"pixels": pixels(image)[np.newaxis]})
+
+        answer = dict(zip(names, answers, strict=True))
+        embeddings = embedder.embed(pixels(image))
+        patch_scores = parts.bank.patch_scores(embeddings @ parts.projection)
+        score, calibration = image_score(patch_scores), parts.calibration
+        probability = 1 / (1 + np.exp(-calibration.slope * (score - calibration.midpoint)))
+        verdict = score >= calibration.threshold
+        assert answer["score"] == pytest.approx(score, rel=1e-4)
+        assert answer["is_anomalous"] == verdict
+        confidence = probability if verdict else 1 - probability
+        assert answer["confidence"] == pytest.approx(confidence, abs=1e-4)
+        anomaly_map = rows @ patch_scores.reshape(embedder.grid) @ columns
+        np.testing.assert_allclose(answer["anomaly_map"], anomaly_map, rtol=1e-4, atol=1e-4 * score)
+        assert parts.head is not None
+        logits = rows @ parts.head.logits(embeddings).T.reshape(-1, *embedder.grid) @ columns
+        odds = np.exp(logits)
+        np.testing.assert_allclose(
+            answer["class_probabilities"], odds / odds.sum(axis=0), atol=1e-4
+        )
+
+
+def pixels(image: LabeledImage) -> NDArray[np.uint8]:
+    return resize(decode(image.read(), limits=LIMITS).pixels, width=WIDTH, height=HEIGHT)
+
+
+def random_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
+    """Fit a memory bank to three pictures; draw a head; put the threshold among the scores."""
+    projection = random_projection(embedder.width, seed=0)
+    known = np.concatenate([embedder.embed(pixels(image)) for image in normal_images(3)])
+    generator = np.random.default_rng(3)
+    bank = fit_memory_bank(known @ projection, generator=generator)
+    typical = image_score(bank.patch_scores(embedder.embed(pixels(FRESH[0])) @ projection))
+    weights = generator.standard_normal((embedder.width, 3), dtype=np.float32)
+    return DetectorParts(
+        backbone=backbone,
+        projection=projection,
+        bank=bank,
+        calibration=Calibration(
+            threshold=2 * typical, slope=1 / typical, midpoint=2 * typical, notes=()
+        ),
+        head=SegmentationHead(weights=weights / known.std(), bias=weights[0]),
+    )
+
+
+def test_constants_are_finite_and_the_inputs_are_pixels_and_threshold(
+    bundles: dict[str, Path],
+) -> None:
+    model = onnx.load(bundles["segmenting"] / "model.onnx")
+
+    constants = [numpy_helper.to_array(constant) for constant in model.graph.initializer]
+    assert all(np.isfinite(values).all() for values in constants if values.dtype.kind == "f")
+    assert {entry.name for entry in model.graph.input} == {"pixels", "threshold"}
+
+
+def test_the_backbone_is_the_one_that_was_given(
+    backbones: dict[str, Path | None], bundles: dict[str, Path]
+) -> None:
+    backbone: Backbone = load_backbone(backbones["tiny"])
+
+    history = Detector.load(bundles["segmenting"], threads=1).info.history
+
+    assert history["backbone"] == {"name": "tiny", "sha256": backbone.sha256}
