@@ -1,0 +1,113 @@
+"""What the detector's graph takes beside its bare backbone, at 256 x 256 with a full memory bank.
+
+    python -m benchmarks.graph [--backbone FILE.onnx] [--rounds 40] [--results FILE.json]
+
+Both run in turn, with the same threads and the same ONNX Runtime, and the median of their CPU time
+is compared: other work on the machine lengthens both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality import ROOT, SHARED
+from blemish.engine.backbones import Backbone, load_backbone
+from blemish.engine.calibration import Calibration
+from blemish.engine.embedding import Embedder
+from blemish.engine.graph import DetectorParts, detector_graph
+from blemish.engine.heads import SegmentationHead
+from blemish.engine.scorers import BANK_ROWS, PROJECTED_WIDTH, MemoryBank, random_projection
+from blemish.engine.sessions import open_session
+
+SIDE = 256
+WARM_UP = 3
+
+
+def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
+    """Fill a detector with random numbers: its time does not depend on them."""
+    generator = np.random.default_rng(0)
+    width = Embedder(backbone, width=SIDE, height=SIDE, threads=1).width
+    head = SegmentationHead(
+        weights=generator.standard_normal((width, classes), dtype=np.float32),
+        bias=np.zeros(classes, dtype=np.float32),
+    )
+    return DetectorParts(
+        backbone=backbone,
+        projection=random_projection(width, seed=0),
+        bank=MemoryBank(
+            center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
+            rows=generator.standard_normal((BANK_ROWS, PROJECTED_WIDTH), dtype=np.float32),
+        ),
+        calibration=Calibration(threshold=1.0, slope=1.0, midpoint=1.0, notes=()),
+        head=head if classes else None,
+    )
+
+
+def contenders(backbone: Backbone, *, threads: int) -> dict[str, Callable[[], Any]]:
+    """Return what is compared, ready to run."""
+    generator = np.random.default_rng(1)
+    picture = generator.standard_normal((1, 3, SIDE, SIDE), dtype=np.float32)
+    pixels = generator.integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
+    bare = open_session(backbone.model.SerializeToString(), threads=threads)
+    runs: dict[str, Callable[[], Any]] = {
+        "backbone": partial(bare.run, None, {backbone.input_name: picture})
+    }
+    for name, classes in (("classification model", 0), ("segmentation model, one type", 2)):
+        graph = detector_graph(random_parts(backbone, classes=classes), width=SIDE, height=SIDE)
+        session = open_session(graph.SerializeToString(), threads=threads)
+        runs[name] = partial(session.run, None, {"pixels": pixels})
+    return runs
+
+
+def medians(runs: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, dict[str, float]]:
+    """Run all in turn; return the median milliseconds of each, by the wall and of the CPU."""
+    wall: dict[str, list[float]] = {name: [] for name in runs}
+    cpu: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(WARM_UP + rounds):
+        for name, run in runs.items():
+            start, busy = time.perf_counter(), time.process_time()
+            run()
+            wall[name].append(1_000 * (time.perf_counter() - start))
+            cpu[name].append(1_000 * (time.process_time() - busy))
+    return {
+        name: {
+            "wall_ms": statistics.median(wall[name][WARM_UP:]),
+            "cpu_ms": statistics.median(cpu[name][WARM_UP:]),
+        }
+        for name in runs
+    }
+
+
+def main() -> None:
+    """Measure with one thread and with two, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    pretrained = SHARED / "weights" / "resnet18-layer1-3.onnx"
+    parser.add_argument("--backbone", type=Path, default=pretrained)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/graph.json")
+    arguments = parser.parse_args()
+
+    backbone = load_backbone(arguments.backbone)
+    rows: list[dict[str, object]] = []
+    print("threads | what | wall ms | CPU ms | CPU time / backbone's")
+    for threads in (1, 2):
+        times = medians(contenders(backbone, threads=threads), rounds=arguments.rounds)
+        for name, its in times.items():
+            ratio = its["cpu_ms"] / times["backbone"]["cpu_ms"]
+            rows.append({"threads": threads, "what": name, **its, "ratio": ratio})
+            print(f"{threads} | {name} | {its['wall_ms']:.1f} | {its['cpu_ms']:.1f} | {ratio:.2f}")
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    arguments.results.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
