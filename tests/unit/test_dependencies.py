@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+NOT_IMPORTED = {"httptools", "jinja2", "uvloop"}
+"""What another library imports when it is told a name."""
+
+LOCKS = sorted(ROOT.glob("*.lock"))
+
+
+@cache
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Return name and version of each locked package."""
+    lines = re.findall(r"^(\S+)==(\S+)", lock.read_text(), flags=re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in lines}
+
+
+def imported() -> set[str]:
+    """Return the distributions that the package imports by name."""
+    modules = set()
+    for source in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            match node:
+                case ast.Import(names=names):
+                    modules |= {name.name for name in names}
+                case ast.ImportFrom(module=str(module), level=0):
+                    modules.add(module)
+    owners = packages_distributions()
+    tops = {
+        "google.protobuf" if name.startswith("google.") else name.partition(".")[0]
+        for name in modules
+    }
+    others = tops - sys.stdlib_module_names - {"blemish"}
+    known = {"google.protobuf": ["protobuf"]}
+    return {canonicalize_name((known.get(top) or owners[top])[0]) for top in others}
+
+
+def test_what_is_imported_is_what_is_required() -> None:
+    required = {
+        canonicalize_name(Requirement(text).name) for text in pyproject()["project"]["dependencies"]
+    }
+
+    assert imported() | NOT_IMPORTED == required | NOT_IMPORTED
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_requirement_is_locked_within_its_range(name: str) -> None:
+    locked = pins(ROOT / name)
+
+    for text in pyproject()["project"]["dependencies"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), text
+
+
+def test_the_development_lock_changes_no_version_of_the_runtime() -> None:
+    runtime = pins(ROOT / "requirements.lock")
+
+    assert runtime.items() <= pins(ROOT / "requirements-dev.lock").items()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_locks_have_hashes_and_no_address(lock: Path) -> None:
+    text = lock.read_text()
+
+    assert not re.search(r"https?:|file:|^-", text, flags=re.MULTILINE)
+    blocks = re.split(r"\n(?=\S)", text)
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_dependencies_say_what_they_are_needed_for() -> None:
+    lines = re.findall(r'^  "[\w-]+[=>].*$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+
+    assert lines
+    assert [line for line in lines if "# needed for: " not in line] == []
