@@ -142,8 +142,15 @@ def _with_layers_only(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         )
     constants = {constant.name for constant in model.graph.initializer}
     inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
+    if not inputs:
+        raise BackboneError(f"The backbone {path} has no input for a picture.")
     model = inliner.inline_local_functions(model)
     model = utils.Extractor(model).extract_model(inputs[:1], list(LAYERS))
-    if any(o.domain in {"", "ai.onnx"} and o.version < MIN_OPSET for o in model.opset_import):
-        model = version_converter.convert_version(model, MIN_OPSET)
-    return model
+    if all(o.version >= MIN_OPSET for o in model.opset_import if o.domain in {"", "ai.onnx"}):
+        return model
+    try:
+        return version_converter.convert_version(model, MIN_OPSET)
+    except (version_converter.ConvertError, RuntimeError) as error:
+        raise BackboneError(
+            f"The backbone {path} cannot be brought to operator set {MIN_OPSET}: {error}"
+        ) from error

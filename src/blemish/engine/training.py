@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,18 @@ from blemish.domain.palette import BACKGROUND
 from blemish.engine.anomaly_types import choose_colors, choose_types
 from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, write_bundle
-from blemish.engine.calibration import Calibration, calibrate
+from blemish.engine.calibration import calibrate
 from blemish.engine.cross_validation import HeldOutScores, held_out_scores
 from blemish.engine.embedding import Embedder
 from blemish.engine.errors import TrainingError
-from blemish.engine.gathering import Gathered, gather
+from blemish.engine.gathering import gather
 from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import SegmentationHead, fit_segmentation_head
+from blemish.engine.heads import fit_segmentation_head
 from blemish.engine.images import ImageLimits, graph_size
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
 from blemish.engine.masked_patches import join_patches
 from blemish.engine.metrics import precision_recall_f1, roc_auc
-from blemish.engine.scorers import MemoryBank, fit_memory_bank, random_projection
+from blemish.engine.scorers import fit_memory_bank, random_projection
 from blemish.engine.survey import Survey, survey_images
 
 __all__ = [
@@ -85,84 +85,82 @@ def train(
     with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
         survey = survey_images(images, mixed_sizes=options.mixed_sizes, progress=progress)
-        width, height = graph_size(*survey.size.upright)
-        embedder = Embedder(backbone, width=width, height=height, threads=options.threads)
-        projection = random_projection(embedder.width, seed=options.seed)
-        gathered = gather(
-            survey,
-            embedder,
-            projection,
-            limits=options.limits,
-            seed=options.seed,
-            progress=progress,
-        )
-        held_out = held_out_scores(
-            gathered.held_out, seed=options.seed, threads=options.threads, progress=progress
-        )
-        calibration = calibrate(held_out.scores, held_out.anomalous)
-        bank = _fit_bank(gathered, seed=options.seed, progress=progress)
-        segmentation = _fit_segmentation(survey, gathered, options, progress)
+        learned = _learn(survey, backbone, options, progress)
 
-    notes = calibration.notes + segmentation.notes
-    parts = DetectorParts(
-        backbone=backbone,
-        projection=projection,
-        bank=bank,
-        calibration=calibration,
-        head=segmentation.head,
-    )
+    progress(Progress(step="writing the bundle", done=0, total=1))
+    width, height = graph_size(*survey.size.upright)
+    calibration = learned.parts.calibration
     info = BundleInfo(
         graph_size=(width, height),
         picture_size=survey.size,
         threshold=float(np.float32(calibration.threshold)),  # as the graph has it
         background=BACKGROUND,
-        anomaly_types=segmentation.types,
-        history=_history(backbone, options, held_out, calibration) | {"notes": notes},
+        anomaly_types=learned.types,
+        history=_history(learned, options),
     )
-    progress(Progress(step="writing the bundle", done=0, total=1))
-    model = detector_graph(parts, width=width, height=height)
+    model = detector_graph(learned.parts, width=width, height=height)
     write_bundle(Bundle(info=info, model=model.SerializeToString(deterministic=True)), directory)
+    progress(Progress(step="writing the bundle", done=1, total=1))
     return TrainingReport(
-        notes=notes, anomaly_types=tuple(each.name for each in info.anomaly_types)
+        notes=learned.notes, anomaly_types=tuple(each.name for each in learned.types)
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Segmentation:
-    """A segmentation head, if there is one, the types it tells apart, and what to say of it."""
+class _Learned:
+    """What the images taught."""
 
-    head: SegmentationHead | None
+    parts: DetectorParts
+    held_out: HeldOutScores
     types: tuple[AnomalyType, ...]
     notes: tuple[str, ...]
 
 
-def _fit_bank(gathered: Gathered, *, seed: int, progress: ProgressCallback) -> MemoryBank:
+def _learn(
+    survey: Survey, backbone: Backbone, options: TrainingOptions, progress: ProgressCallback
+) -> _Learned:
+    """Fit the parts of a detector."""
+    seed, (width, height) = options.seed, graph_size(*survey.size.upright)
+    embedder = Embedder(backbone, width=width, height=height, threads=options.threads)
+    projection = random_projection(embedder.width, seed=seed)
+    gathered = gather(
+        survey, embedder, projection, limits=options.limits, seed=seed, progress=progress
+    )
+    held_out = held_out_scores(
+        gathered.held_out, seed=seed, threads=options.threads, progress=progress
+    )
+    calibration = calibrate(held_out.scores, held_out.anomalous)
     progress(Progress(step="choosing the coreset", done=0, total=1))
     candidates = np.concatenate(gathered.candidates)
-    return fit_memory_bank(candidates, generator=np.random.default_rng(seed))
-
-
-def _fit_segmentation(
-    survey: Survey, gathered: Gathered, options: TrainingOptions, progress: ProgressCallback
-) -> _Segmentation:
-    types_of_images = [patches.shares for patches in gathered.masked]
-    names, notes = choose_types(types_of_images, min_masks=options.min_masks_per_type)
+    parts = DetectorParts(
+        backbone=backbone,
+        projection=projection,
+        bank=fit_memory_bank(candidates, generator=np.random.default_rng(seed)),
+        calibration=calibration,
+        head=None,
+    )
+    names, notes = choose_types(
+        [patches.shares for patches in gathered.masked], min_masks=options.min_masks_per_type
+    )
+    notes = calibration.notes + notes
     if not names:
-        return _Segmentation(head=None, types=(), notes=notes)
+        return _Learned(parts=parts, held_out=held_out, types=(), notes=notes)
+
     progress(Progress(step="segmentation head", done=0, total=1))
     head = fit_segmentation_head(*join_patches(gathered.masked, names))
     masks = [each.image.mask for each in survey.images if each.image.mask]
-    return _Segmentation(head=head, types=choose_colors(names, masks), notes=notes)
+    return _Learned(
+        parts=replace(parts, head=head),
+        held_out=held_out,
+        types=choose_colors(names, masks),
+        notes=notes,
+    )
 
 
-def _history(
-    backbone: Backbone,
-    options: TrainingOptions,
-    held_out: HeldOutScores,
-    calibration: Calibration,
-) -> dict[str, Any]:
+def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
     """Describe for people how the detector came to be."""
-    anomalous, scores = held_out.anomalous, held_out.scores
+    backbone, calibration = learned.parts.backbone, learned.parts.calibration
+    anomalous, scores = learned.held_out.anomalous, learned.held_out.scores
     metrics = precision_recall_f1(anomalous, scores >= calibration.threshold)
     return {
         "backbone": {"name": backbone.name, "sha256": backbone.sha256},
@@ -176,4 +174,5 @@ def _history(
         },
         "confidence": {"slope": calibration.slope, "midpoint": calibration.midpoint},
         "versions": {name: version(name) for name in LIBRARIES},
+        "notes": learned.notes,
     }

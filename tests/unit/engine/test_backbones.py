@@ -152,3 +152,42 @@ def test_outputs_that_are_no_feature_maps_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BackboneError, match=r"layer2 of the backbone flat .* shape \(1, 12288\)"):
         load_backbone(path)
+
+
+def test_a_network_that_cannot_be_raised_to_a_newer_operator_set_is_refused(tmp_path: Path) -> None:
+    float_ = onnx.TensorProto.FLOAT
+    row = helper.make_tensor_value_info("row", float_, [3, "w"])
+    out = helper.make_tensor_value_info("out", float_, [3, "w"])
+    body = helper.make_graph([helper.make_node("Relu", ["row"], ["out"])], "body", [row], [out])
+    lengths = numpy_helper.from_array(np.array([64]), "lengths")  # an input that is gone since 9
+    graph = helper.make_graph(
+        [
+            helper.make_node("Scan", ["lengths", "x"], ["layer2"], num_scan_inputs=1, body=body),
+            helper.make_node("Relu", ["layer2"], ["layer3"]),
+        ],
+        "scanning",
+        [helper.make_tensor_value_info("x", float_, [1, "h", 3, "w"])],
+        [
+            helper.make_tensor_value_info(name, float_, [1, "h", 3, "w"])
+            for name in ("layer2", "layer3")
+        ],
+        [lengths],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 8)], ir_version=8)
+    path = tmp_path / "scanning.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    with pytest.raises(BackboneError, match=r"scanning\.onnx cannot be brought to operator set 18"):
+        load_backbone(path)
+
+
+def test_a_network_without_an_input_is_refused(tmp_path: Path) -> None:
+    graph = GraphWriter()
+    for name in ("layer2", "layer3"):
+        graph.add("Identity", graph.constant(np.zeros((1, 3, 4, 4), np.float32)), output=name)
+        graph.output(name, np.float32, (1, 3, 4, 4))
+    path = tmp_path / "blind.onnx"
+    path.write_bytes(graph.model().SerializeToString())
+
+    with pytest.raises(BackboneError, match=r"blind\.onnx has no input for a picture"):
+        load_backbone(path)
