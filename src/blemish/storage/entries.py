@@ -67,11 +67,11 @@ class Entries:
     def stats(self, dataset_id: int) -> ImageStats:
         """Count the entries by label."""
         statement = (
-            select(ENTRIES.c.label, func.count())
+            select(ENTRIES.c.label, func.count().label("images"))
             .where(ENTRIES.c.dataset_id == dataset_id)
             .group_by(ENTRIES.c.label)
         )
-        counts: dict[str | None, int] = dict(self._connection.execute(statement).tuples().all())
+        counts = {row.label: row.images for row in self._connection.execute(statement)}
         normal, anomaly = counts.get(Label.NORMAL, 0), counts.get(Label.ANOMALY, 0)
         return ImageStats(
             total=sum(counts.values()), labeled=normal + anomaly, normal=normal, anomaly=anomaly

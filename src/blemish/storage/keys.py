@@ -24,7 +24,11 @@ class Keys:
         """Return the access key of this id."""
         statement = select(ACCESS_KEYS).where(ACCESS_KEYS.c.id == access_key_id)
         row = self._connection.execute(statement).first()
-        return None if row is None else AccessKey(**row._asdict())
+        if row is None:
+            return None
+        return AccessKey(
+            id=row.id, secret=str(row.secret), name=row.name, created_at=row.created_at
+        )
 
     def any(self) -> bool:
         """Tell whether there is an access key at all."""

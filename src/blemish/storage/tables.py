@@ -65,6 +65,24 @@ class ObjectRefText(TypeDecorator[ObjectRef]):
         return ObjectRef(bucket=bucket, key=key)
 
 
+class _Hidden(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
+class Secret(TypeDecorator[str]):
+    """A text that SQLAlchemy cannot write into a log, where at level DEBUG it writes whole rows."""
+
+    impl = String(255)
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> str | None:
+        """Hide the text from `repr`."""
+        return None if value is None else _Hidden(value)
+
+
 METADATA = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -152,7 +170,7 @@ ACCESS_KEYS = Table(
     "access_keys",
     METADATA,
     Column("id", String(128), primary_key=True),
-    Column("secret", String(255), nullable=False),
+    Column("secret", Secret, nullable=False),
     Column("name", String(255), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,17 +127,6 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_new(small_disk: Path) -> No
 
     assert path.read_bytes() == b"old"
     assert files_below(small_disk) == {"file", "staging"}
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can only be mounted by root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_folder_is_published_with_all_that_is_in_it(tmp_path: Path) -> None:
