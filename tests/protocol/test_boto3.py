@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -55,10 +55,9 @@ CLIENT = boto3_client(APP)
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    yield RECORDER
-    RECORDER.error = None
-    RECORDER.output = {}
+def recorder() -> Recorder:
+    RECORDER.called, RECORDER.output, RECORDER.error = {}, {}, None
+    return RECORDER
 
 
 @pytest.mark.parametrize("name", MODEL.operation_names)

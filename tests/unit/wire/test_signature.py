@@ -379,6 +379,22 @@ def test_a_request_may_be_signed_in_one_way_alone() -> None:
         verify(with_headers(presigned, authorization=send().headers["authorization"]))
 
 
+def test_the_host_must_be_signed() -> None:
+    request = send()
+    body_sha256 = hashlib.sha256(request.body).hexdigest()
+    authorization = request.headers["authorization"]
+    signature = sign(
+        canonical_request(request, signed_headers=("x-amz-date",), body_sha256=body_sha256),
+        secret=SECRET,
+        timestamp=request.headers["x-amz-date"],
+        scope=authorization.partition(f"{KEY_ID}/")[2].partition(",")[0],
+    )
+    hostless = authorization.replace("host;", "").rpartition("=")[0] + f"={signature}"
+
+    with pytest.raises(InvalidSignatureError, match="must be signed: host"):
+        verify(with_headers(request, authorization=hostless))
+
+
 def test_every_x_amz_header_must_be_signed() -> None:
     with pytest.raises(InvalidSignatureError, match="x-amz-meta-colour"):
         verify(with_headers(send(), x_amz_meta_colour="red"))
