@@ -45,10 +45,14 @@ def test_a_label_may_be_anything_but_empty_or_divided(name: str) -> None:
         ("GET", f"{BASE}/projects//models"),
         ("GET", f"{BASE}/projects/a/b"),
         ("GET", f"/x{BASE}/projects"),
-        ("GET", "/2020.11.20/projects"),
         ("GET", f"{BASE}/tags/arn:aws:lookoutvision:::model/a/1"),
     ],
 )
 def test_what_no_operation_has_is_unknown(method: str, path: str) -> None:
     with pytest.raises(UnknownOperationError):
         ROUTER.operation(method, path)
+
+
+def test_what_stands_between_labels_is_taken_literally() -> None:
+    assert uri_labels("/v1.0/{name}", "/v1.0/a") == {"name": "a"}
+    assert uri_labels("/v1.0/{name}", "/v1x0/a") is None
