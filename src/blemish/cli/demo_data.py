@@ -1,0 +1,137 @@
+"""What the demo learns from: pictures and manifests, written into a bucket's folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blemish.cli.sample_product import COLORS, SamplePicture, draw_sample_set, jpeg
+from blemish.domain.entities import DatasetType, Label
+from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
+from blemish.domain.palette import BACKGROUND, PALETTE
+from blemish.engine.images import encode_mask
+
+BUCKET = "demo"
+SEED = 7
+ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
+
+Advance = Callable[[int, int], None]
+
+
+class DemoDataError(Exception):
+    """The folder of pictures is not as it must be; the message says how it should be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoData:
+    """What was written."""
+
+    #: dataset -> key of its manifest in `BUCKET`
+    manifests: Mapping[DatasetType, str]
+    images: int
+
+
+def write_sample_data(bucket: Path, *, advance: Advance) -> DemoData:
+    """Draw the sample product into `bucket`: a train and a test dataset, with masks."""
+    sample = draw_sample_set(SEED)
+    parts = {DatasetType.TRAIN: sample.train, DatasetType.TEST: sample.test}
+    total = sum(map(len, parts.values()))
+    done = 0
+    manifests = {}
+    for kind, pictures in parts.items():
+        lines = []
+        for picture in pictures:
+            lines.append(_write_sample(bucket, kind, picture))
+            done += 1
+            advance(done, total)
+        manifests[kind] = _write_manifest(bucket, kind, lines)
+    return DemoData(manifests=manifests, images=total)
+
+
+def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> DemoData:
+    """Copy a user's pictures into `bucket`.
+
+    Args:
+        folder: `normal` and `anomaly` in it, or these two in each of `train` and `test`.
+        bucket: the bucket's folder.
+        advance: told how many pictures of how many are there.
+
+    Raises:
+        DemoDataError: the folder is laid out otherwise, or holds no pictures.
+    """
+    found = list(_user_pictures(folder))
+    if not found:
+        raise DemoDataError(
+            f"{folder} holds no pictures. Put JPEG or PNG files into {folder}/normal and "
+            f"{folder}/anomaly, or into these two folders in {folder}/train and {folder}/test."
+        )
+    lines: dict[DatasetType, list[dict[str, Any]]] = {}
+    for done, (kind, label, path) in enumerate(found, start=1):
+        key = f"images/{kind}/{label}/{path.name}"
+        target = bucket / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        lines.setdefault(kind, []).append(_line(key, label))
+        advance(done, len(found))
+    manifests = {kind: _write_manifest(bucket, kind, part) for kind, part in lines.items()}
+    return DemoData(manifests=manifests, images=len(found))
+
+
+def _user_pictures(folder: Path) -> Iterator[tuple[DatasetType, Label, Path]]:
+    if not folder.is_dir():
+        raise DemoDataError(f"{folder} is not a folder.")
+    split = {kind: folder / kind for kind in DatasetType if (folder / kind).is_dir()}
+    for kind, part in (split or {DatasetType.TRAIN: folder}).items():
+        for label in Label:
+            if (part / label).is_dir():
+                for path in sorted((part / label).iterdir()):
+                    if path.suffix.lower() in ENDINGS and path.is_file():
+                        yield kind, label, path
+
+
+def _write_sample(bucket: Path, kind: DatasetType, picture: SamplePicture) -> dict[str, Any]:
+    key = f"images/{kind}/{picture.name}.jpg"
+    _write(bucket / key, jpeg(picture.image))
+    line = _line(key, picture.label)
+    if picture.mask is not None and picture.anomaly_type is not None:
+        mask_key = f"masks/{kind}/{picture.name}.png"
+        _write(bucket / mask_key, encode_mask(picture.mask, colors=PALETTE))
+        color = COLORS[picture.anomaly_type]
+        line["anomaly-mask-ref"] = f"s3://{BUCKET}/{mask_key}"
+        line["anomaly-mask-ref-metadata"] = {
+            "internal-color-map": {
+                "0": {"class-name": "BACKGROUND", "hex-color": BACKGROUND},
+                "1": {"class-name": picture.anomaly_type, "hex-color": color},
+            },
+            "type": SEGMENTATION,
+            "human-annotated": "yes",
+        }
+    return line
+
+
+def _line(key: str, label: Label) -> dict[str, Any]:
+    return {
+        "source-ref": f"s3://{BUCKET}/{key}",
+        "anomaly-label": int(label is Label.ANOMALY),
+        "anomaly-label-metadata": {
+            "class-name": label,
+            "confidence": 1,
+            "type": CLASSIFICATION,
+            "human-annotated": "yes",
+        },
+    }
+
+
+def _write_manifest(bucket: Path, kind: DatasetType, lines: list[dict[str, Any]]) -> str:
+    key = f"manifests/{kind}.manifest"
+    _write(bucket / key, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    return key
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
