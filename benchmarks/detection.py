@@ -1,0 +1,152 @@
+"""How long DetectAnomalies takes over HTTP, signed, beside the same graph in bare ONNX Runtime.
+
+    python -m benchmarks.detection [--backbone FILE.onnx] [--rounds 5] [--results FILE.json]
+
+Both sides judge the same pictures in turn, in one run: the ratio holds where the machine's speed
+drifts. Then the same again while the server trains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from PIL import Image
+
+from benchmarks.quality import SHARED
+from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
+from tests.acceptance.test_journey import PROJECT, put_cookies
+
+BUSY = {"TRAINING", "STARTING_HOSTING"}
+
+
+class Bare:
+    """A bundle's graph, run with Pillow and ONNX Runtime alone."""
+
+    def __init__(self, bundle: Path) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = os.cpu_count() or 1
+        self._session = ort.InferenceSession(bundle / "model.onnx", options)
+        _, height, width, _ = self._session.get_inputs()[0].shape
+        self._size = (width, height)
+        self._input = self._session.get_inputs()[0].name
+
+    def detect(self, path: Path) -> None:
+        """Decode, resize and run."""
+        with Image.open(path) as picture:
+            pixels = picture.convert("RGB").resize(self._size, Image.Resampling.BILINEAR)
+        self._session.run(None, {self._input: np.asarray(pixels)[np.newaxis]})
+
+
+def prepare(served: ServedDirectory, client: Any, cookies: Path) -> list[Path]:
+    """Train and host a model on the server; return the pictures to judge."""
+    client.create_project(ProjectName=PROJECT)
+    for kind, source in put_cookies(served, cookies).items():
+        client.create_dataset(ProjectName=PROJECT, DatasetType=kind, DatasetSource=source)
+        while (
+            client.describe_dataset(ProjectName=PROJECT, DatasetType=kind)["DatasetDescription"][
+                "Status"
+            ]
+            != "CREATE_COMPLETE"
+        ):
+            time.sleep(0.1)
+    train(client)
+    wait_for(model_status(client, PROJECT, "1"), {"TRAINED"}, while_in=BUSY)
+    client.start_model(ProjectName=PROJECT, ModelVersion="1", MinInferenceUnits=1)
+    wait_for(model_status(client, PROJECT, "1"), {"HOSTED"}, while_in=BUSY)
+    return sorted((cookies / "test").rglob("*.jpg"))
+
+
+def train(client: Any) -> None:
+    """Have one more model trained."""
+    output = {"S3Location": {"Bucket": BUCKET, "Prefix": "out/"}}
+    client.create_model(ProjectName=PROJECT, OutputConfig=output)
+
+
+def milliseconds(call: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    began = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - began)
+
+
+def pairs(
+    client: Any, bare: Bare, pictures: list[Path], *, rounds: int
+) -> list[tuple[float, float]]:
+    """Return milliseconds over HTTP and bare, picture by picture."""
+
+    def over_http(path: Path) -> None:
+        client.detect_anomalies(
+            ProjectName=PROJECT,
+            ModelVersion="1",
+            ContentType="image/jpeg",
+            Body=path.read_bytes(),
+        )
+
+    over_http(pictures[0])
+    bare.detect(pictures[0])
+    return [
+        (milliseconds(lambda: over_http(path)), milliseconds(lambda: bare.detect(path)))  # noqa: B023 - called at once
+        for _ in range(rounds)
+        for path in pictures
+    ]
+
+
+def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
+    """Return medians in milliseconds, and the ratios that count."""
+    with TemporaryDirectory() as folder:
+        served = ServedDirectory(
+            Path(folder, "data"), environment={"BLEMISH_BACKBONE": str(backbone)}
+        )
+        served.start()
+        try:
+            client = served.client()
+            pictures = prepare(served, client, SHARED / "data" / "cookies")
+            (bundle,) = (served.folder / "bundles").iterdir()
+            bare = Bare(bundle)
+            quiet = pairs(client, bare, pictures, rounds=rounds)
+            train(client)
+            time.sleep(3)  # until its process is at work
+            busy = pairs(client, bare, pictures, rounds=1)
+            during = client.describe_model(ProjectName=PROJECT, ModelVersion="2")
+        finally:
+            served.end()
+    http, alone = (statistics.median(column) for column in zip(*quiet, strict=True))
+    http_busy, _ = (statistics.median(column) for column in zip(*busy, strict=True))
+    return {
+        "http_ms": http,
+        "bare_ms": alone,
+        "http_over_bare": statistics.median(a / b for a, b in quiet),
+        "http_while_training_ms": http_busy,
+        "training_over_quiet": http_busy / http,
+        "still_training_at_the_end": float(during["ModelDescription"]["Status"] == "TRAINING"),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--backbone", type=Path, default=SHARED / "weights" / "resnet18-layer1-3.onnx"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/detection.json"))
+    arguments = parser.parse_args()
+    measured = measure(arguments.backbone, rounds=arguments.rounds)
+    for name, value in measured.items():
+        print(f"{name:28} {value:8.2f}")
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    arguments.results.write_text(json.dumps(measured, indent=2))
+
+
+if __name__ == "__main__":
+    main()
