@@ -1,0 +1,25 @@
+"""A detector of a few channels, made once for all tests that host one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blemish.engine.training import train
+from tests.products import anomalous_images, normal_images, options, write_backbone
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX backbone of a few channels."""
+    return write_backbone(tmp_path_factory.mktemp("backbone") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def bundle(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a classification model."""
+    folder = tmp_path_factory.mktemp("bundle")
+    images = normal_images(4) + anomalous_images(2, "stain")
+    train(images, directory=folder, options=options(backbone), progress=lambda _: None)
+    return folder

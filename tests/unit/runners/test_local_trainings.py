@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blemish.runners.local import LocalTrainings
+from blemish.service.training import (
+    AttemptLostError,
+    TrainingFailure,
+    TrainingInterruptedError,
+    TrainingJob,
+    TrainingResult,
+)
+from tests.unit.runners.waiting import eventually, is_running
+
+CHILD = """
+import json, os, sys, time
+job = json.loads(sys.stdin.readline())
+for step in json.loads(job["entries"]):
+    match step:
+        case {"raw": text}:
+            sys.stdout.write(text)
+        case {"sleep": seconds}:
+            time.sleep(seconds)
+        case {"signal": number}:
+            os.kill(os.getpid(), number)
+        case {"exit": status}:
+            os._exit(status)
+        case {"say": "pid"}:
+            print(json.dumps({"progress": str(os.getpid())}))
+        case {"say": "job"}:
+            print(json.dumps({"progress": json.dumps(job)}))
+        case {"say": name}:
+            print(json.dumps({"progress": os.environ.get(name)}))
+        case message:
+            print(json.dumps(message))
+    sys.stdout.flush()
+"""
+"""A training that does what stands in its job where the name of the entries should be."""
+
+COMMAND = (sys.executable, "-I", "-S", "-c", CHILD)
+HANG = {"sleep": 60}
+MANY = 1_100
+TRAINED = {
+    "trained": {
+        "performance": {"f1_score": 1.0},
+        "notes": ["a note"],
+        "evaluation_ended_at": "2024-05-01T12:30:00+00:00",
+        "files": {"manifest": "out/m.json"},
+    }
+}
+
+
+def job(*steps: Any) -> TrainingJob:
+    return TrainingJob(
+        entries=json.dumps(steps),
+        buckets="/buckets",
+        folder="/attempts/1-1",
+        project="circuits",
+        version=1,
+        arn="arn",
+        output_bucket="pictures",
+        output_prefix="",
+        limits="blemish",
+        mixed_sizes=False,
+        backbone=None,
+        threads=3,
+    )
+
+
+class Reports:
+    """Collects what a training reports; the process is named by the first number among it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str | None] = []
+
+    def __call__(self, text: str | None) -> None:
+        self.texts.append(text)
+
+    @property
+    def pid(self) -> int:
+        return next(int(text) for text in self.texts if text and text.isdecimal())
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+def local(*, silence_s: float = 20.0, command: Sequence[str] = COMMAND) -> LocalTrainings:
+    return LocalTrainings(silence_s=silence_s, command=command)
+
+
+def test_a_process_says_how_far_it_is_and_what_came_of_it(reports: Reports) -> None:
+    steps = [{"alive": True}, {"progress": "reading pictures, 50%"}, {"alive": True}, TRAINED]
+
+    result = local().train(job(*steps), report=reports)
+
+    assert reports.texts == [None, "reading pictures, 50%", None]
+    assert isinstance(result, TrainingResult)
+    assert asdict(result) == TRAINED["trained"]
+
+
+def test_a_process_says_why_it_cannot_train(reports: Reports) -> None:
+    result = local().train(job({"failed": "The image is truncated."}), report=reports)
+
+    assert result == TrainingFailure(reason="The image is truncated.")
+
+
+def test_a_process_is_told_the_whole_job(reports: Reports) -> None:
+    told = job({"say": "job"}, TRAINED)
+
+    local().train(told, report=reports)
+
+    assert json.loads(reports.texts[0] or "") == asdict(told)
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+def test_a_process_uses_so_many_threads(reports: Reports, name: str) -> None:
+    local().train(job({"say": name}, TRAINED), report=reports)
+
+    assert reports.texts == ["3"]
+
+
+def test_messages_may_come_in_pieces_or_together(reports: Reports) -> None:
+    text = "".join(json.dumps({"progress": str(i)}) + "\n" for i in range(3))
+    pieces = [text[:7], text[7:30], text[30:]]
+    steps = [step for piece in pieces for step in ({"raw": piece}, {"sleep": 0.05})]
+
+    local().train(job(*steps, TRAINED), report=reports)
+
+    assert reports.texts == ["0", "1", "2"]
+
+
+def test_a_long_message_is_read_whole(reports: Reports) -> None:
+    notes = ["a note " * 10_000] * 5
+    message = {"trained": TRAINED["trained"] | {"notes": notes}}
+
+    result = local().train(job(message), report=reports)
+
+    assert isinstance(result, TrainingResult)
+    assert list(result.notes) == notes
+
+
+def test_a_process_that_says_nothing_for_too_long_is_lost(reports: Reports) -> None:
+    with pytest.raises(TrainingInterruptedError, match=r"^the process said nothing for 0\.4 s$"):
+        local(silence_s=0.4).train(job({"say": "pid"}, HANG), report=reports)
+
+    assert not is_running(reports.pid)
+
+
+def test_a_process_may_take_long_if_it_says_so(reports: Reports) -> None:
+    steps = [{"alive": True}, {"sleep": 0.3}] * 4
+
+    assert local(silence_s=0.9).train(job(*steps, TRAINED), report=reports)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ({"signal": signal.SIGKILL}, "the process was ended by SIGKILL"),
+        ({"signal": signal.SIGTERM}, "the process was ended by SIGTERM"),
+        ({"exit": 3}, "the process ended with exit status 3"),
+        ({"exit": 0}, "the process ended with exit status 0"),
+    ],
+)
+def test_a_process_that_ends_without_a_result_may_be_tried_again(
+    reports: Reports, end: dict[str, int], reason: str
+) -> None:
+    with pytest.raises(TrainingInterruptedError) as caught:
+        local().train(job({"alive": True}, end), report=reports)
+
+    assert str(caught.value) == reason
+
+
+def test_a_process_that_ends_before_it_reads_may_be_tried_again(reports: Reports) -> None:
+    command = (sys.executable, "-I", "-S", "-c", "raise SystemExit(5)")
+    long = replace(job(), entries="x" * 1_000_000)
+
+    with pytest.raises(TrainingInterruptedError) as caught:
+        local(command=command).train(long, report=reports)
+
+    assert str(caught.value) == "the process ended with exit status 5"
+
+
+def test_a_process_whose_attempt_is_lost_is_ended() -> None:
+    pids: list[int] = []
+
+    def lose(text: str | None) -> None:
+        pids.append(int(text or 0))
+        raise AttemptLostError
+
+    with pytest.raises(AttemptLostError):
+        local().train(job({"say": "pid"}, HANG), report=lose)
+
+    assert not is_running(pids[0])
+
+
+def test_a_process_that_has_its_result_is_not_waited_for(reports: Reports) -> None:
+    local().train(job({"say": "pid"}, TRAINED, HANG), report=reports)
+
+    assert not is_running(reports.pid)
+
+
+def in_thread(trainings: LocalTrainings, told: TrainingJob, reports: Reports) -> list[str]:
+    """Begin a training that is interrupted later; the reason then stands in the list."""
+    reasons: list[str] = []
+
+    def train() -> None:
+        try:
+            trainings.train(told, report=reports)
+        except TrainingInterruptedError as error:
+            reasons.append(str(error))
+
+    threading.Thread(target=train, daemon=True).start()
+    return reasons
+
+
+def test_stop_ends_every_training(reports: Reports) -> None:
+    trainings, others = local(), Reports()
+    reasons = [in_thread(trainings, job({"say": "pid"}, HANG), each) for each in (reports, others)]
+    eventually(lambda: reports.texts and others.texts)
+
+    trainings.stop()
+
+    eventually(lambda: reasons == [["the process was ended by SIGKILL"]] * 2)
+    assert not is_running(reports.pid)
+    assert not is_running(others.pid)
+
+
+def test_no_training_begins_after_stop(reports: Reports) -> None:
+    trainings = local()
+    trainings.stop()
+
+    with pytest.raises(TrainingInterruptedError):
+        trainings.train(job({"sleep": 0.2}, {"alive": True}, HANG), report=reports)
+
+    assert reports.texts == []
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Takes more descriptors than `select` can tell apart."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < MANY + 100:
+        pytest.skip(f"no more than {hard} files can be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, MANY + 100), hard))
+    with ExitStack() as stack, Path(os.devnull).open() as file:
+        taken = 0
+        while taken < MANY:
+            taken = fcntl.fcntl(file, fcntl.F_DUPFD, 3)
+            stack.callback(os.close, taken)
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_server_with_many_connections_can_train(reports: Reports) -> None:
+    assert local().train(job({"alive": True}, TRAINED), report=reports)
+
+
+PARENT = """
+import json, sys
+from blemish.runners.local import LocalTrainings
+from blemish.service.training import TrainingJob
+child, job = sys.argv[1:]
+trainings = LocalTrainings(silence_s=60, command=[sys.executable, "-c", child])
+trainings.train(TrainingJob(**json.loads(job)), report=lambda text: print(text, flush=True))
+"""
+
+ORPHAN = """
+import json, os, sys, threading, time
+from blemish.runners.training_process import _end_with_parent
+sys.stdin.readline()
+threading.Thread(target=_end_with_parent, daemon=True).start()
+print(json.dumps({"progress": str(os.getpid())}), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_training_ends_when_its_server_is_killed() -> None:
+    command = [sys.executable, "-c", PARENT, ORPHAN, json.dumps(asdict(job()))]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_running(pid)
+
+        parent.kill()
+
+        eventually(lambda: not is_running(pid))
+    finally:
+        parent.kill()
+        parent.communicate()

@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from blemish.domain.entities import (
+    Dataset,
+    DatasetStatus,
+    DatasetType,
+    Label,
+    Model,
+    ModelStatus,
+    ObjectRef,
+)
+from blemish.runners.reconciler import Reconciler, Work
+from tests.unit.house import LEASE, House
+from tests.unit.manifests import BUCKET
+from tests.unit.runners.waiting import PATIENCE_S, eventually
+
+S = ModelStatus
+TRAIN = DatasetType.TRAIN
+OTHER = "another server"
+
+
+class FakeWork:
+    """Work that notes what it is asked to do, waits where it is told to, and ends as it is told."""
+
+    def __init__(self) -> None:
+        #: (row, attempt)
+        self.begun: list[tuple[Any, int]] = []
+        self.given_up: list[tuple[Any, int, str]] = []
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.fail: Callable[[Any, int], object] = lambda _row, _attempt: None
+        self.finish: Callable[[Any, int], object] = lambda _row, _attempt: None
+
+    def carry_out(self, row: Any, /, *, attempt: int) -> None:
+        self.begun.append((row, attempt))
+        assert self.may_end.wait(PATIENCE_S)
+        self.finish(row, attempt)
+
+    def give_up(self, row: Any, /, *, attempt: int, reason: str) -> None:
+        self.given_up.append((row, attempt, reason))
+        self.fail(row, attempt)
+
+
+class Works:
+    """The three kinds of work, and reconcilers over them."""
+
+    def __init__(self, house: House, stack: ExitStack) -> None:
+        self._house = house
+        self._stack = stack
+        self.datasets, self.trainings, self.hosting = FakeWork(), FakeWork(), FakeWork()
+
+    def reconciler(
+        self,
+        *,
+        at_once: int = 1,
+        datasets: Work[Dataset] | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> Reconciler:
+        """Put a reconciler together; it is stopped after the test."""
+        made = Reconciler(
+            self._house.database,
+            datasets=datasets or self.datasets,
+            trainings=self.trainings,
+            hosting=self.hosting,
+            trainings_at_once=at_once,
+            owner="this server",
+            now=now or self._house.clock,
+            lease=LEASE,
+        )
+        self._stack.callback(made.stop)
+        self._stack.callback(self.let_go)
+        return made
+
+    def let_go(self) -> None:
+        """Let all work end."""
+        for work in (self.datasets, self.trainings, self.hosting):
+            work.may_end.set()
+
+
+@pytest.fixture
+def works(house: House) -> Iterator[Works]:
+    house.project()
+    house.pictures(normal=15)
+    with ExitStack() as stack:
+        yield Works(house, stack)
+
+
+def begun(work: FakeWork, count: int) -> list[tuple[Any, int]]:
+    """Wait until so much work has begun; return it."""
+    eventually(lambda: len(work.begun) >= count)
+    return work.begun
+
+
+def idle(reconciler: Reconciler) -> None:
+    """Wait until no worker has anything to do."""
+    eventually(lambda: not reconciler._busy)
+
+
+def claimed_by_another(house: House, model: Model) -> int | None:
+    """Claim a model for another server."""
+    now = house.clock()
+    with house.database.writing() as rows:
+        return rows.models.claim(model.id, owner=OTHER, now=now, lease_until=now + LEASE)
+
+
+def settle(house: House, status: ModelStatus) -> Callable[[Model, int], object]:
+    """Return what ends an attempt at a model."""
+
+    def finish(model: Model, attempt: int) -> None:
+        with house.database.writing() as rows:
+            assert rows.models.finish(
+                model.id,
+                attempt=attempt,
+                sources=[model.status],
+                target=status,
+                status_message="Done.",
+            )
+
+    return finish
+
+
+def test_a_dataset_in_progress_is_brought_to_its_end(house: House, works: Works) -> None:
+    manifest = house.put_manifest(house.lines(Label.NORMAL, 2))
+    reconciler = works.reconciler(datasets=house.dataset_work)
+    reconciler.start()
+
+    house.datasets.create("circuits", DatasetType.TEST, manifest=manifest)
+    reconciler.wake()
+
+    def status() -> DatasetStatus:
+        return house.datasets.describe("circuits", DatasetType.TEST)[0].status
+
+    eventually(lambda: status() is DatasetStatus.CREATE_COMPLETE)
+
+
+def test_rows_are_looked_at_even_if_nobody_wakes_the_loop(house: House, works: Works) -> None:
+    works.reconciler().start()
+
+    model = house.model()
+
+    ((row, attempt),) = begun(works.trainings, 1)
+    assert (row.id, attempt) == (model.id, 1)
+
+
+@pytest.mark.parametrize("status", list(ModelStatus))
+def test_each_status_goes_to_the_work_that_knows_it(
+    house: House, works: Works, status: ModelStatus
+) -> None:
+    model = house.trained(status)
+    reconciler = works.reconciler()
+
+    reconciler._look()
+    idle(reconciler)
+
+    hosting = {S.STARTING_HOSTING, S.STOPPING_HOSTING, S.SYSTEM_UPDATING, S.DELETING}
+    expected = [(model, model.attempt + 1)]
+    assert works.trainings.begun == (expected if status is S.TRAINING else [])
+    assert works.hosting.begun == (expected if status in hosting else [])
+
+
+@pytest.mark.parametrize("status", list(DatasetStatus))
+def test_datasets_in_progress_go_to_their_work(
+    house: House, works: Works, status: DatasetStatus
+) -> None:
+    with house.database.writing() as rows:
+        dataset = rows.datasets.find("circuits", TRAIN)
+        assert dataset is not None
+        rows.datasets.move(
+            dataset.id,
+            sources=list(DatasetStatus),
+            target=status,
+            status_message="",
+            now=house.clock(),
+        )
+    reconciler = works.reconciler()
+
+    reconciler._look()
+    idle(reconciler)
+
+    assert len(works.datasets.begun) == status.endswith("_IN_PROGRESS")
+
+
+def test_a_row_is_taken_once_while_its_work_goes_on(house: House, works: Works) -> None:
+    house.trained(S.STARTING_HOSTING)
+    works.hosting.may_end.clear()
+    works.hosting.finish = settle(house, S.HOSTED)
+    reconciler = works.reconciler()
+
+    for _ in range(5):
+        reconciler._look()
+        house.clock.advance(LEASE.total_seconds() * 2)
+    works.let_go()
+    idle(reconciler)
+    reconciler._look()
+
+    assert len(works.hosting.begun) == 1
+
+
+def test_short_work_keeps_its_row_however_long_it_takes(house: House, works: Works) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    works.hosting.may_end.clear()
+    reconciler = works.reconciler()
+    reconciler._look()
+
+    for _ in range(3):
+        house.clock.advance(LEASE.total_seconds() * 0.9)
+        reconciler._look()
+
+    assert claimed_by_another(house, model) is None
+
+
+def test_a_training_keeps_its_row_only_by_its_own_reports(house: House, works: Works) -> None:
+    model = house.model()
+    works.trainings.may_end.clear()
+    reconciler = works.reconciler()
+    reconciler._look()
+
+    house.clock.advance(LEASE.total_seconds() + 1)
+    reconciler._look()
+
+    assert claimed_by_another(house, model) == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_so_many_trainings_run_at_once_and_the_others_wait_their_turn(
+    house: House, works: Works, at_once: int
+) -> None:
+    models = [house.model() for _ in range(4)]
+    works.trainings.may_end.clear()
+    works.trainings.finish = settle(house, S.TRAINING_FAILED)
+    reconciler = works.reconciler(at_once=at_once)
+
+    for _ in range(3):
+        reconciler._look()
+    assert [row.id for row, _ in begun(works.trainings, at_once)] == [
+        model.id for model in models[:at_once]
+    ]
+
+    works.let_go()
+    for _ in range(4):
+        idle(reconciler)
+        reconciler._look()
+    idle(reconciler)
+    assert sorted(row.id for row, _ in works.trainings.begun) == [model.id for model in models]
+
+
+def test_a_training_keeps_nobody_else_waiting(house: House, works: Works) -> None:
+    house.trained(S.STARTING_HOSTING)
+    house.model()
+    works.trainings.may_end.clear()
+    reconciler = works.reconciler()
+
+    reconciler._look()
+
+    begun(works.trainings, 1)
+    begun(works.hosting, 1)
+
+
+def test_a_row_that_another_server_holds_is_left_alone_until_its_lease_is_over(
+    house: House, works: Works
+) -> None:
+    model = house.model()
+    claimed_by_another(house, model)
+    reconciler = works.reconciler()
+
+    reconciler._look()
+    assert works.trainings.begun == []
+
+    house.clock.advance(LEASE.total_seconds() + 1)
+    reconciler._look()
+    assert [attempt for _, attempt in begun(works.trainings, 1)] == [2]
+
+
+def test_at_the_start_nobody_holds_a_row_any_more(house: House, works: Works) -> None:
+    """The data directory is locked, so whoever held one is gone."""
+    claimed_by_another(house, house.model())
+    manifest = ObjectRef(bucket=BUCKET, key="the.manifest")
+    house.datasets.create("circuits", DatasetType.TEST, manifest=manifest)
+    house.claim_dataset(kind=DatasetType.TEST)
+
+    works.reconciler().start()
+
+    assert [attempt for _, attempt in begun(works.trainings, 1)] == [2]
+    assert [attempt for _, attempt in begun(works.datasets, 1)] == [2]
+
+
+def test_a_row_that_changed_since_it_was_looked_at_is_not_taken(house: House, works: Works) -> None:
+    old = house.trained(S.STARTING_HOSTING)
+    house.put_into(old, S.HOSTED)
+    house.models.stop("circuits", "1")
+    reconciler = works.reconciler()
+
+    reconciler._take("model", old, works.hosting, reconciler._short)
+    assert works.hosting.begun == []
+
+    reconciler._look()
+    ((row, _),) = begun(works.hosting, 1)
+    assert row.status is S.STOPPING_HOSTING
+
+
+def fail(_row: Any, _attempt: int) -> None:
+    raise ZeroDivisionError
+
+
+def test_a_fault_of_ours_ends_the_work_and_not_the_loop(house: House, works: Works) -> None:
+    first, second = house.model(), house.model()
+    works.trainings.finish = fail
+    reconciler = works.reconciler()
+    reconciler.start()
+
+    begun(works.trainings, 2)
+
+    eventually(lambda: len(works.trainings.given_up) >= 2)
+    assert works.trainings.given_up[:2] == [
+        (first, 1, "an internal error; the log says more."),
+        (second, 1, "an internal error; the log says more."),
+    ]
+
+
+def test_work_that_cannot_even_be_given_up_is_tried_again_later(house: House, works: Works) -> None:
+    house.trained(S.STARTING_HOSTING)
+    works.hosting.finish = fail
+    works.hosting.fail = fail
+    reconciler = works.reconciler()
+    reconciler._look()
+    idle(reconciler)
+
+    house.clock.advance(LEASE.total_seconds() + 1)
+    reconciler._look()
+
+    assert len(begun(works.hosting, 2)) == 2
+
+
+def test_a_look_that_fails_is_not_the_last(house: House, works: Works) -> None:
+    failures = [ZeroDivisionError("the clock is away")]
+
+    def now() -> datetime:
+        if failures:
+            raise failures.pop()
+        return house.clock()
+
+    house.model()
+    reconciler = works.reconciler(now=now)
+    reconciler.start()
+
+    begun(works.trainings, 1)
+
+    assert failures == []
+
+
+def test_stop_waits_for_work_that_has_begun_and_takes_no_more(house: House, works: Works) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    works.hosting.may_end.clear()
+    works.hosting.finish = settle(house, S.HOSTED)
+    reconciler = works.reconciler()
+    reconciler.start()
+    begun(works.hosting, 1)
+
+    stopping = threading.Thread(target=reconciler.stop)
+    stopping.start()
+    eventually(reconciler._stopping.is_set)
+    house.model()
+    reconciler.wake()
+    stopping.join(0.1)
+    assert stopping.is_alive()
+
+    works.let_go()
+    stopping.join(PATIENCE_S)
+    assert not stopping.is_alive()
+    assert house.described(model).status is S.HOSTED
+    assert works.trainings.begun == []
+
+
+def test_a_reconciler_that_never_started_can_be_stopped(works: Works) -> None:
+    works.reconciler().stop()

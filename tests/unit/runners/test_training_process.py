@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from blemish.domain.entities import Label
+from blemish.engine.errors import TrainingError
+from blemish.engine.labeled import Progress
+from blemish.engine.runtime import Detector
+from blemish.runners.local import PROCESS, LocalTrainings
+from blemish.runners.training_process import Reporter, carry_out
+from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
+from blemish.storage.errors import ObjectError
+from tests.products import COLORS, SIZE, draw, mask_png, png
+from tests.unit.manifests import BUCKET, json_line, mask_fields, url
+
+TYPES = {name: color for color, name in COLORS.items()}
+
+
+def quiet(_: Progress) -> None:
+    """Let nobody hear of the progress."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a training is told of: a bucket, frozen entries and a folder for the attempt."""
+
+    folder: Path
+    backbone: Path
+
+    @property
+    def bucket(self) -> Path:
+        return self.folder / "buckets" / BUCKET
+
+    @property
+    def attempt(self) -> Path:
+        return self.folder / "attempt"
+
+    def put(self, key: str, data: bytes) -> None:
+        self.bucket.mkdir(parents=True, exist_ok=True)
+        (self.bucket / key).write_bytes(data)
+
+    def pictures(self, count: int, *types: str, first: int = 0, masked: bool = False) -> list[str]:
+        """Draw so many pictures with defects of these types; return their JSON Lines."""
+        lines = []
+        for seed in range(first, first + count):
+            drawing, key = draw(seed, *types), f"{'-'.join(types)}{seed}.png"
+            self.put(key, png(drawing.pixels))
+            fields: dict[str, Any] = {}
+            if masked:
+                self.put(f"mask-{key}", mask_png(drawing))
+                fields = mask_fields(url(f"mask-{key}"), TYPES)
+            label = Label.ANOMALY if types else Label.NORMAL
+            lines.append(json_line(key, label, **fields))
+        return lines
+
+    def job(
+        self, train: list[str], test: list[str] | None = None, *, limits: str = "blemish"
+    ) -> TrainingJob:
+        """Freeze entries and return the job of training on them."""
+        entries = [("train", line) for line in train] + [("test", line) for line in test or []]
+        text = "".join(json.dumps({"dataset": of, "entry": line}) + "\n" for of, line in entries)
+        (self.folder / "entries.jsonl").write_text(text)
+        self.attempt.mkdir()
+        return TrainingJob(
+            entries=str(self.folder / "entries.jsonl"),
+            buckets=str(self.folder / "buckets"),
+            folder=str(self.attempt),
+            project="plates",
+            version=4,
+            arn="arn:aws:lookoutvision:eu-west-1:123456789012:model/plates/4",
+            output_bucket=BUCKET,
+            output_prefix="out-",
+            limits=limits,
+            mixed_sizes=False,
+            backbone=str(self.backbone),
+            threads=1,
+        )
+
+    def document(self, result: TrainingResult, name: str) -> Any:
+        """Return the evaluation result that was written."""
+        assert result.files[name].startswith("out-Evaluation")
+        return json.loads((self.attempt / name).read_text(), parse_constant=pytest.fail)
+
+
+@pytest.fixture
+def place(tmp_path: Path, backbone: Path) -> Workplace:
+    return Workplace(folder=tmp_path, backbone=backbone)
+
+
+def test_a_single_dataset_is_split(place: Workplace) -> None:
+    unlabelled = place.pictures(1, "hole", first=500)[0].replace('"anomaly"', '"unclear"')
+    lines = [*place.pictures(15), *place.pictures(5, "stain", first=100), unlabelled]
+    steps: list[str] = []
+
+    result = carry_out(place.job(lines), progress=lambda found: steps.append(found.step))
+
+    document = place.document(result, "result")
+    assert document["EvaluationDetails"]["NumberOfTestingImages"] == 5 + 1
+    assert document["EvaluationDetails"]["NumberOfTrainingImages"] == 10 + 4
+    metrics = document["AggregatedEvaluationResults"]["Metrics"]
+    assert all(isinstance(value, float) for value in metrics.values())
+    assert result.performance == {
+        "f1_score": metrics["F1Score"],
+        "recall": metrics["Recall"],
+        "precision": metrics["Precision"],
+    }
+    assert result.files == {
+        "manifest": "out-EvaluationManifest-plates-4.json",
+        "result": "out-EvaluationResult-plates-4.json",
+    }
+    tested = list(map(json.loads, (place.attempt / "manifest").read_text().splitlines()))
+    assert sorted(line["anomaly-label"] for line in tested) == [0, 0, 0, 0, 0, 1]
+    assert steps[0] == "splitting off a test part"
+    assert steps[-1] == "evaluation"
+    assert Detector.load(place.attempt / "bundle", threads=1).names == ("background",)
+
+
+def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> None:
+    train = [*place.pictures(10), *place.pictures(5, "stain", first=100, masked=True)]
+    test = [
+        *place.pictures(2, first=200),
+        *place.pictures(2, "stain", first=300, masked=True),
+    ]
+
+    result = carry_out(place.job(train, test), progress=quiet)
+
+    metrics = place.document(result, "result")["AggregatedEvaluationResults"]["Metrics"]
+    assert [found["ClassName"] for found in metrics["PixelAnomalyClassMetrics"]] == ["stain"]
+    tested = list(map(json.loads, (place.attempt / "manifest").read_text().splitlines()))
+    assert [line["source-ref"] for line in tested] == [
+        json.loads(line)["source-ref"] for line in test
+    ]
+    for row, line in enumerate(tested):
+        key = f"out-EvaluationMasks-plates-4/{row}.png"
+        assert line["anomaly-mask-ref-detected"] == url(key)
+        assert result.files[f"{row}.png"] == key
+        with Image.open(place.attempt / f"{row}.png") as mask:
+            assert (mask.mode, mask.size) == ("RGB", SIZE)
+
+
+def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
+    place: Workplace,
+) -> None:
+    """14 masks, of which 11 are trained on: enough for two datasets, too few for one."""
+    lines = [*place.pictures(12), *place.pictures(14, "stain", first=100, masked=True)]
+
+    result = carry_out(place.job(lines, limits="original"), progress=quiet)
+
+    assert Detector.load(place.attempt / "bundle", threads=1).names == ("background",)
+    assert any("'stain' is left out" in note for note in result.notes)
+
+
+def test_what_the_test_set_does_not_give_is_null_there_and_zero_here(place: Workplace) -> None:
+    result = carry_out(place.job(place.pictures(12), place.pictures(2, first=200)), progress=quiet)
+
+    metrics = place.document(result, "result")["AggregatedEvaluationResults"]["Metrics"]
+    assert metrics["ROCAUC"] is metrics["Recall"] is None
+    assert result.performance["recall"] == 0.0
+    assert any("no test image is labelled as anomalous" in note for note in result.notes)
+
+
+def break_one(place: Workplace) -> None:
+    (place.bucket / "3.png").write_bytes(b"no picture")
+
+
+def remove_one(place: Workplace) -> None:
+    (place.bucket / "3.png").unlink()
+
+
+@pytest.mark.parametrize(("harm", "error"), [(break_one, TrainingError), (remove_one, ObjectError)])
+@pytest.mark.parametrize("single", [True, False])
+def test_a_picture_that_cannot_be_used_is_named(
+    place: Workplace, harm: Callable[[Workplace], None], error: type[Exception], *, single: bool
+) -> None:
+    lines = place.pictures(15)
+    job = place.job(lines, None if single else lines[:2])
+    harm(place)
+
+    with pytest.raises(error, match=r"s3://pictures/3\.png"):
+        carry_out(job, progress=quiet)
+
+
+def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
+    limited = ("bash", "-c", 'ulimit -f 8; exec "$0" "$@"', *PROCESS)
+    job = place.job(place.pictures(15))
+    reports: list[str | None] = []
+
+    result = LocalTrainings(silence_s=60, command=limited).train(job, report=reports.append)
+
+    assert reports
+    assert all(text is None or text.endswith("%") for text in reports)
+    assert isinstance(result, TrainingFailure)
+    assert result.reason == f"there is no room in {job.folder} (File too large)."
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "share"), [(0, 3, "0%"), (1, 3, "33%"), (3, 3, "100%"), (0, 0, "100%")]
+)
+def test_progress_is_told_as_a_share(done: int, total: int, share: str) -> None:
+    reporter = Reporter()
+
+    reporter.progress(Progress(step="reading", done=done, total=total))
+
+    assert reporter._text == f"reading, {share}"
+
+
+def test_a_message_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+
+    Reporter().send({"failed": "one\ntwo ä"})
+
+    assert output.getvalue().count("\n") == 1
+    assert json.loads(output.getvalue()) == {"failed": "one\ntwo ä"}
