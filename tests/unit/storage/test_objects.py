@@ -291,7 +291,15 @@ def test_a_line_without_an_end_is_refused(store: ObjectStore) -> None:
         list(store.read_lines(ref("text"), max_bytes=10**8))
 
 
-@pytest.mark.parametrize("change", [lambda path: os.truncate(path, 10), lambda path: path.unlink()])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: os.truncate(path, 10),
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b"others\n" * 400_000),
+    ],
+    ids=["shorter", "gone", "other"],
+)
 def test_a_text_that_changes_while_it_is_read_is_refused(
     store: ObjectStore, change: Callable[[Path], None]
 ) -> None:
