@@ -139,7 +139,7 @@ def heat_map_overlay(
 
 
 def _worst_first(row: ReportRow) -> tuple[int, float, str]:
-    """Order mistakes first, the surest foremost; then anomalies, then the rest, least sure first."""
+    """Order mistakes first, the surest foremost; then anomalies, then the rest, unsure first."""
     if row.mistake:
         return 0, -row.confidence, row.name
     return (1 if row.truth is Label.ANOMALY else 2), row.confidence, row.name
