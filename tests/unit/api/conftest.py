@@ -1,0 +1,80 @@
+"""A boto3 client of the operations, over the services of the test; there is no socket."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from blemish.api.operations import Operations
+from blemish.api.service_model import service_model
+from blemish.service.detection import DetectionService
+from blemish.wire.dispatch import Dispatcher
+from tests.asgi_client import KEY_ID, SECRET, boto3_client
+from tests.unit.fakes import FakeHosting
+from tests.unit.house import House
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Switch:
+    """An application that another one answers for: a client takes long to make, and is kept."""
+
+    application: Application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.application(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def switch() -> Switch:
+    """What the client of all tests speaks to."""
+    return Switch()
+
+
+@pytest.fixture(scope="session")
+def kept_client(switch: Switch) -> Any:
+    """The client of all tests."""
+    return boto3_client(switch)
+
+
+@pytest.fixture
+def hosting() -> FakeHosting:
+    """Where hosted models run."""
+    return FakeHosting()
+
+
+@pytest.fixture
+def operations(house: House, hosting: FakeHosting) -> Operations:
+    """The operations over the services of the test."""
+    return Operations(
+        projects=house.projects,
+        datasets=house.datasets,
+        models=house.models,
+        detection=DetectionService(
+            house.database,
+            hosted=hosting,
+            limits=house.limits,
+            mixed_sizes=False,
+            arns=house.arns,
+        ),
+        arns=house.arns,
+    )
+
+
+@pytest.fixture
+def client(operations: Operations, switch: Switch, kept_client: Any) -> Any:
+    """A boto3 client whose calls the operations answer."""
+    numbers = itertools.count(1)
+    switch.application = Dispatcher(
+        service_model(),
+        operations,
+        secret={KEY_ID: SECRET}.get,
+        clock=lambda: datetime.now(UTC),
+        request_ids=lambda: f"request-{next(numbers)}",
+        max_body_bytes=lambda _: 1_000_000,
+    )
+    return kept_client
