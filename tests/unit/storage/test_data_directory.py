@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
+from tests.unit.storage.samples import python
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> DataDirectory:
+    directory = DataDirectory(tmp_path / "new" / "data")
+    directory.create()
+    return directory
+
+
+def test_every_folder_is_for_its_owner_alone(directory: DataDirectory) -> None:
+    folders = [directory.root, *directory.root.iterdir()]
+
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+    assert directory.buckets in folders
+
+
+def test_a_folder_that_was_open_to_others_is_closed(directory: DataDirectory) -> None:
+    directory.root.chmod(0o755)
+
+    directory.create()
+
+    assert directory.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_server_learns_who_is_the_first(directory: DataDirectory) -> None:
+    code = """
+import sys
+from pathlib import Path
+from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
+try:
+    with DataDirectory(Path(sys.argv[1])).lock("the second"):
+        print("held by two")
+except DirectoryBusyError as error:
+    print(error)
+"""
+    with directory.lock("the first"):
+        said, _ = python(code, directory.root).communicate()
+
+    assert f"{directory.root} is served already" in said
+    assert "(the first)" in said
+
+
+def test_the_lock_goes_with_its_process(directory: DataDirectory) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from blemish.storage.data_directory import DataDirectory
+with DataDirectory(Path(sys.argv[1])).lock("the first"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    with python(code, directory.root) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(DirectoryBusyError, match=rf"process {process.pid} \(the first\)"):
+            directory.lock("the second").__enter__()
+
+        process.kill()
+
+    with directory.lock("the second"):
+        pass
