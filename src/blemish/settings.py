@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     """ONNX file of a backbone with the outputs layer2 and layer3; without it, the built-in one."""
 
     training_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
-    """Threads of one training process, which runs at the lowest priority."""
+    """Threads of one training process, which runs at low priority."""
 
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""

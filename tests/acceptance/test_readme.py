@@ -1,0 +1,98 @@
+"""The programs of README and of the guide, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.product import ANOMALY, NORMAL, pictures
+from tests.acceptance.served import ServedDirectory
+
+pytestmark = pytest.mark.acceptance
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs" / "guide" / "getting-started.md").read_text()
+
+
+def fenced(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def place(served: ServedDirectory, tmp_path: Path) -> Path:
+    """A folder as the pages have it: served data, pictures in a bucket, one picture to judge."""
+    (tmp_path / "data").symlink_to(served.folder)
+    bucket = served.folder / "buckets" / "factory"
+    for number, (label, picture) in enumerate(pictures()):
+        (bucket / label).mkdir(parents=True, exist_ok=True)
+        (bucket / label / f"{number:03}.jpg").write_bytes(picture)
+    (tmp_path / "plate.jpg").write_bytes(pictures()[-1][1])
+    return tmp_path
+
+
+def exported(text: str, place: Path) -> dict[str, str]:
+    """Return the variables that a page exports in the folder of its reader."""
+    (lines,) = (block for block in fenced(text, "sh") if block.startswith("export"))
+    found = re.findall(r"^export (\w+)=(.*)$", lines, flags=re.MULTILINE)
+    return {name: value.replace("$PWD", str(place)) for name, value in found}
+
+
+def run(program: str, place: Path, text: str) -> str:
+    """Run a program in the environment that its page describes; return what it prints."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=place,
+        env=clean | exported(text, place),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_the_guide_leads_from_pictures_to_a_verdict(place: Path) -> None:
+    manifest, *steps = fenced(GUIDE, "python")
+
+    run(manifest, place, GUIDE)
+    told = run("\n".join(steps), place, GUIDE).splitlines()
+
+    images = f"'Total': {NORMAL + ANOMALY}, 'Labeled': {NORMAL + ANOMALY}, 'Normal': {NORMAL}"
+    assert images in told[0]
+    assert any(line.startswith("TRAINED Training completed successfully.") for line in told)
+    assert told[-2] == "The model is running."
+    assert re.fullmatch(r"(anomaly|normal) [01]\.\d+", told[-1])
+
+
+def test_the_program_of_the_readme_ends_with_a_verdict(place: Path) -> None:
+    manifest = fenced(GUIDE, "python")[0]
+    (program,) = fenced(README, "python")
+
+    run(manifest, place, README)
+    told = run(program, place, README)
+
+    assert "'IsAnomalous'" in told
+    assert "'Confidence'" in told
+
+
+def test_the_shell_lines_name_what_the_server_made(
+    serve: Callable[..., ServedDirectory], tmp_path: Path
+) -> None:
+    served = serve()
+    (tmp_path / "data").symlink_to(served.folder)
+
+    for text in (README, GUIDE):
+        variables = exported(text, tmp_path)
+
+        assert Path(variables.pop("AWS_CONFIG_FILE")).is_file()
+        assert Path(variables.pop("AWS_SHARED_CREDENTIALS_FILE")).is_file()
+        assert variables == {"AWS_PROFILE": "blemish"}
