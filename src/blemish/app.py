@@ -26,6 +26,7 @@ from blemish.service.training import TrainingWork
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
+from blemish.storage.errors import DatabaseWriteError, StoreWriteError
 from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.objects import ObjectStore
@@ -38,6 +39,9 @@ LEASE = timedelta(seconds=10)
 
 JSON_BODY_BYTES = 16 * 1024 * 1024
 """Bodies other than pictures: the 10 MiB of UpdateDatasetEntries in base64, and some."""
+
+
+NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,7 @@ class _Parts:
         limits = settings.limit_profile
         arns = ArnScope(region=settings.region, account=settings.account)
         self._kept = KeptFiles(directory.kept, staging=directory.staging)
-        objects = ObjectStore(directory.buckets)
+        self._objects = objects = ObjectStore(directory.buckets)
         self.access = AccessService(database, now=_now, random_bytes=secrets.token_bytes)
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
         hosting = LocalHosting(threads=settings.detection_threads)
@@ -152,6 +156,7 @@ class _Parts:
             clock=_now,
             request_ids=lambda: str(uuid.uuid4()),
             clock_skew_s=settings.clock_skew_s,
+            faults={StoreWriteError: NO_ROOM, DatabaseWriteError: NO_ROOM},
             max_body_bytes=lambda operation: (
                 limits.detect_body_bytes if operation == "DetectAnomalies" else JSON_BODY_BYTES
             ),
@@ -160,6 +165,7 @@ class _Parts:
     def clean(self) -> None:
         """Delete what a crash left behind and no row speaks of."""
         clear_staging(self._directory.staging)
+        self._objects.clear_staging()
         for attempt in self._directory.attempts.iterdir():
             remove_tree(attempt, staging=self._directory.staging)
         with self._database.reading() as rows:

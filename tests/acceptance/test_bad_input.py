@@ -87,9 +87,9 @@ def a_picture() -> Image.Image:
         (b"", "empty"),
         (b"GIF89a, or so it says", "JPEG"),
         (pictures()[0][1][:5_000], "truncated"),
-        (png_bomb(30_000), "30000x30000"),
-        (encoded(Image.new("RGB", (100, 100))), "100x100"),
-        (encoded(Image.new("RGB", (10, 10))), "10x10"),
+        (png_bomb(30_000), "30,000 x 30,000"),
+        (encoded(Image.new("RGB", (100, 100))), "100 x 100"),
+        (encoded(Image.new("RGB", (10, 10))), "10 x 10"),
         (bytes(33 * 1024 * 1024), "33554432"),
     ],
     ids=["empty", "no image", "truncated", "bomb", "another size", "too small", "too long"],
@@ -212,8 +212,8 @@ def test_a_manifest_says_all_that_is_wrong_with_it(hosted: ServedDirectory) -> N
     ("kind", "words"),
     [
         ("no image", "plates/0.jpg"),
-        ("other size", "100x100"),
-        ("mask of another size", "10x10"),
+        ("other size", "100 x 100"),
+        ("mask of another size", "10 x 10"),
         ("unknown colour", "#0000FF"),
     ],
 )
@@ -232,7 +232,7 @@ def test_pictures_that_cannot_be_trained_on_fail_the_training(
     else:
         size = (10, 10) if kind == "mask of another size" else a_picture().size
         mask = encoded(Image.new("RGB", size, "#0000FF"))
-        lines[-1] |= {
+        masked = {
             "anomaly-mask-ref": served.put("mask.png", mask),
             "anomaly-mask-ref-metadata": {
                 "internal-color-map": {"0": {"class-name": "dent", "hex-color": "#23A436"}},
@@ -240,6 +240,8 @@ def test_pictures_that_cannot_be_trained_on_fail_the_training(
                 "human-annotated": "yes",
             },
         }
+        for each, (label, _) in zip(lines, pictures(), strict=True):
+            each.update(masked if label == "anomaly" else {})
     client.create_project(ProjectName=PROJECT)
     source = served.put_manifest("plates.manifest", lines)
     client.create_dataset(ProjectName=PROJECT, DatasetType="train", DatasetSource=source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -129,7 +129,8 @@ class Reconciler:
             return
         with self._lock:
             self._busy[key] = attempt
-        pool.submit(self._carry_out, key, row, work, attempt)
+        future = pool.submit(self._carry_out, key, row, work, attempt)
+        future.add_done_callback(_log_failure)
 
     def _carry_out(self, key: tuple[str, int], row: Row, work: Work[Row], attempt: int) -> None:
         try:
@@ -157,6 +158,12 @@ class Reconciler:
         with self._database.writing() as rows:
             for kind, row, attempt in short:
                 _table(rows, kind).renew(row, attempt=attempt, lease_until=until)
+
+
+def _log_failure(future: Future[None]) -> None:
+    """Tell what went wrong even with giving up; the row is taken again when its lease ends."""
+    if error := future.exception():
+        logger.error("a row could not be turned to its failure", exc_info=error)
 
 
 def _table(rows: Rows, kind: str) -> Datasets | Models:

@@ -18,7 +18,7 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ObjectRef, Performance
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.storage.database import Database
-from blemish.storage.errors import ObjectError
+from blemish.storage.errors import StorageError
 from blemish.storage.files import publish_folder, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.objects import ObjectStore
@@ -130,9 +130,18 @@ class TrainingWork:
             self.give_up(model, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
             return
         folder = self._attempts / f"{model.id}-{attempt}"
-        remove_tree(folder, staging=self._staging)
-        folder.mkdir()
         try:
+            failure = self._outcome(model, attempt, folder)
+        finally:
+            remove_tree(folder, staging=self._staging)
+        if failure is not None:  # only now is there room for it again, where the disk was full
+            self.give_up(model, attempt=attempt, reason=failure)
+
+    def _outcome(self, model: Model, attempt: int, folder: Path) -> str | None:
+        """Train and publish; return why it has failed for good, None if it has not."""
+        try:
+            remove_tree(folder, staging=self._staging)
+            folder.mkdir()
             outcome = self._runner.train(
                 self._job(model, folder),
                 report=lambda text: self._report(model, attempt, text),
@@ -141,7 +150,7 @@ class TrainingWork:
                 case TrainingResult():
                     self._publish(model, attempt, folder, outcome)
                 case TrainingFailure(reason=reason):
-                    self.give_up(model, attempt=attempt, reason=reason)
+                    return reason
         except TrainingInterruptedError as error:
             logger.warning(
                 "training of %s/%s, attempt %d: %s", model.project, model.version, attempt, error
@@ -151,10 +160,9 @@ class TrainingWork:
             logger.warning(
                 "training of %s/%s: attempt %d was lost", model.project, model.version, attempt
             )
-        except ObjectError as error:
-            self.give_up(model, attempt=attempt, reason=str(error))
-        finally:
-            remove_tree(folder, staging=self._staging)
+        except StorageError as error:
+            return str(error)
+        return None
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
         """End the training as failed, if the row is still this attempt's."""

@@ -11,6 +11,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -51,13 +52,15 @@ class Dispatcher:
         request_ids: Callable[[], str],
         max_body_bytes: Callable[[str], int],
         clock_skew_s: int = 900,
+        faults: Mapping[type[Exception], str] = MappingProxyType({}),
         worker_threads: int = 32,
     ) -> None:
         """Put the parts together.
 
         `secret` knows the secret access key of an access key id, and None for an unknown one;
         `max_body_bytes` the limit of an operation, by its name. As many requests as there are
-        worker threads are worked on at once; others wait.
+        worker threads are worked on at once; others wait. `faults` is what a client is told of
+        errors that it may learn about; of all others it learns the request id alone.
 
         Raises:
             TypeError: a method does not take the members of its operation.
@@ -70,6 +73,7 @@ class Dispatcher:
         )
         self._request_ids = request_ids
         self._max_body_bytes = max_body_bytes
+        self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,10 +85,12 @@ class Dispatcher:
             return
         except (ServiceError, WireError) as error:
             response = serialize_error(self._model, error)
-        except Exception:  # the edge: whatever it was, the client gets an answer
+        except Exception as error:  # the edge: whatever it was, the client gets an answer
             logger.exception("request %s failed", request_id)
+            told = (text for kind, text in self._faults.items() if isinstance(error, kind))
+            reason = next(told, "The server failed.")
             response = serialize_error(
-                self._model, InternalServerError(f"The server failed. Request id: {request_id}")
+                self._model, InternalServerError(f"{reason} Request id: {request_id}")
             )
         await _send_response(send, response, request_id=request_id, method=scope["method"])
 
