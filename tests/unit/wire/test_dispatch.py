@@ -216,6 +216,15 @@ def test_a_fault_of_ours_is_logged_and_not_told(
     assert "a secret of ours about broken" in caplog.text
 
 
+def test_of_a_fault_that_may_be_told_the_client_learns_what_it_is(projects: Projects) -> None:
+    app = dispatcher(projects, faults={RuntimeError: "The disk is full."})
+
+    answer = create(app, b'{"ProjectName": "broken"}')
+
+    assert answer.status == 500
+    assert json.loads(answer.body)["Message"] == "The disk is full. Request id: request-0"
+
+
 def test_an_error_of_the_domain_is_no_fault(
     app: Dispatcher, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -45,7 +45,7 @@ def parse_model(**body: Any) -> dict[str, Any]:
         b"null",
         b"[]",
         b'"text"',
-        b'{"ProjectName": NaN}',
+        b'{"Unknown": NaN}',
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b'{"ProjectName": ' + b"9" * 10_000 + b"}",
