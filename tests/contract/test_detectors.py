@@ -178,6 +178,17 @@ def random_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_description_names_the_threshold_of_the_graph(
+    kind: str, bundles: dict[str, Path]
+) -> None:
+    model = onnx.load(bundles[kind] / "model.onnx")
+
+    (default,) = (each for each in model.graph.initializer if each.name == "threshold")
+    threshold = Detector.load(bundles[kind], threads=1).info.threshold
+    assert float(numpy_helper.to_array(default)) == threshold
+
+
 def test_constants_are_finite_and_the_inputs_are_pixels_and_threshold(
     bundles: dict[str, Path],
 ) -> None:

@@ -80,7 +80,6 @@ def join_patches(
         known = np.sum(others, axis=0, initial=0) == 0 if others else nothing == 0
         types = np.stack([image.shares.get(name, nothing) for name in anomaly_types], axis=1)
         background = np.maximum(1 - types.sum(axis=1, keepdims=True), 0)
-        joined = np.concatenate([background, types], axis=1)[known]
         embeddings.append(image.embeddings[known])
-        shares.append(joined / joined.sum(axis=1, keepdims=True))
+        shares.append(np.concatenate([background, types], axis=1)[known])
     return np.concatenate(embeddings), np.concatenate(shares)

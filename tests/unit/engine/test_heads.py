@@ -45,6 +45,21 @@ def test_a_rare_type_is_found_although_the_background_is_large() -> None:
     assert share_of(head, embeddings[:3_000])[0] > 0.98
 
 
+def test_classes_are_balanced_half_way() -> None:
+    generator = np.random.default_rng(4)
+    background, stain = generator.normal(0, 1, 40_000), generator.normal(2, 1, 400)
+    embeddings = np.concatenate([background, stain]).astype(np.float32).reshape(-1, 1)
+    shares = np.eye(2, dtype=np.float32)[
+        (np.arange(len(embeddings)) >= len(background)).astype(int)
+    ]
+
+    head = fit_segmentation_head(embeddings, shares)
+
+    # The densities of the two meet at 1, times their sizes at 1 + ln(100) / 2 = 3.3.
+    boundary = -(head.bias[1] - head.bias[0]) / (head.weights[0, 1] - head.weights[0, 0])
+    assert boundary == pytest.approx(1 + np.log(100) / 4, abs=0.15)
+
+
 def test_a_patch_counts_by_the_share_of_its_area() -> None:
     embeddings = np.ones((100, 2), dtype=np.float32)
     mostly_second = np.tile(np.array([0.2, 0.8], np.float32), (100, 1))
