@@ -36,6 +36,7 @@ HEAT_COLORS = np.array(
 """From violet over red to yellow. Their lightness rises evenly from 0.28 to 0.95 (Source: Ottosson,
 "A perceptual color space for image processing", 2020), so that equal steps look equal."""
 
+_COLDEST = 0.75  # score, as a share of the threshold, from which on heat is shown
 _MOST_HEAT = 0.85  # share of the colour over the picture where it is hottest
 _MASK_COVER = 200  # alpha of a mask over the picture; its white background is clear
 
@@ -103,6 +104,7 @@ def write_report(
         trained_on=trained_on,
         training_s=training_s,
         notes=notes,
+        threshold_share=1 - _COLDEST,
         heat_colors=["#" + bytes(color).hex() for color in HEAT_COLORS.astype(np.uint8)],
     )
     path.write_text(page, encoding="utf-8")
@@ -113,8 +115,8 @@ def heat_map_overlay(
 ) -> NDArray[np.uint8]:
     """Draw an anomaly map over its picture.
 
-    Scores up to half the threshold leave the picture as it is; from there heat grows evenly in
-    colour and cover, up to one and a half times the threshold.
+    Scores up to three quarters of the threshold leave the picture as it is; from there colour and
+    cover grow for as long as the threshold is large.
 
     Args:
         pixels: (H, W, 3) RGB.
@@ -130,7 +132,7 @@ def heat_map_overlay(
             (width, height), Image.Resampling.BILINEAR
         )
     )
-    heat = np.clip(scores / max(threshold, np.finfo(np.float32).tiny) - 0.5, 0, 1)
+    heat = np.clip(scores / max(threshold, np.finfo(np.float32).tiny) - _COLDEST, 0, 1)
     levels = np.linspace(0, 1, len(HEAT_COLORS))
     color = np.stack([np.interp(heat, levels, channel) for channel in HEAT_COLORS.T], axis=2)
     cover = (_MOST_HEAT * heat**0.75)[..., None]
