@@ -41,11 +41,11 @@ class Piece:
 
 
 def flawless_piece(pose: np.random.Generator, surface: np.random.Generator) -> Piece:
-    """Lay a new plate on the belt, a few pixels and a degree or so off."""
+    """Lay a new plate on the belt, a pixel or two and half a degree off."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
-    x -= (WIDTH - 1) / 2 + pose.uniform(-2.5, 2.5)
-    y -= (HEIGHT - 1) / 2 + pose.uniform(-2.5, 2.5)
-    angle = math.radians(pose.uniform(-1, 1))
+    x -= (WIDTH - 1) / 2 + pose.uniform(-1.5, 1.5)
+    y -= (HEIGHT - 1) / 2 + pose.uniform(-1.5, 1.5)
+    angle = math.radians(pose.uniform(-0.6, 0.6))
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     radius = np.hypot(u, v)
 
@@ -82,7 +82,7 @@ def photograph(piece: Piece, camera: np.random.Generator) -> NDArray[np.uint8]:
     scene = _belt(piece, camera) * (1 - cover) + _lit_metal(piece, camera) * cover
     y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     falloff = 1.04 - 0.09 * (x**2 + y**2) - 0.06 * x - 0.07 * y
-    exposure = 285 * camera.uniform(0.98, 1.02) * (1 + camera.uniform(-0.006, 0.006, 3))
+    exposure = 285 * camera.uniform(0.988, 1.012) * (1 + camera.uniform(-0.004, 0.004, 3))
     softness = camera.uniform(0.55, 0.8)
     exposed = _blur(scene * falloff[..., None] * exposure, down=softness, right=softness)
     deviation = np.sqrt(1.2 + 0.01 * np.maximum(exposed, 0))  # of the sensor: read and shot noise
@@ -92,7 +92,7 @@ def photograph(piece: Piece, camera: np.random.Generator) -> NDArray[np.uint8]:
 def _lit_metal(piece: Piece, camera: np.random.Generator) -> Plane:
     """Light the plate by a lamp that hangs to the upper left, about the same at every picture."""
     lamp = np.array(
-        [-0.42 + camera.uniform(-0.015, 0.015), -0.52 + camera.uniform(-0.015, 0.015), 0.74]
+        [-0.42 + camera.uniform(-0.01, 0.01), -0.52 + camera.uniform(-0.01, 0.01), 0.74]
     )
     lamp /= np.linalg.norm(lamp)
     halfway = lamp + np.array([0, 0, 1])  # between lamp and camera

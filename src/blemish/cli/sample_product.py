@@ -158,8 +158,8 @@ def _stained(piece: Piece, flaw: np.random.Generator) -> tuple[Piece, NDArray[np
     body = ramp(-drop, -1, 1.5)
     rim = np.exp(-(((drop + 2) / 1.8) ** 2))
     cloud = 1 + 0.25 * noise(flaw, along=5, across=5)
-    opacity = np.clip(body * (0.52 * cloud + 0.3 * rim), 0, 0.92)
-    tint = np.array([0.36, 0.24, 0.12]) * flaw.uniform(0.7, 1.2)
+    opacity = np.clip(body * (0.62 * cloud + 0.3 * rim), 0, 0.95)
+    tint = np.array([0.36, 0.24, 0.12]) * flaw.uniform(0.7, 1.1)
     stained = replace(
         piece,
         color=piece.color * (1 - opacity[..., None]) + tint * opacity[..., None],
