@@ -114,35 +114,44 @@ def _measure(verdicts: Sequence[Verdict], pixels: _PixelCounts) -> Evaluation:
     called = np.array([verdict.is_anomalous for verdict in verdicts], dtype=np.bool_)
     scores = np.array([verdict.score for verdict in verdicts], dtype=np.float64)
     precision, recall, f1 = precision_recall_f1(truth, called)
-    metrics = {
-        "precision": precision,
-        "recall": recall,
-        "F1 score": f1,
-        "area under the ROC curve": roc_auc(truth, scores),
-        "average precision": average_precision(truth, scores),
-    }
+    types = pixels.metrics()
     return Evaluation(
         verdicts=tuple(verdicts),
         precision=precision,
         recall=recall,
         f1=f1,
-        roc_auc=metrics["area under the ROC curve"],
-        average_precision=metrics["average precision"],
-        anomaly_types=pixels.metrics(),
-        notes=_notes(truth, [name for name, value in metrics.items() if value is None]),
+        roc_auc=roc_auc(truth, scores),
+        average_precision=average_precision(truth, scores),
+        anomaly_types=types,
+        notes=_image_notes(truth, called) + _type_notes(types or ()),
     )
 
 
-def _notes(truth: NDArray[np.bool_], unmeasured: Sequence[str]) -> tuple[str, ...]:
-    """Say which metrics the test set does not give, and why."""
-    if not unmeasured:
-        return ()
-    if truth.all() or not truth.any():
-        kind = "normal" if truth.all() else "anomalous"
-        reason = f"no test image is labelled as {kind}"
-    else:
-        reason = "no test image was found to be anomalous"
-    return (f"Not measurable, since {reason}: {', '.join(unmeasured)}.",)
+def _image_notes(truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Say which metrics of images the test set does not give, and why."""
+    notes = []
+    if not truth.any():
+        notes.append(
+            "Recall, average precision and the area under the ROC curve are not measurable: no "
+            "test image is labelled as an anomaly."
+        )
+    elif truth.all():
+        notes.append(
+            "The area under the ROC curve is not measurable: no test image is labelled as normal."
+        )
+    if not called.any():
+        notes.append("Precision is not measurable: no test image was found to be anomalous.")
+    return tuple(notes)
+
+
+def _type_notes(types: Sequence[TypeMetrics]) -> tuple[str, ...]:
+    """Say for which anomaly types the test set gives no metrics."""
+    return tuple(
+        f"Recall is not measurable for the anomaly label '{each.name}': no mask of the test images "
+        "shows it."
+        for each in types
+        if each.recall is None
+    )
 
 
 class _PixelCounts:

@@ -18,26 +18,15 @@ from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, write_bundle
 from blemish.engine.calibration import calibrate
 from blemish.engine.cross_validation import HeldOutScores, held_out_scores
 from blemish.engine.embedding import Embedder
-from blemish.engine.errors import TrainingError
 from blemish.engine.gathering import gather
 from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.heads import fit_segmentation_head
 from blemish.engine.images import ImageLimits, graph_size
-from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
+from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
 from blemish.engine.masked_patches import join_patches
 from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers import fit_memory_bank, random_projection
 from blemish.engine.survey import Survey, survey_images
-
-__all__ = [
-    "LabeledImage",
-    "Progress",
-    "TrainingError",
-    "TrainingMask",
-    "TrainingOptions",
-    "TrainingReport",
-    "train",
-]
 
 LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow", "scikit-learn")
 

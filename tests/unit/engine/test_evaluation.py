@@ -101,10 +101,13 @@ def test_a_classification_model_gives_none(classifying_bundle: Path) -> None:
 def test_a_test_set_of_normal_images_leaves_metrics_open_and_says_why(detector: Detector) -> None:
     evaluation = evaluated(detector, NORMAL)
 
-    assert evaluation.recall is None
-    assert evaluation.roc_auc is None
-    assert len(evaluation.notes) == 1
-    assert "since no test image is labelled as anomalous" in evaluation.notes[0]
+    assert (evaluation.precision, evaluation.recall, evaluation.f1) == (None, None, None)
+    assert (evaluation.roc_auc, evaluation.average_precision) == (None, None)
+    assert evaluation.notes == (
+        "Recall, average precision and the area under the ROC curve are not measurable: no test "
+        "image is labelled as an anomaly.",
+        "Precision is not measurable: no test image was found to be anomalous.",
+    )
 
 
 def test_a_test_set_of_anomalies_has_no_roc_curve(detector: Detector) -> None:
@@ -112,7 +115,18 @@ def test_a_test_set_of_anomalies_has_no_roc_curve(detector: Detector) -> None:
 
     assert evaluation.f1 == 1
     assert evaluation.roc_auc is None
-    assert "since no test image is labelled as normal: area under" in evaluation.notes[0]
+    assert evaluation.notes == (
+        "The area under the ROC curve is not measurable: no test image is labelled as normal.",
+    )
+
+
+def test_a_type_that_no_mask_shows_is_said_to_be_open(detector: Detector) -> None:
+    evaluation = evaluated(detector, [*NORMAL, *anomalous_images(2, "stain", masked=True)])
+
+    assert evaluation.notes == (
+        "Recall is not measurable for the anomaly label 'hole': no mask of the test images shows "
+        "it.",
+    )
 
 
 def test_images_that_cannot_be_used_are_counted(detector: Detector) -> None:
