@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -69,9 +70,12 @@ def install(
     from blemish.cli.sdk_model import install_model
 
     folder = to or Path.home() / ".aws" / "models"
-    print(f"Installed {install_model(folder)}")  # noqa: T201
+    try:
+        print(f"Installed {install_model(folder)}")  # noqa: T201
+    except OSError as error:
+        _end(f"{error.filename} cannot be written ({error.strerror}).")
     if to:
-        print(f"export AWS_DATA_PATH={folder.absolute()}")  # noqa: T201
+        print(f"export AWS_DATA_PATH={shlex.quote(str(folder.absolute()))}")  # noqa: T201
 
 
 def _settings(**options: Any) -> Settings:

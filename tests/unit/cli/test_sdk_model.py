@@ -63,3 +63,13 @@ def test_without_a_folder_it_goes_where_botocore_looks_anyway(
 
     assert told.stdout == f"Installed {tmp_path}/.aws/models/lookoutvision/2020-11-20\n"
     assert loaded(tmp_path / ".aws" / "models", "service-2")["metadata"]["serviceId"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    told = CliRunner().invoke(app, ["sdk-model", "install", "--to", str(tmp_path / "file")])
+
+    assert told.exit_code == 2
+    assert told.stderr.startswith(f"blemish: {tmp_path / 'file'}")
+    assert "Traceback" not in told.output
