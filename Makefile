@@ -12,7 +12,7 @@ IMAGES ?=
 WHEELS ?= wheelhouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-full wheelhouse lock clean
+.PHONY: help setup demo serve test check bench wheelhouse lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
