@@ -77,6 +77,14 @@ def test_a_line_is_kept_as_it_came_without_its_line_break() -> None:
     assert found.image == ObjectRef(bucket="pictures", key="ä b.png")
 
 
+def test_a_line_may_be_as_long_as_the_service_model_allows() -> None:
+    line = json_line("a.png", note="")
+    longest = json_line("a.png", note="x" * (8_192 - len(line)))
+
+    assert len(longest) == 8_192
+    assert parse_line(longest).line == longest
+
+
 def test_blank_lines_are_passed_over_and_counted() -> None:
     lines = ["\n", json_line("a.png"), "   \r\n", "", json_line("b.png")]
     found: list[LineProblem] = []

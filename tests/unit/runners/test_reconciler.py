@@ -217,6 +217,22 @@ def test_short_work_keeps_its_row_however_long_it_takes(house: House, works: Wor
     assert claimed_by_another(house, model) is None
 
 
+def test_a_training_that_fell_silent_is_not_taken_again_while_its_worker_is_here(
+    house: House, works: Works
+) -> None:
+    house.model()
+    works.trainings.may_end.clear()
+    reconciler = works.reconciler(at_once=2)
+    reconciler._look()
+
+    house.clock.advance(LEASE.total_seconds() + 1)
+    reconciler._look()
+    works.let_go()
+    idle(reconciler)
+
+    assert [attempt for _, attempt in works.trainings.begun] == [1]
+
+
 def test_a_training_keeps_its_row_only_by_its_own_reports(house: House, works: Works) -> None:
     model = house.model()
     works.trainings.may_end.clear()
@@ -243,6 +259,9 @@ def test_so_many_trainings_run_at_once_and_the_others_wait_their_turn(
     assert [row.id for row, _ in begun(works.trainings, at_once)] == [
         model.id for model in models[:at_once]
     ]
+    assert [house.described(model).attempt for model in models] == [1] * at_once + [0] * (
+        4 - at_once
+    )
 
     works.let_go()
     for _ in range(4):

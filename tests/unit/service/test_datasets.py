@@ -22,7 +22,7 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.domain.lifecycle import DATASET_MOVES, USABLE_DATASET
-from blemish.service.datasets import EntryFilter
+from blemish.service.datasets import DatasetService, EntryFilter
 from blemish.service.tokens import next_token
 from tests.unit.house import House
 from tests.unit.manifests import json_line, label_fields, url
@@ -187,6 +187,32 @@ def test_a_dataset_is_changed_only_at_rest(house: House, status: DatasetStatus) 
         house.datasets.update("circuits", TRAIN, changes=CHANGES)
 
     assert f"Dataset circuits/train is {status};" in caught.value.message
+    assert house.kept_names() == set()
+
+
+def test_of_two_changes_at_once_the_later_is_refused_and_not_kept(house: House) -> None:
+    dataset = put_into(house, DatasetStatus.CREATE_COMPLETE)
+
+    def overtaken() -> str:
+        with house.database.writing() as rows:
+            rows.datasets.move(
+                dataset.id,
+                sources=list(DatasetStatus),
+                target=DatasetStatus.UPDATE_IN_PROGRESS,
+                status_message="",
+                now=house.clock.time,
+                changes="of the first",
+            )
+        return "of-the-second"
+
+    service = DatasetService(
+        house.database, kept=house.kept, now=house.clock, new_name=overtaken, wake=lambda: None
+    )
+
+    with pytest.raises(ConflictError):
+        service.update("circuits", TRAIN, changes=CHANGES)
+
+    assert house.datasets.describe("circuits", TRAIN)[0].changes == "of the first"
     assert house.kept_names() == set()
 
 
