@@ -23,8 +23,8 @@ from rich.table import Table
 from blemish.cli.aws_files import PROFILE, AwsFiles
 from blemish.cli.demo_data import (
     BUCKET,
-    DemoData,
     DemoDataError,
+    Manifests,
     copy_user_data,
     write_sample_data,
 )
@@ -58,9 +58,9 @@ def run_demo(folder: Path, *, images: Path | None) -> bool:
     directory = _fresh_directory(folder)
     try:
         with _progress(console) as progress:
-            data = _write_data(directory, images, progress)
+            manifests = _write_data(directory, images, progress)
             with _server(directory, mixed_sizes=images is not None) as log:
-                found, model = _journey(directory, data, progress)
+                found, model = _journey(directory, manifests, progress)
     except DemoDataError as error:
         raise DemoError(str(error)) from None
     except ClientError as error:
@@ -125,7 +125,7 @@ def _refuse_strangers(directory: DataDirectory) -> None:
         )
 
 
-def _write_data(directory: DataDirectory, images: Path | None, progress: Progress) -> DemoData:
+def _write_data(directory: DataDirectory, images: Path | None, progress: Progress) -> Manifests:
     task = progress.add_task("copying pictures" if images else "drawing pictures", total=None)
 
     def advance(done: int, total: int) -> None:
@@ -170,7 +170,7 @@ def _wait_for_server(process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _journey(
-    directory: DataDirectory, data: DemoData, progress: Progress
+    directory: DataDirectory, manifests: Manifests, progress: Progress
 ) -> tuple[list[Found], dict[str, Any]]:
     """Do by boto3 what a user does; return what was found, and the model's description."""
     files = AwsFiles(directory.aws, staging=directory.staging)
@@ -181,19 +181,19 @@ def _journey(
     made = client.create_project(ProjectName=PROJECT)["ProjectMetadata"]
     marker = {"project": PROJECT, "created_at": made["CreationTimestamp"].isoformat()}
     (directory.root / MARKER).write_text(json.dumps(marker))
-    _import(client, data, progress)
+    _import(client, manifests, progress)
     model = _train(client, progress)
     _start(client, model["ModelVersion"], progress)
     found = _detect(client, directory, model, progress)
     return found, model
 
 
-def _import(client: Any, data: DemoData, progress: Progress) -> None:
-    task = progress.add_task("making the datasets", total=len(data.manifests))
-    for kind, key in data.manifests.items():
+def _import(client: Any, manifests: Manifests, progress: Progress) -> None:
+    task = progress.add_task("making the datasets", total=len(manifests))
+    for kind, key in manifests.items():
         source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Key": key}}}
         client.create_dataset(ProjectName=PROJECT, DatasetType=kind, DatasetSource=source)
-    for kind in data.manifests:
+    for kind in manifests:
         while True:
             answer = client.describe_dataset(ProjectName=PROJECT, DatasetType=kind)
             dataset = answer["DatasetDescription"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +25,21 @@ class DemoDataError(Exception):
     """The folder of pictures is not as it must be; the message says how it should be."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoData:
-    """What was written."""
-
-    #: dataset -> key of its manifest in `BUCKET`
-    manifests: Mapping[DatasetType, str]
-    images: int
+Manifests = Mapping[DatasetType, str]
+"""Dataset -> key of its manifest in `BUCKET`."""
 
 
-def write_sample_data(bucket: Path, *, advance: Advance) -> DemoData:
+def write_sample_data(bucket: Path, *, advance: Advance) -> Manifests:
     """Draw the sample product into `bucket`: a train and a test dataset, with masks."""
-    sample = draw_sample_set(SEED)
+    sample = draw_sample_set(SEED, advance=advance)
     parts = {DatasetType.TRAIN: sample.train, DatasetType.TEST: sample.test}
-    total = sum(map(len, parts.values()))
-    done = 0
-    manifests = {}
-    for kind, pictures in parts.items():
-        lines = []
-        for picture in pictures:
-            lines.append(_write_sample(bucket, kind, picture))
-            done += 1
-            advance(done, total)
-        manifests[kind] = _write_manifest(bucket, kind, lines)
-    return DemoData(manifests=manifests, images=total)
+    return {
+        kind: _write_manifest(bucket, kind, [_write_sample(bucket, kind, each) for each in part])
+        for kind, part in parts.items()
+    }
 
 
-def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> DemoData:
+def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> Manifests:
     """Copy a user's pictures into `bucket`.
 
     Args:
@@ -77,8 +64,7 @@ def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> DemoData:
         shutil.copyfile(path, target)
         lines.setdefault(kind, []).append(_line(key, label))
         advance(done, len(found))
-    manifests = {kind: _write_manifest(bucket, kind, part) for kind, part in lines.items()}
-    return DemoData(manifests=manifests, images=len(found))
+    return {kind: _write_manifest(bucket, kind, part) for kind, part in lines.items()}
 
 
 def _user_pictures(folder: Path) -> Iterator[tuple[DatasetType, Label, Path]]:

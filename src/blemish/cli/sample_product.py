@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -61,13 +62,24 @@ class SampleSet:
     test: tuple[SamplePicture, ...]
 
 
-def draw_sample_set(seed: int) -> SampleSet:
-    """Draw the demo's pictures: 48 to train on, half of them with a defect, and 24 to test with."""
+def draw_sample_set(seed: int, *, advance: Callable[[int, int], None] | None = None) -> SampleSet:
+    """Draw the demo's pictures: 48 to train on, half of them with a defect, and 24 to test with.
+
+    `advance` is told how many of how many are drawn.
+    """
     train, test = np.random.default_rng(seed).spawn(2)
-    return SampleSet(
-        train=tuple(_draw_split(train, normal=TRAIN_NORMAL, each=TRAIN_EACH)),
-        test=tuple(_draw_split(test, normal=TEST_NORMAL, each=TEST_EACH)),
+    drawing = chain(
+        _draw_split(train, normal=TRAIN_NORMAL, each=TRAIN_EACH),
+        _draw_split(test, normal=TEST_NORMAL, each=TEST_EACH),
     )
+    to_train = TRAIN_NORMAL + TRAIN_EACH * len(COLORS)
+    total = to_train + TEST_NORMAL + TEST_EACH * len(COLORS)
+    pictures = []
+    for done, picture in enumerate(drawing, start=1):
+        pictures.append(picture)
+        if advance:
+            advance(done, total)
+    return SampleSet(train=tuple(pictures[:to_train]), test=tuple(pictures[to_train:]))
 
 
 def draw_product(
