@@ -73,8 +73,10 @@ class DataDirectory:
                 ) from None
             os.ftruncate(file, 0)
             os.write(file, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
-            yield
-            os.ftruncate(file, 0)
+            try:
+                yield
+            finally:
+                os.ftruncate(file, 0)
         finally:
             os.close(file)
 
