@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,18 @@ def _refuse_strangers(directory: DataDirectory) -> None:
         project.name
         for project in projects
         if project.name != made["project"]
-        or made["created_at"] not in {None, project.created_at.isoformat()}
+        or made["created_at"] not in {None, _milliseconds(project.created_at)}
     ]
     if strangers:
         raise DemoError(
             f"{directory.root} holds projects that the demo did not make: "
             f"{', '.join(strangers)}. Choose another folder with --data-dir."
         )
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Return a moment as the API tells it: to the millisecond."""
+    return round(1000 * moment.timestamp())
 
 
 def _write_data(directory: DataDirectory, images: Path | None, progress: Progress) -> Manifests:
@@ -179,7 +185,7 @@ def _journey(
     client = boto3.Session(profile_name=PROFILE).client("lookoutvision")
 
     made = client.create_project(ProjectName=PROJECT)["ProjectMetadata"]
-    marker = {"project": PROJECT, "created_at": made["CreationTimestamp"].isoformat()}
+    marker = {"project": PROJECT, "created_at": _milliseconds(made["CreationTimestamp"])}
     (directory.root / MARKER).write_text(json.dumps(marker))
     _import(client, manifests, progress)
     model = _train(client, progress)
