@@ -6,8 +6,12 @@
     + DatabaseWriteError      the disk is full, or refuses to be written
   - ObjectError
     + BucketMissingError      no folder has the bucket's name
+    + BucketExistsError       a folder, or something else, has the bucket's name already
+    + BucketNotEmptyError     the bucket's folder holds files
+    + BucketNameError         no bucket can have the name
     + ObjectMissingError      no file has the key's name
     + KeyNotAllowedError      no file can have the key's name
+      . KeyTakenError         because a folder has it, or a file has a part of it
     + ObjectReadError         it is there, but cannot be read, or is not the text that it should be
     + StoreWriteError         a file cannot be written
       . StoreFullError        because there is no room for it
@@ -42,12 +46,28 @@ class BucketMissingError(ObjectError):
     """There is no such bucket."""
 
 
+class BucketExistsError(ObjectError):
+    """There is such a bucket already."""
+
+
+class BucketNotEmptyError(ObjectError):
+    """The bucket's folder holds files, which are not deleted with it."""
+
+
+class BucketNameError(ObjectError):
+    """No bucket can have this name."""
+
+
 class ObjectMissingError(ObjectError):
     """The bucket has no object with this key."""
 
 
 class KeyNotAllowedError(ObjectError):
     """No file can have exactly this key as its name."""
+
+
+class KeyTakenError(KeyNotAllowedError):
+    """A folder has this key as its name, or a file has a part of it: no object has it now."""
 
 
 class ObjectReadError(ObjectError):

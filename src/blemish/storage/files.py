@@ -34,16 +34,40 @@ def write_durably(
             left behind, and a file that was there is as it was.
     """
     name = name or str(path)
-    staged = staging / uuid.uuid4().hex
+    with staged(data, staging=staging, name=name) as file:
+        publish(file, path, name=name)
+
+
+@contextmanager
+def staged(data: bytes | Iterable[bytes], *, staging: Path, name: str) -> Iterator[Path]:
+    """Write a file aside, synced; it is gone at the end of the context unless it was published.
+
+    Raises:
+        StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+    """
+    file = staging / uuid.uuid4().hex
+    try:
+        _write_synced(file, [data] if isinstance(data, bytes) else data, name=name)
+        yield file
+    finally:
+        with suppress(OSError):
+            file.unlink()
+
+
+def publish(file: Path, path: Path, *, name: str) -> None:
+    """Give a file that was written aside its final name, so that it survives a power cut.
+
+    Raises:
+        StoreWriteError: it cannot be done; folders made for it are gone again.
+    """
     missing = _missing(path.parent)
     try:
-        _write_synced(staged, [data] if isinstance(data, bytes) else data, name=name)
         with _clear_errors(name):
             _make_folders(missing)
-            staged.replace(path)
+            file.replace(path)
             sync_folder(path.parent)
     except BaseException:
-        _undo(staged, missing)
+        _remove_folders(missing)
         raise
 
 
@@ -130,9 +154,7 @@ def _make_folders(missing: list[Path]) -> None:
         sync_folder(folder.parent)
 
 
-def _undo(staged: Path, made: list[Path]) -> None:
-    with suppress(OSError):
-        staged.unlink()
+def _remove_folders(made: list[Path]) -> None:
     for folder in reversed(made):
         with suppress(OSError):  # not made, or already another's
             folder.rmdir()
