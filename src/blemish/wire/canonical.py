@@ -1,7 +1,7 @@
 """A request in the one form that is signed by Signature Version 4.
 
-This is the form for every service but S3, which signs its paths as they are: its rule belongs
-beside `canonical_path`.
+Services differ in one thing, the form of the path: `canonical_path` for all but S3, `object_path`
+for S3.
 
 Source: AWS IAM User Guide, "Create a signed AWS API request".
 """
@@ -10,32 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
-from urllib.parse import quote
+from collections.abc import Callable, Sequence
+from urllib.parse import quote, unquote_to_bytes
 
 from blemish.wire.messages import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SCOPE_END = "aws4_request"
-
-
-def canonical_request(
-    request: HttpRequest, *, signed_headers: Sequence[str], body_sha256: str
-) -> bytes:
-    """Return the canonical form of a request that has all of the signed headers.
-
-    Their names are in lower case and sorted; the hash of the body is in hexadecimal digits.
-    """
-    lines = [
-        request.method,
-        canonical_path(request.path),
-        canonical_query(request.query),
-        *(f"{name}:{canonical_value(request.headers[name])}" for name in signed_headers),
-        "",
-        ";".join(signed_headers),
-        body_sha256,
-    ]
-    return "\n".join(lines).encode(errors="surrogateescape")
 
 
 def canonical_path(path: str) -> str:
@@ -48,6 +29,34 @@ def canonical_path(path: str) -> str:
             segments.append(segment)
     closing = "/" if segments and path.endswith("/") else ""
     return quote(f"/{'/'.join(segments)}{closing}", safe="/~", errors="surrogateescape")
+
+
+def object_path(path: str) -> str:
+    """Return a raw path percent-encoded once, with every segment: S3's keys may have any."""
+    return quote(unquote_to_bytes(path.encode(errors="surrogateescape")), safe="/~")
+
+
+def canonical_request(
+    request: HttpRequest,
+    *,
+    signed_headers: Sequence[str],
+    body_sha256: str,
+    path_form: Callable[[str], str] = canonical_path,
+) -> bytes:
+    """Return the canonical form of a request that has all of the signed headers.
+
+    Their names are in lower case and sorted; the hash of the body is in hexadecimal digits.
+    """
+    lines = [
+        request.method,
+        path_form(request.path),
+        canonical_query(request.query),
+        *(f"{name}:{canonical_value(request.headers[name])}" for name in signed_headers),
+        "",
+        ";".join(signed_headers),
+        body_sha256,
+    ]
+    return "\n".join(lines).encode(errors="surrogateescape")
 
 
 def canonical_query(query: str) -> str:
@@ -72,8 +81,18 @@ def sign(request: bytes, *, secret: str, timestamp: str, scope: str) -> str:
 
     The timestamp is such as 20201120T235959Z, the scope date/region/service/aws4_request.
     """
+    text = "\n".join([ALGORITHM, timestamp, scope, hashlib.sha256(request).hexdigest()])
+    return sign_text(text, key=signing_key(secret, scope=scope))
+
+
+def signing_key(secret: str, *, scope: str) -> bytes:
+    """Return the key that signs everything in a scope."""
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), hashlib.sha256)
-    text = "\n".join([ALGORITHM, timestamp, scope, hashlib.sha256(request).hexdigest()])
+    return key
+
+
+def sign_text(text: str, *, key: bytes) -> str:
+    """Return the signature of a text, in hexadecimal digits."""
     return hmac.digest(key, text.encode(), hashlib.sha256).hex()

@@ -4,6 +4,8 @@
   - IncompleteSignatureError         400
   - SerializationError               400
   - InvalidSignatureError            403
+    + ClockSkewError
+    + ExpiredLinkError
   - MissingAuthenticationTokenError  403
   - UnrecognizedClientError          403
   - UnknownOperationError            404
@@ -50,6 +52,14 @@ class InvalidSignatureError(WireError):
 
     shape = "InvalidSignatureException"
     status = 403
+
+
+class ClockSkewError(InvalidSignatureError):
+    """The request was signed at a time that is too far from ours."""
+
+
+class ExpiredLinkError(InvalidSignatureError):
+    """The request was presigned for a time that is over."""
 
 
 class MissingAuthenticationTokenError(WireError):

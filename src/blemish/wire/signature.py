@@ -14,9 +14,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from blemish.wire.canonical import canonical_request, sign
+from blemish.wire.canonical import canonical_path, canonical_request, sign
 from blemish.wire.claims import Claim, claim_of
 from blemish.wire.errors import (
+    ClockSkewError,
+    ExpiredLinkError,
     InvalidSignatureError,
     UnrecognizedClientError,
 )
@@ -46,6 +48,8 @@ class SignatureVerifier:
     clock_skew_s: int
     #: whether a client may leave its body out of the signature
     unsigned_payload: bool = False
+    #: a raw path -> the path as it is signed
+    path_form: Callable[[str], str] = canonical_path
 
     def verify(self, request: HttpRequest, *, body_sha256: str) -> Caller:
         """Return who signed a request.
@@ -61,6 +65,15 @@ class SignatureVerifier:
             InvalidSignatureError: it was signed for something else, at another time, or by one
                 who does not know the secret.
         """
+        claim, _ = self.verify_claim(request, body_sha256=body_sha256)
+        return Caller(access_key_id=claim.key_id, region=claim.region, service=claim.service)
+
+    def verify_claim(self, request: HttpRequest, *, body_sha256: str) -> tuple[Claim, str]:
+        """Return what `verify` has found true, and the secret that signed it.
+
+        Raises:
+            WireError: what `verify` raises.
+        """
         claim = claim_of(request)
         if claim.service not in self.services:
             raise InvalidSignatureError(
@@ -73,7 +86,10 @@ class SignatureVerifier:
             raise UnrecognizedClientError("There is no such access key.")
         expected = sign(
             canonical_request(
-                request, signed_headers=claim.signed_headers, body_sha256=signed_sha256
+                request,
+                signed_headers=claim.signed_headers,
+                body_sha256=signed_sha256,
+                path_form=self.path_form,
             ),
             secret=secret,
             timestamp=claim.timestamp,
@@ -84,14 +100,16 @@ class SignatureVerifier:
                 "The signature is not that of this request. Check the secret access key, and that "
                 "nothing between client and server changes requests."
             )
-        return Caller(access_key_id=claim.key_id, region=claim.region, service=claim.service)
+        return claim, secret
 
     def _check_time(self, claim: Claim) -> None:
         now = self.clock()
         skew = timedelta(seconds=self.clock_skew_s)
         good_for = skew if claim.lifetime is None else claim.lifetime
-        if not -skew <= now - claim.signed_at <= good_for:
-            raise InvalidSignatureError(
+        age = now - claim.signed_at
+        if not -skew <= age <= good_for:
+            expired = claim.lifetime is not None and age > good_for
+            raise (ExpiredLinkError if expired else ClockSkewError)(
                 f"The request was signed at {claim.signed_at:%Y-%m-%dT%H:%M:%SZ}, and the clock "
                 f"here says {now:%Y-%m-%dT%H:%M:%SZ}. A signature is good for "
                 f"{good_for.total_seconds():.0f} seconds; clocks may differ by "
