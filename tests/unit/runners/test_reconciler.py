@@ -344,7 +344,9 @@ def test_a_fault_of_ours_ends_the_work_and_not_the_loop(house: House, works: Wor
     ]
 
 
-def test_work_that_cannot_even_be_given_up_is_tried_again_later(house: House, works: Works) -> None:
+def test_work_that_cannot_even_be_given_up_is_told_of_and_tried_again_later(
+    house: House, works: Works, caplog: pytest.LogCaptureFixture
+) -> None:
     house.trained(S.STARTING_HOSTING)
     works.hosting.finish = fail
     works.hosting.fail = fail
@@ -356,6 +358,7 @@ def test_work_that_cannot_even_be_given_up_is_tried_again_later(house: House, wo
     reconciler._look()
 
     assert len(begun(works.hosting, 2)) == 2
+    eventually(lambda: "a row could not be turned to its failure" in caplog.messages)
 
 
 def test_a_look_that_fails_is_not_the_last(house: House, works: Works) -> None:

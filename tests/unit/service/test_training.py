@@ -286,6 +286,24 @@ def test_a_stale_attempt_changes_nothing(
     assert house.described(model).status is S.TRAINED
 
 
+def test_a_failed_training_gives_its_room_back_before_its_row_turns(
+    house: House, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk was full, the row could not be written otherwise."""
+    training = work(house, partial(failed, reason="there is no room."))
+    give_up, seen = training.give_up, []
+
+    def watched(model: Model, *, attempt: int, reason: str) -> None:
+        seen.append(left_behind(house))
+        give_up(model, attempt=attempt, reason=reason)
+
+    monkeypatch.setattr(training, "give_up", watched)
+    training.carry_out(model, attempt=house.claim_model(model))
+
+    assert seen == [NOTHING]
+    assert house.described(model).status is S.TRAINING_FAILED
+
+
 class TakenOver(ObjectStore):
     """A store in which a write lasts so long that another attempt begins."""
 

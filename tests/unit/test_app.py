@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from blemish.app import running_server
+from blemish.settings import Settings
+from tests.unit.house import House
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_at_the_start_what_a_crash_left_behind_is_deleted_and_nothing_else(house: House) -> None:
+    house.project()
+    house.pictures(normal=15)
+    model = house.trained()
+    house.put("out/EvaluationResult-circuits-1.json")
+    directory = house.directory
+    for folder in ("bundles/7-1", "attempts/7-1/bundle", "staging/aside", "buckets/.staging"):
+        (directory.root / folder).mkdir(parents=True, exist_ok=True)
+        (directory.root / folder / "model.onnx").write_bytes(b"half")
+    house.kept.write("entries-7.jsonl", b"half")
+
+    with running_server(Settings(data_dir=directory.root), directory):
+        pass
+
+    assert model.bundle is not None
+    assert names(directory.bundles) == {model.bundle}
+    assert names(directory.kept) == {model.entries}
+    assert names(directory.attempts) == names(directory.staging) == set()
+    assert not list(directory.buckets.glob(".staging/*"))
+    assert model.evaluation_result is not None
+    assert house.objects.read(model.evaluation_result)
