@@ -2,43 +2,92 @@
 
 The path is matched as it was sent: an ARN arrives as one percent-encoded segment whose `%2F` is no
 separator, and a segment `..` is a label like any other, for the constraints to refuse by its name.
+A greedy label `{Key+}` takes the rest of the path.
+
+Operations may share a path. What tells them apart is the query of their template, which the
+request must have, and then the members that they demand: the operation is meant of whose demands
+most are met, and of those the one with the fewest others.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
+from urllib.parse import parse_qs
 
 from botocore.model import OperationModel, ServiceModel
 
 from blemish.wire.errors import UnknownOperationError
 
-_LABEL = re.compile(r"\{(\w+)\}")
+_LABEL = re.compile(r"\{(\w+\+?)\}")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Router:
-    """Finds operations by method and path."""
+    """Finds operations by method, path, query and headers."""
 
     def __init__(self, model: ServiceModel) -> None:
         self._operations = [model.operation_model(name) for name in model.operation_names]
 
-    def operation(self, method: str, path: str) -> OperationModel:
-        """Return the operation for a raw path.
+    def operation(
+        self, method: str, path: str, *, query: str = "", headers: Mapping[str, str] = _NO_HEADERS
+    ) -> OperationModel:
+        """Return the operation for a raw path and query, and headers named in lower case.
 
         Raises:
             UnknownOperationError: there is none.
         """
-        for operation in self._operations:
-            http = operation.http
-            if http["method"] == method and uri_labels(http["requestUri"], path) is not None:
-                return operation
-        raise UnknownOperationError("No operation has this method and path.")
+        parameters = parse_qs(query, keep_blank_values=True)
+        found = [
+            operation
+            for operation in self._operations
+            if operation.http["method"] == method
+            and uri_labels(operation.http["requestUri"], path) is not None
+            and _has_markers(operation.http["requestUri"], parameters)
+        ]
+        if not found:
+            raise UnknownOperationError("No operation has this method and path.")
+        return max(found, key=lambda operation: _nearness(operation, parameters, headers))
 
 
 def uri_labels(template: str, path: str) -> dict[str, str] | None:
     """Return what the labels of a URI template stand for, still encoded; None if it is no match."""
-    found = _pattern(template).fullmatch(path)
+    found = _pattern(template.partition("?")[0]).fullmatch(path)
     return found.groupdict() if found else None
+
+
+@cache
+def markers(template: str) -> Mapping[str, list[str]]:
+    """Return the query of a URI template."""
+    return parse_qs(template.partition("?")[2], keep_blank_values=True)
+
+
+def _has_markers(template: str, parameters: Mapping[str, list[str]]) -> bool:
+    return all(
+        name in parameters and values in ([""], parameters[name])
+        for name, values in markers(template).items()
+    )
+
+
+def _nearness(
+    operation: OperationModel, parameters: Mapping[str, list[str]], headers: Mapping[str, str]
+) -> tuple[int, int, int]:
+    met = unmet = 0
+    shape = operation.input_shape
+    for name in shape.required_members if shape else ():
+        traits = shape.members[name].serialization
+        match traits.get("location"):
+            case "querystring":
+                present = traits["name"] in parameters
+            case "header":
+                present = traits["name"].lower() in headers
+            case _:
+                continue
+        met += present
+        unmet += not present
+    return len(markers(operation.http["requestUri"])), met, -unmet
 
 
 @cache
@@ -46,7 +95,13 @@ def _pattern(template: str) -> re.Pattern[str]:
     literals_and_labels = _LABEL.split(template)
     return re.compile(
         "".join(
-            f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part)
+            _label_pattern(part) if index % 2 else re.escape(part)
             for index, part in enumerate(literals_and_labels)
-        )
+        ),
+        re.DOTALL,
     )
+
+
+def _label_pattern(label: str) -> str:
+    name = label.removesuffix("+")
+    return f"(?P<{name}>.+)" if label.endswith("+") else f"(?P<{name}>[^/]+)"

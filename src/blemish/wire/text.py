@@ -37,11 +37,13 @@ def read_text(shape: Shape, text: str, *, name: str) -> Any:
     raise SerializationError(f"{name} must be of type {shape.type_name}.")
 
 
-def write_text(shape: Shape, value: Any) -> str:
-    """Return the text of a header."""
+def write_text(shape: Shape, value: Any, *, timestamps: str = "rfc822") -> str:
+    """Return the text of a header or, with timestamps in `iso8601`, of an XML element."""
     match shape.type_name:
         case "boolean":
             return "true" if value else "false"
+        case "timestamp" if shape.serialization.get("timestampFormat", timestamps) == "iso8601":
+            return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03}Z"
         case "timestamp":
             return format_datetime(value.astimezone(UTC), usegmt=True)
         case _:

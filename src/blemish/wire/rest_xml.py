@@ -1,0 +1,173 @@
+"""HTTP <-> members, by the rest-xml protocol as S3 speaks it, driven by the service model.
+
+A member's location says where it travels, as in `protocol.py`; the others, or the structure that is
+the payload, are an XML document. A payload that streams is none of this module's business.
+
+The name of an answer's root element is not in the model, and clients do not look at it: it is that
+of the payload, or of the output shape.
+
+Source: Smithy, "AWS restXml protocol"; Amazon S3 API Reference, "REST error responses".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import OperationModel, StructureShape
+
+from blemish.wire.errors import SerializationError
+from blemish.wire.located import located_headers, located_members, members_at, parsed_query
+from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.routing import markers
+from blemish.wire.s3_errors import (
+    InvalidArgumentError,
+    InvalidRequestError,
+    MalformedXMLError,
+    NotOfferedError,
+    S3Error,
+)
+from blemish.wire.xml_document import (
+    DECLARATION,
+    from_xml,
+    members_from_xml,
+    members_to_xml,
+    parse_xml,
+    text_element,
+    to_xml,
+)
+
+NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+UNWRAPPED = frozenset({"GetBucketLocation"})
+"""Operations whose only element is the root: botocore leaves the trait that says so out.
+
+Source: Smithy, trait `aws.customizations#s3UnwrappedXmlOutput`.
+"""
+
+STATUS = "StatusCode"
+"""What a handler may return beside the members, if the status is not the operation's usual one."""
+
+
+def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
+    """Return the members of a request, by their names in the model; absent ones are left out.
+
+    Raises:
+        InvalidArgumentError: a member of path, query or headers is not of its type.
+        InvalidRequestError: a member is missing.
+        MalformedXMLError: the body is not what the operation takes.
+        NotOfferedError: there is a parameter that the operation does not know.
+    """
+    shape = operation.input_shape
+    if shape is None:
+        return {}
+    _check_parameters(operation, shape, request)
+    try:
+        members = located_members(operation, shape, request)
+    except SerializationError as error:
+        raise InvalidArgumentError(error.message) from None
+    if streaming_payload(shape) is None:
+        members |= _members_of_body(shape, request.body)
+    for name in shape.required_members:
+        if name not in members:
+            raise InvalidRequestError(f"The request lacks {name}.")
+    return members
+
+
+def streaming_payload(shape: StructureShape | None) -> str | None:
+    """Return the name of the member that is the body as it comes, if there is one."""
+    name: str | None = shape.serialization.get("payload") if shape else None
+    if shape is None or name is None or isinstance(shape.members[name], StructureShape):
+        return None
+    return name
+
+
+def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
+    """Answer `operation` with the members of `output`, but for a payload that streams.
+
+    `None` counts as absent.
+
+    Raises:
+        ValueError: the output has a member that the model does not know.
+    """
+    values = dict(output)
+    status = values.pop(STATUS, None) or operation.http.get("responseCode", 200)
+    shape = operation.output_shape
+    if shape is None:
+        members_to_xml({}, values)
+        return HttpResponse(status, {}, b"")
+    headers = located_headers(shape, values)
+    for name, member in shape.members.items():
+        if "location" in member.serialization or name == streaming_payload(shape):
+            values.pop(name, None)
+    document = _document(operation, shape, values)
+    if not document:
+        return HttpResponse(status, headers, b"")
+    return _xml_response(status, document, headers)
+
+
+def serialize_error(error: S3Error, *, resource: str, request_id: str) -> HttpResponse:
+    """Answer with an error; the resource is the path that was asked for."""
+    elements = {
+        "Code": error.code,
+        "Message": error.message,
+        **error.details,
+        "Resource": resource,
+        "RequestId": request_id,
+    }
+    inside = "".join(text_element(tag, text) for tag, text in elements.items())
+    return _xml_response(error.status, f"<Error>{inside}</Error>", {})
+
+
+def _check_parameters(
+    operation: OperationModel, shape: StructureShape, request: HttpRequest
+) -> None:
+    """Refuse what S3 may know by now and the model does not: it would change what is meant."""
+    known = {
+        member.serialization["name"] for member in members_at(shape, "querystring").values()
+    } | markers(operation.http["requestUri"]).keys()
+    try:
+        given = parsed_query(request.query)
+    except SerializationError as error:
+        raise InvalidArgumentError(error.message) from None
+    for name in given:
+        if name not in known and not name.lower().startswith("x-"):
+            raise NotOfferedError(f"{operation.name} is not offered with the parameter {name}.")
+
+
+def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
+    payload = shape.serialization.get("payload")
+    if not body.strip():
+        return {}
+    if payload is None:
+        in_body = members_at(shape, None)
+        return members_from_xml(in_body, parse_xml(body)) if in_body else {}
+    member = shape.members[payload]
+    root = parse_xml(body)
+    expected = member.serialization.get("name", payload)
+    if root.name != expected:
+        raise MalformedXMLError(f"The body must be a document {expected}, not {root.name}.")
+    return {payload: from_xml(member, root)}
+
+
+def _document(operation: OperationModel, shape: StructureShape, values: Mapping[str, Any]) -> str:
+    in_body = members_at(shape, None)
+    payload = shape.serialization.get("payload")
+    if operation.name in UNWRAPPED:
+        [(name, member)] = in_body.items()
+        value = values.get(name)
+        return to_xml(member, "" if value is None else value, tag=name, attributes=NAMESPACE)
+    if payload is not None and payload != streaming_payload(shape):
+        member = in_body[payload]
+        tag = member.serialization.get("name", payload)
+        return to_xml(member, values.get(payload) or {}, tag=tag, attributes=NAMESPACE)
+    inside = members_to_xml({} if payload else in_body, values)
+    if payload or not in_body:
+        return ""
+    tag = shape.name.removesuffix("Output") + "Result"
+    return f"<{tag}{NAMESPACE}>{inside}</{tag}>"
+
+
+def _xml_response(status: int, document: str, headers: Mapping[str, str]) -> HttpResponse:
+    body = (DECLARATION + document).encode()
+    return HttpResponse(status, {"content-type": "application/xml", **headers}, body)

@@ -1,0 +1,181 @@
+"""Members as an XML document: the body of rest-xml.
+
+A request's document may not declare anything: without a document type there are no entities, so
+none is looked up or blown up. Its depth is bounded; its size is by whoever reads the body.
+
+Source: Smithy, "XML binding traits".
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from botocore.model import ListShape, Shape, StructureShape
+
+from blemish.wire.errors import SerializationError
+from blemish.wire.s3_errors import MalformedXMLError
+from blemish.wire.text import read_text, write_text
+
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+MAX_DEPTH = 16
+"""Elements inside of each other; the deepest of S3's own has 6."""
+
+#: what a parser would change, or end the text at; S3 writes other control characters like this too
+_ENTITIES = {chr(code): f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n"}
+
+
+@dataclass(slots=True)
+class Element:
+    """An element of a document; names are without their namespaces."""
+
+    name: str
+    text: str = ""
+    children: list[Element] = field(default_factory=list)
+
+
+def parse_xml(body: bytes) -> Element:
+    """Return the root of a document.
+
+    Raises:
+        MalformedXMLError: it is no XML, declares a document type, or is too deep.
+    """
+    reader = _Reader()
+    try:
+        reader.parser.Parse(body, True)
+    except expat.ExpatError:
+        raise MalformedXMLError("The body is not well-formed XML.") from None
+    return reader.document.children[0]
+
+
+def from_xml(shape: Shape, element: Element) -> Any:
+    """Return what an element stands for; members that its shape does not know are left out.
+
+    Raises:
+        MalformedXMLError: it, or an element inside it, is not of the shape's type.
+    """
+    match shape:
+        case StructureShape():
+            return members_from_xml(shape.members, element)
+        case ListShape():
+            name = shape.member.serialization.get("name", "member")
+            return [from_xml(shape.member, item) for item in element.children if item.name == name]
+    if element.children:
+        raise MalformedXMLError(f"{element.name} must have no elements inside.")
+    try:
+        if shape.type_name == "blob":
+            return base64.b64decode(element.text, validate=True)
+        return read_text(shape, element.text, name=element.name)
+    except (SerializationError, ValueError):
+        raise MalformedXMLError(f"{element.name} must be of type {shape.type_name}.") from None
+
+
+def members_from_xml(members: Mapping[str, Shape], element: Element) -> dict[str, Any]:
+    """Return those members that an element has.
+
+    Raises:
+        MalformedXMLError: one is not of its type, or is there twice.
+    """
+    values: dict[str, Any] = {}
+    for name, member in members.items():
+        tag = _tag(name, member)
+        found = [child for child in element.children if child.name == tag]
+        if isinstance(member, ListShape) and member.serialization.get("flattened"):
+            if found:
+                values[name] = [from_xml(member.member, child) for child in found]
+        elif len(found) > 1:
+            raise MalformedXMLError(f"{tag} is given {len(found)} times.")
+        elif found:
+            values[name] = from_xml(member, found[0])
+    return values
+
+
+def to_xml(shape: Shape, value: Any, *, tag: str, attributes: str = "") -> str:
+    """Return an element; `None` inside a structure counts as absent.
+
+    Raises:
+        ValueError: a structure has a member that its shape does not know.
+    """
+    match shape:
+        case StructureShape():
+            inside = members_to_xml(shape.members, value)
+        case ListShape():
+            name = shape.member.serialization.get("name", "member")
+            inside = "".join(to_xml(shape.member, item, tag=name) for item in value)
+        case Shape(type_name="blob"):
+            inside = base64.b64encode(value).decode("ascii")
+        case _:
+            inside = escape(write_text(shape, value, timestamps="iso8601"), _ENTITIES)
+    return f"<{tag}{attributes}>{inside}</{tag}>"
+
+
+def members_to_xml(members: Mapping[str, Shape], values: Mapping[str, Any]) -> str:
+    """Return the elements of a structure.
+
+    Raises:
+        ValueError: there is a value that no member has the name of.
+    """
+    if unknown := values.keys() - members.keys():
+        raise ValueError(f"the service model does not know {sorted(unknown)}")
+    return "".join(
+        part
+        for name, member in members.items()
+        if values.get(name) is not None
+        for part in _elements(member, values[name], tag=_tag(name, member))
+    )
+
+
+def text_element(tag: str, text: str) -> str:
+    """Return an element that holds a text."""
+    return f"<{tag}>{escape(text, _ENTITIES)}</{tag}>"
+
+
+def _elements(shape: Shape, value: Any, *, tag: str) -> Iterator[str]:
+    if isinstance(shape, ListShape) and shape.serialization.get("flattened"):
+        for item in value:
+            yield to_xml(shape.member, item, tag=tag)
+    else:
+        yield to_xml(shape, value, tag=tag)
+
+
+def _tag(name: str, member: Shape) -> str:
+    if isinstance(member, ListShape) and member.serialization.get("flattened"):
+        name = member.member.serialization.get("name", name)
+    tag: str = member.serialization.get("name", name)
+    return tag
+
+
+class _Reader:
+    """Builds elements from what the parser calls."""
+
+    def __init__(self) -> None:
+        self.document = Element("")
+        self._open = [self.document]
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = _refuse_doctype
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+
+    def _start(self, name: str, _: Mapping[str, str]) -> None:
+        if len(self._open) > MAX_DEPTH:
+            raise MalformedXMLError(f"The body has more than {MAX_DEPTH} levels of elements.")
+        element = Element(name.rpartition(" ")[2])
+        self._open[-1].children.append(element)
+        self._open.append(element)
+
+    def _end(self, _: str) -> None:
+        self._open.pop()
+
+    def _text(self, text: str) -> None:
+        self._open[-1].text += text
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise MalformedXMLError("The body may not declare a document type.")
