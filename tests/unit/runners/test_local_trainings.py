@@ -156,16 +156,16 @@ def test_a_long_message_is_read_whole(reports: Reports) -> None:
 
 
 def test_a_process_that_says_nothing_for_too_long_is_lost(reports: Reports) -> None:
-    with pytest.raises(TrainingInterruptedError, match=r"^the process said nothing for 0\.4 s$"):
-        local(silence_s=0.4).train(job({"say": "pid"}, HANG), report=reports)
+    with pytest.raises(TrainingInterruptedError, match=r"^the process said nothing for 1 s$"):
+        local(silence_s=1).train(job({"say": "pid"}, HANG), report=reports)
 
     assert not is_running(reports.pid)
 
 
 def test_a_process_may_take_long_if_it_says_so(reports: Reports) -> None:
-    steps = [{"alive": True}, {"sleep": 0.3}] * 4
+    steps = [{"alive": True}, {"sleep": 0.4}] * 5
 
-    assert local(silence_s=0.9).train(job(*steps, TRAINED), report=reports)
+    assert local(silence_s=1.6).train(job(*steps, TRAINED), report=reports)
 
 
 @pytest.mark.parametrize(
