@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_socket import disable_socket, enable_socket
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,6 +16,15 @@ settings.register_profile("dev", max_examples=25, deadline=None, suppress_health
 settings.register_profile("ci", max_examples=100, deadline=None, suppress_health_check=SLOW_MACHINE)
 settings.register_profile("nightly", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let only acceptance tests open sockets; asyncio needs those within the process."""
+    if item.get_closest_marker("acceptance"):
+        enable_socket()
+    else:
+        disable_socket(allow_unix_socket=True)
 
 
 @pytest.fixture(scope="session")
