@@ -35,6 +35,9 @@ class Bare:
     def __init__(self, bundle: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = os.cpu_count() or 1
+        options.log_severity_level = 3
+        # Left to spin, its threads would take the cores from the server in the turns between.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = ort.InferenceSession(bundle / "model.onnx", options)
         _, height, width, _ = self._session.get_inputs()[0].shape
         self._size = (width, height)
