@@ -48,3 +48,11 @@ def house(folder: Path, empty_database: Path) -> Iterator[House]:
     house = House(root)
     yield house
     house.database.close()
+
+
+@pytest.fixture
+def trainable(house: House) -> House:
+    """The services, with a project that has just enough pictures in one dataset."""
+    house.project()
+    house.pictures(normal=15)
+    return house

@@ -11,6 +11,7 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.entities import (
     Dataset,
     DatasetType,
+    ImageStats,
     InferenceUnits,
     Label,
     Model,
@@ -19,7 +20,7 @@ from blemish.domain.entities import (
     Performance,
 )
 from blemish.domain.limits import OURS, Limits
-from blemish.service.datasets import DatasetService
+from blemish.service.datasets import DatasetService, EntryFilter
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
@@ -143,6 +144,16 @@ class House:
             ],
             kind=kind,
         )
+
+    def entry_lines(self) -> list[str]:
+        """Return the lines of the training dataset."""
+        wanted = EntryFilter()
+        lines, _ = self.datasets.entries(PROJECT, DatasetType.TRAIN, wanted=wanted, token=None)
+        return lines
+
+    def stats(self) -> ImageStats:
+        """Return the numbers of the training dataset."""
+        return self.datasets.describe(PROJECT, DatasetType.TRAIN)[1]
 
     def settle(self, *, project: str = PROJECT, kind: DatasetType = DatasetType.TRAIN) -> Dataset:
         """Do what a dataset's status asks for; return what became of it (or what it was)."""

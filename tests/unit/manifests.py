@@ -57,3 +57,21 @@ def json_line(key: str, label: str | None = None, **fields: Any) -> str:
     """Return the JSON Line of a picture in the usual bucket."""
     labelled = {} if label is None else label_fields(label)
     return json.dumps({"source-ref": url(key)} | labelled | fields)
+
+
+IMAGE = {"source-ref": url("a.png")}
+LABEL = label_fields("normal")
+MASK = mask_fields(url("a-mask.png"), {"scratch": "#23A436"})
+
+
+def changed(fields: dict[str, Any], name: str, **values: Any) -> dict[str, Any]:
+    """Return a line whose metadata `name` has other values (None takes a member away)."""
+    members = {key.replace("_", "-"): value for key, value in values.items()}
+    metadata = fields[name] | members
+    return fields | {name: {key: value for key, value in metadata.items() if value is not None}}
+
+
+def masked_line(key: str, *types: str, mask: str = "mask.png") -> str:
+    """Return the line of an anomaly whose mask may show these types."""
+    colors = {name: f"#0000{i:02X}" for i, name in enumerate(types)}
+    return json_line(key, "anomaly", **mask_fields(url(mask), colors))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from blemish.domain.entities import (
     DatasetStatus,
     DatasetType,
-    InferenceUnits,
     Label,
     Model,
     ModelStatus,
@@ -21,10 +19,9 @@ from blemish.domain.errors import (
     ServiceQuotaExceededError,
     ValidationError,
 )
-from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET
+from blemish.domain.lifecycle import USABLE_DATASET
 from blemish.domain.limits import ORIGINAL, OURS, Limits
-from blemish.service.tokens import next_token
-from tests.unit.house import ONE_UNIT, House
+from tests.unit.house import House
 from tests.unit.manifests import BUCKET, json_line
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
@@ -297,203 +294,3 @@ def test_latest_is_the_newest_version_that_there_is(trainable: House) -> None:
     delete_at_once(trainable, third)
 
     assert trainable.models.describe("circuits", "latest") == second
-
-
-Operation = Callable[[House, str], object]
-ON_A_MODEL: dict[str, Operation] = {
-    "describe": lambda house, version: house.models.describe("circuits", version),
-    "start": lambda house, version: house.models.start("circuits", version, units=ONE_UNIT),
-    "stop": lambda house, version: house.models.stop("circuits", version),
-    "delete": lambda house, version: house.models.delete("circuits", version),
-}
-
-
-@pytest.mark.parametrize("name", ON_A_MODEL)
-@pytest.mark.parametrize(
-    ("version", "message"),
-    [
-        ("2", "Project circuits has no model version 2."),
-        ("0", "Project circuits has no model version 0."),
-        ("9999999999", "Project circuits has no model version 9999999999."),
-    ],
-)
-def test_an_unknown_version_is_not_found(
-    trainable: House, name: str, version: str, message: str
-) -> None:
-    create(trainable)
-
-    with pytest.raises(ResourceNotFoundError) as caught:
-        ON_A_MODEL[name](trainable, version)
-
-    assert caught.value.message == message
-    assert caught.value.resource_type is ResourceType.MODEL
-    assert caught.value.resource_id == f"circuits/{version}"
-
-
-@pytest.mark.parametrize("name", ON_A_MODEL)
-def test_there_is_no_latest_without_a_model(house: House, name: str) -> None:
-    with pytest.raises(ResourceNotFoundError) as caught:
-        ON_A_MODEL[name](house, "latest")
-
-    assert caught.value.message == "Project circuits has no model."
-
-
-@pytest.mark.parametrize("name", ON_A_MODEL)
-def test_a_model_of_an_unknown_project_is_not_found(house: House, name: str) -> None:
-    house.projects.delete("circuits")
-
-    with pytest.raises(ResourceNotFoundError) as caught:
-        ON_A_MODEL[name](house, "1")
-
-    assert caught.value.resource_type is ResourceType.PROJECT
-
-
-def versions(house: House, token: str | None, *, limit: int = 2) -> tuple[list[int], str | None]:
-    page, token = house.models.page("circuits", token=token, limit=limit)
-    return [model.version for model in page], token
-
-
-def test_models_are_listed_newest_first_and_page_by_page(trainable: House) -> None:
-    for _ in range(5):
-        create(trainable)
-
-    first, token = versions(trainable, None)
-    second, token = versions(trainable, token)
-    third, token = versions(trainable, token)
-
-    assert [first, second, third] == [[5, 4], [3, 2], [1]]
-    assert token is None
-
-
-def test_a_page_that_is_just_full_is_the_last(trainable: House) -> None:
-    create(trainable)
-    create(trainable)
-
-    assert versions(trainable, None) == ([2, 1], None)
-
-
-def test_the_token_of_another_list_is_refused(trainable: House) -> None:
-    for _ in range(3):
-        create(trainable)
-    _, token = versions(trainable, None)
-    trainable.project("boards")
-
-    for project, wrong in (("boards", token), ("circuits", next_token("projects", 2))):
-        with pytest.raises(ValidationError):
-            trainable.models.page(project, token=wrong)
-
-
-def test_the_models_of_an_unknown_project_are_not_found(house: House) -> None:
-    with pytest.raises(ResourceNotFoundError):
-        house.models.page("unknown", token=None)
-
-
-TARGETS = {
-    "start": S.STARTING_HOSTING,
-    "stop": S.STOPPING_HOSTING,
-    "delete": S.DELETING,
-}
-ALLOWED = {
-    "start": {S.TRAINED, S.HOSTING_FAILED},
-    "stop": {S.HOSTED, S.SYSTEM_UPDATING},
-    "delete": {S.TRAINED, S.TRAINING_FAILED, S.HOSTING_FAILED},
-}
-MESSAGES = {
-    "start": "The model is starting.",
-    "stop": "The model is stopping.",
-    "delete": "The model is being deleted.",
-}
-
-
-@pytest.mark.parametrize("status", list(ModelStatus))
-@pytest.mark.parametrize("name", TARGETS)
-def test_a_model_is_started_stopped_and_deleted_only_in_its_time(
-    trainable: House, name: str, status: ModelStatus
-) -> None:
-    model = trainable.put_into(create(trainable), status)
-    wakes = trainable.wakes
-    if status in ALLOWED[name]:
-        ON_A_MODEL[name](trainable, "latest")
-
-        found = trainable.described(model)
-        assert (found.status, found.status_message) == (TARGETS[name], MESSAGES[name])
-        assert trainable.wakes == wakes + 1
-        return
-
-    with pytest.raises(ConflictError) as caught:
-        ON_A_MODEL[name](trainable, "latest")
-
-    arn = "arn:aws:lookoutvision:eu-west-1:123456789012:model/circuits/1"
-    assert caught.value.message == (f"Model {arn} is {status}; it cannot become {TARGETS[name]}.")
-    assert (caught.value.resource_type, caught.value.resource_id) == (ResourceType.MODEL, arn)
-    assert trainable.described(model) == model
-
-
-def test_what_may_be_asked_for_is_what_the_diagram_allows() -> None:
-    for name, target in TARGETS.items():
-        assert {status for status in S if target in MODEL_MOVES[status]} == ALLOWED[name]
-
-
-def test_start_and_stop_answer_the_status_that_follows(trainable: House) -> None:
-    model = trainable.put_into(create(trainable), S.TRAINED)
-
-    assert trainable.models.start("circuits", "1", units=ONE_UNIT) is S.STARTING_HOSTING
-    trainable.put_into(model, S.HOSTED)
-    assert trainable.models.stop("circuits", "latest") is S.STOPPING_HOSTING
-
-
-def test_delete_answers_the_model(trainable: House) -> None:
-    model = trainable.put_into(create(trainable), S.TRAINING_FAILED)
-
-    assert trainable.models.delete("circuits", "1").version == model.version
-
-
-@pytest.mark.parametrize("maximum", [None, 2, 3])
-def test_a_started_model_has_its_inference_units(trainable: House, maximum: int | None) -> None:
-    model = trainable.put_into(create(trainable), S.TRAINED)
-    units = InferenceUnits(minimum=2, maximum=maximum)
-
-    trainable.models.start("circuits", "1", units=units)
-
-    assert trainable.described(model).units == units
-
-
-def test_the_maximum_of_units_is_not_below_the_minimum(trainable: House) -> None:
-    trainable.put_into(create(trainable), S.TRAINED)
-
-    with pytest.raises(ValidationError) as caught:
-        trainable.models.start("circuits", "1", units=InferenceUnits(minimum=3, maximum=2))
-
-    assert caught.value.message == (
-        "MaxInferenceUnits is 2; it must be at least MinInferenceUnits, 3."
-    )
-
-
-@pytest.mark.parametrize(("limits", "most"), [(OURS, 64), (ORIGINAL, 5)])
-def test_a_model_has_at_most_so_many_units(trainable: House, limits: Limits, most: int) -> None:
-    trainable.put_into(create(trainable), S.TRAINED)
-    trainable.apply(limits)
-
-    for minimum, maximum in ((most + 1, None), (1, most + 1)):
-        with pytest.raises(ServiceQuotaExceededError) as caught:
-            trainable.models.start(
-                "circuits", "1", units=InferenceUnits(minimum=minimum, maximum=maximum)
-            )
-        assert caught.value.message == f"A model can have at most {most} inference units."
-    assert trainable.models.start("circuits", "1", units=InferenceUnits(minimum=most, maximum=most))
-
-
-def test_at_most_so_many_models_are_hosted(trainable: House) -> None:
-    trainable.apply(replace(OURS, max_hosted_models=3))
-    models = [create(trainable) for _ in range(4)]
-    for model, status in zip(
-        models, (S.STARTING_HOSTING, S.HOSTED, S.SYSTEM_UPDATING, S.TRAINED), strict=True
-    ):
-        trainable.put_into(model, status)
-
-    with pytest.raises(ServiceQuotaExceededError) as caught:
-        trainable.models.start("circuits", "4", units=ONE_UNIT)
-
-    assert caught.value.message == "3 models are hosted, the most allowed. Stop one first."
-    trainable.put_into(models[0], S.HOSTING_FAILED)
-    assert trainable.models.start("circuits", "4", units=ONE_UNIT)

@@ -16,17 +16,16 @@ from blemish.service.training import (
     TrainingInterruptedError,
     TrainingJob,
     TrainingResult,
-    TrainingWork,
 )
 from blemish.storage.objects import ObjectStore
 from tests.unit.fakes import ENDED_AT, FakeTrainings, Report, Step, trained
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import BUCKET
+from tests.unit.service.trainings import NOTHING, left_behind, work
 
 S = ModelStatus
 MANIFEST = ObjectRef(bucket=BUCKET, key="out/EvaluationManifest-circuits-1.json")
 RESULT = ObjectRef(bucket=BUCKET, key="out/EvaluationResult-circuits-1.json")
-OPTIONS = {"limits": "blemish", "mixed_sizes": False, "backbone": None, "threads": 2}
 SMALL = 256 * 1024
 
 
@@ -37,28 +36,6 @@ def model(house: House) -> Model:
     return house.model()
 
 
-def work(
-    house: House,
-    *steps: Step,
-    runner: FakeTrainings | None = None,
-    objects: ObjectStore | None = None,
-) -> TrainingWork:
-    """Return the work of trainings that take these steps."""
-    return TrainingWork(
-        house.database,
-        runner=runner or FakeTrainings(*steps),
-        objects=objects or house.objects,
-        kept=house.kept,
-        attempts=house.directory.attempts,
-        bundles=house.directory.bundles,
-        staging=house.directory.staging,
-        arns=house.arns,
-        options=OPTIONS,
-        now=house.clock,
-        lease=LEASE,
-    )
-
-
 def failed(_job: TrainingJob, _report: Report, *, reason: str) -> TrainingFailure:
     return TrainingFailure(reason=reason)
 
@@ -67,16 +44,6 @@ def interrupted(job: TrainingJob, report: Report) -> TrainingResult:
     Path(job.folder, "half a bundle").write_bytes(b"graph")
     report("reading pictures, 50%")
     raise TrainingInterruptedError("the process was ended by SIGKILL")
-
-
-def left_behind(house: House) -> dict[str, list[str]]:
-    """Return what lies where only the work of now may lie, and the bundles."""
-    directory = house.directory
-    folders = (directory.attempts, directory.staging, directory.bundles)
-    return {folder.name: sorted(each.name for each in folder.iterdir()) for folder in folders}
-
-
-NOTHING: dict[str, list[str]] = {"attempts": [], "staging": [], "bundles": []}
 
 
 def test_a_training_turns_the_model_to_trained(house: House, model: Model) -> None:

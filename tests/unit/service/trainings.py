@@ -1,0 +1,40 @@
+"""The work of trainings over the services of a test."""
+
+from __future__ import annotations
+
+from blemish.service.training import TrainingWork
+from blemish.storage.objects import ObjectStore
+from tests.unit.fakes import FakeTrainings, Step
+from tests.unit.house import LEASE, House
+
+OPTIONS = {"limits": "blemish", "mixed_sizes": False, "backbone": None, "threads": 2}
+NOTHING: dict[str, list[str]] = {"attempts": [], "staging": [], "bundles": []}
+
+
+def work(
+    house: House,
+    *steps: Step,
+    runner: FakeTrainings | None = None,
+    objects: ObjectStore | None = None,
+) -> TrainingWork:
+    """Return the work of trainings that take these steps."""
+    return TrainingWork(
+        house.database,
+        runner=runner or FakeTrainings(*steps),
+        objects=objects or house.objects,
+        kept=house.kept,
+        attempts=house.directory.attempts,
+        bundles=house.directory.bundles,
+        staging=house.directory.staging,
+        arns=house.arns,
+        options=OPTIONS,
+        now=house.clock,
+        lease=LEASE,
+    )
+
+
+def left_behind(house: House) -> dict[str, list[str]]:
+    """Return what lies where only the work of now may lie, and the bundles."""
+    directory = house.directory
+    folders = (directory.attempts, directory.staging, directory.bundles)
+    return {folder.name: sorted(each.name for each in folder.iterdir()) for folder in folders}
