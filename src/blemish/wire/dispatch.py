@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -19,18 +20,17 @@ from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
+from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
 from blemish.wire.constraints import check_constraints
 from blemish.wire.errors import RequestEntityTooLargeError, UnknownOperationError, WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.protocol import parse_request, serialize_error, serialize_output
-from blemish.wire.reading import Body, ClientGoneError, Receive, read_body
+from blemish.wire.reading import Body, ClientGoneError, read_body
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
 logger = logging.getLogger("blemish.wire")
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler = Callable[..., Mapping[str, Any]]
 
 
@@ -95,23 +95,16 @@ class Dispatcher:
         await _send_response(send, response, request_id=request_id, method=scope["method"])
 
     async def _response(self, scope: Scope, receive: Receive) -> HttpResponse:
-        path = scope["raw_path"].decode(errors="surrogateescape")
-        operation = self._router.operation(scope["method"], path)
+        request = request_of(scope)
+        operation = self._router.operation(request.method, request.path)
         if operation.name not in self._handlers:
             raise UnknownOperationError(f"{operation.name} is not offered by this server.")
-        headers = _joined_headers(scope["headers"])
         body = await read_body(
             receive,
             limit_bytes=self._max_body_bytes(operation.name),
-            declared_bytes=_declared_bytes(headers),
+            declared_bytes=_declared_bytes(request.headers),
         )
-        request = HttpRequest(
-            method=scope["method"],
-            path=path,
-            query=scope["query_string"].decode(errors="surrogateescape"),
-            headers=headers,
-            body=body.content or b"",
-        )
+        request = replace(request, body=body.content or b"")
         return await to_thread.run_sync(
             self._perform, operation, request, body, limiter=self._worker_threads
         )
@@ -126,7 +119,7 @@ class Dispatcher:
         members = parse_request(operation, request)
         if operation.input_shape:
             check_constraints(operation.input_shape, members)
-        output = self._handlers[operation.name](**_arguments(members))
+        output = self._handlers[operation.name](**arguments_of(members))
         return serialize_output(operation, output)
 
 
@@ -139,22 +132,15 @@ def _handlers_of(model: ServiceModel, methods: object) -> dict[str, Handler]:
         shape = model.operation_model(name).input_shape
         if shape:
             # what it lacks shows when the server is put together, not when a client asks
-            inspect.signature(handler).bind(**_arguments(shape.members))
-            inspect.signature(handler).bind(**_arguments(dict.fromkeys(shape.required_members)))
+            inspect.signature(handler).bind(**arguments_of(shape.members))
+            inspect.signature(handler).bind(**arguments_of(dict.fromkeys(shape.required_members)))
         handlers[name] = handler
     return handlers
 
 
-def _arguments(members: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return members as a handler is called with them."""
     return {xform_name(name): value for name, value in members.items()}
-
-
-def _joined_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
 
 
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:
@@ -172,14 +158,6 @@ async def _send_response(
     }
     if response.status == RequestEntityTooLargeError.status:
         headers["connection"] = "close"  # the rest of the body is not waited for
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": [
-                (name.encode(), value.encode("latin-1")) for name, value in headers.items()
-            ],
-        }
-    )
+    await send_start(send, response.status, headers)
     body = b"" if method == "HEAD" else response.body
     await send({"type": "http.response.body", "body": body})

@@ -7,16 +7,13 @@ that says so; only one that is many times too large breaks the connection off.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
+from blemish.wire.asgi import Receive
 from blemish.wire.errors import RequestEntityTooLargeError
 
 HARD_STOP = 8
 """How many times the limit a body may be before it is read no further."""
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class ClientGoneError(Exception):

@@ -1,0 +1,40 @@
+"""HTTP requests and answers as an ASGI server exchanges them.
+
+Source: ASGI, "HTTP & WebSocket message format".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from blemish.wire.messages import HttpRequest
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def request_of(scope: Scope) -> HttpRequest:
+    """Return a request without its body, which has not come yet."""
+    return HttpRequest(
+        method=scope["method"],
+        path=scope["raw_path"].decode(errors="surrogateescape"),
+        query=scope["query_string"].decode(errors="surrogateescape"),
+        headers=_joined_headers(scope["headers"]),
+        body=b"",
+    )
+
+
+async def send_start(send: Send, status: int, headers: Mapping[str, str]) -> None:
+    """Send the status and the headers of an answer."""
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+def _joined_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers

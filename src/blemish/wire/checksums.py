@@ -1,0 +1,99 @@
+"""The checksums that S3's clients send along with a body.
+
+Source: Amazon S3 User Guide, "Checking object integrity".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from awscrt import checksums as crt  # type: ignore[import-untyped]
+
+from blemish.wire.s3_errors import InvalidRequestError, NotOfferedError
+
+PREFIX = "x-amz-checksum-"
+"""Of the header, or of the trailer, that holds a checksum in base64."""
+
+_OTHER_HEADERS = frozenset({"algorithm", "mode", "type"})
+
+
+class Digest(Protocol):
+    """A checksum that is being computed."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class Crc:
+    """A cyclic redundancy check, with the methods of hashlib's digests."""
+
+    def __init__(self, extend: Callable[[bytes, int], int], *, size_bytes: int) -> None:
+        self._extend = extend
+        self._size_bytes = size_bytes
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = self._extend(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._size_bytes, "big")
+
+
+ALGORITHMS: Mapping[str, Callable[[], Digest]] = MappingProxyType(
+    {
+        "CRC32": lambda: Crc(zlib.crc32, size_bytes=4),
+        "CRC32C": lambda: Crc(crt.crc32c, size_bytes=4),
+        "CRC64NVME": lambda: Crc(crt.crc64nvme, size_bytes=8),
+        "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
+        "SHA256": hashlib.sha256,
+    }
+)
+"""How to begin each checksum, by its name in the service model."""
+
+
+def announced_checksums(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the checksums that headers hold: base64 by algorithm.
+
+    Raises:
+        InvalidRequestError: one is not of its algorithm's form.
+        NotOfferedError: an algorithm is unknown.
+    """
+    names = {name for name in headers if name.startswith(PREFIX)}
+    return {
+        algorithm_of(name): _well_formed(headers[name], name=name)
+        for name in sorted(names)
+        if name.removeprefix(PREFIX) not in _OTHER_HEADERS
+    }
+
+
+def algorithm_of(header: str) -> str:
+    """Return the algorithm whose checksum a header or a trailer holds; its name is in lower case.
+
+    Raises:
+        NotOfferedError: it is unknown.
+    """
+    algorithm = header.removeprefix(PREFIX).upper()
+    if not header.startswith(PREFIX) or algorithm not in ALGORITHMS:
+        raise NotOfferedError(f"{header} is not offered. Use {', '.join(ALGORITHMS)}.")
+    return algorithm
+
+
+def in_base64(digest: Digest) -> str:
+    """Return a checksum as it travels."""
+    return base64.b64encode(digest.digest()).decode("ascii")
+
+
+def _well_formed(text: str, *, name: str) -> str:
+    size_bytes = len(ALGORITHMS[algorithm_of(name)]().digest())
+    try:
+        fits = len(base64.b64decode(text, validate=True)) == size_bytes
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidRequestError(f"Value for {name} header is invalid.")
+    return text

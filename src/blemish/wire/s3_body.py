@@ -1,0 +1,264 @@
+"""The body of an S3 request, from the socket to a handler, never kept as a whole.
+
+ASGI messages -> Incoming -> aws-chunked taken off -> Body: hashed, counted, compared
+(event loop)     (worker thread: whoever reads waits for the socket)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import anyio
+from anyio import from_thread
+
+from blemish.wire.asgi import Receive
+from blemish.wire.checksums import (
+    ALGORITHMS,
+    PREFIX,
+    Digest,
+    algorithm_of,
+    announced_checksums,
+    in_base64,
+)
+from blemish.wire.chunks import ChunkedBody, ChunkSigner
+from blemish.wire.reading import ClientGoneError
+from blemish.wire.s3_errors import (
+    BadDigestError,
+    IncompleteBodyError,
+    InvalidArgumentError,
+    InvalidDigestError,
+    InvalidRequestError,
+    MaxMessageLengthExceededError,
+    MissingContentLengthError,
+    RequestTimeoutError,
+    XAmzContentSHA256MismatchError,
+)
+from blemish.wire.s3_signature import CHUNKED, WITH_TRAILERS
+
+BLOCK_BYTES = 1024 * 1024
+"""About as much is taken from the socket at a time."""
+
+IDLE_S = 60
+"""How long a client may send nothing while its body is waited for."""
+
+DOCUMENT_BYTES = 8 * 1024 * 1024
+"""Of a body that is an XML document: 10,000 parts or 1,000 keys with all that may go with them."""
+
+
+class Incoming:
+    """The bytes of a request as they come."""
+
+    def __init__(self, receive: Receive, *, idle_s: float = IDLE_S) -> None:
+        self._receive = receive
+        self._idle_s = idle_s
+        self.begun = False
+        self.ended = False
+
+    def pull(self) -> bytes:
+        """Return the next block, b"" at the end; to be called in a worker thread.
+
+        Raises:
+            ClientGoneError: the client hung up.
+            RequestTimeoutError: nothing came for too long.
+        """
+        return b"" if self.ended else from_thread.run(self.next_block)
+
+    async def next_block(self) -> bytes:
+        """Return the next block, b"" at the end; raises what `pull` raises."""
+        pieces: list[bytes] = []
+        size = 0
+        while size < BLOCK_BYTES and not self.ended:
+            self.begun = True
+            try:
+                with anyio.fail_after(self._idle_s):
+                    message = await self._receive()
+            except TimeoutError:
+                raise RequestTimeoutError(
+                    f"Nothing of the body came for {self._idle_s} seconds."
+                ) from None
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            self.ended = not message.get("more_body", False)
+        return b"".join(pieces)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announced:
+    """What the headers of a request say about its body."""
+
+    #: of the decoded body
+    size_bytes: int | None
+    #: in hexadecimal digits; None where the signature leaves the body out, or signs its chunks
+    sha256: str | None
+    #: in base64
+    md5: str | None
+    #: base64 by algorithm
+    checksums: Mapping[str, str]
+    #: algorithms whose checksums come as trailers
+    trailing: tuple[str, ...]
+    chunked: bool
+    has_trailers: bool
+
+
+def announced(headers: Mapping[str, str], *, payload: str, checked: bool) -> Announced:
+    """Read what is said about a body.
+
+    Args:
+        headers: names in lower case.
+        payload: what of the body is signed.
+        checked: whether the checksums in the headers are those of the body.
+
+    Raises:
+        S3Error: something is not well-formed, or does not go together.
+    """
+    chunked = payload.startswith(CHUNKED)
+    trailing = _trailing(headers) if payload in WITH_TRAILERS else ()
+    checksums = announced_checksums(headers) if checked else {}
+    if checked and "x-amz-sdk-checksum-algorithm" in headers and not (checksums or trailing):
+        raise InvalidRequestError(
+            "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or "
+            "x-amz-trailer headers were found."
+        )
+    length = headers.get("x-amz-decoded-content-length" if chunked else "content-length")
+    if chunked and length is None:
+        raise MissingContentLengthError("The request lacks x-amz-decoded-content-length.")
+    return Announced(
+        size_bytes=None if length is None else _length(length),
+        sha256=payload if len(payload) == 64 else None,
+        md5=_md5(headers),
+        checksums=checksums,
+        trailing=trailing,
+        chunked=chunked,
+        has_trailers=payload in WITH_TRAILERS,
+    )
+
+
+class Body:
+    """The decoded body of a request, to be read in a worker thread.
+
+    What has been read is not known to be what the client meant before `read` has returned b"".
+    """
+
+    def __init__(
+        self, pull: Callable[[], bytes], said: Announced, *, signer: ChunkSigner | None = None
+    ) -> None:
+        """Read from `pull`, which returns some bytes, and none at the end."""
+        self._said = said
+        self._chunks = (
+            ChunkedBody(pull, signer=signer, has_trailers=said.has_trailers)
+            if said.chunked
+            else None
+        )
+        self._digests: dict[str, Digest] = {
+            name: ALGORITHMS[name]() for name in (*said.checksums, *said.trailing)
+        }
+        self._md5 = hashlib.md5(usedforsecurity=False) if said.md5 else None
+        self._sha256 = hashlib.sha256() if said.sha256 else None
+        blocks: Iterable[bytes] = self._chunks or iter(pull, b"")
+        self._blocks = self._checked(blocks)
+        self._rest = b""
+        #: as said beforehand; None if nothing was said
+        self.announced_bytes = said.size_bytes
+        #: so far
+        self.size_bytes = 0
+        #: after the end: base64 by algorithm
+        self.checksums: dict[str, str] = {}
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end, and then b"".
+
+        Raises:
+            BadDigestError: a checksum is not that of what came.
+            IncompleteBodyError: there is more or less than was announced.
+            SignatureDoesNotMatchError: a chunk has a wrong signature.
+            XAmzContentSHA256MismatchError: another body was signed.
+            RequestTimeoutError: nothing came for too long.
+            ClientGoneError: the client hung up.
+        """
+        pieces: list[bytes] = []
+        missing = size
+        while missing:
+            block = self._rest or next(self._blocks, b"")
+            if not block:
+                break
+            pieces.append(block[:missing])
+            self._rest = block[missing:]
+            missing -= len(pieces[-1])
+        return b"".join(pieces) if len(pieces) != 1 else pieces[0]
+
+    def read_all(self, limit_bytes: int) -> bytes:
+        """Return a body that is not longer than a limit.
+
+        Raises:
+            MaxMessageLengthExceededError: it is longer.
+            S3Error: what `read` raises.
+        """
+        content = self.read(limit_bytes)
+        if self.read(1):
+            raise MaxMessageLengthExceededError(f"The body may have at most {limit_bytes} bytes.")
+        return content
+
+    def _checked(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        hashed = [each for each in (self._md5, self._sha256, *self._digests.values()) if each]
+        for block in blocks:
+            self.size_bytes += len(block)
+            if self.announced_bytes is not None and self.size_bytes > self.announced_bytes:
+                raise IncompleteBodyError(f"The body has more than {self.announced_bytes} bytes.")
+            for digest in hashed:
+                digest.update(block)
+            yield block
+        self._check()
+
+    def _check(self) -> None:
+        if self.announced_bytes is not None and self.size_bytes < self.announced_bytes:
+            raise IncompleteBodyError(
+                f"The body has {self.size_bytes} bytes; {self.announced_bytes} were announced."
+            )
+        if self._sha256 and self._sha256.hexdigest() != self._said.sha256:
+            raise XAmzContentSHA256MismatchError(
+                "x-amz-content-sha256 is not the SHA-256 of the body."
+            )
+        if self._md5 and in_base64(self._md5) != self._said.md5:
+            raise BadDigestError("The Content-MD5 you specified did not match what we received.")
+        self.checksums = {name: in_base64(digest) for name, digest in self._digests.items()}
+        expected = dict(self._said.checksums)
+        trailers = self._chunks.trailers if self._chunks else {}
+        for name in self._said.trailing:
+            header = f"{PREFIX}{name.lower()}"
+            if header not in trailers:
+                raise IncompleteBodyError(f"The body lacks the trailer {header}.")
+            expected[name] = trailers[header]
+        for name, checksum in expected.items():
+            if checksum != self.checksums[name]:
+                raise BadDigestError(
+                    f"The {name} you specified did not match the calculated checksum."
+                )
+
+
+def _trailing(headers: Mapping[str, str]) -> tuple[str, ...]:
+    names = headers.get("x-amz-trailer", "").split(",")
+    return tuple(algorithm_of(name.strip().lower()) for name in names if name.strip())
+
+
+def _length(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise InvalidArgumentError("The length of the body must be a number of bytes.")
+    return int(text)
+
+
+def _md5(headers: Mapping[str, str]) -> str | None:
+    text = headers.get("content-md5")
+    if text is None:
+        return None
+    try:
+        fits = len(base64.b64decode(text, validate=True)) == 16
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidDigestError("The Content-MD5 you specified is not valid.")
+    return text

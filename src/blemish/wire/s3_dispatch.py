@@ -1,0 +1,255 @@
+"""From an HTTP request to S3's handler and back, with bodies that stream: the ASGI application.
+
+    who signed it -> operation -> members -> handler, which reads the body -> answer, in blocks
+
+All but the passing of bytes runs in a worker thread, so handlers may block. The signature is
+checked before the body comes; what it says of the body is checked when the body has come.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+import anyio
+from anyio import CancelScope, CapacityLimiter, to_thread
+from botocore.model import OperationModel, ServiceModel
+
+from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
+from blemish.wire.canonical import object_path
+from blemish.wire.errors import WireError
+from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.reading import ClientGoneError
+from blemish.wire.rest_xml import (
+    parse_request,
+    serialize_error,
+    serialize_output,
+    streaming_payload,
+)
+from blemish.wire.routing import Router
+from blemish.wire.s3_addressing import path_with_bucket
+from blemish.wire.s3_body import DOCUMENT_BYTES, Body, Incoming, announced
+from blemish.wire.s3_errors import (
+    InternalError,
+    MissingContentLengthError,
+    NotOfferedError,
+    S3Error,
+)
+from blemish.wire.s3_offers import checks_body, offers_of
+from blemish.wire.s3_signature import in_s3_terms, signed_payload, verify
+from blemish.wire.signature import SignatureVerifier
+
+logger = logging.getLogger("blemish.wire")
+
+DRAIN_BYTES = 16 * 1024 * 1024
+"""Of a body that nobody wants: read, so that its sender comes to see the answer."""
+
+_BODYLESS = frozenset({204, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered: a whole body, or blocks that are made while they are sent."""
+
+    response: HttpResponse
+    blocks: Iterator[bytes] | None = None
+
+
+class StreamingDispatcher:
+    """Answers the operations of S3's model by the methods of an object.
+
+    A method is named like its operation, in snake_case, and takes members as keyword arguments in
+    snake_case. What it takes is what is offered: a request with any other member is answered
+    NotImplemented, but for what says how the body is sent and checked, which is seen to here.
+
+    A body that streams arrives as a `Body`. A method returns the members of the answer by their
+    names in the model; a body that streams as an iterator of bytes with its ContentLength, and
+    `StatusCode` where the status is not the usual one.
+    """
+
+    def __init__(
+        self,
+        model: ServiceModel,
+        handlers: object,
+        *,
+        secret: Callable[[str], str | None],
+        clock: Callable[[], datetime],
+        request_ids: Callable[[], str],
+        base_host_names: Collection[str] = (),
+        clock_skew_s: int = 900,
+        faults: Mapping[type[Exception], str] = MappingProxyType({}),
+        worker_threads: int = 32,
+    ) -> None:
+        """Put the parts together.
+
+        `secret` knows the secret access key of an access key id, and None for an unknown one. A
+        bucket may stand in front of each of the host names. `faults` is what a client is told of
+        errors that it may learn about; of all others it learns the request id alone.
+
+        Raises:
+            TypeError: a method does not take what its operation demands, or takes something else.
+        """
+        self._router = Router(model)
+        self._offers = offers_of(model, handlers)
+        self._verifier = SignatureVerifier(
+            services={model.signing_name},
+            secret=secret,
+            clock=clock,
+            clock_skew_s=clock_skew_s,
+            unsigned_payload=True,
+            path_form=object_path,
+        )
+        self._request_ids = request_ids
+        self._base_host_names = base_host_names
+        self._faults = faults
+        self._worker_threads = CapacityLimiter(worker_threads)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        request_id = self._request_ids()
+        incoming = Incoming(receive)
+        request = request_of(scope)
+        try:
+            answer = await to_thread.run_sync(
+                self._perform, request, incoming, limiter=self._worker_threads
+            )
+        except ClientGoneError:
+            return
+        except (S3Error, WireError) as error:
+            answer = _error_answer(error, request, request_id)
+        except Exception as error:  # the edge: whatever it was, the client gets an answer
+            logger.exception("request %s failed", request_id)
+            told = (text for kind, text in self._faults.items() if isinstance(error, kind))
+            reason = next(told, "The server failed.")
+            answer = _error_answer(InternalError(reason), request, request_id)
+        headers = {**answer.response.headers, "x-amz-request-id": request_id}
+        if not await _is_drained(incoming, request):
+            headers["connection"] = "close"
+        response = replace(answer.response, headers=headers)
+        if answer.blocks is None:
+            await _send_whole(send, response, method=request.method)
+        else:
+            await self._send_blocks(send, receive, response, answer.blocks)
+
+    def _perform(self, request: HttpRequest, incoming: Incoming) -> Answer:
+        signer = verify(self._verifier, request)
+        payload = signed_payload(request)
+        request = _with_hoisted_headers(self._addressed(request))
+        operation = self._router.operation(
+            request.method, request.path, query=request.query, headers=request.headers
+        )
+        offer = self._offers.get(operation.name)
+        if offer is None:
+            raise NotOfferedError(f"{operation.name} is not offered by this server.")
+        said = announced(request.headers, payload=payload, checked=checks_body(operation))
+        body = Body(incoming.pull, said, signer=signer)
+        streamed = streaming_payload(operation.input_shape)
+        if streamed is None:
+            request = replace(request, body=body.read_all(DOCUMENT_BYTES))
+        elif said.size_bytes is None:
+            raise MissingContentLengthError("The request lacks Content-Length.")
+        members = parse_request(operation, request)
+        if streamed is not None:
+            members[streamed] = body
+        output = offer.call(members)
+        return _answer(operation, output)
+
+    def _addressed(self, request: HttpRequest) -> HttpRequest:
+        path = path_with_bucket(
+            request.path,
+            host=request.headers.get("host", ""),
+            base_host_names=self._base_host_names,
+        )
+        return replace(request, path=path)
+
+    async def _send_blocks(
+        self, send: Send, receive: Receive, response: HttpResponse, blocks: Iterator[bytes]
+    ) -> None:
+        """Send a body block by block; an error on the way breaks the connection off."""
+        try:
+            await send_start(send, response.status, response.headers)
+            async with anyio.create_task_group() as group:
+                group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+                while (block := await self._next(blocks)) is not None:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+                group.cancel_scope.cancel()
+        finally:
+            _close(blocks)
+
+    async def _next(self, blocks: Iterator[bytes]) -> bytes | None:
+        return await to_thread.run_sync(next, blocks, None, limiter=self._worker_threads)
+
+
+def _with_hoisted_headers(request: HttpRequest) -> HttpRequest:
+    """Take `x-amz-` parameters of a presigned link as the headers that they stand for.
+
+    The framing of aws-chunked is taken off the content's coding, too: it is not the object's.
+    """
+    headers = {
+        name.lower(): value
+        for name, value in parse_qsl(request.query, keep_blank_values=True)
+        if name.lower().startswith("x-amz-")
+    } | dict(request.headers)
+    codings = [each.strip() for each in headers.pop("content-encoding", "").split(",")]
+    if kept := [each for each in codings if each and each.lower() != "aws-chunked"]:
+        headers["content-encoding"] = ",".join(kept)
+    return replace(request, headers=headers)
+
+
+def _answer(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
+    streamed = streaming_payload(operation.output_shape)
+    blocks = output.get(streamed) if streamed else None
+    try:
+        return Answer(serialize_output(operation, output), cast("Iterator[bytes] | None", blocks))
+    except ValueError:
+        _close(blocks)
+        raise
+
+
+def _error_answer(error: S3Error | WireError, request: HttpRequest, request_id: str) -> Answer:
+    told = in_s3_terms(error) if isinstance(error, WireError) else error
+    resource = unquote(request.path, errors="replace")
+    return Answer(serialize_error(told, resource=resource, request_id=request_id))
+
+
+async def _is_drained(incoming: Incoming, request: HttpRequest) -> bool:
+    """Read what is left of a body; tell whether that was all of it."""
+    if not incoming.begun and "expect" in request.headers:
+        return False  # the client waits to be told to send it
+    left = DRAIN_BYTES
+    try:
+        while left > 0 and not incoming.ended:
+            left -= len(await incoming.next_block())
+    except (ClientGoneError, S3Error):
+        return False
+    return incoming.ended
+
+
+async def _send_whole(send: Send, response: HttpResponse, *, method: str) -> None:
+    headers, body = dict(response.headers), response.body
+    if response.status in _BODYLESS:
+        headers.pop("content-type", None)
+        headers.pop("content-length", None)
+        body = b""
+    else:
+        headers.setdefault("content-length", str(len(body)))
+    await send_start(send, response.status, headers)
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+
+async def _cancel_when_gone(receive: Receive, scope: CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _close(blocks: object) -> None:
+    close = getattr(blocks, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,108 @@
+"""How S3's requests are signed: like those of other services, with choices about the body.
+
+`x-amz-content-sha256` says what of the body is signed: its hash, nothing, or chunk after chunk. It
+is part of what the headers' signature signs, so the signature is checked before the body comes.
+
+Source: Amazon S3 API Reference, "Authenticating requests (AWS Signature Version 4)".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from blemish.wire.canonical import signing_key
+from blemish.wire.chunks import ChunkSigner
+from blemish.wire.errors import (
+    ClockSkewError,
+    ExpiredLinkError,
+    IncompleteSignatureError,
+    InvalidSignatureError,
+    MissingAuthenticationTokenError,
+    SerializationError,
+    UnknownOperationError,
+    UnrecognizedClientError,
+    WireError,
+)
+from blemish.wire.messages import HttpRequest
+from blemish.wire.s3_errors import (
+    AccessDeniedError,
+    AuthorizationHeaderMalformedError,
+    InvalidAccessKeyIdError,
+    InvalidArgumentError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotOfferedError,
+    RequestTimeTooSkewedError,
+    S3Error,
+    SignatureDoesNotMatchError,
+)
+from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
+
+CHUNKED = "STREAMING-"
+SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+SIGNED_CHUNKS_AND_TRAILERS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+UNSIGNED_CHUNKS_AND_TRAILERS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+WITH_TRAILERS = frozenset({SIGNED_CHUNKS_AND_TRAILERS, UNSIGNED_CHUNKS_AND_TRAILERS})
+
+_CONTENT_SHA256 = "x-amz-content-sha256"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
+    ClockSkewError: RequestTimeTooSkewedError,
+    ExpiredLinkError: AccessDeniedError,
+    IncompleteSignatureError: AuthorizationHeaderMalformedError,
+    InvalidSignatureError: SignatureDoesNotMatchError,
+    MissingAuthenticationTokenError: AccessDeniedError,
+    SerializationError: InvalidArgumentError,
+    UnknownOperationError: MethodNotAllowedError,
+    UnrecognizedClientError: InvalidAccessKeyIdError,
+}
+"""What S3 calls the errors that are common to all services."""
+
+
+def in_s3_terms(error: WireError) -> S3Error:
+    """Return the error of S3 that says the same."""
+    return S3_ERRORS[type(error)](error.message)
+
+
+def verify(verifier: SignatureVerifier, request: HttpRequest) -> ChunkSigner | None:
+    """Accept a request whose signature is right; if it signs chunks, return what signs them.
+
+    Raises:
+        WireError: the signature is not right.
+        S3Error: it does not say what of the body it signs, or says what is not offered.
+    """
+    payload = signed_payload(request)
+    claim, secret = verifier.verify_claim(request, body_sha256=payload)
+    if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILERS}:
+        return None
+    return ChunkSigner(
+        key=signing_key(secret, scope=claim.scope),
+        timestamp=claim.timestamp,
+        scope=claim.scope,
+        seed=claim.signature,
+    )
+
+
+def signed_payload(request: HttpRequest) -> str:
+    """Return what stands for the body in the signature: a hash, or one of the constants above.
+
+    Raises:
+        InvalidRequestError: a signed header should say it and does not.
+        InvalidArgumentError: it is no hash.
+        NotOfferedError: it is a way of signing that is not offered.
+    """
+    payload = request.headers.get(_CONTENT_SHA256)
+    if payload is None:
+        if "authorization" in request.headers:
+            raise InvalidRequestError(f"The request lacks the header {_CONTENT_SHA256}.")
+        # a link is made before the body is known
+        payload = dict(parse_qsl(request.query)).get("X-Amz-Content-Sha256", UNSIGNED_PAYLOAD)
+    if payload in {UNSIGNED_PAYLOAD, SIGNED_CHUNKS, *WITH_TRAILERS} or _SHA256.fullmatch(payload):
+        return payload
+    if payload.startswith(CHUNKED):
+        raise NotOfferedError(f"{_CONTENT_SHA256} may not be {payload} here.")
+    raise InvalidArgumentError(f"{_CONTENT_SHA256} must be the SHA-256 of the body.")
