@@ -208,14 +208,15 @@ def encode_mask(mask: NDArray[np.uint8], *, colors: Sequence[str]) -> bytes:
     """Encode an (H, W) mask of indices into `colors` (`#RRGGBB`) as an 8-bit RGB PNG.
 
     The file is written here because Pillow tries five filters on every row, of which flat colours
-    need none: it took 8 ms for 576x768, this takes 3 ms.
+    need none: it took 8 ms for 576x768, this takes 3 ms, nearly all of it zlib's.
 
     Source: PNG specification, sections 5, 9 and 11.
     """
     height, width = mask.shape
-    table = np.array([list(bytes.fromhex(color[1:])) for color in colors], dtype=np.uint8)
+    paletted = Image.fromarray(mask)
+    paletted.putpalette(bytes.fromhex("".join(color[1:] for color in colors)))
     rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # each row begins with "no filter"
-    rows[:, 1:] = table.take(mask, axis=0).reshape(height, 3 * width)
+    rows[:, 1:] = np.asarray(paletted.convert("RGB")).reshape(height, 3 * width)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
     return b"".join(
         [

@@ -119,9 +119,9 @@ class Detector:
         return outputs
 
     def _areas(self, mask: NDArray[np.uint8]) -> tuple[AnomalyArea, ...]:
-        counts = np.bincount(mask.ravel(), minlength=len(self.names))
+        counts = [np.count_nonzero(mask == value) for value in range(len(self.names))]
         return tuple(
-            AnomalyArea(name=name, share=int(count) / mask.size, color=color)
+            AnomalyArea(name=name, share=count / mask.size, color=color)
             for name, color, count in zip(self.names, self.colors, counts, strict=True)
             if count
         )

@@ -48,13 +48,13 @@ def require_model(rows: Rows, project: str, version: str) -> Model:
     Raises:
         ResourceNotFoundError: there is no such project or model.
     """
-    require_project(rows, project)
     model = (
         rows.models.latest(project)
         if version == LATEST
         else rows.models.find(project, int(version))
     )
     if model is None:
+        require_project(rows, project)
         none = "no model" if version == LATEST else f"no model version {version}"
         raise ResourceNotFoundError(
             f"Project {project} has {none}.",
