@@ -2,8 +2,8 @@
 
     python -m benchmarks.detection [--backbone FILE.onnx] [--rounds 5] [--results FILE.json]
 
-Both sides judge the same pictures in turn, in one run: the ratio holds where the machine's speed
-drifts. Then the same again while the server trains.
+Both sides judge the same pictures, one round after the other in one run, as a line sends them: the
+ratio holds where the machine's speed drifts. Then the same again while the server trains.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -82,10 +83,10 @@ def milliseconds(call: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def pairs(
+def alternate(
     client: Any, bare: Bare, pictures: list[Path], *, rounds: int
 ) -> list[tuple[float, float]]:
-    """Return milliseconds over HTTP and bare, picture by picture."""
+    """Return the median milliseconds of each round over HTTP, and of the bare round after it."""
 
     def over_http(path: Path) -> None:
         client.detect_anomalies(
@@ -95,13 +96,11 @@ def pairs(
             Body=path.read_bytes(),
         )
 
-    over_http(pictures[0])
-    bare.detect(pictures[0])
-    return [
-        (milliseconds(lambda: over_http(path)), milliseconds(lambda: bare.detect(path)))  # noqa: B023 - called at once
-        for _ in range(rounds)
-        for path in pictures
-    ]
+    def median(judge: Callable[[Path], None]) -> float:
+        judge(pictures[0])
+        return statistics.median(milliseconds(partial(judge, path)) for path in pictures)
+
+    return [(median(over_http), median(bare.detect)) for _ in range(rounds)]
 
 
 def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
@@ -116,10 +115,10 @@ def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
             pictures = prepare(served, client, SHARED / "data" / "cookies")
             (bundle,) = (served.folder / "bundles").iterdir()
             bare = Bare(bundle)
-            quiet = pairs(client, bare, pictures, rounds=rounds)
+            quiet = alternate(client, bare, pictures, rounds=rounds)
             train(client)
             time.sleep(3)  # until its process is at work
-            busy = pairs(client, bare, pictures, rounds=1)
+            busy = alternate(client, bare, pictures, rounds=1)
             during = client.describe_model(ProjectName=PROJECT, ModelVersion="2")
         finally:
             served.end()
