@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,8 +88,12 @@ def converse(
     incoming = iter(messages)
     answered: list[Mapping[str, Any]] = []
 
+    async def never() -> Mapping[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets this event")
+
     async def receive() -> Mapping[str, Any]:
-        return next(incoming)
+        return next(incoming, None) or await never()
 
     async def send(message: Mapping[str, Any]) -> None:
         answered.append(message)
@@ -104,14 +109,11 @@ def converse(
     )
 
 
-class _Raw:
+class _Raw(BytesIO):
     """The part of urllib3's response that botocore reads."""
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
     def stream(self) -> Iterator[bytes]:
-        yield self._body
+        yield self.read()
 
 
 def _text(value: str | bytes) -> str:

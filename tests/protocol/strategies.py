@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
-from botocore.model import ListShape, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 from hypothesis import strategies as st
+
+from blemish.wire.text import EPOCH, INTEGER_BITS
 
 Texts = Callable[[Shape], st.SearchStrategy[str]]
 
@@ -47,7 +49,7 @@ def valid_texts(shape: Shape) -> st.SearchStrategy[str]:
 
 
 def values(shape: Shape, *, texts: Texts = any_texts) -> st.SearchStrategy[Any]:
-    """Values of a shape; those of a query list are never empty, since that cannot be sent."""
+    """Values of a shape; a list in a query, or flattened, is never empty: that cannot be sent."""
     match shape:
         case StructureShape():
             members = {name: values(shape.members[name], texts=texts) for name in shape.members}
@@ -55,23 +57,34 @@ def values(shape: Shape, *, texts: Texts = any_texts) -> st.SearchStrategy[Any]:
                 {name: members.pop(name) for name in shape.required_members}, optional=members
             )
         case ListShape():
-            sent = "location" in shape.serialization
+            sent = not shape.serialization.keys().isdisjoint({"location", "flattened"})
             return st.lists(values(shape.member, texts=texts), min_size=int(sent), max_size=3)
+        case MapShape():  # in headers, whose names are in lower case
+            names = st.from_regex(r"[a-z0-9-]{1,10}", fullmatch=True)
+            visible = st.text(VISIBLE, min_size=1)
+            return st.dictionaries(names, visible, min_size=1, max_size=3)
         case Shape(type_name="string"):
             return texts(shape)
-        case Shape(type_name="blob"):
+        case _:
+            return _scalars(shape)
+
+
+def _scalars(shape: Shape) -> st.SearchStrategy[Any]:
+    match shape.type_name:
+        case "blob":
             return st.binary(min_size=shape.metadata.get("min", 0))
-        case Shape(type_name="boolean"):
+        case "boolean":
             return st.booleans()
-        case Shape(type_name="integer"):
-            least, most = shape.metadata.get("min", -(2**31)), shape.metadata.get("max", 2**31 - 1)
-            return st.integers(least, most)
-        case Shape(type_name="float"):
+        case "integer" | "long":
+            bits = INTEGER_BITS[shape.type_name]
+            least, most = -(1 << bits - 1), (1 << bits - 1) - 1
+            return st.integers(shape.metadata.get("min", least), shape.metadata.get("max", most))
+        case "float":
             return st.floats(allow_nan=False, allow_infinity=False)
-        case Shape(type_name="timestamp"):
-            return st.integers(0, 4 * 10**12).map(
-                lambda ms: datetime.fromtimestamp(ms // 1000, UTC).replace(
-                    microsecond=ms % 1000 * 1000
-                )
+        case "timestamp":
+            in_seconds = not shape.serialization.keys().isdisjoint({"location", "timestampFormat"})
+            step = 1_000 if in_seconds else 1
+            return st.integers(0, 4 * 10**12 // step).map(
+                lambda steps: EPOCH + timedelta(milliseconds=steps * step)
             )
     raise NotImplementedError(shape.type_name)

@@ -35,14 +35,15 @@ def located_members(
             members[name] = read_text(member, _decoded(label), name=name)
     for name, member in members_at(shape, "header").items():
         if (text := request.headers.get(wire_name(member).lower())) is not None:
-            members[name] = read_text(member, text, name=name)
+            texts = text.split(",") if isinstance(member, ListShape) else [text]
+            members[name] = _read_texts(member, [each.strip() for each in texts], name=name)
     for name, member in members_at(shape, "headers").items():
         if found := _prefixed(request.headers, wire_name(member).lower()):
             members[name] = found
     query = parsed_query(request.query)
     for name, member in members_at(shape, "querystring").items():
-        if texts := query.get(wire_name(member)):
-            members[name] = _read_texts(member, texts, name=name)
+        if given := query.get(wire_name(member)):
+            members[name] = _read_texts(member, given, name=name)
     return members
 
 

@@ -153,19 +153,21 @@ def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
 def _document(operation: OperationModel, shape: StructureShape, values: Mapping[str, Any]) -> str:
     in_body = members_at(shape, None)
     payload = shape.serialization.get("payload")
-    if operation.name in UNWRAPPED:
-        [(name, member)] = in_body.items()
-        value = values.get(name)
-        return to_xml(member, "" if value is None else value, tag=name, attributes=NAMESPACE)
-    if payload is not None and payload != streaming_payload(shape):
+    if payload is not None:
+        in_body = {} if payload == streaming_payload(shape) else {payload: in_body[payload]}
+    if unknown := values.keys() - in_body.keys():
+        raise ValueError(f"the service model does not know {sorted(unknown)}")
+    if not in_body:
+        return ""
+    if payload is not None:
         member = in_body[payload]
         tag = member.serialization.get("name", payload)
         return to_xml(member, values.get(payload) or {}, tag=tag, attributes=NAMESPACE)
-    inside = members_to_xml({} if payload else in_body, values)
-    if payload or not in_body:
-        return ""
+    if operation.name in UNWRAPPED:
+        [(name, member)] = in_body.items()
+        return to_xml(member, values.get(name) or "", tag=name, attributes=NAMESPACE)
     tag = shape.name.removesuffix("Output") + "Result"
-    return f"<{tag}{NAMESPACE}>{inside}</{tag}>"
+    return f"<{tag}{NAMESPACE}>{members_to_xml(in_body, values)}</{tag}>"
 
 
 def _xml_response(status: int, document: str, headers: Mapping[str, str]) -> HttpResponse:
