@@ -2,47 +2,25 @@
 
 It opens no database, and ends when standard input does, which its parent holds open: so it cannot
 outlive the server that started it. Every message is one JSON line: `progress`, `alive`, and last
-`trained` or `failed`.
+`trained` or `failed`. It says that it is alive before it imports what takes long.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-from blemish.domain.entities import DatasetEntry, DatasetType
-from blemish.domain.limits import PROFILES
-from blemish.domain.manifest import parse_line
-from blemish.domain.splitting import split_rows
 from blemish.engine.errors import EngineError
-from blemish.engine.evaluation import Evaluation, evaluate
-from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
-from blemish.engine.runtime import Detector
-from blemish.engine.training import TrainingOptions, train
-from blemish.service.detection import image_limits
-from blemish.service.evaluation_files import (
-    EvaluatedModel,
-    evaluation_keys,
-    manifest_lines,
-    mask_key,
-    result_document,
-)
-from blemish.service.training import TrainingJob, TrainingResult
+from blemish.engine.labeled import Progress
 from blemish.storage.errors import ObjectError
-from blemish.storage.objects import ObjectStore
 
 HEARTBEAT_S = 1.0
-SEED = 0
 ORPHANED = 3
 NICENESS = 10
 """Detection goes before; beside other busy programs a training still gets a tenth of a core."""
@@ -79,18 +57,21 @@ class Reporter:
 def main() -> None:
     """Train as the first line of standard input says."""
     os.nice(NICENESS)
-    job = TrainingJob(**json.loads(sys.stdin.readline()))
+    job = json.loads(sys.stdin.readline())
     reporter = Reporter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     threading.Thread(target=reporter.beat, daemon=True).start()
+    from blemish.runners.training_job import carry_out
+    from blemish.service.training import TrainingJob
+
     try:
-        result = carry_out(job, progress=reporter.progress)
+        result = carry_out(TrainingJob(**job), progress=reporter.progress)
     except (EngineError, ObjectError) as error:
         reporter.send({"failed": str(error)})
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        reporter.send({"failed": f"there is no room in {job.folder} ({error.strerror})."})
+        reporter.send({"failed": f"there is no room to write what it made ({error.strerror})."})
     else:
         reporter.send({"trained": asdict(result)})
 
@@ -98,140 +79,6 @@ def main() -> None:
 def _end_with_parent() -> None:
     os.read(sys.stdin.fileno(), 1)  # nothing more is sent: this returns when the pipe ends
     os._exit(ORPHANED)
-
-
-def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult:
-    """Train and evaluate; write the bundle and the evaluation files into the job's folder.
-
-    Raises:
-        EngineError: the data or the backbone cannot be used.
-        ObjectError: a picture or mask cannot be read.
-        OSError: there is no room for what is written.
-    """
-    folder = Path(job.folder)
-    limits = PROFILES[job.limits]
-    options = TrainingOptions(
-        limits=image_limits(limits),
-        mixed_sizes=job.mixed_sizes,
-        backbone=Path(job.backbone) if job.backbone else None,
-        threads=job.threads,
-        seed=SEED,
-        min_masks_per_type=limits.two_min_masks_per_type,
-    )
-    objects = ObjectStore(Path(job.buckets))
-    train_entries, test_entries, single = _parts(Path(job.entries), objects, progress=progress)
-    if single:
-        options = replace(options, min_masks_per_type=limits.single_min_masks_per_type)
-
-    bundle = folder / "bundle"
-    bundle.mkdir()
-    report = train(
-        [_labeled(entry, objects) for entry in train_entries],
-        directory=bundle,
-        options=options,
-        progress=progress,
-    )
-    evaluation = evaluate(
-        Detector.load(bundle, threads=job.threads),
-        [_labeled(entry, objects) for entry in test_entries],
-        limits=options.limits,
-        mixed_sizes=job.mixed_sizes,
-        progress=progress,
-    )
-    ended_at = datetime.now(UTC)
-    files = _write_files(
-        job, test_entries, evaluation, training_images=len(train_entries), ended_at=ended_at
-    )
-    return TrainingResult(
-        performance={
-            "f1_score": evaluation.f1 or 0.0,
-            "recall": evaluation.recall or 0.0,
-            "precision": evaluation.precision or 0.0,
-        },
-        notes=report.notes + evaluation.notes,
-        evaluation_ended_at=ended_at.isoformat(),
-        files=files,
-    )
-
-
-def _parts(
-    path: Path, objects: ObjectStore, *, progress: ProgressCallback
-) -> tuple[list[DatasetEntry], list[DatasetEntry], bool]:
-    """Read the frozen entries; return those to train on, those to test on, and if one was split.
-
-    Images without a label are in neither.
-    """
-    parts: dict[str, list[DatasetEntry]] = {kind: [] for kind in DatasetType}
-    single = True
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            frozen = json.loads(line)
-            entry = parse_line(frozen["entry"])
-            single = single and frozen["dataset"] == DatasetType.TRAIN
-            if entry.label is not None:
-                parts[frozen["dataset"]].append(entry)
-    train_entries, test_entries = parts[DatasetType.TRAIN], parts[DatasetType.TEST]
-    if single:
-        train_entries, test_entries = _split(train_entries, objects, progress=progress)
-    return train_entries, test_entries, single
-
-
-def _split(
-    entries: list[DatasetEntry], objects: ObjectStore, *, progress: ProgressCallback
-) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
-    hashes = []
-    for done, entry in enumerate(entries):
-        progress(Progress(step="splitting off a test part", done=done, total=len(entries)))
-        hashes.append(hashlib.sha256(objects.read(entry.image)).hexdigest())
-    labels = [entry.label for entry in entries if entry.label is not None]
-    chosen = set(split_rows(labels, hashes))
-    return (
-        [entry for row, entry in enumerate(entries) if row not in chosen],
-        [entry for row, entry in enumerate(entries) if row in chosen],
-    )
-
-
-def _labeled(entry: DatasetEntry, objects: ObjectStore) -> LabeledImage:
-    assert entry.label is not None
-    return LabeledImage(
-        name=str(entry.image),
-        label=entry.label,
-        read=partial(objects.read, entry.image),
-        mask=TrainingMask(read=partial(objects.read, entry.mask.ref), colors=entry.mask.colors)
-        if entry.mask
-        else None,
-    )
-
-
-def _write_files(
-    job: TrainingJob,
-    entries: list[DatasetEntry],
-    evaluation: Evaluation,
-    *,
-    training_images: int,
-    ended_at: datetime,
-) -> dict[str, str]:
-    """Write the evaluation files below the job's folder; return their names with their keys."""
-    folder = Path(job.folder)
-    model = EvaluatedModel(
-        project=job.project,
-        version=job.version,
-        arn=job.arn,
-        output_bucket=job.output_bucket,
-        output_prefix=job.output_prefix,
-    )
-    manifest_key, result_key = evaluation_keys(job.output_prefix, job.project, version=job.version)
-    lines = manifest_lines(model, entries, evaluation, ended_at=ended_at)
-    result = result_document(model, evaluation, training_images=training_images, ended_at=ended_at)
-    contents = {"manifest": "\n".join(lines) + "\n", "result": json.dumps(result, indent=2)}
-    for name, text in contents.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    files = {"manifest": manifest_key, "result": result_key}
-    for row, verdict in enumerate(evaluation.verdicts):
-        if verdict.mask_png is not None:
-            (folder / f"{row}.png").write_bytes(verdict.mask_png)
-            files[f"{row}.png"] = mask_key(model, row)
-    return files
 
 
 if __name__ == "__main__":

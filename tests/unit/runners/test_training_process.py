@@ -16,7 +16,8 @@ from blemish.engine.errors import TrainingError
 from blemish.engine.labeled import Progress
 from blemish.engine.runtime import Detector
 from blemish.runners.local import PROCESS, LocalTrainings
-from blemish.runners.training_process import Reporter, carry_out
+from blemish.runners.training_job import carry_out
+from blemish.runners.training_process import Reporter
 from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
 from blemish.storage.errors import ObjectError
 from tests.products import COLORS, SIZE, draw, mask_png, png
@@ -199,7 +200,7 @@ def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
     assert reports
     assert all(text is None or text.endswith("%") for text in reports)
     assert isinstance(result, TrainingFailure)
-    assert result.reason == f"there is no room in {job.folder} (File too large)."
+    assert result.reason == "there is no room to write what it made (File too large)."
 
 
 @pytest.mark.parametrize(
