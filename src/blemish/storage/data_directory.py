@@ -6,6 +6,7 @@ DIR/                mode 0700
   buckets/          s3://bucket/key is the file buckets/bucket/key
   bundles/          a folder for each trained model
   kept/             frozen entries of models, changes not yet applied
+  uploads/          parts of objects that are not complete yet
   attempts/         what trainings are working on
   serve.lock        who serves this folder
 """
@@ -34,6 +35,7 @@ class DataDirectory:
         self.buckets = self.root / "buckets"
         self.bundles = self.root / "bundles"
         self.kept = self.root / "kept"
+        self.uploads = self.root / "uploads"
         self.attempts = self.root / "attempts"
         self.staging = self.root / "staging"
         self.lock_file = self.root / "serve.lock"
@@ -47,6 +49,7 @@ class DataDirectory:
             self.buckets,
             self.bundles,
             self.kept,
+            self.uploads,
             self.attempts,
             self.staging,
         ):

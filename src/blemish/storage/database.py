@@ -19,7 +19,9 @@ from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooN
 from blemish.storage.files import sync_folder
 from blemish.storage.keys import Keys
 from blemish.storage.models import Models
+from blemish.storage.object_metadata import ObjectMetadataRows
 from blemish.storage.projects import Projects
+from blemish.storage.uploads import Uploads
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -46,6 +48,8 @@ class Rows:
     entries: Entries
     models: Models
     keys: Keys
+    object_metadata: ObjectMetadataRows
+    uploads: Uploads
 
 
 class Database:
@@ -164,4 +168,6 @@ def _rows(connection: Connection) -> Rows:
         entries=Entries(connection),
         models=Models(connection),
         keys=Keys(connection),
+        object_metadata=ObjectMetadataRows(connection),
+        uploads=Uploads(connection),
     )

@@ -2,6 +2,7 @@
 
     projects <- datasets <- entries
         ^------ models                    access_keys
+    uploads <- upload_parts               object_metadata
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
 later one for it.
@@ -12,6 +13,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    JSON,
+    BigInteger,
     Column,
     DateTime,
     Dialect,
@@ -173,4 +176,44 @@ ACCESS_KEYS = Table(
     Column("secret", Secret, nullable=False),
     Column("name", String(255), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+OBJECT_METADATA = Table(
+    "object_metadata",
+    METADATA,
+    Column("bucket", String(63), primary_key=True),
+    Column("key", Text, primary_key=True),
+    # of which content this speaks: a file that was changed by hand has another size or time
+    Column("size_bytes", BigInteger, primary_key=True, autoincrement=False),
+    Column("modified_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("etag", String(64), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("checksums", JSON, nullable=False),
+)
+
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("bucket", String(63), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("checksum_algorithm", String(20)),
+    Column("checksum_type", String(20)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "bucket", "key", "id"),
+)
+
+UPLOAD_PARTS = Table(
+    "upload_parts",
+    METADATA,
+    Column("upload_id", ForeignKey("uploads.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("file", String(255), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("checksums", JSON, nullable=False),
+    Column("modified_at", UtcDateTime, nullable=False),
 )
