@@ -21,8 +21,9 @@ def path_with_bucket(path: str, *, host: str, base_host_names: Collection[str]) 
     """
     name = _PORT.sub("", host).lower()
     for base in sorted(base_host_names, key=len, reverse=True):
-        bucket = name.removesuffix(f".{base.lower()}")
-        if bucket != name:
+        if name == base.lower():
+            break
+        if (bucket := name.removesuffix(f".{base.lower()}")) != name:
             path = f"/{bucket}{path}"
             break
     segments = path.split("/")
