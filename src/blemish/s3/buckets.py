@@ -1,0 +1,87 @@
+"""Operations on buckets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blemish.s3.offered import refuse_unoffered
+from blemish.storage.buckets import Buckets
+from blemish.storage.database import Database
+from blemish.storage.kept import KeptFiles
+
+USUAL_REGION = "us-east-1"
+"""The region that S3 tells as none at all."""
+
+MAX_BUCKETS = 10_000
+"""Of one page."""
+
+
+class BucketOperations:
+    """Makes, lists and deletes buckets; a bucket that is deleted takes its rows with it."""
+
+    def __init__(
+        self, database: Database, buckets: Buckets, parts: KeptFiles, *, region: str, owner: str
+    ) -> None:
+        self._database = database
+        self._buckets = buckets
+        self._parts = parts
+        self._region = region
+        self._owner = owner
+
+    def list_buckets(
+        self,
+        *,
+        prefix: str = "",
+        continuation_token: str = "",
+        max_buckets: int = MAX_BUCKETS,
+        bucket_region: str | None = None,
+    ) -> dict[str, Any]:
+        found = [
+            bucket
+            for bucket in self._buckets.all()
+            if bucket.name.startswith(prefix) and bucket.name > continuation_token
+        ]
+        if bucket_region not in {None, self._region}:
+            found = []
+        page = found[: max(1, max_buckets)]
+        return {
+            "Buckets": [{"Name": each.name, "CreationDate": each.changed_at} for each in page],
+            "Owner": {"ID": self._owner, "DisplayName": self._owner},
+            "Prefix": prefix or None,
+            "ContinuationToken": page[-1].name if len(page) < len(found) else None,
+        }
+
+    def create_bucket(
+        self, *, bucket: str, create_bucket_configuration: Any = None, **others: Any
+    ) -> dict[str, Any]:
+        # any region may be named, as any may be signed for: there is one place all the same
+        location = dict(create_bucket_configuration or {})
+        location.pop("LocationConstraint", None)
+        refuse_unoffered(location | others)
+        self._buckets.create(bucket)
+        return {"Location": f"/{bucket}"}
+
+    def head_bucket(self, *, bucket: str, **others: Any) -> dict[str, Any]:
+        refuse_unoffered(others)
+        self._buckets.check(bucket)
+        return {"BucketRegion": self._region}
+
+    def delete_bucket(self, *, bucket: str, **others: Any) -> dict[str, Any]:
+        refuse_unoffered(others)
+        self._buckets.delete(bucket)
+        with self._database.writing() as rows:
+            rows.object_metadata.delete_bucket(bucket)
+            files = rows.uploads.delete_bucket(bucket)
+        for file in files:
+            self._parts.delete(file)
+        return {}
+
+    def get_bucket_location(self, *, bucket: str, **others: Any) -> dict[str, Any]:
+        refuse_unoffered(others)
+        self._buckets.check(bucket)
+        return {"LocationConstraint": None if self._region == USUAL_REGION else self._region}
+
+    def get_bucket_versioning(self, *, bucket: str, **others: Any) -> dict[str, Any]:
+        refuse_unoffered(others)
+        self._buckets.check(bucket)
+        return {}  # which says that it never was on

@@ -1,0 +1,186 @@
+"""Objects with what S3 says of them: files of the buckets, and rows of the database.
+
+The row of a new content is written before its file gets its name, and names that content by size
+and time. Whoever reads finds the old file with its row or the new one with its own; a crash in
+between leaves a row that speaks of nothing, which the next change of the object removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from typing import Protocol
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage.database import Database
+from blemish.storage.errors import DatabaseWriteError, KeyTakenError, ObjectMissingError
+from blemish.storage.names import refusal
+from blemish.storage.object_metadata import ObjectMetadata
+from blemish.storage.object_streams import FileVersion, ObjectStreams, OpenObject
+
+CHUNK_BYTES = 1024 * 1024
+"""Of a body that is written."""
+
+
+class Readable(Protocol):
+    """A body that comes in, checked at its end against what was announced."""
+
+    #: once it has been read to its end: base64 by algorithm
+    checksums: dict[str, str]
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Updatable(Protocol):
+    """A digest that is being computed."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+def chunks(body: Readable | None, *digests: Updatable) -> Iterator[bytes]:
+    """Yield a body to its end, and let digests see it."""
+    while body is not None and (chunk := body.read(CHUNK_BYTES)):
+        for digest in digests:
+            digest.update(chunk)
+        yield chunk
+
+
+def seen(content: Iterable[bytes], *digests: Updatable) -> Iterator[bytes]:
+    """Yield what is there already, and let digests see it."""
+    for chunk in content:
+        for digest in digests:
+            digest.update(chunk)
+        yield chunk
+
+
+def is_folder_marker(ref: ObjectRef) -> bool:
+    """Tell whether clients ask for this object only to see whether there is a folder."""
+    return ref.key.endswith("/") and refusal(ref.key[:-1]) is None
+
+
+def derived_etag(key: str, version: FileVersion) -> str:
+    """Return an ETag for a listing, where nobody has computed the real one.
+
+    No object has it otherwise: what follows the hyphen is the number of parts.
+    """
+    text = f"{version.size_bytes} {version.modified_ns} {key}"
+    return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}-0"
+
+
+class DescribedObjects:
+    """Opens, puts and deletes objects together with their rows."""
+
+    def __init__(self, database: Database, streams: ObjectStreams) -> None:
+        self._database = database
+        self._streams = streams
+
+    def open(self, ref: ObjectRef) -> tuple[OpenObject, ObjectMetadata]:
+        """Open an object; the ETag of one put by hand is computed now, and remembered.
+
+        Raises:
+            ObjectError: what `ObjectStreams.open` raises; a folder's name is that of no object.
+        """
+        while True:
+            opened = self._opened(ref)
+            try:
+                metadata = self._remembered(ref, opened.version)
+                if metadata is None and self._streams.version(ref) == opened.version:
+                    metadata = self._computed(ref, opened)
+            except BaseException:
+                opened.close()
+                raise
+            if metadata is not None:
+                return opened, metadata
+            opened.close()  # replaced between the two looks, and its row gone: take the new one
+
+    def etags(self, bucket: str, found: Collection[tuple[str, FileVersion]]) -> list[str]:
+        """Return the ETags of objects of a listing, derived ones where there are no others."""
+        with self._database.reading() as rows:
+            known = rows.object_metadata.find_all(bucket, [key for key, _ in found])
+        return [known[each].etag if each in known else derived_etag(*each) for each in found]
+
+    def put(
+        self,
+        ref: ObjectRef,
+        content: Iterable[bytes],
+        *,
+        describe: Callable[[], ObjectMetadata],
+        check: Callable[[str | None], None] | None = None,
+    ) -> tuple[FileVersion, ObjectMetadata]:
+        """Write an object; nothing of it is there before all of it is.
+
+        Args:
+            ref: which object.
+            content: an error in it leaves everything as it was.
+            describe: is called when all of `content` was seen.
+            check: is called with the ETag of the object that is replaced, None if there is none;
+                nothing can change between that and the new object.
+
+        Raises:
+            ObjectError: what `ObjectStreams.staged` raises.
+            DatabaseWriteError: the row cannot be written.
+        """
+        with self._streams.staged(ref, content) as staged:
+            metadata = describe()
+            with self._streams.paths.names:
+                if check:
+                    check(self._etag(ref))
+                old = self._streams.version(ref)
+                with self._database.writing() as rows:
+                    rows.object_metadata.put(ref, staged.version, metadata)
+                    rows.object_metadata.forget_others(ref, {staged.version, old})
+                self._streams.publish(staged, ref)
+        return staged.version, metadata
+
+    def delete(self, ref: ObjectRef, *, check: Callable[[str | None], None] | None = None) -> None:
+        """Delete an object, if it is there.
+
+        Raises:
+            ObjectError: what `ObjectStreams.delete` raises.
+        """
+        if is_folder_marker(ref):
+            self._streams.paths.check_bucket(ref.bucket)
+            return
+        with self._streams.paths.names:
+            if check:
+                check(self._etag(ref))
+            with suppress(KeyTakenError):
+                self._streams.delete(ref)
+            with self._database.writing() as rows:
+                rows.object_metadata.delete(ref)
+
+    def _opened(self, ref: ObjectRef) -> OpenObject:
+        """Open an object, taking a folder's name, with or without a slash, for that of none."""
+        missing = ObjectMissingError(f"There is no object {ref}.")
+        if is_folder_marker(ref):
+            self._streams.paths.check_bucket(ref.bucket)
+            raise missing
+        try:
+            return self._streams.open(ref)
+        except KeyTakenError as error:
+            raise missing from error
+
+    def _etag(self, ref: ObjectRef) -> str | None:
+        try:
+            opened, metadata = self.open(ref)
+        except ObjectMissingError:
+            return None
+        opened.close()
+        return metadata.etag
+
+    def _remembered(self, ref: ObjectRef, version: FileVersion) -> ObjectMetadata | None:
+        with self._database.reading() as rows:
+            return rows.object_metadata.find(ref, version)
+
+    def _computed(self, ref: ObjectRef, opened: OpenObject) -> ObjectMetadata:
+        digest = hashlib.md5(usedforsecurity=False)
+        position = 0
+        while position < opened.version.size_bytes:
+            chunk = opened.read_at(position, CHUNK_BYTES)
+            digest.update(chunk)
+            position += len(chunk)
+        metadata = ObjectMetadata(etag=digest.hexdigest())
+        with suppress(DatabaseWriteError), self._database.writing() as rows:  # a full disk reads on
+            rows.object_metadata.put(ref, opened.version, metadata)
+        return metadata

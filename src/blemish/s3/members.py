@@ -1,0 +1,82 @@
+"""Members that several operations share: what is kept of an object, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore import xform_name
+
+from blemish.storage.object_metadata import ObjectMetadata
+from blemish.storage.object_streams import FileVersion
+from blemish.wire.s3_errors import MetadataTooLargeError
+
+KEPT = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Expires",
+)
+"""Headers of an object that are given back as they came."""
+
+DEFAULT_TYPE = "binary/octet-stream"
+
+MAX_METADATA_BYTES = 2 * 1024
+"""Of the user's names and values. Source: Amazon S3 User Guide, "Working with object metadata"."""
+
+
+def taken_headers(members: dict[str, Any]) -> dict[str, str]:
+    """Take the headers that are kept out of the members of a request."""
+    found = {name: members.pop(xform_name(name), None) for name in KEPT}
+    if isinstance(expires := found["Expires"], datetime):
+        found["Expires"] = expires.isoformat()
+    codings = [each.strip() for each in (found["ContentEncoding"] or "").split(",")]
+    # says how the body travelled, not what it is
+    found["ContentEncoding"] = ",".join(each for each in codings if each != "aws-chunked") or None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def taken_metadata(members: dict[str, Any]) -> dict[str, str]:
+    """Take the user's metadata out of the members of a request.
+
+    Raises:
+        MetadataTooLargeError: they are longer than S3 allows.
+    """
+    metadata: dict[str, str] = members.pop("metadata", None) or {}
+    size = sum(len(text.encode()) for pair in metadata.items() for text in pair)
+    if size > MAX_METADATA_BYTES:
+        raise MetadataTooLargeError(
+            f"The metadata have {size} bytes; {MAX_METADATA_BYTES} are allowed."
+        )
+    return metadata
+
+
+def quoted(etag: str) -> str:
+    """Return an ETag as it travels."""
+    return f'"{etag}"'
+
+
+def told_checksums(checksums: Mapping[str, str]) -> dict[str, str]:
+    """Return checksums as members of an answer."""
+    told = {f"Checksum{algorithm}": value for algorithm, value in checksums.items()}
+    if told:
+        composite = any("-" in value for value in checksums.values())
+        told["ChecksumType"] = "COMPOSITE" if composite else "FULL_OBJECT"
+    return told
+
+
+def told_object(version: FileVersion, metadata: ObjectMetadata) -> dict[str, Any]:
+    """Return what is told of an object along with its content."""
+    headers: dict[str, Any] = {"ContentType": DEFAULT_TYPE, **metadata.headers}
+    if "Expires" in headers:
+        headers["Expires"] = datetime.fromisoformat(headers["Expires"])
+    return {
+        **headers,
+        "AcceptRanges": "bytes",
+        "ETag": quoted(metadata.etag),
+        "LastModified": version.modified_at,
+        "Metadata": dict(metadata.metadata),
+    }

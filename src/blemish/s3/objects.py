@@ -1,0 +1,217 @@
+"""Operations on single objects."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from urllib.parse import unquote
+
+from botocore import xform_name
+
+from blemish.domain.entities import ObjectRef
+from blemish.s3.conditions import ReadConditions, requested_range, write_check
+from blemish.s3.described import DescribedObjects, Readable, chunks, derived_etag, seen
+from blemish.s3.members import (
+    KEPT,
+    quoted,
+    taken_headers,
+    taken_metadata,
+    told_checksums,
+    told_object,
+)
+from blemish.s3.offered import as_s3_errors, object_ref, refuse_unoffered
+from blemish.storage.object_metadata import ObjectMetadata
+from blemish.storage.object_streams import FileVersion, OpenObject
+from blemish.wire.s3_errors import (
+    InvalidArgumentError,
+    InvalidRequestError,
+    MalformedXMLError,
+    S3Error,
+)
+
+MAX_DELETED = 1_000
+"""Objects of one DeleteObjects. Source: Amazon S3 API Reference, "DeleteObjects"."""
+
+_CONDITIONS = ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since")
+
+
+class ObjectOperations:
+    """Puts, gets, copies and deletes objects."""
+
+    def __init__(self, objects: DescribedObjects) -> None:
+        self._objects = objects
+
+    def put_object(
+        self,
+        *,
+        bucket: str,
+        key: str,
+        body: Readable | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        **others: Any,
+    ) -> dict[str, Any]:
+        ref = object_ref(bucket, key)
+        headers, user_metadata = taken_headers(others), taken_metadata(others)
+        refuse_unoffered(others)
+        md5 = hashlib.md5(usedforsecurity=False)
+        _, metadata = self._objects.put(
+            ref,
+            chunks(body, md5),
+            describe=lambda: ObjectMetadata(
+                etag=md5.hexdigest(),
+                headers=headers,
+                metadata=user_metadata,
+                checksums=dict(body.checksums) if body is not None else {},
+            ),
+            check=write_check(if_match, if_none_match),
+        )
+        return {"ETag": quoted(metadata.etag), **told_checksums(metadata.checksums)}
+
+    def get_object(self, *, bucket: str, key: str, **others: Any) -> dict[str, Any]:
+        opened, told, span = self._found(bucket, key, others)
+        start, end = span or (0, opened.version.size_bytes)
+        return told | {"Body": opened.content(start, end)}
+
+    def head_object(self, *, bucket: str, key: str, **others: Any) -> dict[str, Any]:
+        opened, told, _ = self._found(bucket, key, others)
+        opened.close()
+        return told
+
+    def delete_object(
+        self, *, bucket: str, key: str, if_match: str | None = None, **others: Any
+    ) -> dict[str, Any]:
+        refuse_unoffered(others)
+        self._objects.delete(object_ref(bucket, key), check=write_check(if_match, None))
+        return {}
+
+    def delete_objects(self, *, bucket: str, delete: Any, **others: Any) -> dict[str, Any]:
+        refuse_unoffered(others)
+        wanted = delete.get("Objects", [])
+        if not 1 <= len(wanted) <= MAX_DELETED:
+            raise MalformedXMLError(f"There must be 1 to {MAX_DELETED} objects to delete.")
+        deleted, errors = [], []
+        for each in wanted:
+            rest = {xform_name(name): value for name, value in each.items()}
+            key = rest.pop("key", "")
+            try:
+                with as_s3_errors():
+                    self.delete_object(
+                        bucket=bucket, key=key, if_match=rest.pop("e_tag", None), **rest
+                    )
+                deleted.append({"Key": key})
+            except S3Error as error:
+                errors.append({"Key": key, "Code": error.code, "Message": error.message})
+        return {"Deleted": [] if delete.get("Quiet") else deleted, "Errors": errors}
+
+    def copy_object(
+        self,
+        *,
+        bucket: str,
+        key: str,
+        copy_source: str,
+        metadata_directive: str = "COPY",
+        **others: Any,
+    ) -> dict[str, Any]:
+        ref, source = object_ref(bucket, key), source_ref(copy_source)
+        conditions = taken_source_conditions(others)
+        headers, user_metadata = taken_headers(others), taken_metadata(others)
+        refuse_unoffered(others)
+        replaced = metadata_directive == "REPLACE"
+        if ref == source and not replaced:
+            raise InvalidRequestError("An object is copied to itself only to change its metadata.")
+        opened, metadata = open_source(self._objects, source, conditions)
+        md5 = hashlib.md5(usedforsecurity=False)
+        try:
+            version, copied = self._objects.put(
+                ref,
+                seen(opened.content(), md5),
+                describe=lambda: ObjectMetadata(
+                    etag=md5.hexdigest(),
+                    headers=headers if replaced else metadata.headers,
+                    metadata=user_metadata if replaced else metadata.metadata,
+                    checksums={
+                        name: value
+                        for name, value in metadata.checksums.items()
+                        if "-" not in value
+                    },
+                ),
+            )
+        finally:
+            opened.close()
+        return {
+            "CopyObjectResult": told_copy(version, copied.etag) | told_checksums(copied.checksums)
+        }
+
+    def _found(
+        self, bucket: str, key: str, members: dict[str, Any]
+    ) -> tuple[OpenObject, dict[str, Any], tuple[int, int] | None]:
+        """Open an object that is to be told of; return it, what is told, and the range."""
+        conditions = ReadConditions(**{name: members.pop(name, None) for name in _CONDITIONS})
+        wanted, mode = members.pop("range", None), members.pop("checksum_mode", None)
+        instead = {name: members.pop(xform_name(f"Response{name}"), None) for name in KEPT}
+        refuse_unoffered(members)
+        opened, metadata = self._objects.open(object_ref(bucket, key))
+        try:
+            version = opened.version
+            conditions.check({metadata.etag, derived_etag(key, version)}, version.modified_at)
+            span = requested_range(wanted, version.size_bytes)
+        except BaseException:
+            opened.close()
+            raise
+        told = told_object(version, metadata) | {"ContentLength": version.size_bytes}
+        told |= {name: value for name, value in instead.items() if value is not None}
+        if span:
+            start, end = span
+            told["StatusCode"] = 206
+            told["ContentLength"] = end - start
+            told["ContentRange"] = f"bytes {start}-{end - 1}/{version.size_bytes}"
+        elif mode == "ENABLED":
+            told |= told_checksums(metadata.checksums)
+        return opened, told, span
+
+
+def source_ref(copy_source: str) -> ObjectRef:
+    """Return the object that a request to copy names.
+
+    Raises:
+        InvalidArgumentError: it names none.
+        NotOfferedError: it names a version.
+    """
+    path, _, version = copy_source.removeprefix("/").partition("?versionId=")
+    refuse_unoffered({"version_id": version} if version else {})
+    bucket, slash, key = unquote(path).partition("/")
+    if not slash or not key:
+        raise InvalidArgumentError(f"Copy Source must be bucket/key, not {copy_source!r:.300}.")
+    return object_ref(bucket, key)
+
+
+def taken_source_conditions(members: dict[str, Any]) -> ReadConditions:
+    """Take the conditions on what is copied out of the members of a request."""
+    return ReadConditions(
+        **{name: members.pop(f"copy_source_{name}", None) for name in _CONDITIONS}
+    )
+
+
+def open_source(
+    objects: DescribedObjects, source: ObjectRef, conditions: ReadConditions
+) -> tuple[OpenObject, ObjectMetadata]:
+    """Open an object that is to be copied.
+
+    Raises:
+        PreconditionFailedError: it is not to be copied.
+        ObjectError: what `DescribedObjects.open` raises.
+    """
+    opened, metadata = objects.open(source)
+    try:
+        etags = {metadata.etag, derived_etag(source.key, opened.version)}
+        conditions.check_copy(etags, opened.version.modified_at)
+    except BaseException:
+        opened.close()
+        raise
+    return opened, metadata
+
+
+def told_copy(version: FileVersion, etag: str) -> dict[str, Any]:
+    """Return what is told of a copy."""
+    return {"ETag": quoted(etag), "LastModified": version.modified_at}

@@ -1,0 +1,60 @@
+"""Every operation of S3 that is offered, as one object with a method for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from types import SimpleNamespace
+
+from blemish.s3.buckets import BucketOperations
+from blemish.s3.described import DescribedObjects
+from blemish.s3.listing import ListingOperations
+from blemish.s3.multipart import MultipartOperations
+from blemish.s3.objects import ObjectOperations
+from blemish.s3.offered import as_s3_errors
+from blemish.storage.buckets import Buckets
+from blemish.storage.database import Database
+from blemish.storage.kept import KeptFiles
+from blemish.storage.listing import Listing
+from blemish.storage.object_paths import ObjectPaths
+from blemish.storage.object_streams import ObjectStreams
+
+
+def s3_operations(
+    database: Database,
+    paths: ObjectPaths,
+    *,
+    parts: KeptFiles,
+    region: str,
+    owner: str,
+    now: Callable[[], datetime],
+    new_name: Callable[[], str],
+) -> SimpleNamespace:
+    """Return the handlers: methods named like operations, in snake_case.
+
+    Args:
+        database: where metadata and uploads are rows.
+        paths: of the buckets; whoever else writes there must share them.
+        parts: where parts of uploads lie.
+        region: that of every bucket.
+        owner: the id of whom every bucket belongs to.
+        now: the clock.
+        new_name: a name that nothing else has.
+    """
+    objects = DescribedObjects(database, ObjectStreams(paths))
+    offered: tuple[object, ...] = (
+        BucketOperations(database, Buckets(paths), parts, region=region, owner=owner),
+        ObjectOperations(objects),
+        ListingOperations(Listing(paths), objects, owner=owner),
+        MultipartOperations(
+            database, objects, paths=paths, parts=parts, now=now, new_name=new_name, owner=owner
+        ),
+    )
+    return SimpleNamespace(
+        **{
+            name: as_s3_errors()(getattr(part, name))
+            for part in offered
+            for name in vars(type(part))
+            if not name.startswith("_")
+        }
+    )
