@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,11 @@ from datetime import UTC, datetime, timedelta
 from blemish.api.operations import Operations
 from blemish.api.service_model import service_model
 from blemish.domain.arns import ArnScope
+from blemish.front import Front
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
+from blemish.s3.operations import s3_operations
+from blemish.s3.service_model import s3_model
 from blemish.service.access import AccessService
 from blemish.service.datasets import DatasetService
 from blemish.service.detection import DetectionService
@@ -31,6 +34,7 @@ from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.objects import ObjectStore
 from blemish.wire.dispatch import Dispatcher
+from blemish.wire.s3_dispatch import StreamingDispatcher
 
 SIGNING_NAME = "lookoutvision"
 
@@ -42,6 +46,8 @@ JSON_BODY_BYTES = 16 * 1024 * 1024
 
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
+FAULTS: Mapping[type[Exception], str] = {StoreWriteError: NO_ROOM, DatabaseWriteError: NO_ROOM}
+"""What clients are told of errors that are no fault of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,7 @@ class Server:
     """A server that is ready to answer."""
 
     #: the ASGI application
-    application: Dispatcher
+    application: Front
     access: AccessService
 
 
@@ -69,7 +75,7 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         parts.reconciler.start()
         stack.callback(parts.reconciler.stop)
         stack.callback(parts.trainings.stop)
-        yield Server(application=parts.dispatcher, access=parts.access)
+        yield Server(application=parts.front, access=parts.access)
 
 
 class _Parts:
@@ -82,6 +88,7 @@ class _Parts:
         arns = ArnScope(region=settings.region, account=settings.account)
         self._kept = KeptFiles(directory.kept, staging=directory.staging)
         self._objects = objects = ObjectStore(directory.buckets)
+        self._uploaded = KeptFiles(directory.uploads, staging=directory.staging)
         self.access = AccessService(database, now=_now, random_bytes=secrets.token_bytes)
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
         hosting = LocalHosting(threads=settings.detection_threads)
@@ -149,17 +156,39 @@ class _Parts:
             ),
             arns=arns,
         )
-        self.dispatcher = Dispatcher(
+        api = Dispatcher(
             service_model(),
             operations,
             secret=self.access.secret,
             clock=_now,
-            request_ids=lambda: str(uuid.uuid4()),
+            request_ids=_new_name,
             clock_skew_s=settings.clock_skew_s,
-            faults={StoreWriteError: NO_ROOM, DatabaseWriteError: NO_ROOM},
+            faults=FAULTS,
             max_body_bytes=lambda operation: (
                 limits.detect_body_bytes if operation == "DetectAnomalies" else JSON_BODY_BYTES
             ),
+        )
+        self.front = Front(api=api, s3=self._s3(settings))
+
+    def _s3(self, settings: Settings) -> StreamingDispatcher:
+        operations = s3_operations(
+            self._database,
+            self._objects.paths,
+            parts=self._uploaded,
+            region=settings.region,
+            owner=settings.account,
+            now=_now,
+            new_name=lambda: uuid.uuid4().hex,
+        )
+        return StreamingDispatcher(
+            s3_model(),
+            operations,
+            secret=self.access.secret,
+            clock=_now,
+            request_ids=_new_name,
+            base_host_names={"localhost", settings.host},
+            clock_skew_s=settings.clock_skew_s,
+            faults=FAULTS,
         )
 
     def clean(self) -> None:
@@ -170,6 +199,8 @@ class _Parts:
             remove_tree(attempt, staging=self._directory.staging)
         with self._database.reading() as rows:
             names = rows.models.kept_names() | rows.datasets.kept_names()
+            uploaded = rows.uploads.file_names()
+        self._uploaded.delete_unnamed(uploaded)
         self._kept.delete_unnamed(names)
         for bundle in self._directory.bundles.iterdir():
             if bundle.name not in names:

@@ -37,6 +37,17 @@ def place(served: ServedDirectory, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def workplace(served: ServedDirectory, tmp_path: Path) -> Path:
+    """A folder as the README has it: served data, labelled pictures, one picture to judge."""
+    (tmp_path / "data").symlink_to(served.folder)
+    for number, (label, picture) in enumerate(pictures()):
+        (tmp_path / "pictures" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pictures" / label / f"{number:03}.jpg").write_bytes(picture)
+    (tmp_path / "plate.jpg").write_bytes(pictures()[-1][1])
+    return tmp_path
+
+
 def exported(text: str, place: Path) -> dict[str, str]:
     """Return the variables that a page exports in the folder of its reader."""
     (lines,) = (block for block in fenced(text, "sh") if block.startswith("export"))
@@ -73,12 +84,10 @@ def test_the_guide_leads_from_pictures_to_a_verdict(place: Path) -> None:
     assert re.fullmatch(r"(anomaly|normal) [01]\.\d+", told[-1])
 
 
-def test_the_program_of_the_readme_ends_with_a_verdict(place: Path) -> None:
-    manifest = fenced(GUIDE, "python")[0]
+def test_the_program_of_the_readme_uploads_and_ends_with_a_verdict(workplace: Path) -> None:
     (program,) = fenced(README, "python")
 
-    run(manifest, place, README)
-    told = run(program, place, README)
+    told = run(program, workplace, README)
 
     assert "'IsAnomalous'" in told
     assert "'Confidence'" in told

@@ -113,7 +113,7 @@ def test_on_a_terminal_the_key_is_shown_to_be_pasted(tmp_path: Path) -> None:
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_DEFAULT_REGION",
-        "AWS_ENDPOINT_URL_LOOKOUTVISION",
+        "AWS_ENDPOINT_URL",
     }
     assert exports["AWS_SECRET_ACCESS_KEY"] in (tmp_path / "data/aws/credentials").read_text()
 

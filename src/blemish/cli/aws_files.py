@@ -27,9 +27,14 @@ class AwsFiles:
             f"[profile {PROFILE}]\n"
             f"region = {region}\n"
             f"services = {PROFILE}\n"
+            "s3 =\n"
+            "  addressing_style = path\n"  # no name leads to `bucket.host`
+            "  signature_version = s3v4\n"  # boto3 presigns by version 2 otherwise
             "\n"
             f"[services {PROFILE}]\n"
             "lookoutvision =\n"
+            f"  endpoint_url = {endpoint}\n"
+            "s3 =\n"
             f"  endpoint_url = {endpoint}\n"
         )
         write_durably(self.config, text.encode(), staging=self._staging)

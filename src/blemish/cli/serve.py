@@ -92,7 +92,7 @@ def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
             f"export AWS_ACCESS_KEY_ID={key_id}",
             f"export AWS_SECRET_ACCESS_KEY={secret}",
             f"export AWS_DEFAULT_REGION={region}",
-            f"export AWS_ENDPOINT_URL_LOOKOUTVISION={endpoint}",
+            f"export AWS_ENDPOINT_URL={endpoint}",
         ]
     else:
         lines += [

@@ -97,8 +97,8 @@ class Bench:
 
     def remains(self) -> set[str]:
         """Return what lies where nothing should lie when nothing is under way."""
-        folders = (self.directory.buckets / ".staging", self.directory.staging)
-        folders += (self.directory.uploads,)
+        of_buckets = self.directory.buckets / ".staging"
+        folders = (of_buckets, self.directory.staging, self.directory.uploads)
         return {path.name for folder in folders if folder.exists() for path in folder.iterdir()}
 
 

@@ -39,7 +39,8 @@ def test_a_listing_has_what_is_there(full: Bench) -> None:
 
 
 def test_pages_follow_each_other(full: Bench) -> None:
-    found, token = [], {}
+    found: list[list[str]] = []
+    token: dict[str, str] = {}
     for _ in range(3):
         page = full.call("list_objects_v2", max_keys=2, **token)
         found.append(keys(page))

@@ -1,0 +1,48 @@
+"""One port for two APIs: the service that a request is signed for tells them apart.
+
+The credential scope names it, in the Authorization header or in the query of a presigned link:
+`s3`, or else the API, which also answers whatever is not signed at all. Only S3 was ever signed for
+by the version before, so such requests go there to be told that there is no such way in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+from blemish.wire.asgi import Receive, Scope, Send
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SLASH = "(?:/|%2[Ff])"
+_FOR_S3 = re.compile(
+    f"Credential=[^/%,& ]*{_SLASH}[^/%,& ]*{_SLASH}[^/%,& ]*{_SLASH}s3{_SLASH}".encode()
+)
+"""Key id, date, region, service; encoded in a query, plain in a header."""
+
+_VERSION_2 = re.compile(rb"(?:^|&)AWSAccessKeyId=")
+
+
+class Front:
+    """Hands each request to the application that it is meant for."""
+
+    def __init__(self, *, api: Application, s3: Application) -> None:
+        self._api = api
+        self._s3 = s3
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        application = self._s3 if is_for_s3(scope) else self._api
+        await application(scope, receive, send)
+
+
+def is_for_s3(scope: Scope) -> bool:
+    """Tell whether a request is signed for S3, rightly or not."""
+    header = dict(scope["headers"]).get(b"authorization", b"")
+    query = scope["query_string"]
+    return bool(
+        _FOR_S3.search(header)
+        or _FOR_S3.search(query)
+        or header.startswith(b"AWS ")
+        or _VERSION_2.search(query)
+    )

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from blemish.front import Front, is_for_s3
+
+CREDENTIALS = Credentials("BLEMEXAMPLE", "secret")
+S3, API = "s3", "lookoutvision"
+
+
+def scope(*, query: str = "", **headers: str) -> dict[str, Any]:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "query_string": query.encode(), "headers": pairs}
+
+
+def signed(auth: type[SigV4Auth], service: str) -> AWSRequest:
+    request = AWSRequest(method="GET", url="http://localhost:8000/bucket/key?a=b")
+    request.context["payload_signing_enabled"] = False
+    auth(CREDENTIALS, service, "eu-west-1").add_auth(request)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("auth", "service"), [(S3SigV4Auth, S3), (SigV4Auth, API), (SigV4Auth, "sts")]
+)
+def test_the_service_of_a_signed_header_is_found(auth: type[SigV4Auth], service: str) -> None:
+    request = signed(auth, service)
+
+    assert is_for_s3(scope(authorization=request.headers["Authorization"])) == (service == S3)
+
+
+@pytest.mark.parametrize("service", [S3, API])
+def test_the_service_of_a_presigned_link_is_found(service: str) -> None:
+    query = signed(S3SigV4QueryAuth, service).url.partition("?")[2]
+
+    assert is_for_s3(scope(query=query)) == (service == S3)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"query": "AWSAccessKeyId=a&Signature=b&Expires=1"}, True),
+        ({"authorization": "AWS a:b"}, True),
+        ({}, False),
+        ({"query": "prefix=s3/"}, False),
+        ({"authorization": "Bearer s3"}, False),
+        ({"authorization": "AWS4-HMAC-SHA256 Credential=a/s3/us-east-1/x/aws4_request"}, False),
+    ],
+)
+def test_what_is_not_signed_for_s3_is_the_api_s(parts: dict[str, str], expected: bool) -> None:
+    assert is_for_s3(scope(**parts)) == expected
+
+
+@pytest.mark.anyio
+async def test_each_request_goes_to_one_application() -> None:
+    called: list[str] = []
+
+    async def api(*_: object) -> None:
+        called.append(API)
+
+    async def s3(*_: object) -> None:
+        called.append(S3)
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    front = Front(api=api, s3=s3)
+    await front(scope(authorization="AWS a:b"), nothing, nothing)
+    await front(scope(), nothing, nothing)
+
+    assert called == [S3, API]
