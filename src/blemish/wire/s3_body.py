@@ -170,7 +170,7 @@ class Body:
         self.checksums: dict[str, str] = {}
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer at the end, and then b"".
+        """Return up to `size` bytes, and b"" only at the end.
 
         Raises:
             BadDigestError: a checksum is not that of what came.
@@ -180,16 +180,9 @@ class Body:
             RequestTimeoutError: nothing came for too long.
             ClientGoneError: the client hung up.
         """
-        pieces: list[bytes] = []
-        missing = size
-        while missing:
-            block = self._rest or next(self._blocks, b"")
-            if not block:
-                break
-            pieces.append(block[:missing])
-            self._rest = block[missing:]
-            missing -= len(pieces[-1])
-        return b"".join(pieces) if len(pieces) != 1 else pieces[0]
+        block = self._rest or next(self._blocks, b"")
+        self._rest = block[size:]
+        return block[:size]
 
     def read_all(self, limit_bytes: int) -> bytes:
         """Return a body that is not longer than a limit.
@@ -198,10 +191,12 @@ class Body:
             MaxMessageLengthExceededError: it is longer.
             S3Error: what `read` raises.
         """
-        content = self.read(limit_bytes)
-        if self.read(1):
-            raise MaxMessageLengthExceededError(f"The body may have at most {limit_bytes} bytes.")
-        return content
+        blocks: list[bytes] = []
+        while block := self.read(BLOCK_BYTES):
+            if self.size_bytes > limit_bytes:
+                raise MaxMessageLengthExceededError(f"The body may have {limit_bytes} bytes.")
+            blocks.append(block)
+        return b"".join(blocks)
 
     def _checked(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         hashed = [each for each in (self._md5, self._sha256, *self._digests.values()) if each]

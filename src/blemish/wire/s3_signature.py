@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 from blemish.wire.canonical import signing_key
 from blemish.wire.chunks import ChunkSigner
@@ -75,6 +75,11 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> ChunkSigner | N
         WireError: the signature is not right.
         S3Error: it does not say what of the body it signs, or says what is not offered.
     """
+    if request.headers.get("authorization", "").startswith("AWS ") or _has_version_2(request.query):
+        raise InvalidRequestError(
+            "Signature Version 2 is not offered. Sign by Version 4: `signature_version = s3v4` of "
+            "the `s3` settings in the AWS config file, or in botocore's Config."
+        )
     payload = signed_payload(request)
     claim, secret = verifier.verify_claim(request, body_sha256=payload)
     if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILERS}:
@@ -85,6 +90,10 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> ChunkSigner | N
         scope=claim.scope,
         seed=claim.signature,
     )
+
+
+def _has_version_2(query: str) -> bool:
+    return "AWSAccessKeyId" in parse_qs(query)
 
 
 def signed_payload(request: HttpRequest) -> str:

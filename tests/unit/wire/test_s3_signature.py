@@ -174,6 +174,18 @@ def test_a_link_may_say_what_is_signed_of_the_body() -> None:
     assert signed_payload(request) == digest
 
 
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("AWSAccessKeyId=A&Signature=b&Expires=1", {}),
+        ("", {"authorization": "AWS A:b", "date": "now"}),
+    ],
+)
+def test_who_signs_by_version_2_is_told_how_to_sign(query: str, headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequestError, match="s3v4"):
+        verify(verifier(), HttpRequest("GET", "/b/k", query, headers, b""))
+
+
 def test_every_error_of_the_signature_has_a_name_in_s3() -> None:
     kinds = {*WireError.__subclasses__(), *InvalidSignatureError.__subclasses__()}
 
