@@ -194,6 +194,12 @@ def test_an_output_member_that_the_model_does_not_know_is_a_fault_of_ours() -> N
             serialize_output(MODEL.operation_model(name), {"Bukket": "b"})
 
 
+@pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "€", "a\0"])
+def test_what_no_header_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="content-type"):
+        serialize_output(MODEL.operation_model("GetObject"), {"ContentType": text})
+
+
 @pytest.mark.parametrize(
     ("method", "path", "query", "headers", "name"),
     [
@@ -224,6 +230,12 @@ def test_query_and_headers_tell_operations_apart(
     [
         ("CompleteMultipartUpload", HttpRequest("POST", "/b/k", "", {}, b""), InvalidRequestError),
         ("GetObject", HttpRequest("GET", "/b/k", "annotations", {}, b""), NotOfferedError),
+        (
+            "CopyObject",
+            HttpRequest("PUT", "/b/k", "", {"x-amz-copy-source": "b/k", "if-x": "*"}, b""),
+            NotOfferedError,
+        ),
+        ("GetObject", HttpRequest("GET", "/b/k", "", {"x-amz-new": "1"}, b""), NotOfferedError),
         ("ListObjectsV2", HttpRequest("GET", "/b", "max-keys=a", {}, b""), InvalidArgumentError),
         ("GetObject", HttpRequest("GET", "/b/%ff", "", {}, b""), InvalidArgumentError),
         ("GetObject", HttpRequest("GET", "/b/k", "x-%ff=1", {}, b""), InvalidArgumentError),

@@ -11,13 +11,20 @@ Source: Smithy, "AWS restXml protocol"; Amazon S3 API Reference, "REST error res
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.model import OperationModel, StructureShape
 
 from blemish.wire.errors import SerializationError
-from blemish.wire.located import located_headers, located_members, members_at, parsed_query
+from blemish.wire.located import (
+    located_headers,
+    located_members,
+    members_at,
+    parsed_query,
+    wire_name,
+)
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.routing import markers
 from blemish.wire.s3_errors import (
@@ -49,6 +56,30 @@ STATUS = "StatusCode"
 """What a handler may return beside the members, if the status is not the operation's usual one."""
 
 
+_ABOUT_THE_REQUEST = frozenset(
+    f"x-amz-{name}"
+    for name in (
+        "algorithm",
+        "content-sha256",
+        "credential",
+        "date",
+        "decoded-content-length",
+        "expires",
+        "sdk-checksum-algorithm",
+        "signature",
+        "signedheaders",
+        "trailer",
+        "user-agent",
+    )
+)
+"""Headers, or parameters of a link, that are about how a request is sent and signed."""
+
+_LEFT_ALONE = ("x-amz-checksum-", "x-amz-meta-")
+"""What some clients send with every request of an upload; S3 has no use for it there either."""
+
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
 def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
     """Return the members of a request, by their names in the model; absent ones are left out.
 
@@ -56,12 +87,13 @@ def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, 
         InvalidArgumentError: a member of path, query or headers is not of its type.
         InvalidRequestError: a member is missing.
         MalformedXMLError: the body is not what the operation takes.
-        NotOfferedError: there is a parameter that the operation does not know.
+        NotOfferedError: there is a parameter or a condition that the operation does not know.
     """
     shape = operation.input_shape
     if shape is None:
         return {}
     _check_parameters(operation, shape, request)
+    _check_headers(operation, shape, request)
     try:
         members = located_members(operation, shape, request)
     except SerializationError as error:
@@ -89,6 +121,7 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
 
     Raises:
         ValueError: the output has a member that the model does not know.
+        InvalidArgumentError: a text cannot be sent in a header.
     """
     values = dict(output)
     status = values.pop(STATUS, None) or operation.http.get("responseCode", 200)
@@ -97,6 +130,9 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
         members_to_xml({}, values)
         return HttpResponse(status, {}, b"")
     headers = located_headers(shape, values)
+    for name, text in headers.items():
+        if not _HEADER_TEXT.fullmatch(text):
+            raise InvalidArgumentError(f"{name} cannot be represented using ISO-8859-1.")
     for name, member in shape.members.items():
         if "location" in member.serialization or name == streaming_payload(shape):
             values.pop(name, None)
@@ -123,9 +159,9 @@ def _check_parameters(
     operation: OperationModel, shape: StructureShape, request: HttpRequest
 ) -> None:
     """Refuse what S3 may know by now and the model does not: it would change what is meant."""
-    known = {
-        member.serialization["name"] for member in members_at(shape, "querystring").values()
-    } | markers(operation.http["requestUri"]).keys()
+    known = {wire_name(member) for member in members_at(shape, "querystring").values()} | markers(
+        operation.http["requestUri"]
+    ).keys()
     try:
         given = parsed_query(request.query)
     except SerializationError as error:
@@ -133,6 +169,14 @@ def _check_parameters(
     for name in given:
         if name not in known and not name.lower().startswith("x-"):
             raise NotOfferedError(f"{operation.name} is not offered with the parameter {name}.")
+
+
+def _check_headers(operation: OperationModel, shape: StructureShape, request: HttpRequest) -> None:
+    """Refuse conditions and commands that the model does not know, for the same reason."""
+    known = {wire_name(member).lower() for member in members_at(shape, "header").values()}
+    for name in request.headers.keys() - known - _ABOUT_THE_REQUEST:
+        if name.startswith(("if-", "x-amz-")) and not name.startswith(_LEFT_ALONE):
+            raise NotOfferedError(f"{operation.name} is not offered with the header {name}.")
 
 
 def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _answer(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
     blocks = output.get(streamed) if streamed else None
     try:
         return Answer(serialize_output(operation, output), cast("Iterator[bytes] | None", blocks))
-    except ValueError:
+    except (ValueError, S3Error):
         _close(blocks)
         raise
 
