@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,25 @@ def make_environment(folder: Path, *pip_install: str | Path) -> Path:
     python = empty_environment(folder)
     run(python, "-m", "pip", "install", *pip_install)
     return python
+
+
+def kept_environment(lock: Path, *, folder: str) -> Path:
+    """Make the virtual environment of a lock file, or find it made; return its interpreter.
+
+    The test is skipped where the environment is not there yet and packages cannot be fetched.
+
+    Args:
+        lock: the lock file, in the root.
+        folder: name of the folder in the root that keeps the environment for the next run.
+    """
+    made = ROOT / folder / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    finished = made / "finished"
+    if not finished.exists():
+        require_registry()
+        shutil.rmtree(made.parent, ignore_errors=True)
+        make_environment(made, "--require-hashes", "-r", lock)
+        finished.touch()
+    return made / "bin" / "python"
 
 
 def empty_environment(folder: Path) -> Path:

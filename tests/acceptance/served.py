@@ -145,3 +145,18 @@ def model_status(client: Any, project: str, version: str) -> Callable[[], str]:
         return str(answer["ModelDescription"]["Status"])
 
     return read
+
+
+def environment(home: Path, **more: str | Path) -> dict[str, str]:
+    """Return an environment in which nothing of AWS is set, but for `more`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | {"HOME": str(home)} | {name: str(value) for name, value in more.items()}
+
+
+def aws_files(served: ServedDirectory) -> dict[str, str | Path]:
+    """Return the variables that `blemish serve` tells to set."""
+    return {
+        "AWS_CONFIG_FILE": served.folder / "aws" / "config",
+        "AWS_SHARED_CREDENTIALS_FILE": served.folder / "aws" / "credentials",
+        "AWS_PROFILE": "blemish",
+    }

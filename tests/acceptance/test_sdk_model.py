@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.registry import ROOT, make_environment, require_registry, run
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.registry import ROOT, kept_environment, run
+from tests.acceptance.served import ServedDirectory, aws_files, environment
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.registry]
 
@@ -26,35 +23,13 @@ LIST_PROJECTS = "import boto3; boto3.client('lookoutvision').list_projects()"
 @pytest.fixture(scope="module")
 def newer_python() -> Path:
     """The interpreter of an environment with a current boto3 alone, kept for the next run."""
-    folder = ROOT / ".venv-boto3-current" / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    finished = folder / "finished"
-    if not finished.exists():
-        require_registry()
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        make_environment(folder, "--require-hashes", "-r", LOCK)
-        finished.touch()
-    return folder / "bin" / "python"
-
-
-def environment(home: Path, **more: str | Path) -> dict[str, str]:
-    """Return an environment in which nothing of AWS is set, but for `more`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {"HOME": str(home)} | {name: str(value) for name, value in more.items()}
+    return kept_environment(LOCK, folder=".venv-boto3-current")
 
 
 def install(home: Path, *options: str | Path) -> str:
     """Run `blemish sdk-model install`; return what it prints."""
     blemish = Path(sys.executable).with_name("blemish")
     return run(blemish, "sdk-model", "install", *options, environment=environment(home))
-
-
-def aws_files(served: ServedDirectory) -> dict[str, str | Path]:
-    """Return the variables that `blemish serve` tells to set."""
-    return {
-        "AWS_CONFIG_FILE": served.folder / "aws" / "config",
-        "AWS_SHARED_CREDENTIALS_FILE": served.folder / "aws" / "credentials",
-        "AWS_PROFILE": "blemish",
-    }
 
 
 def last_error(python: Path, program: str, surroundings: dict[str, str]) -> str:
