@@ -75,6 +75,14 @@ class DescribedObjects:
         self._database = database
         self._streams = streams
 
+    def check_bucket(self, bucket: str) -> None:
+        """Go on if there is a bucket of this name.
+
+        Raises:
+            BucketMissingError: there is none.
+        """
+        self._streams.paths.check_bucket(bucket)
+
     def open(self, ref: ObjectRef) -> tuple[OpenObject, ObjectMetadata]:
         """Open an object; the ETag of one put by hand is computed now, and remembered.
 
@@ -140,7 +148,7 @@ class DescribedObjects:
             ObjectError: what `ObjectStreams.delete` raises.
         """
         if is_folder_marker(ref):
-            self._streams.paths.check_bucket(ref.bucket)
+            self.check_bucket(ref.bucket)
             return
         with self._streams.paths.names:
             if check:
@@ -154,7 +162,7 @@ class DescribedObjects:
         """Open an object, taking a folder's name, with or without a slash, for that of none."""
         missing = ObjectMissingError(f"There is no object {ref}.")
         if is_folder_marker(ref):
-            self._streams.paths.check_bucket(ref.bucket)
+            self.check_bucket(ref.bucket)
             raise missing
         try:
             return self._streams.open(ref)

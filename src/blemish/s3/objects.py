@@ -90,6 +90,7 @@ class ObjectOperations:
         wanted = delete.get("Objects", [])
         if not 1 <= len(wanted) <= MAX_DELETED:
             raise MalformedXMLError(f"There must be 1 to {MAX_DELETED} objects to delete.")
+        self._objects.check_bucket(bucket)
         deleted, errors = [], []
         for each in wanted:
             rest = {xform_name(name): value for name, value in each.items()}
@@ -118,11 +119,11 @@ class ObjectOperations:
         headers, user_metadata = taken_headers(others), taken_metadata(others)
         refuse_unoffered(others)
         replaced = metadata_directive == "REPLACE"
-        if ref == source and not replaced:
-            raise InvalidRequestError("An object is copied to itself only to change its metadata.")
         opened, metadata = open_source(self._objects, source, conditions)
         md5 = hashlib.md5(usedforsecurity=False)
         try:
+            if ref == source and not replaced:
+                raise InvalidRequestError("A copy onto itself must replace the metadata.")
             version, copied = self._objects.put(
                 ref,
                 seen(opened.content(), md5),

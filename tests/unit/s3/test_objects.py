@@ -268,6 +268,11 @@ def test_many_objects_are_deleted_at_once(bench: Bench) -> None:
             bench.call("delete_objects", delete={"Objects": wanted})
 
 
+def test_of_a_missing_bucket_nothing_is_deleted(bench: Bench) -> None:
+    with pytest.raises(NoSuchBucketError):
+        bench.call("delete_objects", bucket="absent", delete={"Objects": [{"Key": "a"}]})
+
+
 def test_a_copy_takes_its_metadata_along_unless_told_others(bench: Bench) -> None:
     bench.put("a ä", b"data", content_type="image/png", metadata={"line": "4"})
 
@@ -297,6 +302,8 @@ def test_a_copy_onto_itself_changes_metadata_or_is_refused(bench: Bench) -> None
 
     assert bench.get("a") == b"data"
     assert bench.call("head_object", key="a")["Metadata"] == {}
+    with pytest.raises(NoSuchKeyError):
+        bench.call("copy_object", key="absent", copy_source=f"{BUCKET}/absent")
 
 
 def test_a_copy_may_have_conditions(bench: Bench) -> None:
