@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import (
@@ -15,8 +15,8 @@ from blemish.storage.errors import (
 )
 from blemish.storage.files import remove_tree, sync_folder
 from blemish.storage.names import is_bucket_name
-from blemish.storage.object_paths import ObjectPaths, clear_errors
-from blemish.storage.object_streams import STAGING
+from blemish.storage.object_paths import ObjectPaths, clear_errors, lstat
+from blemish.storage.object_streams import STAGING, FileVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +36,12 @@ class Buckets:
     def all(self) -> list[Bucket]:
         """Return the buckets in the order of their names."""
         with os.scandir(self._paths.root) as entries:
-            found = [
-                Bucket(
-                    name=each.name,
-                    changed_at=datetime.fromtimestamp(int(each.stat().st_mtime), UTC),
-                )
-                for each in entries
-                if each.is_dir(follow_symlinks=False) and is_bucket_name(each.name)
-            ]
+            names = [each.name for each in entries if self._paths.has_bucket(each.name)]
+        found = [
+            Bucket(name=name, changed_at=FileVersion.of(folder).modified_at)
+            for name in names
+            if (folder := lstat(self._paths.root / name))
+        ]
         return sorted(found, key=lambda bucket: bucket.name)
 
     def check(self, name: str) -> None:

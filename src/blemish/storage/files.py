@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -132,6 +133,9 @@ def _write_synced(path: Path, chunks: Iterable[bytes], *, name: str) -> None:
             with _clear_errors(name):
                 _write_all(descriptor, chunk)
         with _clear_errors(name):
+            now_ns = time.time_ns()
+            # finer than the clock of a file system: no two contents of a name have the same time
+            os.utime(descriptor, ns=(now_ns, now_ns))
             os.fsync(descriptor)
     finally:
         os.close(descriptor)

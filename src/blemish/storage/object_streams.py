@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.errors import ObjectMissingError, ObjectReadError
+from blemish.storage.errors import ObjectMissingError, ObjectReadError, StoreWriteError
 from blemish.storage.files import publish, staged, sync_folder
 from blemish.storage.object_paths import ObjectPaths, clear_errors
 
@@ -162,8 +161,6 @@ class ObjectStreams:
         """
         self.paths.look(ref)
         with staged(chunks, staging=self.paths.root / STAGING, name=str(ref)) as file:
-            now_ns = time.time_ns()  # finer than the file system's own clock: no two are the same
-            os.utime(file, ns=(now_ns, now_ns))
             yield StagedObject(file=file, version=FileVersion.of(file.stat()))
 
     def publish(self, staged_object: StagedObject, ref: ObjectRef) -> None:
@@ -179,17 +176,24 @@ class ObjectStreams:
         """Delete an object, if it is there, and folders that are empty then; `paths.names` held.
 
         Raises:
-            ObjectError: what `open` raises of other things than a missing object.
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it cannot be deleted.
         """
         if self.paths.look(ref) is None:
             return
         path = self.paths.file(ref)
-        with suppress(ObjectMissingError), clear_errors(ref):
-            path.unlink()
-        folder = path.parent
-        with suppress(OSError):  # not empty
-            while folder != self.paths.root / ref.bucket:
-                folder.rmdir()
-                folder = folder.parent
-        with clear_errors(ref):
-            sync_folder(folder)
+        try:
+            path.unlink(missing_ok=True)
+            sync_folder(_without_empty_folders(path.parent, bucket=self.paths.root / ref.bucket))
+        except OSError as error:
+            raise StoreWriteError(f"{ref} cannot be deleted ({error.strerror}).") from error
+
+
+def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
+    """Remove a folder and those above it, as far as they are empty; return the first that stays."""
+    with suppress(OSError):  # not empty
+        while folder != bucket:
+            folder.rmdir()
+            folder = folder.parent
+    return folder

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 from blemish.domain.entities import ObjectRef
 from blemish.storage.database import Database
 from blemish.storage.object_metadata import ObjectMetadata
@@ -135,3 +140,20 @@ def test_a_bucket_takes_its_uploads_along(database: Database) -> None:
         assert rows.uploads.delete_bucket(BUCKET) == ["file"]
         assert rows.uploads.find(REF, "one") is None
         assert rows.uploads.find(upload("two", bucket="another").ref, "two")
+
+
+def test_a_database_of_the_time_before_objects_had_rows_keeps_what_it_has(
+    tmp_path: Path, empty_database: Path
+) -> None:
+    path = tmp_path / "blemish.db"
+    shutil.copy(empty_database, path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in ("object_metadata", "upload_parts", "uploads"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute("INSERT INTO projects (name, created_at) VALUES ('cups', '2024-05-01')")
+
+    with closing(Database.open(path)) as database, database.writing() as rows:
+        rows.uploads.add(upload("one"))
+        rows.object_metadata.put(REF, OLD, FULL)
+        assert rows.projects.count() == 1
