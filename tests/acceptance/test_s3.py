@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 import socket
 import threading
 import urllib.error
@@ -340,13 +341,24 @@ def test_a_bucket_may_stand_in_front_of_the_host(shared: ServedDirectory, bucket
         assert f"<Name>{bucket}</Name>" in answer.read().decode()
 
 
-def test_metadata_outlive_a_restart(
+def test_metadata_and_uploads_outlive_a_kill_and_remains_do_not(
     serve: Callable[..., ServedDirectory],
 ) -> None:
     served = serve()
-    s3_client(served).put_object(Bucket=BUCKET, Key="a", Body=b"x", Metadata={"line": "4"})
-    served.end()
+    s3, name = s3_client(served), {"Bucket": BUCKET, "Key": "b"}
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"x", Metadata={"line": "4"})
+    name["UploadId"] = s3.create_multipart_upload(**name)["UploadId"]
+    etag = s3.upload_part(**name, PartNumber=1, Body=b"part")["ETag"]
+    served.end(signal.SIGKILL)
+    remains = [served.folder / "uploads" / "part", served.folder / "buckets" / ".staging" / "x"]
+    for path in remains:
+        path.write_bytes(b"half")
 
     served.start()
 
-    assert s3_client(served).head_object(Bucket=BUCKET, Key="a")["Metadata"] == {"line": "4"}
+    s3 = s3_client(served)
+    assert s3.head_object(Bucket=BUCKET, Key="a")["Metadata"] == {"line": "4"}
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    s3.complete_multipart_upload(**name, MultipartUpload=parts)
+    assert (served.bucket / "b").read_bytes() == b"part"
+    assert [path for path in remains if path.exists()] == []

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from blemish.domain.entities import ObjectRef
 from blemish.s3.assembly import (
     PartsDigest,
     checked_parts,
@@ -20,10 +19,10 @@ from blemish.s3.assembly import (
 )
 from blemish.s3.conditions import requested_range, write_check
 from blemish.s3.described import DescribedObjects, Readable, chunks, seen
-from blemish.s3.listing import encoder
 from blemish.s3.members import quoted, taken_headers, taken_metadata, told_checksums
 from blemish.s3.objects import open_source, source_ref, taken_source_conditions
 from blemish.s3.offered import object_ref, refuse_unoffered
+from blemish.s3.uploads import found_upload, told_part_checksums
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
 from blemish.storage.object_metadata import ObjectMetadata
@@ -33,8 +32,7 @@ from blemish.wire.checksums import ALGORITHMS, in_base64
 from blemish.wire.s3_errors import InvalidArgumentError, NoSuchUploadError
 
 MAX_PART_NUMBER = 10_000
-MAX_LISTED = 1_000
-"""Parts or uploads of one page. Source: Amazon S3 User Guide, "Multipart upload limits"."""
+"""Source: Amazon S3 User Guide, "Multipart upload limits"."""
 
 
 class MultipartOperations:
@@ -49,7 +47,6 @@ class MultipartOperations:
         parts: KeptFiles,
         now: Callable[[], datetime],
         new_name: Callable[[], str],
-        owner: str,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -57,7 +54,6 @@ class MultipartOperations:
         self._parts = parts
         self._now = now
         self._new_name = new_name
-        self._owner = {"ID": owner, "DisplayName": owner}
 
     def create_multipart_upload(
         self,
@@ -103,11 +99,9 @@ class MultipartOperations:
         **others: Any,
     ) -> dict[str, Any]:
         refuse_unoffered(others)
-        upload = self._upload(object_ref(bucket, key), upload_id)
+        upload = found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         part = self._take(upload, part_number, lambda *digests: chunks(body, *digests))
-        told = told_checksums(part.checksums)
-        told.pop("ChecksumType", None)
-        return {"ETag": quoted(part.etag), **told}
+        return {"ETag": quoted(part.etag), **told_part_checksums(part)}
 
     def upload_part_copy(
         self,
@@ -122,7 +116,7 @@ class MultipartOperations:
     ) -> dict[str, Any]:
         conditions = taken_source_conditions(others)
         refuse_unoffered(others)
-        upload = self._upload(object_ref(bucket, key), upload_id)
+        upload = found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         opened, _ = open_source(self._objects, source_ref(copy_source), conditions)
         try:
             span = requested_range(copy_source_range, opened.version.size_bytes)
@@ -136,10 +130,8 @@ class MultipartOperations:
             )
         finally:
             opened.close()
-        told = told_checksums(part.checksums)
-        told.pop("ChecksumType", None)
         result = {"ETag": quoted(part.etag), "LastModified": part.modified_at}
-        return {"CopyPartResult": result | told}
+        return {"CopyPartResult": result | told_part_checksums(part)}
 
     def complete_multipart_upload(
         self,
@@ -154,7 +146,7 @@ class MultipartOperations:
         **others: Any,
     ) -> dict[str, Any]:
         ref = object_ref(bucket, key)
-        upload = self._upload(ref, upload_id)
+        upload = found_upload(self._database, self._paths, ref, upload_id)
         with self._database.reading() as rows:
             there = {part.number: part for part in rows.uploads.parts(upload_id)}
         parts = checked_parts((multipart_upload or {}).get("Parts", []), there)
@@ -184,98 +176,9 @@ class MultipartOperations:
         self, *, bucket: str, key: str, upload_id: str, **others: Any
     ) -> dict[str, Any]:
         refuse_unoffered(others)
-        self._upload(object_ref(bucket, key), upload_id)
+        found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         self._forget(upload_id)
         return {}
-
-    def list_parts(
-        self,
-        *,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        max_parts: int = MAX_LISTED,
-        part_number_marker: int = 0,
-        **others: Any,
-    ) -> dict[str, Any]:
-        refuse_unoffered(others)
-        upload = self._upload(object_ref(bucket, key), upload_id)
-        limit = max(1, min(max_parts, MAX_LISTED))
-        with self._database.reading() as rows:
-            found = rows.uploads.parts(upload_id, after=int(part_number_marker), limit=limit + 1)
-        page = found[:limit]
-        return {
-            "Bucket": bucket,
-            "Key": key,
-            "UploadId": upload_id,
-            "PartNumberMarker": part_number_marker,
-            "NextPartNumberMarker": page[-1].number if page else 0,
-            "MaxParts": limit,
-            "IsTruncated": len(found) > limit,
-            "Parts": [_told_part(part) for part in page],
-            "StorageClass": "STANDARD",
-            "Owner": self._owner,
-            "Initiator": self._owner,
-            "ChecksumAlgorithm": upload.checksum_algorithm,
-            "ChecksumType": upload.checksum_type,
-        }
-
-    def list_multipart_uploads(
-        self,
-        *,
-        bucket: str,
-        prefix: str = "",
-        key_marker: str = "",
-        upload_id_marker: str = "",
-        max_uploads: int = MAX_LISTED,
-        encoding_type: str | None = None,
-        **others: Any,
-    ) -> dict[str, Any]:
-        refuse_unoffered(others)
-        encode = encoder(encoding_type)
-        self._paths.check_bucket(bucket)
-        limit = max(1, min(max_uploads, MAX_LISTED))
-        with self._database.reading() as rows:
-            found = rows.uploads.page(
-                bucket,
-                prefix=prefix,
-                after_key=key_marker,
-                after_id=upload_id_marker,
-                limit=limit + 1,
-            )
-        page, more = found[:limit], len(found) > limit
-        return {
-            "Bucket": bucket,
-            "Prefix": encode(prefix),
-            "KeyMarker": encode(key_marker),
-            "UploadIdMarker": upload_id_marker,
-            "NextKeyMarker": encode(page[-1].ref.key) if more else None,
-            "NextUploadIdMarker": page[-1].id if more else None,
-            "MaxUploads": limit,
-            "IsTruncated": more,
-            "EncodingType": encoding_type,
-            "Uploads": [
-                {
-                    "Key": encode(each.ref.key),
-                    "UploadId": each.id,
-                    "Initiated": each.created_at,
-                    "StorageClass": "STANDARD",
-                    "Owner": self._owner,
-                    "Initiator": self._owner,
-                    "ChecksumAlgorithm": each.checksum_algorithm,
-                    "ChecksumType": each.checksum_type,
-                }
-                for each in page
-            ],
-        }
-
-    def _upload(self, ref: ObjectRef, upload_id: str) -> Upload:
-        self._paths.check_bucket(ref.bucket)
-        with self._database.reading() as rows:
-            upload = rows.uploads.find(ref, upload_id)
-        if upload is None:
-            raise NoSuchUploadError(f"There is no upload {upload_id!r:.100} of this object.")
-        return upload
 
     def _take(self, upload: Upload, number: int, content: Callable[..., Iterable[bytes]]) -> Part:
         """Keep a part, whose content is made so that digests see it."""
@@ -323,15 +226,3 @@ class _Size:
 
     def update(self, data: bytes) -> None:
         self.value += len(data)
-
-
-def _told_part(part: Part) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "PartNumber": part.number,
-        "ETag": quoted(part.etag),
-        "Size": part.size_bytes,
-        "LastModified": part.modified_at,
-        **told_checksums(part.checksums),
-    }
-    told.pop("ChecksumType", None)
-    return told

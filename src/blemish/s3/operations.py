@@ -12,6 +12,7 @@ from blemish.s3.listing import ListingOperations
 from blemish.s3.multipart import MultipartOperations
 from blemish.s3.objects import ObjectOperations
 from blemish.s3.offered import as_s3_errors
+from blemish.s3.uploads import UploadListingOperations
 from blemish.storage.buckets import Buckets
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
@@ -47,8 +48,9 @@ def s3_operations(
         ObjectOperations(objects),
         ListingOperations(Listing(paths), objects, owner=owner),
         MultipartOperations(
-            database, objects, paths=paths, parts=parts, now=now, new_name=new_name, owner=owner
+            database, objects, paths=paths, parts=parts, now=now, new_name=new_name
         ),
+        UploadListingOperations(database, paths, owner=owner),
     )
     return SimpleNamespace(
         **{

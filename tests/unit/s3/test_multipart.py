@@ -17,6 +17,7 @@ from blemish.wire.s3_errors import (
     InvalidRangeError,
     InvalidRequestError,
     MalformedXMLError,
+    NoSuchBucketError,
     NoSuchUploadError,
     PreconditionFailedError,
 )
@@ -233,6 +234,17 @@ def test_an_upload_is_that_of_its_key_alone(bench: Bench) -> None:
 
     with pytest.raises(NoSuchUploadError):
         upload.call("upload_part", key="another", part_number=1, body=Body(b""))
+
+
+def test_an_upload_into_a_bucket_that_is_gone_is_told_so(bench: Bench) -> None:
+    upload = Upload(bench)
+    bench.bucket.rmdir()
+
+    for operation in ("list_parts", "abort_multipart_upload", "complete_multipart_upload"):
+        with pytest.raises(NoSuchBucketError):
+            upload.call(operation)
+    with pytest.raises(NoSuchBucketError):
+        upload.add(1, FIRST)
 
 
 def test_an_upload_that_is_aborted_while_a_part_comes_keeps_no_part(bench: Bench) -> None:
