@@ -31,6 +31,28 @@ class DiskError(Exception):
     """Something a client may learn about."""
 
 
+class Blocks:
+    """Four bytes at a time; what is forgotten is not closed."""
+
+    def __init__(self, content: bytes, *, objects: Objects) -> None:
+        self._parts = iter([content[start : start + 4] for start in range(0, len(content), 4)])
+        self._torn = content == b"torn apart"
+        self._objects = objects
+        self._handed_out = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._torn and self._handed_out:
+            raise OSError("the disk is torn")
+        self._handed_out += 1
+        return next(self._parts)
+
+    def close(self) -> None:
+        self._objects.closed += 1
+
+
 class Objects:
     """Some operations over a dictionary."""
 
@@ -52,16 +74,11 @@ class Objects:
         content = self.kept[f"{bucket}/{key}"]
         size = "ContentLengh" if content == b"misnamed" else "ContentLength"
         language = checksum_mode or None
-        return {"Body": self._blocks(content), size: len(content), "ContentLanguage": language}
-
-    def _blocks(self, content: bytes) -> Iterator[bytes]:
-        try:
-            for start in range(0, len(content), 4):
-                yield content[start : start + 4]
-                if content == b"torn apart":
-                    raise OSError("the disk is torn")
-        finally:
-            self.closed += 1
+        return {
+            "Body": Blocks(content, objects=self),
+            size: len(content),
+            "ContentLanguage": language,
+        }
 
     def head_object(self, *, bucket: str, key: str, checksum_mode: str = "") -> dict[str, Any]:
         if f"{bucket}/{key}" not in self.kept:

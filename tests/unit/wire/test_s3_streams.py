@@ -40,10 +40,18 @@ def test_a_client_that_waits_to_be_asked_for_a_body_is_answered_at_once(
     app: StreamingDispatcher,
 ) -> None:
     scope = scope_of("PUT", f"{ENDPOINT}/bucket/refused", content_length="9", expect="100-continue")
+    sent: list[Any] = []
 
-    answer = converse(app, scope, [])
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body was asked for")
 
-    assert (answer.status, answer.headers["connection"]) == (404, "close")
+    async def send_at_once(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send_at_once))
+
+    assert sent[0]["status"] == 404
+    assert (b"connection", b"close") in sent[0]["headers"]
 
 
 def test_a_client_that_hangs_up_leaves_nothing(app: StreamingDispatcher, objects: Objects) -> None:
@@ -99,3 +107,4 @@ def test_a_body_is_closed_even_if_its_answer_cannot_be_written(
     objects.kept["bucket/key"] = b"misnamed"
 
     assert send(app, "GET", URL).status == 500
+    assert objects.closed == 1
