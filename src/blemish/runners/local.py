@@ -26,6 +26,7 @@ from blemish.service.training import (
 )
 
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
+STORE_SETTINGS = "BLEMISH_S3_"
 
 
 class LocalTrainings:
@@ -71,7 +72,7 @@ class LocalTrainings:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            env=_environment() | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
             start_new_session=True,
         )
         with self._lock:
@@ -110,6 +111,11 @@ def _messages(stream: IO[bytes], *, silence_s: float) -> Iterator[dict[str, Any]
             return
         *lines, rest = (rest + data).split(b"\n")
         yield from map(json.loads, lines)
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without what opens the store, which is told to the process by its pipe."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(STORE_SETTINGS)}
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:

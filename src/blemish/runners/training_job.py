@@ -25,8 +25,9 @@ from blemish.service.evaluation_files import (
     mask_key,
     result_document,
 )
+from blemish.service.objects import Objects
 from blemish.service.training import TrainingJob, TrainingResult
-from blemish.storage.objects import ObjectStore
+from blemish.storage.stores import open_store
 
 SEED = 0
 
@@ -49,7 +50,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
         seed=SEED,
         min_masks_per_type=limits.two_min_masks_per_type,
     )
-    objects = ObjectStore(Path(job.buckets))
+    objects = open_store(job.reach)
     train_entries, test_entries, single = _parts(Path(job.entries), objects, progress=progress)
     if single:
         options = replace(options, min_masks_per_type=limits.single_min_masks_per_type)
@@ -86,7 +87,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
 
 
 def _parts(
-    path: Path, objects: ObjectStore, *, progress: ProgressCallback
+    path: Path, objects: Objects, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry], bool]:
     """Read the frozen entries; return those to train on, those to test on, and if one was split.
 
@@ -108,7 +109,7 @@ def _parts(
 
 
 def _split(
-    entries: list[DatasetEntry], objects: ObjectStore, *, progress: ProgressCallback
+    entries: list[DatasetEntry], objects: Objects, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
     hashes = []
     for done, entry in enumerate(entries):
@@ -122,7 +123,7 @@ def _split(
     )
 
 
-def _labeled(entry: DatasetEntry, objects: ObjectStore) -> LabeledImage:
+def _labeled(entry: DatasetEntry, objects: Objects) -> LabeledImage:
     assert entry.label is not None
     return LabeledImage(
         name=str(entry.image),

@@ -10,10 +10,10 @@ from blemish.domain.entities import Dataset, DatasetEntry, DatasetStatus, Datase
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.datasets import CREATED
+from blemish.service.objects import Objects
 from blemish.storage.database import Database
 from blemish.storage.errors import ObjectError
 from blemish.storage.kept import KeptFiles
-from blemish.storage.objects import ObjectStore
 
 UPDATED = "The dataset was updated successfully."
 SHOWN_PROBLEMS = 5
@@ -39,7 +39,7 @@ class DatasetWork:
         self,
         database: Database,
         *,
-        objects: ObjectStore,
+        objects: Objects,
         kept: KeptFiles,
         limits: Limits,
         now: Callable[[], datetime],

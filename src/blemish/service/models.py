@@ -27,12 +27,12 @@ from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET, check_model_mo
 from blemish.domain.limits import Limits
 from blemish.service.datasets import require_dataset
 from blemish.service.evaluation_files import evaluation_keys
+from blemish.service.objects import Objects
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.tokens import next_token, token_position
 from blemish.storage.database import Database, Rows
-from blemish.storage.errors import ObjectError
+from blemish.storage.errors import ObjectError, StoreUnavailableError
 from blemish.storage.kept import KeptFiles
-from blemish.storage.objects import ObjectStore
 
 TRAINING = "The model is being trained."
 STARTING = "The model is starting."
@@ -71,7 +71,7 @@ class ModelService:
         self,
         database: Database,
         *,
-        objects: ObjectStore,
+        objects: Objects,
         kept: KeptFiles,
         limits: Limits,
         arns: ArnScope,
@@ -223,11 +223,15 @@ class ModelService:
         check_model_move(model.status, target, model_arn=arn)
 
     def _check_output(self, project: str, bucket: str, prefix: str) -> None:
-        if not self._objects.has_bucket(bucket):
-            raise ValidationError(f"OutputConfig names the bucket {bucket}, which does not exist.")
         try:
+            if not self._objects.has_bucket(bucket):
+                raise ValidationError(
+                    f"OutputConfig names the bucket {bucket}, which does not exist."
+                )
             for key in evaluation_keys(prefix, project, version=1):
                 self._objects.check_key(bucket, key)
+        except StoreUnavailableError:
+            raise
         except ObjectError as error:
             raise ValidationError(f"OutputConfig cannot be written to: {error}") from None
 

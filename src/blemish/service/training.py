@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +17,11 @@ from typing import Any, Protocol
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ObjectRef, Performance
 from blemish.service.evaluation_files import evaluation_keys
+from blemish.service.objects import Objects
 from blemish.storage.database import Database
 from blemish.storage.errors import StorageError
 from blemish.storage.files import publish_folder, remove_tree
 from blemish.storage.kept import KeptFiles
-from blemish.storage.objects import ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,8 @@ class TrainingJob:
     """All that a training process is told; every value is JSON."""
 
     entries: str
-    buckets: str
+    #: of the store of buckets; it may hold a secret
+    reach: Mapping[str, Any] = field(repr=False)
     #: folder that the attempt writes to; exists and is empty
     folder: str
     project: str
@@ -102,7 +103,7 @@ class TrainingWork:
         database: Database,
         *,
         runner: TrainingRunner,
-        objects: ObjectStore,
+        objects: Objects,
         kept: KeptFiles,
         attempts: Path,
         bundles: Path,
@@ -174,7 +175,7 @@ class TrainingWork:
     def _job(self, model: Model, folder: Path) -> TrainingJob:
         return TrainingJob(
             entries=str(self._kept.path(model.entries)),
-            buckets=str(self._objects.root),
+            reach=self._objects.reach,
             folder=str(folder),
             project=model.project,
             version=model.version,

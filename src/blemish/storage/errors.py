@@ -15,6 +15,8 @@
     + ObjectReadError         it is there, but cannot be read, or is not the text that it should be
     + StoreWriteError         a file cannot be written
       . StoreFullError        because there is no room for it
+    + StoreCredentialsError   no one can be in the store: there is no key to sign with
+    + StoreUnavailableError   the store does not answer; it may later
 
 Every message is a sentence for people that names what it is about.
 """
@@ -80,3 +82,11 @@ class StoreWriteError(ObjectError):
 
 class StoreFullError(StoreWriteError):
     """There is no room for the file; what was there before is still whole."""
+
+
+class StoreCredentialsError(ObjectError):
+    """Nothing says with which key requests to the store are signed, or one that must not be."""
+
+
+class StoreUnavailableError(ObjectError):
+    """The store does not answer, or fails; what is asked of it may succeed later."""

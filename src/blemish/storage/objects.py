@@ -9,11 +9,12 @@ fails as a whole over one name that it does not like.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from obstore.store import LocalStore
 
@@ -47,6 +48,11 @@ class ObjectStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.paths = ObjectPaths(root)
+
+    @property
+    def reach(self) -> Mapping[str, Any]:
+        """See `service.objects.Objects`."""
+        return {"folder": str(self.root)}
 
     def clear_staging(self) -> None:
         """Remove what a crash left behind; to be called while nobody writes."""
@@ -96,19 +102,8 @@ class ObjectStore:
             ObjectReadError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
             ObjectError: what `size` raises.
         """
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        rest = ""
         with clear_errors(ref):
-            for chunk in self._chunks(ref, max_bytes=max_bytes):
-                *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-                yield from lines
-                if len(rest) > MAX_LINE_LENGTH:
-                    raise ObjectReadError(
-                        f"{ref} has a line of more than {MAX_LINE_LENGTH} characters."
-                    )
-            rest += decoder.decode(b"", final=True)
-        if rest:
-            yield rest
+            yield from text_lines(self._chunks(ref, max_bytes=max_bytes), name=str(ref))
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`, in no promised order.
@@ -177,6 +172,25 @@ class ObjectStore:
             end = min(start + CHUNK_BYTES, size)
             part = self._files.get(_path(ref), options={"range": (start, end), "if_match": version})
             yield part.bytes().to_bytes()
+
+
+def text_lines(chunks: Iterable[bytes], *, name: str) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text that comes in chunks, without their line feeds.
+
+    Raises:
+        ObjectReadError: a line is too long.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    rest = ""
+    for chunk in chunks:
+        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+        yield from lines
+        if len(rest) > MAX_LINE_LENGTH:
+            raise ObjectReadError(f"{name} has a line of more than {MAX_LINE_LENGTH} characters.")
+    rest += decoder.decode(b"", final=True)
+    if rest:
+        yield rest
 
 
 def _path(ref: ObjectRef) -> str:

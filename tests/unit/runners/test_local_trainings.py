@@ -67,7 +67,7 @@ TRAINED = {
 def job(*steps: Any) -> TrainingJob:
     return TrainingJob(
         entries=json.dumps(steps),
-        buckets="/buckets",
+        reach={"folder": "/buckets"},
         folder="/attempts/1-1",
         project="circuits",
         version=1,
@@ -133,6 +133,18 @@ def test_a_process_uses_so_many_threads(reports: Reports, name: str) -> None:
     local().train(job({"say": name}, TRAINED), report=reports)
 
     assert reports.texts == ["3"]
+
+
+def test_a_process_has_no_secret_in_its_environment(
+    reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLEMISH_S3_SECRET_ACCESS_KEY", "not-to-be-shown")
+    told = replace(job({"say": "BLEMISH_S3_SECRET_ACCESS_KEY"}, TRAINED), reach={"key": "hidden"})
+
+    local().train(told, report=reports)
+
+    assert reports.texts == [None]
+    assert "hidden" not in repr(told)
 
 
 def test_messages_may_come_in_pieces_or_together(reports: Reports) -> None:

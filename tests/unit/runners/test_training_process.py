@@ -73,7 +73,7 @@ class Workplace:
         self.attempt.mkdir()
         return TrainingJob(
             entries=str(self.folder / "entries.jsonl"),
-            buckets=str(self.folder / "buckets"),
+            reach={"folder": str(self.folder / "buckets")},
             folder=str(self.attempt),
             project="plates",
             version=4,

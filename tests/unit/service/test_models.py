@@ -21,6 +21,10 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import USABLE_DATASET
 from blemish.domain.limits import ORIGINAL, OURS, Limits
+from blemish.service.models import ModelService
+from blemish.storage import s3_objects
+from blemish.storage.errors import StoreUnavailableError
+from blemish.storage.s3_address import S3Address
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET, json_line
 
@@ -294,3 +298,30 @@ def test_latest_is_the_newest_version_that_there_is(trainable: House) -> None:
     delete_at_once(trainable, third)
 
     assert trainable.models.describe("circuits", "latest") == second
+
+
+def test_a_model_waits_for_a_store_that_does_not_answer(
+    trainable: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_objects, "RETRIES", 0)
+    nowhere = S3Address(
+        endpoint="http://127.0.0.1:1",
+        region="us-east-1",
+        access_key_id="other",
+        secret_access_key="secret",
+    )
+    trainable.models = ModelService(
+        trainable.database,
+        objects=s3_objects.S3ObjectStore(nowhere),
+        kept=trainable.kept,
+        limits=trainable.limits,
+        arns=trainable.arns,
+        now=trainable.clock,
+        new_name=lambda: "name",
+        wake=lambda: None,
+    )
+
+    with pytest.raises(StoreUnavailableError):
+        create(trainable)
+
+    assert [path.name for path in trainable.directory.kept.iterdir()] == []

@@ -73,7 +73,7 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
     (job,) = runner.jobs
     assert job == TrainingJob(
         entries=str(house.directory.kept / model.entries),
-        buckets=str(house.directory.buckets),
+        reach={"folder": str(house.directory.buckets)},
         folder=str(house.directory.attempts / f"{model.id}-{attempt}"),
         project="circuits",
         version=1,

@@ -1,0 +1,65 @@
+"""What the service needs of a store of buckets; `storage` has one in a folder and one in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from blemish.domain.entities import ObjectRef
+
+
+class Objects(Protocol):
+    """The objects of all buckets."""
+
+    @property
+    def reach(self) -> Mapping[str, Any]:
+        """How another process opens the same store, in JSON; it may hold a secret."""
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether there is a bucket of this name.
+
+        Raises:
+            ObjectError: the store does not say.
+        """
+
+    def check_key(self, bucket: str, key: str) -> None:
+        """Allow a key that an object in the bucket has, or could have.
+
+        Raises:
+            ObjectError: there is no such bucket, or no object can have this key.
+        """
+
+    def size(self, ref: ObjectRef) -> int:
+        """Return the size of an object, in bytes.
+
+        Raises:
+            ObjectError: there is no such object, or it cannot be looked at.
+        """
+
+    def read(self, ref: ObjectRef) -> bytes:
+        """Read an object.
+
+        Raises:
+            ObjectError: there is no such object, or it cannot be read.
+        """
+
+    def read_lines(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[str]:
+        """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
+
+        Raises:
+            ObjectError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
+        """
+
+    def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
+        """Return those of `refs` that exist.
+
+        Raises:
+            ObjectError: the store does not say.
+        """
+
+    def write(self, ref: ObjectRef, data: bytes) -> None:
+        """Write an object, which is there whole or not at all.
+
+        Raises:
+            ObjectError: it cannot be written.
+        """

@@ -1,0 +1,20 @@
+"""Which store the buckets are in: said in JSON, as a training process is told it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from blemish.storage.objects import ObjectStore
+from blemish.storage.s3_address import S3Address
+from blemish.storage.s3_objects import S3ObjectStore
+
+
+def open_store(reach: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
+    """Open the store whose `reach` this is: a folder, or the address of an S3."""
+    match reach:
+        case {"folder": folder}:
+            return ObjectStore(Path(folder))
+        case _:
+            return S3ObjectStore(S3Address(**reach))

@@ -1,0 +1,199 @@
+"""What every store of buckets does: the one in a folder, and the one in an S3 of someone else's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from blemish.domain.entities import ObjectRef
+from blemish.service.objects import Objects
+from blemish.storage.errors import (
+    BucketMissingError,
+    KeyNotAllowedError,
+    ObjectMissingError,
+    ObjectReadError,
+)
+from blemish.storage.objects import MAX_LINE_LENGTH, ObjectStore
+from blemish.storage.s3_address import S3Address
+from blemish.storage.s3_objects import CHUNK_BYTES, S3ObjectStore
+from blemish.storage.stores import open_store
+from tests.acceptance.moto import KEY, REGION, moto_client, moto_server
+
+BUCKET = "pictures"
+KEYS = ["a", "b/c/d.jpg", "b c/ü+%20~#x", "é/e\u0301", "=&?;:@$,!'()*", "\\|<>[]{}^`"]
+NO_KEYS = ["", "/a", "a/", "a//b", "../a", "a/./b", "line\nfeed", "x" * 256]
+USES: list[Callable[[Objects, ObjectRef], object]] = [
+    lambda store, ref: store.read(ref),
+    lambda store, ref: store.size(ref),
+    lambda store, ref: list(store.read_lines(ref, max_bytes=100)),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """A store with one empty bucket, and how others put objects there."""
+
+    store: Objects
+    put: Callable[[str, bytes], object]
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with moto_server(tmp_path_factory.mktemp("moto") / "log") as url:
+        moto_client(url).create_bucket(Bucket=BUCKET)
+        yield url
+
+
+@pytest.fixture(
+    params=["folder", pytest.param("s3", marks=[pytest.mark.acceptance, pytest.mark.registry])]
+)
+def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Filled:
+    if request.param == "folder":
+
+        def put_file(key: str, data: bytes) -> None:
+            path = tmp_path / BUCKET / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+        (tmp_path / BUCKET).mkdir()
+        return Filled(store=ObjectStore(tmp_path), put=put_file)
+    url = request.getfixturevalue("moto")
+    client = moto_client(url)
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for each in page.get("Contents", []):
+            client.delete_object(Bucket=BUCKET, Key=each["Key"])
+    return Filled(
+        store=S3ObjectStore(S3Address(endpoint=url, region=REGION, **KEY)),
+        put=lambda key, data: client.put_object(Bucket=BUCKET, Key=key, Body=data),
+    )
+
+
+def ref(key: str, bucket: str = BUCKET) -> ObjectRef:
+    return ObjectRef(bucket=bucket, key=key)
+
+
+def test_there_are_the_buckets_that_there_are(filled: Filled) -> None:
+    assert filled.store.has_bucket(BUCKET)
+    for bucket in ("absent", "Upper", "..", "", "a\0b", "pictures/a"):
+        assert not filled.store.has_bucket(bucket)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_others_put_is_read(filled: Filled, key: str) -> None:
+    filled.put(key, key.encode())
+
+    filled.store.check_key(BUCKET, key)
+    assert filled.store.read(ref(key)) == key.encode()
+    assert filled.store.size(ref(key)) == len(key.encode())
+    assert list(filled.store.read_lines(ref(key), max_bytes=100)) == [key]
+    assert filled.store.existing([ref(key)]) == {ref(key)}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_is_written_is_read(filled: Filled, key: str) -> None:
+    filled.store.write(ref(key), b"first")
+    filled.store.write(ref(key), b"")
+    assert filled.store.read(ref(key)) == b""
+    assert list(filled.store.read_lines(ref(key), max_bytes=0)) == []
+
+    filled.store.write(ref(key), b"last")
+
+    assert filled.store.read(ref(key)) == b"last"
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_a_key_that_no_file_can_have_is_refused(filled: Filled, key: str) -> None:
+    for use in USES:
+        with pytest.raises(KeyNotAllowedError, match="cannot be a key in the bucket pictures"):
+            use(filled.store, ref(key))
+    with pytest.raises(KeyNotAllowedError):
+        filled.store.check_key(BUCKET, key)
+    with pytest.raises(KeyNotAllowedError):
+        filled.store.write(ref(key), b"")
+    assert filled.store.existing([ref(key)]) == set()
+
+
+def test_an_object_that_is_missing_is_named(filled: Filled) -> None:
+    filled.put("a/b/c", b"")
+
+    for use in USES:
+        with pytest.raises(ObjectMissingError, match=r"There is no object s3://pictures/a/c\."):
+            use(filled.store, ref("a/c"))
+
+
+def test_a_bucket_that_is_missing_is_named(filled: Filled) -> None:
+    for use in USES:
+        with pytest.raises(BucketMissingError, match=r"There is no bucket 'absent'\."):
+            use(filled.store, ref("a", "absent"))
+    with pytest.raises(BucketMissingError):
+        filled.store.check_key("absent", "a")
+    for bucket in ("absent", "Not-A-Bucket", ".."):
+        with pytest.raises(BucketMissingError):
+            filled.store.write(ref("a", bucket), b"")
+        assert filled.store.existing([ref("a", bucket)]) == set()
+
+
+def test_those_that_exist_are_told_from_those_that_do_not(filled: Filled) -> None:
+    there = {ref("a"), ref("x/a"), ref("x/y/b")}
+    for each in there:
+        filled.put(each.key, b"data")
+
+    found = filled.store.existing([*there, ref("b"), ref("x/y"), ref("z/a"), ref("A")])
+
+    assert found == there
+    assert filled.store.existing([]) == set()
+
+
+def test_a_text_of_several_chunks_is_read_by_lines(filled: Filled) -> None:
+    line = "ä" * 61  # so that chunks end within lines, and within characters
+    count = CHUNK_BYTES // len(f"{line}\n".encode()) + 10
+    filled.put("text", f"{line}\n".encode() * count + b"end\r")
+
+    lines = list(filled.store.read_lines(ref("text"), max_bytes=2 * CHUNK_BYTES))
+
+    assert lines == [line] * count + ["end\r"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"12345", r"has 5 bytes; at most 4 are allowed"),
+        (b"a\xff", r"is not UTF-8 text \(invalid start byte\)"),
+        (b"\xc3", r"is not UTF-8 text \(unexpected end of data\)"),
+    ],
+)
+def test_a_text_that_is_none_is_refused(filled: Filled, data: bytes, reason: str) -> None:
+    filled.put("text", data)
+
+    with pytest.raises(ObjectReadError, match=f"s3://pictures/text {reason}"):
+        list(filled.store.read_lines(ref("text"), max_bytes=4))
+
+
+def test_a_line_without_an_end_is_refused(filled: Filled) -> None:
+    filled.put("text", b"short\n" + b"x" * (2 * MAX_LINE_LENGTH))
+
+    with pytest.raises(ObjectReadError, match="line of more than 1048576 characters"):
+        list(filled.store.read_lines(ref("text"), max_bytes=10**8))
+
+
+def test_a_text_that_changes_while_it_is_read_is_refused(filled: Filled) -> None:
+    filled.put("text", b"a line\n" * (CHUNK_BYTES // 6))
+    lines = filled.store.read_lines(ref("text"), max_bytes=10**8)
+    next(lines)
+
+    filled.put("text", b"others\n" * (CHUNK_BYTES // 6))
+
+    with pytest.raises(ObjectReadError, match="s3://pictures/text was changed while it was read"):
+        list(lines)
+
+
+def test_another_process_opens_the_same_store_by_what_is_said_in_json(filled: Filled) -> None:
+    filled.put("a", b"data")
+
+    opened = open_store(json.loads(json.dumps(dict(filled.store.reach))))
+
+    assert opened.read(ref("a")) == b"data"

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage import s3_objects
+from blemish.storage.errors import (
+    ObjectReadError,
+    StoreUnavailableError,
+    StoreWriteError,
+)
+from blemish.storage.s3_address import S3Address
+from blemish.storage.s3_objects import S3ObjectStore
+
+SECRET = "not-to-be-shown"
+REF = ObjectRef(bucket="pictures", key="a")
+USES: list[Callable[[S3ObjectStore], object]] = [
+    lambda store: store.has_bucket("pictures"),
+    lambda store: store.size(REF),
+    lambda store: store.read(REF),
+    lambda store: list(store.read_lines(REF, max_bytes=1)),
+    lambda store: store.existing([REF]),
+]
+
+
+def write(store: S3ObjectStore) -> None:
+    store.write(REF, b"")
+
+
+def address(endpoint: str) -> S3Address:
+    return S3Address(
+        endpoint=endpoint, region="us-east-1", access_key_id="other", secret_access_key=SECRET
+    )
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_objects, "RETRIES", 0)
+
+
+@pytest.fixture(params=[(403, "AccessDenied"), (301, "PermanentRedirect"), (503, "SlowDown")])
+def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
+    """A server that answers everything by one error of S3; its status and its URL."""
+    status, code = request.param
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"<Error><Code>{code}</Code></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_PUT = do_GET  # noqa: N815 - names of the standard library
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield status, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_store_that_cannot_be_reached_is_named() -> None:
+    store = S3ObjectStore(address("http://127.0.0.1:1"))
+
+    for use in (*USES, write):
+        with pytest.raises(
+            StoreUnavailableError, match=r"the store at http://127\.0\.0\.1:1 cannot be reached\."
+        ):
+            use(store)
+
+
+@pytest.mark.acceptance
+def test_what_the_store_refuses_is_said(refusing: tuple[int, str]) -> None:
+    status, url = refusing
+    store = S3ObjectStore(address(url))
+    reason = {
+        301: "it is not in the region us-east-1",
+        403: r"\(the store says: (AccessDenied|status 403)\)",  # an answer to HEAD has no code
+        503: f"the store at {url} fails",
+    }[status]
+
+    for use in USES:
+        with pytest.raises(
+            ObjectReadError if status < 500 else StoreUnavailableError, match=reason
+        ):
+            use(store)
+    with pytest.raises(StoreWriteError if status < 500 else StoreUnavailableError, match=reason):
+        write(store)
