@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from blemish.api.operations import Operations
 from blemish.api.service_model import service_model
 from blemish.domain.arns import ArnScope
-from blemish.front import Front
+from blemish.front import Application, Front, S3Elsewhere
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.s3.operations import s3_operations
@@ -24,15 +24,23 @@ from blemish.service.detection import DetectionService
 from blemish.service.hosting import HostingWork
 from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
+from blemish.service.objects import Objects
 from blemish.service.projects import ProjectService
 from blemish.service.training import TrainingWork
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
-from blemish.storage.errors import DatabaseWriteError, StoreWriteError
+from blemish.storage.errors import (
+    DatabaseWriteError,
+    StoreCredentialsError,
+    StoreUnavailableError,
+    StoreWriteError,
+)
 from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.objects import ObjectStore
+from blemish.storage.s3_address import S3Address
+from blemish.storage.s3_objects import S3ObjectStore
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.s3_dispatch import StreamingDispatcher
 
@@ -46,7 +54,11 @@ JSON_BODY_BYTES = 16 * 1024 * 1024
 
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
-FAULTS: Mapping[type[Exception], str] = {StoreWriteError: NO_ROOM, DatabaseWriteError: NO_ROOM}
+FAULTS: Mapping[type[Exception], str] = {
+    StoreWriteError: NO_ROOM,
+    DatabaseWriteError: NO_ROOM,
+    StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",
+}
 """What clients are told of errors that are no fault of ours."""
 
 
@@ -87,9 +99,10 @@ class _Parts:
         limits = settings.limit_profile
         arns = ArnScope(region=settings.region, account=settings.account)
         self._kept = KeptFiles(directory.kept, staging=directory.staging)
-        self._objects = objects = ObjectStore(directory.buckets)
+        self._folder = ObjectStore(directory.buckets)
         self._uploaded = KeptFiles(directory.uploads, staging=directory.staging)
         self.access = AccessService(database, now=_now, random_bytes=secrets.token_bytes)
+        objects = _s3_store(settings, access=self.access) or self._folder
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
         hosting = LocalHosting(threads=settings.detection_threads)
         self.hosting_work = HostingWork(
@@ -170,10 +183,12 @@ class _Parts:
         )
         self.front = Front(api=api, s3=self._s3(settings))
 
-    def _s3(self, settings: Settings) -> StreamingDispatcher:
+    def _s3(self, settings: Settings) -> Application:
+        if settings.s3_endpoint is not None:
+            return S3Elsewhere(request_ids=_new_name)
         operations = s3_operations(
             self._database,
-            self._objects.paths,
+            self._folder.paths,
             parts=self._uploaded,
             region=settings.region,
             owner=settings.account,
@@ -194,7 +209,7 @@ class _Parts:
     def clean(self) -> None:
         """Delete what a crash left behind and no row speaks of."""
         clear_staging(self._directory.staging)
-        self._objects.clear_staging()
+        self._folder.clear_staging()
         for attempt in self._directory.attempts.iterdir():
             remove_tree(attempt, staging=self._directory.staging)
         with self._database.reading() as rows:
@@ -205,6 +220,31 @@ class _Parts:
         for bundle in self._directory.bundles.iterdir():
             if bundle.name not in names:
                 remove_tree(bundle, staging=self._directory.staging)
+
+
+def _s3_store(settings: Settings, *, access: AccessService) -> Objects | None:
+    """Open the S3 that the settings name; None if they name none.
+
+    Raises:
+        StoreCredentialsError: there is no key for it, or it is one of our own.
+    """
+    if settings.s3_endpoint is None:
+        return None
+    secret = settings.s3_secret_access_key
+    address = S3Address(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        profile=settings.s3_profile,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+    )
+    key_id = address.credentials()()["access_key_id"]
+    if access.secret(key_id) is not None:
+        raise StoreCredentialsError(
+            f"The access key {key_id} opens this server. The store at BLEMISH_S3_ENDPOINT needs "
+            "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."
+        )
+    return S3ObjectStore(address)
 
 
 def _now() -> datetime:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
 
-from blemish.wire.asgi import Receive, Scope, Send
+from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
+from blemish.wire.rest_xml import serialize_error
+from blemish.wire.s3_errors import NotOfferedError
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -21,6 +24,9 @@ _FOR_S3 = re.compile(
 """Key id, date, region, service; encoded in a query, plain in a header."""
 
 _VERSION_2 = re.compile(rb"(?:^|&)AWSAccessKeyId=")
+
+
+ELSEWHERE = "The buckets of this server are in another S3; send it what is meant for them."
 
 
 class Front:
@@ -34,6 +40,32 @@ class Front:
         """Answer one HTTP request."""
         application = self._s3 if is_for_s3(scope) else self._api
         await application(scope, receive, send)
+
+
+class S3Elsewhere:
+    """Answers S3's requests where the buckets are in another S3: that they are."""
+
+    def __init__(self, *, request_ids: Callable[[], str]) -> None:
+        self._request_ids = request_ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; a body that comes with it is not waited for."""
+        del receive
+        request = request_of(scope)
+        request_id = self._request_ids()
+        resource = unquote(request.path, errors="replace")
+        response = serialize_error(
+            NotOfferedError(ELSEWHERE), resource=resource, request_id=request_id
+        )
+        headers = {
+            **response.headers,
+            "content-length": str(len(response.body)),
+            "connection": "close",
+            "x-amz-request-id": request_id,
+        }
+        await send_start(send, response.status, headers)
+        body = b"" if request.method == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body})
 
 
 def is_for_s3(scope: Scope) -> bool:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blemish.domain.limits import PROFILES, Limits
+
+_OF_S3 = {"s3_region", "s3_profile", "s3_access_key_id", "s3_secret_access_key"}
+"""Settings that say nothing without `s3_endpoint`."""
+
+
+def _without_slash(url: str) -> str:
+    return url.removesuffix("/")
 
 
 class Settings(BaseSettings):
@@ -52,6 +59,44 @@ class Settings(BaseSettings):
 
     concurrent_trainings: Annotated[int, Field(ge=1)] = max(1, (os.cpu_count() or 1) // 2)
     """Trainings at once; others wait their turn."""
+
+    s3_endpoint: (
+        Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)]
+        | None
+    ) = None
+    """URL of an S3 that the buckets are in; without it, they are in the data directory."""
+
+    s3_region: str = "us-east-1"
+    """Region that requests to this S3 are signed for."""
+
+    s3_profile: str | None = None
+    """Profile of the AWS files whose credentials open this S3."""
+
+    s3_access_key_id: str | None = None
+    """Access key that opens this S3, where no profile does."""
+
+    s3_secret_access_key: SecretStr | None = None
+    """The secret of this access key."""
+
+    @model_validator(mode="after")
+    def _check_s3(self) -> Self:
+        """Allow an S3 with a profile or a whole key, and neither without an S3."""
+        told = sorted(f"BLEMISH_{name.upper()}" for name in self.model_fields_set if name in _OF_S3)
+        if self.s3_endpoint is None:
+            if told:
+                raise ValueError(f"{' and '.join(told)}: set BLEMISH_S3_ENDPOINT too")
+            return self
+        key = (self.s3_access_key_id, self.s3_secret_access_key)
+        if (key[0] is None) != (key[1] is None):
+            raise ValueError(
+                "BLEMISH_S3_ACCESS_KEY_ID and BLEMISH_S3_SECRET_ACCESS_KEY: set both or neither"
+            )
+        if (self.s3_profile is None) == (key[0] is None):
+            raise ValueError(
+                "BLEMISH_S3_ENDPOINT: set either BLEMISH_S3_PROFILE, or "
+                "BLEMISH_S3_ACCESS_KEY_ID and BLEMISH_S3_SECRET_ACCESS_KEY"
+            )
+        return self
 
     @property
     def limit_profile(self) -> Limits:

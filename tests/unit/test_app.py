@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+from pydantic import SecretStr
+
 from blemish.app import running_server
+from blemish.domain.entities import AccessKey
 from blemish.settings import Settings
+from blemish.storage.errors import StoreCredentialsError
 from tests.unit.house import House
 
 
@@ -32,3 +38,21 @@ def test_at_the_start_what_a_crash_left_behind_is_deleted_and_nothing_else(house
     assert not list(directory.buckets.glob(".staging/*"))
     assert model.evaluation_result is not None
     assert house.objects.read(model.evaluation_result)
+
+
+def test_a_key_of_this_server_is_none_for_another_s3(house: House) -> None:
+    key = AccessKey(id="BLEMOURS", secret="secret", name="first", created_at=datetime.now(UTC))
+    with house.database.writing() as rows:
+        rows.keys.add(key)
+    settings = Settings(
+        data_dir=house.directory.root,
+        s3_endpoint="https://s3.example.org",
+        s3_access_key_id=key.id,
+        s3_secret_access_key=SecretStr(key.secret),
+    )
+
+    with (
+        pytest.raises(StoreCredentialsError, match="The access key BLEMOURS opens this server"),
+        running_server(settings, house.directory),
+    ):
+        pass

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from blemish.front import Front, is_for_s3
+from blemish.front import ELSEWHERE, Front, S3Elsewhere, is_for_s3
 
 CREDENTIALS = Credentials("BLEMEXAMPLE", "secret")
 S3, API = "s3", "lookoutvision"
@@ -74,3 +75,27 @@ async def test_each_request_goes_to_one_application() -> None:
     await front(scope(), nothing, nothing)
 
     assert called == [S3, API]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_s3_that_is_elsewhere_says_so(method: str) -> None:
+    sent: list[Any] = []
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    request = scope() | {"method": method, "raw_path": b"/a%3Cb%FF"}
+    await S3Elsewhere(request_ids=lambda: "id-1")(request, nothing, send)
+
+    start, body = sent
+    assert start["status"] == 501
+    assert (b"x-amz-request-id", b"id-1") in start["headers"]
+    if method == "GET":
+        error = ET.fromstring(body["body"])
+        assert [each.text for each in error] == ["NotImplemented", ELSEWHERE, "/a<b\ufffd", "id-1"]
+    else:
+        assert body["body"] == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -83,12 +84,13 @@ def _settings(**options: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        _end(
-            "\n".join(
-                f"BLEMISH_{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
-                for problem in error.errors()
-            )
-        )
+        _end("\n".join(map(_problem, error.errors())))
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    if not problem["loc"]:  # of several settings, which the message names; one may be a secret
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return f"BLEMISH_{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
 
 
 def _end(message: str) -> NoReturn:

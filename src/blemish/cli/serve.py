@@ -11,6 +11,7 @@ from typing import NoReturn
 import uvicorn
 
 from blemish.app import running_server
+from blemish.cli.addresses import leads_to
 from blemish.cli.aws_files import FIRST_KEY, PROFILE, AwsFiles
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -40,6 +41,8 @@ def serve(settings: Settings) -> None:
     directory.create()
     with directory.lock(f"{settings.host}:{settings.port}"), _bound(settings) as listener:
         endpoint = _endpoint(settings.host, listener.getsockname()[1])
+        if settings.s3_endpoint and leads_to(listener, settings.s3_endpoint):
+            raise ValueError(f"BLEMISH_S3_ENDPOINT={settings.s3_endpoint} is this server's own.")
         files = AwsFiles(directory.aws, staging=directory.staging)
         with running_server(settings, directory) as server:
             if not server.access.has_key():

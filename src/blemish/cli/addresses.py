@@ -1,0 +1,35 @@
+"""Whether a URL leads to a socket of this process, by whatever name it calls this machine."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def leads_to(listener: socket.socket, url: str) -> bool:
+    """Tell whether who connects to `url` reaches the address that `listener` is bound to."""
+    split = urlsplit(url)
+    bound, port = listener.getsockname()[:2]
+    if (split.port or DEFAULT_PORTS[split.scheme]) != port:
+        return False
+    try:
+        found = socket.getaddrinfo(split.hostname, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # unknown now; a name that is known later is not looked at again
+    addresses = {str(each[4][0]) for each in found}
+    if ip_address(bound).is_unspecified:
+        return any(map(_is_of_this_machine, addresses))
+    return bound in addresses
+
+
+def _is_of_this_machine(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

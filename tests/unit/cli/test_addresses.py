@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from blemish.cli.addresses import leads_to
+
+pytestmark = pytest.mark.acceptance  # it binds, on loopback
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.1", "no-such-host.invalid", False),
+        ("0.0.0.0", "127.0.0.2", True),
+        ("0.0.0.0", "192.0.2.1", False),
+    ],
+)
+def test_every_name_of_ours_is_ours(bound: str, host: str, expected: bool) -> None:
+    with socket.create_server((bound, 0)) as listener:
+        port = listener.getsockname()[1]
+
+        assert leads_to(listener, f"http://{host}:{port}") == expected
+        assert not leads_to(listener, f"http://{host}:{port ^ 1}")
+        assert not leads_to(listener, f"https://{host}")
