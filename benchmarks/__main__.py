@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.quality import SHARED
 
-BENCHMARKS = ("graph", "detection", "quality")
+BENCHMARKS = ("graph", "detection", "s3", "quality")
 
 
 def main() -> int:
