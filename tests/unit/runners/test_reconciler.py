@@ -380,5 +380,11 @@ def test_stop_waits_for_work_that_has_begun_and_takes_no_more(house: House, work
     assert works.trainings.begun == []
 
 
-def test_a_reconciler_that_never_started_can_be_stopped(works: Works) -> None:
-    works.reconciler().stop()
+def test_a_reconciler_that_never_started_can_be_stopped(house: House, works: Works) -> None:
+    house.model()
+    reconciler = works.reconciler()
+
+    reconciler.stop()
+
+    reconciler._look()
+    assert works.trainings.begun == []
