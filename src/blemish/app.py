@@ -44,8 +44,6 @@ from blemish.storage.s3_objects import S3ObjectStore
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.s3_dispatch import StreamingDispatcher
 
-SIGNING_NAME = "lookoutvision"
-
 LEASE = timedelta(seconds=10)
 """How long an owner of a row may be silent before another may take it."""
 
