@@ -17,6 +17,6 @@ def install_model(folder: Path) -> Path:
     target = folder / SERVICE / API_VERSION
     target.mkdir(parents=True, exist_ok=True)
     for source in files("blemish.api").iterdir():
-        if source.name.endswith("-1.json") or source.name.endswith("-2.json"):
+        if source.name.endswith(".json"):
             (target / source.name).write_bytes(source.read_bytes())
     return target

@@ -20,7 +20,9 @@ def loaded(folder: Path, kind: str) -> Any:
     return loader.load_service_model("lookoutvision", kind)
 
 
-@pytest.mark.parametrize("kind", ["service-2", "paginators-1", "endpoint-rule-set-1"])
+@pytest.mark.parametrize(
+    "kind", ["service-2", "service-2.sdk-extras", "paginators-1", "endpoint-rule-set-1"]
+)
 def test_botocore_finds_what_was_installed(tmp_path: Path, kind: str) -> None:
     ours = json.loads((files("blemish.api") / f"{kind}.json").read_text())
 
