@@ -10,7 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from blemish.api.operations import Operations
+from blemish.api.datasets import DatasetOperations
+from blemish.api.detection import DetectionOperations
+from blemish.api.models import ModelOperations
+from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.domain.arns import ArnScope
 from blemish.front import Application, Front, S3Elsewhere
@@ -139,37 +142,39 @@ class _Parts:
             now=_now,
             lease=LEASE,
         )
-        operations = Operations(
-            projects=ProjectService(database, limits=limits, now=_now),
-            datasets=DatasetService(
-                database,
-                kept=self._kept,
-                now=_now,
-                new_name=_new_name,
-                wake=self.reconciler.wake,
-            ),
-            models=ModelService(
-                database,
-                objects=objects,
-                kept=self._kept,
-                limits=limits,
-                arns=arns,
-                now=_now,
-                new_name=_new_name,
-                wake=self.reconciler.wake,
-            ),
-            detection=DetectionService(
-                database,
-                hosted=hosting,
-                limits=limits,
-                mixed_sizes=settings.mixed_sizes,
-                arns=arns,
-            ),
+        projects = ProjectService(database, limits=limits, now=_now)
+        datasets = DatasetService(
+            database,
+            kept=self._kept,
+            now=_now,
+            new_name=_new_name,
+            wake=self.reconciler.wake,
+        )
+        models = ModelService(
+            database,
+            objects=objects,
+            kept=self._kept,
+            limits=limits,
+            arns=arns,
+            now=_now,
+            new_name=_new_name,
+            wake=self.reconciler.wake,
+        )
+        detection = DetectionService(
+            database,
+            hosted=hosting,
+            limits=limits,
+            mixed_sizes=settings.mixed_sizes,
             arns=arns,
         )
         api = Dispatcher(
             service_model(),
-            operations,
+            [
+                ProjectOperations(projects=projects, arns=arns),
+                DatasetOperations(datasets=datasets),
+                ModelOperations(models=models, arns=arns),
+                DetectionOperations(detection=detection),
+            ],
             secret=self.access.secret,
             clock=_now,
             request_ids=_new_name,

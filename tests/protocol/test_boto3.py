@@ -45,7 +45,7 @@ class Recorder:
 RECORDER = Recorder()
 APP = Dispatcher(
     MODEL,
-    RECORDER,
+    [RECORDER],
     secret={KEY_ID: SECRET}.get,
     clock=lambda: datetime.now(UTC),
     request_ids=map("request-{}".format, count()).__next__,

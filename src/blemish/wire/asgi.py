@@ -26,6 +26,12 @@ def request_of(scope: Scope) -> HttpRequest:
     )
 
 
+def address_of(scope: Scope) -> str | None:
+    """Return the address that a request came from, if the server knows it."""
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else None
+
+
 async def send_start(send: Send, status: int, headers: Mapping[str, str]) -> None:
     """Send the status and the headers of an answer."""
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,17 +1,18 @@
 """From an HTTP request to the handler of its operation and back: the ASGI application.
 
-    route -> read the body -> who signed it -> members -> constraints -> handler -> answer
+    route -> read the body -> who signed it -> members -> gates -> constraints -> handler -> answer
 
-Reading is asynchronous; all that follows runs in a worker thread, so handlers may block.
+Reading is asynchronous; all that follows runs in a worker thread, so gates and handlers may block.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,8 @@ from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
-from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
+from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
+from blemish.wire.calls import Call, Gate, Observer
 from blemish.wire.constraints import check_constraints
 from blemish.wire.errors import RequestEntityTooLargeError, UnknownOperationError, WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
@@ -35,22 +37,25 @@ Handler = Callable[..., Mapping[str, Any]]
 
 
 class Dispatcher:
-    """Answers the operations of a service model by the methods of an object.
+    """Answers the operations of a service model by the methods of some objects.
 
     A method is named like its operation, in snake_case. It is called with the members that the
-    request has, as keyword arguments in snake_case, and returns the members of the answer by their
-    names in the model. An operation without a method is unknown here.
+    request has, as keyword arguments in snake_case, and with the `call` if it has an argument of
+    this name. It returns the members of the answer by their names in the model. An operation
+    without a method is unknown here.
     """
 
     def __init__(
         self,
         model: ServiceModel,
-        handlers: object,
+        handlers: Iterable[object],
         *,
         secret: Callable[[str], str | None],
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
         max_body_bytes: Callable[[str], int],
+        gates: Sequence[Gate] = (),
+        observers: Sequence[Observer] = (),
         clock_skew_s: int = 900,
         faults: Mapping[type[Exception], str] = MappingProxyType({}),
         worker_threads: int = 32,
@@ -58,47 +63,65 @@ class Dispatcher:
         """Put the parts together.
 
         `secret` knows the secret access key of an access key id, and None for an unknown one;
-        `max_body_bytes` the limit of an operation, by its name. As many requests as there are
-        worker threads are worked on at once; others wait. `faults` is what a client is told of
-        errors that it may learn about; of all others it learns the request id alone.
+        `max_body_bytes` the limit of an operation, by its name. A call passes the gates, in their
+        order, and the observers are told of it at its end, whatever that is. As many requests as
+        there are worker threads are worked on at once; others wait. `faults` is what a client is
+        told of errors that it may learn about; of all others it learns the request id alone.
 
         Raises:
             TypeError: a method does not take the members of its operation.
         """
         self._model = model
         self._router = Router(model)
-        self._handlers = _handlers_of(model, handlers)
+        self._handlers = _handlers_of(model, list(handlers))
         self._verifier = SignatureVerifier(
             services={model.signing_name}, secret=secret, clock=clock, clock_skew_s=clock_skew_s
         )
+        self._clock = clock
         self._request_ids = request_ids
+        self._gates = gates
+        self._observers = observers
         self._max_body_bytes = max_body_bytes
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        request_id = self._request_ids()
+        request = request_of(scope)
+        call = Call(
+            request_id=self._request_ids(),
+            received_at=self._clock(),
+            source_ip=address_of(scope),
+            user_agent=request.headers.get("user-agent"),
+        )
         try:
-            response = await self._response(scope, receive)
-        except ClientGoneError:
+            response = await self._response(request, receive, call)
+        except ClientGoneError as error:
+            call.error = error
             return
         except (ServiceError, WireError) as error:
+            call.error = error
             response = serialize_error(self._model, error)
         except Exception as error:  # the edge: whatever it was, the client gets an answer
-            logger.exception("request %s failed", request_id)
+            call.error = error
+            logger.exception("request %s failed", call.request_id)
             told = (text for kind, text in self._faults.items() if isinstance(error, kind))
             reason = next(told, "The server failed.")
             response = serialize_error(
-                self._model, InternalServerError(f"{reason} Request id: {request_id}")
+                self._model, InternalServerError(f"{reason} Request id: {call.request_id}")
             )
-        await _send_response(send, response, request_id=request_id, method=scope["method"])
+        finally:
+            if not isinstance(call.error, ClientGoneError):
+                call.status = response.status
+            for observe in self._observers:
+                observe(call)
+        await _send_response(send, response, request_id=call.request_id, method=scope["method"])
 
-    async def _response(self, scope: Scope, receive: Receive) -> HttpResponse:
-        request = request_of(scope)
+    async def _response(self, request: HttpRequest, receive: Receive, call: Call) -> HttpResponse:
         operation = self._router.operation(request.method, request.path)
         if operation.name not in self._handlers:
             raise UnknownOperationError(f"{operation.name} is not offered by this server.")
+        call.operation = operation.name
         body = await read_body(
             receive,
             limit_bytes=self._max_body_bytes(operation.name),
@@ -106,36 +129,50 @@ class Dispatcher:
         )
         request = replace(request, body=body.content or b"")
         return await to_thread.run_sync(
-            self._perform, operation, request, body, limiter=self._worker_threads
+            self._perform, operation, request, body, call, limiter=self._worker_threads
         )
 
-    def _perform(self, operation: OperationModel, request: HttpRequest, body: Body) -> HttpResponse:
-        self._verifier.verify(request, body_sha256=body.sha256)
+    def _perform(
+        self, operation: OperationModel, request: HttpRequest, body: Body, call: Call
+    ) -> HttpResponse:
+        call.caller = self._verifier.verify(request, body_sha256=body.sha256)
         if body.content is None:
             raise ValidationError(
                 f"The body has {body.size_bytes} bytes; {operation.name} takes at most "
                 f"{self._max_body_bytes(operation.name)} bytes."
             )
-        members = parse_request(operation, request)
+        call.members = parse_request(operation, request)
+        for gate in self._gates:
+            gate(call)
         if operation.input_shape:
-            check_constraints(operation.input_shape, members)
-        output = self._handlers[operation.name](**arguments_of(members))
-        return serialize_output(operation, output)
+            check_constraints(operation.input_shape, call.members)
+        call.answer = self._handlers[operation.name](call)
+        return serialize_output(operation, call.answer)
 
 
-def _handlers_of(model: ServiceModel, methods: object) -> dict[str, Handler]:
-    handlers: dict[str, Handler] = {}
+def _handlers_of(
+    model: ServiceModel, groups: list[object]
+) -> dict[str, Callable[[Call], Mapping[str, Any]]]:
+    handlers: dict[str, Callable[[Call], Mapping[str, Any]]] = {}
     for name in model.operation_names:
-        handler = getattr(methods, xform_name(name), None)
-        if handler is None:
+        found = [getattr(group, xform_name(name), None) for group in groups]
+        method = next(filter(None, found), None)
+        if method is None:
             continue
+        signature = inspect.signature(method)
+        extra = {"call": None} if "call" in signature.parameters else {}
         shape = model.operation_model(name).input_shape
         if shape:
             # what it lacks shows when the server is put together, not when a client asks
-            inspect.signature(handler).bind(**arguments_of(shape.members))
-            inspect.signature(handler).bind(**arguments_of(dict.fromkeys(shape.required_members)))
-        handlers[name] = handler
+            signature.bind(**arguments_of(shape.members), **extra)
+            signature.bind(**arguments_of(dict.fromkeys(shape.required_members)), **extra)
+        handlers[name] = partial(_handle, method, takes_call=bool(extra))
     return handlers
+
+
+def _handle(method: Handler, call: Call, *, takes_call: bool) -> Mapping[str, Any]:
+    extra = {"call": call} if takes_call else {}
+    return method(**arguments_of(call.members), **extra)
 
 
 def arguments_of(members: Mapping[str, Any]) -> dict[str, Any]:

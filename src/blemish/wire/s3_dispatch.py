@@ -9,7 +9,7 @@ checked before the body comes; what it says of the body is checked when the body
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -20,7 +20,9 @@ import anyio
 from anyio import CancelScope, CapacityLimiter, to_thread
 from botocore.model import OperationModel, ServiceModel
 
-from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
+from blemish.domain.errors import AccessDeniedError as AccessDenied
+from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
+from blemish.wire.calls import Call, Gate, Observer
 from blemish.wire.canonical import object_path
 from blemish.wire.errors import WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
@@ -35,6 +37,7 @@ from blemish.wire.routing import Router
 from blemish.wire.s3_addressing import path_with_bucket
 from blemish.wire.s3_body import DOCUMENT_BYTES, Body, Incoming, announced
 from blemish.wire.s3_errors import (
+    AccessDeniedError,
     InternalError,
     MissingContentLengthError,
     NotOfferedError,
@@ -81,6 +84,8 @@ class StreamingDispatcher:
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
         base_host_names: Collection[str] = (),
+        gates: Sequence[Gate] = (),
+        observers: Sequence[Observer] = (),
         clock_skew_s: int = 900,
         faults: Mapping[type[Exception], str] = MappingProxyType({}),
         worker_threads: int = 32,
@@ -88,8 +93,9 @@ class StreamingDispatcher:
         """Put the parts together.
 
         `secret` knows the secret access key of an access key id, and None for an unknown one. A
-        bucket may stand in front of each of the host names. `faults` is what a client is told of
-        errors that it may learn about; of all others it learns the request id alone.
+        bucket may stand in front of each of the host names. A call passes the gates, in their
+        order, and the observers are told of it when its answer is known. `faults` is what a client
+        is told of errors that it may learn about; of all others it learns the request id alone.
 
         Raises:
             TypeError: a method does not take what its operation demands, or takes something else.
@@ -104,30 +110,46 @@ class StreamingDispatcher:
             unsigned_payload=True,
             path_form=object_path,
         )
+        self._clock = clock
         self._request_ids = request_ids
+        self._gates = gates
+        self._observers = observers
         self._base_host_names = base_host_names
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        request_id = self._request_ids()
         incoming = Incoming(receive)
         request = request_of(scope)
+        call = Call(
+            request_id=self._request_ids(),
+            received_at=self._clock(),
+            source_ip=address_of(scope),
+            user_agent=request.headers.get("user-agent"),
+        )
         try:
             answer = await to_thread.run_sync(
-                self._perform, request, incoming, limiter=self._worker_threads
+                self._perform, request, incoming, call, limiter=self._worker_threads
             )
-        except ClientGoneError:
+        except ClientGoneError as error:
+            call.error = error
             return
-        except (S3Error, WireError) as error:
-            answer = _error_answer(error, request, request_id)
+        except (S3Error, WireError, AccessDenied) as error:
+            call.error = error
+            answer = _error_answer(error, request, call.request_id)
         except Exception as error:  # the edge: whatever it was, the client gets an answer
-            logger.exception("request %s failed", request_id)
+            call.error = error
+            logger.exception("request %s failed", call.request_id)
             told = (text for kind, text in self._faults.items() if isinstance(error, kind))
             reason = next(told, "The server failed.")
-            answer = _error_answer(InternalError(reason), request, request_id)
-        headers = {**answer.response.headers, "x-amz-request-id": request_id}
+            answer = _error_answer(InternalError(reason), request, call.request_id)
+        finally:
+            if not isinstance(call.error, ClientGoneError):
+                call.status = answer.response.status
+            for observe in self._observers:
+                observe(call)
+        headers = {**answer.response.headers, "x-amz-request-id": call.request_id}
         if not await _is_drained(incoming, request):
             headers["connection"] = "close"
         response = replace(answer.response, headers=headers)
@@ -136,13 +158,14 @@ class StreamingDispatcher:
         else:
             await self._send_blocks(send, receive, response, answer.blocks)
 
-    def _perform(self, request: HttpRequest, incoming: Incoming) -> Answer:
-        signer = verify(self._verifier, request)
+    def _perform(self, request: HttpRequest, incoming: Incoming, call: Call) -> Answer:
+        call.caller, signer = verify(self._verifier, request)
         payload = signed_payload(request)
         request = _with_hoisted_headers(self._addressed(request))
         operation = self._router.operation(
             request.method, request.path, query=request.query, headers=request.headers
         )
+        call.operation = operation.name
         offer = self._offers.get(operation.name)
         if offer is None:
             raise NotOfferedError(f"{operation.name} is not offered by this server.")
@@ -153,7 +176,10 @@ class StreamingDispatcher:
             request = replace(request, body=body.read_all(DOCUMENT_BYTES))
         elif said.size_bytes is None:
             raise MissingContentLengthError("The request lacks Content-Length.")
-        members = parse_request(operation, request)
+        call.members = parse_request(operation, request)
+        for gate in self._gates:
+            gate(call)
+        members = dict(call.members)
         if streamed is not None:
             members[streamed] = body
         output = offer.call(members)
@@ -212,8 +238,16 @@ def _answer(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
         raise
 
 
-def _error_answer(error: S3Error | WireError, request: HttpRequest, request_id: str) -> Answer:
-    told = in_s3_terms(error) if isinstance(error, WireError) else error
+def _error_answer(
+    error: S3Error | WireError | AccessDenied, request: HttpRequest, request_id: str
+) -> Answer:
+    match error:
+        case WireError():
+            told = in_s3_terms(error)
+        case AccessDenied():
+            told = AccessDeniedError(error.message)
+        case _:
+            told = error
     resource = unquote(request.path, errors="replace")
     return Answer(serialize_error(told, resource=resource, request_id=request_id))
 

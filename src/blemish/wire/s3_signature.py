@@ -38,7 +38,7 @@ from blemish.wire.s3_errors import (
     S3Error,
     SignatureDoesNotMatchError,
 )
-from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
+from blemish.wire.signature import UNSIGNED_PAYLOAD, Caller, SignatureVerifier
 
 CHUNKED = "STREAMING-"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -68,8 +68,8 @@ def in_s3_terms(error: WireError) -> S3Error:
     return S3_ERRORS[type(error)](error.message)
 
 
-def verify(verifier: SignatureVerifier, request: HttpRequest) -> ChunkSigner | None:
-    """Accept a request whose signature is right; if it signs chunks, return what signs them.
+def verify(verifier: SignatureVerifier, request: HttpRequest) -> tuple[Caller, ChunkSigner | None]:
+    """Return who signed a request, and if its chunks are signed too, what signs them.
 
     Raises:
         WireError: the signature is not right.
@@ -82,9 +82,10 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> ChunkSigner | N
         )
     payload = signed_payload(request)
     claim, secret = verifier.verify_claim(request, body_sha256=payload)
+    caller = Caller(access_key_id=claim.key_id, region=claim.region, service=claim.service)
     if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILERS}:
-        return None
-    return ChunkSigner(
+        return caller, None
+    return caller, ChunkSigner(
         key=signing_key(secret, scope=claim.scope),
         timestamp=claim.timestamp,
         scope=claim.scope,

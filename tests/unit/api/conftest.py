@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from blemish.api.operations import Operations
+from blemish.api.datasets import DatasetOperations
+from blemish.api.detection import DetectionOperations
+from blemish.api.models import ModelOperations
+from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.service.detection import DetectionService
 from blemish.wire.dispatch import Dispatcher
@@ -48,25 +51,25 @@ def hosting() -> FakeHosting:
 
 
 @pytest.fixture
-def operations(house: House, hosting: FakeHosting) -> Operations:
+def operations(house: House, hosting: FakeHosting) -> list[object]:
     """The operations over the services of the test."""
-    return Operations(
-        projects=house.projects,
-        datasets=house.datasets,
-        models=house.models,
-        detection=DetectionService(
-            house.database,
-            hosted=hosting,
-            limits=house.limits,
-            mixed_sizes=False,
-            arns=house.arns,
-        ),
+    detection = DetectionService(
+        house.database,
+        hosted=hosting,
+        limits=house.limits,
+        mixed_sizes=False,
         arns=house.arns,
     )
+    return [
+        ProjectOperations(projects=house.projects, arns=house.arns),
+        DatasetOperations(datasets=house.datasets),
+        ModelOperations(models=house.models, arns=house.arns),
+        DetectionOperations(detection=detection),
+    ]
 
 
 @pytest.fixture
-def client(operations: Operations, switch: Switch, kept_client: Any) -> Any:
+def client(operations: list[object], switch: Switch, kept_client: Any) -> Any:
     """A boto3 client whose calls the operations answer."""
     numbers = itertools.count(1)
     switch.application = Dispatcher(

@@ -101,7 +101,7 @@ class Objects:
         return {"Buckets": [{"Name": "bucket", "CreationDate": WHEN}]}
 
 
-def dispatcher(handlers: object) -> StreamingDispatcher:
+def dispatcher(handlers: object, **options: Any) -> StreamingDispatcher:
     return StreamingDispatcher(
         MODEL,
         handlers,
@@ -110,6 +110,7 @@ def dispatcher(handlers: object) -> StreamingDispatcher:
         request_ids=map("request-{}".format, count()).__next__,
         base_host_names={urlsplit(ENDPOINT).netloc},
         faults={DiskError: "The disk is full."},
+        **options,
     )
 
 

@@ -16,9 +16,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from blemish.api.service_model import service_model
-from blemish.domain.errors import ConflictError, ResourceType
+from blemish.domain.errors import AccessDeniedError, ConflictError, ResourceType
+from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.reading import HARD_STOP
+from blemish.wire.signature import Caller
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, boto3_client, converse
 
 PROJECTS = "/2020-11-20/projects"
@@ -60,7 +62,7 @@ def app(projects: Projects) -> Dispatcher:
 def dispatcher(handlers: object, **options: Any) -> Dispatcher:
     return Dispatcher(
         MODEL,
-        handlers,
+        [handlers],
         secret={KEY_ID: SECRET}.get,
         clock=lambda: datetime.now(UTC),
         request_ids=map("request-{}".format, count()).__next__,
@@ -312,3 +314,71 @@ def scope(
         "query_string": b"",
         "headers": headers or [],
     }
+
+
+def test_a_call_passes_every_gate_before_its_members_are_checked(projects: Projects) -> None:
+    passed: list[tuple[str, Any]] = []
+
+    def refuse(call: Call) -> None:
+        passed.append((call.operation or "", call.members))
+        raise AccessDeniedError("No.")
+
+    app = dispatcher(projects, gates=[lambda call: passed.append(("first", call.caller)), refuse])
+
+    answer = create(app, b'{"ProjectName": "not a name"}')
+
+    assert answer.status == 403
+    assert projects.made == []
+    caller = Caller(access_key_id=KEY_ID, region="eu-west-1", service="lookoutvision")
+    assert passed == [("first", caller), ("CreateProject", {"ProjectName": "not a name"})]
+
+
+def test_observers_are_told_how_a_call_ended(projects: Projects) -> None:
+    calls: list[Call] = []
+    app = dispatcher(projects, observers=[calls.append])
+
+    create(app, b'{"ProjectName": "circuits"}')
+    create(app, b'{"ProjectName": "circuits"}')
+    create(app, b'{"ProjectName": "broken"}')
+    ask(app, "GET", "/nowhere", headers={"User-Agent": "a browser"})
+
+    assert [(call.request_id, call.operation, call.status) for call in calls] == [
+        ("request-0", "CreateProject", 200),
+        ("request-1", "CreateProject", 409),
+        ("request-2", "CreateProject", 500),
+        ("request-3", None, 404),
+    ]
+    assert calls[0].answer == {"ProjectMetadata": {"ProjectName": "circuits"}}
+    assert [type(call.error) for call in calls[:3]] == [type(None), ConflictError, RuntimeError]
+    assert calls[3].user_agent == "a browser"
+
+
+def test_observers_are_told_of_a_client_that_hung_up() -> None:
+    calls: list[Call] = []
+    app = dispatcher(Projects(), observers=[calls.append])
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "raw_path": PROJECTS.encode(),
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.7", 50_000),
+    }
+
+    answer = converse(app, scope, [{"type": "http.disconnect"}])
+
+    assert answer.status == 0
+    assert [(call.status, call.source_ip) for call in calls] == [(None, "192.0.2.7")]
+
+
+def test_a_handler_gets_the_call_if_it_asks_for_it() -> None:
+    class Asking:
+        def delete_project(self, *, call: Call, **members: Any) -> dict[str, Any]:
+            assert call.caller is not None
+            return {"ProjectArn": f"{members['project_name']} by {call.caller.access_key_id}"}
+
+    client = boto3_client(dispatcher(Asking()))
+
+    answer = client.delete_project(ProjectName="circuits")
+
+    assert answer["ProjectArn"] == f"circuits by {KEY_ID}"

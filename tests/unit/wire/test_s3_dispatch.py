@@ -12,6 +12,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from blemish.domain.errors import AccessDeniedError as AccessDenied
+from blemish.wire.calls import Call
 from blemish.wire.s3_dispatch import StreamingDispatcher
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, ask, boto3_client
 from tests.unit.wire.s3_objects import (
@@ -225,3 +227,20 @@ class Unknown:
 def test_a_method_must_take_what_its_operation_has(handlers: object) -> None:
     with pytest.raises(TypeError, match=r"key|kye"):
         dispatcher(handlers)
+
+
+def test_a_call_passes_the_gates_before_its_body_is_read(objects: Objects) -> None:
+    def refuse(call: Call) -> None:
+        raise AccessDenied(f"{call.caller and call.caller.access_key_id} may not {call.operation}.")
+
+    calls: list[Call] = []
+    app = dispatcher(objects, gates=[refuse], observers=[calls.append])
+
+    answer = send(app, "PUT", URL, b"content")
+
+    assert (answer.status, code_of(answer)) == (403, "AccessDenied")
+    assert f"{KEY_ID} may not PutObject." in answer.body.decode()
+    assert objects.kept == {}
+    assert [(call.operation, call.members["Key"], call.status) for call in calls] == [
+        ("PutObject", "key", 403)
+    ]

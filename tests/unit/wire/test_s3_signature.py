@@ -90,7 +90,7 @@ def verifier(*, after_s: float = 0) -> SignatureVerifier:
 def test_what_botocore_signs_is_accepted(path: str, query: str, body: bytes) -> None:
     request = send(path=path, query=f"prefix={query}", body=body)
 
-    assert verify(verifier(), request) is None
+    assert verify(verifier(), request)[1] is None
     assert signed_payload(request) == hashlib.sha256(body).hexdigest()
 
 
@@ -98,7 +98,7 @@ def test_what_botocore_signs_is_accepted(path: str, query: str, body: bytes) -> 
 def test_what_botocore_presigns_is_accepted(path: str, query: str) -> None:
     request = send(S3SigV4QueryAuth, path=path, query=f"prefix={query}")
 
-    assert verify(verifier(), request) is None
+    assert verify(verifier(), request)[1] is None
     assert signed_payload(request) == UNSIGNED_PAYLOAD
 
 
@@ -107,7 +107,7 @@ def test_a_path_may_be_sent_with_less_encoding(path: str) -> None:
     request = send(path=path)
     laxer = request.path.replace("%28", "(").replace("%2C", ",").replace("%3D", "=")
 
-    assert verify(verifier(), HttpRequest("PUT", laxer, "", request.headers, b"")) is None
+    assert verify(verifier(), HttpRequest("PUT", laxer, "", request.headers, b""))[1] is None
 
 
 @pytest.mark.parametrize("path", ["/bucket/a/../key", "/bucket//key", "/bucket/./key"])
@@ -129,8 +129,9 @@ def test_signed_chunks_follow_the_signature_of_the_headers() -> None:
         seed=seed,
     )
 
-    found = verify(verifier(), request)
+    caller, found = verify(verifier(), request)
 
+    assert caller.access_key_id == KEY_ID
     assert found is not None
     assert found.chunk("a") == expected.chunk("a")
 
@@ -143,7 +144,7 @@ def test_a_clock_that_is_off_is_named() -> None:
 def test_a_link_expires() -> None:
     request = send(S3SigV4QueryAuth, expires=60)
 
-    assert verify(verifier(after_s=50), request) is None
+    assert verify(verifier(after_s=50), request)[1] is None
     with pytest.raises(ExpiredLinkError):
         verify(verifier(after_s=70), request)
     with pytest.raises(ClockSkewError):

@@ -1,0 +1,108 @@
+"""The operations about datasets and their entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from blemish.api.members import Members, refuse
+from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
+from blemish.domain.errors import ValidationError
+from blemish.service.datasets import DatasetService, EntryFilter
+from blemish.service.projects import PAGE_SIZE
+
+
+class DatasetOperations:
+    """Handlers of the operations about datasets."""
+
+    def __init__(self, *, datasets: DatasetService) -> None:
+        self._datasets = datasets
+
+    def create_dataset(
+        self,
+        *,
+        project_name: str,
+        dataset_type: str,
+        dataset_source: Mapping[str, Any] | None = None,
+        client_token: str = "",
+    ) -> Members:
+        manifest = _manifest(dataset_source) if dataset_source else None
+        dataset = self._datasets.create(project_name, DatasetType(dataset_type), manifest=manifest)
+        return {"DatasetMetadata": dataset_metadata(dataset)}
+
+    def describe_dataset(self, *, project_name: str, dataset_type: str) -> Members:
+        dataset, stats = self._datasets.describe(project_name, DatasetType(dataset_type))
+        return {
+            "DatasetDescription": {
+                "ProjectName": dataset.project,
+                "DatasetType": dataset.type,
+                "CreationTimestamp": dataset.created_at,
+                "LastUpdatedTimestamp": dataset.updated_at,
+                "Status": dataset.status,
+                "StatusMessage": dataset.status_message,
+                "ImageStats": {
+                    "Total": stats.total,
+                    "Labeled": stats.labeled,
+                    "Normal": stats.normal,
+                    "Anomaly": stats.anomaly,
+                },
+            }
+        }
+
+    def delete_dataset(
+        self, *, project_name: str, dataset_type: str, client_token: str = ""
+    ) -> Members:
+        self._datasets.delete(project_name, DatasetType(dataset_type))
+        return {}
+
+    def list_dataset_entries(
+        self,
+        *,
+        project_name: str,
+        dataset_type: str,
+        labeled: bool | None = None,
+        anomaly_class: str | None = None,
+        before_creation_date: datetime | None = None,
+        after_creation_date: datetime | None = None,
+        source_ref_contains: str | None = None,
+        next_token: str | None = None,
+        max_results: int = PAGE_SIZE,
+    ) -> Members:
+        lines, token = self._datasets.entries(
+            project_name,
+            DatasetType(dataset_type),
+            wanted=EntryFilter(
+                labeled=labeled,
+                label=Label(anomaly_class) if anomaly_class else None,
+                created_before=before_creation_date,
+                created_after=after_creation_date,
+                contains=source_ref_contains,
+            ),
+            token=next_token,
+            limit=max_results,
+        )
+        return {"DatasetEntries": lines, "NextToken": token}
+
+    def update_dataset_entries(
+        self, *, project_name: str, dataset_type: str, changes: bytes, client_token: str = ""
+    ) -> Members:
+        status = self._datasets.update(project_name, DatasetType(dataset_type), changes=changes)
+        return {"Status": status}
+
+
+def dataset_metadata(dataset: Dataset) -> Members:
+    return {
+        "DatasetType": dataset.type,
+        "CreationTimestamp": dataset.created_at,
+        "Status": dataset.status,
+        "StatusMessage": dataset.status_message,
+    }
+
+
+def _manifest(source: Mapping[str, Any]) -> ObjectRef:
+    place = source.get("GroundTruthManifest", {}).get("S3Object")
+    if place is None:
+        raise ValidationError("DatasetSource must name GroundTruthManifest.S3Object.")
+    refuse("VersionId", place.get("VersionId"))
+    return ObjectRef(bucket=place["Bucket"], key=place["Key"])

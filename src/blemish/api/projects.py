@@ -1,0 +1,45 @@
+"""The operations about projects."""
+
+from __future__ import annotations
+
+from blemish.api.datasets import dataset_metadata
+from blemish.api.members import Members
+from blemish.domain.arns import ArnScope
+from blemish.domain.entities import Project
+from blemish.service.projects import PAGE_SIZE, ProjectService
+
+
+class ProjectOperations:
+    """Handlers of the operations about projects."""
+
+    def __init__(self, *, projects: ProjectService, arns: ArnScope) -> None:
+        self._projects = projects
+        self._arns = arns
+
+    def create_project(self, *, project_name: str, client_token: str = "") -> Members:
+        project = self._projects.create(project_name)
+        return {"ProjectMetadata": self._project_metadata(project)}
+
+    def describe_project(self, *, project_name: str) -> Members:
+        project, datasets = self._projects.describe(project_name)
+        metadata = self._project_metadata(project)
+        return {
+            "ProjectDescription": metadata | {"Datasets": [dataset_metadata(d) for d in datasets]}
+        }
+
+    def list_projects(
+        self, *, next_token: str | None = None, max_results: int = PAGE_SIZE
+    ) -> Members:
+        page, token = self._projects.page(token=next_token, limit=max_results)
+        return {"Projects": [self._project_metadata(p) for p in page], "NextToken": token}
+
+    def delete_project(self, *, project_name: str, client_token: str = "") -> Members:
+        self._projects.delete(project_name)
+        return {"ProjectArn": self._arns.project(project_name)}
+
+    def _project_metadata(self, project: Project) -> Members:
+        return {
+            "ProjectArn": self._arns.project(project.name),
+            "ProjectName": project.name,
+            "CreationTimestamp": project.created_at,
+        }
