@@ -14,9 +14,19 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.session import Session
 
+from blemish.domain.principals import Principal, Signer
+
 ENDPOINT = "http://blemish.test"
 KEY_ID = "BLEMTESTKEY"
 SECRET = "the secret of the tests"
+PRINCIPAL = Principal(
+    access_key_id=KEY_ID, name="tester", arn="arn:aws:iam::123456789012:user/tester"
+)
+
+
+def signer(access_key_id: str) -> Signer | None:
+    """Return whose the one access key of the tests is."""
+    return Signer(principal=PRINCIPAL, secret=SECRET) if access_key_id == KEY_ID else None
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class _Parts:
         self._kept = KeptFiles(directory.kept, staging=directory.staging)
         self._folder = ObjectStore(directory.buckets)
         self._uploaded = KeptFiles(directory.uploads, staging=directory.staging)
-        self.access = AccessService(database, now=_now, random_bytes=secrets.token_bytes)
+        self.access = AccessService(database, arns=arns, now=_now, random_bytes=secrets.token_bytes)
         objects = _s3_store(settings, access=self.access) or self._folder
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
         hosting = LocalHosting(threads=settings.detection_threads)
@@ -175,7 +175,7 @@ class _Parts:
                 ModelOperations(models=models, arns=arns),
                 DetectionOperations(detection=detection),
             ],
-            secret=self.access.secret,
+            signer=self.access.signer,
             clock=_now,
             request_ids=_new_name,
             clock_skew_s=settings.clock_skew_s,
@@ -201,7 +201,7 @@ class _Parts:
         return StreamingDispatcher(
             s3_model(),
             operations,
-            secret=self.access.secret,
+            signer=self.access.signer,
             clock=_now,
             request_ids=_new_name,
             base_host_names={"localhost", settings.host},
@@ -242,7 +242,7 @@ def _s3_store(settings: Settings, *, access: AccessService) -> Objects | None:
         secret_access_key=secret.get_secret_value() if secret else None,
     )
     key_id = address.credentials()()["access_key_id"]
-    if access.secret(key_id) is not None:
+    if access.signer(key_id) is not None:
         raise StoreCredentialsError(
             f"The access key {key_id} opens this server. The store at BLEMISH_S3_ENDPOINT needs "
             "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."

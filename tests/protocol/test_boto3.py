@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from blemish.api.service_model import service_model
 from blemish.domain.errors import ResourceNotFoundError, ResourceType, ThrottlingError
 from blemish.wire.dispatch import Dispatcher
-from tests.asgi_client import KEY_ID, SECRET, ask, boto3_client
+from tests.asgi_client import ask, boto3_client, signer
 from tests.protocol.strategies import valid_texts, values
 
 MODEL = service_model()
@@ -46,7 +46,7 @@ RECORDER = Recorder()
 APP = Dispatcher(
     MODEL,
     [RECORDER],
-    secret={KEY_ID: SECRET}.get,
+    signer=signer,
     clock=lambda: datetime.now(UTC),
     request_ids=map("request-{}".format, count()).__next__,
     max_body_bytes=lambda _: 100_000,

@@ -1,4 +1,4 @@
-"""ARNs of projects and models."""
+"""ARNs of projects, models and principals."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ class ArnScope:
     def model(self, project: str, version: int) -> str:
         """Return the ARN of a model version."""
         return f"arn:aws:lookoutvision:{self.region}:{self.account}:model/{project}/{version}"
+
+    def user(self, name: str) -> str:
+        """Return the ARN of the holder of an access key: that of a user of this name."""
+        return f"arn:aws:iam::{self.account}:user/{name}"

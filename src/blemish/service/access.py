@@ -6,7 +6,9 @@ import base64
 from collections.abc import Callable
 from datetime import datetime
 
+from blemish.domain.arns import ArnScope
 from blemish.domain.entities import AccessKey
+from blemish.domain.principals import Principal, Signer
 from blemish.storage.database import Database
 
 KEY_ID_PREFIX = "BLEM"
@@ -20,10 +22,12 @@ class AccessService:
         self,
         database: Database,
         *,
+        arns: ArnScope,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
+        self._arns = arns
         self._now = now
         self._random_bytes = random_bytes
 
@@ -46,8 +50,11 @@ class AccessService:
         with self._database.writing() as rows:
             rows.keys.add(key)
 
-    def secret(self, access_key_id: str) -> str | None:
-        """Return the secret of a key; None if there is no such key."""
+    def signer(self, access_key_id: str) -> Signer | None:
+        """Return who signs with a key; None if there is no such key."""
         with self._database.reading() as rows:
             key = rows.keys.find(access_key_id)
-        return key.secret if key else None
+        if key is None:
+            return None
+        principal = Principal(access_key_id=key.id, name=key.name, arn=self._arns.user(key.name))
+        return Signer(principal=principal, secret=key.secret)

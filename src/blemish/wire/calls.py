@@ -20,6 +20,7 @@ class Call:
     source_ip: str | None
     user_agent: str | None
     operation: str | None = None
+    #: whose name, ARN and access key id are those of its `principal`
     caller: Caller | None = None
     #: by their names in the model; not yet checked against its constraints
     members: Mapping[str, Any] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
+from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
 from blemish.wire.calls import Call, Gate, Observer
 from blemish.wire.constraints import check_constraints
@@ -50,7 +51,7 @@ class Dispatcher:
         model: ServiceModel,
         handlers: Iterable[object],
         *,
-        secret: Callable[[str], str | None],
+        signer: Callable[[str], Signer | None],
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
         max_body_bytes: Callable[[str], int],
@@ -62,7 +63,7 @@ class Dispatcher:
     ) -> None:
         """Put the parts together.
 
-        `secret` knows the secret access key of an access key id, and None for an unknown one;
+        `signer` knows whose an access key id is, and None for one that opens nothing;
         `max_body_bytes` the limit of an operation, by its name. A call passes the gates, in their
         order, and the observers are told of it at its end, whatever that is. As many requests as
         there are worker threads are worked on at once; others wait. `faults` is what a client is
@@ -75,7 +76,7 @@ class Dispatcher:
         self._router = Router(model)
         self._handlers = _handlers_of(model, list(handlers))
         self._verifier = SignatureVerifier(
-            services={model.signing_name}, secret=secret, clock=clock, clock_skew_s=clock_skew_s
+            services={model.signing_name}, signer=signer, clock=clock, clock_skew_s=clock_skew_s
         )
         self._clock = clock
         self._request_ids = request_ids

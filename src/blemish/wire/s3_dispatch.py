@@ -21,6 +21,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from botocore.model import OperationModel, ServiceModel
 
 from blemish.domain.errors import AccessDeniedError as AccessDenied
+from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
 from blemish.wire.calls import Call, Gate, Observer
 from blemish.wire.canonical import object_path
@@ -80,7 +81,7 @@ class StreamingDispatcher:
         model: ServiceModel,
         handlers: object,
         *,
-        secret: Callable[[str], str | None],
+        signer: Callable[[str], Signer | None],
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
         base_host_names: Collection[str] = (),
@@ -92,7 +93,7 @@ class StreamingDispatcher:
     ) -> None:
         """Put the parts together.
 
-        `secret` knows the secret access key of an access key id, and None for an unknown one. A
+        `signer` knows whose an access key id is, and None for one that opens nothing. A
         bucket may stand in front of each of the host names. A call passes the gates, in their
         order, and the observers are told of it when its answer is known. `faults` is what a client
         is told of errors that it may learn about; of all others it learns the request id alone.
@@ -104,7 +105,7 @@ class StreamingDispatcher:
         self._offers = offers_of(model, handlers)
         self._verifier = SignatureVerifier(
             services={model.signing_name},
-            secret=secret,
+            signer=signer,
             clock=clock,
             clock_skew_s=clock_skew_s,
             unsigned_payload=True,

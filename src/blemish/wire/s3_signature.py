@@ -38,7 +38,7 @@ from blemish.wire.s3_errors import (
     S3Error,
     SignatureDoesNotMatchError,
 )
-from blemish.wire.signature import UNSIGNED_PAYLOAD, Caller, SignatureVerifier
+from blemish.wire.signature import UNSIGNED_PAYLOAD, Caller, SignatureVerifier, caller_of
 
 CHUNKED = "STREAMING-"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -81,12 +81,12 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> tuple[Caller, C
             "the `s3` settings in the AWS config file, or in botocore's Config."
         )
     payload = signed_payload(request)
-    claim, secret = verifier.verify_claim(request, body_sha256=payload)
-    caller = Caller(access_key_id=claim.key_id, region=claim.region, service=claim.service)
+    claim, signer = verifier.verify_claim(request, body_sha256=payload)
+    caller = caller_of(claim, signer)
     if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILERS}:
         return caller, None
     return caller, ChunkSigner(
-        key=signing_key(secret, scope=claim.scope),
+        key=signing_key(signer.secret, scope=claim.scope),
         timestamp=claim.timestamp,
         scope=claim.scope,
         seed=claim.signature,

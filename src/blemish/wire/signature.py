@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from blemish.domain.principals import Principal, Signer
 from blemish.wire.canonical import canonical_path, canonical_request, sign
 from blemish.wire.claims import Claim, claim_of
 from blemish.wire.errors import (
@@ -31,7 +32,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 class Caller:
     """Who signed a request, and for which region and service."""
 
-    access_key_id: str
+    principal: Principal
     region: str
     service: str
 
@@ -41,8 +42,8 @@ class SignatureVerifier:
     """Accepts requests that the holder of an access key has signed for one of `services`."""
 
     services: Collection[str]
-    #: access key id -> secret access key; None for an unknown one
-    secret: Callable[[str], str | None]
+    #: access key id -> whose it is; None for one that opens nothing
+    signer: Callable[[str], Signer | None]
     clock: Callable[[], datetime]
     #: how far a client's clock may be from ours
     clock_skew_s: int
@@ -65,11 +66,11 @@ class SignatureVerifier:
             InvalidSignatureError: it was signed for something else, at another time, or by one
                 who does not know the secret.
         """
-        claim, _ = self.verify_claim(request, body_sha256=body_sha256)
-        return Caller(access_key_id=claim.key_id, region=claim.region, service=claim.service)
+        claim, signer = self.verify_claim(request, body_sha256=body_sha256)
+        return caller_of(claim, signer)
 
-    def verify_claim(self, request: HttpRequest, *, body_sha256: str) -> tuple[Claim, str]:
-        """Return what `verify` has found true, and the secret that signed it.
+    def verify_claim(self, request: HttpRequest, *, body_sha256: str) -> tuple[Claim, Signer]:
+        """Return what `verify` has found true, and who signed it.
 
         Raises:
             WireError: what `verify` raises.
@@ -81,8 +82,8 @@ class SignatureVerifier:
             )
         self._check_time(claim)
         signed_sha256 = self._signed_body_sha256(request, body_sha256)
-        secret = self.secret(claim.key_id)
-        if secret is None:
+        signer = self.signer(claim.key_id)
+        if signer is None:
             raise UnrecognizedClientError("There is no such access key.")
         expected = sign(
             canonical_request(
@@ -91,7 +92,7 @@ class SignatureVerifier:
                 body_sha256=signed_sha256,
                 path_form=self.path_form,
             ),
-            secret=secret,
+            secret=signer.secret,
             timestamp=claim.timestamp,
             scope=claim.scope,
         )
@@ -100,7 +101,7 @@ class SignatureVerifier:
                 "The signature is not that of this request. Check the secret access key, and that "
                 "nothing between client and server changes requests."
             )
-        return claim, secret
+        return claim, signer
 
     def _check_time(self, claim: Claim) -> None:
         now = self.clock()
@@ -122,3 +123,8 @@ class SignatureVerifier:
         if declared == body_sha256 or (declared == UNSIGNED_PAYLOAD and self.unsigned_payload):
             return declared
         raise InvalidSignatureError("x-amz-content-sha256 must be the SHA-256 of the body.")
+
+
+def caller_of(claim: Claim, signer: Signer) -> Caller:
+    """Return who made a claim that is true."""
+    return Caller(principal=signer.principal, region=claim.region, service=claim.service)

@@ -16,7 +16,7 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.service.detection import DetectionService
 from blemish.wire.dispatch import Dispatcher
-from tests.asgi_client import KEY_ID, SECRET, boto3_client
+from tests.asgi_client import boto3_client, signer
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
 
@@ -75,7 +75,7 @@ def client(operations: list[object], switch: Switch, kept_client: Any) -> Any:
     switch.application = Dispatcher(
         service_model(),
         operations,
-        secret={KEY_ID: SECRET}.get,
+        signer=signer,
         clock=lambda: datetime.now(UTC),
         request_ids=lambda: f"request-{next(numbers)}",
         max_body_bytes=lambda _: 1_000_000,

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from blemish.domain.principals import Principal
 from blemish.service.access import AccessService
 from tests.unit.house import House
 
@@ -12,7 +13,10 @@ from tests.unit.house import House
 def access(house: House) -> AccessService:
     drawn = iter(range(256))
     return AccessService(
-        house.database, now=house.clock, random_bytes=lambda size: bytes([next(drawn)] * size)
+        house.database,
+        arns=house.arns,
+        now=house.clock,
+        random_bytes=lambda size: bytes([next(drawn)] * size),
     )
 
 
@@ -22,12 +26,17 @@ def test_at_first_nobody_can_sign(access: AccessService) -> None:
 
 def test_a_key_counts_once_it_is_added(access: AccessService, house: House) -> None:
     key = access.new_key("first")
-    assert (access.has_key(), access.secret(key.id)) == (False, None)
+    assert (access.has_key(), access.signer(key.id)) == (False, None)
 
     access.add(key)
 
     assert access.has_key()
-    assert access.secret(key.id) == key.secret
+    signer = access.signer(key.id)
+    assert signer is not None
+    assert signer.secret == key.secret
+    assert signer.principal == Principal(
+        access_key_id=key.id, name="first", arn="arn:aws:iam::123456789012:user/first"
+    )
     assert (key.name, key.created_at) == ("first", house.clock.time)
 
 
@@ -37,7 +46,8 @@ def test_each_key_is_drawn_anew(access: AccessService) -> None:
         access.add(key)
 
     assert len({key.id for key in keys}) == 3
-    assert [access.secret(key.id) for key in keys] == [key.secret for key in keys]
+    signers = [access.signer(key.id) for key in keys]
+    assert [signer and signer.secret for signer in signers] == [key.secret for key in keys]
 
 
 def test_a_key_looks_as_clients_expect(access: AccessService) -> None:
@@ -50,4 +60,4 @@ def test_a_key_looks_as_clients_expect(access: AccessService) -> None:
 def test_an_unknown_key_has_no_secret(access: AccessService) -> None:
     access.add(access.new_key("first"))
 
-    assert access.secret("BLEMUNKNOWN") is None
+    assert access.signer("BLEMUNKNOWN") is None

@@ -20,7 +20,7 @@ from botocore.model import ServiceModel
 from blemish.wire.s3_body import Body
 from blemish.wire.s3_dispatch import StreamingDispatcher
 from blemish.wire.s3_errors import NoSuchKeyError
-from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask
+from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, signer
 
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"))
 URL = f"{ENDPOINT}/bucket/key"
@@ -105,7 +105,7 @@ def dispatcher(handlers: object, **options: Any) -> StreamingDispatcher:
     return StreamingDispatcher(
         MODEL,
         handlers,
-        secret={KEY_ID: SECRET}.get,
+        signer=signer,
         clock=lambda: datetime.now(UTC),
         request_ids=map("request-{}".format, count()).__next__,
         base_host_names={urlsplit(ENDPOINT).netloc},

@@ -21,7 +21,17 @@ from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.reading import HARD_STOP
 from blemish.wire.signature import Caller
-from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, boto3_client, converse
+from tests.asgi_client import (
+    ENDPOINT,
+    KEY_ID,
+    PRINCIPAL,
+    SECRET,
+    Answer,
+    ask,
+    boto3_client,
+    converse,
+    signer,
+)
 
 PROJECTS = "/2020-11-20/projects"
 LIMIT = 1_000
@@ -63,7 +73,7 @@ def dispatcher(handlers: object, **options: Any) -> Dispatcher:
     return Dispatcher(
         MODEL,
         [handlers],
-        secret={KEY_ID: SECRET}.get,
+        signer=signer,
         clock=lambda: datetime.now(UTC),
         request_ids=map("request-{}".format, count()).__next__,
         max_body_bytes=lambda _: LIMIT,
@@ -329,7 +339,7 @@ def test_a_call_passes_every_gate_before_its_members_are_checked(projects: Proje
 
     assert answer.status == 403
     assert projects.made == []
-    caller = Caller(access_key_id=KEY_ID, region="eu-west-1", service="lookoutvision")
+    caller = Caller(principal=PRINCIPAL, region="eu-west-1", service="lookoutvision")
     assert passed == [("first", caller), ("CreateProject", {"ProjectName": "not a name"})]
 
 
@@ -375,10 +385,10 @@ def test_a_handler_gets_the_call_if_it_asks_for_it() -> None:
     class Asking:
         def delete_project(self, *, call: Call, **members: Any) -> dict[str, Any]:
             assert call.caller is not None
-            return {"ProjectArn": f"{members['project_name']} by {call.caller.access_key_id}"}
+            return {"ProjectArn": f"{members['project_name']} by {call.caller.principal.name}"}
 
     client = boto3_client(dispatcher(Asking()))
 
     answer = client.delete_project(ProjectName="circuits")
 
-    assert answer["ProjectArn"] == f"circuits by {KEY_ID}"
+    assert answer["ProjectArn"] == "circuits by tester"

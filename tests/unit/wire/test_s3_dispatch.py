@@ -231,7 +231,9 @@ def test_a_method_must_take_what_its_operation_has(handlers: object) -> None:
 
 def test_a_call_passes_the_gates_before_its_body_is_read(objects: Objects) -> None:
     def refuse(call: Call) -> None:
-        raise AccessDenied(f"{call.caller and call.caller.access_key_id} may not {call.operation}.")
+        raise AccessDenied(
+            f"{call.caller and call.caller.principal.name} may not {call.operation}."
+        )
 
     calls: list[Call] = []
     app = dispatcher(objects, gates=[refuse], observers=[calls.append])
@@ -239,7 +241,7 @@ def test_a_call_passes_the_gates_before_its_body_is_read(objects: Objects) -> No
     answer = send(app, "PUT", URL, b"content")
 
     assert (answer.status, code_of(answer)) == (403, "AccessDenied")
-    assert f"{KEY_ID} may not PutObject." in answer.body.decode()
+    assert "tester may not PutObject." in answer.body.decode()
     assert objects.kept == {}
     assert [(call.operation, call.members["Key"], call.status) for call in calls] == [
         ("PutObject", "key", 403)

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blemish.domain.principals import Principal, Signer
 from blemish.wire.canonical import object_path, signing_key
 from blemish.wire.chunks import ChunkSigner
 from blemish.wire.errors import (
@@ -43,6 +44,7 @@ from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
 KEY_ID = "BLEMKEY1"
 SECRET = "a secret / of + some length"
 HOST = "blemish.test:8000"
+PRINCIPAL = Principal(access_key_id=KEY_ID, name="tester", arn="arn:aws:iam::1:user/tester")
 
 #: as clients send them: encoded once
 PATHS = st.text().map(lambda key: "/" + quote(key, safe="/~"))
@@ -78,7 +80,7 @@ def send(
 def verifier(*, after_s: float = 0) -> SignatureVerifier:
     return SignatureVerifier(
         services={"s3"},
-        secret={KEY_ID: SECRET}.get,
+        signer={KEY_ID: Signer(principal=PRINCIPAL, secret=SECRET)}.get,
         clock=lambda: datetime.now(UTC) + timedelta(seconds=after_s),
         clock_skew_s=900,
         unsigned_payload=True,
@@ -131,7 +133,7 @@ def test_signed_chunks_follow_the_signature_of_the_headers() -> None:
 
     caller, found = verify(verifier(), request)
 
-    assert caller.access_key_id == KEY_ID
+    assert caller.principal == PRINCIPAL
     assert found is not None
     assert found.chunk("a") == expected.chunk("a")
 

@@ -17,6 +17,7 @@ from botocore.credentials import Credentials
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from blemish.domain.principals import Principal, Signer
 from blemish.wire.canonical import canonical_request, sign
 from blemish.wire.errors import (
     IncompleteSignatureError,
@@ -33,7 +34,8 @@ SECRET = "a secret / of + some length"
 HOST = "blemish.test:8000"
 SERVICE = "lookoutvision"
 REGION = "eu-west-1"
-CALLER = Caller(access_key_id=KEY_ID, region=REGION, service=SERVICE)
+PRINCIPAL = Principal(access_key_id=KEY_ID, name="tester", arn="arn:aws:iam::1:user/tester")
+CALLER = Caller(principal=PRINCIPAL, region=REGION, service=SERVICE)
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 DELETED = None
 
@@ -76,7 +78,7 @@ def verify(request: HttpRequest, *, after_s: float = 0, **rules: Any) -> Caller:
     """Verify a request with a clock that shows the time of its signature and `after_s` more."""
     verifier = SignatureVerifier(
         services={SERVICE},
-        secret={KEY_ID: SECRET}.get,
+        signer={KEY_ID: Signer(principal=PRINCIPAL, secret=SECRET)}.get,
         clock=lambda: signed_at(request) + timedelta(seconds=after_s),
         clock_skew_s=900,
     )
@@ -189,8 +191,11 @@ def test_one_changed_byte_of_a_presigned_query_is_refused(data: st.DataObject) -
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"secret": {KEY_ID: "another"}.get}, InvalidSignatureError),
-        ({"secret": {}.get}, UnrecognizedClientError),
+        (
+            {"signer": {KEY_ID: Signer(principal=PRINCIPAL, secret="another")}.get},
+            InvalidSignatureError,
+        ),
+        ({"signer": {}.get}, UnrecognizedClientError),
         ({"services": {"s3"}}, InvalidSignatureError),
     ],
 )
