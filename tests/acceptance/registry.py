@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -55,12 +58,22 @@ def kept_environment(lock: Path, *, folder: str) -> Path:
     """
     made = ROOT / folder / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     finished = made / "finished"
-    if not finished.exists():
-        require_registry()
-        shutil.rmtree(made.parent, ignore_errors=True)
-        make_environment(made, "--require-hashes", "-r", lock)
-        finished.touch()
+    with _alone(folder):
+        if not finished.exists():
+            require_registry()
+            shutil.rmtree(made.parent, ignore_errors=True)
+            make_environment(made, "--require-hashes", "-r", lock)
+            finished.touch()
     return made / "bin" / "python"
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Keep the other test processes from making the same environment."""
+    name = hashlib.sha256(str(ROOT / folder).encode()).hexdigest()[:12]
+    with (Path(tempfile.gettempdir()) / f"blemish-tests-{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def empty_environment(folder: Path) -> Path:
