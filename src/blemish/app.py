@@ -33,6 +33,7 @@ from blemish.service.training import TrainingWork
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
+from blemish.storage.encryption import Encryption
 from blemish.storage.errors import (
     DatabaseWriteError,
     StoreCredentialsError,
@@ -41,6 +42,7 @@ from blemish.storage.errors import (
 )
 from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
+from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
@@ -99,6 +101,10 @@ class _Parts:
         self._directory = directory
         limits = settings.limit_profile
         arns = ArnScope(region=settings.region, account=settings.account)
+        keyring = Keyring(directory.keyring, staging=directory.staging)
+        keyring.settle(new_key(DEFAULT, random_bytes=secrets.token_bytes, now=_now()))
+        #: for the secrets of access keys, bundles and kept files
+        self.encryption = Encryption(keyring, random_bytes=secrets.token_bytes)
         self._kept = KeptFiles(directory.kept, staging=directory.staging)
         self._folder = ObjectStore(directory.buckets)
         self._uploaded = KeptFiles(directory.uploads, staging=directory.staging)

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from blemish.app import running_server
 from blemish.domain.entities import AccessKey
 from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import StoreCredentialsError
 from tests.unit.house import House
 
@@ -38,6 +39,19 @@ def test_at_the_start_what_a_crash_left_behind_is_deleted_and_nothing_else(house
     assert not list(directory.buckets.glob(".staging/*"))
     assert model.evaluation_result is not None
     assert house.objects.read(model.evaluation_result)
+
+
+def test_the_first_start_makes_a_key_and_later_ones_keep_it(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    directory.create()
+
+    held = []
+    for _ in range(2):
+        with running_server(Settings(data_dir=tmp_path), directory):
+            held.append({path: path.read_bytes() for path in directory.keyring.iterdir()})
+
+    assert len(held[0]) == 1
+    assert held[0] == held[1]
 
 
 def test_a_key_of_this_server_is_none_for_another_s3(house: House) -> None:

@@ -84,7 +84,9 @@ def test_locks_have_hashes_and_no_address(lock: Path) -> None:
 
 
 def test_dependencies_say_what_they_are_needed_for() -> None:
-    lines = re.findall(r'^  "[\w-]+[=>].*$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    lines = re.findall(
+        r'^  "[\w\[\]-]+[=>].*$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
 
     assert lines
     assert [line for line in lines if "# needed for: " not in line] == []

@@ -5,6 +5,7 @@ DIR/                mode 0700
   aws/              an AWS config and credentials file for clients
   buckets/          s3://bucket/key is the file buckets/bucket/key
   bundles/          a folder for each trained model
+  keyring/          a file for each key that seals bundles, kept files and secrets
   kept/             frozen entries of models, changes not yet applied
   uploads/          parts of objects that are not complete yet
   attempts/         what trainings are working on
@@ -34,6 +35,7 @@ class DataDirectory:
         self.aws = self.root / "aws"
         self.buckets = self.root / "buckets"
         self.bundles = self.root / "bundles"
+        self.keyring = self.root / "keyring"
         self.kept = self.root / "kept"
         self.uploads = self.root / "uploads"
         self.attempts = self.root / "attempts"
@@ -48,6 +50,7 @@ class DataDirectory:
             self.aws,
             self.buckets,
             self.bundles,
+            self.keyring,
             self.kept,
             self.uploads,
             self.attempts,

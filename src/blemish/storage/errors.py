@@ -17,6 +17,9 @@
       . StoreFullError        because there is no room for it
     + StoreCredentialsError   no one can be in the store: there is no key to sign with
     + StoreUnavailableError   the store does not answer; it may later
+  - EncryptionError           what is kept cannot be sealed or opened
+    + KeyUnavailableError     its key is missing, disabled or damaged
+    + SealBrokenError         it is damaged, or was sealed as something else
 
 Every message is a sentence for people that names what it is about.
 """
@@ -90,3 +93,15 @@ class StoreCredentialsError(ObjectError):
 
 class StoreUnavailableError(ObjectError):
     """The store does not answer, or fails; what is asked of it may succeed later."""
+
+
+class EncryptionError(StorageError):
+    """What is kept cannot be sealed or opened."""
+
+
+class KeyUnavailableError(EncryptionError):
+    """The key is missing, disabled or damaged; once it is back, all that it sealed opens again."""
+
+
+class SealBrokenError(EncryptionError):
+    """What was sealed is damaged, or is not what it is taken for."""

@@ -1,0 +1,201 @@
+"""DIR/keyring: the keys that seal what the service keeps, a file each.
+
+A key file is JSON, for its owner alone, and all there is to a key: who has the folder opens what
+was sealed, and who loses a file loses what its key sealed until the file is put back. It is read
+whenever its key is needed, so that a change by the command line counts at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from blemish.storage.errors import KeyUnavailableError
+from blemish.storage.files import write_durably
+
+DEFAULT = "default"
+"""Alias of the key that seals what names no other."""
+
+ALIAS = re.compile(r"[A-Za-z0-9/_-]{1,250}")
+KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SECRET_BYTES = 32
+
+
+class AliasError(ValueError):
+    """No further key can have this alias; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A key, and whether it may be used."""
+
+    #: a UUID
+    id: str
+    alias: str
+    created_at: datetime
+    enabled: bool
+    #: `SECRET_BYTES` bytes
+    secret: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"alias/{self.alias} ({self.id})"
+
+
+def new_key(alias: str, *, random_bytes: Callable[[int], bytes], now: datetime) -> Key:
+    """Draw a key; it counts once it is in a keyring."""
+    return Key(
+        id=str(UUID(bytes=random_bytes(16), version=4)),
+        alias=alias,
+        created_at=now,
+        enabled=True,
+        secret=random_bytes(SECRET_BYTES),
+    )
+
+
+class Keyring:
+    """The folder of the keys."""
+
+    def __init__(self, folder: Path, *, staging: Path) -> None:
+        self._folder = folder
+        self._staging = staging
+
+    def held(self) -> list[Key]:
+        """Return the keys whose files can be read, oldest first."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            try:
+                found.append(self._read(path.stem))
+            except KeyUnavailableError:
+                continue  # it is told by name to whoever needs this key
+        return sorted(found, key=lambda key: (key.created_at, key.id))
+
+    def unreadable(self) -> list[str]:
+        """Return the sentences about key files that are there and cannot be read."""
+        sentences = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                self._read(path.stem)
+            except KeyUnavailableError as error:
+                sentences.append(str(error))
+        return sentences
+
+    def usable(self, key_id: str) -> Key:
+        """Return the key of this id.
+
+        Raises:
+            KeyUnavailableError: it is missing, damaged or disabled.
+        """
+        key = self._read(key_id)
+        if not key.enabled:
+            raise KeyUnavailableError(
+                f"The key {key} is disabled. `blemish keys kms enable {key.alias}` enables it."
+            )
+        return key
+
+    def default(self) -> Key:
+        """Return the key that seals what names no other.
+
+        There is more than one where a lost key was put back: then the newest seals.
+
+        Raises:
+            KeyUnavailableError: there is none.
+        """
+        found = [key for key in self.held() if key.alias == DEFAULT]
+        if not found:
+            raise KeyUnavailableError(
+                f"The key alias/{DEFAULT} is missing from {self._folder}. Put its file back, or "
+                "start the server again, which makes a new one."
+            )
+        return found[-1]
+
+    def find(self, alias: str) -> Key | None:
+        """Return the key of this alias, enabled or not; the newest where there are several."""
+        found = [key for key in self.held() if key.alias == alias]
+        return found[-1] if found else None
+
+    def settle(self, key: Key) -> None:
+        """Add `key` as the default key, if there is none."""
+        with self._alone():
+            if self.find(DEFAULT) is None:
+                self._write(replace(key, alias=DEFAULT))
+
+    def add(self, key: Key) -> None:
+        """Add a key; it survives a power cut once this returns.
+
+        Raises:
+            AliasError: its alias is not allowed, or another key has it.
+        """
+        if not ALIAS.fullmatch(key.alias):
+            raise AliasError(
+                f"{key.alias!r} cannot be an alias: it must have 1 to 250 letters, digits, "
+                "hyphens, underscores and slashes."
+            )
+        with self._alone():
+            if key.alias == DEFAULT or self.find(key.alias):
+                raise AliasError(f"There is a key with the alias {key.alias} already.")
+            self._write(key)
+
+    def set_enabled(self, key: Key, *, enabled: bool) -> None:
+        """Allow or forbid the use of a key."""
+        with self._alone():
+            self._write(replace(self._read(key.id), enabled=enabled))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from changing the keyring."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _path(self, key_id: str) -> Path:
+        return self._folder / f"{key_id}.json"
+
+    def _write(self, key: Key) -> None:
+        document = {
+            "id": key.id,
+            "alias": key.alias,
+            "created_at": key.created_at.isoformat(),
+            "enabled": key.enabled,
+            "secret": base64.b64encode(key.secret).decode(),
+        }
+        text = json.dumps(document, indent=2) + "\n"
+        write_durably(self._path(key.id), text.encode(), staging=self._staging)
+
+    def _read(self, key_id: str) -> Key:
+        if not KEY_ID.fullmatch(key_id):  # a sealed thing named it: it may not lead out of here
+            raise KeyUnavailableError(f"The keyring has no key {key_id!r}: that is no key's id.")
+        path = self._path(key_id)
+        try:
+            found = json.loads(path.read_bytes())
+            key = Key(
+                id=str(found["id"]),
+                alias=str(found["alias"]),
+                created_at=datetime.fromisoformat(found["created_at"]),
+                enabled=found["enabled"] is True,
+                secret=base64.b64decode(found["secret"], validate=True),
+            )
+        except FileNotFoundError:
+            raise KeyUnavailableError(
+                f"The key {key_id} is missing from the keyring: put its file {path} back."
+            ) from None
+        except OSError as error:
+            raise KeyUnavailableError(
+                f"The key {key_id} cannot be read from {path} ({error.strerror})."
+            ) from None
+        except (ValueError, LookupError, TypeError):  # what is wrong may show a part of the key
+            raise KeyUnavailableError(f"The key file {path} is damaged.") from None
+        if key.id != key_id or len(key.secret) != SECRET_BYTES or key.created_at.tzinfo is None:
+            raise KeyUnavailableError(f"The key file {path} is damaged.")
+        return key
