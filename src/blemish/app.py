@@ -15,6 +15,7 @@ from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
+from blemish.api.tagging import TaggingOperations
 from blemish.domain.arns import ArnScope
 from blemish.front import Application, Front, S3Elsewhere
 from blemish.runners.local import LocalHosting, LocalTrainings
@@ -29,6 +30,7 @@ from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
 from blemish.service.objects import Objects
 from blemish.service.projects import ProjectService
+from blemish.service.tagging import TaggingService
 from blemish.service.training import TrainingWork
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -180,6 +182,7 @@ class _Parts:
                 DatasetOperations(datasets=datasets),
                 ModelOperations(models=models, arns=arns),
                 DetectionOperations(detection=detection),
+                TaggingOperations(tagging=TaggingService(database, limits=limits, arns=arns)),
             ],
             signer=self.access.signer,
             clock=_now,

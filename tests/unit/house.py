@@ -25,6 +25,7 @@ from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
 from blemish.service.projects import ProjectService
+from blemish.service.tagging import TaggingService
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
@@ -89,6 +90,7 @@ class House:
             new_name=self._names.__next__,
             wake=self._wake,
         )
+        self.tagging = TaggingService(self.database, limits=limits, arns=self.arns)
         self.dataset_work = DatasetWork(
             self.database, objects=self.objects, kept=self.kept, limits=limits, now=self.clock
         )

@@ -16,6 +16,7 @@ from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
+from blemish.api.tagging import TaggingOperations
 from blemish.cli.main import app
 from blemish.domain import errors as service_errors
 from blemish.domain.entities import DatasetStatus, ModelStatus
@@ -28,7 +29,13 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-OPERATIONS = (ProjectOperations, DatasetOperations, ModelOperations, DetectionOperations)
+OPERATIONS = (
+    ProjectOperations,
+    DatasetOperations,
+    ModelOperations,
+    DetectionOperations,
+    TaggingOperations,
+)
 
 DEPENDS_ON_THE_MACHINE = {
     "training_threads": "number of cores",

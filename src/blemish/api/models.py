@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blemish.api.members import Members, refuse
+from blemish.api.tagging import tags_of
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import InferenceUnits, Model, ObjectRef
 from blemish.service.models import ModelService
@@ -26,17 +27,17 @@ class ModelOperations:
         output_config: Mapping[str, Any],
         description: str | None = None,
         kms_key_id: str | None = None,
-        tags: list[Mapping[str, str]] | None = None,
+        tags: Iterable[Mapping[str, str]] = (),
         client_token: str = "",
     ) -> Members:
         refuse("KmsKeyId", kms_key_id)
-        refuse("Tags", tags)
         location = output_config["S3Location"]
         model = self._models.create(
             project_name,
             description=description,
             output_bucket=location["Bucket"],
             output_prefix=location.get("Prefix", ""),
+            tags=tags_of(tags),
         )
         return {"ModelMetadata": self._model_metadata(model)}
 

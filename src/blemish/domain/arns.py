@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_MODEL = re.compile(
+    r"arn:aws:lookoutvision:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12})"
+    r":model/(?P<project>[a-zA-Z0-9][a-zA-Z0-9_-]{0,254})/(?P<version>[1-9][0-9]{0,9})"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +29,24 @@ class ArnScope:
     def user(self, name: str) -> str:
         """Return the ARN of the holder of an access key: that of a user of this name."""
         return f"arn:aws:iam::{self.account}:user/{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArn:
+    """What the ARN of a model says; the model need not exist."""
+
+    scope: ArnScope
+    project: str
+    version: int
+
+
+def parse_model_arn(text: str) -> ModelArn | None:
+    """Read the ARN of a model, of whatever region and account; None for any other text."""
+    found = _MODEL.fullmatch(text)
+    if found is None:
+        return None
+    return ModelArn(
+        scope=ArnScope(region=found["region"], account=found["account"]),
+        project=found["project"],
+        version=int(found["version"]),
+    )

@@ -173,6 +173,14 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tag:
+    """What a user says of a model, under a key that the model has once."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessKey:
     """What a client signs its requests with."""
 

@@ -46,6 +46,7 @@ class Limits:
     #: None: as many as fit into memory
     max_hosted_models: int | None
     max_manifest_bytes: int
+    max_tags_per_model: int
 
 
 OURS = Limits(
@@ -73,6 +74,7 @@ OURS = Limits(
     max_models_per_project=1_000,
     max_hosted_models=None,
     max_manifest_bytes=1_000_000_000,
+    max_tags_per_model=50,
 )
 
 ORIGINAL = Limits(
@@ -100,6 +102,7 @@ ORIGINAL = Limits(
     max_models_per_project=100,
     max_hosted_models=5,
     max_manifest_bytes=1_000_000_000,
+    max_tags_per_model=50,
 )
 
 PROFILES: Mapping[str, Limits] = MappingProxyType({"blemish": OURS, "original": ORIGINAL})

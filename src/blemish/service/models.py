@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from blemish.domain.arns import ArnScope
@@ -15,6 +15,7 @@ from blemish.domain.entities import (
     Model,
     ModelStatus,
     Project,
+    Tag,
 )
 from blemish.domain.errors import (
     ConflictError,
@@ -25,6 +26,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET, check_model_move
 from blemish.domain.limits import Limits
+from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.datasets import require_dataset
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
@@ -89,20 +91,29 @@ class ModelService:
         self._wake = wake
 
     def create(
-        self, project: str, *, description: str | None, output_bucket: str, output_prefix: str
+        self,
+        project: str,
+        *,
+        description: str | None,
+        output_bucket: str,
+        output_prefix: str,
+        tags: Collection[Tag] = (),
     ) -> Model:
         """Freeze the entries of the project's datasets and have a model trained on them.
 
         Raises:
             ResourceNotFoundError: there is no such project, or it has no training dataset.
             ConflictError: a dataset is busy or could not be made.
-            ValidationError: too few labelled images, or no place for the evaluation files.
+            ValidationError: too few labelled images, no place for the evaluation files, or a
+                tag key is there twice or reserved.
             ServiceQuotaExceededError: the project has as many models, or as many are being
-                trained, as there may be.
+                trained, as there may be; or there are more tags than a model may have.
         """
+        check_tag_keys(tag.key for tag in tags)
         name = f"entries-{self._new_name()}.jsonl"
         with self._database.reading() as rows:
             require_project(rows, project)
+            check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
             self._check_output(project, output_bucket, output_prefix)
             datasets = self._trainable(rows, project)
             self._kept.write(name, _frozen(rows, datasets))
@@ -121,6 +132,7 @@ class ModelService:
                     entries=name,
                     now=self._now(),
                 )
+                rows.tags.put(model, {tag.key: tag.value for tag in tags})
         except BaseException:
             self._kept.delete(name)
             raise

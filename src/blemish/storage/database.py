@@ -21,6 +21,7 @@ from blemish.storage.keys import Keys
 from blemish.storage.models import Models
 from blemish.storage.object_metadata import ObjectMetadataRows
 from blemish.storage.projects import Projects
+from blemish.storage.tags import Tags
 from blemish.storage.uploads import Uploads
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,6 +48,7 @@ class Rows:
     datasets: Datasets
     entries: Entries
     models: Models
+    tags: Tags
     keys: Keys
     object_metadata: ObjectMetadataRows
     uploads: Uploads
@@ -167,6 +169,7 @@ def _rows(connection: Connection) -> Rows:
         datasets=Datasets(connection),
         entries=Entries(connection),
         models=Models(connection),
+        tags=Tags(connection),
         keys=Keys(connection),
         object_metadata=ObjectMetadataRows(connection),
         uploads=Uploads(connection),

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, ins
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
 from blemish.storage import leases
-from blemish.storage.tables import MODELS, PROJECTS
+from blemish.storage.tables import MODELS, PROJECTS, TAGS
 
 IN_PROGRESS = frozenset(
     {
@@ -225,7 +225,8 @@ class Models:
         leases.release_all(self._connection, MODELS)
 
     def delete(self, model_id: int) -> None:
-        """Delete a model; its files are the caller's."""
+        """Delete a model with its tags; its files are the caller's."""
+        self._connection.execute(delete(TAGS).where(TAGS.c.model_id == model_id))
         self._connection.execute(delete(MODELS).where(MODELS.c.id == model_id))
 
     def _finish(

@@ -1,7 +1,7 @@
 """The tables, as the code sees them; `migrations/` makes them, step by step.
 
     projects <- datasets <- entries
-        ^------ models                    access_keys
+        ^------ models <- tags            access_keys
     uploads <- upload_parts               object_metadata
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
@@ -167,6 +167,14 @@ MODELS = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "version"),
     sqlite_autoincrement=True,
+)
+
+TAGS = Table(
+    "tags",
+    METADATA,
+    Column("model_id", ForeignKey("models.id"), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("value", String(256), nullable=False),
 )
 
 ACCESS_KEYS = Table(

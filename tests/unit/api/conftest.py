@@ -14,6 +14,7 @@ from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
+from blemish.api.tagging import TaggingOperations
 from blemish.service.detection import DetectionService
 from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import boto3_client, signer
@@ -65,6 +66,7 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
         DatasetOperations(datasets=house.datasets),
         ModelOperations(models=house.models, arns=house.arns),
         DetectionOperations(detection=detection),
+        TaggingOperations(tagging=house.tagging),
     ]
 
 

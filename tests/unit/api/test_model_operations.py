@@ -33,9 +33,7 @@ def test_create_model_answers_what_is_trained(client: Any, trainable: House) -> 
     }
 
 
-@pytest.mark.parametrize(
-    ("member", "value"), [("KmsKeyId", "alias/key"), ("Tags", [{"Key": "line", "Value": "4"}])]
-)
+@pytest.mark.parametrize(("member", "value"), [("KmsKeyId", "alias/key")])
 def test_what_cannot_be_done_yet_is_refused(
     client: Any, trainable: House, member: str, value: object
 ) -> None:

@@ -25,10 +25,7 @@ TRAIN = DatasetType.TRAIN
 LATER = (
     "describe_model_packaging_job",
     "list_model_packaging_jobs",
-    "list_tags_for_resource",
     "start_model_packaging_job",
-    "tag_resource",
-    "untag_resource",
 )
 
 

@@ -29,6 +29,7 @@ TABLE = [
     ("max_models_per_project", 1_000, 100),
     ("max_hosted_models", None, 5),
     ("max_manifest_bytes", 1_000_000_000, 1_000_000_000),
+    ("max_tags_per_model", 50, 50),
 ]
 
 
