@@ -7,6 +7,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
 from blemish.domain.entities import (
     Dataset,
     DatasetEntry,
@@ -18,7 +22,7 @@ from blemish.domain.entities import (
     ObjectRef,
     Project,
 )
-from blemish.storage.database import Rows
+from blemish.storage.database import MIGRATIONS, Rows
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -66,6 +70,16 @@ def entry(
         created_at=at,
         line=f'{{"source-ref": "s3://{BUCKET}/{key}"}}' if line is None else line,
     )
+
+
+def make_old_database(path: Path, *, version: str) -> None:
+    """Make a database as the migrations up to this one left it."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, version)
+    engine.dispose()
 
 
 def python(code: str, *arguments: str | Path) -> subprocess.Popen[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ from blemish.storage.database import Database
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_streams import FileVersion
 from blemish.storage.uploads import Part, Upload
-from tests.unit.storage.samples import BUCKET, NOW
+from tests.unit.storage.samples import BUCKET, NOW, make_old_database
 
 REF = ObjectRef(bucket=BUCKET, key="a/b")
 OLD, NEW, OTHER = (FileVersion(size_bytes=2**40, modified_ns=1_800 * 10**15 + n) for n in range(3))
@@ -142,15 +141,10 @@ def test_a_bucket_takes_its_uploads_along(database: Database) -> None:
         assert rows.uploads.find(upload("two", bucket="another").ref, "two")
 
 
-def test_a_database_of_the_time_before_objects_had_rows_keeps_what_it_has(
-    tmp_path: Path, empty_database: Path
-) -> None:
+def test_a_database_of_the_time_before_objects_had_rows_keeps_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "blemish.db"
-    shutil.copy(empty_database, path)
+    make_old_database(path, version="0001")
     with closing(sqlite3.connect(path)) as connection, connection:
-        for table in ("object_metadata", "upload_parts", "uploads"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("INSERT INTO projects (name, created_at) VALUES ('cups', '2024-05-01')")
 
     with closing(Database.open(path)) as database, database.writing() as rows:
