@@ -20,7 +20,7 @@ def _without_slash(url: str) -> str:
 
 
 class Settings(BaseSettings):
-    """What a server can be told; `blemish serve` takes the first three as options too."""
+    """What a server can be told; `blemish serve` takes the first six as options too."""
 
     model_config = SettingsConfigDict(env_prefix="BLEMISH_", frozen=True)
 
@@ -32,6 +32,15 @@ class Settings(BaseSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """Port to listen on; 0 takes a free one."""
+
+    tls_cert: Path | None = None
+    """PEM file of the certificate to show, followed by those that vouch for it."""
+
+    tls_key: Path | None = None
+    """PEM file of its key."""
+
+    insecure: bool = False
+    """Whether other machines may be answered without TLS."""
 
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
     """Region that ARNs carry. Requests signed for any region are accepted."""
@@ -77,6 +86,16 @@ class Settings(BaseSettings):
 
     s3_secret_access_key: SecretStr | None = None
     """The secret of this access key."""
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        """Allow a certificate with its key, or neither."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(
+                "--tls-cert and --tls-key (BLEMISH_TLS_CERT and BLEMISH_TLS_KEY): "
+                "give both or neither"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_s3(self) -> Self:

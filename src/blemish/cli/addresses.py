@@ -1,4 +1,4 @@
-"""Whether a URL leads to a socket of this process, by whatever name it calls this machine."""
+"""Who reaches a socket of this process, and by which names of this machine."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def leads_to(listener: socket.socket, url: str) -> bool:
     if ip_address(bound).is_unspecified:
         return any(map(_is_of_this_machine, addresses))
     return bound in addresses
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach what listens on an IP address."""
+    found = ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 def _is_of_this_machine(address: str) -> bool:

@@ -19,13 +19,25 @@ class AwsFiles:
     def __init__(self, folder: Path, *, staging: Path) -> None:
         self.config = folder / "config"
         self.credentials = folder / "credentials"
+        #: what a client has to trust, where nobody else vouches for the server's certificate
+        self.authorities = folder / "ca.pem"
         self._staging = staging
 
-    def write_config(self, *, endpoint: str, region: str) -> None:
-        """Write the config, at every start: the endpoint may be another."""
+    def write_config(self, *, endpoint: str, region: str, authorities: bytes = b"") -> None:
+        """Write the config, at every start: the endpoint may be another.
+
+        Args:
+            endpoint: URL of the server.
+            region: what requests are signed for.
+            authorities: PEM of the certificates to trust, instead of those that a client knows.
+        """
+        if authorities:
+            write_durably(self.authorities, authorities, staging=self._staging)
+        trust = f"ca_bundle = {self.authorities}\n" if authorities else ""
         text = (
             f"[profile {PROFILE}]\n"
             f"region = {region}\n"
+            f"{trust}"
             f"services = {PROFILE}\n"
             "s3 =\n"
             "  addressing_style = path\n"  # no name leads to `bucket.host`
@@ -38,6 +50,8 @@ class AwsFiles:
             f"  endpoint_url = {endpoint}\n"
         )
         write_durably(self.config, text.encode(), staging=self._staging)
+        if not authorities:
+            self.authorities.unlink(missing_ok=True)
 
     def settled_key(self, key: AccessKey) -> AccessKey:
         """Return the key that the credentials file holds; write `key` if there is no such file.

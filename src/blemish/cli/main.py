@@ -26,14 +26,38 @@ app.add_typer(sdk_model, name="sdk-model")
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+TlsCertOption = Annotated[
+    Path | None,
+    typer.Option(help="PEM file of the certificate to show, then of those that vouch for it."),
+]
+TlsKeyOption = Annotated[Path | None, typer.Option(help="PEM file of its key.")]
+InsecureOption = Annotated[
+    bool | None,
+    typer.Option("--insecure", help="Answer other machines without TLS."),
+]
 
 
 @app.command()
-def serve(data_dir: DataDirOption = None, host: HostOption = None, port: PortOption = None) -> None:
-    """Serve the API on loopback until it is told to end."""
+def serve(
+    *,
+    data_dir: DataDirOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    insecure: InsecureOption = None,
+) -> None:
+    """Serve the API until it is told to end; on loopback, unless a host is given."""
     from blemish.cli.serve import serve as run
 
-    settings = _settings(data_dir=data_dir, host=host, port=port)
+    settings = _settings(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure=insecure,
+    )
     try:
         run(settings)
     except (DirectoryBusyError, StorageError, ValueError) as error:

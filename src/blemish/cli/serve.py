@@ -6,15 +6,20 @@ import logging
 import signal
 import socket
 import sys
-from typing import NoReturn
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
-from blemish.app import running_server
-from blemish.cli.addresses import leads_to
+from blemish.app import Server, running_server
+from blemish.cli.addresses import is_loopback, leads_to
 from blemish.cli.aws_files import FIRST_KEY, PROFILE, AwsFiles
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+
+if TYPE_CHECKING:
+    from blemish.cli.tls import Certificate, RenewedCertificate
 
 GRACE_S = 10
 """How long requests under way may take once the server is told to end."""
@@ -23,13 +28,22 @@ BACKLOG = 2048
 """Connections that wait to be accepted."""
 
 
+INSECURE = (
+    "{host}: other machines could read pictures, answers and data on their way. Give the server a "
+    "certificate by --tls-cert and --tls-key; or --insecure, if something in front of it speaks "
+    "TLS or the network is trusted. The default, 127.0.0.1, is reached from this machine alone."
+)
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
+        CertificateError: the files of the certificate cannot be used.
         DirectoryBusyError: another process serves the data directory.
         OSError: the address cannot be listened on.
         StorageError: the data directory cannot be used.
+        ValueError: the settings contradict each other.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -37,31 +51,70 @@ def serve(settings: Settings) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+    certificate = _certificate(settings)
     directory = DataDirectory(settings.data_dir)
     directory.create()
     with directory.lock(f"{settings.host}:{settings.port}"), _bound(settings) as listener:
-        endpoint = _endpoint(settings.host, listener.getsockname()[1])
-        if settings.s3_endpoint and leads_to(listener, settings.s3_endpoint):
-            raise ValueError(f"BLEMISH_S3_ENDPOINT={settings.s3_endpoint} is this server's own.")
+        _check_reach(listener, settings)
         files = AwsFiles(directory.aws, staging=directory.staging)
-        with running_server(settings, directory) as server:
+        port = listener.getsockname()[1]
+
+        def tell_clients() -> None:
+            current = certificate.current if certificate else None
+            files.write_config(
+                endpoint=_endpoint(settings.host, port, current),
+                region=settings.region,
+                authorities=current.authorities if current else b"",
+            )
+
+        with running_server(settings, directory) as server, ExitStack() as stack:
             if not server.access.has_key():
                 server.access.add(files.settled_key(server.access.new_key(FIRST_KEY)))
-            files.write_config(endpoint=endpoint, region=settings.region)
-            _tell(endpoint, files, region=settings.region)
-            config = uvicorn.Config(
-                server.application,
-                loop="uvloop",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            tell_clients()
+            if certificate:
+                stack.enter_context(certificate.looked_at(renewed=tell_clients))
+            listener.listen(BACKLOG)  # whoever comes from now on waits for uvicorn
+            current = certificate.current if certificate else None
+            _tell(_endpoint(settings.host, port, current), files, region=settings.region)
+            uvicorn.Server(_config(server, certificate)).run(sockets=[listener])
+
+
+def _config(server: Server, certificate: RenewedCertificate | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        server.application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
+    )
+
+
+def _certificate(settings: Settings) -> RenewedCertificate | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    from blemish.cli.tls import RenewedCertificate  # noqa: PLC0415 - not without TLS
+
+    return RenewedCertificate(settings.tls_cert, settings.tls_key, now=lambda: datetime.now(UTC))
+
+
+def _check_reach(listener: socket.socket, settings: Settings) -> None:
+    """Allow what is bound to be listened on.
+
+    Raises:
+        ValueError: others could read along, or the store of the buckets is this server itself.
+    """
+    if settings.s3_endpoint and leads_to(listener, settings.s3_endpoint):
+        raise ValueError(f"BLEMISH_S3_ENDPOINT={settings.s3_endpoint} is this server's own.")
+    protected = settings.tls_cert is not None or settings.insecure
+    # what the name of a host stands for is seen in what was bound
+    if not protected and not is_loopback(listener.getsockname()[0]):
+        raise ValueError(INSECURE.format(host=settings.host))
 
 
 def _end(*_: object) -> NoReturn:
@@ -82,8 +135,11 @@ def _bound(settings: Settings) -> socket.socket:
     return listener
 
 
-def _endpoint(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
+    """Return the URL for clients; with TLS, by a name that the certificate is for."""
+    scheme = "https" if certificate else "http"
+    name = certificate.name_for(host) if certificate else host
+    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
 def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
@@ -97,6 +153,8 @@ def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
             f"export AWS_DEFAULT_REGION={region}",
             f"export AWS_ENDPOINT_URL={endpoint}",
         ]
+        if files.authorities.exists():
+            lines.append(f"export AWS_CA_BUNDLE={files.authorities}")
     else:
         lines += [
             f"AWS_CONFIG_FILE={files.config}",
