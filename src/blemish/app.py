@@ -18,6 +18,7 @@ from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.domain.arns import ArnScope
 from blemish.front import Application, Front, S3Elsewhere
+from blemish.monitoring.access_log import access_log
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.s3.operations import s3_operations
@@ -140,6 +141,8 @@ class _Parts:
                     "mixed_sizes": settings.mixed_sizes,
                     "backbone": str(settings.backbone.absolute()) if settings.backbone else None,
                     "threads": settings.training_threads,
+                    "log_format": settings.log_format,
+                    "log_level": settings.log_level,
                 },
                 now=_now,
                 lease=LEASE,
@@ -189,6 +192,7 @@ class _Parts:
             request_ids=_new_name,
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
+            observers=[access_log("lookoutvision")],
             max_body_bytes=lambda operation: (
                 limits.detect_body_bytes if operation == "DetectAnomalies" else JSON_BODY_BYTES
             ),
@@ -216,6 +220,7 @@ class _Parts:
             base_host_names={"localhost", settings.host},
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
+            observers=[access_log("s3")],
         )
 
     def clean(self) -> None:

@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     concurrent_trainings: Annotated[int, Field(ge=1)] = max(1, (os.cpu_count() or 1) // 2)
     """Trainings at once; others wait their turn."""
 
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """Form of the log: `console`, `json`, or `auto`, which is `console` on a terminal alone."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+
     s3_endpoint: (
         Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)]
         | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -15,6 +14,7 @@ import uvicorn
 from blemish.app import Server, running_server
 from blemish.cli.addresses import is_loopback, leads_to
 from blemish.cli.aws_files import FIRST_KEY, PROFILE, AwsFiles
+from blemish.logs import configure_logs
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 
@@ -45,10 +45,7 @@ def serve(settings: Settings) -> None:
         StorageError: the data directory cannot be used.
         ValueError: the settings contradict each other.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    configure_logs(log_format=settings.log_format, level=settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     certificate = _certificate(settings)

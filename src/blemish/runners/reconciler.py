@@ -6,19 +6,23 @@ loop claims rows that nobody owns, hands them to a worker, and renews the leases
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from structlog.contextvars import bound_contextvars
+from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import Dataset, Model, ModelStatus
 from blemish.storage.database import Database, Rows
 from blemish.storage.datasets import Datasets
 from blemish.storage.models import Models
 
-logger = logging.getLogger(__name__)
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 POLL_S = 1.0
 """How often rows are looked at when nothing wakes the loop; leases are renewed at this pace."""
@@ -98,7 +102,7 @@ class Reconciler:
             try:
                 self._look()
             except Exception:
-                logger.exception("the rows could not be looked at; they are again in %g s", POLL_S)
+                logger.exception("the rows could not be looked at", again_in_s=POLL_S)
             self._awake.wait(POLL_S)
 
     def _look(self) -> None:
@@ -130,18 +134,21 @@ class Reconciler:
         with self._lock:
             self._busy[key] = attempt
         future = pool.submit(self._carry_out, key, row, work, attempt)
-        future.add_done_callback(_log_failure)
+        future.add_done_callback(partial(_log_failure, about=_about(row) | {"attempt": attempt}))
 
     def _carry_out(self, key: tuple[str, int], row: Row, work: Work[Row], attempt: int) -> None:
-        try:
-            work.carry_out(row, attempt=attempt)
-        except Exception:
-            logger.exception("%s %d, attempt %d", *key, attempt)
-            work.give_up(row, attempt=attempt, reason="an internal error; the log says more.")
-        finally:
-            with self._lock:
-                del self._busy[key]
-            self.wake()
+        with bound_contextvars(**_about(row), attempt=attempt):
+            logger.info("work begins")
+            try:
+                work.carry_out(row, attempt=attempt)
+                logger.info("work ends")
+            except Exception:
+                logger.exception("work failed")
+                work.give_up(row, attempt=attempt, reason="an internal error; the log says more.")
+            finally:
+                with self._lock:
+                    del self._busy[key]
+                self.wake()
 
     def _count(self, kind: str) -> int:
         with self._lock:
@@ -160,10 +167,19 @@ class Reconciler:
                 _table(rows, kind).renew(row, attempt=attempt, lease_until=until)
 
 
-def _log_failure(future: Future[None]) -> None:
+def _log_failure(future: Future[None], *, about: Mapping[str, Any]) -> None:
     """Tell what went wrong even with giving up; the row is taken again when its lease ends."""
     if error := future.exception():
-        logger.error("a row could not be turned to its failure", exc_info=error)
+        logger.error("a row could not be turned to its failure", exc_info=error, **about)
+
+
+def _about(row: Dataset | Model) -> dict[str, Any]:
+    """Return what every line that is logged about a row says."""
+    match row:
+        case Dataset():
+            return {"project": row.project, "dataset": row.type, "status": row.status}
+        case Model():
+            return {"project": row.project, "version": row.version, "status": row.status}
 
 
 def _table(rows: Rows, kind: str) -> Datasets | Models:

@@ -61,9 +61,14 @@ def main() -> None:
     reporter = Reporter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     threading.Thread(target=reporter.beat, daemon=True).start()
+    from structlog.contextvars import bind_contextvars
+
+    from blemish.logs import configure_logs
     from blemish.runners.training_job import carry_out
     from blemish.service.training import TrainingJob
 
+    configure_logs(log_format=job["log_format"], level=job["log_level"])
+    bind_contextvars(project=job["project"], version=job["version"], attempt=job["attempt"])
     try:
         result = carry_out(TrainingJob(**job), progress=reporter.progress)
     except (EngineError, ObjectError) as error:

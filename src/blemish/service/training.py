@@ -7,12 +7,14 @@ conditional UPDATE that names the attempt; what a stale attempt made is thrown a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
+
+import structlog
+from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ObjectRef, Performance
@@ -23,7 +25,7 @@ from blemish.storage.errors import StorageError
 from blemish.storage.files import publish_folder, remove_tree
 from blemish.storage.kept import KeptFiles
 
-logger = logging.getLogger(__name__)
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 5
 """Tries before an interrupted training is given up."""
@@ -57,6 +59,9 @@ class TrainingJob:
     mixed_sizes: bool
     backbone: str | None
     threads: int
+    attempt: int
+    log_format: str
+    log_level: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +149,7 @@ class TrainingWork:
             remove_tree(folder, staging=self._staging)
             folder.mkdir()
             outcome = self._runner.train(
-                self._job(model, folder),
+                self._job(model, attempt, folder),
                 report=lambda text: self._report(model, attempt, text),
             )
             match outcome:
@@ -153,14 +158,10 @@ class TrainingWork:
                 case TrainingFailure(reason=reason):
                     return reason
         except TrainingInterruptedError as error:
-            logger.warning(
-                "training of %s/%s, attempt %d: %s", model.project, model.version, attempt, error
-            )
+            logger.warning("a training was interrupted", reason=str(error))
             self._leave(model, attempt)
         except AttemptLostError:
-            logger.warning(
-                "training of %s/%s: attempt %d was lost", model.project, model.version, attempt
-            )
+            logger.warning("a training lost its row to another attempt")
         except StorageError as error:
             return str(error)
         return None
@@ -172,7 +173,7 @@ class TrainingWork:
                 model.id, attempt=attempt, status_message=f"Training failed: {reason}"
             )
 
-    def _job(self, model: Model, folder: Path) -> TrainingJob:
+    def _job(self, model: Model, attempt: int, folder: Path) -> TrainingJob:
         return TrainingJob(
             entries=str(self._kept.path(model.entries)),
             reach=self._objects.reach,
@@ -182,6 +183,7 @@ class TrainingWork:
             arn=self._arns.model(model.project, model.version),
             output_bucket=model.output_bucket,
             output_prefix=model.output_prefix,
+            attempt=attempt,
             **self._options,
         )
 

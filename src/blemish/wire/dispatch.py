@@ -8,7 +8,6 @@ Reading is asynchronous; all that follows runs in a worker thread, so gates and 
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,14 +15,16 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import structlog
 from anyio import CapacityLimiter, to_thread
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
+from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
 from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
-from blemish.wire.calls import Call, Gate, Observer
+from blemish.wire.calls import Call, Gate, Observer, observed
 from blemish.wire.constraints import check_constraints
 from blemish.wire.errors import RequestEntityTooLargeError, UnknownOperationError, WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
@@ -32,7 +33,7 @@ from blemish.wire.reading import Body, ClientGoneError, read_body
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
-logger = logging.getLogger("blemish.wire")
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 Handler = Callable[..., Mapping[str, Any]]
 
@@ -95,28 +96,31 @@ class Dispatcher:
             source_ip=address_of(scope),
             user_agent=request.headers.get("user-agent"),
         )
+        with observed(call, self._observers):
+            response = await self._settled(request, receive, call)
+        if response is not None:
+            await _send_response(send, response, request_id=call.request_id, method=request.method)
+
+    async def _settled(
+        self, request: HttpRequest, receive: Receive, call: Call
+    ) -> HttpResponse | None:
+        """Return the answer to a call, whatever went wrong; None if the client is gone."""
         try:
             response = await self._response(request, receive, call)
         except ClientGoneError as error:
             call.error = error
-            return
+            return None
         except (ServiceError, WireError) as error:
             call.error = error
             response = serialize_error(self._model, error)
         except Exception as error:  # the edge: whatever it was, the client gets an answer
-            call.error = error
-            logger.exception("request %s failed", call.request_id)
+            logger.exception("the request failed")
             told = (text for kind, text in self._faults.items() if isinstance(error, kind))
             reason = next(told, "The server failed.")
-            response = serialize_error(
-                self._model, InternalServerError(f"{reason} Request id: {call.request_id}")
-            )
-        finally:
-            if not isinstance(call.error, ClientGoneError):
-                call.status = response.status
-            for observe in self._observers:
-                observe(call)
-        await _send_response(send, response, request_id=call.request_id, method=scope["method"])
+            call.error = InternalServerError(f"{reason} Request id: {call.request_id}")
+            response = serialize_error(self._model, call.error)
+        call.status = response.status
+        return response
 
     async def _response(self, request: HttpRequest, receive: Receive, call: Call) -> HttpResponse:
         operation = self._router.operation(request.method, request.path)

@@ -8,7 +8,6 @@ checked before the body comes; what it says of the body is checked when the body
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,13 +16,15 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 import anyio
+import structlog
 from anyio import CancelScope, CapacityLimiter, to_thread
 from botocore.model import OperationModel, ServiceModel
+from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.errors import AccessDeniedError as AccessDenied
 from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
-from blemish.wire.calls import Call, Gate, Observer
+from blemish.wire.calls import Call, Gate, Observer, observed
 from blemish.wire.canonical import object_path
 from blemish.wire.errors import WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
@@ -48,7 +49,7 @@ from blemish.wire.s3_offers import checks_body, offers_of
 from blemish.wire.s3_signature import in_s3_terms, signed_payload, verify
 from blemish.wire.signature import SignatureVerifier
 
-logger = logging.getLogger("blemish.wire")
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 DRAIN_BYTES = 16 * 1024 * 1024
 """Of a body that nobody wants: read, so that its sender comes to see the answer."""
@@ -129,27 +130,10 @@ class StreamingDispatcher:
             source_ip=address_of(scope),
             user_agent=request.headers.get("user-agent"),
         )
-        try:
-            answer = await to_thread.run_sync(
-                self._perform, request, incoming, call, limiter=self._worker_threads
-            )
-        except ClientGoneError as error:
-            call.error = error
+        with observed(call, self._observers):
+            answer = await self._settled(request, incoming, call)
+        if answer is None:
             return
-        except (S3Error, WireError, AccessDenied) as error:
-            call.error = error
-            answer = _error_answer(error, request, call.request_id)
-        except Exception as error:  # the edge: whatever it was, the client gets an answer
-            call.error = error
-            logger.exception("request %s failed", call.request_id)
-            told = (text for kind, text in self._faults.items() if isinstance(error, kind))
-            reason = next(told, "The server failed.")
-            answer = _error_answer(InternalError(reason), request, call.request_id)
-        finally:
-            if not isinstance(call.error, ClientGoneError):
-                call.status = answer.response.status
-            for observe in self._observers:
-                observe(call)
         headers = {**answer.response.headers, "x-amz-request-id": call.request_id}
         if not await _is_drained(incoming, request):
             headers["connection"] = "close"
@@ -158,6 +142,26 @@ class StreamingDispatcher:
             await _send_whole(send, response, method=request.method)
         else:
             await self._send_blocks(send, receive, response, answer.blocks)
+
+    async def _settled(self, request: HttpRequest, incoming: Incoming, call: Call) -> Answer | None:
+        """Return the answer to a call, whatever went wrong; None if the client is gone."""
+        try:
+            answer = await to_thread.run_sync(
+                self._perform, request, incoming, call, limiter=self._worker_threads
+            )
+        except ClientGoneError as error:
+            call.error = error
+            return None
+        except (S3Error, WireError, AccessDenied) as error:
+            call.error = told = _told(error)
+            answer = _error_answer(told, request, call.request_id)
+        except Exception as error:  # the edge: whatever it was, the client gets an answer
+            logger.exception("the request failed")
+            reasons = (text for kind, text in self._faults.items() if isinstance(error, kind))
+            call.error = told = InternalError(next(reasons, "The server failed."))
+            answer = _error_answer(told, request, call.request_id)
+        call.status = answer.response.status
+        return answer
 
     def _perform(self, request: HttpRequest, incoming: Incoming, call: Call) -> Answer:
         call.caller, signer = verify(self._verifier, request)
@@ -183,8 +187,8 @@ class StreamingDispatcher:
         members = dict(call.members)
         if streamed is not None:
             members[streamed] = body
-        output = offer.call(members)
-        return _answer(operation, output)
+        call.answer = offer.call(members)
+        return _answer(operation, call.answer)
 
     def _addressed(self, request: HttpRequest) -> HttpRequest:
         path = path_with_bucket(
@@ -239,18 +243,19 @@ def _answer(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
         raise
 
 
-def _error_answer(
-    error: S3Error | WireError | AccessDenied, request: HttpRequest, request_id: str
-) -> Answer:
+def _told(error: S3Error | WireError | AccessDenied) -> S3Error:
     match error:
         case WireError():
-            told = in_s3_terms(error)
+            return in_s3_terms(error)
         case AccessDenied():
-            told = AccessDeniedError(error.message)
+            return AccessDeniedError(error.message)
         case _:
-            told = error
+            return error
+
+
+def _error_answer(error: S3Error, request: HttpRequest, request_id: str) -> Answer:
     resource = unquote(request.path, errors="replace")
-    return Answer(serialize_error(told, resource=resource, request_id=request_id))
+    return Answer(serialize_error(error, resource=resource, request_id=request_id))
 
 
 async def _is_drained(incoming: Incoming, request: HttpRequest) -> bool:

@@ -78,6 +78,9 @@ def job(*steps: Any) -> TrainingJob:
         mixed_sizes=False,
         backbone=None,
         threads=3,
+        attempt=1,
+        log_format="json",
+        log_level="info",
     )
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from blemish.domain.entities import (
     Dataset,
@@ -70,6 +72,11 @@ def works(house: House) -> Iterator[Works]:
     house.pictures(normal=15)
     with ExitStack() as stack:
         yield Works(house, stack)
+
+
+def told(logged: list[Any], event: str) -> list[Any]:
+    """Return the lines of the log that tell of an event."""
+    return [line for line in logged if line["event"] == event]
 
 
 def begun(work: FakeWork, count: int) -> list[tuple[Any, int]]:
@@ -323,21 +330,40 @@ def test_a_fault_of_ours_ends_the_work_and_not_the_loop(house: House, works: Wor
     ]
 
 
+def test_every_line_of_work_says_what_it_is_about(house: House, works: Works) -> None:
+    house.model()
+    works.trainings.finish = settle(house, S.TRAINED)
+    reconciler = works.reconciler()
+
+    with capture_logs([merge_contextvars]) as logged:
+        reconciler._look()
+        idle(reconciler)
+
+    about = {"project": "circuits", "version": 1, "status": "TRAINING", "attempt": 1}
+    assert logged == [
+        {"event": event, "log_level": "info"} | about for event in ("work begins", "work ends")
+    ]
+
+
 def test_work_that_cannot_even_be_given_up_is_told_of_and_tried_again_later(
-    house: House, works: Works, caplog: pytest.LogCaptureFixture
+    house: House, works: Works
 ) -> None:
     house.trained(S.STARTING_HOSTING)
     works.hosting.finish = fail
     works.hosting.fail = fail
     reconciler = works.reconciler()
-    reconciler._look()
-    idle(reconciler)
+    with capture_logs() as logged:
+        reconciler._look()
+        idle(reconciler)
 
-    house.clock.advance(LEASE.total_seconds() + 1)
-    reconciler._look()
+        house.clock.advance(LEASE.total_seconds() + 1)
+        reconciler._look()
 
-    assert len(begun(works.hosting, 2)) == 2
-    eventually(lambda: "a row could not be turned to its failure" in caplog.messages)
+        assert len(begun(works.hosting, 2)) == 2
+        eventually(lambda: len(told(logged, "a row could not be turned to its failure")) == 2)
+    _, second = told(logged, "a row could not be turned to its failure")
+    assert (second["project"], second["version"], second["attempt"]) == ("circuits", 1, 3)
+    assert second["exc_info"]
 
 
 def test_a_look_that_fails_is_not_the_last(house: House, works: Works) -> None:

@@ -84,6 +84,9 @@ class Workplace:
             mixed_sizes=False,
             backbone=str(self.backbone),
             threads=1,
+            attempt=1,
+            log_format="json",
+            log_level="info",
         )
 
     def document(self, result: TrainingResult, name: str) -> Any:

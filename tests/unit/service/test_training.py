@@ -84,6 +84,9 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
         mixed_sizes=False,
         backbone=None,
         threads=2,
+        attempt=attempt,
+        log_format="json",
+        log_level="info",
     )
 
 

@@ -7,7 +7,14 @@ from blemish.storage.objects import ObjectStore
 from tests.unit.fakes import FakeTrainings, Step
 from tests.unit.house import LEASE, House
 
-OPTIONS = {"limits": "blemish", "mixed_sizes": False, "backbone": None, "threads": 2}
+OPTIONS = {
+    "limits": "blemish",
+    "mixed_sizes": False,
+    "backbone": None,
+    "threads": 2,
+    "log_format": "json",
+    "log_level": "info",
+}
 NOTHING: dict[str, list[str]] = {"attempts": [], "staging": [], "bundles": []}
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from structlog.contextvars import merge_contextvars
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from blemish.api.service_model import service_model
 from blemish.domain.errors import AccessDeniedError, ConflictError, ResourceType
@@ -199,33 +201,30 @@ def test_a_repeated_header_is_signed_as_one(app: Dispatcher) -> None:
     assert answer.status == 200
 
 
-def test_a_client_that_hangs_up_is_no_error(
-    app: Dispatcher, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_client_that_hangs_up_is_no_error(app: Dispatcher) -> None:
     messages: list[dict[str, object]] = [
         {"type": "http.request", "body": b"{", "more_body": True},
         {"type": "http.disconnect"},
     ]
 
-    answer = converse(app, scope(PROJECTS, method="POST"), messages)
+    with capture_logs() as logged:
+        answer = converse(app, scope(PROJECTS, method="POST"), messages)
 
     assert answer.status == 0
-    assert caplog.records == []
+    assert logged == []
 
 
-def test_a_fault_of_ours_is_logged_and_not_told(
-    app: Dispatcher, caplog: pytest.LogCaptureFixture
-) -> None:
-    answer = create(app, b'{"ProjectName": "broken"}')
+def test_a_fault_of_ours_is_logged_and_not_told(app: Dispatcher) -> None:
+    with capture_logs([merge_contextvars, format_exc_info]) as logged:
+        answer = create(app, b'{"ProjectName": "broken"}')
 
     assert answer.status == 500
     assert answer.headers["x-amzn-errortype"] == "InternalServerException"
     assert b"secret" not in answer.body
     assert "request-0" in json.loads(answer.body)["Message"]
-    [record] = caplog.records
-    assert (record.name, record.levelno) == ("blemish.wire", logging.ERROR)
-    assert "request-0" in record.getMessage()
-    assert "a secret of ours about broken" in caplog.text
+    [line] = logged
+    assert (line["log_level"], line["request_id"]) == ("error", "request-0")
+    assert "a secret of ours about broken" in line["exception"]
 
 
 def test_of_a_fault_that_may_be_told_the_client_learns_what_it_is(projects: Projects) -> None:
@@ -237,15 +236,14 @@ def test_of_a_fault_that_may_be_told_the_client_learns_what_it_is(projects: Proj
     assert json.loads(answer.body)["Message"] == "The disk is full. Request id: request-0"
 
 
-def test_an_error_of_the_domain_is_no_fault(
-    app: Dispatcher, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_error_of_the_domain_is_no_fault(app: Dispatcher) -> None:
     create(app, b'{"ProjectName": "circuits"}')
 
-    answer = create(app, b'{"ProjectName": "circuits"}')
+    with capture_logs() as logged:
+        answer = create(app, b'{"ProjectName": "circuits"}')
 
     assert answer.status == 409
-    assert caplog.records == []
+    assert logged == []
 
 
 def test_an_operation_that_is_not_offered_is_unknown_to_boto3(app: Dispatcher) -> None:
@@ -359,8 +357,28 @@ def test_observers_are_told_how_a_call_ended(projects: Projects) -> None:
         ("request-3", None, 404),
     ]
     assert calls[0].answer == {"ProjectMetadata": {"ProjectName": "circuits"}}
-    assert [type(call.error) for call in calls[:3]] == [type(None), ConflictError, RuntimeError]
+    assert [type(call.error) for call in calls[:2]] == [type(None), ConflictError]
+    assert str(calls[2].error) == "The server failed. Request id: request-2"
+    assert all(call.duration_s is not None for call in calls)
     assert calls[3].user_agent == "a browser"
+
+
+def test_an_observer_that_fails_costs_neither_the_answer_nor_the_other_observers(
+    projects: Projects,
+) -> None:
+    calls: list[Call] = []
+
+    def fail(call: Call) -> None:
+        raise ZeroDivisionError(call.request_id)
+
+    app = dispatcher(projects, observers=[fail, calls.append])
+
+    with capture_logs() as logged:
+        answer = create(app, b'{"ProjectName": "circuits"}')
+
+    assert answer.status == 200
+    assert [call.status for call in calls] == [200]
+    assert [line["event"] for line in logged] == ["a call could not be kept account of"]
 
 
 def test_observers_are_told_of_a_client_that_hung_up() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from base64 import b64encode
 from io import BytesIO
 from typing import Any
@@ -11,6 +10,9 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from structlog.contextvars import merge_contextvars
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from blemish.domain.errors import AccessDeniedError as AccessDenied
 from blemish.wire.calls import Call
@@ -123,15 +125,15 @@ def test_an_error_tells_what_it_is_about(client: Any, app: StreamingDispatcher) 
     assert answer.headers["x-amz-request-id"] == "request-1"
 
 
-def test_an_error_of_ours_is_logged_and_not_told(
-    app: StreamingDispatcher, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.ERROR):
+def test_an_error_of_ours_is_logged_and_not_told(app: StreamingDispatcher) -> None:
+    with capture_logs([merge_contextvars, format_exc_info]) as logged:
         answer = send(app, "DELETE", f"{ENDPOINT}/bucket/broken")
 
     assert answer.status == 500
     assert b"secret" not in answer.body
-    assert "a secret of ours" in caplog.text
+    [line] = logged
+    assert line["request_id"] == answer.headers["x-amz-request-id"]
+    assert "a secret of ours" in line["exception"]
 
 
 def test_a_fault_that_may_be_told_is_told(app: StreamingDispatcher) -> None:
