@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.quality import SHARED
 
-BENCHMARKS = (["graph"], ["detection"], ["datasets"], ["s3", "--long"], ["quality"])
+BENCHMARKS = (["graph"], ["detection"], ["datasets"], ["fuzz"], ["s3", "--long"], ["quality"])
 
 
 def main() -> int:
