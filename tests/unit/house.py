@@ -22,6 +22,7 @@ from blemish.domain.entities import (
 from blemish.domain.limits import OURS, Limits
 from blemish.service.datasets import DatasetService, EntryFilter
 from blemish.service.evaluation_files import evaluation_keys
+from blemish.service.hosting import HostingRunner, HostingWork
 from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
 from blemish.service.projects import ProjectService
@@ -93,6 +94,16 @@ class House:
         self.tagging = TaggingService(self.database, limits=limits, arns=self.arns)
         self.dataset_work = DatasetWork(
             self.database, objects=self.objects, kept=self.kept, limits=limits, now=self.clock
+        )
+
+    def hosting_work(self, runner: HostingRunner) -> HostingWork:
+        """Return the work of hosting by a runner."""
+        return HostingWork(
+            self.database,
+            runner=runner,
+            kept=self.kept,
+            bundles=self.directory.bundles,
+            staging=self.directory.staging,
         )
 
     def _wake(self) -> None:

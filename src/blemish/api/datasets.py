@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from blemish.api.members import Members, refuse
+from blemish.api.once import perform_once
 from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
 from blemish.domain.errors import ValidationError
 from blemish.service.datasets import DatasetService, EntryFilter
 from blemish.service.projects import PAGE_SIZE
+from blemish.wire.calls import Call
 
 
 class DatasetOperations:
@@ -22,14 +24,20 @@ class DatasetOperations:
     def create_dataset(
         self,
         *,
+        call: Call,
         project_name: str,
         dataset_type: str,
         dataset_source: Mapping[str, Any] | None = None,
         client_token: str = "",
     ) -> Members:
         manifest = _manifest(dataset_source) if dataset_source else None
-        dataset = self._datasets.create(project_name, DatasetType(dataset_type), manifest=manifest)
-        return {"DatasetMetadata": dataset_metadata(dataset)}
+        return perform_once(
+            call,
+            lambda once: self._datasets.create(
+                project_name, DatasetType(dataset_type), manifest=manifest, once=once
+            ),
+            answer=lambda dataset: {"DatasetMetadata": dataset_metadata(dataset)},
+        )
 
     def describe_dataset(self, *, project_name: str, dataset_type: str) -> Members:
         dataset, stats = self._datasets.describe(project_name, DatasetType(dataset_type))
@@ -51,10 +59,13 @@ class DatasetOperations:
         }
 
     def delete_dataset(
-        self, *, project_name: str, dataset_type: str, client_token: str = ""
+        self, *, call: Call, project_name: str, dataset_type: str, client_token: str = ""
     ) -> Members:
-        self._datasets.delete(project_name, DatasetType(dataset_type))
-        return {}
+        return perform_once(
+            call,
+            lambda once: self._datasets.delete(project_name, DatasetType(dataset_type), once=once),
+            answer=lambda _: {},
+        )
 
     def list_dataset_entries(
         self,
@@ -85,10 +96,21 @@ class DatasetOperations:
         return {"DatasetEntries": lines, "NextToken": token}
 
     def update_dataset_entries(
-        self, *, project_name: str, dataset_type: str, changes: bytes, client_token: str = ""
+        self,
+        *,
+        call: Call,
+        project_name: str,
+        dataset_type: str,
+        changes: bytes,
+        client_token: str = "",
     ) -> Members:
-        status = self._datasets.update(project_name, DatasetType(dataset_type), changes=changes)
-        return {"Status": status}
+        return perform_once(
+            call,
+            lambda once: self._datasets.update(
+                project_name, DatasetType(dataset_type), changes=changes, once=once
+            ),
+            answer=lambda status: {"Status": status},
+        )
 
 
 def dataset_metadata(dataset: Dataset) -> Members:

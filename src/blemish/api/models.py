@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blemish.api.members import Members, refuse
+from blemish.api.once import perform_once
 from blemish.api.tagging import tags_of
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import InferenceUnits, Model, ObjectRef
 from blemish.service.models import ModelService
 from blemish.service.projects import PAGE_SIZE
+from blemish.wire.calls import Call
 
 
 class ModelOperations:
@@ -23,6 +25,7 @@ class ModelOperations:
     def create_model(
         self,
         *,
+        call: Call,
         project_name: str,
         output_config: Mapping[str, Any],
         description: str | None = None,
@@ -32,14 +35,18 @@ class ModelOperations:
     ) -> Members:
         refuse("KmsKeyId", kms_key_id)
         location = output_config["S3Location"]
-        model = self._models.create(
-            project_name,
-            description=description,
-            output_bucket=location["Bucket"],
-            output_prefix=location.get("Prefix", ""),
-            tags=tags_of(tags),
+        return perform_once(
+            call,
+            lambda once: self._models.create(
+                project_name,
+                description=description,
+                output_bucket=location["Bucket"],
+                output_prefix=location.get("Prefix", ""),
+                tags=tags_of(tags),
+                once=once,
+            ),
+            answer=lambda model: {"ModelMetadata": self._model_metadata(model)},
         )
-        return {"ModelMetadata": self._model_metadata(model)}
 
     def describe_model(self, *, project_name: str, model_version: str) -> Members:
         model = self._models.describe(project_name, model_version)
@@ -52,14 +59,18 @@ class ModelOperations:
         return {"Models": [self._model_metadata(model) for model in page], "NextToken": token}
 
     def delete_model(
-        self, *, project_name: str, model_version: str, client_token: str = ""
+        self, *, call: Call, project_name: str, model_version: str, client_token: str = ""
     ) -> Members:
-        model = self._models.delete(project_name, model_version)
-        return {"ModelArn": self._arns.model(model.project, model.version)}
+        return perform_once(
+            call,
+            lambda once: self._models.delete(project_name, model_version, once=once),
+            answer=lambda model: {"ModelArn": self._arns.model(model.project, model.version)},
+        )
 
     def start_model(
         self,
         *,
+        call: Call,
         project_name: str,
         model_version: str,
         min_inference_units: int,
@@ -67,12 +78,20 @@ class ModelOperations:
         client_token: str = "",
     ) -> Members:
         units = InferenceUnits(minimum=min_inference_units, maximum=max_inference_units)
-        return {"Status": self._models.start(project_name, model_version, units=units)}
+        return perform_once(
+            call,
+            lambda once: self._models.start(project_name, model_version, units=units, once=once),
+            answer=lambda status: {"Status": status},
+        )
 
     def stop_model(
-        self, *, project_name: str, model_version: str, client_token: str = ""
+        self, *, call: Call, project_name: str, model_version: str, client_token: str = ""
     ) -> Members:
-        return {"Status": self._models.stop(project_name, model_version)}
+        return perform_once(
+            call,
+            lambda once: self._models.stop(project_name, model_version, once=once),
+            answer=lambda status: {"Status": status},
+        )
 
     def _model_metadata(self, model: Model) -> Members:
         performance = model.performance

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from blemish.api.datasets import dataset_metadata
 from blemish.api.members import Members
+from blemish.api.once import perform_once
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Project
 from blemish.service.projects import PAGE_SIZE, ProjectService
+from blemish.wire.calls import Call
 
 
 class ProjectOperations:
@@ -16,9 +18,12 @@ class ProjectOperations:
         self._projects = projects
         self._arns = arns
 
-    def create_project(self, *, project_name: str, client_token: str = "") -> Members:
-        project = self._projects.create(project_name)
-        return {"ProjectMetadata": self._project_metadata(project)}
+    def create_project(self, *, call: Call, project_name: str, client_token: str = "") -> Members:
+        return perform_once(
+            call,
+            lambda once: self._projects.create(project_name, once=once),
+            answer=lambda project: {"ProjectMetadata": self._project_metadata(project)},
+        )
 
     def describe_project(self, *, project_name: str) -> Members:
         project, datasets = self._projects.describe(project_name)
@@ -33,9 +38,12 @@ class ProjectOperations:
         page, token = self._projects.page(token=next_token, limit=max_results)
         return {"Projects": [self._project_metadata(p) for p in page], "NextToken": token}
 
-    def delete_project(self, *, project_name: str, client_token: str = "") -> Members:
-        self._projects.delete(project_name)
-        return {"ProjectArn": self._arns.project(project_name)}
+    def delete_project(self, *, call: Call, project_name: str, client_token: str = "") -> Members:
+        return perform_once(
+            call,
+            lambda once: self._projects.delete(project_name, once=once),
+            answer=lambda project: {"ProjectArn": self._arns.project(project.name)},
+        )
 
     def _project_metadata(self, project: Project) -> Members:
         return {

@@ -192,3 +192,18 @@ class AccessKey:
 
     def __repr__(self) -> str:
         return f"AccessKey(id={self.id!r}, name={self.name!r})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweredCall:
+    """A change that was made for a client token, and what was answered."""
+
+    operation: str
+    token: str
+    #: SHA-256 of the members of the request, in hexadecimal digits
+    parameters: str
+    #: the members of the answer, in JSON
+    answer: str
+    created_at: datetime
+    #: the model that was started or stopped; None of other operations
+    model_id: int | None

@@ -25,6 +25,7 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.domain.lifecycle import DATASET_MOVES, check_dataset_move
+from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.tokens import next_token, token_position
 from blemish.storage.database import Database, Rows
@@ -82,7 +83,14 @@ class DatasetService:
         self._new_name = new_name
         self._wake = wake
 
-    def create(self, project: str, kind: DatasetType, *, manifest: ObjectRef | None) -> Dataset:
+    def create(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        manifest: ObjectRef | None,
+        once: Once[Dataset] = ALWAYS,
+    ) -> Dataset:
         """Make a dataset: empty at once, or from a manifest in a while.
 
         Raises:
@@ -91,6 +99,7 @@ class DatasetService:
         """
         now = self._now()
         with self._database.writing() as rows:
+            once.recall(rows)
             owner = require_project(rows, project)
             if rows.datasets.find(project, kind):
                 raise ConflictError(
@@ -107,6 +116,7 @@ class DatasetService:
                 manifest=manifest,
                 now=now,
             )
+            once.remember(rows, dataset)
         self._wake()
         return dataset
 
@@ -153,7 +163,14 @@ class DatasetService:
             next_token(scope, found[limit - 1][0]) if more else None,
         )
 
-    def update(self, project: str, kind: DatasetType, *, changes: bytes) -> DatasetStatus:
+    def update(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        changes: bytes,
+        once: Once[DatasetStatus] = ALWAYS,
+    ) -> DatasetStatus:
         """Keep the changes and have them applied in a while.
 
         Raises:
@@ -171,27 +188,32 @@ class DatasetService:
             raise ValidationError("Changes must hold at least one JSON Line.")
         target = DatasetStatus.UPDATE_IN_PROGRESS
         with self._database.reading() as rows:
+            once.recall(rows)
             self._check_move(require_dataset(rows, project, kind), target)
 
         name = f"changes-{self._new_name()}.jsonl"
         self._kept.write(name, changes)
         try:
-            self._move(project, kind, target, message=UPDATING, changes=name)
+            self._move(project, kind, target, message=UPDATING, once=once, changes=name)
         except BaseException:
             self._kept.delete(name)
             raise
         self._wake()
         return target
 
-    def delete(self, project: str, kind: DatasetType) -> None:
+    def delete(
+        self, project: str, kind: DatasetType, *, once: Once[DatasetStatus] = ALWAYS
+    ) -> DatasetStatus:
         """Delete a dataset in a while; its pictures stay where they are.
 
         Raises:
             ResourceNotFoundError: there is no such dataset.
             ConflictError: it is busy.
         """
-        self._move(project, kind, DatasetStatus.DELETE_IN_PROGRESS, message=DELETING)
+        target = DatasetStatus.DELETE_IN_PROGRESS
+        self._move(project, kind, target, message=DELETING, once=once)
         self._wake()
+        return target
 
     def _move(
         self,
@@ -200,9 +222,11 @@ class DatasetService:
         target: DatasetStatus,
         *,
         message: str,
+        once: Once[DatasetStatus],
         changes: str | None = None,
     ) -> None:
         with self._database.writing() as rows:
+            once.recall(rows)
             dataset = require_dataset(rows, project, kind)
             self._check_move(dataset, target)
             rows.datasets.move(
@@ -213,6 +237,7 @@ class DatasetService:
                 now=self._now(),
                 changes=changes,
             )
+            once.remember(rows, target)
 
     @staticmethod
     def _check_move(dataset: Dataset, target: DatasetStatus) -> None:

@@ -100,10 +100,13 @@ class HostingWork:
 
     def _finish(self, model: Model, attempt: int, target: ModelStatus, message: str) -> bool:
         with self._database.writing() as rows:
-            return rows.models.finish(
+            current = rows.models.finish(
                 model.id,
                 attempt=attempt,
                 sources=[model.status],
                 target=target,
                 status_message=message,
             )
+            if current and target is ModelStatus.HOSTING_FAILED:
+                rows.client_tokens.spend(model.id)  # what StartModel led to stands no longer
+        return current

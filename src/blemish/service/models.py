@@ -27,6 +27,7 @@ from blemish.domain.errors import (
 from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET, check_model_move
 from blemish.domain.limits import Limits
 from blemish.domain.tags import check_tag_count, check_tag_keys
+from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets import require_dataset
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
@@ -98,6 +99,7 @@ class ModelService:
         output_bucket: str,
         output_prefix: str,
         tags: Collection[Tag] = (),
+        once: Once[Model] = ALWAYS,
     ) -> Model:
         """Freeze the entries of the project's datasets and have a model trained on them.
 
@@ -112,6 +114,7 @@ class ModelService:
         check_tag_keys(tag.key for tag in tags)
         name = f"entries-{self._new_name()}.jsonl"
         with self._database.reading() as rows:
+            once.recall(rows)
             require_project(rows, project)
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
             self._check_output(project, output_bucket, output_prefix)
@@ -119,6 +122,7 @@ class ModelService:
             self._kept.write(name, _frozen(rows, datasets))
         try:
             with self._database.writing() as rows:
+                once.recall(rows)
                 owner = require_project(rows, project)
                 self._check_quotas(rows, owner)
                 model = rows.models.add(
@@ -133,6 +137,7 @@ class ModelService:
                     now=self._now(),
                 )
                 rows.tags.put(model, {tag.key: tag.value for tag in tags})
+                once.remember(rows, model)
         except BaseException:
             self._kept.delete(name)
             raise
@@ -164,7 +169,14 @@ class ModelService:
         more = len(found) > limit
         return found[:limit], next_token(scope, found[limit - 1].version) if more else None
 
-    def start(self, project: str, version: str, *, units: InferenceUnits) -> ModelStatus:
+    def start(
+        self,
+        project: str,
+        version: str,
+        *,
+        units: InferenceUnits,
+        once: Once[ModelStatus] = ALWAYS,
+    ) -> ModelStatus:
         """Have a trained model hosted.
 
         Raises:
@@ -178,38 +190,49 @@ class ModelService:
                 f"MaxInferenceUnits is {units.maximum}; "
                 f"it must be at least MinInferenceUnits, {units.minimum}."
             )
+        target = ModelStatus.STARTING_HOSTING
         with self._database.writing() as rows:
+            once.recall(rows)
             model = require_model(rows, project, version)
-            self._check_move(model, ModelStatus.STARTING_HOSTING)
+            self._check_move(model, target)
             self._check_hosting_quotas(rows, model, units)
-            self._move(rows, model, ModelStatus.STARTING_HOSTING, message=STARTING, units=units)
+            self._move(rows, model, target, message=STARTING, units=units)
+            rows.client_tokens.spend(model.id)
+            once.remember(rows, target, model_id=model.id)
         self._wake()
-        return ModelStatus.STARTING_HOSTING
+        return target
 
-    def stop(self, project: str, version: str) -> ModelStatus:
+    def stop(self, project: str, version: str, *, once: Once[ModelStatus] = ALWAYS) -> ModelStatus:
         """Have a hosted model stopped.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
             ConflictError: its status forbids it.
         """
-        self._request(project, version, ModelStatus.STOPPING_HOSTING, message=STOPPING)
-        return ModelStatus.STOPPING_HOSTING
+        target = ModelStatus.STOPPING_HOSTING
+        with self._database.writing() as rows:
+            once.recall(rows)
+            model = require_model(rows, project, version)
+            self._check_move(model, target)
+            self._move(rows, model, target, message=STOPPING)
+            rows.client_tokens.spend(model.id)
+            once.remember(rows, target, model_id=model.id)
+        self._wake()
+        return target
 
-    def delete(self, project: str, version: str) -> Model:
+    def delete(self, project: str, version: str, *, once: Once[Model] = ALWAYS) -> Model:
         """Have a model deleted; its evaluation files stay where they are.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
             ConflictError: its status forbids it.
         """
-        return self._request(project, version, ModelStatus.DELETING, message=DELETING)
-
-    def _request(self, project: str, version: str, target: ModelStatus, *, message: str) -> Model:
         with self._database.writing() as rows:
+            once.recall(rows)
             model = require_model(rows, project, version)
-            self._check_move(model, target)
-            self._move(rows, model, target, message=message)
+            self._check_move(model, ModelStatus.DELETING)
+            self._move(rows, model, ModelStatus.DELETING, message=DELETING)
+            once.remember(rows, model)
         self._wake()
         return model
 

@@ -13,6 +13,7 @@ from blemish.domain.errors import (
     ServiceQuotaExceededError,
 )
 from blemish.domain.limits import Limits
+from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.tokens import next_token, token_position
 from blemish.storage.database import Database, Rows
 
@@ -43,7 +44,7 @@ class ProjectService:
         self._limits = limits
         self._now = now
 
-    def create(self, name: str) -> Project:
+    def create(self, name: str, *, once: Once[Project] = ALWAYS) -> Project:
         """Make a project.
 
         Raises:
@@ -51,6 +52,7 @@ class ProjectService:
             ServiceQuotaExceededError: there are as many as there may be.
         """
         with self._database.writing() as rows:
+            once.recall(rows)
             if rows.projects.find(name):
                 raise ConflictError(
                     f"Project {name} exists already.",
@@ -64,7 +66,9 @@ class ProjectService:
                     resource_id=name,
                     quota="projects",
                 )
-            return rows.projects.add(name, created_at=self._now())
+            project = rows.projects.add(name, created_at=self._now())
+            once.remember(rows, project)
+        return project
 
     def describe(self, name: str) -> tuple[Project, list[Dataset]]:
         """Return a project and its datasets.
@@ -86,7 +90,7 @@ class ProjectService:
         more = len(found) > limit
         return found[:limit], next_token("projects", found[limit - 1].id) if more else None
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, once: Once[Project] = ALWAYS) -> Project:
         """Delete a project that has neither datasets nor models.
 
         Raises:
@@ -94,6 +98,7 @@ class ProjectService:
             ConflictError: it still has some.
         """
         with self._database.writing() as rows:
+            once.recall(rows)
             project = require_project(rows, name)
             datasets = len(rows.datasets.of_project(project.id))
             models = rows.models.count(project.id)
@@ -105,3 +110,5 @@ class ProjectService:
                     resource_id=name,
                 )
             rows.projects.delete(project.id)
+            once.remember(rows, project)
+        return project

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, text
 
+from blemish.storage.client_tokens import ClientTokens
 from blemish.storage.datasets import Datasets
 from blemish.storage.entries import Entries
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
@@ -52,6 +53,7 @@ class Rows:
     keys: Keys
     object_metadata: ObjectMetadataRows
     uploads: Uploads
+    client_tokens: ClientTokens
 
 
 class Database:
@@ -173,4 +175,5 @@ def _rows(connection: Connection) -> Rows:
         keys=Keys(connection),
         object_metadata=ObjectMetadataRows(connection),
         uploads=Uploads(connection),
+        client_tokens=ClientTokens(connection),
     )

@@ -3,6 +3,7 @@
     projects <- datasets <- entries
         ^------ models <- tags            access_keys
     uploads <- upload_parts               object_metadata
+    client_tokens
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
 later one for it.
@@ -224,4 +225,23 @@ UPLOAD_PARTS = Table(
     Column("etag", String(64), nullable=False),
     Column("checksums", JSON, nullable=False),
     Column("modified_at", UtcDateTime, nullable=False),
+)
+
+CLIENT_TOKENS = Table(
+    "client_tokens",
+    METADATA,
+    Column("operation", String(64), primary_key=True),
+    Column("token", String(64), primary_key=True),
+    Column("parameters", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+    # not indexed: every change pays for an index, and the rows are few when old ones are looked for
+    Column("created_at", UtcDateTime, nullable=False),
+    # of a start or a stop; the model may be gone, so this is no foreign key
+    Column("model_id", Integer),
+)
+Index(
+    "ix_client_tokens_model_id",
+    CLIENT_TOKENS.c.model_id,
+    sqlite_where=CLIENT_TOKENS.c.model_id.is_not(None),
+    postgresql_where=CLIENT_TOKENS.c.model_id.is_not(None),
 )

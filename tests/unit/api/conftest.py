@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +32,19 @@ class Switch:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.application(scope, receive, send)
+
+
+@dataclass
+class Passed:
+    """How much time the operations believe has passed."""
+
+    time: timedelta = timedelta(0)
+
+
+@pytest.fixture
+def passed() -> Passed:
+    """Time that a test lets pass."""
+    return Passed()
 
 
 @pytest.fixture(scope="session")
@@ -71,14 +85,15 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
 
 
 @pytest.fixture
-def client(operations: list[object], switch: Switch, kept_client: Any) -> Any:
+def client(operations: list[object], switch: Switch, kept_client: Any, passed: Passed) -> Any:
     """A boto3 client whose calls the operations answer."""
     numbers = itertools.count(1)
     switch.application = Dispatcher(
         service_model(),
         operations,
         signer=signer,
-        clock=lambda: datetime.now(UTC),
+        clock=lambda: datetime.now(UTC) + passed.time,
+        clock_skew_s=10**6,  # the client signs by the time that it is
         request_ids=lambda: f"request-{next(numbers)}",
         max_body_bytes=lambda _: 1_000_000,
     )

@@ -20,13 +20,7 @@ def runner() -> FakeHosting:
 def work(house: House, runner: FakeHosting) -> HostingWork:
     house.project()
     house.pictures(normal=15)
-    return HostingWork(
-        house.database,
-        runner=runner,
-        kept=house.kept,
-        bundles=house.directory.bundles,
-        staging=house.directory.staging,
-    )
+    return house.hosting_work(runner)
 
 
 def carry_out(house: House, work: HostingWork, model: Model) -> Model:

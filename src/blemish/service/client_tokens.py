@@ -1,0 +1,133 @@
+"""ClientToken: a change that is asked for twice is made once.
+
+    recall -> the change -> remember      all of it in the one write transaction
+
+So a token is known exactly when its change was made, whatever crashes and whoever races, and a
+request that failed left no token behind. A token belongs to an operation, for eight hours. Tokens
+of StartModel and StopModel are spent sooner: when the model is started or stopped again, or could
+not be started; a client that uses one token to start a model every morning has it started.
+
+Source: the developer guide on idempotency, and our decisions where it is silent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from blemish.domain.entities import AnsweredCall
+from blemish.domain.errors import ConflictError, ResourceType
+from blemish.storage.database import Rows
+
+LIFETIME = timedelta(hours=8)
+"""How long a token is remembered, from its first use.
+
+Source: API reference, "ClientToken".
+"""
+
+INSTANT = "$instant"
+"""The one member of an object that stands for an instant; no answer has a member so named."""
+
+Made = TypeVar("Made")
+Made_contra = TypeVar("Made_contra", contravariant=True)
+
+
+class AnsweredBeforeError(Exception):
+    """The change was made already; holds what was answered, by the names in the model."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__("The same request was answered before.")
+        self.answer = answer
+
+
+class Once(Protocol[Made_contra]):
+    """What makes a change happen once, however often it is asked for."""
+
+    def recall(self, rows: Rows) -> None:
+        """Look whether the change was made already; first of all in its transaction.
+
+        Raises:
+            AnsweredBeforeError: it was.
+            ConflictError: the token was used with other parameters.
+        """
+
+    def remember(self, rows: Rows, made: Made_contra, /, *, model_id: int | None = None) -> None:
+        """Note that the change is made; last of all in its transaction.
+
+        A `model_id` says that it starts or stops this model.
+        """
+
+
+class Always:
+    """A change without a client token: made whenever it is asked for."""
+
+    def recall(self, rows: Rows) -> None:
+        """See `Once`."""
+
+    def remember(self, rows: Rows, made: object, /, *, model_id: int | None = None) -> None:
+        """See `Once`."""
+
+
+ALWAYS = Always()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByToken(Generic[Made]):
+    """A change with a client token."""
+
+    operation: str
+    token: str
+    #: of the request, but for the token
+    members: Mapping[str, Any]
+    now: datetime
+    #: what was made -> members of the answer
+    answer: Callable[[Made], Mapping[str, Any]]
+
+    def recall(self, rows: Rows) -> None:
+        """See `Once`."""
+        known = rows.client_tokens.find(self.operation, self.token)
+        if known is None or self.now - known.created_at >= LIFETIME:
+            return
+        if known.parameters != fingerprint(self.members):
+            raise ConflictError(
+                f"{self.operation} was called with the client token {self.token} and other "
+                "parameters before. Repeat them, or use another token.",
+                resource_type=ResourceType.PROJECT,
+                resource_id=self.members["ProjectName"],
+            )
+        raise AnsweredBeforeError(json.loads(known.answer, object_hook=_read_instant))
+
+    def remember(self, rows: Rows, made: Made, /, *, model_id: int | None = None) -> None:
+        """See `Once`."""
+        rows.client_tokens.put(
+            AnsweredCall(
+                operation=self.operation,
+                token=self.token,
+                parameters=fingerprint(self.members),
+                answer=json.dumps(self.answer(made), default=_write_instant),
+                created_at=self.now,
+                model_id=model_id,
+            )
+        )
+
+
+def fingerprint(members: Mapping[str, Any]) -> str:
+    """Return a SHA-256 that any other value of any member changes, and their order does not."""
+    text = json.dumps(members, sort_keys=True, default=_digest)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(value: bytes) -> list[str]:
+    return ["bytes", hashlib.sha256(value).hexdigest()]
+
+
+def _write_instant(value: datetime) -> dict[str, str]:
+    return {INSTANT: value.isoformat()}
+
+
+def _read_instant(value: dict[str, Any]) -> Any:
+    return datetime.fromisoformat(value[INSTANT]) if INSTANT in value else value
