@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -172,6 +173,19 @@ def test_the_server_is_ready_soon_and_imports_nothing_heavy(
     assert "blemish.wire.dispatch" in imported
     assert [name for name in HEAVY if name in imported] == []
     assert min(took) < READY_IN_S
+
+
+def test_systemd_is_told_once_whoever_connects_is_answered(
+    serve: Callable[..., ServedDirectory], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+
+        served = serve(NOTIFY_SOCKET=str(tmp_path / "notify"))
+
+        assert systemd.recv(100) == b"READY=1"
+    assert served.client().list_projects()["Projects"] == []
 
 
 def test_sigint_ends_it_too(served: ServedDirectory) -> None:

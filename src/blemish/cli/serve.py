@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import uvicorn
 from blemish.app import Server, running_server
 from blemish.cli.addresses import is_loopback, leads_to
 from blemish.cli.aws_files import FIRST_KEY, PROFILE, AwsFiles
+from blemish.cli.notify import tell_ready
 from blemish.logs import configure_logs
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -73,6 +75,7 @@ def serve(settings: Settings) -> None:
             listener.listen(BACKLOG)  # whoever comes from now on waits for uvicorn
             current = certificate.current if certificate else None
             _tell(_endpoint(settings.host, port, current), files, region=settings.region)
+            tell_ready(os.environ)
             uvicorn.Server(_config(server, certificate)).run(sockets=[listener])
 
 
