@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.session import Session
 
+from blemish.cli.sdk_model import install_model
 from blemish.domain.principals import Principal, Signer
 
 ENDPOINT = "http://blemish.test"
@@ -46,14 +51,18 @@ def boto3_client(
     secret: str = SECRET,
     region: str = "eu-west-1",
     session_token: str | None = None,
+    models: str | None = None,
 ) -> Any:
-    """Make a boto3 client whose requests `app` answers, in botocore's `before-send` event."""
+    """Make a boto3 client whose requests `app` answers, in botocore's `before-send` event.
+
+    It has botocore's own model of the service, or the one in the folder `models`.
+    """
     session = boto3.Session(
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
         aws_session_token=session_token,
         region_name=region,
-        botocore_session=Session(),
+        botocore_session=_session(models),
     )
     client = session.client(
         service, endpoint_url=ENDPOINT, config=Config(retries={"total_max_attempts": 1})
@@ -117,6 +126,22 @@ def converse(
         {name.decode(): value.decode("latin-1") for name, value in start["headers"]},
         b"".join(message["body"] for message in rest),
     )
+
+
+@cache
+def installed_models() -> str:
+    """Return a folder as `blemish sdk-model install` fills it; it goes with the process."""
+    folder = TemporaryDirectory(prefix="blemish-models-")
+    atexit.register(folder.cleanup)
+    install_model(Path(folder.name))
+    return folder.name
+
+
+def _session(models: str | None) -> Session:
+    session = Session()
+    if models is not None:
+        session.set_config_variable("data_path", models)
+    return session
 
 
 class _Raw(BytesIO):

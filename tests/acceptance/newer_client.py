@@ -26,7 +26,12 @@ def main() -> None:
         refused = error.response["ResourceType"]
     except ClientError as error:
         refused = str(error)
-    print(json.dumps({"boto3": boto3.__version__, "pages": names, "refused": refused}))  # noqa: T201
+    try:
+        client.cancel_model_training(ProjectName="cups", ModelVersion="1")
+    except client.exceptions.ResourceNotFoundException as error:
+        ours = error.response["ResourceType"]
+    told = {"boto3": boto3.__version__, "pages": names, "refused": refused, "ours": ours}
+    print(json.dumps(told))  # noqa: T201
 
 
 if __name__ == "__main__":

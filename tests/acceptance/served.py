@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.session import Session
 
 SERVE = (sys.executable, "-m", "blemish.cli.main", "serve", "--port", "0")
 START_PATIENCE_S = 30
@@ -64,14 +65,20 @@ class ServedDirectory:
             self.process.send_signal(number)
         return self.process.wait(START_PATIENCE_S)
 
-    def client(self, **config: Any) -> Any:
-        """Return a client that knows the server by the files in DIR/aws alone."""
+    def client(self, *, models: str | None = None, **config: Any) -> Any:
+        """Return a client that knows the server by the files in DIR/aws alone.
+
+        It has botocore's own model of the service, or the one in the folder `models`.
+        """
         text = (self.folder / "aws" / "credentials").read_text()
         key = re.search(r"aws_access_key_id = (\S+)", text)
         secret = re.search(r"aws_secret_access_key = (\S+)", text)
         assert key is not None
         assert secret is not None
-        return boto3.Session().client(
+        session = Session()
+        if models is not None:
+            session.set_config_variable("data_path", models)
+        return boto3.Session(botocore_session=session).client(
             "lookoutvision",
             region_name="us-east-1",
             endpoint_url=self.endpoint,

@@ -15,6 +15,7 @@ from tests.acceptance.served import ServedDirectory, aws_files, environment
 pytestmark = [pytest.mark.acceptance, pytest.mark.registry]
 
 LOCK = ROOT / "requirements-current-boto3.lock"
+CLI_LOCK = ROOT / "requirements-s3-clients.lock"
 CLIENT = Path(__file__).with_name("newer_client.py")
 MAKE_CLIENT = "import boto3; boto3.client('lookoutvision', region_name='us-east-1')"
 LIST_PROJECTS = "import boto3; boto3.client('lookoutvision').list_projects()"
@@ -48,6 +49,7 @@ def check_client(python: Path, surroundings: dict[str, str]) -> None:
     assert told["boto3"] in LOCK.read_text()
     assert told["pages"] == [["trays", "lids"], ["cups"]]
     assert told["refused"] == "MODEL"
+    assert told["ours"] == "MODEL"
 
 
 def test_a_newer_boto3_does_not_know_the_service(newer_python: Path, tmp_path: Path) -> None:
@@ -92,3 +94,20 @@ def test_without_an_address_the_client_says_what_is_missing(
 
     # Without the endpoint rule set botocore would look for a host of AWS that is no more.
     assert "AWS_ENDPOINT_URL_LOOKOUTVISION" in error
+
+
+def test_the_aws_cli_knows_what_is_ours(served: ServedDirectory, tmp_path: Path) -> None:
+    python = kept_environment(CLI_LOCK, folder=".venv-s3-clients")
+    install(tmp_path)
+    program = (python, python.with_name("aws"), "lookoutvision", "cancel-model-training")
+
+    ended = subprocess.run(
+        [*program, "--project-name", "cups", "--model-version", "1"],
+        env=environment(tmp_path, **aws_files(served)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "(ResourceNotFoundException) when calling the CancelModelTraining" in ended.stderr
+    assert ended.stderr.endswith("Project cups does not exist.\n")

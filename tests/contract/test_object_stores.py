@@ -117,6 +117,24 @@ def test_a_key_that_no_file_can_have_is_refused(filled: Filled, key: str) -> Non
     assert filled.store.existing([ref(key)]) == set()
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_what_is_deleted_is_gone_and_may_be_deleted_again(filled: Filled, key: str) -> None:
+    filled.put(key, b"data")
+    filled.put("other", b"data")
+
+    filled.store.delete(ref(key))
+    filled.store.delete(ref(key))
+
+    assert filled.store.existing([ref(key), ref("other")]) == {ref("other")}
+
+
+def test_what_cannot_be_there_cannot_be_deleted(filled: Filled) -> None:
+    with pytest.raises(KeyNotAllowedError):
+        filled.store.delete(ref("a//b"))
+    with pytest.raises(BucketMissingError):
+        filled.store.delete(ref("a", "absent"))
+
+
 def test_an_object_that_is_missing_is_named(filled: Filled) -> None:
     filled.put("a/b/c", b"")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from blemish.api.service_model import service_model
 from blemish.domain.errors import ResourceNotFoundError, ResourceType, ThrottlingError
 from blemish.wire.dispatch import Dispatcher
-from tests.asgi_client import ask, boto3_client, signer
+from tests.asgi_client import ask, boto3_client, installed_models, signer
 from tests.protocol.strategies import valid_texts, values
 
 MODEL = service_model()
@@ -51,7 +51,7 @@ APP = Dispatcher(
     request_ids=map("request-{}".format, count()).__next__,
     max_body_bytes=lambda _: 100_000,
 )
-CLIENT = boto3_client(APP)
+CLIENT = boto3_client(APP, models=installed_models())
 
 
 @pytest.fixture

@@ -13,10 +13,14 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
 from botocore.loaders import Loader
 
+from blemish.api.service_model import service_model
+
 OURS = json.loads((files("blemish.api") / "service-2.json").read_text())
 ORIGINAL = Loader(include_default_search_paths=True).load_service_model(
     "lookoutvision", "service-2", "2020-11-20"
 )
+EXTRAS = json.loads((files("blemish.api") / "service-2.sdk-extras.json").read_text())["merge"]
+MERGED = service_model()
 WORDS_THAT_MAKE_A_COPY = 7
 
 
@@ -111,6 +115,38 @@ def test_the_endpoint_is_the_one_that_a_client_was_given() -> None:
 def test_a_client_without_an_endpoint_is_told_to_give_one() -> None:
     with pytest.raises(EndpointProviderError, match="AWS_ENDPOINT_URL_LOOKOUTVISION"):
         endpoints().resolve_endpoint(Region="eu-west-1")
+
+
+@pytest.mark.parametrize("name", EXTRAS["operations"])
+def test_an_operation_of_ours_is_new_and_says_that_it_is_ours(name: str) -> None:
+    operation = EXTRAS["operations"][name]
+
+    assert name not in ORIGINAL["operations"]
+    assert operation["name"] == name
+    assert "Blemish's own" in operation["documentation"]
+    for side in ("input", "output"):
+        members = EXTRAS["shapes"][operation[side]["shape"]]["members"]
+        assert all(member["documentation"] for member in members.values())
+    declared = {error["shape"] for error in operation["errors"]}
+    assert declared <= set(ORIGINAL["shapes"])
+
+
+@pytest.mark.parametrize("name", EXTRAS["shapes"])
+def test_a_shape_of_the_original_s_only_gets_optional_members_that_are_ours(name: str) -> None:
+    ours, original = EXTRAS["shapes"][name], ORIGINAL["shapes"].get(name)
+    if original is None:
+        return
+
+    assert list(ours) == ["members"]
+    assert ours["members"].keys().isdisjoint(original["members"])
+    assert all("Blemish's own" in member["documentation"] for member in ours["members"].values())
+
+
+def test_all_that_is_ours_refers_to_shapes_that_there_are() -> None:
+    operations = [MERGED.operation_model(name) for name in EXTRAS["operations"]]
+
+    shapes = [shape for each in operations for shape in (each.input_shape, each.output_shape)]
+    assert all(list(shape.members.values()) for shape in shapes)
 
 
 def endpoints() -> EndpointProvider:

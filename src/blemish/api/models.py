@@ -48,6 +48,13 @@ class ModelOperations:
             answer=lambda model: {"ModelMetadata": self._model_metadata(model)},
         )
 
+    def cancel_model_training(
+        self, *, call: Call, project_name: str, model_version: str
+    ) -> Members:
+        assert call.caller is not None
+        by = call.caller.principal.name
+        return {"Status": self._models.cancel(project_name, model_version, by=by)}
+
     def describe_model(self, *, project_name: str, model_version: str) -> Members:
         model = self._models.describe(project_name, model_version)
         return {"ModelDescription": self._model_description(model)}

@@ -144,6 +144,29 @@ class ModelService:
         self._wake()
         return model
 
+    def cancel(self, project: str, version: str, *, by: str) -> ModelStatus:
+        """End the training of a model for good, whether it runs or waits; `by` is who says so.
+
+        Whoever works on it learns within about a second that the row is no longer his.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: it is not in training, or no longer.
+        """
+        target = ModelStatus.TRAINING_FAILED
+        with self._database.writing() as rows:
+            model = require_model(rows, project, version)
+            if model.status is not ModelStatus.TRAINING:
+                arn = self._arns.model(model.project, model.version)
+                told = f" ({model.status_message})" if model.status is target else ""
+                raise ConflictError(
+                    f"Model {arn} is {model.status}{told}; only a training can be cancelled.",
+                    resource_type=ResourceType.MODEL,
+                    resource_id=arn,
+                )
+            self._move(rows, model, target, message=f"Cancelled by {by}.")
+        return target
+
     def describe(self, project: str, version: str) -> Model:
         """Return a model.
 

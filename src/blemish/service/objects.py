@@ -63,3 +63,10 @@ class Objects(Protocol):
         Raises:
             ObjectError: it cannot be written.
         """
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there.
+
+        Raises:
+            ObjectError: it cannot be deleted.
+        """

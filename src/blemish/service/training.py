@@ -7,7 +7,7 @@ conditional UPDATE that names the attempt; what a stale attempt made is thrown a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import Model, ObjectRef, Performance
+from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
 from blemish.storage.database import Database
@@ -29,6 +29,9 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 5
 """Tries before an interrupted training is given up."""
+
+REPORT_PACE = timedelta(seconds=1)
+"""How often a training that writes its files looks whether it was cancelled."""
 
 TRAINED = "Training completed successfully."
 
@@ -205,13 +208,29 @@ class TrainingWork:
 
     def _publish(self, model: Model, attempt: int, folder: Path, result: TrainingResult) -> None:
         """Copy the evaluation files to their names, keep the bundle, then turn the row."""
-        self._report(model, attempt, "writing the evaluation files")
-        for file, key in result.files.items():
-            ref = ObjectRef(bucket=model.output_bucket, key=key)
-            self._objects.write(ref, (folder / file).read_bytes())
         bundle = f"{model.id}-{attempt}"
-        publish_folder(folder / "bundle", self._bundles / bundle)
+        files = {
+            folder / file: ObjectRef(bucket=model.output_bucket, key=key)
+            for file, key in result.files.items()
+        }
+        try:
+            self._write_files(model, attempt, files)
+            publish_folder(folder / "bundle", self._bundles / bundle)
+            self._turn(model, attempt, bundle=bundle, result=result)
+        except AttemptLostError:
+            self._withdraw(model, bundle=bundle, files=files.values())
+            raise
 
+    def _write_files(self, model: Model, attempt: int, files: Mapping[Path, ObjectRef]) -> None:
+        """Write the evaluation files, and see now and then that the row is still this attempt's."""
+        asked = None
+        for file, ref in files.items():
+            if asked is None or self._now() - asked >= REPORT_PACE:
+                asked = self._now()
+                self._report(model, attempt, "writing the evaluation files")
+            self._objects.write(ref, file.read_bytes())
+
+    def _turn(self, model: Model, attempt: int, *, bundle: str, result: TrainingResult) -> None:
         manifest, document = evaluation_keys(
             model.output_prefix, model.project, version=model.version
         )
@@ -227,4 +246,13 @@ class TrainingWork:
                 bundle=bundle,
             )
         if not current:
-            remove_tree(self._bundles / bundle, staging=self._staging)
+            raise AttemptLostError
+
+    def _withdraw(self, model: Model, *, bundle: str, files: Iterable[ObjectRef]) -> None:
+        """Take back what a lost attempt has made; a later attempt writes the same files itself."""
+        remove_tree(self._bundles / bundle, staging=self._staging)
+        with self._database.reading() as rows:
+            found = rows.models.find(model.project, model.version)
+        if found and found.id == model.id and found.status is ModelStatus.TRAINING_FAILED:
+            for ref in files:
+                self._objects.delete(ref)

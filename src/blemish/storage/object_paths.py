@@ -25,7 +25,9 @@ from blemish.storage.errors import (
     KeyTakenError,
     ObjectMissingError,
     ObjectReadError,
+    StoreWriteError,
 )
+from blemish.storage.files import sync_folder
 from blemish.storage.names import is_bucket_name, refusal
 
 _OS_ERROR = re.compile(r"([^:]+) \(os error \d+\)")
@@ -88,6 +90,23 @@ class ObjectPaths:
                 with os.scandir(path) as entries:
                     yield from entries
 
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there, and folders that are empty then; `names` held.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it cannot be deleted.
+        """
+        if self.look(ref) is None:
+            return
+        path = self.file(ref)
+        try:
+            path.unlink(missing_ok=True)
+            sync_folder(_without_empty_folders(path.parent, bucket=self.root / ref.bucket))
+        except OSError as error:
+            raise StoreWriteError(f"{ref} cannot be deleted ({error.strerror}).") from error
+
     def _folder(self, ref: ObjectRef) -> Path | None:
         """Return the folder where an object would lie; None if there is none."""
         reason = refusal(ref.key)
@@ -141,6 +160,15 @@ def clear_errors(ref: ObjectRef) -> Iterator[None]:
             reason = "it is too long for this file system"
             raise KeyNotAllowedError(_not_allowed(ref, reason)) from error
         raise ObjectReadError(f"{ref} cannot be read ({_reason(error)}).") from error
+
+
+def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
+    """Remove a folder and those above it, as far as they are empty; return the first that stays."""
+    with suppress(OSError):  # not empty
+        while folder != bucket:
+            folder.rmdir()
+            folder = folder.parent
+    return folder
 
 
 def _kind(found: os.stat_result) -> str:

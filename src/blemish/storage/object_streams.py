@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.errors import ObjectMissingError, ObjectReadError, StoreWriteError
-from blemish.storage.files import publish, staged, sync_folder
+from blemish.storage.errors import ObjectMissingError, ObjectReadError
+from blemish.storage.files import publish, staged
 from blemish.storage.object_paths import ObjectPaths, clear_errors
 
 STAGING = ".staging"
@@ -180,20 +180,4 @@ class ObjectStreams:
             KeyNotAllowedError: no object can have this key.
             StoreWriteError: it cannot be deleted.
         """
-        if self.paths.look(ref) is None:
-            return
-        path = self.paths.file(ref)
-        try:
-            path.unlink(missing_ok=True)
-            sync_folder(_without_empty_folders(path.parent, bucket=self.paths.root / ref.bucket))
-        except OSError as error:
-            raise StoreWriteError(f"{ref} cannot be deleted ({error.strerror}).") from error
-
-
-def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
-    """Remove a folder and those above it, as far as they are empty; return the first that stays."""
-    with suppress(OSError):  # not empty
-        while folder != bucket:
-            folder.rmdir()
-            folder = folder.parent
-    return folder
+        self.paths.delete(ref)

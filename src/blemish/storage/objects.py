@@ -157,6 +157,17 @@ class ObjectStore:
             self.paths.look(ref)
             publish(file, self.paths.file(ref), name=str(ref))
 
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there, and folders that are empty then.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it cannot be deleted.
+        """
+        with self.paths.names:
+            self.paths.delete(ref)
+
     @cached_property
     def _files(self) -> LocalStore:
         return LocalStore(self.root)

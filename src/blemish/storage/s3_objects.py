@@ -155,6 +155,22 @@ class S3ObjectStore:
             except FileNotFoundError:
                 raise _bucket_missing(ref.bucket) from None
 
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it is not ours to delete.
+            StoreUnavailableError: the store does not answer.
+        """
+        _check_name(ref)
+        with self._clear_errors(str(ref), "deleted", StoreWriteError):
+            try:
+                self._bucket(ref.bucket).delete(ref.key)
+            except FileNotFoundError:
+                raise _bucket_missing(ref.bucket) from None
+
     def _exists(self, ref: ObjectRef) -> bool:
         try:
             self.size(ref)

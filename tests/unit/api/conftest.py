@@ -18,7 +18,7 @@ from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.service.detection import DetectionService
 from blemish.wire.dispatch import Dispatcher
-from tests.asgi_client import boto3_client, signer
+from tests.asgi_client import boto3_client, installed_models, signer
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
 
@@ -59,6 +59,12 @@ def kept_client(switch: Switch) -> Any:
     return boto3_client(switch)
 
 
+@pytest.fixture(scope="session")
+def kept_extended_client(switch: Switch) -> Any:
+    """The client of all tests of what is ours."""
+    return boto3_client(switch, models=installed_models())
+
+
 @pytest.fixture
 def hosting() -> FakeHosting:
     """Where hosted models run."""
@@ -85,10 +91,10 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
 
 
 @pytest.fixture
-def client(operations: list[object], switch: Switch, kept_client: Any, passed: Passed) -> Any:
-    """A boto3 client whose calls the operations answer."""
+def application(operations: list[object], passed: Passed) -> Application:
+    """What answers by the operations."""
     numbers = itertools.count(1)
-    switch.application = Dispatcher(
+    return Dispatcher(
         service_model(),
         operations,
         signer=signer,
@@ -97,4 +103,17 @@ def client(operations: list[object], switch: Switch, kept_client: Any, passed: P
         request_ids=lambda: f"request-{next(numbers)}",
         max_body_bytes=lambda _: 1_000_000,
     )
+
+
+@pytest.fixture
+def client(application: Application, switch: Switch, kept_client: Any) -> Any:
+    """A boto3 client whose calls the operations answer."""
+    switch.application = application
     return kept_client
+
+
+@pytest.fixture
+def extended_client(application: Application, switch: Switch, kept_extended_client: Any) -> Any:
+    """A boto3 client that knows what is ours, too."""
+    switch.application = application
+    return kept_extended_client

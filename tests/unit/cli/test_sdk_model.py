@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.loaders import Loader
+from botocore.utils import deep_merge
 from typer.testing import CliRunner
 
 from blemish.cli.main import app
@@ -20,11 +21,22 @@ def loaded(folder: Path, kind: str) -> Any:
     return loader.load_service_model("lookoutvision", kind)
 
 
-@pytest.mark.parametrize(
-    "kind", ["service-2", "service-2.sdk-extras", "paginators-1", "endpoint-rule-set-1"]
-)
+def shipped(kind: str) -> Any:
+    return json.loads((files("blemish.api") / f"{kind}.json").read_text())
+
+
+def test_botocore_merges_what_is_ours_into_the_model(tmp_path: Path) -> None:
+    model = shipped("service-2")
+    deep_merge(model, shipped("service-2.sdk-extras")["merge"])
+
+    install_model(tmp_path)
+
+    assert loaded(tmp_path, "service-2") == model
+
+
+@pytest.mark.parametrize("kind", ["service-2.sdk-extras", "paginators-1", "endpoint-rule-set-1"])
 def test_botocore_finds_what_was_installed(tmp_path: Path, kind: str) -> None:
-    ours = json.loads((files("blemish.api") / f"{kind}.json").read_text())
+    ours = shipped(kind)
 
     install_model(tmp_path / "new" / "models")
 

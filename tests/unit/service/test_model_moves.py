@@ -26,6 +26,7 @@ ON_A_MODEL: dict[str, Operation] = {
     "start": lambda house, version: house.models.start("circuits", version, units=ONE_UNIT),
     "stop": lambda house, version: house.models.stop("circuits", version),
     "delete": lambda house, version: house.models.delete("circuits", version),
+    "cancel": lambda house, version: house.models.cancel("circuits", version, by="ada"),
 }
 
 
@@ -153,6 +154,45 @@ def test_a_model_is_started_stopped_and_deleted_only_in_its_time(
 def test_what_may_be_asked_for_is_what_the_diagram_allows() -> None:
     for name, target in TARGETS.items():
         assert {status for status in S if target in MODEL_MOVES[status]} == ALLOWED[name]
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_training_is_cancelled_whether_it_waits_or_runs(trainable: House, claimed: bool) -> None:
+    model = trainable.model()
+    attempt = trainable.claim_model(model) if claimed else 0
+
+    assert trainable.models.cancel("circuits", "1", by="ada") is S.TRAINING_FAILED
+
+    found = trainable.described(model)
+    assert (found.status, found.status_message) == (S.TRAINING_FAILED, "Cancelled by ada.")
+    with trainable.database.writing() as rows:
+        until = trainable.clock.time
+        assert rows.models.unsettled() == []
+        assert not rows.models.renew(model.id, attempt=attempt, lease_until=until)
+
+
+@pytest.mark.parametrize("status", sorted(set(S) - {S.TRAINING}))
+def test_only_a_training_is_cancelled(trainable: House, status: ModelStatus) -> None:
+    model = trainable.put_into(trainable.model(), status)
+
+    with pytest.raises(ConflictError) as caught:
+        trainable.models.cancel("circuits", "1", by="ada")
+
+    told = " (Put into TRAINING_FAILED.)" if status is S.TRAINING_FAILED else ""
+    arn = "arn:aws:lookoutvision:eu-west-1:123456789012:model/circuits/1"
+    assert caught.value.message == (
+        f"Model {arn} is {status}{told}; only a training can be cancelled."
+    )
+    assert (caught.value.resource_type, caught.value.resource_id) == (ResourceType.MODEL, arn)
+    assert trainable.described(model) == model
+
+
+def test_who_cancels_twice_is_told_so(trainable: House) -> None:
+    trainable.model()
+    trainable.models.cancel("circuits", "1", by="ada")
+
+    with pytest.raises(ConflictError, match=r"is TRAINING_FAILED \(Cancelled by ada\.\); only a"):
+        trainable.models.cancel("circuits", "1", by="bob")
 
 
 def test_start_and_stop_answer_the_status_that_follows(trainable: House) -> None:

@@ -296,6 +296,51 @@ def test_a_bundle_that_was_published_too_late_is_removed(house: House, model: Mo
     assert left_behind(house) == NOTHING
 
 
+class Cancelled(ObjectStore):
+    """A store in which a write lasts so long that the training is cancelled."""
+
+    def __init__(self, house: House, at: ObjectRef) -> None:
+        super().__init__(house.objects.root)
+        self._house, self._at = house, at
+
+    def write(self, ref: ObjectRef, data: Any) -> None:
+        super().write(ref, data)
+        if ref == self._at:
+            self._house.models.cancel("circuits", "1", by="ada")
+            self._house.clock.advance(1)
+
+
+@pytest.mark.parametrize("at", [MANIFEST, RESULT], ids=lambda ref: ref.key)
+def test_a_training_that_is_cancelled_at_its_end_takes_back_what_it_has_written(
+    house: House, model: Model, at: ObjectRef
+) -> None:
+    other = house.put("out/EvaluationResult-circuits-2.json", b"of another model")
+    training = work(house, trained, objects=Cancelled(house, at))
+
+    training.carry_out(model, attempt=house.claim_model(model))
+
+    found = house.described(model)
+    assert (found.status, found.status_message) == (S.TRAINING_FAILED, "Cancelled by ada.")
+    assert (found.bundle, found.performance) == (None, None)
+    assert left_behind(house) == NOTHING
+    assert [f"s3://{BUCKET}/{each.key}" for each in house.objects.list(BUCKET, "out/")] == [other]
+
+
+def test_a_training_that_is_cancelled_as_it_runs_ends_at_its_next_report(
+    house: House, model: Model
+) -> None:
+    def step(_job: TrainingJob, report: Report) -> TrainingResult:
+        report("reading pictures, 50%")
+        house.models.cancel("circuits", "1", by="ada")
+        report(None)
+        raise AssertionError("a training that was cancelled goes on")
+
+    work(house, step).carry_out(model, attempt=house.claim_model(model))
+
+    assert house.described(model).status_message == "Cancelled by ada."
+    assert left_behind(house) == NOTHING
+
+
 class Watched(ObjectStore):
     """A store that notes where the model stands while the evaluation files are written."""
 

@@ -1,0 +1,62 @@
+"""What is ours, through a client that knows it, and one that does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import xform_name
+
+from blemish.api.service_model import service_model
+from blemish.domain.entities import ModelStatus
+from tests.asgi_client import PRINCIPAL
+from tests.unit.api.requests import MODEL, answer, message
+from tests.unit.house import House
+
+S = ModelStatus
+
+
+def test_a_client_of_the_original_has_none_of_our_operations(
+    client: Any, extended_client: Any
+) -> None:
+    names = set(service_model().operation_names)
+
+    known = {name for name in names if hasattr(client, xform_name(name))}
+
+    assert len(known) == 22
+    assert all(hasattr(extended_client, xform_name(name)) for name in names)
+
+
+def test_cancel_model_training_names_who_cancelled(
+    extended_client: Any, client: Any, trainable: House
+) -> None:
+    trainable.model()
+
+    response = extended_client.cancel_model_training(**MODEL)
+
+    assert answer(response) == {"Status": "TRAINING_FAILED"}
+    model = client.describe_model(**MODEL)["ModelDescription"]
+    assert (model["Status"], model["StatusMessage"]) == (
+        "TRAINING_FAILED",
+        f"Cancelled by {PRINCIPAL.name}.",
+    )
+
+
+def test_cancel_model_training_takes_no_latest(extended_client: Any, trainable: House) -> None:
+    model = trainable.model()
+
+    with pytest.raises(extended_client.exceptions.ValidationException, match="at 'modelVersion'"):
+        extended_client.cancel_model_training(ProjectName="circuits", ModelVersion="latest")
+
+    assert trainable.described(model) == model
+
+
+def test_cancel_model_training_after_its_end_is_a_conflict(
+    extended_client: Any, trainable: House
+) -> None:
+    trainable.trained()
+
+    with pytest.raises(extended_client.exceptions.ConflictException) as caught:
+        extended_client.cancel_model_training(**MODEL)
+
+    assert "is TRAINED; only a training can be cancelled" in message(caught)
