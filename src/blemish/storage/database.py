@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, text
+from structlog.typing import FilteringBoundLogger
 
 from blemish.storage.client_tokens import ClientTokens
+from blemish.storage.database_copy import copy_database
 from blemish.storage.datasets import Datasets
 from blemish.storage.entries import Entries
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
@@ -24,6 +27,8 @@ from blemish.storage.object_metadata import ObjectMetadataRows
 from blemish.storage.projects import Projects
 from blemish.storage.tags import Tags
 from blemish.storage.uploads import Uploads
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -68,9 +73,11 @@ class Database:
     def open(cls, path: Path) -> Database:
         """Open the database in a file, which is made (mode 0600) or brought up to date.
 
+        Before that, it is copied to a file beside it, `.before-` and the newest step's number.
+
         Raises:
             SchemaTooNewError: a later version of Blemish wrote it.
-            DatabaseError: it is no database, or cannot be read or written.
+            DatabaseError: it is no database, cannot be read or written, or not brought up to date.
         """
         database = cls(_engine(path))
         try:
@@ -117,15 +124,35 @@ class Database:
         with self._readers.begin() as connection:
             version = _version(connection)
         known = {step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py")}
-        if version == max(known):
+        newest = max(known)
+        if version == newest:
             return
         if version is not None and version not in known:
             raise SchemaTooNewError(
-                f"{path} was written by a later version of Blemish: its schema is {version}, "
-                f"and this version knows none after {max(known)}."
+                f"{path} was written by a later version of Blemish: its schema is {version}, and "
+                f"this version knows none after {newest}. Run the later version; or go back to "
+                f"the copy that was made before its first start, {path}.before-{version} or one "
+                "with a lower number, or to a backup: what was done since is not in these."
             )
+        copy = path.with_name(f"{path.name}.before-{newest}")
         with self._writers.begin() as connection:
-            _upgrade(connection)
+            version = _version(connection)  # nobody else can change it any more
+            if version == newest:
+                return
+            if version is None:
+                _upgrade(connection)
+                return
+            copy_database(path, copy)
+            logger.info("database copied", copy=str(copy), schema=version, next_schema=newest)
+            try:
+                _upgrade(connection)
+            except Exception as error:
+                reason = getattr(error, "orig", error)  # without the statement
+                raise DatabaseError(
+                    f"{path} could not be brought from schema {version} to {newest} ({reason}). "
+                    f"It is as it was, and a copy of it is {copy}. Run the version of Blemish "
+                    "that ran before."
+                ) from error
 
 
 def _engine(path: Path) -> Engine:

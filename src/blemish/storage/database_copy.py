@@ -1,0 +1,50 @@
+"""A copy of the database as it is at one moment, while others read and write it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from blemish.storage.errors import DatabaseError, DatabaseWriteError
+from blemish.storage.files import sync_folder
+
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Write what the last commit left to a file of its own (mode 0600), which is synced.
+
+    Until it is whole it lies beside `target`, with `.partial` after its name; what a crash left
+    there is written over. What was deleted is not in the copy.
+
+    Raises:
+        DatabaseWriteError: the copy cannot be written, for want of room for example.
+        DatabaseError: `source` cannot be read, or is damaged.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
+        with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        _sync(partial)
+        partial.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DatabaseWriteError(f"{target} cannot be written ({error.strerror}).") from error
+    except sqlite3.Error as error:
+        partial.unlink(missing_ok=True)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM:
+            raise DatabaseWriteError(f"{target} cannot be written ({error}).") from error
+        raise DatabaseError(f"{source} cannot be copied ({error}).") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,114 @@
+"""An old database is copied before it is brought up to date, and never left in between."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from blemish.storage.database import MIGRATIONS, Database
+from blemish.storage.errors import DatabaseError, DatabaseWriteError
+from tests.unit.storage.samples import make_old_database, python
+
+NEWEST = max(step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def ask(path: Path, question: str) -> Any:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(question).fetchone()[0]
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A database of the first schema, with a project."""
+    path = tmp_path / "blemish.db"
+    make_old_database(path, version="0001")
+    change(path, "INSERT INTO projects (name, created_at) VALUES ('kept', '2024-05-01 12:00:00')")
+    return path
+
+
+def test_the_copy_is_what_was_there_and_for_its_owner_alone(old: Path) -> None:
+    with capture_logs() as logs:
+        Database.open(old).close()
+
+    copy = old.with_name(f"blemish.db.before-{NEWEST}")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert ask(copy, "SELECT version_num FROM alembic_version") == "0001"
+    assert ask(copy, "SELECT name FROM projects") == "kept"
+    assert ask(old, "SELECT version_num FROM alembic_version") == NEWEST
+    assert [(log["event"], log["copy"]) for log in logs] == [("database copied", str(copy))]
+    assert sorted(path.name for path in old.parent.iterdir()) == [old.name, copy.name]
+
+
+def test_no_copy_is_made_of_what_is_new_or_up_to_date(tmp_path: Path) -> None:
+    Database.open(tmp_path / "blemish.db").close()
+    Database.open(tmp_path / "blemish.db").close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["blemish.db"]
+
+
+def test_a_step_that_fails_leaves_the_database_and_names_the_copy(old: Path) -> None:
+    change(old, "CREATE TABLE uploads (taken TEXT)")
+
+    with pytest.raises(DatabaseError, match=r"uploads already exists.*a copy of it is") as caught:
+        Database.open(old)
+
+    assert f"{old}.before-{NEWEST}" in str(caught.value)
+    assert ask(old, "SELECT version_num FROM alembic_version") == "0001"
+    assert ask(old, "SELECT count(*) FROM sqlite_master WHERE name = 'object_metadata'") == 0
+    change(old, "DROP TABLE uploads")
+    Database.open(old).close()
+    assert ask(old, "SELECT name FROM projects") == "kept"
+
+
+def test_without_room_for_the_copy_nothing_is_changed(small_disk: Path, old: Path) -> None:
+    full = small_disk / "blemish.db"
+    change(old, "CREATE TABLE large AS SELECT randomblob(600000) AS data")
+    full.write_bytes(old.read_bytes())
+    (small_disk / "ballast").write_bytes(bytes(100_000))
+
+    with pytest.raises(DatabaseWriteError, match=rf"{full}\.before-{NEWEST} cannot be written"):
+        Database.open(full)
+
+    assert ask(full, "SELECT version_num FROM alembic_version") == "0001"
+    assert not list(small_disk.glob("*.before-*"))
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_one_who_is_killed_meanwhile_leaves_it_as_it_was_or_as_it_will_be(
+    old: Path, delay_s: float
+) -> None:
+    change(old, "CREATE TABLE large AS SELECT randomblob(20000000) AS data")
+    code = """
+import sys
+from pathlib import Path
+from alembic import command
+from blemish.storage.database import Database
+print("now", flush=True)
+Database.open(Path(sys.argv[1]))
+"""
+    with python(code, old) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "now\n"
+        time.sleep(delay_s)
+
+        process.kill()
+
+    assert ask(old, "SELECT version_num FROM alembic_version") in {"0001", NEWEST}
+    for copy in old.parent.glob(f"*.before-{NEWEST}"):
+        assert ask(copy, "PRAGMA integrity_check") == "ok"
+        assert ask(copy, "SELECT version_num FROM alembic_version") == "0001"
+    Database.open(old).close()
+    assert ask(old, "SELECT version_num FROM alembic_version") == NEWEST
+    assert ask(old, "SELECT name FROM projects") == "kept"
+    assert list(old.parent.glob("*.partial")) == []
