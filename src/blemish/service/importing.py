@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from blemish.domain.entities import Dataset, DatasetEntry, DatasetStatus, DatasetType, ObjectRef
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.datasets import CREATED
 from blemish.service.objects import Objects
-from blemish.storage.database import Database
+from blemish.storage.database import Database, Rows
 from blemish.storage.errors import ObjectError
 from blemish.storage.kept import KeptFiles
 
@@ -165,18 +165,22 @@ class DatasetWork:
         return self._limits.max_training_images if train else self._limits.max_test_images
 
     def _check_counts(self, entries: list[DatasetEntry], *, dataset: Dataset, most: int) -> None:
-        """Count what the dataset will have, together with the entries that it has already."""
+        """Count what the dataset will have, together with the entries that it has already.
+
+        The limit on anomaly types is the project's, so those of its other dataset count too.
+        """
         with self._database.reading() as rows:
             types_of = {entry.image: _types(entry) for entry in rows.entries.stream(dataset.id)}
+            types_beside = _types_beside(rows, dataset)
         types_of |= {entry.image: _types(entry) for entry in entries}
         images, types = len(types_of), frozenset[str]().union(*types_of.values())
         if not images:
             raise ImportFailedError("the manifest has no line.")
         if images > most:
             raise ImportFailedError(f"it would have more than {most} images, the most allowed.")
-        if len(types) > self._limits.max_anomaly_types:
+        if types and len(types | types_beside) > self._limits.max_anomaly_types:
             raise ImportFailedError(
-                f"it would have {len(types)} anomaly types; "
+                f"the project would have {len(types | types_beside)} anomaly types; "
                 f"at most {self._limits.max_anomaly_types} are allowed."
             )
         train = dataset.type is DatasetType.TRAIN
@@ -227,6 +231,14 @@ def _last_of_each_image(
         if len(parsed) > most:
             break
     return list(parsed.values())
+
+
+def _types_beside(rows: Rows, dataset: Dataset) -> frozenset[str]:
+    """Return the anomaly types of the other dataset of the project."""
+    kinds = [kind for kind in DatasetType if kind is not dataset.type]
+    others = filter(None, (rows.datasets.find(dataset.project, kind) for kind in kinds))
+    entries = chain.from_iterable(rows.entries.stream(other.id) for other in others)
+    return frozenset().union(*map(_types, entries))
 
 
 def _types(entry: DatasetEntry) -> frozenset[str]:

@@ -248,4 +248,25 @@ def test_a_dataset_has_at_most_so_many_anomaly_types(house: House) -> None:
 
     reason = not_created(house, lines, max_anomaly_types=2)
 
-    assert reason == "it would have 3 anomaly types; at most 2 are allowed."
+    assert reason == "the project would have 3 anomaly types; at most 2 are allowed."
+
+
+@pytest.mark.parametrize(("kind", "other"), [(TRAIN, TEST), (TEST, TRAIN)])
+def test_the_anomaly_types_of_both_datasets_of_a_project_count(
+    house: House, kind: DatasetType, other: DatasetType
+) -> None:
+    house.apply(replace(OURS, max_anomaly_types=2))
+    house.put("a.png")
+    house.put("mask.png")
+    house.dataset([masked_line("a.png", "dent", "scratch")], kind=other)
+
+    known = house.dataset([masked_line("a.png", "scratch")], kind=kind)
+    house.datasets.delete("circuits", kind)
+    house.settle(kind=kind)
+    new = house.dataset([masked_line("a.png", "crack")], kind=kind)
+
+    assert known.status is S.CREATE_COMPLETE
+    assert new.status_message == (
+        "The dataset was not created: the project would have 3 anomaly types; "
+        "at most 2 are allowed."
+    )

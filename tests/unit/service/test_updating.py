@@ -115,7 +115,7 @@ def test_changes_that_fail_leave_everything_as_it_was(
         (
             replace(OURS, max_anomaly_types=1),
             [masked_line("c.png", "crack")],
-            "it would have 2 anomaly types; at most 1 are allowed.",
+            "the project would have 2 anomaly types; at most 1 are allowed.",
         ),
     ],
 )
