@@ -86,6 +86,18 @@ def ask(
     body: bytes = b"",
 ) -> Answer:
     """Send one request; a url may be a path alone."""
+    return asyncio.run(ask_among_others(app, method, url, headers=headers, body=body))
+
+
+async def ask_among_others(
+    app: Any,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> Answer:
+    """Send one request in an event loop that is there already."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc or urlsplit(ENDPOINT).netloc} | {
         name.lower(): value for name, value in (headers or {}).items()
@@ -97,13 +109,19 @@ def ask(
         "query_string": parts.query.encode(),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
     }
-    return converse(app, scope, [{"type": "http.request", "body": body}])
+    return await _talk(app, scope, [{"type": "http.request", "body": body}])
 
 
 def converse(
     app: Any, scope: MutableMapping[str, Any], messages: Iterable[Mapping[str, Any]]
 ) -> Answer:
     """Send one request message by message; an answer that never came has the status 0."""
+    return asyncio.run(_talk(app, scope, messages))
+
+
+async def _talk(
+    app: Any, scope: MutableMapping[str, Any], messages: Iterable[Mapping[str, Any]]
+) -> Answer:
     incoming = iter(messages)
     answered: list[Mapping[str, Any]] = []
 
@@ -117,7 +135,7 @@ def converse(
     async def send(message: Mapping[str, Any]) -> None:
         answered.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    await app(scope, receive, send)
     if not answered:
         return Answer(0, {}, b"")
     start, *rest = answered

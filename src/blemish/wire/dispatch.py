@@ -3,17 +3,22 @@
     route -> read the body -> who signed it -> members -> gates -> constraints -> handler -> answer
 
 Reading is asynchronous; all that follows runs in a worker thread, so gates and handlers may block.
+A handler whose work has to wait its turn returns a future instead, which is waited for without a
+thread: however many of them wait, the others are answered.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -29,13 +34,16 @@ from blemish.wire.constraints import check_constraints
 from blemish.wire.errors import RequestEntityTooLargeError, UnknownOperationError, WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.protocol import parse_request, serialize_error, serialize_output
-from blemish.wire.reading import Body, ClientGoneError, read_body
+from blemish.wire.reading import Body, BodyRoom, ClientGoneError, read_body
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 Handler = Callable[..., Mapping[str, Any]]
+Answer = Mapping[str, Any] | Future[Mapping[str, Any]]
 
 
 class Dispatcher:
@@ -43,8 +51,8 @@ class Dispatcher:
 
     A method is named like its operation, in snake_case. It is called with the members that the
     request has, as keyword arguments in snake_case, and with the `call` if it has an argument of
-    this name. It returns the members of the answer by their names in the model. An operation
-    without a method is unknown here.
+    this name. It returns the members of the answer by their names in the model, or a future of
+    them. An operation without a method is unknown here.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Dispatcher:
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
         max_body_bytes: Callable[[str], int],
+        body_room_bytes: int = 256 * 1024 * 1024,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         clock_skew_s: int = 900,
@@ -65,7 +74,8 @@ class Dispatcher:
         """Put the parts together.
 
         `signer` knows whose an access key id is, and None for one that opens nothing;
-        `max_body_bytes` the limit of an operation, by its name. A call passes the gates, in their
+        `max_body_bytes` the limit of an operation, by its name; all bodies over `SMALL_BYTES`
+        together take no more than `body_room_bytes`. A call passes the gates, in their
         order, and the observers are told of it at its end, whatever that is. As many requests as
         there are worker threads are worked on at once; others wait. `faults` is what a client is
         told of errors that it may learn about; of all others it learns the request id alone.
@@ -84,6 +94,7 @@ class Dispatcher:
         self._gates = gates
         self._observers = observers
         self._max_body_bytes = max_body_bytes
+        self._body_room = BodyRoom(body_room_bytes)
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
 
@@ -127,19 +138,25 @@ class Dispatcher:
         if operation.name not in self._handlers:
             raise UnknownOperationError(f"{operation.name} is not offered by this server.")
         call.operation = operation.name
-        body = await read_body(
-            receive,
-            limit_bytes=self._max_body_bytes(operation.name),
-            declared_bytes=_declared_bytes(request.headers),
-        )
-        request = replace(request, body=body.content or b"")
-        return await to_thread.run_sync(
-            self._perform, operation, request, body, call, limiter=self._worker_threads
-        )
+        limit_bytes = self._max_body_bytes(operation.name)
+        declared_bytes = _declared_bytes(request.headers)
+        with self._body_room.holding(min(_expected_bytes(request.headers), limit_bytes)):
+            body = await read_body(receive, limit_bytes=limit_bytes, declared_bytes=declared_bytes)
+            request = replace(request, body=body.content or b"")
+            done = await self._in_thread(self._perform, operation, request, body, call)
+            if isinstance(done, HttpResponse):
+                return done
+            call.answer = await asyncio.wrap_future(done)
+            return await self._in_thread(serialize_output, operation, call.answer)
+
+    async def _in_thread(
+        self, function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
+    ) -> Result:
+        return await to_thread.run_sync(function, *arguments, limiter=self._worker_threads)
 
     def _perform(
         self, operation: OperationModel, request: HttpRequest, body: Body, call: Call
-    ) -> HttpResponse:
+    ) -> HttpResponse | Future[Mapping[str, Any]]:
         call.caller = self._verifier.verify(request, body_sha256=body.sha256)
         if body.content is None:
             raise ValidationError(
@@ -151,14 +168,15 @@ class Dispatcher:
             gate(call)
         if operation.input_shape:
             check_constraints(operation.input_shape, call.members)
-        call.answer = self._handlers[operation.name](call)
-        return serialize_output(operation, call.answer)
+        answer = self._handlers[operation.name](call)
+        if isinstance(answer, Future):
+            return answer
+        call.answer = answer
+        return serialize_output(operation, answer)
 
 
-def _handlers_of(
-    model: ServiceModel, groups: list[object]
-) -> dict[str, Callable[[Call], Mapping[str, Any]]]:
-    handlers: dict[str, Callable[[Call], Mapping[str, Any]]] = {}
+def _handlers_of(model: ServiceModel, groups: list[object]) -> dict[str, Callable[[Call], Answer]]:
+    handlers: dict[str, Callable[[Call], Answer]] = {}
     for name in model.operation_names:
         found = [getattr(group, xform_name(name), None) for group in groups]
         method = next(filter(None, found), None)
@@ -175,7 +193,7 @@ def _handlers_of(
     return handlers
 
 
-def _handle(method: Handler, call: Call, *, takes_call: bool) -> Mapping[str, Any]:
+def _handle(method: Callable[..., Answer], call: Call, *, takes_call: bool) -> Answer:
     extra = {"call": call} if takes_call else {}
     return method(**arguments_of(call.members), **extra)
 
@@ -188,6 +206,11 @@ def arguments_of(members: Mapping[str, Any]) -> dict[str, Any]:
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:
     length = headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else None
+
+
+def _expected_bytes(headers: Mapping[str, str]) -> int:
+    """Return how large a body will be at most; one that comes in chunks may be of any size."""
+    return sys.maxsize if "transfer-encoding" in headers else _declared_bytes(headers) or 0
 
 
 async def _send_response(

@@ -7,13 +7,20 @@ that says so; only one that is many times too large breaks the connection off.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from blemish.domain.errors import ThrottlingError
 from blemish.wire.asgi import Receive
 from blemish.wire.errors import RequestEntityTooLargeError
 
 HARD_STOP = 8
 """How many times the limit a body may be before it is read no further."""
+
+
+SMALL_BYTES = 64 * 1024
+"""A body of no more is read whatever others there are: as a server reads a socket anyhow."""
 
 
 class ClientGoneError(Exception):
@@ -29,6 +36,37 @@ class Body:
     size_bytes: int
     #: in hexadecimal digits
     sha256: str
+
+
+class BodyRoom:
+    """The memory for bodies, from their first byte until their requests are answered.
+
+    Bodies come before it is known who sent them, and those of detections stay while they wait
+    their turn. What there is no room for is not read. Belongs to the thread of the event loop.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self._free_bytes = size_bytes
+
+    @contextmanager
+    def holding(self, size_bytes: int) -> Iterator[None]:
+        """Keep room for a body until the end of the context.
+
+        Raises:
+            ThrottlingError: there is none.
+        """
+        taken = size_bytes if size_bytes > SMALL_BYTES else 0
+        if taken > self._free_bytes:
+            raise ThrottlingError(
+                "The server holds as many large bodies as it has room for. "
+                "Come back in a second, or send fewer at once.",
+                retry_after_s=1,
+            )
+        self._free_bytes -= taken
+        try:
+            yield
+        finally:
+            self._free_bytes += taken
 
 
 async def read_body(receive: Receive, *, limit_bytes: int, declared_bytes: int | None) -> Body:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from itertools import count
 from threading import Event, Thread, current_thread, main_thread
@@ -21,7 +23,7 @@ from blemish.api.service_model import service_model
 from blemish.domain.errors import AccessDeniedError, ConflictError, ResourceType
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
-from blemish.wire.reading import HARD_STOP
+from blemish.wire.reading import HARD_STOP, SMALL_BYTES
 from blemish.wire.signature import Caller
 from tests.asgi_client import (
     ENDPOINT,
@@ -30,6 +32,7 @@ from tests.asgi_client import (
     SECRET,
     Answer,
     ask,
+    ask_among_others,
     boto3_client,
     converse,
     signer,
@@ -78,8 +81,7 @@ def dispatcher(handlers: object, **options: Any) -> Dispatcher:
         signer=signer,
         clock=lambda: datetime.now(UTC),
         request_ids=map("request-{}".format, count()).__next__,
-        max_body_bytes=lambda _: LIMIT,
-        **options,
+        **{"max_body_bytes": lambda _: LIMIT} | options,
     )
 
 
@@ -299,6 +301,63 @@ def test_a_slow_handler_holds_up_nobody_else(waiting: Waiting, app: Dispatcher) 
 
     assert meanwhile.status == 200
     assert not thread.is_alive()
+
+
+class Queueing:
+    """Has some of its answers wait for a turn, and lists meanwhile."""
+
+    def __init__(self) -> None:
+        self.turns: list[Future[dict[str, Any]]] = []
+
+    def describe_project(self, **_: Any) -> Future[dict[str, Any]]:
+        turn: Future[dict[str, Any]] = Future()
+        self.turns.append(turn)
+        return turn
+
+    def list_projects(self, **_: Any) -> dict[str, Any]:
+        return {"Projects": [{"ProjectName": f"after {len(self.turns)}"}]}
+
+
+def test_answers_that_wait_for_their_turn_hold_no_thread() -> None:
+    handlers, calls = Queueing(), list[Call]()
+    app = dispatcher(handlers, worker_threads=1, observers=[calls.append])
+
+    def get(path: str) -> Coroutine[Any, Any, Answer]:
+        return ask_among_others(app, "GET", path, headers=signed("GET", path, b""))
+
+    async def converse_all() -> list[Answer]:
+        described = [asyncio.create_task(get(f"{PROJECTS}/circuits")) for _ in range(3)]
+        while len(handlers.turns) < 3:
+            await asyncio.sleep(0.01)
+        listed = await get(PROJECTS)
+        handlers.turns[0].set_result({"ProjectDescription": {"ProjectName": "circuits"}})
+        handlers.turns[1].set_exception(AccessDeniedError("No."))
+        handlers.turns[2].set_exception(RuntimeError("a secret of ours"))
+        return [listed, *await asyncio.gather(*described)]
+
+    listed, *described = asyncio.run(converse_all())
+
+    assert json.loads(listed.body) == {"Projects": [{"ProjectName": "after 3"}]}
+    assert [answer.status for answer in described] == [200, 403, 500]
+    assert json.loads(described[0].body) == {"ProjectDescription": {"ProjectName": "circuits"}}
+    told = {call.status: call.answer for call in calls}
+    assert told[200] == {"ProjectDescription": {"ProjectName": "circuits"}}
+
+
+def test_a_body_that_there_is_no_room_for_is_not_read(projects: Projects) -> None:
+    large = SMALL_BYTES + 1
+    app = dispatcher(projects, body_room_bytes=0, max_body_bytes=lambda _: large)
+
+    refused = [
+        ask(app, "POST", PROJECTS, headers=headers)  # read, it would be found unsigned
+        for headers in ({"content-length": str(large)}, {"transfer-encoding": "chunked"})
+    ]
+
+    for answer in refused:
+        assert answer.status == 429
+        assert answer.headers["x-amzn-errortype"] == "ThrottlingException"
+        assert answer.headers["retry-after"] == "1"
+    assert create(app, b'{"ProjectName": "circuits"}').status == 200
 
 
 def test_the_wire_imports_no_client() -> None:

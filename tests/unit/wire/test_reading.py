@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blemish.domain.errors import ThrottlingError
 from blemish.wire.errors import RequestEntityTooLargeError
-from blemish.wire.reading import HARD_STOP, Body, ClientGoneError, read_body
+from blemish.wire.reading import (
+    HARD_STOP,
+    SMALL_BYTES,
+    Body,
+    BodyRoom,
+    ClientGoneError,
+    read_body,
+)
 
 
 class Sender:
@@ -69,3 +77,17 @@ def test_a_declared_length_far_above_the_limit_is_not_even_begun() -> None:
 def test_a_client_that_hangs_up_is_gone() -> None:
     with pytest.raises(ClientGoneError):
         read(Sender([b"1234"], hangs_up=True), limit_bytes=10)
+
+
+def test_bodies_are_held_while_there_is_room_and_leave_it_to_others() -> None:
+    room = BodyRoom(3 * SMALL_BYTES)
+
+    with room.holding(2 * SMALL_BYTES):
+        with pytest.raises(ThrottlingError) as caught, room.holding(SMALL_BYTES + 1):
+            pass
+        with room.holding(SMALL_BYTES), room.holding(SMALL_BYTES), room.holding(0):
+            pass  # small ones are always read
+
+    with room.holding(3 * SMALL_BYTES):
+        pass
+    assert caught.value.retry_after_s == 1
