@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from blemish.domain.entities import InferenceUnits
 from blemish.engine.errors import BundleError
 from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
+from blemish.runners.line import Turn
+from blemish.service.detection import ModelBusyError, Outcome
 from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
 
+T = TypeVar("T")
 Report = Callable[[str | None], None]
 Step = Callable[[TrainingJob, Report], TrainingResult | TrainingFailure]
 
@@ -58,6 +63,8 @@ class FakeHosting:
 
     def __init__(self, answer: Detection | ImageError | None = None) -> None:
         self.answer = answer
+        #: how long those take who fill the line; None while there is room in it
+        self.busy_for_s: float | None = None
         #: reason why no bundle can be loaded
         self.damage = ""
         #: called when a model is loaded, or waited for
@@ -76,7 +83,7 @@ class FakeHosting:
         if model_id in self.loaded and attempt in {None, self.loaded[model_id][2]}:
             del self.loaded[model_id]
 
-    def detect(
+    def judge(
         self,
         model_id: int,
         data: bytes,
@@ -84,7 +91,10 @@ class FakeHosting:
         limits: ImageLimits,
         mixed_sizes: bool,
         timeout_s: float,
-    ) -> Detection | None:
+        then: Callable[[Outcome], T],
+    ) -> Future[T]:
+        if self.busy_for_s is not None:
+            raise ModelBusyError(wait_s=self.busy_for_s)
         self.asked.append(
             {
                 "model_id": model_id,
@@ -95,9 +105,9 @@ class FakeHosting:
             }
         )
         self.meanwhile()
-        if isinstance(self.answer, ImageError):
-            raise self.answer
-        return self.answer
+        turn = Turn(lambda _: then(self.answer))
+        turn.take(None)
+        return turn.future
 
 
 def detection(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 from blemish.api.members import Members
 from blemish.engine.images import encode_mask
 from blemish.engine.runtime import Detection
@@ -16,11 +18,14 @@ class DetectionOperations:
 
     def detect_anomalies(
         self, *, project_name: str, model_version: str, content_type: str, body: bytes = b""
-    ) -> Members:
-        detection = self._detection.detect(
-            project_name, model_version, body=body, media_type=content_type
+    ) -> Future[Members]:
+        return self._detection.submit(
+            project_name,
+            model_version,
+            body=body,
+            media_type=content_type,
+            answer=lambda detection: {"DetectAnomalyResult": _detect_anomaly_result(detection)},
         )
-        return {"DetectAnomalyResult": _detect_anomaly_result(detection)}
 
 
 def _detect_anomaly_result(detection: Detection) -> Members:

@@ -21,6 +21,8 @@ import hashlib
 from enum import StrEnum
 from typing import ClassVar
 
+from blemish.domain.limits import Quota
+
 SERVICE_CODE = "lookoutvision"
 
 
@@ -65,12 +67,14 @@ class ThrottlingError(ServiceError):
 
     shape = "ThrottlingException"
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, retry_after_s: int, quota: Quota | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.quota = quota
 
     def members(self) -> dict[str, object]:
-        return super().members() | {"RetryAfterSeconds": self.retry_after_s}
+        of_quota = _quota_members(self.quota) if self.quota else {}
+        return super().members() | of_quota | {"RetryAfterSeconds": self.retry_after_s}
 
 
 class ValidationError(ServiceError):
@@ -112,18 +116,19 @@ class ServiceQuotaExceededError(ResourceError):
     shape = "ServiceQuotaExceededException"
 
     def __init__(
-        self, message: str, *, resource_type: ResourceType, resource_id: str, quota: str
+        self, message: str, *, resource_type: ResourceType, resource_id: str, quota: Quota
     ) -> None:
         super().__init__(message, resource_type=resource_type, resource_id=resource_id)
         self.quota = quota
 
     def members(self) -> dict[str, object]:
-        return super().members() | {
-            "QuotaCode": quota_code(self.quota),
-            "ServiceCode": SERVICE_CODE,
-        }
+        return super().members() | _quota_members(self.quota)
 
 
-def quota_code(quota: str) -> str:
+def quota_code(quota: Quota) -> str:
     """Return the code of a quota: `L-` and eight hexadecimal digits that its name gives."""
     return f"L-{hashlib.sha256(quota.encode()).hexdigest()[:8].upper()}"
+
+
+def _quota_members(quota: Quota) -> dict[str, object]:
+    return {"QuotaCode": quota_code(quota), "ServiceCode": SERVICE_CODE}

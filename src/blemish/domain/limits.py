@@ -7,16 +7,37 @@ the service model (lengths, page sizes) hold in both and are checked by wire/.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import MappingProxyType
 
 MIB = 1024 * 1024
+
+MAX_LINE_LENGTH = 8_192
+"""Characters of one JSON Line. Source: shape `DatasetEntry` of the service model."""
+
+MOST_PIXELS = 100_000_000
+"""Of a picture, however long its sides may be: decoded, it takes three bytes for each."""
+
+
+class Quota(StrEnum):
+    """What a limit on how much there may be is called; the code of a quota is made of its name."""
+
+    PROJECTS = "projects"
+    MODELS = "models per project"
+    TRAININGS = "concurrent trainings"
+    HOSTED_MODELS = "hosted models"
+    INFERENCE_UNITS = "inference units per model"
+    REQUESTS = "requests per second and operation"
+    DETECTIONS = "waiting detections per inference unit"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What is allowed, and the least that is needed. All bounds are inclusive."""
 
+    #: of each operation, but of those that inference units bound; None: as many as come
+    max_requests_per_s: int | None
     detect_body_bytes: int
     image_min_side: int
     image_max_side: int
@@ -38,7 +59,7 @@ class Limits:
     two_min_masks_per_type: int
     max_anomaly_types: int
     max_anomaly_types_per_mask: int
-    #: None: as many as there are cores for; those above it wait
+    #: the next one is refused; None: it waits
     max_concurrent_trainings: int | None
     max_inference_units: int
     max_projects: int
@@ -50,10 +71,11 @@ class Limits:
 
 
 OURS = Limits(
+    max_requests_per_s=None,
     detect_body_bytes=32 * MIB,
     image_min_side=64,
     image_max_side=16_384,
-    image_max_pixels=100_000_000,
+    image_max_pixels=MOST_PIXELS,
     max_training_images=100_000,
     max_test_images=100_000,
     max_masked_training_images=100_000,
@@ -78,6 +100,7 @@ OURS = Limits(
 )
 
 ORIGINAL = Limits(
+    max_requests_per_s=5,
     detect_body_bytes=8 * MIB,
     image_min_side=64,
     image_max_side=4_096,
@@ -107,5 +130,7 @@ ORIGINAL = Limits(
 
 PROFILES: Mapping[str, Limits] = MappingProxyType({"blemish": OURS, "original": ORIGINAL})
 
-MAX_LINE_LENGTH = 8_192
-"""Characters of one JSON Line. Source: shape `DatasetEntry` of the service model."""
+
+def with_longest_side(limits: Limits, side: int) -> Limits:
+    """Return limits with another longest side of a picture, and the pixels of its square."""
+    return replace(limits, image_max_side=side, image_max_pixels=min(side * side, MOST_PIXELS))

@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from blemish.domain.entities import InferenceUnits
-from blemish.engine.images import ImageLimits
-from blemish.engine.runtime import Detection, Detector
+from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.runtime import Detector
+from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
+from blemish.service.detection import ModelBusyError, Outcome
 from blemish.service.training import (
     TrainingFailure,
     TrainingInterruptedError,
@@ -27,6 +31,8 @@ from blemish.service.training import (
 
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
 STORE_SETTINGS = "BLEMISH_S3_"
+
+T = TypeVar("T")
 
 
 class LocalTrainings:
@@ -127,29 +133,31 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 
 @dataclass(frozen=True)
 class _Hosted:
-    detector: Detector
+    line: Line
     attempt: int
-    #: one permit for each inference unit: so many pictures are judged at once
-    units: threading.BoundedSemaphore
 
 
 class LocalHosting:
-    """Keeps the detectors of hosted models in memory."""
+    """Keeps the detectors of hosted models in memory, each with a line of pictures before it."""
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, *, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._threads = threads
+        self._clock = clock
         self._hosted: dict[int, _Hosted] = {}
+        #: model -> turns that wait until it is loaded
+        self._expecting: dict[int, list[Turn[Any]]] = {}
         self._changed = threading.Condition()
+        self._patience = ThreadPoolExecutor(1, thread_name_prefix="patience")
 
     def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
         """See `service.hosting.HostingRunner`."""
-        hosted = _Hosted(
-            detector=Detector.load(bundle, threads=self._threads),
-            attempt=attempt,
-            units=threading.BoundedSemaphore(units.maximum or units.minimum),
-        )
+        detector = Detector.load(bundle, threads=self._threads)
+        line = Line(detector, units=units.maximum or units.minimum, clock=self._clock)
         with self._changed:
-            self._hosted[model_id] = hosted
+            self._close(model_id)
+            self._hosted[model_id] = _Hosted(line, attempt)
+            for turn in self._expecting.pop(model_id, []):
+                line.add(turn)
             self._changed.notify_all()
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
@@ -157,9 +165,9 @@ class LocalHosting:
         with self._changed:
             found = self._hosted.get(model_id)
             if found and attempt in {None, found.attempt}:
-                del self._hosted[model_id]
+                self._close(model_id)
 
-    def detect(
+    def judge(
         self,
         model_id: int,
         data: bytes,
@@ -167,11 +175,45 @@ class LocalHosting:
         limits: ImageLimits,
         mixed_sizes: bool,
         timeout_s: float,
-    ) -> Detection | None:
+        then: Callable[[Outcome], T],
+    ) -> Future[T]:
         """See `service.detection.HostedModels`."""
+
+        def outcome(detector: Detector | None) -> Outcome:
+            try:
+                if detector is None:
+                    return None
+                return detector.detect(data, limits=limits, mixed_sizes=mixed_sizes)
+            except ImageError as error:
+                return error
+
+        turn = Turn(lambda detector: then(outcome(detector)))
         with self._changed:
-            if not self._changed.wait_for(lambda: model_id in self._hosted, timeout_s):
-                return None
-            hosted = self._hosted[model_id]
-        with hosted.units:
-            return hosted.detector.detect(data, limits=limits, mixed_sizes=mixed_sizes)
+            if hosted := self._hosted.get(model_id):
+                hosted.line.add(turn)
+            else:
+                self._expect(model_id, turn, timeout_s)
+        return turn.future
+
+    def _close(self, model_id: int) -> None:
+        if hosted := self._hosted.pop(model_id, None):
+            hosted.line.close()
+
+    def _expect(self, model_id: int, turn: Turn[T], timeout_s: float) -> None:
+        expecting = self._expecting.setdefault(model_id, [])
+        if len(expecting) >= WAITING_PER_UNIT:
+            raise ModelBusyError(wait_s=timeout_s)
+        expecting.append(turn)
+        # One thread is enough: all wait equally long, so the first to come is the first to go.
+        self._patience.submit(self._give_up, model_id, turn, self._clock() + timeout_s)
+
+    def _give_up(self, model_id: int, turn: Turn[T], deadline: float) -> None:
+        with self._changed:
+            left_s = max(0.0, deadline - self._clock())
+            if self._changed.wait_for(lambda: turn not in self._expected(model_id), left_s):
+                return
+            self._expecting[model_id].remove(turn)
+        turn.take(None)
+
+    def _expected(self, model_id: int) -> list[Turn[Any]]:
+        return self._expecting.get(model_id, [])

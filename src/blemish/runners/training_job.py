@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from blemish.domain.entities import DatasetEntry, DatasetType
-from blemish.domain.limits import PROFILES
+from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
 from blemish.engine.evaluation import Evaluation, evaluate
@@ -41,7 +41,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
         OSError: there is no room for what is written.
     """
     folder = Path(job.folder)
-    limits = PROFILES[job.limits]
+    limits = Limits(**job.limits)
     options = TrainingOptions(
         limits=image_limits(limits),
         mixed_sizes=job.mixed_sizes,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ModelStatus
-from blemish.domain.errors import ConflictError, ResourceType, ValidationError
-from blemish.domain.limits import Limits
+from blemish.domain.errors import (
+    ConflictError,
+    ResourceType,
+    ThrottlingError,
+    ValidationError,
+)
+from blemish.domain.limits import Limits, Quota
 from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import Detection
 from blemish.service.models import require_model
@@ -18,10 +26,24 @@ UPDATE_PATIENCE_S = 10.0
 """How long a detection waits for a hosted model that comes back after a restart."""
 
 
+T = TypeVar("T")
+
+Outcome = Detection | ImageError | None
+"""What a model says of a picture; why it says nothing; None if the model was not there."""
+
+
+class ModelBusyError(Exception):
+    """As many pictures wait for a model as may; `wait_s` is how long those before it will take."""
+
+    def __init__(self, *, wait_s: float) -> None:
+        super().__init__()
+        self.wait_s = wait_s
+
+
 class HostedModels(Protocol):
     """Where hosted models run."""
 
-    def detect(
+    def judge(
         self,
         model_id: int,
         data: bytes,
@@ -29,11 +51,14 @@ class HostedModels(Protocol):
         limits: ImageLimits,
         mixed_sizes: bool,
         timeout_s: float,
-    ) -> Detection | None:
-        """Judge a picture, waiting so long for the model; None if it does not come.
+        then: Callable[[Outcome], T],
+    ) -> Future[T]:
+        """Have a picture judged when its turn comes; return what `then` makes of the outcome.
+
+        A model that is not loaded is waited for so long.
 
         Raises:
-            ImageError: it is no picture that the model can judge.
+            ModelBusyError: too many wait already.
         """
 
 
@@ -65,10 +90,31 @@ class DetectionService:
         self._arns = arns
 
     def detect(self, project: str, version: str, *, body: bytes, media_type: str) -> Detection:
-        """Judge one picture.
+        """Judge one picture, and wait for it.
+
+        Raises:
+            ServiceError: what `submit` and its future raise.
+        """
+        return self.submit(
+            project, version, body=body, media_type=media_type, answer=lambda detection: detection
+        ).result()
+
+    def submit(
+        self,
+        project: str,
+        version: str,
+        *,
+        body: bytes,
+        media_type: str,
+        answer: Callable[[Detection], T],
+    ) -> Future[T]:
+        """Have one picture judged when its turn comes; return what `answer` makes of it.
+
+        The future raises the last two of these as well.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
+            ThrottlingError: as many pictures wait for the model as may.
             ConflictError: the model is not hosted.
             ValidationError: the body is no picture that the model can judge.
         """
@@ -80,28 +126,40 @@ class DetectionService:
             raise ValidationError("The body is empty; it must be a JPEG or PNG image.")
         with self._database.reading() as rows:
             model = require_model(rows, project, version)
-        try:
-            detection = self._detection(model, body)
-        except ImageError as error:
-            raise ValidationError(str(error)) from None
-        if detection is None:
-            with self._database.reading() as rows:  # it may have moved on since it was waited for
-                model = require_model(rows, model.project, str(model.version))
-            raise ConflictError(
-                f"Model version {model.version} of project {model.project} is {model.status}; "
-                "it must be HOSTED. Start it with StartModel.",
-                resource_type=ResourceType.MODEL,
-                resource_id=self._arns.model(model.project, model.version),
-            )
-        return detection
-
-    def _detection(self, model: Model, body: bytes) -> Detection | None:
         if model.status not in {ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING}:
-            return None
-        return self._hosted.detect(
-            model.id,
-            body,
-            limits=self._limits,
-            mixed_sizes=self._mixed_sizes,
-            timeout_s=UPDATE_PATIENCE_S,
+            raise self._not_hosted(model)
+        try:
+            return self._hosted.judge(
+                model.id,
+                body,
+                limits=self._limits,
+                mixed_sizes=self._mixed_sizes,
+                timeout_s=UPDATE_PATIENCE_S,
+                then=lambda outcome: answer(self._detection(model, outcome)),
+            )
+        except ModelBusyError as error:
+            raise ThrottlingError(
+                f"Model version {model.version} of project {model.project} has as many pictures "
+                f"waiting as it may; they take about {error.wait_s:.1f} seconds. Come back then, "
+                "or start the model with more inference units.",
+                retry_after_s=max(1, math.ceil(error.wait_s)),
+                quota=Quota.DETECTIONS,
+            ) from None
+
+    def _detection(self, model: Model, outcome: Outcome) -> Detection:
+        match outcome:
+            case None:
+                with self._database.reading() as rows:  # it may have moved on meanwhile
+                    raise self._not_hosted(require_model(rows, model.project, str(model.version)))
+            case ImageError():
+                raise ValidationError(str(outcome))
+            case _:
+                return outcome
+
+    def _not_hosted(self, model: Model) -> ConflictError:
+        return ConflictError(
+            f"Model version {model.version} of project {model.project} is {model.status}; "
+            "it must be HOSTED. Start it with StartModel.",
+            resource_type=ResourceType.MODEL,
+            resource_id=self._arns.model(model.project, model.version),
         )

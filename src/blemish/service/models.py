@@ -25,7 +25,7 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET, check_model_move
-from blemish.domain.limits import Limits
+from blemish.domain.limits import Limits, Quota
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets import require_dataset
@@ -340,7 +340,7 @@ class ModelService:
                 f"Project {project.name} has {most} models, the most allowed. Delete one first.",
                 resource_type=ResourceType.PROJECT,
                 resource_id=project.name,
-                quota="models per project",
+                quota=Quota.MODELS,
             )
         trainings = self._limits.max_concurrent_trainings
         if trainings is not None and rows.models.count_training() >= trainings:
@@ -348,7 +348,7 @@ class ModelService:
                 f"{trainings} models are being trained, the most at once. Wait for one to end.",
                 resource_type=ResourceType.MODEL,
                 resource_id=project.name,
-                quota="concurrent trainings",
+                quota=Quota.TRAININGS,
             )
 
     def _check_hosting_quotas(self, rows: Rows, model: Model, units: InferenceUnits) -> None:
@@ -359,7 +359,7 @@ class ModelService:
                 f"A model can have at most {most_units} inference units.",
                 resource_type=ResourceType.MODEL,
                 resource_id=arn,
-                quota="inference units per model",
+                quota=Quota.INFERENCE_UNITS,
             )
         most_hosted = self._limits.max_hosted_models
         if most_hosted is not None and rows.models.count_hosted() >= most_hosted:
@@ -367,7 +367,7 @@ class ModelService:
                 f"{most_hosted} models are hosted, the most allowed. Stop one first.",
                 resource_type=ResourceType.MODEL,
                 resource_id=arn,
-                quota="hosted models",
+                quota=Quota.HOSTED_MODELS,
             )
 
 

@@ -12,7 +12,7 @@ from blemish.domain.errors import (
     ResourceType,
     ServiceQuotaExceededError,
 )
-from blemish.domain.limits import Limits
+from blemish.domain.limits import Limits, Quota
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.tokens import next_token, token_position
 from blemish.storage.database import Database, Rows
@@ -64,7 +64,7 @@ class ProjectService:
                     f"There can be at most {self._limits.max_projects} projects.",
                     resource_type=ResourceType.PROJECT,
                     resource_id=name,
-                    quota="projects",
+                    quota=Quota.PROJECTS,
                 )
             project = rows.projects.add(name, created_at=self._now())
             once.remember(rows, project)

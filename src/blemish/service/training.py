@@ -58,7 +58,7 @@ class TrainingJob:
     arn: str
     output_bucket: str
     output_prefix: str
-    limits: str
+    limits: Mapping[str, Any]
     mixed_sizes: bool
     backbone: str | None
     threads: int

@@ -18,6 +18,7 @@ from blemish.domain.errors import (
     ValidationError,
     quota_code,
 )
+from blemish.domain.limits import Quota
 
 MODEL: dict[str, Any] = json.loads((files("blemish.api") / "service-2.json").read_text())
 SHAPES: dict[str, Any] = MODEL["shapes"]
@@ -27,6 +28,15 @@ ERRORS: list[tuple[ServiceError, int, dict[str, object]]] = [
     (AccessDeniedError("No."), 403, {}),
     (InternalServerError("No."), 500, {}),
     (ThrottlingError("No.", retry_after_s=3), 429, {"RetryAfterSeconds": 3}),
+    (
+        ThrottlingError("No.", retry_after_s=3, quota=Quota.REQUESTS),
+        429,
+        {
+            "RetryAfterSeconds": 3,
+            "QuotaCode": quota_code(Quota.REQUESTS),
+            "ServiceCode": "lookoutvision",
+        },
+    ),
     (ValidationError("No."), 400, {}),
     (ConflictError("No.", **WHERE), 409, {"ResourceType": "MODEL", "ResourceId": "circuits/1"}),
     (
@@ -35,12 +45,12 @@ ERRORS: list[tuple[ServiceError, int, dict[str, object]]] = [
         {"ResourceType": "MODEL", "ResourceId": "circuits/1"},
     ),
     (
-        ServiceQuotaExceededError("No.", quota="tags", **WHERE),
+        ServiceQuotaExceededError("No.", quota=Quota.MODELS, **WHERE),
         402,
         {
             "ResourceType": "MODEL",
             "ResourceId": "circuits/1",
-            "QuotaCode": quota_code("tags"),
+            "QuotaCode": quota_code(Quota.MODELS),
             "ServiceCode": "lookoutvision",
         },
     ),
@@ -59,7 +69,7 @@ def test_an_error_has_the_members_of_its_shape(
 
 
 def test_there_is_one_class_for_each_error_shape() -> None:
-    shapes = [error.shape for error, _, _ in ERRORS]
+    shapes = {error.shape for error, _, _ in ERRORS}
 
     assert sorted(shapes) == sorted(name for name in SHAPES if SHAPES[name].get("exception"))
 
@@ -73,4 +83,4 @@ def test_an_error_reads_as_its_message() -> None:
 
 
 def test_a_quota_code_is_the_beginning_of_the_hash_of_the_quotas_name() -> None:
-    assert quota_code("projects") == "L-2577C0F5"
+    assert quota_code(Quota.PROJECTS) == "L-2577C0F5"

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.domain.limits import ORIGINAL, OURS, PROFILES
+from blemish.domain.limits import ORIGINAL, OURS, PROFILES, Limits, with_longest_side
 
 TABLE = [
+    ("max_requests_per_s", None, 5),
     ("detect_body_bytes", 32 * 1024 * 1024, 8 * 1024 * 1024),
     ("image_min_side", 64, 64),
     ("image_max_side", 16_384, 4_096),
@@ -44,3 +45,18 @@ def test_no_limit_is_left_out() -> None:
 
 def test_the_profiles_are_chosen_by_name() -> None:
     assert dict(PROFILES) == {"blemish": OURS, "original": ORIGINAL}
+
+
+@pytest.mark.parametrize("profile", [OURS, ORIGINAL])
+@pytest.mark.parametrize(("side", "pixels"), [(64, 4_096), (10_000, 10**8), (10_001, 10**8)])
+def test_a_picture_of_another_side_may_be_a_square_within_the_memory_there_is(
+    profile: Limits, side: int, pixels: int
+) -> None:
+    limits = with_longest_side(profile, side)
+
+    assert (limits.image_max_side, limits.image_max_pixels) == (side, pixels)
+
+
+@pytest.mark.parametrize("profile", [OURS, ORIGINAL])
+def test_the_profiles_have_the_pixels_of_their_side(profile: Limits) -> None:
+    assert with_longest_side(profile, profile.image_max_side) == profile

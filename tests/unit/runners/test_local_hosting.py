@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,10 +10,11 @@ from blemish.domain.entities import InferenceUnits
 from blemish.engine.errors import BundleError
 from blemish.engine.images import ImageError
 from blemish.engine.runtime import Detection
+from blemish.runners.line import WAITING_PER_UNIT
 from blemish.runners.local import LocalHosting
+from blemish.service.detection import ModelBusyError, Outcome
 from tests.products import LIMITS, SIZE, draw, png
-from tests.unit.fakes import detection
-from tests.unit.runners.waiting import PATIENCE_S, eventually
+from tests.unit.runners.waiting import PATIENCE_S
 
 PICTURE = png(draw(1).pixels)
 ONE = InferenceUnits(minimum=1, maximum=None)
@@ -30,7 +28,24 @@ def hosting() -> LocalHosting:
 def detect(
     hosting: LocalHosting, data: bytes = PICTURE, *, model_id: int = 7, timeout_s: float = 0.05
 ) -> Detection | None:
-    return hosting.detect(model_id, data, limits=LIMITS, mixed_sizes=False, timeout_s=timeout_s)
+    """Have a picture judged, and wait for it."""
+    outcome = begin(hosting, data, model_id=model_id, timeout_s=timeout_s).result(PATIENCE_S)
+    if isinstance(outcome, ImageError):
+        raise outcome
+    return outcome
+
+
+def begin(
+    hosting: LocalHosting, data: bytes = PICTURE, *, model_id: int = 7, timeout_s: float = 0.05
+) -> Future[Outcome]:
+    return hosting.judge(
+        model_id,
+        data,
+        limits=LIMITS,
+        mixed_sizes=False,
+        timeout_s=timeout_s,
+        then=lambda outcome: outcome,
+    )
 
 
 def test_a_loaded_model_judges_pictures(hosting: LocalHosting, bundle: Path) -> None:
@@ -52,12 +67,45 @@ def test_another_model_is_not_there(hosting: LocalHosting, bundle: Path) -> None
 
 
 def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting, bundle: Path) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(detect, hosting, timeout_s=PATIENCE_S)
-        hosting.load(6, bundle, units=ONE, attempt=1)
-        hosting.load(7, bundle, units=ONE, attempt=1)
+    answers = [begin(hosting, timeout_s=PATIENCE_S) for _ in range(3)]
 
-        assert answer.result(PATIENCE_S) is not None
+    hosting.load(6, bundle, units=ONE, attempt=1)
+    assert not any(answer.done() for answer in answers)
+    hosting.load(7, bundle, units=ONE, attempt=1)
+
+    assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in answers)
+
+
+def test_only_so_many_detections_wait_for_a_model_that_comes(hosting: LocalHosting) -> None:
+    answers = [begin(hosting, timeout_s=1) for _ in range(WAITING_PER_UNIT)]
+
+    with pytest.raises(ModelBusyError) as caught:
+        begin(hosting, timeout_s=1)
+
+    assert caught.value.wait_s == 1
+    assert detect(hosting, model_id=8) is None
+    assert [answer.result(PATIENCE_S) for answer in answers] == [None] * WAITING_PER_UNIT
+    assert detect(hosting) is None
+
+
+def test_what_waits_for_a_model_that_is_stopped_is_judged_before(
+    hosting: LocalHosting, bundle: Path
+) -> None:
+    hosting.load(7, bundle, units=ONE, attempt=1)
+    answers = [begin(hosting) for _ in range(5)]
+
+    hosting.unload(7)
+
+    assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in answers)
+
+
+@pytest.mark.parametrize(("minimum", "maximum", "most"), [(1, None, 1), (2, None, 2), (1, 3, 3)])
+def test_the_line_is_as_long_as_the_units_let_it_be(
+    hosting: LocalHosting, bundle: Path, minimum: int, maximum: int | None, most: int
+) -> None:
+    hosting.load(7, bundle, units=InferenceUnits(minimum=minimum, maximum=maximum), attempt=1)
+
+    assert hosting._hosted[7].line._units == most
 
 
 def test_an_unloaded_model_is_gone(hosting: LocalHosting, bundle: Path) -> None:
@@ -102,40 +150,3 @@ def test_a_picture_that_cannot_be_judged_takes_no_unit_with_it(
             detect(hosting, b"no picture")
 
     assert detect(hosting) is not None
-
-
-class SlowDetector:
-    """A detector that counts how many pictures it has at once, and waits."""
-
-    def __init__(self) -> None:
-        self.may_end = threading.Event()
-        self.lock = threading.Lock()
-        self.now = 0
-
-    def detect(self, *_: Any, **__: Any) -> Detection:
-        with self.lock:
-            self.now += 1
-        assert self.may_end.wait(PATIENCE_S)
-        with self.lock:
-            self.now -= 1
-        return detection()
-
-
-@pytest.mark.parametrize(
-    ("minimum", "maximum", "expected"), [(1, None, 1), (2, None, 2), (1, 3, 3)]
-)
-def test_as_many_pictures_are_judged_at_once_as_there_are_units(
-    hosting: LocalHosting, bundle: Path, minimum: int, maximum: int | None, expected: int
-) -> None:
-    detector = SlowDetector()
-    hosting.load(7, bundle, units=InferenceUnits(minimum=minimum, maximum=maximum), attempt=1)
-    hosting._hosted[7] = replace(hosting._hosted[7], detector=detector)  # type: ignore[arg-type]
-
-    with ThreadPoolExecutor(5) as pool:
-        answers = [pool.submit(detect, hosting) for _ in range(5)]
-        eventually(lambda: detector.now == expected)
-        threading.Event().wait(0.05)
-        assert detector.now == expected
-        detector.may_end.set()
-
-        assert all(answer.result(PATIENCE_S) for answer in answers)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from blemish.domain.limits import OURS
 from blemish.runners.local import LocalTrainings
 from blemish.service.training import (
     AttemptLostError,
@@ -74,7 +75,7 @@ def job(*steps: Any) -> TrainingJob:
         arn="arn",
         output_bucket="pictures",
         output_prefix="",
-        limits="blemish",
+        limits=asdict(OURS),
         mixed_sizes=False,
         backbone=None,
         threads=3,

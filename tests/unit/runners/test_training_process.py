@@ -4,7 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from blemish.domain.entities import Label
+from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.engine.errors import TrainingError
 from blemish.engine.labeled import Progress
 from blemish.engine.runtime import Detector
@@ -64,7 +65,7 @@ class Workplace:
         return lines
 
     def job(
-        self, train: list[str], test: list[str] | None = None, *, limits: str = "blemish"
+        self, train: list[str], test: list[str] | None = None, *, limits: Limits = OURS
     ) -> TrainingJob:
         """Freeze entries and return the job of training on them."""
         entries = [("train", line) for line in train] + [("test", line) for line in test or []]
@@ -80,7 +81,7 @@ class Workplace:
             arn="arn:aws:lookoutvision:eu-west-1:123456789012:model/plates/4",
             output_bucket=BUCKET,
             output_prefix="out-",
-            limits=limits,
+            limits=asdict(limits),
             mixed_sizes=False,
             backbone=str(self.backbone),
             threads=1,
@@ -157,7 +158,7 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
     """14 masks, of which 11 are trained on: enough for two datasets, too few for one."""
     lines = [*place.pictures(12), *place.pictures(14, "stain", first=100, masked=True)]
 
-    result = carry_out(place.job(lines, limits="original"), progress=quiet)
+    result = carry_out(place.job(lines, limits=ORIGINAL), progress=quiet)
 
     assert Detector.load(place.attempt / "bundle", threads=1).names == ("background",)
     assert any("'stain' is left out" in note for note in result.notes)

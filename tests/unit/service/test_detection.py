@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from blemish.domain.entities import ModelStatus
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
     ResourceType,
+    ThrottlingError,
     ValidationError,
+    quota_code,
 )
-from blemish.domain.limits import ORIGINAL, OURS, Limits
-from blemish.engine.images import ImageError, ImageLimits
+from blemish.domain.limits import ORIGINAL, OURS, Limits, Quota
+from blemish.engine.images import ImageError, ImageLimits, decode
 from blemish.service.detection import DetectionService, image_limits
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
@@ -61,6 +66,29 @@ def test_pictures_may_measure_what_the_profile_says(
     found = image_limits(limits)
 
     assert (found.min_side, found.max_side, found.max_pixels) == expected
+
+
+@pytest.mark.parametrize("limits", [OURS, ORIGINAL])
+def test_a_picture_may_be_as_small_and_as_large_as_the_profile_says(limits: Limits) -> None:
+    least, most = limits.image_min_side, limits.image_max_side
+
+    for size in ((least, most), (most, least)):
+        assert decode(gray(size), limits=image_limits(limits)).stored_size == size
+    for size in ((least - 1, most), (least, most + 1), (most, least - 1), (most + 1, least)):
+        with pytest.raises(ImageError, match=f"each side must be {least} to {most:,} pixels"):
+            decode(gray(size), limits=image_limits(limits))
+
+
+def test_ours_has_an_end_to_the_pixels_too() -> None:
+    with pytest.raises(ImageError, match="and both together at most 100,000,000"):
+        decode(gray((10_000, 10_001)), limits=image_limits(OURS))
+
+
+def gray(size: tuple[int, int]) -> bytes:
+    """Encode a picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new("L", size).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def test_a_model_that_is_loaded_again_is_waited_for(
@@ -120,6 +148,37 @@ def test_a_model_that_is_not_hosted_judges_nothing(
     assert caught.value.resource_type is ResourceType.MODEL
     assert caught.value.resource_id == house.arns.model("circuits", 1)
     assert runner.asked == []
+
+
+@pytest.mark.parametrize(("wait_s", "retry_after_s"), [(0.01, 1), (1.0, 1), (12.3, 13)])
+def test_a_model_with_a_full_line_says_how_long_it_is(
+    house: House,
+    service: DetectionService,
+    runner: FakeHosting,
+    wait_s: float,
+    retry_after_s: int,
+) -> None:
+    house.trained(S.HOSTED)
+    runner.busy_for_s = wait_s
+
+    with pytest.raises(ThrottlingError) as caught:
+        service.detect("circuits", "latest", body=b"a picture", media_type="image/png")
+
+    assert f"they take about {wait_s:.1f} seconds" in caught.value.message
+    assert caught.value.members()["RetryAfterSeconds"] == retry_after_s
+    assert caught.value.members()["QuotaCode"] == quota_code(Quota.DETECTIONS)
+
+
+def test_the_answer_is_made_of_the_detection_when_it_is_there(
+    house: House, service: DetectionService, runner: FakeHosting
+) -> None:
+    house.trained(S.HOSTED)
+
+    future = service.submit(
+        "circuits", "1", body=b"a picture", media_type="image/png", answer=lambda found: [found]
+    )
+
+    assert future.result() == [runner.answer]
 
 
 def test_a_model_that_does_not_come_back_is_named_with_its_status_of_now(

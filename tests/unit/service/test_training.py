@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
+from blemish.domain.limits import OURS
 from blemish.service.training import (
     MAX_ATTEMPTS,
     TrainingFailure,
@@ -80,7 +82,7 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
         arn=house.arns.model("circuits", 1),
         output_bucket=BUCKET,
         output_prefix="out/",
-        limits="blemish",
+        limits=asdict(OURS),
         mixed_sizes=False,
         backbone=None,
         threads=2,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from blemish.domain.limits import OURS
 from blemish.service.training import TrainingWork
 from blemish.storage.objects import ObjectStore
 from tests.unit.fakes import FakeTrainings, Step
 from tests.unit.house import LEASE, House
 
 OPTIONS = {
-    "limits": "blemish",
+    "limits": asdict(OURS),
     "mixed_sizes": False,
     "backbone": None,
     "threads": 2,
