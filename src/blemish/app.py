@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from blemish.api.datasets import DatasetOperations
@@ -17,6 +18,7 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.domain.arns import ArnScope
+from blemish.domain.limits import Limits
 from blemish.front import Application, Front, S3Elsewhere
 from blemish.monitoring.access_log import access_log
 from blemish.runners.local import LocalHosting, LocalTrainings
@@ -49,8 +51,10 @@ from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
+from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.s3_dispatch import StreamingDispatcher
+from blemish.wire.throttle import Throttle
 
 LEASE = timedelta(seconds=10)
 """How long an owner of a row may be silent before another may take it."""
@@ -58,6 +62,11 @@ LEASE = timedelta(seconds=10)
 JSON_BODY_BYTES = 16 * 1024 * 1024
 """Bodies other than pictures: the 10 MiB of UpdateDatasetEntries in base64, and some."""
 
+BODY_ROOM_BYTES = 256 * 1024 * 1024
+"""Memory for all bodies at once, where two of the largest need no more."""
+
+DETECTIONS = frozenset({"DetectAnomalies"})
+"""Operations that take a picture, and are bounded by inference units instead of a rate."""
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
 FAULTS: Mapping[type[Exception], str] = {
@@ -137,7 +146,7 @@ class _Parts:
                 staging=directory.staging,
                 arns=arns,
                 options={
-                    "limits": settings.limits,
+                    "limits": asdict(limits),
                     "mixed_sizes": settings.mixed_sizes,
                     "backbone": str(settings.backbone.absolute()) if settings.backbone else None,
                     "threads": settings.training_threads,
@@ -148,7 +157,7 @@ class _Parts:
                 lease=LEASE,
             ),
             hosting=self.hosting_work,
-            trainings_at_once=settings.concurrent_trainings,
+            trainings_at_once=settings.trainings_at_once,
             owner=f"{os.getpid()}-{uuid.uuid4()}",
             now=_now,
             lease=LEASE,
@@ -194,8 +203,10 @@ class _Parts:
             faults=FAULTS,
             observers=[access_log("lookoutvision")],
             max_body_bytes=lambda operation: (
-                limits.detect_body_bytes if operation == "DetectAnomalies" else JSON_BODY_BYTES
+                limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
             ),
+            body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
+            gates=_gates(limits),
         )
         self.front = Front(api=api, s3=self._s3(settings))
 
@@ -262,6 +273,13 @@ def _s3_store(settings: Settings, *, access: AccessService) -> Objects | None:
             "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."
         )
     return S3ObjectStore(address)
+
+
+def _gates(limits: Limits) -> list[Gate]:
+    if limits.max_requests_per_s is None:
+        return []
+    pace = limits.max_requests_per_s
+    return [Throttle(per_s=pace, exempt=DETECTIONS, clock_ns=time.monotonic_ns)]
 
 
 def _now() -> datetime:

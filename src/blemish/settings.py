@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from blemish.domain.limits import PROFILES, Limits
+from blemish.domain.limits import PROFILES, Limits, with_longest_side
 
 _OF_S3 = {"s3_region", "s3_profile", "s3_access_key_id", "s3_secret_access_key"}
 """Settings that say nothing without `s3_endpoint`."""
@@ -54,6 +55,18 @@ class Settings(BaseSettings):
     limits: Literal["blemish", "original"] = "blemish"
     """Profile of limits: ours, or those of Amazon Lookout for Vision."""
 
+    detect_body_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Bytes of a picture in a detection, instead of the profile's."""
+
+    image_max_side: Annotated[int, Field(ge=64, le=65_535)] | None = None
+    """Pixels of the longest side of a picture, instead of the profile's."""
+
+    inference_units: Annotated[int, Field(ge=1)] | None = None
+    """The most inference units of a model, instead of the profile's."""
+
+    concurrent_trainings: Annotated[int, Field(ge=1)] | None = None
+    """Trainings at once, instead of the profile's; whether others wait is the profile's."""
+
     mixed_sizes: bool = False
     """Whether the pictures of a project may differ in size."""
 
@@ -65,9 +78,6 @@ class Settings(BaseSettings):
 
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""
-
-    concurrent_trainings: Annotated[int, Field(ge=1)] = max(1, (os.cpu_count() or 1) // 2)
-    """Trainings at once; others wait their turn."""
 
     log_format: Literal["auto", "console", "json"] = "auto"
     """Form of the log: `console`, `json`, or `auto`, which is `console` on a terminal alone."""
@@ -125,5 +135,20 @@ class Settings(BaseSettings):
 
     @property
     def limit_profile(self) -> Limits:
-        """The limits that `limits` names."""
-        return PROFILES[self.limits]
+        """The limits that `limits` names, with those that have settings of their own."""
+        limits = PROFILES[self.limits]
+        if self.detect_body_bytes is not None:
+            limits = replace(limits, detect_body_bytes=self.detect_body_bytes)
+        if self.image_max_side is not None:
+            limits = with_longest_side(limits, self.image_max_side)
+        if self.inference_units is not None:
+            limits = replace(limits, max_inference_units=self.inference_units)
+        if limits.max_concurrent_trainings is not None and self.concurrent_trainings is not None:
+            limits = replace(limits, max_concurrent_trainings=self.concurrent_trainings)
+        return limits
+
+    @property
+    def trainings_at_once(self) -> int:
+        """How many trainings run; in ours, one for every two cores."""
+        of_profile = PROFILES[self.limits].max_concurrent_trainings
+        return self.concurrent_trainings or of_profile or max(1, (os.cpu_count() or 1) // 2)

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from blemish.app import running_server
 from blemish.domain.entities import AccessKey
+from blemish.domain.errors import quota_code
+from blemish.domain.limits import MIB, Quota
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import StoreCredentialsError
+from tests.asgi_client import boto3_client
 from tests.unit.house import House
 
 
@@ -70,3 +77,68 @@ def test_a_key_of_this_server_is_none_for_another_s3(house: House) -> None:
         running_server(settings, house.directory),
     ):
         pass
+
+
+@pytest.fixture
+def client_of(house: House) -> Iterator[Callable[[Settings], Any]]:
+    """Makes a boto3 client of a server over the folders of the test."""
+    with ExitStack() as stack:
+
+        def make(settings: Settings) -> Any:
+            server = stack.enter_context(running_server(settings, house.directory))
+            key = server.access.new_key("first")
+            server.access.add(key)
+            return boto3_client(server.application, key_id=key.id, secret=str(key.secret))
+
+        yield make
+
+
+def test_the_original_throttles_each_operation_by_itself(
+    house: House, client_of: Callable[[Settings], Any]
+) -> None:
+    house.project()
+    client = client_of(Settings(data_dir=house.directory.root, limits="original"))
+
+    with pytest.raises(client.exceptions.ThrottlingException) as caught:
+        deque(client.list_projects() for _ in range(100))
+
+    response = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
+    assert response["QuotaCode"] == quota_code(Quota.REQUESTS)
+    for _ in range(3):
+        assert client.describe_project(ProjectName="circuits")
+    for _ in range(20):
+        with pytest.raises(client.exceptions.ResourceNotFoundException):
+            detect(client, b"a picture")
+
+
+def test_ours_throttles_nothing(house: House, client_of: Callable[[Settings], Any]) -> None:
+    client = client_of(Settings(data_dir=house.directory.root))
+
+    assert [client.list_projects()["Projects"] for _ in range(30)] == [[]] * 30
+
+
+@pytest.mark.parametrize(
+    ("told", "most"),
+    [({}, 32 * MIB), ({"limits": "original"}, 8 * MIB), ({"detect_body_bytes": MIB}, MIB)],
+)
+def test_a_picture_in_a_detection_has_at_most_so_many_bytes(
+    house: House, client_of: Callable[[Settings], Any], told: dict[str, Any], most: int
+) -> None:
+    client = client_of(Settings(data_dir=house.directory.root, **told))
+
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        detect(client, b"a" * most)
+    with pytest.raises(client.exceptions.ValidationException) as caught:
+        detect(client, b"a" * (most + 1))
+
+    assert caught.value.response["Error"]["Message"] == (
+        f"The body has {most + 1} bytes; DetectAnomalies takes at most {most} bytes."
+    )
+
+
+def detect(client: Any, body: bytes) -> Any:
+    return client.detect_anomalies(
+        ProjectName="boards", ModelVersion="1", ContentType="image/png", Body=body
+    )

@@ -20,7 +20,7 @@ from blemish.api.tagging import TaggingOperations
 from blemish.cli.main import app
 from blemish.domain import errors as service_errors
 from blemish.domain.entities import DatasetStatus, ModelStatus
-from blemish.domain.limits import MIB, ORIGINAL, OURS
+from blemish.domain.limits import MIB, ORIGINAL, OURS, Quota
 from blemish.domain.manifest import parse_line
 from blemish.settings import Settings
 from blemish.wire.errors import WireError
@@ -37,10 +37,13 @@ OPERATIONS = (
     TaggingOperations,
 )
 
-DEPENDS_ON_THE_MACHINE = {
+DEPENDS_ON_OTHERS = {
     "training_threads": "number of cores",
     "detection_threads": "number of cores",
-    "concurrent_trainings": "half the cores",
+    "concurrent_trainings": "the limit, or half the cores",
+    "detect_body_bytes": "the limit",
+    "image_max_side": "the limit",
+    "inference_units": "the limit",
 }
 
 
@@ -69,8 +72,8 @@ def test_every_setting_is_described_with_its_default() -> None:
     told = {names_of(row[1])[0]: row[3].strip().strip("`") for row in table}
 
     def default(name: str, value: object) -> str:
-        if name in DEPENDS_ON_THE_MACHINE:
-            return DEPENDS_ON_THE_MACHINE[name]
+        if name in DEPENDS_ON_OTHERS:
+            return DEPENDS_ON_OTHERS[name]
         return str(value).lower() if value in {False, None} else str(value)
 
     assert told == {
@@ -152,6 +155,14 @@ def test_every_limit_is_described_in_both_profiles() -> None:
     assert [row[1:] for row in table] == [
         [shown(name, getattr(OURS, name)), shown(name, getattr(ORIGINAL, name))] for name in names
     ]
+
+
+def test_every_quota_is_described_with_its_code() -> None:
+    table = rows(page("data-sets.md"), "quota")
+
+    told = {row[0]: names_of(row[1]) for row in table}
+
+    assert told == {str(quota): [service_errors.quota_code(quota)] for quota in Quota}
 
 
 def test_manifest_lines_in_the_guide_are_good_ones() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+import os
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from blemish.cli.main import app
+from blemish.domain.limits import PROFILES
 from blemish.settings import Settings
 
 ENDPOINT = {"s3_endpoint": "https://s3.example.org/"}
@@ -51,3 +54,46 @@ def test_the_command_line_names_the_settings_and_shows_no_secret(
 
     assert ended.exit_code == 2
     assert ended.stderr == ("blemish: BLEMISH_S3_SECRET_ACCESS_KEY: set BLEMISH_S3_ENDPOINT too\n")
+
+
+@pytest.mark.parametrize("profile", ["blemish", "original"])
+def test_a_profile_is_taken_as_it_is(profile: Literal["blemish", "original"]) -> None:
+    assert Settings(limits=profile).limit_profile == PROFILES[profile]
+
+
+@pytest.mark.parametrize("profile", ["blemish", "original"])
+def test_four_limits_may_be_set_beside_the_profile(
+    profile: Literal["blemish", "original"],
+) -> None:
+    settings = Settings(
+        limits=profile, detect_body_bytes=1, image_max_side=5_000, inference_units=7
+    )
+
+    assert settings.limit_profile == replace(
+        PROFILES[profile],
+        detect_body_bytes=1,
+        image_max_side=5_000,
+        image_max_pixels=25_000_000,
+        max_inference_units=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("profile", "told", "at_once", "refused_above"),
+    [
+        ("blemish", None, max(1, (os.cpu_count() or 1) // 2), None),
+        ("blemish", 7, 7, None),
+        ("original", None, 2, 2),
+        ("original", 7, 7, 7),
+    ],
+)
+def test_as_many_trainings_run_as_are_told_and_only_the_original_refuses_more(
+    profile: Literal["blemish", "original"],
+    told: int | None,
+    at_once: int,
+    refused_above: int | None,
+) -> None:
+    settings = Settings(limits=profile, concurrent_trainings=told)
+
+    assert settings.trainings_at_once == at_once
+    assert settings.limit_profile.max_concurrent_trainings == refused_above

@@ -28,6 +28,7 @@ class Quota(StrEnum):
     TRAININGS = "concurrent trainings"
     HOSTED_MODELS = "hosted models"
     INFERENCE_UNITS = "inference units per model"
+    TAGS = "tags per resource"
     REQUESTS = "requests per second and operation"
     DETECTIONS = "waiting detections per inference unit"
 

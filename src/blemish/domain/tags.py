@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from blemish.domain.errors import ResourceType, ServiceQuotaExceededError, ValidationError
+from blemish.domain.limits import Quota
 
 RESERVED = "aws:"
 
@@ -41,5 +42,5 @@ def check_tag_count(count: int, *, most: int, resource_id: str) -> None:
             f"The model would have {count} tags; it can have at most {most}. Remove some first.",
             resource_type=ResourceType.MODEL,
             resource_id=resource_id,
-            quota="tags per resource",
+            quota=Quota.TAGS,
         )
