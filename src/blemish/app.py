@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
+from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
@@ -32,6 +33,7 @@ from blemish.service.hosting import HostingWork
 from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
 from blemish.service.objects import Objects
+from blemish.service.packaging import PackagingService
 from blemish.service.projects import ProjectService
 from blemish.service.tagging import TaggingService
 from blemish.service.training import TrainingWork
@@ -187,6 +189,9 @@ class _Parts:
             mixed_sizes=settings.mixed_sizes,
             arns=arns,
         )
+        packaging = PackagingService(
+            database, objects=objects, arns=arns, now=_now, new_name=_new_name
+        )
         api = Dispatcher(
             service_model(),
             [
@@ -194,6 +199,7 @@ class _Parts:
                 DatasetOperations(datasets=datasets),
                 ModelOperations(models=models, arns=arns),
                 DetectionOperations(detection=detection),
+                PackagingOperations(packaging=packaging),
                 TaggingOperations(tagging=TaggingService(database, limits=limits, arns=arns)),
             ],
             signer=self.access.signer,

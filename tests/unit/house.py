@@ -25,6 +25,7 @@ from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.hosting import HostingRunner, HostingWork
 from blemish.service.importing import DatasetWork
 from blemish.service.models import ModelService
+from blemish.service.packaging import PackagingService
 from blemish.service.projects import ProjectService
 from blemish.service.tagging import TaggingService
 from blemish.storage.data_directory import DataDirectory
@@ -92,6 +93,13 @@ class House:
             wake=self._wake,
         )
         self.tagging = TaggingService(self.database, limits=limits, arns=self.arns)
+        self.packaging = PackagingService(
+            self.database,
+            objects=self.objects,
+            arns=self.arns,
+            now=self.clock,
+            new_name=self._names.__next__,
+        )
         self.dataset_work = DatasetWork(
             self.database, objects=self.objects, kept=self.kept, limits=limits, now=self.clock
         )

@@ -9,14 +9,8 @@ from typing import Any
 
 import pytest
 import typer
-from botocore import xform_name
 
-from blemish.api.datasets import DatasetOperations
-from blemish.api.detection import DetectionOperations
-from blemish.api.models import ModelOperations
-from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
-from blemish.api.tagging import TaggingOperations
 from blemish.cli.main import app
 from blemish.domain import errors as service_errors
 from blemish.domain.entities import DatasetStatus, ModelStatus
@@ -28,14 +22,6 @@ from blemish.wire.errors import WireError
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-
-OPERATIONS = (
-    ProjectOperations,
-    DatasetOperations,
-    ModelOperations,
-    DetectionOperations,
-    TaggingOperations,
-)
 
 DEPENDS_ON_OTHERS = {
     "training_threads": "number of cores",
@@ -108,14 +94,10 @@ def test_every_command_is_described_with_its_options(name: str, command: Any) ->
 
 
 @pytest.mark.parametrize("name", service_model().operation_names)
-def test_every_operation_is_described_or_named_as_missing(name: str) -> None:
+def test_every_operation_is_described(name: str) -> None:
     guide = "\n".join(path.read_text() for path in GUIDE.glob("*.md") if path.name != "errors.md")
-    (missing,) = (row for row in rows(page("errors.md"), "error") if row[0].startswith("UnknownOp"))
-    answered = any(hasattr(group, xform_name(name)) for group in OPERATIONS)
 
-    assert bool(re.search(rf"\b{name}\b", guide)) == answered
-    assert bool(re.search(rf"\b{name}\b", missing[2])) != answered
-    assert (f"`{name}`" in (ROOT / "README.md").read_text()) != answered
+    assert re.search(rf"\b{name}\b", guide)
 
 
 def test_every_error_is_described_with_its_status() -> None:

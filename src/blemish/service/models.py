@@ -30,11 +30,10 @@ from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets import require_dataset
 from blemish.service.evaluation_files import evaluation_keys
-from blemish.service.objects import Objects
+from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.tokens import next_token, token_position
 from blemish.storage.database import Database, Rows
-from blemish.storage.errors import ObjectError, StoreUnavailableError
 from blemish.storage.kept import KeptFiles
 
 TRAINING = "The model is being trained."
@@ -117,7 +116,8 @@ class ModelService:
             once.recall(rows)
             require_project(rows, project)
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
-            self._check_output(project, output_bucket, output_prefix)
+            keys = evaluation_keys(output_prefix, project, version=1)
+            check_output(self._objects, output_bucket, keys, member="OutputConfig")
             datasets = self._trainable(rows, project)
             self._kept.write(name, _frozen(rows, datasets))
         try:
@@ -279,19 +279,6 @@ class ModelService:
     def _check_move(self, model: Model, target: ModelStatus) -> None:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
-
-    def _check_output(self, project: str, bucket: str, prefix: str) -> None:
-        try:
-            if not self._objects.has_bucket(bucket):
-                raise ValidationError(
-                    f"OutputConfig names the bucket {bucket}, which does not exist."
-                )
-            for key in evaluation_keys(prefix, project, version=1):
-                self._objects.check_key(bucket, key)
-        except StoreUnavailableError:
-            raise
-        except ObjectError as error:
-            raise ValidationError(f"OutputConfig cannot be written to: {error}") from None
 
     def _trainable(self, rows: Rows, project: str) -> list[Dataset]:
         """Return the datasets to train and test on, if they hold enough."""

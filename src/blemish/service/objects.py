@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from blemish.domain.entities import ObjectRef
+from blemish.domain.errors import ValidationError
+from blemish.storage.errors import ObjectError, StoreUnavailableError
 
 
 class Objects(Protocol):
@@ -70,3 +72,22 @@ class Objects(Protocol):
         Raises:
             ObjectError: it cannot be deleted.
         """
+
+
+def check_output(objects: Objects, bucket: str, keys: Iterable[str], *, member: str) -> None:
+    """Allow a place that objects with these keys could be written to.
+
+    Raises:
+        ValidationError: there is no such bucket, or no object can have such a key; the message
+            says of which member of the request.
+        StoreUnavailableError: the store does not answer.
+    """
+    try:
+        if not objects.has_bucket(bucket):
+            raise ValidationError(f"{member} names the bucket {bucket}, which does not exist.")
+        for key in keys:
+            objects.check_key(bucket, key)
+    except StoreUnavailableError:
+        raise
+    except ObjectError as error:
+        raise ValidationError(f"{member} cannot be written to: {error}") from None

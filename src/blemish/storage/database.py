@@ -24,6 +24,7 @@ from blemish.storage.files import sync_folder
 from blemish.storage.keys import Keys
 from blemish.storage.models import Models
 from blemish.storage.object_metadata import ObjectMetadataRows
+from blemish.storage.packaging_jobs import PackagingJobs
 from blemish.storage.projects import Projects
 from blemish.storage.tags import Tags
 from blemish.storage.uploads import Uploads
@@ -55,6 +56,7 @@ class Rows:
     entries: Entries
     models: Models
     tags: Tags
+    packaging_jobs: PackagingJobs
     keys: Keys
     object_metadata: ObjectMetadataRows
     uploads: Uploads
@@ -199,6 +201,7 @@ def _rows(connection: Connection) -> Rows:
         entries=Entries(connection),
         models=Models(connection),
         tags=Tags(connection),
+        packaging_jobs=PackagingJobs(connection),
         keys=Keys(connection),
         object_metadata=ObjectMetadataRows(connection),
         uploads=Uploads(connection),

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from blemish.domain.entities import Project
-from blemish.storage.tables import PROJECTS
+from blemish.storage.tables import PACKAGING_JOBS, PROJECTS
 
 
 class Projects:
@@ -41,7 +41,9 @@ class Projects:
         return self._connection.scalar(select(func.count()).select_from(PROJECTS)) or 0
 
     def delete(self, project_id: int) -> None:
-        """Delete a project that has neither datasets nor models any more."""
+        """Delete a project that has neither datasets nor models any more, with its jobs."""
+        jobs = delete(PACKAGING_JOBS).where(PACKAGING_JOBS.c.project_id == project_id)
+        self._connection.execute(jobs)
         self._connection.execute(delete(PROJECTS).where(PROJECTS.c.id == project_id))
 
     def next_model_version(self, project_id: int) -> int:

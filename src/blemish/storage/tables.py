@@ -2,6 +2,7 @@
 
     projects <- datasets <- entries
         ^------ models <- tags            access_keys
+        ^------ packaging_jobs
     uploads <- upload_parts               object_metadata
     client_tokens
 
@@ -176,6 +177,35 @@ TAGS = Table(
     Column("model_id", ForeignKey("models.id"), primary_key=True),
     Column("key", String(128), primary_key=True),
     Column("value", String(256), nullable=False),
+)
+
+PACKAGING_JOBS = Table(
+    "packaging_jobs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("name", String(64), nullable=False),
+    # a number, and no reference: the job outlives the model
+    Column("model_version", Integer, nullable=False),
+    Column("description", String(256)),
+    Column("component_name", String(128), nullable=False),
+    Column("component_version", String(64), nullable=False),
+    Column("component_description", String(256)),
+    Column("component_tags", JSON, nullable=False),
+    Column("output_bucket", String(63), nullable=False),
+    Column("output_prefix", Text),
+    Column("target_device", String(40)),
+    Column("target_os", String(40)),
+    Column("target_arch", String(40)),
+    Column("target_accelerator", String(40)),
+    Column("compiler_options", Text),
+    Column("status", String(40), nullable=False),
+    Column("status_message", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("project_id", "name"),
+    UniqueConstraint("component_name", "component_version"),
+    sqlite_autoincrement=True,
 )
 
 ACCESS_KEYS = Table(

@@ -13,6 +13,7 @@ import pytest
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
+from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
@@ -87,6 +88,7 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
         ModelOperations(models=house.models, arns=house.arns),
         DetectionOperations(detection=detection),
         TaggingOperations(tagging=house.tagging),
+        PackagingOperations(packaging=house.packaging),
     ]
 
 
