@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
+from botocore.model import ServiceModel
+
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
@@ -19,9 +21,12 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.domain.arns import ArnScope
-from blemish.domain.limits import Limits
+from blemish.domain.limits import MIB, Limits
 from blemish.front import Application, Front, S3Elsewhere
 from blemish.monitoring.access_log import access_log
+from blemish.monitoring.audit_files import AuditFiles
+from blemish.monitoring.audit_log import AuditLog
+from blemish.monitoring.audit_records import S3, AuditRecords, audit
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.s3.operations import s3_operations
@@ -53,7 +58,7 @@ from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
-from blemish.wire.calls import Gate
+from blemish.wire.calls import Gate, Observer
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.s3_dispatch import StreamingDispatcher
 from blemish.wire.throttle import Throttle
@@ -99,6 +104,8 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         database = Database.open(directory.database)
         stack.callback(database.close)
         parts = _Parts(settings, directory, database)
+        parts.audit_log.start()
+        stack.callback(parts.audit_log.stop)
         parts.clean()
         parts.hosting_work.begin()
         parts.reconciler.start()
@@ -115,6 +122,16 @@ class _Parts:
         self._directory = directory
         limits = settings.limit_profile
         arns = ArnScope(region=settings.region, account=settings.account)
+        self._audit_records = AuditRecords(arns=arns, new_id=_new_name, now=_now)
+        self.audit_log = AuditLog(
+            AuditFiles(
+                directory.audit,
+                now=_now,
+                max_age=timedelta(days=settings.audit_max_age_days),
+                max_bytes=settings.audit_max_size_mib * MIB,
+            ),
+            gap=self._audit_records.of_gap,
+        )
         keyring = Keyring(directory.keyring, staging=directory.staging)
         keyring.settle(new_key(DEFAULT, random_bytes=secrets.token_bytes, now=_now()))
         #: for the secrets of access keys, bundles and kept files
@@ -207,7 +224,10 @@ class _Parts:
             request_ids=_new_name,
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
-            observers=[access_log("lookoutvision")],
+            observers=[
+                access_log("lookoutvision"),
+                self._audited(settings, "lookoutvision.amazonaws.com", service_model()),
+            ],
             max_body_bytes=lambda operation: (
                 limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
             ),
@@ -237,7 +257,16 @@ class _Parts:
             base_host_names={"localhost", settings.host},
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
-            observers=[access_log("s3")],
+            observers=[access_log("s3"), self._audited(settings, S3, s3_model())],
+        )
+
+    def _audited(self, settings: Settings, source: str, model: ServiceModel) -> Observer:
+        return audit(
+            self.audit_log,
+            self._audit_records,
+            source=source,
+            model=model,
+            data_events=settings.audit_s3_objects,
         )
 
     def clean(self) -> None:

@@ -85,6 +85,15 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
 
+    audit_s3_objects: bool = False
+    """Whether requests about objects in S3 go into the audit log, too."""
+
+    audit_max_age_days: Annotated[int, Field(ge=1)] = 90
+    """Days that the audit log is kept."""
+
+    audit_max_size_mib: Annotated[int, Field(ge=16)] = 10_240
+    """Size that the audit log may have; the oldest of it goes first."""
+
     s3_endpoint: (
         Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)]
         | None

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -11,12 +15,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.served import ServedDirectory, small_disk
 
 pytestmark = pytest.mark.acceptance
 
 CONTENT = "the content of an object"
-TOKEN = "a-token-of-a-client"
 
 
 def key_of(served: ServedDirectory) -> dict[str, str]:
@@ -58,7 +61,13 @@ def signatures_of(client: Any) -> list[str]:
     return signatures
 
 
-def test_what_was_logged_of_a_request_is_found_by_the_id_that_its_client_has(
+def audited(served: ServedDirectory) -> list[dict[str, Any]]:
+    """Return the records of the audit log."""
+    paths = sorted((served.folder / "audit").glob("*.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def test_a_request_is_found_in_both_logs_by_the_id_that_its_client_has(
     serve: Callable[..., ServedDirectory],
 ) -> None:
     served = serve(BLEMISH_LOG_LEVEL="debug")
@@ -68,23 +77,30 @@ def test_what_was_logged_of_a_request_is_found_by_the_id_that_its_client_has(
     with pytest.raises(ClientError) as refused:
         client.create_project(ProjectName="plates")
     listed = s3.list_buckets()
+    served.end()
 
     lines = {line["request_id"]: line for line in logged(served) if "request_id" in line}
-    told = [lines[request_id(each)] for each in (made, refused.value.response, listed)]
-    assert [(line["operation"], line["status"], line["error"]) for line in told] == [
+    records = {record["requestID"]: record for record in audited(served)}
+    ids = [request_id(each) for each in (made, refused.value.response, listed)]
+    told = [(lines[each]["operation"], lines[each]["status"], lines[each]["error"]) for each in ids]
+    assert told == [
         ("CreateProject", 200, None),
         ("CreateProject", 409, "ConflictException"),
         ("ListBuckets", 200, None),
     ]
-    assert {line["access_key_id"] for line in told} == {key_of(served)["aws_access_key_id"]}
+    kept = [(records[each]["eventName"], records[each].get("errorCode")) for each in ids]
+    assert kept == [(operation, error) for operation, _, error in told]
+    key_id = key_of(served)["aws_access_key_id"]
+    assert {lines[each]["access_key_id"] for each in ids} == {key_id}
+    assert {records[each]["userIdentity"]["accessKeyId"] for each in ids} == {key_id}
 
 
-def test_no_secret_and_no_content_reaches_the_log(serve: Callable[..., ServedDirectory]) -> None:
-    served = serve(BLEMISH_LOG_LEVEL="debug")
+def test_no_secret_and_no_content_reaches_a_log(serve: Callable[..., ServedDirectory]) -> None:
+    served = serve(BLEMISH_LOG_LEVEL="debug", BLEMISH_AUDIT_S3_OBJECTS="true")
     client, s3 = served.client(), s3_client(served)
     signatures = signatures_of(client)
 
-    client.create_project(ProjectName="plates", ClientToken=TOKEN)
+    client.create_project(ProjectName="plates")
     with pytest.raises(ClientError):
         client.detect_anomalies(
             ProjectName="plates", ModelVersion="1", ContentType="image/png", Body=CONTENT
@@ -92,10 +108,57 @@ def test_no_secret_and_no_content_reaches_the_log(serve: Callable[..., ServedDir
     s3.put_object(Bucket="pictures", Key="a", Body=CONTENT, Metadata={"note": CONTENT})
     link = s3.generate_presigned_url("get_object", Params={"Bucket": "pictures", "Key": "a"})
     assert urlopen(link).read().decode() == CONTENT
+    served.end()
 
-    secrets = [key_of(served)["aws_secret_access_key"], CONTENT, TOKEN, *signatures]
+    secrets = [key_of(served)["aws_secret_access_key"], CONTENT, *signatures]
     secrets += re.findall(r"X-Amz-Signature=([0-9a-f]{64})", link)
-    assert len(secrets) == 3 + 2 + 1
-    text = served.log.read_text()
-    assert len(logged(served)) >= 4
+    assert len(secrets) == 2 + 2 + 1
+    names = [line["operation"] for line in logged(served) if line["event"] == "request"]
+    assert names == ["CreateProject", "DetectAnomalies", "PutObject", "GetObject"]
+    assert [record["eventName"] for record in audited(served)] == names
+    text = served.log.read_text() + json.dumps(audited(served))
     assert [secret for secret in secrets if secret in text] == []
+
+
+def test_after_a_kill_the_audit_log_lacks_at_most_the_last_moment(served: ServedDirectory) -> None:
+    client = served.client()
+    for _ in range(20):
+        client.list_projects()
+    time.sleep(0.5)
+
+    served.end(signal.SIGKILL)
+
+    assert len(audited(served)) == 20
+
+
+def test_a_full_disk_stops_no_call_and_the_audit_log_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk", size="16m"):
+        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
+        served.log = tmp_path / "server.log"
+        served.start()
+        try:
+            client = served.client()
+            client.list_projects()
+            ballast = tmp_path / "disk" / "ballast"
+            fill(ballast)
+            for _ in range(20):
+                client.list_projects()
+            assert len(audited(served)) < 21
+
+            ballast.unlink()
+            deadline = time.monotonic() + 10
+            while len(audited(served)) < 21:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert "the audit log works again" in served.log.read_text()
+        finally:
+            served.end()
+
+
+def fill(ballast: Path) -> None:
+    """Write a file until its disk is full."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4_096)):
+            pass

@@ -11,8 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from tests.acceptance.served import (
     ServedDirectory,
     dataset_status,
     model_status,
+    small_disk,
     wait_for,
 )
 
@@ -191,23 +191,6 @@ def test_systemd_is_told_once_whoever_connects_is_answered(
 def test_sigint_ends_it_too(served: ServedDirectory) -> None:
     assert served.end(signal.SIGINT) == 0
     assert "Traceback" not in served.log.read_text()
-
-
-@contextmanager
-def small_disk(folder: Path, *, size: str) -> Iterator[None]:
-    """Mount a small file system in memory over a folder."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("a file system can be mounted by root alone")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_fails_a_training_clearly_and_leaves_nothing_half_written(

@@ -9,6 +9,7 @@ DIR/                mode 0700
   kept/             frozen entries of models, changes not yet applied
   uploads/          parts of objects that are not complete yet
   attempts/         what trainings are working on
+  audit/            who did what
   serve.lock        who serves this folder
 """
 
@@ -39,6 +40,7 @@ class DataDirectory:
         self.kept = self.root / "kept"
         self.uploads = self.root / "uploads"
         self.attempts = self.root / "attempts"
+        self.audit = self.root / "audit"
         self.staging = self.root / "staging"
         self.lock_file = self.root / "serve.lock"
 
@@ -54,6 +56,7 @@ class DataDirectory:
             self.kept,
             self.uploads,
             self.attempts,
+            self.audit,
             self.staging,
         ):
             folder.mkdir(mode=0o700, exist_ok=True)

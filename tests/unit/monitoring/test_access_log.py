@@ -1,37 +1,23 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from blemish.domain.errors import ConflictError, ResourceType, ThrottlingError
-from blemish.domain.principals import Principal
 from blemish.monitoring.access_log import access_log
-from blemish.wire.calls import Call
 from blemish.wire.errors import UnknownOperationError
 from blemish.wire.reading import ClientGoneError
 from blemish.wire.s3_errors import NoSuchKeyError
-from blemish.wire.signature import Caller
+from tests.unit.monitoring.made import CALLER, call
 
 CONFLICT = ConflictError("It exists.", resource_type=ResourceType.PROJECT, resource_id="a")
 
-LINE_4 = Principal(
-    access_key_id="BLEMKEY", name="line-4", arn="arn:aws:iam::123456789012:user/line-4"
-)
-
 
 def line_of(**fields: Any) -> Any:
-    call = Call(
-        request_id="1",
-        received_at=datetime(2024, 5, 1, tzinfo=UTC),
-        source_ip="192.0.2.7",
-        user_agent="a client",
-        **fields,
-    )
     with capture_logs() as logged:
-        access_log("lookoutvision")(call)
+        access_log("lookoutvision")(call(**fields))
     [line] = logged
     return line
 
@@ -39,7 +25,7 @@ def line_of(**fields: Any) -> Any:
 def test_a_request_is_one_line_without_what_is_in_it() -> None:
     line = line_of(
         operation="CreateProject",
-        caller=Caller(principal=LINE_4, region="eu-west-1", service="lookoutvision"),
+        caller=CALLER,
         members={"ProjectName": "secret-product"},
         status=200,
         duration_s=0.01234,

@@ -1,0 +1,167 @@
+"""The files of the audit log: one for each day, or more, compressed when they are done.
+
+DIR/audit/
+  2026-03-01.0001.jsonl.gz   done
+  2026-03-02.0001.jsonl      being written
+
+A line that was cut off by a power cut is removed before anything follows it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from blemish.storage.files import sync_folder
+
+FILE_BYTES = 64 * 1024 * 1024
+LINE_BYTES = 1024 * 1024
+"""More than any line has."""
+
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,})\.jsonl(\.gz)?")
+
+
+class AuditFiles:
+    """Takes lines, for one thread, and keeps so many files, for so long."""
+
+    def __init__(
+        self, folder: Path, *, now: Callable[[], datetime], max_age: timedelta, max_bytes: int
+    ) -> None:
+        self._folder = folder
+        self._now = now
+        self._max_age = max_age
+        self._max_bytes = max_bytes
+        self._file_bytes = min(FILE_BYTES, max_bytes // 4)
+        self._file: int | None = None
+        self._path: Path | None = None
+        self._size = 0
+        self._unsynced = False
+        #: whether there is a file that is done and has not been tidied
+        self.is_untidy = False
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines at the end of the newest file; all of them or none.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        file = self._opened(len(lines))
+        rest = memoryview(lines)
+        try:
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        except OSError:
+            os.ftruncate(file, self._size)
+            raise
+        self._size += len(lines)
+        self._unsynced = True
+
+    def sync(self) -> None:
+        """Have what was written survive a power cut.
+
+        Raises:
+            OSError: it may not.
+        """
+        if self._file is not None and self._unsynced:
+            os.fsync(self._file)
+            self._unsynced = False
+
+    def close(self) -> None:
+        """Sync and close the newest file."""
+        if self._file is not None:
+            try:
+                self.sync()
+            finally:
+                os.close(self._file)
+                self._file = self._path = None
+
+    def tidy(self) -> None:
+        """Compress the files that are done, and remove those that are too old or too many.
+
+        Raises:
+            OSError: there is no room, or a file cannot be written.
+        """
+        self.is_untidy = False  # what fails now is tried again with the next file, or later
+        self._remove_old()
+        for path in self._files():
+            if path != self._path and path.suffix == ".jsonl":
+                _compress(path)
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        oldest = (self._now() - self._max_age).date()
+        left = sum(path.stat().st_size for path in self._files())
+        for path in self._files():
+            if path == self._path:
+                continue
+            if _day_of(path) < oldest or left > self._max_bytes:
+                left -= path.stat().st_size
+                path.unlink()
+
+    def _opened(self, more: int) -> int:
+        """Return the file that so many bytes go to; a full one, or one of another day, is done."""
+        today = self._now().date()
+        if self._file is not None and self._path is not None:
+            if _day_of(self._path) == today and self._size + more <= self._file_bytes:
+                return self._file
+            self.close()
+            self.is_untidy = True
+        self._path = self._next(today, more)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._size = os.fstat(self._file).st_size
+        sync_folder(self._folder)
+        return self._file
+
+    def _next(self, today: date, more: int) -> Path:
+        of_today = [path for path in self._files() if _day_of(path) == today]
+        if not of_today:
+            return self._folder / f"{today}.0001.jsonl"
+        last = of_today[-1]
+        if last.suffix == ".jsonl":
+            _cut_torn_line(last)
+            if last.stat().st_size + more <= self._file_bytes:
+                return last
+        return self._folder / f"{today}.{_number_of(last) + 1:04}.jsonl"
+
+    def _files(self) -> list[Path]:
+        """Return the files, the oldest first."""
+        found = [path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
+        return sorted(found, key=lambda path: (_day_of(path), _number_of(path), path.suffix))
+
+
+def _day_of(path: Path) -> date:
+    return date.fromisoformat(path.name[:10])
+
+
+def _number_of(path: Path) -> int:
+    return int(path.name.split(".")[1])
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove what follows the last line break."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = file.seek(max(0, size - LINE_BYTES))
+        whole = start + file.read().rfind(b"\n") + 1
+        if whole < size:
+            file.truncate(whole)
+
+
+def _compress(path: Path) -> None:
+    """Put a compressed file in the place of a plain one; a crash leaves one of them whole."""
+    _cut_torn_line(path)
+    part, compressed = path.with_suffix(".part"), path.with_suffix(".jsonl.gz")
+    with path.open("rb") as plain, part.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6) as packed:
+            shutil.copyfileobj(plain, packed)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(compressed)
+    sync_folder(path.parent)
+    path.unlink()

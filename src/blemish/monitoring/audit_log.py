@@ -1,0 +1,159 @@
+"""The audit log: one JSON line a record, written by a thread of its own.
+
+Whoever makes a record never waits. A call goes on even where its record cannot be kept, since a
+line of machines must not stop for it; but nothing is lost in silence: what is missing is counted,
+logged, and told by the audit log itself once it can be written again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from blemish.monitoring.audit_files import AuditFiles
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+Record = Mapping[str, Any]
+
+MAX_WAITING = 10_000
+"""Records that wait to be written; further ones are lost."""
+
+PAUSE_S = 1.0
+"""How often what was written is synced, and how soon what failed is tried again."""
+
+WRITE = "write"
+
+TIDY_S = 3_600.0
+"""How often files are tidied, besides whenever one is done."""
+
+BATCH = 500
+"""Records that are written at once, at most."""
+
+
+class AuditLog:
+    """Keeps records, in the order in which they came."""
+
+    def __init__(
+        self,
+        files: AuditFiles,
+        *,
+        gap: Callable[[int], Record],
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        """Put the log together; `gap` makes the record that tells how many others are missing."""
+        self._files = files
+        self._gap = gap
+        self._max_waiting = max_waiting
+        self._changed = threading.Condition()
+        self._waiting: deque[Record] = deque()
+        self._stopping = False
+        #: what cannot be done at the moment
+        self._failing: set[str] = set()
+        self._lost = self._told = 0
+        self._synced_at = self._tidied_at = -math.inf
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be written."""
+        return len(self._waiting)
+
+    @property
+    def lost(self) -> int:
+        """How many records were lost since the start."""
+        return self._lost
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits and end; what cannot be written now is lost."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.ident:
+            self._thread.join()
+
+    def add(self, record: Record) -> None:
+        """Have a record written soon; where too many wait, it is lost. Never blocks."""
+        with self._changed:
+            full = len(self._waiting) >= self._max_waiting
+            if full:
+                self._lost += 1
+            else:
+                self._waiting.append(record)
+                self._changed.notify()
+        if full and self._lost == self._told + 1:
+            logger.error("audit records are lost: too many wait to be written")
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            with self._changed:
+                if WRITE in self._failing:
+                    self._changed.wait_for(lambda: self._stopping, PAUSE_S)
+                else:
+                    self._changed.wait_for(lambda: self._waiting or self._stopping, PAUSE_S)
+                stopping = self._stopping and len(self._waiting) <= BATCH
+            self._write()
+            self._keep_up()
+            stopping = stopping or (self._stopping and WRITE in self._failing)
+        self._end()
+
+    def _write(self) -> None:
+        """Write the records that have waited longest; they wait on if that fails."""
+        batch = list(itertools.islice(self._waiting, BATCH))
+        lost = self._lost
+        if not batch and lost == self._told:
+            return
+        if lost > self._told:
+            batch.append(self._gap(lost - self._told))
+        lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in batch)
+        if not self._has_done(WRITE, lambda: self._files.append(lines.encode())):
+            return
+        if lost > self._told:
+            logger.error("audit records were lost", count=lost - self._told)
+            self._told = lost
+            batch.pop()
+        for _ in batch:
+            self._waiting.popleft()
+
+    def _keep_up(self) -> None:
+        """Sync once in a while, tidy once in a long while."""
+        now = time.monotonic()
+        if now - self._synced_at >= PAUSE_S:
+            self._synced_at = now
+            self._has_done("sync", self._files.sync)
+        if self._files.is_untidy or now - self._tidied_at >= TIDY_S:
+            self._tidied_at = now
+            self._has_done("tidy", self._files.tidy)
+
+    def _end(self) -> None:
+        self._has_done("close", self._files.close)
+        if missing := len(self._waiting) + self._lost - self._told:
+            logger.error("audit records were lost", count=missing)
+
+    def _has_done(self, what: str, act: Callable[[], None]) -> bool:
+        """Do something with the files; say so in the log when it begins to fail, and to work."""
+        try:
+            act()
+        except OSError as error:
+            if what not in self._failing:
+                logger.error("the audit log fails", to=what, reason=error.strerror)
+            self._failing.add(what)
+            return False
+        if what in self._failing:
+            logger.warning("the audit log works again", to=what)
+            self._failing.remove(what)
+        return True

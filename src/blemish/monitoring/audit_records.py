@@ -1,0 +1,162 @@
+"""A call as CloudTrail records it: who did what to what, and how it ended.
+
+Source: AWS CloudTrail User Guide, "CloudTrail record contents for management, data, and network
+activity events" and "CloudTrail userIdentity element".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.model import ServiceModel
+
+from blemish.domain.arns import ArnScope
+from blemish.monitoring.audit_log import AuditLog, Record
+from blemish.monitoring.audit_members import (
+    recorded_members,
+    shortened,
+    time_text,
+    without_headers,
+)
+from blemish.monitoring.calls import error_name, is_read_only
+from blemish.wire.calls import Call, Observer
+
+EVENT_VERSION = "1.11"
+MAX_NAME = 1_024
+"""Characters of a name that goes into an ARN; members may be anything."""
+
+S3 = "s3.amazonaws.com"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRecords:
+    """Makes the records of one server."""
+
+    arns: ArnScope
+    new_id: Callable[[], str]
+    now: Callable[[], datetime]
+
+    def of_call(self, call: Call, *, source: str, model: ServiceModel) -> Record:
+        """Return the record of a call to the service that `model` describes."""
+        is_data = is_data_event(call, source=source)
+        return self._begun(call.received_at) | {
+            "userIdentity": self._identity(call),
+            "eventSource": source,
+            "eventName": call.operation or "Unknown",
+            "sourceIPAddress": call.source_ip or "Unknown",
+            "userAgent": shortened(call.user_agent or ""),
+            **_ending(call),
+            **_members(call, source=source, model=model),
+            "requestID": call.request_id,
+            "readOnly": is_read_only(call.operation),
+            "resources": [
+                {"accountId": self.arns.account, "type": kind, "ARN": arn}
+                for kind, arn in _resources(call.members, self.arns)
+            ],
+            "eventType": "AwsApiCall",
+            "managementEvent": not is_data,
+            "eventCategory": "Data" if is_data else "Management",
+        }
+
+    def of_gap(self, missing: int) -> Record:
+        """Return the record that tells that others are missing around it."""
+        return self._begun(self.now()) | {
+            "userIdentity": {"type": "AWSService", "invokedBy": "blemish"},
+            "eventSource": "blemish",
+            "eventName": "AuditRecordsLost",
+            "serviceEventDetails": {"missing": missing},
+            "readOnly": True,
+            "eventType": "AwsServiceEvent",
+            "managementEvent": True,
+            "eventCategory": "Management",
+        }
+
+    def _begun(self, at: datetime) -> dict[str, Any]:
+        return {
+            "eventVersion": EVENT_VERSION,
+            "eventTime": time_text(at),
+            "awsRegion": self.arns.region,
+            "eventID": self.new_id(),
+            "recipientAccountId": self.arns.account,
+        }
+
+    def _identity(self, call: Call) -> Record:
+        if call.caller is None:
+            return {"type": "Unknown"}
+        principal = call.caller.principal
+        return {
+            "type": "IAMUser",
+            "principalId": principal.name,
+            "arn": principal.arn,
+            "accountId": self.arns.account,
+            "accessKeyId": principal.access_key_id,
+            "userName": principal.name,
+        }
+
+
+def audit(
+    log: AuditLog, records: AuditRecords, *, source: str, model: ServiceModel, data_events: bool
+) -> Observer:
+    """Return the observer that has calls to a service recorded."""
+
+    def record(call: Call) -> None:
+        if data_events or not is_data_event(call, source=source):
+            log.add(records.of_call(call, source=source, model=model))
+
+    return record
+
+
+def is_data_event(call: Call, *, source: str) -> bool:
+    """Tell whether a call is about objects in S3, which may be very many.
+
+    Source: AWS CloudTrail User Guide, "Logging data events": HeadBucket is one, too.
+    """
+    if source != S3 or call.operation is None:
+        return False
+    return "Bucket" not in call.operation or call.operation == "HeadBucket"
+
+
+def _ending(call: Call) -> dict[str, Any]:
+    error = error_name(call)
+    if error is None:
+        return {}
+    return {"errorCode": error, "errorMessage": shortened(str(call.error or ""))}
+
+
+def _members(call: Call, *, source: str, model: ServiceModel) -> dict[str, Any]:
+    """Return what was asked, and what was answered if that has changed something."""
+    found: dict[str, Any] = {"requestParameters": None, "responseElements": None}
+    if call.operation is None:
+        return found
+    operation = model.operation_model(call.operation)
+    if operation.input_shape and call.members:
+        of_s3 = source == S3
+        members = without_headers(operation.input_shape, call.members) if of_s3 else call.members
+        found["requestParameters"] = recorded_members(operation.input_shape, members)
+    changed = call.error is None and not is_read_only(call.operation)
+    if changed and call.answer and source != S3:
+        found["responseElements"] = recorded_members(operation.output_shape, call.answer)
+    return found
+
+
+def _resources(members: Mapping[str, Any], arns: ArnScope) -> Iterator[tuple[str, str]]:
+    """Yield type and ARN of what a call names; nothing of it may exist."""
+    names = {
+        name: value
+        for name, value in members.items()
+        if isinstance(value, str) and len(value) <= MAX_NAME
+    }
+    match names:
+        case {"ResourceArn": arn}:
+            yield "AWS::LookoutVision::Model", arn
+        case {"ProjectName": project, "ModelVersion": version} if version.isdecimal():
+            yield "AWS::LookoutVision::Model", arns.model(project, int(version))
+        case {"ProjectName": project}:
+            yield "AWS::LookoutVision::Project", arns.project(project)
+        case {"Bucket": bucket}:
+            yield "AWS::S3::Bucket", f"arn:aws:s3:::{bucket}"
+            if key := names.get("Key"):
+                yield "AWS::S3::Object", f"arn:aws:s3:::{bucket}/{key}"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from blemish.api.service_model import service_model
+from blemish.domain.arns import ArnScope
+from blemish.domain.errors import ConflictError, ResourceType
+from blemish.domain.principals import Principal
+from blemish.monitoring.access_log import access_log
+from blemish.monitoring.audit_records import AuditRecords
+from blemish.wire.calls import Call
+from blemish.wire.signature import Caller
+from tests.unit.monitoring.made import WHEN, call
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "monitoring.md").read_text()
+EXAMPLES = [
+    json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+]
+
+
+def refused() -> Call:
+    """Return the call that the examples in the guide tell of."""
+    arns = ArnScope(region="us-east-1", account="000000000000")
+    line_4 = Principal(access_key_id="BLEMF5QFPKFIGD5RSU4R", name="line-4", arn=arns.user("line-4"))
+    return call(
+        request_id="59337159-004e-4220-9d66-3a294e2e6b29",
+        source_ip="127.0.0.1",
+        operation="CreateProject",
+        caller=Caller(principal=line_4, region="us-east-1", service="lookoutvision"),
+        members={"ProjectName": "plates"},
+        status=409,
+        error=ConflictError(
+            "Project plates exists already.",
+            resource_type=ResourceType.PROJECT,
+            resource_id=arns.project("plates"),
+        ),
+        duration_s=0.0033,
+    )
+
+
+def without(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    assert document.keys() >= set(names)
+    return {name: value for name, value in document.items() if name not in names}
+
+
+def test_the_line_of_the_log_in_the_guide_is_one_that_is_written() -> None:
+    [example, _] = EXAMPLES
+
+    with capture_logs() as logged:
+        access_log("lookoutvision")(refused())
+
+    [line] = logged
+    assert without(example, "time", "level", "logger", "request_id") == without(
+        dict(line), "log_level"
+    )
+
+
+def test_the_audit_record_in_the_guide_is_one_that_is_written() -> None:
+    [_, example] = EXAMPLES
+    records = AuditRecords(
+        arns=ArnScope(region="us-east-1", account="000000000000"), new_id=str, now=lambda: WHEN
+    )
+
+    record = records.of_call(refused(), source="lookoutvision.amazonaws.com", model=service_model())
+
+    changing = ("eventID", "eventTime", "userAgent")
+    assert without(example, *changing) == without(dict(record), *changing)
+    assert list(example) == list(record)
