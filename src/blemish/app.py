@@ -276,7 +276,7 @@ class _Parts:
         for attempt in self._directory.attempts.iterdir():
             remove_tree(attempt, staging=self._directory.staging)
         with self._database.reading() as rows:
-            names = rows.models.kept_names() | rows.datasets.kept_names()
+            names = rows.kept_names()
             uploaded = rows.uploads.file_names()
         self._uploaded.delete_unnamed(uploaded)
         self._kept.delete_unnamed(names)

@@ -1,4 +1,4 @@
-"""The command line: `blemish serve`, `blemish demo`, `blemish sdk-model`."""
+"""The command line: `blemish serve`, `blemish backup`, `blemish demo` and the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from blemish.settings import Settings
-from blemish.storage.data_directory import DirectoryBusyError
+from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.errors import StorageError
 
 app = typer.Typer(
@@ -34,6 +34,10 @@ TlsKeyOption = Annotated[Path | None, typer.Option(help="PEM file of its key.")]
 InsecureOption = Annotated[
     bool | None,
     typer.Option("--insecure", help="Answer other machines without TLS."),
+]
+PassphraseFileOption = Annotated[
+    Path | None,
+    typer.Option(help="File of the passphrase of the keys; without it, the terminal is asked."),
 ]
 
 
@@ -64,6 +68,62 @@ def serve(
         _end(str(error))
     except OSError as error:
         _end(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.")
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="File to write, or a folder to write it into.")],
+    *,
+    data_dir: DataDirOption = None,
+    with_objects: Annotated[
+        bool, typer.Option("--with-objects", help="Back up the buckets too.")
+    ] = False,
+    with_keys: Annotated[
+        Path | None, typer.Option(help="File to write the keyring to, under a passphrase.")
+    ] = None,
+    passphrase_file: PassphraseFileOption = None,
+) -> None:
+    """Back up a data directory, also while a server runs on it."""
+    from blemish.cli.backup import back_up
+
+    settings = _settings(data_dir=data_dir)
+    if with_objects and settings.s3_endpoint:
+        _end(f"--with-objects: the buckets are in {settings.s3_endpoint}; back them up there.")
+    try:
+        back_up(
+            DataDirectory(settings.data_dir),
+            to,
+            with_objects=with_objects,
+            with_keys=with_keys,
+            passphrase_file=passphrase_file,
+        )
+    except StorageError as error:
+        _end(str(error))
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(metavar="FROM", help="File of the backup.")],
+    *,
+    data_dir: DataDirOption = None,
+    with_keys: Annotated[
+        Path | None, typer.Option(help="File of the keyring that was backed up with it.")
+    ] = None,
+    passphrase_file: PassphraseFileOption = None,
+) -> None:
+    """Put a backup into a data directory that is empty or does not exist yet."""
+    from blemish.cli.backup import restore as run
+
+    settings = _settings(data_dir=data_dir)
+    try:
+        run(
+            archive,
+            DataDirectory(settings.data_dir),
+            with_keys=with_keys,
+            passphrase_file=passphrase_file,
+        )
+    except (DirectoryBusyError, StorageError) as error:
+        _end(str(error))
 
 
 @app.command()

@@ -145,7 +145,9 @@ def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
 def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
     """Say where the server is and how a client gets in; the secret to a terminal alone."""
     lines = [f"Blemish listens on {endpoint}"]
-    if sys.stdout.isatty():
+    if not files.credentials.exists():  # restored, or taken away: the key is known to clients
+        lines += [f"AWS_CONFIG_FILE={files.config}", f"AWS_PROFILE={PROFILE}"]
+    elif sys.stdout.isatty():
         key_id, secret = files.read_key()
         lines += [
             f"export AWS_ACCESS_KEY_ID={key_id}",

@@ -10,6 +10,7 @@ DIR/                mode 0700
   uploads/          parts of objects that are not complete yet
   attempts/         what trainings are working on
   audit/            who did what
+  restoring/        what a restore has not put in place yet
   serve.lock        who serves this folder
 """
 
@@ -21,6 +22,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from blemish.storage.errors import RestoreUnfinishedError
 
 
 class DirectoryBusyError(Exception):
@@ -42,10 +45,20 @@ class DataDirectory:
         self.attempts = self.root / "attempts"
         self.audit = self.root / "audit"
         self.staging = self.root / "staging"
+        self.restoring = self.root / "restoring"
         self.lock_file = self.root / "serve.lock"
 
     def create(self) -> None:
-        """Make the folders that are missing; the whole is for its owner alone."""
+        """Make the folders that are missing; the whole is for its owner alone.
+
+        Raises:
+            RestoreUnfinishedError: a restore into it was not brought to its end.
+        """
+        if self.restoring.exists():
+            raise RestoreUnfinishedError(
+                f"A restore into {self.root} is under way, or was cut off. Wait for its end, or "
+                "begin it again: `blemish restore` takes a folder that it left so."
+            )
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
         for folder in (

@@ -62,6 +62,10 @@ class Rows:
     uploads: Uploads
     client_tokens: ClientTokens
 
+    def kept_names(self) -> set[str]:
+        """Return the names of the bundles and the kept files that rows speak of."""
+        return self.models.kept_names() | self.datasets.kept_names()
+
 
 class Database:
     """Gives out transactions, to any number of threads."""
@@ -96,6 +100,54 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def open_as_it_is(cls, path: Path) -> Database:
+        """Open a database that is there, of this version, and is to be neither made nor migrated.
+
+        Raises:
+            SchemaTooNewError: a later version of Blemish wrote it.
+            DatabaseError: there is none, an earlier version wrote it, or it cannot be read.
+        """
+        if not path.exists():
+            raise DatabaseError(f"There is no database {path}.")
+        database = cls(_engine(path))
+        try:
+            version = database._schema(path)
+        except exc.DatabaseError as error:
+            database.close()
+            raise DatabaseError(f"{path} cannot be read as a database ({error.orig}).") from error
+        except DatabaseError:
+            database.close()
+            raise
+        if version != _newest():
+            database.close()
+            raise DatabaseError(
+                f"{path} was written by an earlier version of Blemish: its schema is {version}, "
+                f"and not {_newest()}. Start the server once, which brings it up to date; or use "
+                "the version that wrote it."
+            )
+        return database
+
+    @classmethod
+    def check(cls, path: Path) -> None:
+        """Go on if a file is a whole database that this version can use or bring up to date.
+
+        Raises:
+            SchemaTooNewError: a later version of Blemish wrote it.
+            DatabaseError: it is no database, or is damaged.
+        """
+        database = cls(_engine(path))
+        try:
+            database._schema(path)
+            with database._readers.begin() as connection:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        except exc.DatabaseError as error:
+            raise DatabaseError(f"{path} cannot be read as a database ({error.orig}).") from error
+        finally:
+            database.close()
+        if found != "ok":
+            raise DatabaseError(f"{path} is damaged ({found}).")
+
     @contextmanager
     def writing(self) -> Iterator[Rows]:
         """Begin the one write transaction; committed at the end, undone at an exception.
@@ -123,19 +175,9 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self, path: Path) -> None:
-        with self._readers.begin() as connection:
-            version = _version(connection)
-        known = {step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py")}
-        newest = max(known)
-        if version == newest:
+        newest = _newest()
+        if self._schema(path) == newest:
             return
-        if version is not None and version not in known:
-            raise SchemaTooNewError(
-                f"{path} was written by a later version of Blemish: its schema is {version}, and "
-                f"this version knows none after {newest}. Run the later version; or go back to "
-                f"the copy that was made before its first start, {path}.before-{version} or one "
-                "with a lower number, or to a backup: what was done since is not in these."
-            )
         copy = path.with_name(f"{path.name}.before-{newest}")
         with self._writers.begin() as connection:
             version = _version(connection)  # nobody else can change it any more
@@ -155,6 +197,31 @@ class Database:
                     f"It is as it was, and a copy of it is {copy}. Run the version of Blemish "
                     "that ran before."
                 ) from error
+
+    def _schema(self, path: Path) -> str | None:
+        """Return the number of the last step that was carried out; None if none was.
+
+        Raises:
+            SchemaTooNewError: this version knows no such step.
+        """
+        with self._readers.begin() as connection:
+            version = _version(connection)
+        if version is not None and version not in _steps():
+            raise SchemaTooNewError(
+                f"{path} was written by a later version of Blemish: its schema is {version}, and "
+                f"this version knows none after {_newest()}. Run the later version; or go back to "
+                f"the copy that was made before its first start, {path}.before-{version} or one "
+                "with a lower number, or to a backup: what was done since is not in these."
+            )
+        return version
+
+
+def _steps() -> set[str]:
+    return {step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+def _newest() -> str:
+    return max(_steps())
 
 
 def _engine(path: Path) -> Engine:

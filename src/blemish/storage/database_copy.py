@@ -1,4 +1,4 @@
-"""A copy of the database as it is at one moment, while others read and write it."""
+"""Copies of the database: made while others read and write it, and looked into."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from blemish.storage.errors import DatabaseError, DatabaseWriteError
 from blemish.storage.files import sync_folder
@@ -40,6 +41,37 @@ def copy_database(source: Path, target: Path) -> None:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM:
             raise DatabaseWriteError(f"{target} cannot be written ({error}).") from error
         raise DatabaseError(f"{source} cannot be copied ({error}).") from error
+
+
+def access_key_secrets(path: Path) -> dict[str, str]:
+    """Return the sealed secrets of the access keys by their names, whatever version wrote them.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    return dict(_ask(path, "SELECT name, secret FROM access_keys"))
+
+
+def files_of_models(path: Path) -> dict[str, str]:
+    """Return the models, as project/version, by the names of their bundles and kept entries.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    statement = (
+        "SELECT name || '/' || version, bundle, entries FROM models "
+        "JOIN projects ON projects.id = models.project_id"
+    )
+    rows = _ask(path, statement)
+    return {file: model for model, *files in rows for file in files if file}
+
+
+def _ask(path: Path, statement: str) -> list[Any]:
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path} cannot be read as a database ({error}).") from error
 
 
 def _sync(path: Path) -> None:

@@ -20,6 +20,9 @@
   - EncryptionError           what is kept cannot be sealed or opened
     + KeyUnavailableError     its key is missing, disabled or damaged
     + SealBrokenError         it is damaged, or was sealed as something else
+  - BackupError               a backup cannot be made or used
+    + BackupBrokenError       it is none, was cut off, or is damaged
+    + RestoreUnfinishedError  the data directory is not whole
 
 Every message is a sentence for people that names what it is about.
 """
@@ -105,3 +108,15 @@ class KeyUnavailableError(EncryptionError):
 
 class SealBrokenError(EncryptionError):
     """What was sealed is damaged, or is not what it is taken for."""
+
+
+class BackupError(StorageError):
+    """A backup cannot be made or used."""
+
+
+class BackupBrokenError(BackupError):
+    """A file is no backup, was cut off, or is damaged; nothing of it was put anywhere."""
+
+
+class RestoreUnfinishedError(BackupError):
+    """The data directory holds a part of what is to be restored into it."""

@@ -8,6 +8,7 @@ whole, and trees until they are deleted. A crash leaves its remains there and no
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
+from typing import BinaryIO
 
 from blemish.storage.errors import StoreFullError, StoreWriteError
 
@@ -63,7 +65,7 @@ def publish(file: Path, path: Path, *, name: str) -> None:
     """
     missing = _missing(path.parent)
     try:
-        with _clear_errors(name):
+        with clear_file_errors(name):
             _make_folders(missing)
             file.replace(path)
             sync_folder(path.parent)
@@ -82,7 +84,7 @@ def publish_folder(source: Path, target: Path) -> None:
     Raises:
         StoreWriteError: it cannot be done; `target` is not there.
     """
-    with _clear_errors(target):
+    with clear_file_errors(target):
         for folder, _, names in os.walk(source, onerror=_raise):
             for name in names:
                 _sync(Path(folder, name))
@@ -94,6 +96,44 @@ def publish_folder(source: Path, target: Path) -> None:
         sync_folder(target.parent)
 
 
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that is there whole (mode 0600, synced), or not at all.
+
+    Until the end of the context it lies beside `path`, with `.partial` after its name; what a crash
+    left there is written over.
+
+    Raises:
+        StoreWriteError: there is such a file already, another process writes it, or it cannot be
+            written; `StoreFullError` for want of room.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    if path.exists():
+        raise StoreWriteError(f"{path} is there already, and is not written over.")
+    with clear_file_errors(path):
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            still_it = os.path.samestat(os.fstat(descriptor), partial.stat())
+        except (BlockingIOError, FileNotFoundError):
+            still_it = False
+        if not still_it:
+            raise StoreWriteError(f"{path} is being written by another process.")
+        try:
+            with clear_file_errors(path):
+                file.truncate()
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+                partial.rename(path)
+                sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+
+
 def remove_tree(path: Path, *, staging: Path) -> None:
     """Remove a file or a folder with all that is in it; at a crash it is there whole or gone.
 
@@ -101,7 +141,7 @@ def remove_tree(path: Path, *, staging: Path) -> None:
         StoreWriteError: it cannot be removed.
     """
     doomed = staging / uuid.uuid4().hex
-    with _clear_errors(path):
+    with clear_file_errors(path):
         _make_folders(_missing(staging))
         try:
             path.rename(doomed)
@@ -113,7 +153,7 @@ def remove_tree(path: Path, *, staging: Path) -> None:
 
 def clear_staging(staging: Path) -> None:
     """Remove what a crash left behind; to be called while nobody writes."""
-    with _clear_errors(staging):
+    with clear_file_errors(staging):
         _make_folders(_missing(staging))
         for remains in staging.iterdir():
             _delete(remains)
@@ -125,14 +165,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def _write_synced(path: Path, chunks: Iterable[bytes], *, name: str) -> None:
-    with _clear_errors(name):
+    with clear_file_errors(name):
         _make_folders(_missing(path.parent))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         for chunk in chunks:  # an error in making a chunk is not one in writing it
-            with _clear_errors(name):
+            with clear_file_errors(name):
                 _write_all(descriptor, chunk)
-        with _clear_errors(name):
+        with clear_file_errors(name):
             now_ns = time.time_ns()
             # finer than the clock of a file system: no two contents of a name have the same time
             os.utime(descriptor, ns=(now_ns, now_ns))
@@ -184,7 +224,12 @@ def _raise(error: OSError) -> None:
 
 
 @contextmanager
-def _clear_errors(name: str | Path) -> Iterator[None]:
+def clear_file_errors(name: str | Path) -> Iterator[None]:
+    """Say of a failure that it was in writing this.
+
+    Raises:
+        StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+    """
     try:
         yield
     except OSError as error:

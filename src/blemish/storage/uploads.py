@@ -94,6 +94,11 @@ class Uploads:
         ids = self._connection.scalars(of_bucket).all()
         return [file for upload_id in ids for file in self.delete(upload_id)]
 
+    def delete_all(self) -> None:
+        """Delete every upload; their files are the caller's."""
+        self._connection.execute(delete(UPLOAD_PARTS))
+        self._connection.execute(delete(UPLOADS))
+
     def put_part(self, upload_id: str, part: Part) -> str | None:
         """Add a part, in place of one with its number; return the name of that one's file."""
         same = and_(UPLOAD_PARTS.c.upload_id == upload_id, UPLOAD_PARTS.c.number == part.number)

@@ -12,6 +12,7 @@ import pytest
 
 from blemish.storage.database import Database
 from blemish.storage.objects import ObjectStore
+from tests.unit.storage.directories import Served
 from tests.unit.storage.samples import BUCKET
 
 
@@ -22,6 +23,17 @@ def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
     database = Database.open(path)
     yield database
     database.close()
+
+
+@pytest.fixture
+def served(folder: Path) -> Iterator[Served]:
+    served = Served(folder / "data")
+    served.add_model()
+    served.put_object("a/1.jpg", b"picture")
+    (served.directory.aws / "credentials").write_text("hush-hush")
+    (served.directory.keyring / "key.json").write_text("hush-hush")
+    yield served
+    served.database.close()
 
 
 @pytest.fixture
