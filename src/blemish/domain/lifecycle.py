@@ -44,6 +44,12 @@ DATASET_MOVES: Mapping[D, frozenset[D]] = {
     D.DELETE_FAILED: frozenset({D.DELETE_IN_PROGRESS}),
 }
 
+
+def sources_of(target: S, moves: Mapping[S, frozenset[S]]) -> frozenset[S]:
+    """Return the statuses from which a move leads to `target`."""
+    return frozenset(status for status, targets in moves.items() if target in targets)
+
+
 USABLE_DATASET = frozenset(
     {D.CREATE_COMPLETE, D.UPDATE_COMPLETE, D.UPDATE_FAILED_ROLLBACK_COMPLETE}
 )

@@ -24,7 +24,7 @@ from blemish.domain.errors import (
     ResourceType,
     ValidationError,
 )
-from blemish.domain.lifecycle import DATASET_MOVES, check_dataset_move
+from blemish.domain.lifecycle import DATASET_MOVES, check_dataset_move, sources_of
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.tokens import next_token, token_position
@@ -101,9 +101,10 @@ class DatasetService:
         with self._database.writing() as rows:
             once.recall(rows)
             owner = require_project(rows, project)
-            if rows.datasets.find(project, kind):
+            if found := rows.datasets.find(project, kind):
                 raise ConflictError(
-                    f"Project {project} has a {kind} dataset already. Delete it first.",
+                    f"Project {project} has a {kind} dataset already, which is {found.status}. "
+                    "Delete it first.",
                     resource_type=ResourceType.DATASET,
                     resource_id=f"{project}/{kind}",
                 )
@@ -231,7 +232,7 @@ class DatasetService:
             self._check_move(dataset, target)
             rows.datasets.move(
                 dataset.id,
-                sources=[status for status, targets in DATASET_MOVES.items() if target in targets],
+                sources=sources_of(target, DATASET_MOVES),
                 target=target,
                 status_message=message,
                 now=self._now(),

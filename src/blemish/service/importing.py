@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import chain, takewhile
 
+import structlog
+from structlog.typing import FilteringBoundLogger
+
 from blemish.domain.entities import Dataset, DatasetEntry, DatasetStatus, DatasetType, ObjectRef
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.datasets import CREATED
 from blemish.service.objects import Objects
 from blemish.storage.database import Database, Rows
-from blemish.storage.errors import ObjectError
+from blemish.storage.errors import DatabaseWriteError, ObjectError
 from blemish.storage.kept import KeptFiles
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 UPDATED = "The dataset was updated successfully."
 SHOWN_PROBLEMS = 5
@@ -22,10 +27,11 @@ COUNTED_PROBLEMS = 10_000
 
 FAILURES = {
     DatasetStatus.CREATE_IN_PROGRESS: DatasetStatus.CREATE_FAILED,
-    DatasetStatus.UPDATE_IN_PROGRESS: DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
+    DatasetStatus.UPDATE_IN_PROGRESS: DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS,
     DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS: DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
     DatasetStatus.DELETE_IN_PROGRESS: DatasetStatus.DELETE_FAILED,
 }
+NO_ROOM = "the server has no room on its disk, or may not write there. Make room and try again."
 
 
 class ImportFailedError(Exception):
@@ -52,11 +58,20 @@ class DatasetWork:
 
     def carry_out(self, dataset: Dataset, *, attempt: int) -> None:
         """Do what the status of `dataset` asks for; a stale attempt changes nothing."""
+        try:
+            self._carry_out(dataset, attempt)
+        except DatabaseWriteError as error:
+            logger.warning("the dataset could not be written", reason=str(error))
+            self.give_up(dataset, attempt=attempt, reason=NO_ROOM)
+
+    def _carry_out(self, dataset: Dataset, attempt: int) -> None:
         match dataset.status:
             case DatasetStatus.CREATE_IN_PROGRESS:
                 self._create(dataset, attempt)
             case DatasetStatus.UPDATE_IN_PROGRESS:
                 self._update(dataset, attempt)
+            case DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS:
+                self._fail(dataset, attempt, dataset.status_message)
             case DatasetStatus.DELETE_IN_PROGRESS:
                 with self._database.writing() as rows:
                     if rows.datasets.renew(dataset.id, attempt=attempt, lease_until=self._now()):
@@ -64,12 +79,7 @@ class DatasetWork:
 
     def give_up(self, dataset: Dataset, *, attempt: int, reason: str) -> None:
         """Turn the dataset to the failure that its status knows, if it is still this attempt's."""
-        self._finish(
-            dataset,
-            attempt,
-            target=FAILURES[dataset.status],
-            status_message=f"The dataset is unchanged: {reason}",
-        )
+        self._fail(dataset, attempt, f"The dataset is unchanged: {reason}")
 
     def _create(self, dataset: Dataset, attempt: int) -> None:
         assert dataset.manifest is not None
@@ -78,12 +88,7 @@ class DatasetWork:
             lines = self._objects.read_lines(dataset.manifest, max_bytes=most_bytes)
             entries = self._checked_entries(lines, dataset=dataset)
         except ImportFailedError as error:
-            self._finish(
-                dataset,
-                attempt,
-                target=DatasetStatus.CREATE_FAILED,
-                status_message=f"The dataset was not created: {error}",
-            )
+            self._fail(dataset, attempt, f"The dataset was not created: {error}")
         else:
             self._finish(
                 dataset,
@@ -98,13 +103,7 @@ class DatasetWork:
         try:
             entries = self._checked_entries(self._kept.lines(dataset.changes), dataset=dataset)
         except ImportFailedError as error:
-            # One transaction writes entries and status, so there is nothing to roll back.
-            self._finish(
-                dataset,
-                attempt,
-                target=DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE,
-                status_message=f"The dataset was not updated: {error}",
-            )
+            self._fail(dataset, attempt, f"The dataset was not updated: {error}")
         else:
             self._finish(
                 dataset,
@@ -113,6 +112,25 @@ class DatasetWork:
                 status_message=UPDATED,
                 entries=entries,
             )
+
+    def _fail(self, dataset: Dataset, attempt: int, message: str) -> None:
+        """End in the failure that the status knows; of an update, by way of its rollback.
+
+        Entries and status are written in one transaction, so all there is to roll back is the file
+        of the changes.
+        """
+        target = FAILURES[dataset.status]
+        if target is DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS:
+            with self._database.writing() as rows:
+                rows.datasets.turn(
+                    dataset.id,
+                    attempt=attempt,
+                    target=target,
+                    status_message=message,
+                    now=self._now(),
+                )
+            target = FAILURES[target]
+        self._finish(dataset, attempt, target=target, status_message=message)
 
     def _finish(
         self,

@@ -24,7 +24,12 @@ from blemish.domain.errors import (
     ServiceQuotaExceededError,
     ValidationError,
 )
-from blemish.domain.lifecycle import MODEL_MOVES, USABLE_DATASET, check_model_move
+from blemish.domain.lifecycle import (
+    MODEL_MOVES,
+    USABLE_DATASET,
+    check_model_move,
+    sources_of,
+)
 from blemish.domain.limits import Limits, Quota
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
@@ -270,7 +275,7 @@ class ModelService:
     ) -> None:
         rows.models.move(
             model.id,
-            sources=[status for status, targets in MODEL_MOVES.items() if target in targets],
+            sources=sources_of(target, MODEL_MOVES),
             target=target,
             status_message=message,
             units=units,

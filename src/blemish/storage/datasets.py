@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
 from blemish.domain.entities import Dataset, DatasetStatus, DatasetType, ObjectRef
+from blemish.domain.lifecycle import DATASET_MOVES, sources_of
 from blemish.storage import leases
 from blemish.storage.tables import DATASETS, ENTRIES, PROJECTS
 
@@ -113,6 +114,27 @@ class Datasets:
             lease_until=lease_until,
         )
 
+    def turn(
+        self,
+        dataset_id: int,
+        *,
+        attempt: int,
+        target: DatasetStatus,
+        status_message: str,
+        now: datetime,
+    ) -> bool:
+        """Turn a dataset to another status in progress and go on; False for a stale attempt."""
+        return leases.write_held(
+            self._connection,
+            DATASETS,
+            dataset_id,
+            attempt=attempt,
+            sources=sources_of(target, DATASET_MOVES),
+            status=target,
+            status_message=status_message,
+            updated_at=now,
+        )
+
     def finish(
         self,
         dataset_id: int,
@@ -123,7 +145,7 @@ class Datasets:
         now: datetime,
         image_bucket: str | None = None,
     ) -> bool:
-        """End an attempt and free the dataset; False for a stale attempt.
+        """End an attempt and free the dataset; False for a stale attempt, or for no such move.
 
         An `image_bucket` of None leaves the dataset's as it is.
         """
@@ -133,7 +155,7 @@ class Datasets:
             DATASETS,
             dataset_id,
             attempt=attempt,
-            sources=IN_PROGRESS,
+            sources=sources_of(target, DATASET_MOVES),
             status=target,
             status_message=status_message,
             updated_at=now,

@@ -12,6 +12,7 @@ from blemish.domain.lifecycle import (
     USABLE_DATASET,
     check_dataset_move,
     check_model_move,
+    sources_of,
 )
 
 ARN = "arn:aws:lookoutvision:eu-west-1:123456789012:model/circuits/1"
@@ -85,10 +86,4 @@ def test_every_status_has_its_moves() -> None:
 
 
 def test_a_dataset_at_rest_can_be_changed_and_trained_on() -> None:
-    changeable = {
-        status
-        for status, targets in DATASET_MOVES.items()
-        if DatasetStatus.UPDATE_IN_PROGRESS in targets
-    }
-
-    assert changeable == USABLE_DATASET
+    assert sources_of(DatasetStatus.UPDATE_IN_PROGRESS, DATASET_MOVES) == USABLE_DATASET

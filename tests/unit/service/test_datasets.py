@@ -97,7 +97,7 @@ def test_a_project_has_one_dataset_of_a_type(house: House) -> None:
         house.datasets.create("circuits", TRAIN, manifest=MANIFEST)
 
     assert caught.value.message == (
-        "Project circuits has a train dataset already. Delete it first."
+        "Project circuits has a train dataset already, which is CREATE_COMPLETE. Delete it first."
     )
     assert caught.value.resource_type is ResourceType.DATASET
     assert caught.value.resource_id == "circuits/train"

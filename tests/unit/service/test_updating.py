@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +22,7 @@ from blemish.domain.errors import ResourceNotFoundError
 from blemish.domain.limits import OURS, Limits
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import json_line, label_fields, masked_line
+from tests.unit.storage.samples import entry
 
 TRAIN = DatasetType.TRAIN
 S = DatasetStatus
@@ -222,3 +227,82 @@ def test_a_label_may_be_taken_away(house: House) -> None:
     update(house, json_line("train/normal-0.png", **label_fields("unclear")))
 
     assert house.stats() == ImageStats(total=2, labeled=1, normal=1, anomaly=0)
+
+
+def statuses(house: House, work: Callable[[], object]) -> list[DatasetStatus]:
+    """Return every status that is written while something works."""
+    with closing(sqlite3.connect(house.directory.database)) as connection:
+        connection.execute("CREATE TABLE seen (status TEXT)")
+        connection.execute(
+            "CREATE TRIGGER see AFTER UPDATE OF status ON datasets "
+            "BEGIN INSERT INTO seen VALUES (new.status); END"
+        )
+        work()
+        return [DatasetStatus(row[0]) for row in connection.execute("SELECT status FROM seen")]
+
+
+def test_changes_that_fail_are_rolled_back_on_the_way(house: House) -> None:
+    house.pictures(normal=2)
+
+    seen = statuses(house, lambda: not_updated(house, "{"))
+
+    assert seen == [
+        S.UPDATE_IN_PROGRESS,
+        S.UPDATE_FAILED_ROLLBACK_IN_PROGRESS,
+        S.UPDATE_FAILED_ROLLBACK_COMPLETE,
+    ]
+
+
+def test_a_rollback_that_was_cut_off_goes_on_and_tells_the_same(house: House) -> None:
+    house.pictures(normal=2)
+    house.datasets.update("circuits", TRAIN, changes=b"{")
+    dataset, attempt = house.claim_dataset()
+    with house.database.writing() as rows:
+        assert rows.datasets.turn(
+            dataset.id,
+            attempt=attempt,
+            target=S.UPDATE_FAILED_ROLLBACK_IN_PROGRESS,
+            status_message="The dataset was not updated: line 1 is bad.",
+            now=house.clock(),
+        )
+        rows.datasets.release_all()
+
+    found = house.settle()
+
+    assert found.status is S.UPDATE_FAILED_ROLLBACK_COMPLETE
+    assert found.status_message == "The dataset was not updated: line 1 is bad."
+    assert house.stats().normal == 2
+    assert house.kept_names() == set()
+
+
+def test_a_deletion_without_room_has_failed_and_can_be_repeated(
+    small_disk: Path, empty_database: Path
+) -> None:
+    root = small_disk / "data"
+    root.mkdir()
+    shutil.copy(empty_database, root / "blemish.db")
+    house = House(root)
+    house.project()
+    house.datasets.create("circuits", TRAIN, manifest=None)
+    with house.database.writing() as rows:
+        rows.entries.put(1, (entry(f"{i}.png") for i in range(500)), now=house.clock())
+    house.database.close()  # what was written lies in the database, and makes no room beside it
+    house.datasets.delete("circuits", TRAIN)
+    dataset, attempt = house.claim_dataset()
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 16_384))
+
+    house.dataset_work.carry_out(dataset, attempt=attempt)
+
+    found, stats = house.datasets.describe("circuits", TRAIN)
+    assert (found.status, stats.total) == (S.DELETE_FAILED, 500)
+    assert found.status_message == (
+        "The dataset is unchanged: the server has no room on its disk, or may not write there. "
+        "Make room and try again."
+    )
+    filler.unlink()
+    house.datasets.delete("circuits", TRAIN)
+    house.settle()
+    with pytest.raises(ResourceNotFoundError):
+        house.datasets.describe("circuits", TRAIN)
+    house.database.close()

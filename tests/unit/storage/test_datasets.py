@@ -243,19 +243,58 @@ def test_after_a_restart_everything_is_free_and_every_attempt_stale(
     assert claim(database, updating) == 2
 
 
+def test_a_turn_goes_on_with_the_same_attempt(database: Database, updating: Dataset) -> None:
+    assert claim(database, updating) == 1
+    rollback = S.UPDATE_FAILED_ROLLBACK_IN_PROGRESS
+    with database.writing() as rows:
+        turned = [
+            rows.datasets.turn(
+                updating.id, attempt=attempt, target=rollback, status_message="back", now=LATER
+            )
+            for attempt in (2, 1)
+        ]
+
+    assert turned == [False, True]
+    assert saved(database) == replace(
+        updating, status=rollback, status_message="back", updated_at=LATER, attempt=1
+    )
+    assert claim(database, updating) is None
+
+
+@pytest.mark.parametrize("target", [S.CREATE_COMPLETE, S.UPDATE_FAILED_ROLLBACK_COMPLETE])
+def test_no_attempt_ends_in_a_status_that_does_not_follow(
+    database: Database, updating: Dataset, target: DatasetStatus
+) -> None:
+    assert claim(database, updating) == 1
+    with database.writing() as rows:
+        ended = rows.datasets.finish(
+            updating.id, attempt=1, target=target, status_message="", now=LATER
+        )
+
+    assert not ended
+    assert saved(database) == replace(updating, attempt=1)
+
+
 def test_a_finish_without_a_bucket_leaves_the_one_there_is(
     database: Database, updating: Dataset
 ) -> None:
     for attempt, bucket in ((1, "pictures"), (2, None)):
         assert claim(database, updating) == attempt
         with database.writing() as rows:
-            rows.datasets.finish(
+            assert rows.datasets.finish(
                 updating.id,
                 attempt=attempt,
-                target=S.UPDATE_IN_PROGRESS,
+                target=S.UPDATE_COMPLETE,
                 status_message="",
                 now=LATER,
                 image_bucket=bucket,
+            )
+            rows.datasets.move(
+                updating.id,
+                sources={S.UPDATE_COMPLETE},
+                target=S.UPDATE_IN_PROGRESS,
+                status_message="",
+                now=LATER,
             )
 
     found = saved(database)
