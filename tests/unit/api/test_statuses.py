@@ -1,0 +1,125 @@
+"""Every operation that asks for a move, in every status: allowed, or a conflict that says why not.
+
+What the operations of a model and a dataset may be asked for, drawn:
+
+    TRAINED            start  delete          CREATE_COMPLETE                      change  delete
+    TRAINING_FAILED           delete          CREATE_FAILED                                delete
+    HOSTING_FAILED     start  delete          UPDATE_COMPLETE                      change  delete
+    HOSTED             stop   detect          UPDATE_FAILED_ROLLBACK_COMPLETE      change  delete
+    SYSTEM_UPDATING    stop   detect          DELETE_FAILED                                delete
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus
+from tests.unit.api.requests import CIRCUITS, DATASET, MODEL, MODEL_ARN, OUTPUT, answer, message
+from tests.unit.fakes import FakeHosting, detection
+from tests.unit.house import House
+from tests.unit.manifests import json_line
+
+D = DatasetStatus
+M = ModelStatus
+PICTURE = {"ContentType": "image/png", "Body": b"a picture"}
+CHANGES = json_line("train/normal-0.png", "normal").encode()
+
+Ask = Callable[[Any], Any]
+ON_A_MODEL: dict[str, tuple[Ask, set[ModelStatus]]] = {
+    "StartModel": (
+        lambda client: client.start_model(**MODEL, MinInferenceUnits=1),
+        {M.TRAINED, M.HOSTING_FAILED},
+    ),
+    "StopModel": (lambda client: client.stop_model(**MODEL), {M.HOSTED, M.SYSTEM_UPDATING}),
+    "DeleteModel": (
+        lambda client: client.delete_model(**MODEL),
+        {M.TRAINED, M.TRAINING_FAILED, M.HOSTING_FAILED},
+    ),
+    "DetectAnomalies": (
+        lambda client: client.detect_anomalies(**MODEL, **PICTURE),
+        {M.HOSTED, M.SYSTEM_UPDATING},
+    ),
+    "DescribeModel": (lambda client: client.describe_model(**MODEL), set(M)),
+    "ListModels": (lambda client: client.list_models(**CIRCUITS), set(M)),
+}
+
+AT_REST = {D.CREATE_COMPLETE, D.UPDATE_COMPLETE, D.UPDATE_FAILED_ROLLBACK_COMPLETE}
+ON_A_DATASET: dict[str, tuple[Ask, set[DatasetStatus]]] = {
+    "UpdateDatasetEntries": (
+        lambda client: client.update_dataset_entries(**DATASET, Changes=CHANGES),
+        AT_REST,
+    ),
+    "DeleteDataset": (
+        lambda client: client.delete_dataset(**DATASET),
+        AT_REST | {D.CREATE_FAILED, D.DELETE_FAILED},
+    ),
+    "CreateDataset": (lambda client: client.create_dataset(**DATASET), set()),
+    "CreateModel": (lambda client: client.create_model(**CIRCUITS, OutputConfig=OUTPUT), AT_REST),
+    "DescribeDataset": (lambda client: client.describe_dataset(**DATASET), set(D)),
+    "ListDatasetEntries": (lambda client: client.list_dataset_entries(**DATASET), set(D)),
+}
+
+
+@pytest.mark.parametrize("status", list(M))
+@pytest.mark.parametrize("name", ON_A_MODEL)
+def test_a_model_is_asked_only_for_what_its_status_allows(
+    client: Any, trainable: House, hosting: FakeHosting, name: str, status: ModelStatus
+) -> None:
+    hosting.answer = detection()
+    model = trainable.trained(status)
+    ask, allowed = ON_A_MODEL[name]
+    if status in allowed:
+        ask(client)
+        return
+
+    with pytest.raises(client.exceptions.ConflictException) as caught:
+        ask(client)
+
+    assert f" is {status}; it " in message(caught)
+    assert caught.value.response["ResourceType"] == "MODEL"
+    assert caught.value.response["ResourceId"] == MODEL_ARN
+    assert trainable.described(model) == model
+
+
+@pytest.mark.parametrize("status", list(D))
+@pytest.mark.parametrize("name", ON_A_DATASET)
+def test_a_dataset_is_asked_only_for_what_its_status_allows(
+    client: Any, trainable: House, name: str, status: DatasetStatus
+) -> None:
+    with trainable.database.writing() as rows:
+        rows.datasets.move(
+            1, sources=list(D), target=status, status_message="", now=trainable.clock()
+        )
+    before = trainable.datasets.describe("circuits", DatasetType.TRAIN)
+    ask, allowed = ON_A_DATASET[name]
+    if status in allowed:
+        ask(client)
+        return
+
+    with pytest.raises(client.exceptions.ConflictException) as caught:
+        ask(client)
+
+    assert f" is {status}" in message(caught)
+    assert caught.value.response["ResourceType"] == "DATASET"
+    assert caught.value.response["ResourceId"] == "circuits/train"
+    assert trainable.datasets.describe("circuits", DatasetType.TRAIN) == before
+    assert trainable.kept_names() == set()
+
+
+@pytest.mark.parametrize("status", sorted(set(D) - AT_REST))
+def test_a_model_waits_for_the_test_dataset_too(
+    client: Any, trainable: House, status: DatasetStatus
+) -> None:
+    dataset = trainable.pictures(DatasetType.TEST, normal=1)
+    with trainable.database.writing() as rows:
+        rows.datasets.move(
+            dataset.id, sources=list(D), target=status, status_message="", now=trainable.clock()
+        )
+
+    with pytest.raises(client.exceptions.ConflictException, match=f"test dataset .* is {status}"):
+        client.create_model(**CIRCUITS, OutputConfig=OUTPUT)
+
+    assert answer(client.list_models(**CIRCUITS)) == {"Models": []}
