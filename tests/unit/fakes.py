@@ -80,7 +80,8 @@ class FakeHosting:
         self.meanwhile()
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
-        if model_id in self.loaded and attempt in {None, self.loaded[model_id][2]}:
+        found = self.loaded.get(model_id)
+        if found and (attempt is None or found[2] <= attempt):
             del self.loaded[model_id]
 
     def judge(

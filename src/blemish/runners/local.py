@@ -164,7 +164,7 @@ class LocalHosting:
         """See `service.hosting.HostingRunner`."""
         with self._changed:
             found = self._hosted.get(model_id)
-            if found and attempt in {None, found.attempt}:
+            if found and (attempt is None or found.attempt <= attempt):
                 self._close(model_id)
 
     def judge(

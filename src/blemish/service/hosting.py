@@ -27,7 +27,7 @@ class HostingRunner(Protocol):
         """
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
-        """Have it answer no longer; with an attempt, only if that is the one that loaded it."""
+        """Have it answer no longer; with an attempt, only if no later one loaded it."""
 
 
 class HostingWork:

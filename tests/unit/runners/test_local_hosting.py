@@ -117,15 +117,16 @@ def test_an_unloaded_model_is_gone(hosting: LocalHosting, bundle: Path) -> None:
     assert detect(hosting) is None
 
 
-def test_an_attempt_unloads_only_what_it_loaded(hosting: LocalHosting, bundle: Path) -> None:
+@pytest.mark.parametrize(("attempt", "there"), [(1, True), (2, False), (3, False)])
+def test_an_attempt_unloads_what_no_later_one_loaded(
+    hosting: LocalHosting, bundle: Path, attempt: int, *, there: bool
+) -> None:
     hosting.load(7, bundle, units=ONE, attempt=1)
     hosting.load(7, bundle, units=ONE, attempt=2)
 
-    hosting.unload(7, attempt=1)
-    assert detect(hosting) is not None
+    hosting.unload(7, attempt=attempt)
 
-    hosting.unload(7, attempt=2)
-    assert detect(hosting) is None
+    assert (detect(hosting) is not None) == there
 
 
 def test_a_damaged_bundle_is_not_loaded(

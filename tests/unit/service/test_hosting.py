@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.domain.entities import Model, ModelStatus
+from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.domain.errors import ResourceNotFoundError
 from blemish.service.hosting import HostingWork
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import LEASE, ONE_UNIT, House
 
 S = ModelStatus
+MORE_UNITS = InferenceUnits(minimum=2, maximum=3)
 
 
 @pytest.fixture
@@ -57,6 +58,41 @@ def test_a_bundle_that_cannot_be_loaded_is_the_reason(
         "The model could not be started: The checksum of model.onnx is wrong."
     )
     assert runner.loaded == {}
+
+
+def test_a_hosted_model_that_cannot_be_moved_answers_no_longer(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    carry_out(house, work, model)
+    runner.damage = "The checksum of model.onnx is wrong."
+    house.put_into(model, S.SYSTEM_UPDATING)
+
+    found = carry_out(house, work, house.described(model))
+
+    assert found.status is S.HOSTING_FAILED
+    assert runner.loaded == {}
+
+
+def test_a_hosted_model_answers_as_before_until_it_is_moved(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    first = carry_out(house, work, model)
+    with house.database.writing() as rows:
+        rows.models.move(
+            model.id,
+            sources=[S.HOSTED],
+            target=S.SYSTEM_UPDATING,
+            status_message="Moving.",
+            units=MORE_UNITS,
+        )
+    assert runner.loaded[model.id][1:] == (ONE_UNIT, first.attempt)
+
+    found = carry_out(house, work, house.described(model))
+
+    assert (found.status, found.units) == (S.HOSTED, MORE_UNITS)
+    assert runner.loaded[model.id][1:] == (MORE_UNITS, found.attempt)
 
 
 def test_a_model_that_failed_can_be_started_again(
