@@ -14,6 +14,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PART_NUMBER = re.compile(r"[^#]*#[0-9]+")
+_DRIVE = re.compile(r".*[A-Za-z]:", re.DOTALL)
 
 
 def is_bucket_name(name: str) -> bool:
@@ -45,6 +46,8 @@ def refusal(key: str) -> str | None:
         return "it has '.' or '..' between slashes"
     if any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):
         return f"it has more than {MAX_SEGMENT_BYTES} bytes between slashes"
+    if _DRIVE.fullmatch(segments[-1]):  # obstore takes it for a drive of Windows, on any system
+        return "it ends in a letter and ':', which the store cannot read"
     if _PART_NUMBER.fullmatch(segments[-1]):
         return "it ends in '#' and a number, which the store uses itself"
     return None

@@ -54,6 +54,7 @@ def test_these_are_not(name: str) -> None:
         ("ä" * 128, "255 bytes"),
         ("x/" * (MAX_KEY_BYTES // 2) + "x", "1025 bytes"),
         ("a#12", "'#'"),
+        ("x/A:", "':'"),
     ],
 )
 def test_a_key_that_no_file_can_have_is_refused_with_the_reason(key: str, reason: str) -> None:
@@ -71,6 +72,9 @@ def test_a_key_that_no_file_can_have_is_refused_with_the_reason(key: str, reason
         "a#b",
         "#12.png",
         "a#12/b",
+        "A:/b",
+        "a:1",
+        "::",
         "~a",
         "a.",
         "..a",
