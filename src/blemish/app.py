@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from botocore.model import ServiceModel
-
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
@@ -21,12 +19,9 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.domain.arns import ArnScope
-from blemish.domain.limits import MIB, Limits
-from blemish.front import Application, Front, S3Elsewhere
-from blemish.monitoring.access_log import access_log
-from blemish.monitoring.audit_files import AuditFiles
-from blemish.monitoring.audit_log import AuditLog
-from blemish.monitoring.audit_records import S3, AuditRecords, audit
+from blemish.domain.limits import Limits
+from blemish.front import Front, S3Elsewhere
+from blemish.monitors import Monitors
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.s3.operations import s3_operations
@@ -58,7 +53,7 @@ from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
-from blemish.wire.calls import Gate, Observer
+from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.s3_dispatch import StreamingDispatcher
 from blemish.wire.throttle import Throttle
@@ -104,8 +99,8 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         database = Database.open(directory.database)
         stack.callback(database.close)
         parts = _Parts(settings, directory, database)
-        parts.audit_log.start()
-        stack.callback(parts.audit_log.stop)
+        parts.monitors.audit_log.start()
+        stack.callback(parts.monitors.audit_log.stop)
         parts.clean()
         parts.hosting_work.begin()
         parts.reconciler.start()
@@ -122,16 +117,7 @@ class _Parts:
         self._directory = directory
         limits = settings.limit_profile
         arns = ArnScope(region=settings.region, account=settings.account)
-        self._audit_records = AuditRecords(arns=arns, new_id=_new_name, now=_now)
-        self.audit_log = AuditLog(
-            AuditFiles(
-                directory.audit,
-                now=_now,
-                max_age=timedelta(days=settings.audit_max_age_days),
-                max_bytes=settings.audit_max_size_mib * MIB,
-            ),
-            gap=self._audit_records.of_gap,
-        )
+        self.monitors = Monitors(settings, directory, arns=arns, now=_now)
         keyring = Keyring(directory.keyring, staging=directory.staging)
         keyring.settle(new_key(DEFAULT, random_bytes=secrets.token_bytes, now=_now()))
         #: for the secrets of access keys, bundles and kept files
@@ -205,6 +191,7 @@ class _Parts:
             limits=limits,
             mixed_sizes=settings.mixed_sizes,
             arns=arns,
+            tally=self.monitors.detections,
         )
         packaging = PackagingService(
             database, objects=objects, arns=arns, now=_now, new_name=_new_name
@@ -224,19 +211,28 @@ class _Parts:
             request_ids=_new_name,
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
-            observers=[
-                access_log("lookoutvision"),
-                self._audited(settings, "lookoutvision.amazonaws.com", service_model()),
-            ],
+            observers=self.monitors.observers(service_model()),
             max_body_bytes=lambda operation: (
                 limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
             ),
             body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
             gates=_gates(limits),
         )
-        self.front = Front(api=api, s3=self._s3(settings))
+        s3 = self._s3(settings)
+        waiting_requests = {"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting}
+        self.front = Front(
+            api=api,
+            s3=s3,
+            status=self.monitors.pages(
+                database,
+                objects=objects,
+                hosting=hosting,
+                running_trainings=self.reconciler.running_trainings,
+                waiting_requests=waiting_requests,
+            ),
+        )
 
-    def _s3(self, settings: Settings) -> Application:
+    def _s3(self, settings: Settings) -> S3Elsewhere | StreamingDispatcher:
         if settings.s3_endpoint is not None:
             return S3Elsewhere(request_ids=_new_name)
         operations = s3_operations(
@@ -257,16 +253,7 @@ class _Parts:
             base_host_names={"localhost", settings.host},
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
-            observers=[access_log("s3"), self._audited(settings, S3, s3_model())],
-        )
-
-    def _audited(self, settings: Settings, source: str, model: ServiceModel) -> Observer:
-        return audit(
-            self.audit_log,
-            self._audit_records,
-            source=source,
-            model=model,
-            data_events=settings.audit_s3_objects,
+            observers=self.monitors.observers(s3_model()),
         )
 
     def clean(self) -> None:

@@ -1,7 +1,8 @@
-"""One port for two APIs: the service that a request is signed for tells them apart.
+"""One port for two APIs, and for monitors: the service a request is signed for tells them apart.
 
 The credential scope names it, in the Authorization header or in the query of a presigned link:
-`s3`, or else the API, which also answers whatever is not signed at all. Only S3 was ever signed for
+`s3`, or else the API, which also answers whatever is not signed at all, but for the paths that
+monitors ask for. Only S3 was ever signed for
 by the version before, so such requests go there to be told that there is no such way in.
 """
 
@@ -11,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
+from blemish.monitoring.status_pages import PATHS
 from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
 from blemish.wire.rest_xml import serialize_error
 from blemish.wire.s3_errors import NotOfferedError
@@ -32,18 +34,26 @@ ELSEWHERE = "The buckets of this server are in another S3; send it what is meant
 class Front:
     """Hands each request to the application that it is meant for."""
 
-    def __init__(self, *, api: Application, s3: Application) -> None:
+    def __init__(self, *, api: Application, s3: Application, status: Application) -> None:
         self._api = api
         self._s3 = s3
+        self._status = status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        application = self._s3 if is_for_s3(scope) else self._api
+        if is_for_s3(scope):
+            application = self._s3
+        elif scope["raw_path"].decode(errors="replace") in PATHS:
+            application = self._status
+        else:
+            application = self._api
         await application(scope, receive, send)
 
 
 class S3Elsewhere:
     """Answers S3's requests where the buckets are in another S3: that they are."""
+
+    waiting = 0
 
     def __init__(self, *, request_ids: Callable[[], str]) -> None:
         self._request_ids = request_ids

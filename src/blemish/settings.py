@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
 
+    metrics_token: SecretStr | None = None
+    """What opens the metrics, from anywhere; without it, they are for this machine alone."""
+
     audit_s3_objects: bool = False
     """Whether requests about objects in S3 go into the audit log, too."""
 

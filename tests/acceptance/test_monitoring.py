@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import boto3
@@ -15,6 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.acceptance.product import detect, host, make_dataset, start_training
 from tests.acceptance.served import ServedDirectory, small_disk
 
 pytestmark = pytest.mark.acceptance
@@ -155,6 +159,110 @@ def test_a_full_disk_stops_no_call_and_the_audit_log_goes_on_when_there_is_room(
             assert "the audit log works again" in served.log.read_text()
         finally:
             served.end()
+
+
+def test_a_server_on_a_full_disk_is_not_ready_until_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", size="16m"):
+        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
+        served.log = tmp_path / "server.log"
+        served.start()
+        try:
+            ballast = tmp_path / "disk" / "ballast"
+            assert ready(served) == (200, {})
+
+            fill(ballast)
+            status, problems = wait_until_ready_is(served, 503)
+            assert status == 503
+            assert "No space left" in problems["disk"]
+
+            ballast.unlink()
+            wait_until_ready_is(served, 200)
+        finally:
+            served.end()
+
+
+def test_a_server_whose_database_cannot_be_read_is_not_ready(served: ServedDirectory) -> None:
+    with (served.folder / "blemish.db-shm").open("r+b") as shared:
+        # where SQLite's readers take their locks. Source: "The WAL-Index File Format"
+        fcntl.lockf(shared, fcntl.LOCK_EX, 5, 123)
+        _, problems = wait_until_ready_is(served, 503)
+        assert urlopen(f"{served.endpoint}/healthz").status == 200
+
+    assert "database" in problems
+    wait_until_ready_is(served, 200)
+    assert served.client().list_projects()["Projects"] == []
+
+
+def test_a_detection_is_counted_and_a_model_that_is_loaded_again_is_waited_for(
+    served: ServedDirectory,
+) -> None:
+    client = served.client()
+    make_dataset(served, client)
+    version = start_training(client)
+    host(client, version)
+    picture = (served.bucket / "plates" / "0.jpg").read_bytes()
+    found = detect(client, picture)
+    with pytest.raises(ClientError):
+        detect(client, b"no picture")
+
+    text = urlopen(f"{served.endpoint}/metrics").read().decode()
+    expected = {
+        "detected_anomaly_count_total": float(found["IsAnomalous"]),
+        "processed_image_count_total": 1.0,
+        "successful_request_count_total": 1.0,
+        "invalid_image_count_total": 1.0,
+        "error_count_total": 1.0,
+        "time_seconds_count": 1.0,
+        "in_service_inference_units": 1.0,
+    }
+    of_model = f'{{model_version="{version}",project_name="plates"}}'
+    for name, value in expected.items():
+        assert f"blemish_{name}{of_model} {value}\n" in text
+    assert 'blemish_models{status="HOSTED"} 1.0\n' in text
+    assert 'operation="DetectAnomalies",service="lookoutvision"} 1.0\n' in text
+
+    served.end()
+    with held_up(next((served.folder / "bundles").iterdir())):
+        served.start()
+        _, problems = wait_until_ready_is(served, 503)
+        assert problems == {"models": f"not loaded yet: plates/{version}"}
+    wait_until_ready_is(served, 200)
+    assert detect(served.client(), picture) == found
+
+
+@contextmanager
+def held_up(bundle: Path) -> Iterator[None]:
+    """Let nobody read a bundle before the end of the context."""
+    file = min(bundle.iterdir())
+    content = file.read_bytes()
+    pipe = bundle.parent.parent / "pipe"
+    os.mkfifo(pipe)
+    file.unlink()
+    os.link(pipe, file)  # whoever opens it waits until somebody writes
+    yield
+    whole = pipe.with_name("whole")
+    whole.write_bytes(content)
+    whole.replace(file)
+    pipe.write_bytes(content)
+    pipe.unlink()
+
+
+def ready(served: ServedDirectory) -> tuple[int, dict[str, str]]:
+    """Return the status of /readyz, and what is wrong."""
+    try:
+        with urlopen(f"{served.endpoint}/readyz") as answer:
+            status, document = answer.status, json.load(answer)
+    except HTTPError as error:
+        status, document = error.code, json.load(error)
+    return status, {name: found for name, found in document["checks"].items() if found != "ok"}
+
+
+def wait_until_ready_is(served: ServedDirectory, status: int) -> tuple[int, dict[str, str]]:
+    deadline = time.monotonic() + 20
+    while (found := ready(served))[0] != status:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
 
 
 def fill(ballast: Path) -> None:

@@ -14,9 +14,14 @@ CREDENTIALS = Credentials("BLEMEXAMPLE", "secret")
 S3, API = "s3", "lookoutvision"
 
 
-def scope(*, query: str = "", **headers: str) -> dict[str, Any]:
+def scope(*, path: str = "/", query: str = "", **headers: str) -> dict[str, Any]:
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return {"type": "http", "query_string": query.encode(), "headers": pairs}
+    return {
+        "type": "http",
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": pairs,
+    }
 
 
 def signed(auth: type[SigV4Auth], service: str) -> AWSRequest:
@@ -70,11 +75,18 @@ async def test_each_request_goes_to_one_application() -> None:
     async def nothing(*_: object) -> Any:
         return {}
 
-    front = Front(api=api, s3=s3)
+    async def status(*_: object) -> None:
+        called.append("status")
+
+    front = Front(api=api, s3=s3, status=status)
     await front(scope(authorization="AWS a:b"), nothing, nothing)
     await front(scope(), nothing, nothing)
+    for path in ("/healthz", "/readyz", "/metrics"):
+        await front(scope(path=path), nothing, nothing)
+    await front(scope(path="/metrics", authorization="AWS a:b"), nothing, nothing)
+    await front(scope(path="/metrics/more"), nothing, nothing)
 
-    assert called == [S3, API]
+    assert called == [S3, API, "status", "status", "status", S3, API]
 
 
 @pytest.mark.anyio

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from blemish.engine.runtime import Detector
 from blemish.service.detection import ModelBusyError
+from blemish.service.hosting import Capacity
 
 WAITING_PER_UNIT = 32
 """Pictures that may wait for each inference unit: at a second a picture, for half a minute, within
@@ -57,6 +58,11 @@ class Line:
         self._count = 0
         #: mean of how long a turn takes
         self._turn_s: float | None = None
+
+    @property
+    def capacity(self) -> Capacity:
+        """How many turns are taken at once, and how many wait."""
+        return Capacity(units=self._units, waiting=max(0, self._count - self._units))
 
     def add(self, turn: Turn[T]) -> None:
         """Let a turn wait.

@@ -22,6 +22,7 @@ from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import Detector
 from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
 from blemish.service.detection import ModelBusyError, Outcome
+from blemish.service.hosting import Capacity
 from blemish.service.training import (
     TrainingFailure,
     TrainingInterruptedError,
@@ -166,6 +167,11 @@ class LocalHosting:
             found = self._hosted.get(model_id)
             if found and (attempt is None or found.attempt <= attempt):
                 self._close(model_id)
+
+    def capacities(self) -> dict[int, Capacity]:
+        """Return what each loaded model has."""
+        with self._changed:
+            return {model: hosted.line.capacity for model, hosted in self._hosted.items()}
 
     def judge(
         self,

@@ -150,6 +150,10 @@ class Reconciler:
                     del self._busy[key]
                 self.wake()
 
+    def running_trainings(self) -> int:
+        """Count the trainings that a worker has."""
+        return self._count("training")
+
     def _count(self, kind: str) -> int:
         with self._lock:
             return sum(found == kind for found, _ in self._busy)

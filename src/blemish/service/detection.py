@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Protocol, TypeVar
 
 from blemish.domain.arns import ArnScope
@@ -12,6 +14,7 @@ from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import (
     ConflictError,
     ResourceType,
+    ServiceError,
     ThrottlingError,
     ValidationError,
 )
@@ -62,6 +65,16 @@ class HostedModels(Protocol):
         """
 
 
+class DetectionTally(Protocol):
+    """Who counts detections."""
+
+    def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
+        """Count a picture with a verdict."""
+
+    def failed(self, model: Model, error: BaseException) -> None:
+        """Count a detection without one."""
+
+
 def image_limits(limits: Limits) -> ImageLimits:
     """Return what a picture may measure."""
     return ImageLimits(
@@ -82,12 +95,16 @@ class DetectionService:
         limits: Limits,
         mixed_sizes: bool,
         arns: ArnScope,
+        tally: DetectionTally,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._database = database
         self._hosted = hosted
         self._limits = image_limits(limits)
         self._mixed_sizes = mixed_sizes
         self._arns = arns
+        self._tally = tally
+        self._clock = clock
 
     def detect(self, project: str, version: str, *, body: bytes, media_type: str) -> Detection:
         """Judge one picture, and wait for it.
@@ -126,8 +143,18 @@ class DetectionService:
             raise ValidationError("The body is empty; it must be a JPEG or PNG image.")
         with self._database.reading() as rows:
             model = require_model(rows, project, version)
+        try:
+            future = self._submitted(model, body, answer)
+        except ServiceError as error:
+            self._tally.failed(model, error)
+            raise
+        future.add_done_callback(partial(self._count_failure, model))
+        return future
+
+    def _submitted(self, model: Model, body: bytes, answer: Callable[[Detection], T]) -> Future[T]:
         if model.status not in {ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING}:
             raise self._not_hosted(model)
+        began = self._clock()
         try:
             return self._hosted.judge(
                 model.id,
@@ -135,7 +162,7 @@ class DetectionService:
                 limits=self._limits,
                 mixed_sizes=self._mixed_sizes,
                 timeout_s=UPDATE_PATIENCE_S,
-                then=lambda outcome: answer(self._detection(model, outcome)),
+                then=lambda outcome: answer(self._detection(model, outcome, began=began)),
             )
         except ModelBusyError as error:
             raise ThrottlingError(
@@ -146,7 +173,11 @@ class DetectionService:
                 quota=Quota.DETECTIONS,
             ) from None
 
-    def _detection(self, model: Model, outcome: Outcome) -> Detection:
+    def _count_failure(self, model: Model, done: Future[T]) -> None:
+        if not done.cancelled() and (error := done.exception()):
+            self._tally.failed(model, error)
+
+    def _detection(self, model: Model, outcome: Outcome, *, began: float) -> Detection:
         match outcome:
             case None:
                 with self._database.reading() as rows:  # it may have moved on meanwhile
@@ -154,6 +185,8 @@ class DetectionService:
             case ImageError():
                 raise ValidationError(str(outcome))
             case _:
+                took_s = self._clock() - began
+                self._tally.judged(model, is_anomalous=outcome.is_anomalous, took_s=took_s)
                 return outcome
 
     def _not_hosted(self, model: Model) -> ConflictError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,15 @@ from blemish.storage.kept import KeptFiles
 HOSTED = "The model is running."
 STOPPED = "The model was stopped."
 MOVING = "The model is being loaded again after a restart."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a loaded model judges pictures with."""
+
+    units: int
+    #: pictures that wait for a unit
+    waiting: int
 
 
 class HostingRunner(Protocol):

@@ -93,6 +93,11 @@ class Models:
         """Count the models in training."""
         return self._count(MODELS.c.status == ModelStatus.TRAINING)
 
+    def count_by_status(self) -> dict[ModelStatus, int]:
+        """Count the models, by their status."""
+        statement = select(MODELS.c.status, func.count()).group_by(MODELS.c.status)
+        return {ModelStatus(status): count for status, count in self._connection.execute(statement)}
+
     def unsettled(self) -> list[Model]:
         """Return the models that somebody has to work on, oldest first."""
         return self._all(_SELECT.where(MODELS.c.status.in_(IN_PROGRESS)).order_by(MODELS.c.id))

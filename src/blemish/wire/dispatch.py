@@ -98,6 +98,11 @@ class Dispatcher:
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self._worker_threads.statistics().tasks_waiting
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         request = request_of(scope)

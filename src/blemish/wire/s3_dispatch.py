@@ -120,6 +120,11 @@ class StreamingDispatcher:
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self._worker_threads.statistics().tasks_waiting
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         incoming = Incoming(receive)

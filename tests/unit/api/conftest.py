@@ -17,6 +17,7 @@ from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
+from blemish.monitoring.metrics import DetectionMetrics
 from blemish.service.detection import DetectionService
 from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import boto3_client, installed_models, signer
@@ -81,6 +82,7 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
         limits=house.limits,
         mixed_sizes=False,
         arns=house.arns,
+        tally=DetectionMetrics(),
     )
     return [
         ProjectOperations(projects=house.projects, arns=house.arns),

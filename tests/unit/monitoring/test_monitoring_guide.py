@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from blemish.api.service_model import service_model
@@ -13,6 +15,7 @@ from blemish.domain.errors import ConflictError, ResourceType
 from blemish.domain.principals import Principal
 from blemish.monitoring.access_log import access_log
 from blemish.monitoring.audit_records import AuditRecords
+from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics
 from blemish.wire.calls import Call
 from blemish.wire.signature import Caller
 from tests.unit.monitoring.made import WHEN, call
@@ -49,7 +52,7 @@ def without(document: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def test_the_line_of_the_log_in_the_guide_is_one_that_is_written() -> None:
-    [example, _] = EXAMPLES
+    [example, *_] = EXAMPLES
 
     with capture_logs() as logged:
         access_log("lookoutvision")(refused())
@@ -61,7 +64,7 @@ def test_the_line_of_the_log_in_the_guide_is_one_that_is_written() -> None:
 
 
 def test_the_audit_record_in_the_guide_is_one_that_is_written() -> None:
-    [_, example] = EXAMPLES
+    [_, example, _] = EXAMPLES
     records = AuditRecords(
         arns=ArnScope(region="us-east-1", account="000000000000"), new_id=str, now=lambda: WHEN
     )
@@ -71,3 +74,19 @@ def test_the_audit_record_in_the_guide_is_one_that_is_written() -> None:
     changing = ("eventID", "eventTime", "userAgent")
     assert without(example, *changing) == without(dict(record), *changing)
     assert list(example) == list(record)
+
+
+def test_the_metrics_in_the_guide_are_those_that_can_be_read(
+    registry: CollectorRegistry, state: Callable[..., DetectionMetrics]
+) -> None:
+    state({})
+    RequestMetrics(registry)
+    rows = re.findall(r"^\| `(blemish_\w+)` \| (counter|gauge|histogram) \|", GUIDE, re.MULTILINE)
+
+    kinds = {
+        f"{metric.name}_total" if metric.type == "counter" else metric.name: metric.type
+        for metric in registry.collect()
+    }
+
+    assert dict(rows) == kinds
+    assert len(rows) == len(kinds)

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from blemish.domain.entities import ModelStatus
+from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
@@ -23,17 +23,41 @@ from tests.unit.house import House
 S = ModelStatus
 
 
+class Tally:
+    """Notes what is counted."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[object, ...]] = []
+
+    def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
+        self.noted.append((model.project, model.version, is_anomalous, took_s))
+
+    def failed(self, model: Model, error: BaseException) -> None:
+        self.noted.append((model.project, model.version, type(error)))
+
+
 @pytest.fixture
 def runner() -> FakeHosting:
     return FakeHosting(detection())
 
 
 @pytest.fixture
-def service(house: House, runner: FakeHosting) -> DetectionService:
+def tally() -> Tally:
+    return Tally()
+
+
+@pytest.fixture
+def service(house: House, runner: FakeHosting, tally: Tally) -> DetectionService:
     house.project()
     house.pictures(normal=15)
     return DetectionService(
-        house.database, hosted=runner, limits=OURS, mixed_sizes=True, arns=house.arns
+        house.database,
+        hosted=runner,
+        limits=OURS,
+        mixed_sizes=True,
+        arns=house.arns,
+        tally=tally,
+        clock=iter([1.0, 3.5]).__next__,
     )
 
 
@@ -209,3 +233,50 @@ def test_an_unknown_model_is_not_found(
         service.detect(project, version, body=b"a picture", media_type="image/png")
 
     assert caught.value.resource_type is kind
+
+
+def test_a_verdict_is_counted_with_the_time_that_it_took(
+    house: House, service: DetectionService, tally: Tally
+) -> None:
+    house.trained(S.HOSTED)
+
+    found = service.detect("circuits", "latest", body=b"a picture", media_type="image/png")
+
+    assert tally.noted == [("circuits", 1, found.is_anomalous, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "busy_for_s", "error"),
+    [
+        (S.TRAINED, None, None, ConflictError),
+        (S.HOSTED, None, None, ConflictError),
+        (S.HOSTED, ImageError("The image is truncated."), None, ValidationError),
+        (S.HOSTED, None, 1.0, ThrottlingError),
+    ],
+)
+def test_a_detection_without_a_verdict_is_counted_once(
+    house: House,
+    service: DetectionService,
+    runner: FakeHosting,
+    tally: Tally,
+    status: ModelStatus,
+    answer: ImageError | None,
+    busy_for_s: float | None,
+    error: type[Exception],
+) -> None:
+    house.trained(status)
+    runner.answer, runner.busy_for_s = answer, busy_for_s
+
+    with pytest.raises(error):
+        service.detect("circuits", "1", body=b"a picture", media_type="image/png")
+
+    assert tally.noted == [("circuits", 1, error)]
+
+
+def test_of_a_model_that_is_not_there_nothing_is_counted(
+    service: DetectionService, tally: Tally
+) -> None:
+    with pytest.raises(ResourceNotFoundError):
+        service.detect("circuits", "7", body=b"a picture", media_type="image/png")
+
+    assert tally.noted == []

@@ -132,6 +132,7 @@ def test_models_are_found_and_counted_by_status(database: Database) -> None:
         assert rows.models.with_status(S.TRAINING) == [models[S.TRAINING], second]
         assert rows.models.count_training() == 2
         assert rows.models.count_hosted() == 3
+        assert rows.models.count_by_status() == dict.fromkeys(S, 1) | {S.TRAINING: 2}
 
 
 def test_a_training_that_ends_well_keeps_all_that_came_of_it(

@@ -1,0 +1,164 @@
+"""Whether a server can do its work: database, store and disk, and the models that are hosted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import anyio
+import structlog
+from anyio import CapacityLimiter, to_thread
+from structlog.typing import FilteringBoundLogger
+
+from blemish.domain.entities import ModelStatus
+from blemish.service.objects import Objects
+from blemish.storage.database import Rows
+from blemish.storage.errors import (
+    ObjectReadError,
+    StoreCredentialsError,
+    StoreUnavailableError,
+)
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+PATIENCE_S = 2.0
+"""How long a look may take; a probe that waits longer gives a server up."""
+
+FRESH_S = 1.0
+"""How long what was found holds, so that frequent probes cost nothing."""
+
+PROBE_BUCKET = "blemish-readiness-probe"
+PROBE_BYTES = 64 * 1024
+
+Look = Callable[[], str | None]
+"""Returns what is wrong, None if nothing is."""
+
+
+class Readiness:
+    """Looks at everything at once, one time for all who ask meanwhile."""
+
+    def __init__(
+        self, looks: Mapping[str, Look], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._looks = looks
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._threads = CapacityLimiter(len(looks))
+        #: looks under way; one that hangs is not taken again, and holds up none but itself
+        self._looking: set[str] = set()
+        self._found: dict[str, str | None] = {}
+        self._found_at: float | None = None
+
+    async def found(self) -> Mapping[str, str | None]:
+        """Return what is wrong, by what was looked at; None where nothing is."""
+        async with self._lock:
+            now = self._clock()
+            if self._found_at is None or now - self._found_at >= FRESH_S:
+                found: dict[str, str | None] = dict.fromkeys(self._looks)
+                async with anyio.create_task_group() as group:
+                    for name in self._looks:
+                        group.start_soon(self._look, name, found)
+                self._tell(found)
+                self._found, self._found_at = found, self._clock()
+            return self._found
+
+    async def _look(self, name: str, found: dict[str, str | None]) -> None:
+        found[name] = f"no answer within {PATIENCE_S:g} seconds"
+        if name in self._looking:
+            return
+        self._looking.add(name)
+        with anyio.move_on_after(PATIENCE_S):
+            found[name] = await to_thread.run_sync(
+                self._looked, name, abandon_on_cancel=True, limiter=self._threads
+            )
+
+    def _looked(self, name: str) -> str | None:
+        try:
+            return self._looks[name]()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server is not ready
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self._looking.discard(name)
+
+    def _tell(self, found: Mapping[str, str | None]) -> None:
+        """Log what has become wrong, or right."""
+        for name, problem in found.items():
+            if problem != self._found.get(name):
+                (logger.warning if problem else logger.info)("readiness", of=name, problem=problem)
+
+
+def database_look(reading: Callable[[], AbstractContextManager[Rows]]) -> Look:
+    """Return the look at whether rows can be read."""
+
+    def look() -> str | None:
+        with reading() as rows:
+            rows.models.count_hosted()
+        return None
+
+    return look
+
+
+def store_look(objects: Objects) -> Look:
+    """Return the look at whether the store of the buckets answers, whatever it answers."""
+
+    def look() -> str | None:
+        try:
+            objects.has_bucket(PROBE_BUCKET)
+        except (StoreUnavailableError, StoreCredentialsError) as error:
+            return str(error)
+        except ObjectReadError:  # somebody else has a bucket of this name
+            pass
+        return None
+
+    return look
+
+
+def folder_look(folder: Path) -> Look:
+    """Return the look at whether a folder can be listed."""
+
+    def look() -> str | None:
+        with os.scandir(folder) as found:
+            next(found, None)
+        return None
+
+    return look
+
+
+def disk_look(folder: Path) -> Look:
+    """Return the look at whether a file can be written and synced."""
+    path = folder / "readiness-probe"
+
+    def look() -> str | None:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            if os.write(file, bytes(PROBE_BYTES)) < PROBE_BYTES:
+                return "the disk is full"
+            os.fsync(file)
+        finally:
+            os.close(file)
+            path.unlink()
+        return None
+
+    return look
+
+
+def models_look(
+    reading: Callable[[], AbstractContextManager[Rows]], *, loaded: Callable[[], Collection[int]]
+) -> Look:
+    """Return the look at whether every model that is hosted answers detections."""
+
+    def look() -> str | None:
+        with reading() as rows:
+            hosted = [
+                model
+                for status in (ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING)
+                for model in rows.models.with_status(status)
+            ]
+        ready = loaded()
+        missing = [f"{model.project}/{model.version}" for model in hosted if model.id not in ready]
+        return f"not loaded yet: {', '.join(missing)}" if missing else None
+
+    return look

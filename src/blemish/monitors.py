@@ -1,0 +1,111 @@
+"""All that watches a server, put together: logs, metrics, and the pages for monitors."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from botocore.model import ServiceModel
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.limits import MIB
+from blemish.monitoring.access_log import access_log
+from blemish.monitoring.audit_files import AuditFiles
+from blemish.monitoring.audit_log import AuditLog
+from blemish.monitoring.audit_records import AuditRecords, audit
+from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics, server_registry
+from blemish.monitoring.readiness import (
+    Readiness,
+    database_look,
+    disk_look,
+    folder_look,
+    models_look,
+    store_look,
+)
+from blemish.monitoring.state_metrics import Sources, StateMetrics
+from blemish.monitoring.status_pages import StatusPages
+from blemish.runners.local import LocalHosting
+from blemish.service.objects import Objects
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+from blemish.wire.calls import Observer
+
+
+class Monitors:
+    """What keeps account of the calls of one server, and tells how it does."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: DataDirectory,
+        *,
+        arns: ArnScope,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._records = AuditRecords(arns=arns, new_id=lambda: str(uuid.uuid4()), now=now)
+        self.audit_log = AuditLog(
+            AuditFiles(
+                directory.audit,
+                now=now,
+                max_age=timedelta(days=settings.audit_max_age_days),
+                max_bytes=settings.audit_max_size_mib * MIB,
+            ),
+            gap=self._records.of_gap,
+        )
+        self._registry = server_registry()
+        self._requests = RequestMetrics(self._registry)
+        self.detections = DetectionMetrics()
+
+    def observers(self, model: ServiceModel) -> list[Observer]:
+        """Return who is told of the calls to a service."""
+        service = model.signing_name
+        return [
+            access_log(service),
+            self._requests.observer(service),
+            audit(
+                self.audit_log,
+                self._records,
+                source=f"{service}.amazonaws.com",
+                model=model,
+                data_events=self._settings.audit_s3_objects,
+            ),
+        ]
+
+    def pages(
+        self,
+        database: Database,
+        *,
+        objects: Objects,
+        hosting: LocalHosting,
+        running_trainings: Callable[[], int],
+        waiting_requests: dict[str, Callable[[], int]],
+    ) -> StatusPages:
+        """Return the pages for monitors; to be called once."""
+        sources = Sources(
+            reading=database.reading,
+            capacities=hosting.capacities,
+            running_trainings=running_trainings,
+            waiting_requests=waiting_requests,
+            audit_log=self.audit_log,
+        )
+        self._registry.register(StateMetrics(sources, detections=self.detections))
+        in_folder = self._settings.s3_endpoint is None
+        token = self._settings.metrics_token
+        return StatusPages(
+            readiness=Readiness(
+                {
+                    "database": database_look(database.reading),
+                    "store": (
+                        folder_look(self._directory.buckets) if in_folder else store_look(objects)
+                    ),
+                    "disk": disk_look(self._directory.staging),
+                    "models": models_look(database.reading, loaded=hosting.capacities),
+                }
+            ),
+            registry=self._registry,
+            token=token.get_secret_value() if token else None,
+        )
