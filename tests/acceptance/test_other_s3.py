@@ -125,6 +125,50 @@ def test_what_is_wrong_with_the_other_s3_is_said(
         wait_for_none(client)
 
 
+def import_version(client: Any, version: str) -> dict[str, Any]:
+    """Make a dataset of a version of the manifest; return what became of it."""
+    place = {"Bucket": BUCKET, "Key": "a", "VersionId": version}
+    source = {"GroundTruthManifest": {"S3Object": place}}
+    client.create_dataset(ProjectName=PROJECT, DatasetType="train", DatasetSource=source)
+    status = dataset_status(client, PROJECT, "train")
+    ends = {"CREATE_COMPLETE", "CREATE_FAILED"}
+    wait_for(status, ends, while_in={"CREATE_IN_PROGRESS"})
+    answer = client.describe_dataset(ProjectName=PROJECT, DatasetType="train")
+    client.delete_dataset(ProjectName=PROJECT, DatasetType="train")
+    wait_for_none(client)
+    description: dict[str, Any] = answer["DatasetDescription"]
+    return description
+
+
+def test_a_manifest_is_read_in_the_version_that_was_named(
+    serve: Callable[..., ServedDirectory], moto: str
+) -> None:
+    s3 = moto_client(moto)
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="1.jpg", Body=pictures()[0][1])
+    one = json.dumps(line(f"s3://{BUCKET}/1.jpg", "normal"))
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=enabled)
+    good = s3.put_object(Bucket=BUCKET, Key="a", Body=one.encode())["VersionId"]
+    bad = s3.put_object(Bucket=BUCKET, Key="a", Body=b"no JSON")["VersionId"]
+    deletion = s3.delete_object(Bucket=BUCKET, Key="a")["VersionId"]
+    client = serve(**settings(moto)).client()
+    client.create_project(ProjectName=PROJECT)
+
+    ended = {
+        version: import_version(client, version)
+        for version in ("null", good, bad, deletion, "unknown")
+    }
+
+    assert ended["null"]["ImageStats"]["Total"] == 0
+    assert ended[good]["ImageStats"]["Total"] == 1
+    assert "line 1" in ended[bad]["StatusMessage"]
+    for version in (deletion, "unknown"):
+        missing = f"There is no version '{version}' of s3://{BUCKET}/a."
+        assert missing in ended[version]["StatusMessage"]
+
+
 def wait_for_none(client: Any) -> None:
     """Wait until the dataset is deleted."""
     status = dataset_status(client, PROJECT, "train")

@@ -16,6 +16,7 @@ from blemish.storage.errors import (
     KeyNotAllowedError,
     ObjectMissingError,
     ObjectReadError,
+    VersionMissingError,
 )
 from blemish.storage.objects import MAX_LINE_LENGTH, ObjectStore
 from blemish.storage.s3_address import S3Address
@@ -207,6 +208,31 @@ def test_a_text_that_changes_while_it_is_read_is_refused(filled: Filled) -> None
 
     with pytest.raises(ObjectReadError, match="s3://pictures/text was changed while it was read"):
         list(lines)
+
+
+def test_the_one_version_of_an_object_is_null(filled: Filled) -> None:
+    filled.put("text", b"a line")
+
+    assert list(filled.store.read_lines(ref("text"), max_bytes=6, version="null")) == ["a line"]
+
+
+@pytest.mark.parametrize("version", ["3sL4kqtJlcpXroDTDmJ", "a&b=c d", "NULL", "x" * 1024])
+def test_a_version_that_an_object_does_not_have_is_named(filled: Filled, version: str) -> None:
+    filled.put("text", b"a line")
+
+    with pytest.raises(VersionMissingError) as caught:
+        list(filled.store.read_lines(ref("text"), max_bytes=6, version=version))
+
+    told = f"There is no version '{version[:99]}"
+    assert str(caught.value).startswith(told)
+    assert " of s3://pictures/text" in str(caught.value)
+
+
+def test_a_version_of_nothing_is_missing_too(filled: Filled) -> None:
+    with pytest.raises(ObjectMissingError, match="s3://pictures/absent"):
+        list(filled.store.read_lines(ref("absent"), max_bytes=6, version="null"))
+    with pytest.raises(BucketMissingError, match=r"There is no bucket 'absent'\."):
+        list(filled.store.read_lines(ref("text", "absent"), max_bytes=6, version="null"))
 
 
 def test_another_process_opens_the_same_store_by_what_is_said_in_json(filled: Filled) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from blemish.api.members import Members, refuse
+from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
 from blemish.domain.errors import ValidationError
@@ -30,11 +30,15 @@ class DatasetOperations:
         dataset_source: Mapping[str, Any] | None = None,
         client_token: str = "",
     ) -> Members:
-        manifest = _manifest(dataset_source) if dataset_source else None
+        manifest, version = _manifest(dataset_source) if dataset_source else (None, None)
         return perform_once(
             call,
             lambda once: self._datasets.create(
-                project_name, DatasetType(dataset_type), manifest=manifest, once=once
+                project_name,
+                DatasetType(dataset_type),
+                manifest=manifest,
+                manifest_version=version,
+                once=once,
             ),
             answer=lambda dataset: {"DatasetMetadata": dataset_metadata(dataset)},
         )
@@ -122,9 +126,8 @@ def dataset_metadata(dataset: Dataset) -> Members:
     }
 
 
-def _manifest(source: Mapping[str, Any]) -> ObjectRef:
+def _manifest(source: Mapping[str, Any]) -> tuple[ObjectRef, str | None]:
     place = source.get("GroundTruthManifest", {}).get("S3Object")
     if place is None:
         raise ValidationError("DatasetSource must name GroundTruthManifest.S3Object.")
-    refuse("VersionId", place.get("VersionId"))
-    return ObjectRef(bucket=place["Bucket"], key=place["Key"])
+    return ObjectRef(bucket=place["Bucket"], key=place["Key"]), place.get("VersionId")

@@ -123,6 +123,8 @@ class Dataset:
     updated_at: datetime
     #: the manifest it is made from; None for one that began empty
     manifest: ObjectRef | None
+    #: which version of the manifest, where the client named one
+    manifest_version: str | None
     #: the bucket that holds every image and mask of it; None while it has no entry
     image_bucket: str | None
     #: name of the kept file that holds the changes of an UPDATE_IN_PROGRESS

@@ -89,6 +89,7 @@ class DatasetService:
         kind: DatasetType,
         *,
         manifest: ObjectRef | None,
+        manifest_version: str | None = None,
         once: Once[Dataset] = ALWAYS,
     ) -> Dataset:
         """Make a dataset: empty at once, or from a manifest in a while.
@@ -115,6 +116,7 @@ class DatasetService:
                 status=status,
                 status_message=CREATING if manifest else CREATED,
                 manifest=manifest,
+                manifest_version=manifest_version,
                 now=now,
             )
             once.remember(rows, dataset)

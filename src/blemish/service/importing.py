@@ -84,8 +84,11 @@ class DatasetWork:
     def _create(self, dataset: Dataset, attempt: int) -> None:
         assert dataset.manifest is not None
         try:
-            most_bytes = self._limits.max_manifest_bytes
-            lines = self._objects.read_lines(dataset.manifest, max_bytes=most_bytes)
+            lines = self._objects.read_lines(
+                dataset.manifest,
+                max_bytes=self._limits.max_manifest_bytes,
+                version=dataset.manifest_version,
+            )
             entries = self._checked_entries(lines, dataset=dataset)
         except ImportFailedError as error:
             self._fail(dataset, attempt, f"The dataset was not created: {error}")

@@ -45,11 +45,14 @@ class Objects(Protocol):
             ObjectError: there is no such object, or it cannot be read.
         """
 
-    def read_lines(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[str]:
+    def read_lines(
+        self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
+    ) -> Iterator[str]:
         """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
 
         Raises:
-            ObjectError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
+            ObjectError: it is longer than `max_bytes`, not UTF-8, or cannot be read; or it has
+                no such version.
         """
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:

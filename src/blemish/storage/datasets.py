@@ -34,6 +34,7 @@ class Datasets:
         status_message: str,
         manifest: ObjectRef | None,
         now: datetime,
+        manifest_version: str | None = None,
     ) -> Dataset:
         """Add a dataset; the project must have none of this type."""
         statement = insert(DATASETS).values(
@@ -42,6 +43,7 @@ class Datasets:
             status=status,
             status_message=status_message,
             manifest=manifest,
+            manifest_version=manifest_version,
             created_at=now,
             updated_at=now,
         )
@@ -188,6 +190,7 @@ def _dataset(row: Row[Any]) -> Dataset:
         created_at=row.created_at,
         updated_at=row.updated_at,
         manifest=row.manifest,
+        manifest_version=row.manifest_version,
         image_bucket=row.image_bucket,
         changes=row.changes,
         attempt=row.attempt,

@@ -10,6 +10,7 @@
     + BucketNotEmptyError     the bucket's folder holds files
     + BucketNameError         no bucket can have the name
     + ObjectMissingError      no file has the key's name
+      . VersionMissingError   the version that was asked for is none of the object
     + KeyNotAllowedError      no file can have the key's name
       . KeyTakenError         because a folder has it, or a file has a part of it
     + ObjectReadError         it is there, but cannot be read, or is not the text that it should be
@@ -28,6 +29,8 @@ Every message is a sentence for people that names what it is about.
 """
 
 from __future__ import annotations
+
+from blemish.domain.entities import ObjectRef
 
 
 class StorageError(Exception):
@@ -68,6 +71,13 @@ class BucketNameError(ObjectError):
 
 class ObjectMissingError(ObjectError):
     """The bucket has no object with this key."""
+
+
+class VersionMissingError(ObjectMissingError):
+    """The object, if there is one with this key, has no such version."""
+
+    def __init__(self, ref: ObjectRef, version: str, *, why: str = "") -> None:
+        super().__init__(f"There is no version {version!r:.100} of {ref}{why}.")
 
 
 class KeyNotAllowedError(ObjectError):

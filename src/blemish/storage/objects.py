@@ -19,12 +19,15 @@ from typing import Any
 from obstore.store import LocalStore
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.errors import ObjectMissingError, ObjectReadError
+from blemish.storage.errors import ObjectMissingError, ObjectReadError, VersionMissingError
 from blemish.storage.files import clear_staging, publish, staged
 from blemish.storage.object_paths import ObjectPaths, clear_errors, is_object, lstat
 
 STAGING = ".staging"
 """Where objects wait until they are whole; not a name that a bucket can have."""
+
+ONLY_VERSION = "null"
+"""What S3 calls the version of an object in a bucket that keeps no others."""
 
 CHUNK_BYTES = 1024 * 1024
 """Of a text that is read line by line."""
@@ -95,13 +98,20 @@ class ObjectStore:
         with clear_errors(ref):
             return self._files.get(_path(ref)).bytes().to_bytes()
 
-    def read_lines(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[str]:
+    def read_lines(
+        self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
+    ) -> Iterator[str]:
         """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
 
         Raises:
+            VersionMissingError: another version is asked for than the one that each object has.
             ObjectReadError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
             ObjectError: what `size` raises.
         """
+        self.size(ref)
+        if version not in {None, ONLY_VERSION}:
+            why = f": an object in a folder has one version, '{ONLY_VERSION}'"
+            raise VersionMissingError(ref, version, why=why)
         with clear_errors(ref):
             yield from text_lines(self._chunks(ref, max_bytes=max_bytes), name=str(ref))
 
@@ -174,7 +184,6 @@ class ObjectStore:
 
     def _chunks(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[bytes]:
         # not one stream: in obstore 0.12 that never ends when the file is cut short meanwhile
-        self.size(ref)
         meta = self._files.head(_path(ref))
         size, version = meta["size"], meta["e_tag"]
         if size > max_bytes:

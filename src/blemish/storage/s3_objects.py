@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import BaseError, PreconditionError, UnauthenticatedError
 from obstore.store import S3Store
@@ -28,10 +28,14 @@ from blemish.storage.errors import (
     StoreCredentialsError,
     StoreUnavailableError,
     StoreWriteError,
+    VersionMissingError,
 )
 from blemish.storage.names import is_bucket_name, refusal
 from blemish.storage.objects import text_lines
 from blemish.storage.s3_address import S3Address
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Of a text that is read line by line: one request."""
@@ -45,6 +49,12 @@ LOOKS_AT_ONCE = 16
 RETRIES = 7
 RETRY_TIMEOUT = timedelta(seconds=30)
 """Until a store that does not answer is called unavailable; clients wait 60 s for an answer."""
+
+NO_SUCH_VERSION = frozenset({"InvalidArgument", "MethodNotAllowed"})
+"""Codes for a version id that the store never gives, and for one that is a deletion.
+
+Source: S3 user guide, "Deleting object versions"; an id that it might give is NoSuchVersion.
+"""
 
 NO_SUCH_PREFIX = ".blemish-looks-for-the-bucket"
 """A listing of nothing is the quickest question that tells a missing bucket."""
@@ -117,15 +127,19 @@ class S3ObjectStore:
         with self._reading(ref) as files:
             return files.get(ref.key).bytes().to_bytes()
 
-    def read_lines(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[str]:
+    def read_lines(
+        self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
+    ) -> Iterator[str]:
         """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
 
         Raises:
+            VersionMissingError: the object has no such version, or its version is a deletion.
             ObjectReadError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
             ObjectError: what `size` raises.
         """
-        with self._reading(ref) as files:
-            yield from text_lines(_chunks(files, ref, max_bytes=max_bytes), name=str(ref))
+        with self._reading(ref, version) as files:
+            chunks = _chunks(files, ref, version, max_bytes=max_bytes)
+            yield from text_lines(chunks, name=str(ref))
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
         """Return those of `refs` that exist; one short request for each.
@@ -183,14 +197,19 @@ class S3ObjectStore:
             raise _bucket_missing(bucket)
 
     @contextmanager
-    def _reading(self, ref: ObjectRef) -> Iterator[S3Store]:
+    def _reading(self, ref: ObjectRef, version: str | None = None) -> Iterator[S3Store]:
         """Open a bucket, and say of a failure that it was about this object."""
         _check_name(ref)
         try:
-            with self._clear_errors(str(ref), "read", ObjectReadError):
+            with (
+                self._clear_errors(str(ref), "read", ObjectReadError),
+                _version_errors(ref, version),
+            ):
                 yield self._bucket(ref.bucket)
         except FileNotFoundError as error:
             self._check_bucket(ref.bucket)
+            if version is not None:
+                raise VersionMissingError(ref, version) from error
             raise ObjectMissingError(f"There is no object {ref}.") from error
         except UnicodeDecodeError as error:
             raise ObjectReadError(f"{ref} is not UTF-8 text ({error.reason}).") from error
@@ -238,14 +257,29 @@ class S3ObjectStore:
         )
 
 
-def _chunks(files: S3Store, ref: ObjectRef, *, max_bytes: int) -> Iterator[bytes]:
-    meta = files.head(ref.key)
-    size, version = meta["size"], meta["e_tag"]
+@contextmanager
+def _version_errors(ref: ObjectRef, version: str | None) -> Iterator[None]:
+    try:
+        yield
+    except BaseError as error:
+        if version is not None and _code(error) in NO_SUCH_VERSION:
+            raise VersionMissingError(ref, version) from error
+        raise
+
+
+def _chunks(
+    files: S3Store, ref: ObjectRef, version: str | None, *, max_bytes: int
+) -> Iterator[bytes]:
+    one: GetOptions = {} if version is None else {"version": version}
+    # not by HEAD if it is a version, since the answer would not say what is wrong with it
+    meta = files.get(ref.key, options=one).meta if one else files.head(ref.key)
+    size = meta["size"]
     if size > max_bytes:
         raise ObjectReadError(f"{ref} has {size} bytes; at most {max_bytes} are allowed.")
     for start in range(0, size, CHUNK_BYTES):
         end = min(start + CHUNK_BYTES, size)
-        part = files.get(ref.key, options={"range": (start, end), "if_match": version})
+        of_it: GetOptions = {"range": (start, end), "if_match": meta["e_tag"]}
+        part = files.get(ref.key, options={**one, **of_it})
         yield part.bytes().to_bytes()
 
 

@@ -118,6 +118,7 @@ DATASETS = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("manifest", ObjectRefText),
+    Column("manifest_version", Text),
     Column("image_bucket", String(63)),
     Column("changes", String(255)),
     Column("owner", String(255)),

@@ -9,7 +9,7 @@ import pytest
 from botocore import xform_name
 
 from blemish.api.service_model import service_model
-from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus
+from blemish.domain.entities import DatasetStatus, DatasetType, Label
 from tests.unit.api.requests import (
     CIRCUITS,
     DATASET,
@@ -22,8 +22,13 @@ from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
 from tests.unit.manifests import json_line, label_fields, url
 
-S = ModelStatus
+S = DatasetStatus
 TRAIN = DatasetType.TRAIN
+
+
+def source_of(version: str) -> dict[str, Any]:
+    place = SOURCE["GroundTruthManifest"]["S3Object"] | {"VersionId": version}
+    return {"GroundTruthManifest": {"S3Object": place}}
 
 
 def test_create_project_answers_what_was_made(client: Any, house: House) -> None:
@@ -109,14 +114,30 @@ def test_a_dataset_source_must_name_an_object(client: Any, house: House) -> None
     assert message(caught) == "DatasetSource must name GroundTruthManifest.S3Object."
 
 
-def test_a_version_of_an_object_is_not_taken_for_its_newest(client: Any, house: House) -> None:
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("null", S.CREATE_COMPLETE), ("abc", S.CREATE_FAILED), ("v" * 1024, S.CREATE_FAILED)],
+)
+def test_a_manifest_is_read_in_the_version_that_was_named(
+    client: Any, house: House, version: str, status: DatasetStatus
+) -> None:
     house.project()
-    place = SOURCE["GroundTruthManifest"]["S3Object"] | {"VersionId": "abc"}
+    house.put_manifest(house.lines(Label.NORMAL, 1))
+
+    response = client.create_dataset(**DATASET, DatasetSource=source_of(version))
+
+    assert response["DatasetMetadata"]["Status"] == "CREATE_IN_PROGRESS"
+    assert house.settle().status is status
+
+
+def test_a_version_that_is_too_long_is_refused(client: Any, house: House) -> None:
+    house.project()
 
     with pytest.raises(client.exceptions.ValidationException) as caught:
-        client.create_dataset(**DATASET, DatasetSource={"GroundTruthManifest": {"S3Object": place}})
+        client.create_dataset(**DATASET, DatasetSource=source_of("v" * 1025))
 
-    assert message(caught) == "VersionId is not supported by this server. Leave it out."
+    assert "s3Object.versionId'" in message(caught)
+    assert client.describe_project(**CIRCUITS)["ProjectDescription"]["Datasets"] == []
 
 
 def test_describe_dataset_counts_the_images(client: Any, house: House) -> None:

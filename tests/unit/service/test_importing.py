@@ -66,6 +66,20 @@ def test_a_manifest_may_lie_in_another_bucket_than_its_pictures(house: House) ->
     assert house.settle().status is S.CREATE_COMPLETE
 
 
+def test_a_version_of_the_manifest_that_there_is_not_is_named(house: House) -> None:
+    manifest = house.put_manifest(house.lines(Label.NORMAL, 1))
+    made = house.datasets.create("circuits", TRAIN, manifest=manifest, manifest_version="abc")
+
+    dataset = house.settle()
+
+    assert made.manifest_version == dataset.manifest_version == "abc"
+    assert dataset.status is S.CREATE_FAILED
+    assert dataset.status_message == (
+        "The dataset was not created: There is no version 'abc' of s3://pictures/the.manifest: "
+        "an object in a folder has one version, 'null'."
+    )
+
+
 @pytest.mark.parametrize(
     "manifest",
     [

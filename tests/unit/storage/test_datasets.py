@@ -59,6 +59,7 @@ def test_a_dataset_comes_back_as_it_was_added(database: Database) -> None:
             status=S.CREATE_IN_PROGRESS,
             status_message="creating",
             manifest=manifest,
+            manifest_version="3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
             now=NOW,
         )
 
@@ -71,6 +72,7 @@ def test_a_dataset_comes_back_as_it_was_added(database: Database) -> None:
         created_at=NOW,
         updated_at=NOW,
         manifest=manifest,
+        manifest_version="3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
         image_bucket=None,
         changes=None,
         attempt=0,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from blemish.domain.entities import ObjectRef
 from blemish.storage import s3_objects
 from blemish.storage.errors import (
+    ObjectError,
     ObjectReadError,
     StoreUnavailableError,
     StoreWriteError,
+    VersionMissingError,
 )
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
@@ -42,10 +45,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_objects, "RETRIES", 0)
 
 
-@pytest.fixture(params=[(403, "AccessDenied"), (301, "PermanentRedirect"), (503, "SlowDown")])
-def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
-    """A server that answers everything by one error of S3; its status and its URL."""
-    status, code = request.param
+@contextmanager
+def refusing_server(status: int, code: str) -> Iterator[str]:
+    """Answer everything by one error of S3; yield the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -63,8 +65,16 @@ def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield status, f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(params=[(403, "AccessDenied"), (301, "PermanentRedirect"), (503, "SlowDown")])
+def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
+    """A server that answers everything by one error of S3; its status and its URL."""
+    status, code = request.param
+    with refusing_server(status, code) as url:
+        yield status, url
 
 
 def test_a_store_that_cannot_be_reached_is_named() -> None:
@@ -94,3 +104,19 @@ def test_what_the_store_refuses_is_said(refusing: tuple[int, str]) -> None:
             use(store)
     with pytest.raises(StoreWriteError if status < 500 else StoreUnavailableError, match=reason):
         write(store)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(
+    ("status", "code", "error", "reason"),
+    [
+        (400, "InvalidArgument", VersionMissingError, "There is no version 'x' of s3://pictures/a"),
+        (405, "MethodNotAllowed", VersionMissingError, "There is no version 'x' of"),
+        (400, "ExpiredToken", ObjectReadError, "the store says: ExpiredToken"),
+    ],
+)
+def test_what_the_store_says_of_a_version_is_told_from_other_refusals(
+    status: int, code: str, error: type[ObjectError], reason: str
+) -> None:
+    with refusing_server(status, code) as url, pytest.raises(error, match=reason):
+        list(S3ObjectStore(address(url)).read_lines(REF, max_bytes=1, version="x"))
