@@ -53,6 +53,7 @@ from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
+from blemish.upkeep import housekeeper
 from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.s3_dispatch import StreamingDispatcher
@@ -106,6 +107,9 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         parts.reconciler.start()
         stack.callback(parts.reconciler.stop)
         stack.callback(parts.trainings.stop)
+        keeper = housekeeper(settings, directory, database, now=_now)
+        keeper.start()
+        stack.callback(keeper.stop)
         yield Server(application=parts.front, access=parts.access)
 
 

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     audit_max_size_mib: Annotated[int, Field(ge=16)] = 10_240
     """Size that the audit log may have; the oldest of it goes first."""
 
+    upload_max_age_days: Annotated[int, Field(ge=1)] = 7
+    """Days after which an upload in parts that nothing is added to is given up."""
+
+    database_copies: Annotated[int, Field(ge=1)] = 2
+    """Copies of the database from before updates that are kept."""
+
     s3_endpoint: (
         Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)]
         | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +169,20 @@ class Database:
         """Begin a transaction that sees one state of the rows, whatever others write meanwhile."""
         with self._readers.begin() as connection:
             yield _rows(connection)
+
+    def shorten_log(self, max_bytes: int) -> bool:
+        """Bring the write-ahead log into the database if it is larger; False if it stays so.
+
+        SQLite does that itself at a moment without readers, which under load never comes. Writers
+        wait meanwhile, for a second at most.
+        """
+        path = Path(str(self._engine.url.database))
+        log = path.with_name(f"{path.name}-wal")
+        if not log.exists() or log.stat().st_size <= max_bytes:
+            return True
+        with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def close(self) -> None:
         """Close every connection; there must be no transaction any more."""

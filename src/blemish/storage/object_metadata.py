@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, tuple_
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.object_streams import FileVersion
@@ -56,9 +56,35 @@ class ObjectMetadataRows:
             for row in self._connection.execute(statement)
         }
 
+    def page(
+        self, after: tuple[str, str] | None, *, before_ns: int, limit: int
+    ) -> list[tuple[ObjectRef, FileVersion]]:
+        """Return which contents are remembered, by bucket and key, of those after `after`.
+
+        Args:
+            after: bucket and key; None for the beginning.
+            before_ns: only contents that are older.
+            limit: of a page; further contents of its last key are on none.
+        """
+        statement = select(TABLE).where(TABLE.c.modified_ns < before_ns)
+        if after is not None:
+            statement = statement.where(tuple_(TABLE.c.bucket, TABLE.c.key) > after)
+        statement = statement.order_by(TABLE.c.bucket, TABLE.c.key).limit(limit)
+        return [
+            (
+                ObjectRef(bucket=row.bucket, key=row.key),
+                FileVersion(size_bytes=row.size_bytes, modified_ns=row.modified_ns),
+            )
+            for row in self._connection.execute(statement)
+        ]
+
+    def forget(self, ref: ObjectRef, version: FileVersion) -> None:
+        """Forget one content of an object."""
+        self._connection.execute(delete(TABLE).where(_of(ref), _is(version)))
+
     def put(self, ref: ObjectRef, version: FileVersion, metadata: ObjectMetadata) -> None:
         """Remember this of a content of an object, in place of what was remembered of it."""
-        self._connection.execute(delete(TABLE).where(_of(ref), _is(version)))
+        self.forget(ref, version)
         values = asdict(ref) | asdict(version) | asdict(metadata)
         self._connection.execute(insert(TABLE).values(**values))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.tables import UPLOAD_PARTS, UPLOADS
@@ -93,6 +93,14 @@ class Uploads:
         of_bucket = select(UPLOADS.c.id).where(UPLOADS.c.bucket == bucket)
         ids = self._connection.scalars(of_bucket).all()
         return [file for upload_id in ids for file in self.delete(upload_id)]
+
+    def abandoned(self, *, before: datetime) -> list[str]:
+        """Return the ids of the uploads that were begun, and last added to, before a moment."""
+        recent = exists().where(
+            UPLOAD_PARTS.c.upload_id == UPLOADS.c.id, UPLOAD_PARTS.c.modified_at >= before
+        )
+        statement = select(UPLOADS.c.id).where(UPLOADS.c.created_at < before, ~recent)
+        return list(self._connection.scalars(statement))
 
     def delete_all(self) -> None:
         """Delete every upload; their files are the caller's."""

@@ -1,0 +1,160 @@
+"""What keeps the data of a server that runs for years from growing without end.
+
+Each chore removes what nobody can ask for any more, by an age or a number. What a crash leaves
+behind is removed at the start; here goes what could not be removed while it should have been. The
+audit log keeps to its bounds itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from blemish.domain.entities import ModelStatus, ObjectRef
+from blemish.service.client_tokens import LIFETIME
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+from blemish.storage.files import remove_tree
+from blemish.storage.object_paths import ObjectPaths, lstat
+from blemish.storage.object_streams import STAGING, FileVersion
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+REMAINS_AGE = timedelta(days=1)
+"""Nothing that is being worked on is so old: then it is left of something that failed."""
+
+LOG_BYTES = 64 * 1024 * 1024
+"""Of the database's write-ahead log, which grows for as long as there is always a reader."""
+
+BATCH = 1_000
+"""Rows that are looked at, and deleted, at once."""
+
+_COPY = re.compile(r"blemish\.db\.before-(\d+)(\.partial)?")
+
+
+class Housekeeping:
+    """The chores, each of which may fail and be done again later."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        directory: DataDirectory,
+        upload_age: timedelta,
+        database_copies: int,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._upload_age = upload_age
+        self._database_copies = database_copies
+        self._objects = ObjectPaths(directory.buckets)
+
+    def forget_client_tokens(self, now: datetime) -> None:
+        """Delete the tokens whose time is over: they are new again."""
+        with self._database.writing() as rows:
+            count = rows.client_tokens.delete_before(now - LIFETIME)
+        _tell("client tokens forgotten", count)
+
+    def give_up_uploads(self, now: datetime) -> None:
+        """Abort the uploads in parts that nothing was added to for long."""
+        with self._database.writing() as rows:
+            abandoned = rows.uploads.abandoned(before=now - self._upload_age)
+            files = [file for upload_id in abandoned for file in rows.uploads.delete(upload_id)]
+        for file in files:
+            (self._directory.uploads / file).unlink(missing_ok=True)
+        _tell("abandoned uploads deleted", len(abandoned), files=len(files))
+
+    def remove_remains(self, now: datetime) -> None:
+        """Remove the files that no row speaks of and nobody works on."""
+        directory, before = self._directory, now - REMAINS_AGE
+        staged = [
+            path
+            for folder in (directory.staging, directory.buckets / STAGING)
+            for path in _older(folder, before)
+        ]
+        kept = [
+            path for each in ("bundles", "kept") for path in _older(directory.root / each, before)
+        ]
+        uploaded = list(_older(directory.uploads, before))
+        attempts = list(_older(directory.attempts, before))
+        with self._database.reading() as rows:  # after the files: a name is written before its row
+            names, parts = rows.kept_names(), rows.uploads.file_names()
+            training = rows.models.with_status(ModelStatus.TRAINING)
+        held = {f"{model.id}-{model.attempt}" for model in training}
+        remains = [
+            *staged,
+            *(path for path in kept if path.name not in names),
+            *(path for path in uploaded if path.name not in parts),
+            *(path for path in attempts if path.name not in held),
+        ]
+        for path in remains:
+            remove_tree(path, staging=directory.staging)
+        _tell("remains removed", len(remains))
+
+    def forget_objects(self, now: datetime) -> None:
+        """Forget what is remembered of contents of objects that are no longer there."""
+        before_ns = int((now - REMAINS_AGE).timestamp()) * 10**9  # a row comes before its file
+        after: tuple[str, str] | None = None
+        count = 0
+        while True:
+            with self._database.reading() as rows:
+                known = rows.object_metadata.page(after, before_ns=before_ns, limit=BATCH)
+            gone = [each for each in known if not self._is_there(*each)]
+            if gone:
+                with self._database.writing() as rows:
+                    for ref, version in gone:
+                        rows.object_metadata.forget(ref, version)
+            count += len(gone)
+            if len(known) < BATCH:
+                break
+            after = (known[-1][0].bucket, known[-1][0].key)
+        _tell("objects forgotten", count)
+
+    def remove_copies(self, _now: datetime) -> None:
+        """Remove all but the newest copies of the database from before a migration."""
+        found = {
+            path: match
+            for path in self._directory.root.iterdir()
+            if (match := _COPY.fullmatch(path.name))
+        }
+        whole = sorted(
+            (path for path in found if not found[path][2]), key=lambda p: int(found[p][1])
+        )
+        doomed = [*whole[: -self._database_copies], *(path for path in found if found[path][2])]
+        for path in doomed:
+            path.unlink(missing_ok=True)
+        _tell("copies of the database removed", len(doomed))
+
+    def shorten_log(self, _now: datetime) -> None:
+        """Bring the write-ahead log into the database, once it is large."""
+        self._database.shorten_log(LOG_BYTES)
+
+    def _is_there(self, ref: ObjectRef, version: FileVersion) -> bool:
+        """Tell whether an object has this content, or its bucket is away, as if not mounted."""
+        if not self._objects.has_bucket(ref.bucket):
+            return True
+        try:
+            found = lstat(self._objects.file(ref))
+        except NotADirectoryError:
+            return False
+        return found is not None and FileVersion.of(found) == version
+
+
+def _older(folder: Path, before: datetime) -> Iterator[Path]:
+    """Yield what lies in a folder and was neither changed nor renamed since."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        found = lstat(path)
+        if found and max(found.st_mtime, found.st_ctime) < before.timestamp():
+            yield path
+
+
+def _tell(event: str, count: int, **others: int) -> None:
+    if count:
+        logger.info(event, count=count, **others)

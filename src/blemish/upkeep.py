@@ -1,0 +1,40 @@
+"""The chores of a server, and how often each is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from blemish.runners.housekeeper import Chore, Housekeeper
+from blemish.service.housekeeping import Housekeeping
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+
+MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
+
+
+def housekeeper(
+    settings: Settings,
+    directory: DataDirectory,
+    database: Database,
+    *,
+    now: Callable[[], datetime],
+) -> Housekeeper:
+    """Put the housekeeper of a data directory together."""
+    house = Housekeeping(
+        database,
+        directory=directory,
+        upload_age=timedelta(days=settings.upload_max_age_days),
+        database_copies=settings.database_copies,
+    )
+    chores = [
+        Chore(name="client tokens", every_s=HOUR_S, act=house.forget_client_tokens),
+        Chore(name="uploads", every_s=HOUR_S, act=house.give_up_uploads),
+        Chore(name="remains", every_s=HOUR_S, act=house.remove_remains),
+        Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),
+        Chore(name="objects", every_s=DAY_S, act=house.forget_objects),
+        Chore(name="write-ahead log", every_s=MINUTE_S, act=house.shorten_log),
+    ]
+    return Housekeeper(chores, now=now, monotonic=time.monotonic)

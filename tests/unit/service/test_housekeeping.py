@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from blemish.domain.entities import AnsweredCall, ModelStatus, ObjectRef
+from blemish.service.housekeeping import Housekeeping
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+from blemish.storage.object_metadata import ObjectMetadata
+from blemish.storage.object_streams import FileVersion
+from blemish.storage.uploads import Part, Upload
+from tests.unit.storage.samples import add_dataset, add_model, add_project, entry
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(days=2)
+"""Two days from now: what was made by a test is two days old then."""
+
+
+class Kept:
+    """A data directory, and the chores over it."""
+
+    def __init__(self, directory: DataDirectory, database: Database) -> None:
+        self.directory = directory
+        self.database = database
+        self.housekeeping = Housekeeping(
+            database, directory=directory, upload_age=timedelta(days=7), database_copies=2
+        )
+
+    def files(self, folder: Path) -> list[str]:
+        return sorted(path.name for path in folder.iterdir())
+
+    def known(self) -> list[str]:
+        with self.database.reading() as rows:
+            found = rows.object_metadata.page(None, before_ns=2**62, limit=100_000)
+        return [ref.key for ref, _ in found]
+
+
+@pytest.fixture
+def kept(folder: Path, empty_database: Path) -> Iterator[Kept]:
+    directory = DataDirectory(folder / "data")
+    directory.create()
+    shutil.copy(empty_database, directory.database)
+    with closing(Database.open(directory.database)) as database:
+        yield Kept(directory, database)
+
+
+def test_client_tokens_go_once_their_time_is_over(kept: Kept) -> None:
+    with kept.database.writing() as rows:
+        for hours in (1, 7, 9):
+            call = AnsweredCall(
+                operation="CreateProject",
+                token=f"{hours} h",
+                parameters="",
+                answer="{}",
+                model_id=None,
+                created_at=NOW - timedelta(hours=hours),
+            )
+            rows.client_tokens.put(call)
+
+    kept.housekeeping.forget_client_tokens(NOW)
+
+    with kept.database.reading() as rows:
+        left = [h for h in (1, 7, 9) if rows.client_tokens.find("CreateProject", f"{h} h")]
+    assert left == [1, 7]
+
+
+def test_uploads_that_nothing_was_added_to_for_long_are_given_up(kept: Kept) -> None:
+    for name, begun, added in [("fresh", 1, None), ("abandoned", 9, 8), ("slow", 30, 6)]:
+        upload = Upload(
+            id=name,
+            ref=ObjectRef(bucket="pictures", key=name),
+            headers={},
+            metadata={},
+            checksum_algorithm=None,
+            checksum_type=None,
+            created_at=NOW - timedelta(days=begun),
+        )
+        with kept.database.writing() as rows:
+            rows.uploads.add(upload)
+            if added:
+                (kept.directory.uploads / name).write_bytes(b"part")
+                part = Part(
+                    number=1,
+                    file=name,
+                    size_bytes=4,
+                    etag="x",
+                    checksums={},
+                    modified_at=NOW - timedelta(days=added),
+                )
+                rows.uploads.put_part(name, part)
+
+    kept.housekeeping.give_up_uploads(NOW)
+
+    assert kept.files(kept.directory.uploads) == ["slow"]
+    with kept.database.reading() as rows:
+        left = rows.uploads.page("pictures", prefix="", after_key="", after_id="", limit=10)
+    assert [upload.id for upload in left] == ["fresh", "slow"]
+
+
+def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
+    directory = kept.directory
+    with kept.database.writing() as rows:
+        model = add_model(rows, add_project(rows))
+        rows.models.claim(model.id, owner="us", now=NOW, lease_until=LATER)
+    (directory.kept / model.entries).write_text("named")
+    for folder in (directory.attempts, directory.bundles, directory.staging):
+        (folder / "left").mkdir()
+        (folder / "left" / "file").write_text("left")
+    for folder in (directory.kept, directory.uploads, directory.staging):
+        (folder / "left-file").write_text("left")
+    (directory.attempts / f"{model.id}-1").mkdir()
+    (directory.buckets / ".staging").mkdir()
+    (directory.buckets / ".staging" / "left").write_text("left")
+    (directory.buckets / "bucket").mkdir()
+    (directory.buckets / "bucket" / "picture").write_text("the user's")
+
+    kept.housekeeping.remove_remains(datetime.now(UTC))
+    early = [*directory.root.rglob("left*")]
+    kept.housekeeping.remove_remains(LATER)
+
+    assert len(early) == 7
+    assert list(directory.root.rglob("left*")) == []
+    assert kept.files(directory.kept) == [model.entries]
+    assert kept.files(directory.attempts) == [f"{model.id}-1"]
+    assert kept.files(directory.buckets / "bucket") == ["picture"]
+
+
+def test_an_attempt_goes_once_its_model_is_trained(kept: Kept) -> None:
+    with kept.database.writing() as rows:
+        model = add_model(rows, add_project(rows), status=ModelStatus.TRAINED)
+    (kept.directory.attempts / f"{model.id}-0").mkdir()
+
+    kept.housekeeping.remove_remains(LATER)
+
+    assert kept.files(kept.directory.attempts) == []
+
+
+def put(kept: Kept, key: str, *, bucket: str = "pictures") -> Path:
+    """Put an object with metadata."""
+    ref = ObjectRef(bucket=bucket, key=key)
+    path = kept.directory.buckets / bucket / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"picture")
+    with kept.database.writing() as rows:
+        rows.object_metadata.put(ref, FileVersion.of(path.stat()), ObjectMetadata(etag="x"))
+    return path
+
+
+def test_objects_that_were_deleted_by_hand_are_forgotten(kept: Kept) -> None:
+    put(kept, "a/kept")
+    put(kept, "a/deleted").unlink()
+    put(kept, "a/changed").write_bytes(b"another picture")
+    shutil.rmtree(put(kept, "gone/picture").parent)
+    shutil.rmtree(put(kept, "file/picture").parent)
+    (kept.directory.buckets / "pictures" / "file").write_text("a file now")
+    shutil.rmtree(put(kept, "away", bucket="not-mounted").parent)
+
+    kept.housekeeping.forget_objects(NOW)
+    early = kept.known()
+    kept.housekeeping.forget_objects(LATER)
+
+    assert len(early) == 6  # whose files may be about to get their names
+    assert kept.known() == ["away", "a/kept"]
+
+
+def test_more_objects_than_are_looked_at_at_once_are_forgotten_too(kept: Kept) -> None:
+    (kept.directory.buckets / "pictures").mkdir()
+    with kept.database.writing() as rows:
+        for number in range(2_500):
+            ref = ObjectRef(bucket="pictures", key=f"{number:05}")
+            version = FileVersion(size_bytes=1, modified_ns=number)
+            rows.object_metadata.put(ref, version, ObjectMetadata(etag="x"))
+
+    kept.housekeeping.forget_objects(NOW)
+
+    assert kept.known() == []
+
+
+def test_the_newest_copies_from_before_updates_stay(kept: Kept) -> None:
+    for name in ("0004", "0011", "0009", "0012.partial"):
+        (kept.directory.root / f"blemish.db.before-{name}").write_text("copy")
+    (kept.directory.root / "blemish.db.before-lunch").write_text("the user's")
+
+    kept.housekeeping.remove_copies(NOW)
+
+    assert sorted(path.name for path in kept.directory.root.glob("*.before-*")) == [
+        "blemish.db.before-0009",
+        "blemish.db.before-0011",
+        "blemish.db.before-lunch",
+    ]
+
+
+def test_the_log_of_the_database_is_bounded_also_while_there_is_always_a_reader(
+    kept: Kept,
+) -> None:
+    log = kept.directory.root / "blemish.db-wal"
+    with kept.database.writing() as rows:
+        project = add_project(rows)
+        dataset = add_dataset(rows, project)
+
+    def write() -> None:
+        for _ in range(4):
+            with kept.database.writing() as rows:
+                lines = (entry(str(i), line="x" * 10_000) for i in range(500))
+                rows.entries.put(dataset.id, lines, now=NOW)
+
+    with kept.database.reading() as first:
+        first.projects.count()
+        write()
+        grown = log.stat().st_size
+        refused = kept.database.shorten_log(1_000_000)
+    shortened = kept.database.shorten_log(1_000_000)
+
+    assert grown > 4_000_000
+    assert not refused
+    assert shortened
+    assert log.stat().st_size == 0
+
+
+def test_a_database_whose_rows_come_and_go_does_not_grow(kept: Kept) -> None:
+    sizes = []
+    with kept.database.writing() as rows:
+        project = add_project(rows)
+    for _ in range(6):
+        with kept.database.writing() as rows:
+            dataset = add_dataset(rows, project)
+            rows.entries.put(dataset.id, (entry(str(i)) for i in range(5_000)), now=NOW)
+        with kept.database.writing() as rows:
+            rows.datasets.delete(dataset.id)
+        kept.database.shorten_log(0)
+        sizes.append(kept.directory.database.stat().st_size)
+
+    assert sizes[-1] <= 1.1 * sizes[0]
