@@ -27,6 +27,7 @@ from blemish.runners.reconciler import Reconciler
 from blemish.s3.operations import s3_operations
 from blemish.s3.service_model import s3_model
 from blemish.service.access import AccessService
+from blemish.service.access_keys import AccessKeys
 from blemish.service.datasets import DatasetService
 from blemish.service.detection import DetectionService
 from blemish.service.hosting import HostingWork
@@ -43,6 +44,7 @@ from blemish.storage.database import Database
 from blemish.storage.encryption import Encryption
 from blemish.storage.errors import (
     DatabaseWriteError,
+    EncryptionError,
     StoreCredentialsError,
     StoreUnavailableError,
     StoreWriteError,
@@ -75,6 +77,7 @@ NO_ROOM = "The server has no room on its disk, or may not write there; nothing w
 FAULTS: Mapping[type[Exception], str] = {
     StoreWriteError: NO_ROOM,
     DatabaseWriteError: NO_ROOM,
+    EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",
     StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",
 }
 """What clients are told of errors that are no fault of ours."""
@@ -86,7 +89,7 @@ class Server:
 
     #: the ASGI application
     application: Front
-    access: AccessService
+    keys: AccessKeys
 
 
 @contextmanager
@@ -110,7 +113,7 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         keeper = housekeeper(settings, directory, database, now=_now)
         keeper.start()
         stack.callback(keeper.stop)
-        yield Server(application=parts.front, access=parts.access)
+        yield Server(application=parts.front, keys=parts.keys)
 
 
 class _Parts:
@@ -129,8 +132,12 @@ class _Parts:
         self._kept = KeptFiles(directory.kept, staging=directory.staging)
         self._folder = ObjectStore(directory.buckets)
         self._uploaded = KeptFiles(directory.uploads, staging=directory.staging)
-        self.access = AccessService(database, arns=arns, now=_now, random_bytes=secrets.token_bytes)
-        objects = _s3_store(settings, access=self.access) or self._folder
+        self.access = AccessService(database, encryption=self.encryption, arns=arns)
+        self.keys = AccessKeys(
+            database, encryption=self.encryption, now=_now, random_bytes=secrets.token_bytes
+        )
+        self.keys.seal_plain()
+        objects = _s3_store(settings, keys=self.keys) or self._folder
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
         hosting = LocalHosting(threads=settings.detection_threads)
         self.hosting_work = HostingWork(
@@ -276,7 +283,7 @@ class _Parts:
                 remove_tree(bundle, staging=self._directory.staging)
 
 
-def _s3_store(settings: Settings, *, access: AccessService) -> Objects | None:
+def _s3_store(settings: Settings, *, keys: AccessKeys) -> Objects | None:
     """Open the S3 that the settings name; None if they name none.
 
     Raises:
@@ -293,7 +300,7 @@ def _s3_store(settings: Settings, *, access: AccessService) -> Objects | None:
         secret_access_key=secret.get_secret_value() if secret else None,
     )
     key_id = address.credentials()()["access_key_id"]
-    if access.signer(key_id) is not None:
+    if any(key.id == key_id for key in keys.all()):
         raise StoreCredentialsError(
             f"The access key {key_id} opens this server. The store at BLEMISH_S3_ENDPOINT needs "
             "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from blemish.app import running_server
-from blemish.domain.entities import AccessKey
+from blemish.domain.builtin_policies import FULL_ACCESS
 from blemish.domain.errors import quota_code
 from blemish.domain.limits import MIB, Quota
 from blemish.settings import Settings
@@ -19,6 +18,7 @@ from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import StoreCredentialsError
 from tests.asgi_client import boto3_client
 from tests.unit.house import House
+from tests.unit.service.keys import KeyHouse
 
 
 def names(folder: Path) -> set[str]:
@@ -62,18 +62,16 @@ def test_the_first_start_makes_a_key_and_later_ones_keep_it(tmp_path: Path) -> N
 
 
 def test_a_key_of_this_server_is_none_for_another_s3(house: House) -> None:
-    key = AccessKey(id="BLEMOURS", secret="secret", name="first", created_at=datetime.now(UTC))
-    with house.database.writing() as rows:
-        rows.keys.add(key)
+    pair = KeyHouse(house).create("first")
     settings = Settings(
         data_dir=house.directory.root,
         s3_endpoint="https://s3.example.org",
-        s3_access_key_id=key.id,
-        s3_secret_access_key=SecretStr(key.secret),
+        s3_access_key_id=pair.id,
+        s3_secret_access_key=SecretStr(pair.secret),
     )
 
     with (
-        pytest.raises(StoreCredentialsError, match="The access key BLEMOURS opens this server"),
+        pytest.raises(StoreCredentialsError, match=f"The access key {pair.id} opens this server"),
         running_server(settings, house.directory),
     ):
         pass
@@ -86,8 +84,8 @@ def client_of(house: House) -> Iterator[Callable[[Settings], Any]]:
 
         def make(settings: Settings) -> Any:
             server = stack.enter_context(running_server(settings, house.directory))
-            key = server.access.new_key("first")
-            server.access.add(key)
+            key = server.keys.draw()
+            server.keys.create("first", key, policy=FULL_ACCESS, tags={})
             return boto3_client(server.application, key_id=key.id, secret=str(key.secret))
 
         yield make

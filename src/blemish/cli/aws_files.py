@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import configparser
-from dataclasses import replace
 from pathlib import Path
 
-from blemish.domain.entities import AccessKey
-from blemish.storage.files import write_durably
+from blemish.domain.builtin_policies import FULL_ACCESS
+from blemish.domain.entities import KeyPair
+from blemish.service.access_keys import AccessKeys
+from blemish.storage.files import sync_folder, write_durably
 
 PROFILE = "blemish"
 FIRST_KEY = "first"
@@ -53,23 +54,18 @@ class AwsFiles:
         if not authorities:
             self.authorities.unlink(missing_ok=True)
 
-    def settled_key(self, key: AccessKey) -> AccessKey:
-        """Return the key that the credentials file holds; write `key` if there is no such file.
+    def write_key(self, pair: KeyPair) -> None:
+        """Write the credentials."""
+        text = credentials_text(PROFILE, pair)
+        write_durably(self.credentials, text.encode(), staging=self._staging)
 
-        A start that was cut off between this file and the database is taken up here: the file is
-        never written twice.
-        """
-        if not self.credentials.exists():
-            text = (
-                f"[{PROFILE}]\naws_access_key_id = {key.id}\naws_secret_access_key = {key.secret}\n"
-            )
-            write_durably(self.credentials, text.encode(), staging=self._staging)
-            return key
-        held = self.read_key()
-        return replace(key, id=held[0], secret=held[1])
+    def remove_key(self) -> None:
+        """Remove the credentials."""
+        self.credentials.unlink(missing_ok=True)
+        sync_folder(self.credentials.parent)
 
-    def read_key(self) -> tuple[str, str]:
-        """Return the id and the secret of the key in the credentials file.
+    def read_key(self) -> KeyPair:
+        """Return the key in the credentials file.
 
         Raises:
             ValueError: the file holds no key of the profile.
@@ -78,6 +74,30 @@ class AwsFiles:
         parser.read(self.credentials, encoding="utf-8")
         try:
             profile = parser[PROFILE]
-            return profile["aws_access_key_id"], profile["aws_secret_access_key"]
+            return KeyPair(id=profile["aws_access_key_id"], secret=profile["aws_secret_access_key"])
         except KeyError as error:
             raise ValueError(f"{self.credentials} lacks {error}. Restore or remove it.") from None
+
+
+def credentials_text(profile: str, pair: KeyPair) -> str:
+    """Return the section of an AWS credentials file for a key."""
+    return f"[{profile}]\naws_access_key_id = {pair.id}\naws_secret_access_key = {pair.secret}\n"
+
+
+def settle_first_key(keys: AccessKeys, files: AwsFiles) -> None:
+    """See that somebody can sign, and that the credentials file and the database agree on it.
+
+    The file is written before the key is made: a start that was cut off between is taken up here.
+    A first key whose secret was sealed under a key that is lost is sealed anew from the file.
+
+    Raises:
+        EncryptionError: no secret can be sealed.
+        ValueError: the credentials file holds no key.
+    """
+    found = next((key for key in keys.all() if key.name == FIRST_KEY), None)
+    if not keys.any():
+        if not files.credentials.exists():
+            files.write_key(keys.draw())
+        keys.create(FIRST_KEY, files.read_key(), policy=FULL_ACCESS, tags={})
+    elif found and files.credentials.exists() and keys.is_lost(found):
+        keys.rotate(FIRST_KEY, files.read_key())

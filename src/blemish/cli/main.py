@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from blemish.settings import Settings
+from blemish.cli.exits import end, settings_of
+from blemish.cli.keys import keys
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.errors import StorageError
 
@@ -22,6 +20,7 @@ app = typer.Typer(
 )
 sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need to know the API.")
 app.add_typer(sdk_model, name="sdk-model")
+app.add_typer(keys, name="keys")
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -54,7 +53,7 @@ def serve(
     """Serve the API until it is told to end; on loopback, unless a host is given."""
     from blemish.cli.serve import serve as run
 
-    settings = _settings(
+    settings = settings_of(
         data_dir=data_dir,
         host=host,
         port=port,
@@ -65,9 +64,9 @@ def serve(
     try:
         run(settings)
     except (DirectoryBusyError, StorageError, ValueError) as error:
-        _end(str(error))
+        end(str(error))
     except OSError as error:
-        _end(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.")
+        end(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.")
 
 
 @app.command()
@@ -86,9 +85,9 @@ def backup(
     """Back up a data directory, also while a server runs on it."""
     from blemish.cli.backup import back_up
 
-    settings = _settings(data_dir=data_dir)
+    settings = settings_of(data_dir=data_dir)
     if with_objects and settings.s3_endpoint:
-        _end(f"--with-objects: the buckets are in {settings.s3_endpoint}; back them up there.")
+        end(f"--with-objects: the buckets are in {settings.s3_endpoint}; back them up there.")
     try:
         back_up(
             DataDirectory(settings.data_dir),
@@ -98,7 +97,7 @@ def backup(
             passphrase_file=passphrase_file,
         )
     except StorageError as error:
-        _end(str(error))
+        end(str(error))
 
 
 @app.command()
@@ -114,7 +113,7 @@ def restore(
     """Put a backup into a data directory that is empty or does not exist yet."""
     from blemish.cli.backup import restore as run
 
-    settings = _settings(data_dir=data_dir)
+    settings = settings_of(data_dir=data_dir)
     try:
         run(
             archive,
@@ -123,7 +122,7 @@ def restore(
             passphrase_file=passphrase_file,
         )
     except (DirectoryBusyError, StorageError) as error:
-        _end(str(error))
+        end(str(error))
 
 
 @app.command()
@@ -141,7 +140,7 @@ def demo(
     try:
         found = run_demo(data_dir, images=images)
     except DemoError as error:
-        _end(str(error))
+        end(str(error))
     raise typer.Exit(0 if found else 1)
 
 
@@ -158,28 +157,9 @@ def install(
     try:
         print(f"Installed {install_model(folder)}")  # noqa: T201
     except OSError as error:
-        _end(f"{error.filename} cannot be written ({error.strerror}).")
+        end(f"{error.filename} cannot be written ({error.strerror}).")
     if to:
         print(f"export AWS_DATA_PATH={shlex.quote(str(folder.absolute()))}")  # noqa: T201
-
-
-def _settings(**options: Any) -> Settings:
-    """Read the settings; an option that was given wins over the environment."""
-    try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
-    except ValidationError as error:
-        _end("\n".join(map(_problem, error.errors())))
-
-
-def _problem(problem: Mapping[str, Any]) -> str:
-    if not problem["loc"]:  # of several settings, which the message names; one may be a secret
-        return str(problem["msg"]).removeprefix("Value error, ")
-    return f"BLEMISH_{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
-
-
-def _end(message: str) -> NoReturn:
-    print(f"blemish: {message}", file=sys.stderr)  # noqa: T201
-    raise typer.Exit(2)
 
 
 if __name__ == "__main__":

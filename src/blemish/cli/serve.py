@@ -14,7 +14,7 @@ import uvicorn
 
 from blemish.app import Server, running_server
 from blemish.cli.addresses import is_loopback, leads_to
-from blemish.cli.aws_files import FIRST_KEY, PROFILE, AwsFiles
+from blemish.cli.aws_files import PROFILE, AwsFiles, settle_first_key
 from blemish.cli.notify import tell_ready
 from blemish.logs import configure_logs
 from blemish.settings import Settings
@@ -67,8 +67,7 @@ def serve(settings: Settings) -> None:
             )
 
         with running_server(settings, directory) as server, ExitStack() as stack:
-            if not server.access.has_key():
-                server.access.add(files.settled_key(server.access.new_key(FIRST_KEY)))
+            settle_first_key(server.keys, files)
             tell_clients()
             if certificate:
                 stack.enter_context(certificate.looked_at(renewed=tell_clients))
@@ -145,13 +144,13 @@ def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
 def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
     """Say where the server is and how a client gets in; the secret to a terminal alone."""
     lines = [f"Blemish listens on {endpoint}"]
-    if not files.credentials.exists():  # restored, or taken away: the key is known to clients
+    if not files.credentials.exists():  # restored, or gone with the first key
         lines += [f"AWS_CONFIG_FILE={files.config}", f"AWS_PROFILE={PROFILE}"]
     elif sys.stdout.isatty():
-        key_id, secret = files.read_key()
+        pair = files.read_key()
         lines += [
-            f"export AWS_ACCESS_KEY_ID={key_id}",
-            f"export AWS_SECRET_ACCESS_KEY={secret}",
+            f"export AWS_ACCESS_KEY_ID={pair.id}",
+            f"export AWS_SECRET_ACCESS_KEY={pair.secret}",
             f"export AWS_DEFAULT_REGION={region}",
             f"export AWS_ENDPOINT_URL={endpoint}",
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -183,17 +183,11 @@ class Tag:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccessKey:
-    """What a client signs its requests with."""
+class KeyPair:
+    """What a client signs its requests with: told once, when it is drawn."""
 
     id: str
-    #: never in a representation, so never in a log
-    secret: str
-    name: str
-    created_at: datetime
-
-    def __repr__(self) -> str:
-        return f"AccessKey(id={self.id!r}, name={self.name!r})"
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,3 +203,19 @@ class AnsweredCall:
     created_at: datetime
     #: the model that was started or stopped; None of other operations
     model_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKey:
+    """Who may sign requests, and what its holder may do."""
+
+    id: str
+    sealed_secret: str = field(repr=False)
+    #: of its holder; stays when the key is rotated
+    name: str
+    #: a policy document, or the name of a built-in one
+    policy: str = field(repr=False)
+    #: of its holder, as policies may ask for them
+    tags: Mapping[str, str]
+    enabled: bool
+    created_at: datetime

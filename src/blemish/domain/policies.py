@@ -138,6 +138,10 @@ class Policy:
         return Decision.ALLOWED if allowed else Decision.DENIED
 
 
+NOTHING = Policy(statements=(), reads_resource_tags=False)
+"""The policy that allows nothing."""
+
+
 def parse_policy(document: str) -> Policy:
     """Read a policy document.
 

@@ -40,6 +40,7 @@ _ON_CONNECT = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit survives a power cut
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = FAST",  # what was changed or deleted does not linger in its page
 )
 # under WAL a read that turns into a write may fail at once, so none may turn
 _READ = ("PRAGMA query_only = ON", "BEGIN")

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    true,
 )
 
 from blemish.domain.entities import ObjectRef
@@ -216,6 +218,10 @@ ACCESS_KEYS = Table(
     Column("secret", Secret, nullable=False),
     Column("name", String(255), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("policy", Text, nullable=False, server_default="FullAccess"),
+    Column("tags", JSON, nullable=False, server_default="{}"),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Index(None, "name", unique=True),
 )
 
 OBJECT_METADATA = Table(

@@ -25,7 +25,13 @@ def test_an_object_reads_as_its_address() -> None:
 
 def test_an_access_key_does_not_show_its_secret() -> None:
     key = AccessKey(
-        id="BLEM1", secret="hidden", name="first", created_at=datetime(2024, 1, 1, tzinfo=UTC)
+        id="BLEM1",
+        sealed_secret="hidden",
+        name="first",
+        policy="FullAccess",
+        tags={},
+        enabled=True,
+        created_at=datetime(2024, 1, 1, tzinfo=UTC),
     )
 
     assert "hidden" not in f"{key} {key!r} {[key]}"

@@ -12,6 +12,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from blemish.domain.entities import (
+    AccessKey,
     Dataset,
     DatasetEntry,
     DatasetStatus,
@@ -57,6 +58,18 @@ def add_model(rows: Rows, project: Project, *, status: ModelStatus = ModelStatus
         output_prefix="out/",
         entries=f"{project.name}-{version}.jsonl",
         now=NOW,
+    )
+
+
+def access_key() -> AccessKey:
+    return AccessKey(
+        id="AKIA",
+        sealed_secret="the secret",
+        name="first",
+        policy="FullAccess",
+        tags={"line": "4"},
+        enabled=True,
+        created_at=NOW,
     )
 
 

@@ -12,11 +12,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from blemish.domain.entities import AccessKey
 from blemish.storage.database import Database, Rows
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
 from blemish.storage.tables import METADATA
-from tests.unit.storage.samples import NOW, add_dataset, add_project, entry, python
+from tests.unit.storage.samples import NOW, access_key, add_dataset, add_project, entry, python
 
 
 @pytest.fixture
@@ -284,7 +283,7 @@ def test_an_instant_without_a_time_zone_is_refused(database: Database) -> None:
 
 
 def test_keys_are_found_by_their_id(database: Database) -> None:
-    key = AccessKey(id="AKIA", secret="the secret", name="first", created_at=NOW)
+    key = access_key()
     with database.reading() as rows:
         assert not rows.keys.any()
 
@@ -303,7 +302,7 @@ def test_a_secret_is_in_no_log_and_no_error(
     for name in ("", "sqlalchemy.engine", "sqlalchemy.pool"):
         caplog.set_level(logging.DEBUG, logger=name)
     database = opened(tmp_path / "blemish.db")
-    key = AccessKey(id="AKIA", secret="the secret", name="first", created_at=NOW)
+    key = access_key()
 
     with database.writing() as rows:
         rows.keys.add(key)
