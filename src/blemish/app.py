@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
+from blemish.api.authorization import ApiGate
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.models import ModelOperations
@@ -24,6 +25,7 @@ from blemish.front import Front, S3Elsewhere
 from blemish.monitors import Monitors
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
+from blemish.s3.authorization import s3_gate
 from blemish.s3.operations import s3_operations
 from blemish.s3.service_model import s3_model
 from blemish.service.access import AccessService
@@ -227,7 +229,7 @@ class _Parts:
                 limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
             ),
             body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
-            gates=_gates(limits),
+            gates=[ApiGate(service_model(), database, arns=arns), *_throttles(limits)],
         )
         s3 = self._s3(settings)
         waiting_requests = {"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting}
@@ -264,6 +266,7 @@ class _Parts:
             base_host_names={"localhost", settings.host},
             clock_skew_s=settings.clock_skew_s,
             faults=FAULTS,
+            gates=[s3_gate],
             observers=self.monitors.observers(s3_model()),
         )
 
@@ -308,7 +311,7 @@ def _s3_store(settings: Settings, *, keys: AccessKeys) -> Objects | None:
     return S3ObjectStore(address)
 
 
-def _gates(limits: Limits) -> list[Gate]:
+def _throttles(limits: Limits) -> list[Gate]:
     if limits.max_requests_per_s is None:
         return []
     pace = limits.max_requests_per_s

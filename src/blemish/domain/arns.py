@@ -22,7 +22,7 @@ class ArnScope:
         """Return the ARN of a project."""
         return f"arn:aws:lookoutvision:{self.region}:{self.account}:project/{name}"
 
-    def model(self, project: str, version: int) -> str:
+    def model(self, project: str, version: int | str) -> str:
         """Return the ARN of a model version."""
         return f"arn:aws:lookoutvision:{self.region}:{self.account}:model/{project}/{version}"
 

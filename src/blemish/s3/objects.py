@@ -22,7 +22,9 @@ from blemish.s3.members import (
 from blemish.s3.offered import as_s3_errors, object_ref, refuse_unoffered
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_streams import FileVersion, OpenObject
+from blemish.wire.calls import Call
 from blemish.wire.s3_errors import (
+    AccessDeniedError,
     InvalidArgumentError,
     InvalidRequestError,
     MalformedXMLError,
@@ -85,17 +87,23 @@ class ObjectOperations:
         self._objects.delete(object_ref(bucket, key), check=write_check(if_match, None))
         return {}
 
-    def delete_objects(self, *, bucket: str, delete: Any, **others: Any) -> dict[str, Any]:
+    def delete_objects(
+        self, *, bucket: str, delete: Any, call: Call | None = None, **others: Any
+    ) -> dict[str, Any]:
         refuse_unoffered(others)
         wanted = delete.get("Objects", [])
         if not 1 <= len(wanted) <= MAX_DELETED:
             raise MalformedXMLError(f"There must be 1 to {MAX_DELETED} objects to delete.")
-        self._objects.check_bucket(bucket)
+        refused = call.refused if call else {}
+        if any(each.get("Key", "") not in refused for each in wanted):
+            self._objects.check_bucket(bucket)  # nobody else learns whether there is one
         deleted, errors = [], []
         for each in wanted:
             rest = {xform_name(name): value for name, value in each.items()}
             key = rest.pop("key", "")
             try:
+                if key in refused:
+                    raise AccessDeniedError(refused[key])
                 with as_s3_errors():
                     self.delete_object(
                         bucket=bucket, key=key, if_match=rest.pop("e_tag", None), **rest

@@ -26,11 +26,15 @@ class Call:
     #: the address that the request came from
     source_ip: str | None
     user_agent: str | None
+    #: whether it came by TLS
+    secure: bool = False
     operation: str | None = None
     #: whose name, ARN and access key id are those of its `principal`
     caller: Caller | None = None
     #: by their names in the model; not yet checked against its constraints
     members: Mapping[str, Any] = field(default_factory=dict)
+    #: of several things that it names, those that its caller may not touch, and why
+    refused: dict[str, str] = field(default_factory=dict)
     #: what was answered, by the names in the model
     answer: Mapping[str, Any] | None = None
     #: None if the client is gone

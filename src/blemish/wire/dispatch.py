@@ -111,6 +111,7 @@ class Dispatcher:
             received_at=self._clock(),
             source_ip=address_of(scope),
             user_agent=request.headers.get("user-agent"),
+            secure=scope.get("scheme") == "https",
         )
         with observed(call, self._observers):
             response = await self._settled(request, receive, call)

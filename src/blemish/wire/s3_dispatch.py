@@ -134,6 +134,7 @@ class StreamingDispatcher:
             received_at=self._clock(),
             source_ip=address_of(scope),
             user_agent=request.headers.get("user-agent"),
+            secure=scope.get("scheme") == "https",
         )
         with observed(call, self._observers):
             answer = await self._settled(request, incoming, call)
@@ -192,7 +193,7 @@ class StreamingDispatcher:
         members = dict(call.members)
         if streamed is not None:
             members[streamed] = body
-        call.answer = offer.call(members)
+        call.answer = offer.call(members, call)
         return _answer(operation, call.answer)
 
     def _addressed(self, request: HttpRequest) -> HttpRequest:

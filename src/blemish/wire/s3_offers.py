@@ -15,6 +15,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel, StructureShape
 
+from blemish.wire.calls import Call
 from blemish.wire.checksums import PREFIX
 from blemish.wire.dispatch import Handler, arguments_of
 from blemish.wire.located import members_at, wire_name
@@ -32,8 +33,10 @@ class Offer:
     members: frozenset[str]
     #: members that are seen to before the handler is called; it need not take them
     settled: frozenset[str]
+    #: whether the handler has an argument `call`, and gets the call
+    takes_call: bool
 
-    def call(self, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    def call(self, members: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Call the handler with the members of a request.
 
         Raises:
@@ -43,7 +46,8 @@ class Offer:
             if name not in self.members and name not in self.settled:
                 raise NotOfferedError(f"{self.operation} is not offered with {name}.")
         taken = {name: value for name, value in members.items() if name in self.members}
-        return self.handler(**arguments_of(taken))
+        extra = {"call": call} if self.takes_call else {}
+        return self.handler(**arguments_of(taken), **extra)
 
 
 def offers_of(model: ServiceModel, methods: object) -> dict[str, Offer]:
@@ -67,6 +71,7 @@ def offers_of(model: ServiceModel, methods: object) -> dict[str, Offer]:
             operation=name,
             handler=handler,
             members=_taken(taken, members, operation=name),
+            takes_call="call" in taken.parameters,
             settled=frozenset(_settled(operation, shape) if shape else ()),
         )
     return offers
@@ -83,9 +88,10 @@ def _taken(
     parameters = signature.parameters.values()
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return frozenset(members.values())
-    if unknown := signature.parameters.keys() - members.keys():
+    names = signature.parameters.keys() - {"call"}
+    if unknown := names - members.keys():
         raise TypeError(f"{operation} has no members {sorted(unknown)}")
-    return frozenset(members[each.name] for each in parameters)
+    return frozenset(members[name] for name in names)
 
 
 def _settled(operation: OperationModel, shape: StructureShape) -> Iterator[str]:

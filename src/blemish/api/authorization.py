@@ -1,0 +1,158 @@
+"""What each operation of the API needs its caller to be allowed, derived from its members.
+
+    action      lookoutvision:OPERATION
+    resource    the model that ModelVersion or ResourceArn names; the project, of three operations;
+                else none, so that only a policy for all resources allows it
+    tags        of the request in Tags, for which lookoutvision:TagResource is needed too; of the
+                resource in the rows
+    objects     that a structure of Bucket and Key names are read: s3:GetObject. Those below Bucket
+                and Prefix are written: s3:PutObject
+
+Whatever is asked here is asked in the same way of what exists and of what does not.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Lookout
+for Vision".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.model import ListShape, ServiceModel, Shape, StructureShape
+
+from blemish.domain.arns import ArnScope, parse_model_arn
+from blemish.domain.authorization import Circumstances, Wanted, authorize
+from blemish.domain.policies import ANY_RESOURCE
+from blemish.domain.principals import Principal
+from blemish.storage.database import Database
+from blemish.wire.calls import Call
+
+PREFIX = "lookoutvision:"
+TAGGING = "TagResource"
+
+ON_PROJECTS = frozenset({"CreateProject", "DeleteProject", "DescribeProject"})
+ON_NEW_MODELS = frozenset({"CreateModel"})
+ON_NOTHING = frozenset({"StartTrialDetection", "ListTrialDetections", "DescribeTrialDetection"})
+"""Operations whose resource is not what their members would say, as the original has it."""
+
+LATEST = "latest"
+_VERSION = re.compile(r"[1-9][0-9]{0,9}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What an operation is about."""
+
+    resource: str
+    #: as the caller named it
+    told: str
+    tags: Mapping[str, str]
+
+
+class ApiGate:
+    """Lets a call pass whose caller may do all that it wants."""
+
+    def __init__(self, model: ServiceModel, database: Database, *, arns: ArnScope) -> None:
+        self._model = model
+        self._database = database
+        self._arns = arns
+
+    def __call__(self, call: Call) -> None:
+        """Let a call pass.
+
+        Raises:
+            AccessDeniedError: the policy of its caller does not allow it.
+        """
+        assert call.caller is not None
+        assert call.operation is not None
+        principal = call.caller.principal
+        circumstances = Circumstances(
+            at=call.received_at, source_ip=call.source_ip, secure=call.secure
+        )
+        for wanted in self._wanted(call.operation, call.members, principal):
+            authorize(principal, wanted, circumstances)
+
+    def _wanted(
+        self, operation: str, members: Mapping[str, Any], principal: Principal
+    ) -> Iterator[Wanted]:
+        target = self._target(operation, members, principal)
+        tags = {tag.get("Key", ""): tag.get("Value", "") for tag in members.get("Tags", ())}
+        keys = tuple(tags) or tuple(members.get("TagKeys", ()))
+        names = [operation]
+        if tags and operation != TAGGING:
+            names.append(TAGGING)
+        for name in names:
+            yield Wanted(
+                action=f"{PREFIX}{name}",
+                resource=target.resource,
+                told=target.told,
+                keys={"aws:tagkeys": keys} if keys else {},
+                request_tags=tags,
+                resource_tags=target.tags,
+            )
+        shape = self._model.operation_model(operation).input_shape
+        if shape is not None:
+            yield from _objects(shape, members)
+
+    def _target(self, operation: str, members: Mapping[str, Any], principal: Principal) -> Target:
+        project, version = members.get("ProjectName", ""), members.get("ModelVersion")
+        if operation in ON_PROJECTS:
+            return _target(self._arns.project(project))
+        if operation in ON_NEW_MODELS:  # which version it will be, nobody knows yet
+            return _target(self._arns.model(project, "*"))
+        if "ResourceArn" in members:
+            return self._tagged(members["ResourceArn"], principal)
+        if version is None or operation in ON_NOTHING:
+            return _target(ANY_RESOURCE)
+        return self._model_target(project, version, principal)
+
+    def _tagged(self, arn: str, principal: Principal) -> Target:
+        named = parse_model_arn(arn)
+        if named is None or named.scope != self._arns:
+            return _target(arn)
+        return self._model_target(named.project, str(named.version), principal)
+
+    def _model_target(self, project: str, version: str, principal: Principal) -> Target:
+        """Return a model as policies see it; it need not be there, and the caller is told none."""
+        told = self._arns.model(project, version)
+        looked_up = version == LATEST or (
+            principal.policy.reads_resource_tags and _VERSION.fullmatch(version)
+        )
+        if not looked_up:
+            return _target(told)
+        with self._database.reading() as rows:
+            if version == LATEST:
+                model = rows.models.latest(project)
+            else:
+                model = rows.models.find(project, int(version))
+            if model is None:
+                return _target(told)
+            tags = rows.tags.of(model) if principal.policy.reads_resource_tags else {}
+        return Target(resource=self._arns.model(model.project, model.version), told=told, tags=tags)
+
+
+def _target(resource: str) -> Target:
+    return Target(resource=resource, told=resource, tags={})
+
+
+def _objects(shape: Shape, value: Any) -> Iterator[Wanted]:
+    """Yield what is to be read and written in buckets, wherever members name it."""
+    match shape:
+        case StructureShape() if "Bucket" in shape.members and "Key" in shape.members:
+            yield _object("s3:GetObject", value.get("Bucket"), value.get("Key"))
+        case StructureShape() if "Bucket" in shape.members and "Prefix" in shape.members:
+            yield _object("s3:PutObject", value.get("Bucket"), f"{value.get('Prefix', '')}*")
+        case StructureShape():
+            for name, member in shape.members.items():
+                if name in value:
+                    yield from _objects(member, value[name])
+        case ListShape():
+            for each in value:
+                yield from _objects(shape.member, each)
+
+
+def _object(action: str, bucket: str | None, key: str | None) -> Wanted:
+    return Wanted(action=action, resource=f"arn:aws:s3:::{bucket or ''}/{key or ''}")
