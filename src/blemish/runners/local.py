@@ -219,6 +219,8 @@ class LocalHosting:
             if self._changed.wait_for(lambda: turn not in self._expected(model_id), left_s):
                 return
             self._expecting[model_id].remove(turn)
+            if not self._expecting[model_id]:
+                del self._expecting[model_id]
         turn.take(None)
 
     def _expected(self, model_id: int) -> list[Turn[Any]]:

@@ -85,6 +85,7 @@ def test_only_so_many_detections_wait_for_a_model_that_comes(hosting: LocalHosti
     assert caught.value.wait_s == 1
     assert detect(hosting, model_id=8) is None
     assert [answer.result(PATIENCE_S) for answer in answers] == [None] * WAITING_PER_UNIT
+    assert hosting._expecting == {}
     assert detect(hosting) is None
 
 
