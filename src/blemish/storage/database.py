@@ -45,6 +45,9 @@ _ON_CONNECT = (
 # under WAL a read that turns into a write may fail at once, so none may turn
 _READ = ("PRAGMA query_only = ON", "BEGIN")
 _WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
+
+KEPT_CONNECTIONS = 32
+"""Connections that stay open, for as many threads; to open one reads the head of the file."""
 _DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
@@ -243,6 +246,9 @@ def _engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=-1,  # threads are bounded where they are made; none waits for a connection
+        pool_use_lifo=True,  # so that those in use are few, and what they have read is still there
         hide_parameters=True,  # among them are secrets
     )
 
@@ -253,8 +259,14 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        for statement in connection.get_execution_options()["begin"]:
-            connection.exec_driver_sql(statement)
+        statements = connection.get_execution_options()["begin"]
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        for statement in statements:
+            if statements is _READ:
+                driver.cursor().execute(statement)  # directly, since every request begins so
+            else:
+                connection.exec_driver_sql(statement)
 
     return engine
 

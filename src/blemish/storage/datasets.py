@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select
 
 from blemish.domain.entities import Dataset, DatasetStatus, DatasetType, ObjectRef
 from blemish.domain.lifecycle import DATASET_MOVES, sources_of
@@ -16,7 +16,16 @@ from blemish.storage.tables import DATASETS, ENTRIES, PROJECTS
 IN_PROGRESS = frozenset(status for status in DatasetStatus if status.endswith("_IN_PROGRESS"))
 """Somebody has to work on the dataset."""
 
-_SELECT = select(DATASETS, PROJECTS.c.name.label("project")).join_from(DATASETS, PROJECTS)
+_SELECT = (
+    select(DATASETS, PROJECTS.c.name.label("project"))
+    .join_from(DATASETS, PROJECTS)
+    .order_by(DATASETS.c.id)
+)
+# Made once: to build a statement takes longer than to run it.
+_FIND = _SELECT.where(
+    PROJECTS.c.name == bindparam("of_project"), DATASETS.c.type == bindparam("of_type")
+)
+_OF_PROJECT = _SELECT.where(DATASETS.c.project_id == bindparam("of_project"))
 
 
 class Datasets:
@@ -48,21 +57,21 @@ class Datasets:
             updated_at=now,
         )
         (dataset_id,) = self._connection.execute(statement).inserted_primary_key or (None,)
-        return self._all(DATASETS.c.id == dataset_id)[0]
+        return self._all(_SELECT.where(DATASETS.c.id == dataset_id))[0]
 
     def find(self, project: str, type: DatasetType) -> Dataset | None:  # noqa: A002
         """Return the dataset of this type of the project of this name."""
-        found = self._all(PROJECTS.c.name == project, DATASETS.c.type == type)
+        found = self._all(_FIND, of_project=project, of_type=type)
         return found[0] if found else None
 
     def of_project(self, project_id: int) -> list[Dataset]:
         """Return the datasets of a project, train before test."""
-        found = self._all(DATASETS.c.project_id == project_id)
+        found = self._all(_OF_PROJECT, of_project=project_id)
         return sorted(found, key=lambda dataset: list(DatasetType).index(dataset.type))
 
     def unsettled(self) -> list[Dataset]:
         """Return the datasets that somebody has to work on, oldest first."""
-        return self._all(DATASETS.c.status.in_(IN_PROGRESS))
+        return self._all(_SELECT.where(DATASETS.c.status.in_(IN_PROGRESS)))
 
     def kept_names(self) -> set[str]:
         """Return the names of kept files that rows speak of."""
@@ -175,9 +184,8 @@ class Datasets:
         self._connection.execute(delete(ENTRIES).where(ENTRIES.c.dataset_id == dataset_id))
         self._connection.execute(delete(DATASETS).where(DATASETS.c.id == dataset_id))
 
-    def _all(self, *conditions: ColumnElement[bool]) -> list[Dataset]:
-        statement = _SELECT.where(*conditions).order_by(DATASETS.c.id)
-        return [_dataset(row) for row in self._connection.execute(statement)]
+    def _all(self, statement: Select[Any], **values: Any) -> list[Dataset]:
+        return [_dataset(row) for row in self._connection.execute(statement, values)]
 
 
 def _dataset(row: Row[Any]) -> Dataset:

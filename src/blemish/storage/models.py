@@ -6,11 +6,21 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
 from blemish.storage import leases
-from blemish.storage.tables import MODELS, PROJECTS, TAGS
+from blemish.storage.tables import MAX_ID, MODELS, PROJECTS, TAGS
 
 IN_PROGRESS = frozenset(
     {
@@ -27,6 +37,17 @@ HOSTED = frozenset({ModelStatus.STARTING_HOSTING, ModelStatus.HOSTED, ModelStatu
 """The model takes, or is about to take, memory for its hosting."""
 
 _SELECT = select(MODELS, PROJECTS.c.name.label("project")).join_from(MODELS, PROJECTS)
+# Made once: to build a statement takes longer than to run it.
+_OF_PROJECT = _SELECT.where(PROJECTS.c.name == bindparam("of_project"))
+_FIND = _OF_PROJECT.where(MODELS.c.version == bindparam("of_version"))
+_LATEST = _OF_PROJECT.order_by(MODELS.c.version.desc()).limit(1)
+_PAGE = (
+    _SELECT.where(
+        MODELS.c.project_id == bindparam("of_project"), MODELS.c.version < bindparam("before")
+    )
+    .order_by(MODELS.c.version.desc())
+    .limit(bindparam("most"))
+)
 _NO_UNITS = {"minimum_units": None, "maximum_units": None}
 
 
@@ -66,20 +87,16 @@ class Models:
 
     def find(self, project: str, version: int) -> Model | None:
         """Return this version of the project of this name."""
-        mine = _SELECT.where(PROJECTS.c.name == project, MODELS.c.version == version)
-        return self._first(mine)
+        return self._first(_FIND, of_project=project, of_version=version)
 
     def latest(self, project: str) -> Model | None:
         """Return the newest version of the project of this name."""
-        mine = _SELECT.where(PROJECTS.c.name == project)
-        return self._first(mine.order_by(MODELS.c.version.desc()).limit(1))
+        return self._first(_LATEST, of_project=project)
 
     def page(self, project_id: int, *, before: int | None, limit: int) -> list[Model]:
         """Return the newest versions of a project, of those below `before`."""
-        mine = _SELECT.where(MODELS.c.project_id == project_id)
-        if before is not None:
-            mine = mine.where(MODELS.c.version < before)
-        return self._all(mine.order_by(MODELS.c.version.desc()).limit(limit))
+        first = MAX_ID if before is None else before
+        return self._all(_PAGE, of_project=project_id, before=first, most=limit)
 
     def count(self, project_id: int) -> int:
         """Count the models of a project."""
@@ -247,11 +264,11 @@ class Models:
             **leases.FREE,
         )
 
-    def _all(self, statement: Select[Any]) -> list[Model]:
-        return [_model(row) for row in self._connection.execute(statement)]
+    def _all(self, statement: Select[Any], **values: Any) -> list[Model]:
+        return [_model(row) for row in self._connection.execute(statement, values)]
 
-    def _first(self, statement: Select[Any]) -> Model | None:
-        return next(iter(self._all(statement)), None)
+    def _first(self, statement: Select[Any], **values: Any) -> Model | None:
+        return next(iter(self._all(statement, **values)), None)
 
     def _count(self, condition: ColumnElement[bool]) -> int:
         statement = select(func.count()).select_from(MODELS).where(condition)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from blemish.domain.entities import Project
-from blemish.storage.tables import PACKAGING_JOBS, PROJECTS
+from blemish.storage.tables import MAX_ID, PACKAGING_JOBS, PROJECTS
+
+# Made once: to build a statement takes longer than to run it.
+_FIND = select(PROJECTS).where(PROJECTS.c.name == bindparam("name"))
+_PAGE = (
+    select(PROJECTS)
+    .where(PROJECTS.c.id < bindparam("before"))
+    .order_by(PROJECTS.c.id.desc())
+    .limit(bindparam("most"))
+)
 
 
 class Projects:
@@ -26,15 +35,15 @@ class Projects:
 
     def find(self, name: str) -> Project | None:
         """Return the project of this name."""
-        row = self._connection.execute(select(PROJECTS).where(PROJECTS.c.name == name)).first()
+        row = self._connection.execute(_FIND, {"name": name}).first()
         return None if row is None else _project(row)
 
     def page(self, *, before: int | None, limit: int) -> list[Project]:
         """Return the newest projects, of those whose id is below `before`."""
-        statement = select(PROJECTS).order_by(PROJECTS.c.id.desc()).limit(limit)
-        if before is not None:
-            statement = statement.where(PROJECTS.c.id < before)
-        return [_project(row) for row in self._connection.execute(statement)]
+        found = self._connection.execute(
+            _PAGE, {"before": MAX_ID if before is None else before, "most": limit}
+        )
+        return [_project(row) for row in found]
 
     def count(self) -> int:
         """Count the projects."""

@@ -36,6 +36,9 @@ from sqlalchemy import (
 
 from blemish.domain.entities import ObjectRef
 
+MAX_ID = 2**63 - 1
+"""The largest number that a column holds."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant with microseconds: kept in UTC, aware on both sides."""

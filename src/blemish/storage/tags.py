@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from blemish.domain.entities import Model
 from blemish.storage.tables import TAGS
+
+# Made once: to build a statement takes longer than to run it.
+_OF_MODEL = select(TAGS.c.key, TAGS.c.value).where(TAGS.c.model_id == bindparam("of_model"))
 
 
 class Tags:
@@ -18,8 +21,8 @@ class Tags:
 
     def of(self, model: Model) -> dict[str, str]:
         """Return the tags of a model by their keys, in the order of the keys."""
-        mine = select(TAGS.c.key, TAGS.c.value).where(TAGS.c.model_id == model.id)
-        return dict(sorted((row.key, row.value) for row in self._connection.execute(mine)))
+        found = self._connection.execute(_OF_MODEL, {"of_model": model.id})
+        return dict(sorted((row.key, row.value) for row in found))
 
     def put(self, model: Model, tags: Mapping[str, str]) -> None:
         """Add tags to a model; one of a known key replaces the value."""

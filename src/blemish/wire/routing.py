@@ -29,7 +29,10 @@ class Router:
     """Finds operations by method, path, query and headers."""
 
     def __init__(self, model: ServiceModel) -> None:
-        self._operations = [model.operation_model(name) for name in model.operation_names]
+        #: HTTP method -> its operations
+        self._operations: dict[str, list[OperationModel]] = {}
+        for operation in map(model.operation_model, model.operation_names):
+            self._operations.setdefault(operation.http["method"], []).append(operation)
 
     def operation(
         self, method: str, path: str, *, query: str = "", headers: Mapping[str, str] = _NO_HEADERS
@@ -42,9 +45,8 @@ class Router:
         parameters = parse_qs(query, keep_blank_values=True)
         found = [
             operation
-            for operation in self._operations
-            if operation.http["method"] == method
-            and uri_labels(operation.http["requestUri"], path) is not None
+            for operation in self._operations.get(method, ())
+            if uri_labels(operation.http["requestUri"], path) is not None
             and _has_markers(operation.http["requestUri"], parameters)
         ]
         if not found:
