@@ -7,7 +7,15 @@ import sys
 
 from benchmarks.quality import SHARED
 
-BENCHMARKS = (["graph"], ["detection"], ["datasets"], ["fuzz"], ["s3", "--long"], ["quality"])
+BENCHMARKS = (
+    ["graph"],
+    ["detection"],
+    ["datasets"],
+    ["load"],
+    ["fuzz"],
+    ["s3", "--long"],
+    ["quality"],
+)
 
 
 def main() -> int:
