@@ -122,6 +122,11 @@ def test_what_is_wrong_is_said_without_a_traceback(served: ServedDirectory, tmp_
         (("backup", archive, *data_dir), "is there already"),
         (("backup", tmp_path / "b.tar", *elsewhere), "There is no database"),
         (("backup", tmp_path / "b.tar", *data_dir, "--with-keys", tmp_path / "k"), "--passphrase"),
+        (
+            ("backup", tmp_path / "b.tar", *data_dir, "--with-keys", tmp_path / "k",
+             "--passphrase-file", text),
+            "has 9 characters",
+        ),
         (("restore", archive, *data_dir), "is served already"),
         (("restore", text, *elsewhere), "is no backup of Blemish"),
         (("restore", tmp_path / "absent", *elsewhere), "cannot be read (No such file"),

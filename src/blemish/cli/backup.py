@@ -19,7 +19,7 @@ from blemish.storage.backup import Backup
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import BackupError
 from blemish.storage.files import new_file
-from blemish.storage.key_file import open_keys, seal_keys
+from blemish.storage.key_file import check_passphrase, open_keys, seal_keys
 from blemish.storage.restore import Restore, Sealed, missing_keys
 from blemish.storage.sealed_header import LOCAL_PROVIDER
 
@@ -48,6 +48,7 @@ def back_up(
     with ExitStack() as stack:
         if with_keys:
             passphrase = _passphrase(passphrase_file, name=with_keys, new=True)
+            check_passphrase(passphrase)
             sealed = stack.enter_context(new_file(with_keys))
         with _progress("Backing up", total=backup.size_bytes()) as progress:
             backup.write(to, version=version("blemish"), now=now, progress=progress)

@@ -7,7 +7,6 @@ then on is greeted with the new one. One that cannot be used changes nothing.
 
 from __future__ import annotations
 
-import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -16,11 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
+from structlog.typing import FilteringBoundLogger
 
-logger = logging.getLogger(__name__)
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 LOOK_S = 5.0
 """How often the files are looked at."""
@@ -124,9 +125,9 @@ class RenewedCertificate:
         try:
             self.current = read_certificate(*self._files)
         except CertificateError as error:
-            logger.error("the certificate could not be renewed; the old one is used on: %s", error)
+            logger.error("certificate not renewed, the old one is used on", reason=str(error))
             return False
-        logger.info("the certificate was renewed, until %s", self.current.expires_at.isoformat())
+        logger.info("certificate renewed", expires_at=self.current.expires_at.isoformat())
         self._warned_at = None
         self._warn()
         return True
@@ -166,7 +167,7 @@ class RenewedCertificate:
         now = self._now()
         trouble = self.current.trouble(now)
         if trouble and (self._warned_at is None or now - self._warned_at >= WARN_EVERY):
-            logger.warning("the certificate %s %s", self._files[0], trouble)
+            logger.warning("certificate in trouble", file=str(self._files[0]), trouble=trouble)
             self._warned_at = now
 
     def _state(self) -> list[tuple[int, ...] | None]:

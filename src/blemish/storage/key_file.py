@@ -29,18 +29,22 @@ MIN_LENGTH = 12
 """Characters of a passphrase: all that keeps who finds the file from the keys."""
 
 
-def seal_keys(
-    keys: Mapping[str, bytes], passphrase: str, *, random_bytes: Callable[[int], bytes]
-) -> bytes:
-    """Seal the files of a keyring, by name.
+def check_passphrase(passphrase: str) -> None:
+    """Go on if keys may be sealed under a passphrase.
 
     Raises:
-        BackupError: the passphrase is too short.
+        BackupError: it is too short.
     """
     if len(passphrase) < MIN_LENGTH:
         raise BackupError(
             f"The passphrase has {len(passphrase)} characters; it needs at least {MIN_LENGTH}."
         )
+
+
+def seal_keys(
+    keys: Mapping[str, bytes], passphrase: str, *, random_bytes: Callable[[int], bytes]
+) -> bytes:
+    """Seal the files of a keyring, by name, under a passphrase that was checked."""
     salt, nonce = random_bytes(16), random_bytes(12)
     head = {"format": FORMAT, "scrypt": {**WORK, "salt": _text(salt)}, "nonce": _text(nonce)}
     content = json.dumps({name: _text(data) for name, data in keys.items()}).encode()

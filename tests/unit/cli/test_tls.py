@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import logging
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from blemish.cli.tls import CertificateError, RenewedCertificate, read_certificate
 from tests.certificates import made, write
@@ -105,39 +105,37 @@ def test_a_renewed_certificate_greets_the_next_connection(tmp_path: Path, name: 
     assert second == ssl.PEM_cert_to_DER_cert(new.pem().decode())
 
 
-def test_a_renewal_that_cannot_be_used_changes_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_renewal_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     old, new = made("localhost"), made("localhost")
     files = write(tmp_path, old)
     certificate = RenewedCertificate(*files, now=lambda: NOW)
 
     files[0].write_bytes(new.pem())
-    renewed = certificate.look()
-    again = certificate.look()
+    with capture_logs() as logs:
+        renewed = certificate.look()
+        again = certificate.look()
 
     assert not renewed
     assert not again
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "is not the key of" in caplog.text
+    assert [log["log_level"] for log in logs] == ["error"]
+    assert "is not the key of" in logs[0]["reason"]
     assert greeted(certificate.context, trusting=old.pem(), name="localhost")
     files[1].write_bytes(new.key_pem())
     assert certificate.look()
 
 
-def test_one_that_expires_is_warned_of_once_a_day(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_one_that_expires_is_warned_of_once_a_day(tmp_path: Path) -> None:
     clock = [NOW]
     certificate = RenewedCertificate(
         *write(tmp_path, made("localhost", begins_at=NOW, life=timedelta(days=15))),
         now=lambda: clock[0],
     )
-    for hours in (0, 30, 31, 60, 24 * 16):
-        clock[0] = NOW + timedelta(hours=hours)
-        certificate.look()
+    with capture_logs() as logs:
+        for hours in (0, 30, 31, 60, 24 * 16):
+            clock[0] = NOW + timedelta(hours=hours)
+            certificate.look()
 
-    told = [record.getMessage().partition("server.pem ")[2][:10] for record in caplog.records]
+    told = [log["trouble"][:10] for log in logs]
     assert told == ["expires on", "expires on", "expired on"]
 
 

@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from blemish.storage.errors import BackupError
-from blemish.storage.key_file import open_keys, seal_keys
+from blemish.storage.key_file import check_passphrase, open_keys, seal_keys
 
 KEYS = {"f11409a9-31a6-43bb-a73b-7e6baa9dd047.json": b'{"secret": "SGVsbG8="}'}
 PASSPHRASE = "correct horse battery"
@@ -54,6 +54,7 @@ def test_nobody_is_made_to_work_without_end(sealed: bytes) -> None:
         open_keys(json.dumps(found).encode(), PASSPHRASE, name="keys")
 
 
-def test_a_short_passphrase_seals_nothing() -> None:
+def test_a_short_passphrase_is_refused() -> None:
     with pytest.raises(BackupError, match="has 11 characters; it needs at least 12"):
-        seal_keys(KEYS, "x" * 11, random_bytes=secrets.token_bytes)
+        check_passphrase("x" * 11)
+    check_passphrase("x" * 12)
