@@ -36,6 +36,9 @@ WRITE = "write"
 TIDY_S = 3_600.0
 """How often files are tidied, besides whenever one is done."""
 
+GATHER_S = 0.02
+"""How long a record waits for others: a write and a change of threads for each would cost more."""
+
 BATCH = 500
 """Records that are written at once, at most."""
 
@@ -60,7 +63,7 @@ class AuditLog:
         #: what cannot be done at the moment
         self._failing: set[str] = set()
         self._lost = self._told = 0
-        self._synced_at = self._tidied_at = -math.inf
+        self._told_at = self._synced_at = self._tidied_at = -math.inf
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     @property
@@ -88,14 +91,17 @@ class AuditLog:
     def add(self, record: Record) -> None:
         """Have a record written soon; where too many wait, it is lost. Never blocks."""
         with self._changed:
-            full = len(self._waiting) >= self._max_waiting
-            if full:
+            if len(self._waiting) >= self._max_waiting:
                 self._lost += 1
             else:
                 self._waiting.append(record)
-                self._changed.notify()
-        if full and self._lost == self._told + 1:
-            logger.error("audit records are lost: too many wait to be written")
+                if len(self._waiting) == 1:
+                    self._changed.notify()
+
+    def lose(self) -> None:
+        """Count a record that is not made at all."""
+        with self._changed:
+            self._lost += 1
 
     def _run(self) -> None:
         stopping = False
@@ -105,6 +111,8 @@ class AuditLog:
                     self._changed.wait_for(lambda: self._stopping, PAUSE_S)
                 else:
                     self._changed.wait_for(lambda: self._waiting or self._stopping, PAUSE_S)
+                if len(self._waiting) < BATCH:  # more may come, and is written with them
+                    self._changed.wait_for(lambda: self._stopping, GATHER_S)
                 stopping = self._stopping and len(self._waiting) <= BATCH
             self._write()
             self._keep_up()
@@ -113,19 +121,22 @@ class AuditLog:
 
     def _write(self) -> None:
         """Write the records that have waited longest; they wait on if that fails."""
-        batch = list(itertools.islice(self._waiting, BATCH))
-        lost = self._lost
-        if not batch and lost == self._told:
+        with self._changed:
+            batch = list(itertools.islice(self._waiting, BATCH))
+            missing = self._lost - self._told
+        tells = missing > 0 and (self._stopping or time.monotonic() - self._told_at >= PAUSE_S)
+        if tells:
+            batch.append(self._gap(missing))
+        if not batch:
             return
-        if lost > self._told:
-            batch.append(self._gap(lost - self._told))
         lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in batch)
         if not self._has_done(WRITE, lambda: self._files.append(lines.encode())):
             return
-        if lost > self._told:
-            logger.error("audit records were lost", count=lost - self._told)
-            self._told = lost
+        if tells:
             batch.pop()
+            self._told += missing
+            self._told_at = time.monotonic()
+            logger.error("audit records were lost", count=missing)
         for _ in batch:
             self._waiting.popleft()
 

@@ -30,6 +30,9 @@ MAX_NAME = 1_024
 
 S3 = "s3.amazonaws.com"
 
+UNSIGNED_PER_S = 20
+"""Records of calls that nobody has signed, or not rightly; further ones count as lost."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRecords:
@@ -100,13 +103,37 @@ class AuditRecords:
 def audit(
     log: AuditLog, records: AuditRecords, *, source: str, model: ServiceModel, data_events: bool
 ) -> Observer:
-    """Return the observer that has calls to a service recorded."""
+    """Return the observer that has calls to a service recorded.
+
+    Of those that nobody has signed only so many a second: whoever has no key could else fill the
+    log until it forgets what others did.
+    """
+    unsigned = _Pace(UNSIGNED_PER_S)
 
     def record(call: Call) -> None:
-        if data_events or not is_data_event(call, source=source):
-            log.add(records.of_call(call, source=source, model=model))
+        if is_data_event(call, source=source) and not data_events:
+            return
+        if call.caller is None and not unsigned.allows(call.received_at):
+            log.lose()
+            return
+        log.add(records.of_call(call, source=source, model=model))
 
     return record
+
+
+class _Pace:
+    """Allows so much in each second."""
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._second = 0
+        self._count = 0
+
+    def allows(self, at: datetime) -> bool:
+        second = int(at.timestamp())
+        self._count = self._count + 1 if second == self._second else 1
+        self._second = second
+        return self._count <= self._per_s
 
 
 def is_data_event(call: Call, *, source: str) -> bool:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,16 @@ from botocore.model import ServiceModel
 from blemish.api.service_model import service_model
 from blemish.domain.arns import ArnScope
 from blemish.domain.errors import AccessDeniedError
+from blemish.monitoring.audit_files import AuditFiles
+from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.audit_members import MAX_CHARACTERS, MAX_ITEMS
-from blemish.monitoring.audit_records import S3, AuditRecords, is_data_event
+from blemish.monitoring.audit_records import (
+    S3,
+    UNSIGNED_PER_S,
+    AuditRecords,
+    audit,
+    is_data_event,
+)
 from blemish.s3.service_model import s3_model
 from blemish.wire.errors import InvalidSignatureError
 from tests.unit.monitoring.made import CALLER, WHEN, call
@@ -21,14 +30,23 @@ API = "lookoutvision.amazonaws.com"
 ARN = "arn:aws:lookoutvision:eu-west-1:123456789012"
 
 
-def record_of(*, source: str = API, model: ServiceModel | None = None, **fields: Any) -> Any:
-    records = AuditRecords(
+def audit_records() -> AuditRecords:
+    return AuditRecords(
         arns=ArnScope(region="eu-west-1", account="123456789012"),
         new_id=map("event-{}".format, count(1)).__next__,
         now=lambda: WHEN,
     )
+
+
+def record_of(*, source: str = API, model: ServiceModel | None = None, **fields: Any) -> Any:
     model = model or (s3_model() if source == S3 else service_model())
-    return records.of_call(call(**fields), source=source, model=model)
+    return audit_records().of_call(call(**fields), source=source, model=model)
+
+
+def waiting_log() -> AuditLog:
+    """Return a log that was not started."""
+    files = AuditFiles(Path(), now=lambda: WHEN, max_age=timedelta(days=1), max_bytes=10**6)
+    return AuditLog(files, gap=lambda missing: {"missing": missing})
 
 
 def test_a_record_says_who_did_what_in_the_words_of_cloudtrail() -> None:
@@ -224,3 +242,28 @@ def test_what_a_call_is_about_is_named_by_its_arn(members: dict[str, Any], arns:
 
     assert [found["ARN"] for found in record["resources"]] == arns
     assert json.dumps(record)
+
+
+def test_who_has_no_key_cannot_flood_the_log() -> None:
+    log = waiting_log()
+    observe = audit(log, audit_records(), source=API, model=service_model(), data_events=False)
+
+    for _ in range(UNSIGNED_PER_S + 5):
+        observe(call(status=403))
+    for _ in range(5):
+        observe(call(status=200, caller=CALLER, operation="ListProjects"))
+    observe(call(status=403, received_at=WHEN + timedelta(seconds=1)))
+
+    assert log.waiting == UNSIGNED_PER_S + 5 + 1
+    assert log.lost == 5
+
+
+@pytest.mark.parametrize(("data_events", "kept"), [(False, 1), (True, 2)])
+def test_calls_about_objects_are_recorded_on_demand(*, data_events: bool, kept: int) -> None:
+    log = waiting_log()
+    observe = audit(log, audit_records(), source=S3, model=s3_model(), data_events=data_events)
+
+    observe(call(status=200, caller=CALLER, operation="GetObject"))
+    observe(call(status=200, caller=CALLER, operation="CreateBucket"))
+
+    assert log.waiting == kept
