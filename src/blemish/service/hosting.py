@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+from structlog.typing import FilteringBoundLogger
+
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.engine.errors import BundleError
 from blemish.storage.database import Database
 from blemish.storage.files import remove_tree
 from blemish.storage.kept import KeptFiles
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 HOSTED = "The model is running."
 STOPPED = "The model was stopped."
@@ -84,6 +89,7 @@ class HostingWork:
         """End the start of a model as failed, if the row is still this attempt's."""
         if model.status in {ModelStatus.STARTING_HOSTING, ModelStatus.SYSTEM_UPDATING}:
             self._runner.unload(model.id, attempt=attempt)
+            logger.warning("a model could not be started", reason=reason)
             message = f"The model could not be started: {reason}"
             self._finish(model, attempt, ModelStatus.HOSTING_FAILED, message)
 

@@ -122,6 +122,7 @@ class DatasetWork:
         Entries and status are written in one transaction, so all there is to roll back is the file
         of the changes.
         """
+        logger.warning("a change of a dataset failed", reason=message)
         target = FAILURES[dataset.status]
         if target is DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS:
             with self._database.writing() as rows:

@@ -171,6 +171,7 @@ class TrainingWork:
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
         """End the training as failed, if the row is still this attempt's."""
+        logger.warning("a training failed", reason=reason)
         with self._database.writing() as rows:
             rows.models.fail_training(
                 model.id, attempt=attempt, status_message=f"Training failed: {reason}"

@@ -4,7 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from blemish.engine.runtime import Detector
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
 from blemish.runners.training_process import Reporter
-from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
+from blemish.service.training import (
+    TrainingFailure,
+    TrainingInterruptedError,
+    TrainingJob,
+    TrainingResult,
+)
 from blemish.storage.errors import ObjectError
 from tests.products import COLORS, SIZE, draw, mask_png, png
 from tests.unit.manifests import BUCKET, json_line, mask_fields, url
@@ -205,6 +210,19 @@ def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
     assert all(text is None or text.endswith("%") for text in reports)
     assert isinstance(result, TrainingFailure)
     assert result.reason == "there is no room to write what it made (File too large)."
+
+
+def test_a_process_that_fails_says_in_the_log_which_training_it_was(
+    place: Workplace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = replace(place.job([]), entries=str(place.folder / "absent.jsonl"), attempt=3)
+
+    with pytest.raises(TrainingInterruptedError):
+        LocalTrainings(silence_s=60).train(job, report=lambda _: None)
+
+    line = json.loads(capfd.readouterr().err)
+    assert (line["project"], line["version"], line["attempt"]) == ("plates", 4, 3)
+    assert "absent.jsonl" in line["exception"]
 
 
 @pytest.mark.parametrize(
