@@ -58,7 +58,8 @@ def values(shape: Shape, *, texts: Texts = any_texts) -> st.SearchStrategy[Any]:
             )
         case ListShape():
             sent = not shape.serialization.keys().isdisjoint({"location", "flattened"})
-            return st.lists(values(shape.member, texts=texts), min_size=int(sent), max_size=3)
+            least = max(int(sent), shape.metadata.get("min", 0))
+            return st.lists(values(shape.member, texts=texts), min_size=least, max_size=3)
         case MapShape():  # in headers, whose names are in lower case
             names = st.from_regex(r"[a-z0-9-]{1,10}", fullmatch=True)
             visible = st.text(VISIBLE, min_size=1)

@@ -116,6 +116,23 @@ class DatasetOperations:
             answer=lambda status: {"Status": status},
         )
 
+    def delete_dataset_entries(
+        self,
+        *,
+        call: Call,
+        project_name: str,
+        dataset_type: str,
+        source_refs: list[str],
+        client_token: str = "",
+    ) -> Members:
+        return perform_once(
+            call,
+            lambda once: self._datasets.remove(
+                project_name, DatasetType(dataset_type), source_refs=source_refs, once=once
+            ),
+            answer=lambda status: {"Status": status},
+        )
+
 
 def dataset_metadata(dataset: Dataset) -> Members:
     return {

@@ -6,7 +6,8 @@ row; `import_dataset` is that work. A request only checks, writes the row and an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +36,9 @@ CREATING = "The dataset is creating."
 CREATED = "The dataset was created successfully."
 UPDATING = "The dataset is updating."
 DELETING = "The dataset is deleting."
+
+REMOVALS = "removals-"
+"""How the name of a kept file begins that holds what is to be removed, one JSON string a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,20 +193,26 @@ class DatasetService:
             ) from None
         if not text.strip():
             raise ValidationError("Changes must hold at least one JSON Line.")
-        target = DatasetStatus.UPDATE_IN_PROGRESS
-        with self._database.reading() as rows:
-            once.recall(rows)
-            self._check_move(require_dataset(rows, project, kind), target)
-
         name = f"changes-{self._new_name()}.jsonl"
-        self._kept.write(name, changes)
-        try:
-            self._move(project, kind, target, message=UPDATING, once=once, changes=name)
-        except BaseException:
-            self._kept.delete(name)
-            raise
-        self._wake()
-        return target
+        return self._change(project, kind, name, changes, once=once)
+
+    def remove(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        source_refs: Iterable[str],
+        once: Once[DatasetStatus] = ALWAYS,
+    ) -> DatasetStatus:
+        """Keep the addresses of images and have their entries removed in a while.
+
+        Raises:
+            ResourceNotFoundError: there is no such dataset.
+            ConflictError: it is busy, or was never made.
+        """
+        name = f"{REMOVALS}{self._new_name()}.jsonl"
+        lines = (json.dumps(ref).encode() + b"\n" for ref in source_refs)
+        return self._change(project, kind, name, lines, once=once)
 
     def delete(
         self, project: str, kind: DatasetType, *, once: Once[DatasetStatus] = ALWAYS
@@ -215,6 +225,29 @@ class DatasetService:
         """
         target = DatasetStatus.DELETE_IN_PROGRESS
         self._move(project, kind, target, message=DELETING, once=once)
+        self._wake()
+        return target
+
+    def _change(
+        self,
+        project: str,
+        kind: DatasetType,
+        name: str,
+        content: bytes | Iterable[bytes],
+        *,
+        once: Once[DatasetStatus],
+    ) -> DatasetStatus:
+        """Keep what is to be changed under a name, and write the row that says so."""
+        target = DatasetStatus.UPDATE_IN_PROGRESS
+        with self._database.reading() as rows:
+            once.recall(rows)
+            self._check_move(require_dataset(rows, project, kind), target)
+        self._kept.write(name, content)
+        try:
+            self._move(project, kind, target, message=UPDATING, once=once, changes=name)
+        except BaseException:
+            self._kept.delete(name)
+            raise
         self._wake()
         return target
 

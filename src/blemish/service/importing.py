@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import chain, takewhile
 
@@ -12,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from blemish.domain.entities import Dataset, DatasetEntry, DatasetStatus, DatasetType, ObjectRef
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem, parse_manifest
-from blemish.service.datasets import CREATED
+from blemish.service.datasets import CREATED, REMOVALS
 from blemish.service.objects import Objects
 from blemish.storage.database import Database, Rows
 from blemish.storage.errors import DatabaseWriteError, ObjectError
@@ -103,8 +104,13 @@ class DatasetWork:
 
     def _update(self, dataset: Dataset, attempt: int) -> None:
         assert dataset.changes is not None
+        lines = self._kept.lines(dataset.changes)
+        entries, removed = [], []
         try:
-            entries = self._checked_entries(self._kept.lines(dataset.changes), dataset=dataset)
+            if dataset.changes.startswith(REMOVALS):
+                removed = self._checked_removals(lines, dataset=dataset)
+            else:
+                entries = self._checked_entries(lines, dataset=dataset)
         except ImportFailedError as error:
             self._fail(dataset, attempt, f"The dataset was not updated: {error}")
         else:
@@ -114,6 +120,7 @@ class DatasetWork:
                 target=DatasetStatus.UPDATE_COMPLETE,
                 status_message=UPDATED,
                 entries=entries,
+                removed=removed,
             )
 
     def _fail(self, dataset: Dataset, attempt: int, message: str) -> None:
@@ -143,7 +150,8 @@ class DatasetWork:
         *,
         target: DatasetStatus,
         status_message: str,
-        entries: list[DatasetEntry] | None = None,
+        entries: Sequence[DatasetEntry] = (),
+        removed: Sequence[str] = (),
     ) -> None:
         now = self._now()
         with self._database.writing() as rows:
@@ -158,6 +166,10 @@ class DatasetWork:
             )
             if current and entries:
                 rows.entries.put(dataset.id, entries, now=now)
+            if current and removed:
+                rows.entries.remove(dataset.id, removed)
+                if rows.entries.image_bucket(dataset.id) is None:
+                    rows.datasets.forget_image_bucket(dataset.id)
         if current and dataset.changes:
             self._kept.delete(dataset.changes)
 
@@ -177,10 +189,24 @@ class DatasetWork:
         except ObjectError as error:
             raise ImportFailedError(str(error)) from error
         if problems:
-            raise ImportFailedError(_sentence(sorted(problems, key=lambda found: found.number)))
+            problems.sort(key=lambda found: found.number)
+            raise ImportFailedError(_sentence([str(problem) for problem in problems]))
         entries = [entry for _, entry in parsed]
         self._check_counts(entries, dataset=dataset, most=most)
         return entries
+
+    def _checked_removals(self, lines: Iterable[str], *, dataset: Dataset) -> list[str]:
+        """Read which images' entries are to be removed; each must have one.
+
+        Raises:
+            ImportFailedError: the dataset has no entry of one of them.
+        """
+        refs = list(dict.fromkeys(json.loads(line) for line in lines))
+        with self._database.reading() as rows:
+            unknown = rows.entries.unknown(dataset.id, refs)
+        if unknown:
+            raise ImportFailedError(_sentence([f"it has no entry of {ref}" for ref in unknown]))
+        return refs
 
     def _most_images(self, kind: DatasetType) -> int:
         train = kind is DatasetType.TRAIN
@@ -271,8 +297,8 @@ def _refs(entry: DatasetEntry) -> list[ObjectRef]:
     return [entry.image, entry.mask.ref] if entry.mask else [entry.image]
 
 
-def _sentence(problems: list[LineProblem]) -> str:
-    shown = "; ".join(str(problem) for problem in problems[:SHOWN_PROBLEMS])
+def _sentence(problems: list[str]) -> str:
+    shown = "; ".join(problems[:SHOWN_PROBLEMS])
     more = len(problems) - SHOWN_PROBLEMS
     if more <= 0:
         return f"{shown}."

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from blemish.domain.entities import Dataset, DatasetStatus, DatasetType, ObjectRef
 from blemish.domain.lifecycle import DATASET_MOVES, sources_of
@@ -174,6 +174,11 @@ class Datasets:
             **bucket,
             **leases.FREE,
         )
+
+    def forget_image_bucket(self, dataset_id: int) -> None:
+        """Let a dataset without entries take those of any bucket."""
+        mine = update(DATASETS).where(DATASETS.c.id == dataset_id)
+        self._connection.execute(mine.values(image_bucket=None))
 
     def release_all(self) -> None:
         """Free every dataset: whoever held one is gone."""

@@ -7,11 +7,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from blemish.domain.entities import DatasetEntry, ImageStats, Label
 from blemish.domain.manifest import object_ref, parse_line
-from blemish.storage.tables import ENTRIES
+from blemish.storage.tables import DATASETS, ENTRIES
 
 BATCH = 1_000
 """Entries that are written, or read, at once."""
@@ -44,8 +44,8 @@ class Entries:
         The iterable is consumed in batches; of several entries of an image the last one counts.
         An entry whose line does not say when it was made was made now.
         """
-        last = select(func.max(ENTRIES.c.position)).where(ENTRIES.c.dataset_id == dataset_id)
-        position = self._connection.scalar(last) or 0
+        this = DATASETS.c.id == dataset_id
+        position = self._connection.scalars(select(DATASETS.c.last_position).where(this)).one()
         remaining = iter(entries)
         while batch := list(islice(remaining, BATCH)):
             by_ref = {str(entry.image): entry for entry in batch}
@@ -69,6 +69,25 @@ class Entries:
                     ],
                 )
             position += len(new)
+        self._connection.execute(update(DATASETS).where(this).values(last_position=position))
+
+    def unknown(self, dataset_id: int, refs: Iterable[str]) -> list[str]:
+        """Return those of the addresses that are of no image of the dataset, in their order."""
+        remaining, found = iter(refs), []
+        while batch := list(islice(remaining, BATCH)):
+            known = self._known(dataset_id, batch)
+            found += [ref for ref in batch if ref not in known]
+        return found
+
+    def remove(self, dataset_id: int, refs: Iterable[str]) -> None:
+        """Remove the entries of these images; the others keep their positions."""
+        remaining = iter(refs)
+        while batch := list(islice(remaining, BATCH)):
+            self._connection.execute(
+                delete(ENTRIES).where(
+                    ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.source_ref.in_(batch)
+                )
+            )
 
     def stats(self, dataset_id: int) -> ImageStats:
         """Count the entries by label."""

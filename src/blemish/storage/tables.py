@@ -125,6 +125,8 @@ DATASETS = Table(
     Column("manifest", ObjectRefText),
     Column("manifest_version", Text),
     Column("image_bucket", String(63)),
+    # of the entry added last, whether it is still there: tokens of pages count on no second use
+    Column("last_position", Integer, nullable=False, server_default="0"),
     Column("changes", String(255)),
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),

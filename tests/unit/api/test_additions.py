@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
+from botocore.exceptions import ParamValidationError
 
 from blemish.api.service_model import service_model
-from blemish.domain.entities import ModelStatus
+from blemish.domain.entities import Label
 from tests.asgi_client import PRINCIPAL
-from tests.unit.api.requests import MODEL, answer, message
+from tests.unit.api.requests import DATASET, MODEL, answer, message
 from tests.unit.house import House
-
-S = ModelStatus
+from tests.unit.manifests import url
 
 
 def test_a_client_of_the_original_has_none_of_our_operations(
@@ -60,3 +60,42 @@ def test_cancel_model_training_after_its_end_is_a_conflict(
         extended_client.cancel_model_training(**MODEL)
 
     assert "is TRAINED; only a training can be cancelled" in message(caught)
+
+
+def test_delete_dataset_entries_answers_the_status_that_follows(
+    extended_client: Any, house: House
+) -> None:
+    house.project()
+    lines = house.lines(Label.NORMAL, 3)
+    house.dataset(lines)
+
+    response = extended_client.delete_dataset_entries(**DATASET, SourceRefs=[url("normal-1.png")])
+
+    assert answer(response) == {"Status": "UPDATE_IN_PROGRESS"}
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
+    house.settle()
+    assert house.entry_lines() == [lines[0], lines[2]]
+
+
+def test_delete_dataset_entries_of_a_dataset_that_was_never_made_is_a_conflict(
+    extended_client: Any, house: House
+) -> None:
+    house.project()
+    house.dataset(["no JSON"])
+
+    with pytest.raises(extended_client.exceptions.ConflictException) as caught:
+        extended_client.delete_dataset_entries(**DATASET, SourceRefs=[url("normal-1.png")])
+
+    assert "is CREATE_FAILED" in message(caught)
+    assert house.kept_names() == set()
+
+
+@pytest.mark.parametrize("refs", [[""], ["x" * 2049]])
+def test_delete_dataset_entries_takes_addresses_within_the_model(
+    extended_client: Any, house: House, refs: list[str]
+) -> None:
+    house.project()
+    house.dataset(house.lines(Label.NORMAL, 3))
+
+    with pytest.raises((extended_client.exceptions.ValidationException, ParamValidationError)):
+        extended_client.delete_dataset_entries(**DATASET, SourceRefs=refs)

@@ -31,7 +31,7 @@ from tests.unit.api.requests import (
 )
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
-from tests.unit.manifests import json_line
+from tests.unit.manifests import json_line, url
 
 S = ModelStatus
 TOKEN = "RunOnce"
@@ -80,6 +80,11 @@ CASES = {
         prepare=_with_datasets,
         other={"Changes": CHANGES + b"\n"},
     ),
+    "DeleteDatasetEntries": Case(
+        members=DATASET | {"SourceRefs": [url("train/normal-0.png")]},
+        prepare=_with_datasets,
+        other={"SourceRefs": [url("train/normal-1.png")]},
+    ),
     "CreateModel": Case(
         members=CIRCUITS | {"OutputConfig": OUTPUT, "Tags": [{"Key": "line", "Value": "4"}]},
         prepare=_with_datasets,
@@ -102,6 +107,12 @@ CASES = {
     ),
 }
 NAMES = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture
+def client(extended_client: Any) -> Any:
+    """A client that knows all that takes a token."""
+    return extended_client
 
 
 def ask(client: Any, name: str, *, token: str = TOKEN, **other: Any) -> dict[str, Any]:
@@ -153,7 +164,7 @@ def test_the_first_answer_outlives_what_it_was_about(client: Any, house: House, 
     first = ask(client, name)
     if name == "CreateProject":
         house.projects.delete("circuits")
-    elif name in {"CreateDataset", "DeleteDataset", "UpdateDatasetEntries"}:
+    elif "Dataset" in name:
         house.settle()
 
     assert ask(client, name) == first
@@ -278,7 +289,7 @@ def test_of_requests_that_race_one_is_carried_out(
         first, *others = pool.map(race, range(RACERS))
 
     assert others == [first] * (RACERS - 1)
-    more = name in {"CreateModel", "UpdateDatasetEntries"}
+    more = name in {"CreateModel", "UpdateDatasetEntries", "DeleteDatasetEntries"}
     assert len(house.kept_names()) == files + more
     if name == "CreateModel":
         assert len(house.models.page("circuits", token=None)[0]) == 1

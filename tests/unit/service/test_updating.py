@@ -21,7 +21,7 @@ from blemish.domain.entities import (
 from blemish.domain.errors import ResourceNotFoundError
 from blemish.domain.limits import OURS, Limits
 from tests.unit.house import LEASE, House
-from tests.unit.manifests import json_line, label_fields, masked_line
+from tests.unit.manifests import json_line, label_fields, masked_line, url
 from tests.unit.storage.samples import entry
 
 TRAIN = DatasetType.TRAIN
@@ -68,6 +68,71 @@ def test_changes_add_pictures_and_replace_whole_lines(house: House) -> None:
     assert house.entry_lines() == [*old[:2], changes[1], changes[0]]
     assert house.stats() == ImageStats(total=4, labeled=3, normal=2, anomaly=1)
     assert house.kept_names() == set()
+
+
+def remove(house: House, *keys: str) -> Dataset:
+    house.datasets.remove("circuits", TRAIN, source_refs=[url(key) for key in keys])
+    return house.settle()
+
+
+def test_entries_are_removed(house: House) -> None:
+    lines = house.lines(Label.NORMAL, 3)
+    house.dataset(lines)
+    asked = "normal-2.png", "normal-0.png", "normal-2.png"
+
+    status = house.datasets.remove("circuits", TRAIN, source_refs=[url(key) for key in asked])
+
+    assert status is S.UPDATE_IN_PROGRESS
+    assert house.entry_lines() == lines
+    dataset = house.settle()
+    assert (dataset.status, dataset.changes) == (S.UPDATE_COMPLETE, None)
+    assert dataset.status_message == "The dataset was updated successfully."
+    assert house.entry_lines() == lines[1:2]
+    assert house.kept_names() == set()
+    assert (house.directory.buckets / "pictures" / "normal-0.png").exists()
+
+
+def test_with_a_picture_that_has_no_entry_nothing_is_removed(house: House) -> None:
+    lines = house.lines(Label.NORMAL, 3)
+    house.dataset(lines)
+    unknown = [f"normal-{number}.png" for number in range(3, 10)]
+
+    dataset = remove(house, "normal-0.png", *unknown)
+
+    assert dataset.status is S.UPDATE_FAILED_ROLLBACK_COMPLETE
+    named = [f"it has no entry of {url(key)}; " for key in unknown[:5]]
+    assert dataset.status_message == (
+        f"The dataset was not updated: {''.join(named)}and 2 more problems."
+    )
+    assert house.entry_lines() == lines
+    assert house.kept_names() == set()
+
+
+def test_a_dataset_that_was_emptied_takes_pictures_of_another_bucket(house: House) -> None:
+    house.dataset(house.lines(Label.NORMAL, 2))
+    house.put("new.png", bucket="others")
+    change = json_line("x").replace(url("x"), url("new.png", bucket="others"))
+    remove(house, "normal-0.png")
+    assert "is not in the bucket pictures" in not_updated(house, change)
+
+    emptied = remove(house, "normal-1.png")
+
+    assert (emptied.image_bucket, house.stats().total) == (None, 0)
+    assert update(house, change).image_bucket == "others"
+
+
+def test_a_stale_attempt_removes_nothing(house: House) -> None:
+    lines = house.lines(Label.NORMAL, 2)
+    house.dataset(lines)
+    house.datasets.remove("circuits", TRAIN, source_refs=[url("normal-0.png")])
+    dataset, stale = house.claim_dataset()
+    house.clock.advance(LEASE.total_seconds())
+    house.claim_dataset()
+
+    house.dataset_work.carry_out(dataset, attempt=stale)
+
+    assert house.entry_lines() == lines
+    assert len(house.kept_names()) == 1
 
 
 def test_an_empty_dataset_is_filled_by_changes(house: House) -> None:

@@ -14,7 +14,7 @@ from blemish.domain.entities import DatasetEntry, ImageStats, Label
 from blemish.domain.manifest import parse_line
 from blemish.storage.database import Database
 from blemish.storage.entries import BATCH
-from tests.unit.manifests import json_line
+from tests.unit.manifests import json_line, url
 from tests.unit.storage.samples import NOW, add_dataset, add_project, entry
 
 NO_FILTER: dict[str, Any] = {
@@ -57,6 +57,59 @@ def new_dataset(database: Database) -> int:
     with database.writing() as rows:
         count = rows.projects.count()
         return add_dataset(rows, add_project(rows, f"example-{count}")).id
+
+
+def remove(database: Database, dataset_id: int, keys: Iterable[str]) -> None:
+    with database.writing() as rows:
+        rows.entries.remove(dataset_id, [url(key) for key in keys])
+
+
+def positions(database: Database, dataset_id: int, *, after: int = 0) -> dict[str, int]:
+    with database.reading() as rows:
+        found = rows.entries.page(dataset_id, after=after, limit=10_000, **NO_FILTER)
+    return {line: position for position, line in found}
+
+
+def test_removed_entries_are_gone_and_the_others_keep_their_positions(
+    database: Database, dataset_id: int
+) -> None:
+    other = new_dataset(database)
+    keys = [str(number) for number in range(2 * BATCH + 5)]
+    for each in (dataset_id, other):
+        put(database, each, [entry(key, line=key) for key in keys])
+    before = positions(database, dataset_id)
+    doomed = keys[1 : 2 * BATCH + 2 : 2]
+
+    remove(database, dataset_id, doomed)
+
+    assert positions(database, dataset_id) == {
+        key: position for key, position in before.items() if key not in doomed
+    }
+    assert positions(database, other) == before
+
+
+def test_those_without_an_entry_are_told_in_their_order(
+    database: Database, dataset_id: int
+) -> None:
+    keys = [str(number) for number in range(BATCH + 5)]
+    put(database, dataset_id, [entry(key, line=key) for key in keys])
+    put(database, new_dataset(database), [entry("of another", line="{}")])
+    asked = [url(key) for key in ("of another", *keys, "none")]
+
+    with database.reading() as rows:
+        assert rows.entries.unknown(dataset_id, asked) == [url("of another"), url("none")]
+
+
+def test_the_position_of_a_removed_entry_is_not_given_again(
+    database: Database, dataset_id: int
+) -> None:
+    put(database, dataset_id, [entry(key, line=key) for key in "abcd"])
+    (paged_to,) = (at for key, at in positions(database, dataset_id).items() if key == "b")
+    remove(database, dataset_id, "bcd")
+
+    put(database, dataset_id, [entry("e", line="e")])
+
+    assert list(positions(database, dataset_id, after=paged_to)) == ["e"]
 
 
 @SAME_DATABASE

@@ -112,3 +112,24 @@ Database.open(Path(sys.argv[1]))
     assert ask(old, "SELECT version_num FROM alembic_version") == NEWEST
     assert ask(old, "SELECT name FROM projects") == "kept"
     assert list(old.parent.glob("*.partial")) == []
+
+
+@pytest.mark.parametrize(("positions", "last"), [((), 0), ((1, 2, 7), 7)])
+def test_an_older_dataset_knows_where_its_last_entry_is(
+    old: Path, positions: tuple[int, ...], last: int
+) -> None:
+    change(
+        old,
+        "INSERT INTO datasets (project_id, type, status, status_message, created_at, updated_at) "
+        "VALUES (1, 'train', 'CREATE_COMPLETE', '', '2024-05-01', '2024-05-01')",
+    )
+    for position in positions:
+        change(
+            old,
+            "INSERT INTO entries (dataset_id, position, created_at, source_ref, line) "
+            f"VALUES (1, {position}, '2024-05-01', 's3://pictures/{position}', '')",
+        )
+
+    Database.open(old).close()
+
+    assert ask(old, "SELECT last_position FROM datasets") == last
