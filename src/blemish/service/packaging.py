@@ -66,7 +66,8 @@ class PackagingService:
         Raises:
             ValidationError: the component's target, options, tags or place are not allowed.
             ResourceNotFoundError: there is no such project or model.
-            ConflictError: the model is not trained, or the name or the component is taken.
+            ConflictError: the model is not trained, the name is taken, or a job that did not fail
+                makes the component.
         """
         check_component(component)
         check_tag_keys(tag.key for tag in component.tags)
@@ -146,8 +147,8 @@ class PackagingService:
             taken = f"Project {project} has a model packaging job {name} already."
         elif job := rows.packaging_jobs.of_component(component.name, component.version):
             taken = (
-                f"Version {component.version} of the component {component.name} was asked for "
-                f"already, by the model packaging job {job.name} of project {job.project}."
+                f"Version {component.version} of the component {component.name} is made by the "
+                f"model packaging job {job.name} of project {job.project}, which is {job.status}."
             )
         else:
             return

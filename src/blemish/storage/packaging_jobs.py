@@ -34,7 +34,10 @@ class PackagingJobs:
         status_message: str,
         now: datetime,
     ) -> PackagingJob:
-        """Add a job; its name must be free in the project, the component everywhere."""
+        """Add a job; its name must be free in the project, and its component everywhere.
+
+        A job that failed holds no component.
+        """
         statement = insert(PACKAGING_JOBS).values(
             project_id=project_id,
             name=name,
@@ -54,11 +57,15 @@ class PackagingJobs:
         return self._first(_SELECT.where(PROJECTS.c.name == project, PACKAGING_JOBS.c.name == name))
 
     def of_component(self, name: str, version: str) -> PackagingJob | None:
-        """Return the job that was to make this version of a component, in whatever project."""
+        """Return the job that makes this version of a component, or made it, in whatever project.
+
+        One that failed made nothing.
+        """
         return self._first(
             _SELECT.where(
                 PACKAGING_JOBS.c.component_name == name,
                 PACKAGING_JOBS.c.component_version == version,
+                PACKAGING_JOBS.c.status != PackagingJobStatus.FAILED,
             )
         )
 

@@ -212,8 +212,15 @@ PACKAGING_JOBS = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("project_id", "name"),
-    UniqueConstraint("component_name", "component_version"),
     sqlite_autoincrement=True,
+)
+Index(
+    "uq_packaging_jobs_component",
+    PACKAGING_JOBS.c.component_name,
+    PACKAGING_JOBS.c.component_version,
+    unique=True,
+    sqlite_where=PACKAGING_JOBS.c.status != "FAILED",
+    postgresql_where=PACKAGING_JOBS.c.status != "FAILED",
 )
 
 ACCESS_KEYS = Table(

@@ -12,6 +12,7 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.domain.packaging import Component, PackagingJob, PackagingJobStatus
+from blemish.service.projects import require_project
 from blemish.service.tokens import next_token
 from tests.unit.components import component
 from tests.unit.house import House
@@ -113,17 +114,38 @@ def test_a_name_is_taken_once_in_a_project(packaged: House) -> None:
     assert len(jobs(packaged)) == 1
 
 
-def test_a_component_is_made_once(packaged: House) -> None:
-    start(packaged, "first")
+def test_a_component_whose_job_failed_can_be_asked_for_again(packaged: House) -> None:
+    start(packaged, "first", made=component(version="1.0.0"))
+
+    start(packaged, "second", made=component(version="1.0.0"))
+
+    assert [job.name for job in jobs(packaged)] == ["second", "first"]
+
+
+@pytest.mark.parametrize("status", sorted(set(PackagingJobStatus) - {PackagingJobStatus.FAILED}))
+def test_a_component_whose_job_did_not_fail_is_made_once(
+    packaged: House, status: PackagingJobStatus
+) -> None:
+    with packaged.database.writing() as rows:
+        rows.packaging_jobs.add(
+            require_project(rows, "circuits").id,
+            name="first",
+            model_version=1,
+            description=None,
+            component=component(version="1.0.0"),
+            status=status,
+            status_message="",
+            now=packaged.clock.time,
+        )
     start(packaged, "second", made=component(version="1.0.1"))
-    start(packaged, "third", made=component(name="Circuits"))
+    start(packaged, "third", made=component(version="1.0.0", name="Circuits"))
 
     with pytest.raises(ConflictError) as caught:
         start(packaged, "fourth", made=component(version="1.0.0"))
 
     assert caught.value.message == (
-        "Version 1.0.0 of the component circuits was asked for already, by the model packaging "
-        "job first of project circuits. Choose another."
+        "Version 1.0.0 of the component circuits is made by the model packaging job first of "
+        f"project circuits, which is {status}. Choose another."
     )
     assert caught.value.resource_type is ResourceType.MODEL_PACKAGE_JOB
     assert caught.value.resource_id == "circuits/first"

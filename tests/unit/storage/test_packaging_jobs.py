@@ -13,7 +13,12 @@ from tests.unit.storage.samples import NOW, add_model, add_project
 
 
 def add(
-    rows: Rows, project: Project, name: str = "job", *, made: Component | None = None
+    rows: Rows,
+    project: Project,
+    name: str = "job",
+    *,
+    made: Component | None = None,
+    status: PackagingJobStatus = PackagingJobStatus.CREATED,
 ) -> PackagingJob:
     return rows.packaging_jobs.add(
         project.id,
@@ -21,7 +26,7 @@ def add(
         model_version=3,
         description="the first",
         component=made or component(version=name),
-        status=PackagingJobStatus.CREATED,
+        status=status,
         status_message="waits",
         now=NOW,
     )
@@ -101,6 +106,19 @@ def test_a_name_is_given_once_in_a_project_and_a_component_once(database: Databa
     for name, version in (("a", "2.0.0"), ("b", "1.0.0")):
         with pytest.raises(IntegrityError), database.writing() as rows:
             add(rows, project, name, made=component(version=version))
+
+
+def test_a_component_is_free_once_its_job_failed(database: Database) -> None:
+    made, failed = component(version="1.0.0"), PackagingJobStatus.FAILED
+    with database.writing() as rows:
+        project = add_project(rows)
+        add(rows, project, "a", made=made, status=failed)
+        add(rows, project, "b", made=made, status=failed)
+        assert rows.packaging_jobs.of_component("circuits", "1.0.0") is None
+
+        job = add(rows, project, "c", made=made)
+
+        assert rows.packaging_jobs.of_component("circuits", "1.0.0") == job
 
 
 def test_a_job_outlives_its_model_and_goes_with_its_project(database: Database) -> None:

@@ -36,10 +36,14 @@ def upgrade() -> None:
             ["project_id"], ["projects.id"], name="fk_packaging_jobs_project_id"
         ),
         sa.UniqueConstraint("project_id", "name", name="uq_packaging_jobs_project_id_name"),
-        sa.UniqueConstraint(
-            "component_name",
-            "component_version",
-            name="uq_packaging_jobs_component_name_component_version",
-        ),
         sqlite_autoincrement=True,
+    )
+    not_failed = sa.text("status != 'FAILED'")
+    op.create_index(
+        "uq_packaging_jobs_component",
+        "packaging_jobs",
+        ["component_name", "component_version"],
+        unique=True,
+        sqlite_where=not_failed,
+        postgresql_where=not_failed,
     )
