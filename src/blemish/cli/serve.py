@@ -151,6 +151,8 @@ def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
         lines += [
             f"export AWS_ACCESS_KEY_ID={pair.id}",
             f"export AWS_SECRET_ACCESS_KEY={pair.secret}",
+            f"export AWS_ACCESS_KEY_ID={pair.id}",
+            f"export AWS_SECRET_ACCESS_KEY={pair.secret}",
             f"export AWS_DEFAULT_REGION={region}",
             f"export AWS_ENDPOINT_URL={endpoint}",
         ]

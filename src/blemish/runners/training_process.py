@@ -48,16 +48,22 @@ class Reporter:
             time.sleep(HEARTBEAT_S)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one message."""
+        """Write one message; without a parent to read it, end the process."""
         with self._lock:
-            sys.stdout.write(json.dumps(message) + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(json.dumps(message) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                os._exit(ORPHANED)
 
 
 def main() -> None:
     """Train as the first line of standard input says."""
     os.nice(NICENESS)
-    job = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(ORPHANED)
+    job = json.loads(line)
     reporter = Reporter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     threading.Thread(target=reporter.beat, daemon=True).start()

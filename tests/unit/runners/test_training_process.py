@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,7 @@ from blemish.engine.labeled import Progress
 from blemish.engine.runtime import Detector
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
-from blemish.runners.training_process import Reporter
+from blemish.runners.training_process import ORPHANED, Reporter
 from blemish.service.training import (
     TrainingFailure,
     TrainingInterruptedError,
@@ -244,3 +245,24 @@ def test_a_message_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert output.getvalue().count("\n") == 1
     assert json.loads(output.getvalue()) == {"failed": "one\ntwo ä"}
+
+
+@pytest.mark.parametrize("line", [b"", b"{}\n"])
+def test_a_process_whose_server_is_gone_ends_without_a_word(line: bytes) -> None:
+    process = subprocess.Popen(
+        PROCESS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdin.write(line)
+    process.stdin.flush()
+    if not line:
+        process.stdin.close()
+
+    said = process.stderr.read()
+
+    assert (process.wait(), said) == (ORPHANED, b"")
+    process.stdin.close()
+    process.stderr.close()
