@@ -13,6 +13,7 @@ BENCHMARKS = (
     ["datasets"],
     ["load"],
     ["fuzz"],
+    ["lifetimes"],
     ["s3", "--long"],
     ["quality"],
 )
