@@ -69,7 +69,7 @@ def sample(shape: Shape | None, named: Mapping[str, Any]) -> Any:
         case Shape(type_name="boolean"):
             return True
         case Shape(type_name="string"):
-            return shape.enum[0] if shape.enum else "a"
+            return shape.enum[0] if shape.enum else "aaa"
         case None:
             return {}
     raise NotImplementedError(shape)

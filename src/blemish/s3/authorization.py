@@ -49,6 +49,12 @@ ACTIONS: Mapping[str, tuple[str, About]] = {
 }
 """Operation -> the action, without `s3:`, and what it is about."""
 
+READING = "s3:GetObject"
+"""Who may not list a bucket does not learn by reading that an object is missing.
+
+Source: Amazon S3 API Reference, "GetObject", permissions.
+"""
+
 _KEYS = {"Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys", "Prefix": "s3:prefix"}
 """Members of the operations that list, and the condition keys that they are."""
 
@@ -75,6 +81,8 @@ def s3_gate(call: Call) -> None:
         return
     for wanted in _wanted(f"s3:{name}", about, members):
         authorize(principal, wanted, circumstances)
+        if wanted.action == READING:
+            call.concealment = denial(principal, _listing(wanted), circumstances)
 
 
 def _wanted(action: str, about: About, members: Mapping[str, Any]) -> Iterator[Wanted]:
@@ -88,7 +96,12 @@ def _wanted(action: str, about: About, members: Mapping[str, Any]) -> Iterator[W
             yield Wanted(action=action, resource=_arn(members["Bucket"], members["Key"]))
     if "CopySource" in members:
         source = source_ref(members["CopySource"])
-        yield Wanted(action="s3:GetObject", resource=_arn(source.bucket, source.key))
+        yield Wanted(action=READING, resource=_arn(source.bucket, source.key))
+
+
+def _listing(reading: Wanted) -> Wanted:
+    """Return what shows as well whether an object is there: to list its bucket."""
+    return Wanted(action="s3:ListBucket", resource=reading.resource.partition("/")[0])
 
 
 def _keys_of(members: Mapping[str, Any]) -> Iterator[str]:

@@ -35,6 +35,8 @@ class Call:
     members: Mapping[str, Any] = field(default_factory=dict)
     #: of several things that it names, those that its caller may not touch, and why
     refused: dict[str, str] = field(default_factory=dict)
+    #: what its caller is told in place of that an object is missing, if it may not know that
+    concealment: str | None = None
     #: what was answered, by the names in the model
     answer: Mapping[str, Any] | None = None
     #: None if the client is gone

@@ -42,6 +42,7 @@ from blemish.wire.s3_errors import (
     AccessDeniedError,
     InternalError,
     MissingContentLengthError,
+    NoSuchKeyError,
     NotOfferedError,
     S3Error,
 )
@@ -159,7 +160,7 @@ class StreamingDispatcher:
             call.error = error
             return None
         except (S3Error, WireError, AccessDenied) as error:
-            call.error = told = _told(error)
+            call.error = told = _told(error, call)
             answer = _error_answer(told, request, call.request_id)
         except Exception as error:  # the edge: whatever it was, the client gets an answer
             logger.exception("the request failed")
@@ -249,8 +250,10 @@ def _answer(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
         raise
 
 
-def _told(error: S3Error | WireError | AccessDenied) -> S3Error:
+def _told(error: S3Error | WireError | AccessDenied, call: Call) -> S3Error:
     match error:
+        case NoSuchKeyError() if call.concealment is not None:
+            return AccessDeniedError(call.concealment)
         case WireError():
             return in_s3_terms(error)
         case AccessDenied():

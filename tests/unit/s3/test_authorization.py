@@ -148,6 +148,30 @@ def test_who_may_delete_nothing_does_not_learn_whether_there_is_a_bucket(bench: 
     assert [str(each).replace("no-bucket", BUCKET) for each in (there, missing)] == [str(there)] * 2
 
 
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("get_object", {"Key": "a"}),
+        ("head_object", {"Key": "a"}),
+        ("copy_object", {"Key": "b", "CopySource": f"{BUCKET}/a"}),
+    ],
+)
+def test_that_an_object_is_missing_is_told_to_who_may_list_its_bucket(
+    bench: Bench, operation: str, members: dict[str, Any]
+) -> None:
+    objects = allow("s3:*Object", f"{BUCKET_ARN}/*")
+    listing = allow("s3:ListBucket", BUCKET_ARN)
+
+    def told(*statements: dict[str, Any]) -> int:
+        client = client_of(bench, principal(*statements))
+        with pytest.raises(client.exceptions.ClientError) as caught:
+            getattr(client, operation)(Bucket=BUCKET, **members)
+        return int(caught.value.response["ResponseMetadata"]["HTTPStatusCode"])
+
+    assert told(objects) == 403
+    assert told(objects, listing) == 404
+
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "AbortMultipartUpload": {"UploadId": "1"},
     "CompleteMultipartUpload": {"UploadId": "1"},
