@@ -16,6 +16,7 @@ from botocore.model import ServiceModel
 from blemish.domain.arns import ArnScope
 from blemish.monitoring.audit_log import AuditLog, Record
 from blemish.monitoring.audit_members import (
+    MAX_ITEMS,
     recorded_members,
     shortened,
     time_text,
@@ -52,6 +53,7 @@ class AuditRecords:
             "sourceIPAddress": call.source_ip or "Unknown",
             "userAgent": shortened(call.user_agent or ""),
             **_ending(call),
+            **_partly_denied(call),
             **_members(call, source=source, model=model),
             "requestID": call.request_id,
             "readOnly": is_read_only(call.operation),
@@ -151,6 +153,14 @@ def _ending(call: Call) -> dict[str, Any]:
     if error is None:
         return {}
     return {"errorCode": error, "errorMessage": shortened(str(call.error or ""))}
+
+
+def _partly_denied(call: Call) -> dict[str, Any]:
+    """Return which of several things a call was denied, if it was not denied as a whole."""
+    if not call.refused:
+        return {}
+    names = [shortened(name) for name in call.refused]
+    return {"additionalEventData": {"denied": names[:MAX_ITEMS], "deniedCount": len(names)}}
 
 
 def _members(call: Call, *, source: str, model: ServiceModel) -> dict[str, Any]:

@@ -115,6 +115,20 @@ def test_what_was_denied_says_so_and_what_was_asked() -> None:
     assert record["responseElements"] is None
 
 
+def test_what_a_call_was_denied_in_part_is_named() -> None:
+    record = record_of(
+        source=S3,
+        operation="DeleteObjects",
+        caller=CALLER,
+        members={"Bucket": "pictures"},
+        refused={"a": "You may not.", "b": "You may not."},
+        status=200,
+    )
+
+    assert record["additionalEventData"] == {"denied": ["a", "b"], "deniedCount": 2}
+    assert "errorCode" not in record
+
+
 def test_of_whom_nothing_is_known_nothing_is_said() -> None:
     record = record_of(status=403, error=InvalidSignatureError("Wrong."), source_ip=None)
 
