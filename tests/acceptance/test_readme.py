@@ -10,15 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.acceptance.product import ANOMALY, NORMAL, pictures
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.product import ANOMALY, NORMAL, host, pictures
+from tests.acceptance.served import ServedDirectory, dataset_status, wait_for
+from tests.asgi_client import installed_models
 
 pytestmark = pytest.mark.acceptance
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "docs" / "guide" / "getting-started.md").read_text()
+ADDITIONS = (ROOT / "docs" / "guide" / "additions.md").read_text()
 
 
 def fenced(text: str, language: str) -> list[str]:
@@ -55,13 +58,13 @@ def exported(text: str, place: Path) -> dict[str, str]:
     return {name: value.replace("$PWD", str(place)) for name, value in found}
 
 
-def run(program: str, place: Path, text: str) -> str:
+def run(program: str, place: Path, text: str, **more: str) -> str:
     """Run a program in the environment that its page describes; return what it prints."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=place,
-        env=clean | exported(text, place),
+        env=clean | exported(text, place) | more,
         capture_output=True,
         text=True,
         timeout=240,
@@ -91,6 +94,40 @@ def test_the_program_of_the_readme_uploads_and_ends_with_a_verdict(workplace: Pa
 
     assert "'IsAnomalous'" in told
     assert "'Confidence'" in told
+
+
+def test_the_programs_of_the_additions_do_what_the_page_says(
+    served: ServedDirectory, place: Path
+) -> None:
+    client = served.client()
+    manifest, *_ = fenced(GUIDE, "python")
+    run(manifest, place, GUIDE)
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "factory", "Key": "plates.manifest"}}}
+    client.create_project(ProjectName="plates")
+    client.create_dataset(ProjectName="plates", DatasetType="train", DatasetSource=source)
+    imported = dataset_status(client, "plates", "train")
+    wait_for(imported, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
+    for _ in range(2):
+        client.create_model(
+            ProjectName="plates", OutputConfig={"S3Location": {"Bucket": "factory"}}
+        )
+    cancel, remove, *others = fenced(ADDITIONS, "python")
+    with_models = {"AWS_DATA_PATH": installed_models()}
+
+    told = run(cancel, place, GUIDE, **with_models)
+    host(client, "1", project="plates")
+    told += run(remove, place, GUIDE, **with_models)
+    for program in others:
+        told += run(program, place, GUIDE, **with_models)
+
+    lines = told.splitlines()
+    assert lines[0].startswith("TRAINING_FAILED Cancelled by ")
+    assert lines[1] == f"UPDATE_COMPLETE {NORMAL + ANOMALY - 1}"
+    score, threshold = map(float, lines[2].split())
+    assert score > 0
+    assert threshold > 0
+    with Image.open(place / "heat.png") as heat, Image.open(place / "plate.jpg") as plate:
+        assert heat.size == plate.size
 
 
 def test_the_shell_lines_name_what_the_server_made(

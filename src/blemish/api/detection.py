@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 from blemish.api.members import Members
+from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.images import encode_mask
 from blemish.engine.runtime import Detection
 from blemish.service.detection import DetectionService
@@ -17,14 +18,21 @@ class DetectionOperations:
         self._detection = detection
 
     def detect_anomalies(
-        self, *, project_name: str, model_version: str, content_type: str, body: bytes = b""
+        self,
+        *,
+        project_name: str,
+        model_version: str,
+        content_type: str,
+        body: bytes = b"",
+        heat_map: bool = False,
     ) -> Future[Members]:
+        answer = _with_heat_map if heat_map else _detect_anomaly_result
         return self._detection.submit(
             project_name,
             model_version,
             body=body,
             media_type=content_type,
-            answer=lambda detection: {"DetectAnomalyResult": _detect_anomaly_result(detection)},
+            answer=lambda detection: {"DetectAnomalyResult": answer(detection)},
         )
 
 
@@ -44,3 +52,13 @@ def _detect_anomaly_result(detection: Detection) -> Members:
         ]
         result["AnomalyMask"] = encode_mask(detection.mask, colors=detection.colors)
     return result
+
+
+def _with_heat_map(detection: Detection) -> Members:
+    return _detect_anomaly_result(detection) | {
+        "HeatMap": encode_heat_map(
+            detection.anomaly_map, threshold=detection.threshold, size=detection.stored_size
+        ),
+        "AnomalyScore": detection.score,
+        "Threshold": detection.threshold,
+    }

@@ -45,7 +45,7 @@ def write_page(
 ) -> None:
     """Write the demo's page.
 
-    The API answers no heat map, so each picture is judged once more by the bundle itself.
+    A client of the original gets no heat map: each picture is judged once more by the bundle.
     """
     (bundle,) = directory.bundles.iterdir()
     detector = Detector.load(bundle, threads=1)

@@ -14,30 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.domain.entities import Label
+from blemish.engine.heat_maps import COLDEST, HEAT_COLORS, heat_levels, heat_palette
 from blemish.engine.metrics import PrecisionRecallF1
 
 SHOWN_SIDE = 640
 """Long side, in pixels, to which pictures are reduced for the page."""
 
-HEAT_COLORS = np.array(
-    [
-        (51, 1, 105),
-        (102, 0, 109),
-        (151, 3, 101),
-        (200, 1, 77),
-        (240, 44, 1),
-        (240, 119, 4),
-        (248, 164, 10),
-        (254, 205, 9),
-        (248, 249, 13),
-    ],
-    dtype=np.float64,
-)
-"""From violet over red to yellow. Their lightness rises evenly from 0.28 to 0.95 (Source: Ottosson,
-"A perceptual color space for image processing", 2020), so that equal steps look equal."""
-
-_COLDEST = 0.75  # score, as a share of the threshold, from which on heat is shown
-_MOST_HEAT = 0.85  # share of the colour over the picture where it is hottest
 _MASK_COVER = 200  # alpha of a mask over the picture; its white background is clear
 
 
@@ -104,7 +86,7 @@ def write_report(
         trained_on=trained_on,
         training_s=training_s,
         notes=notes,
-        threshold_share=1 - _COLDEST,
+        threshold_share=1 - COLDEST,
         heat_colors=["#" + bytes(color).hex() for color in HEAT_COLORS.astype(np.uint8)],
     )
     path.write_text(page, encoding="utf-8")
@@ -115,9 +97,6 @@ def heat_map_overlay(
 ) -> NDArray[np.uint8]:
     """Draw an anomaly map over its picture.
 
-    Scores up to three quarters of the threshold leave the picture as it is; from there colour and
-    cover grow for as long as the threshold is large.
-
     Args:
         pixels: (H, W, 3) RGB.
         anomaly_map: (h, w), enlarged bilinearly to the picture.
@@ -127,17 +106,11 @@ def heat_map_overlay(
         (H, W, 3) RGB.
     """
     height, width, _ = pixels.shape
-    scores = np.asarray(
-        Image.fromarray(anomaly_map.astype(np.float32)).resize(
-            (width, height), Image.Resampling.BILINEAR
-        )
-    )
-    heat = np.clip(scores / max(threshold, np.finfo(np.float32).tiny) - _COLDEST, 0, 1)
-    levels = np.linspace(0, 1, len(HEAT_COLORS))
-    color = np.stack([np.interp(heat, levels, channel) for channel in HEAT_COLORS.T], axis=2)
-    cover = (_MOST_HEAT * heat**0.75)[..., None]
-    drawn: NDArray[np.uint8] = (pixels * (1 - cover) + color * cover + 0.5).astype(np.uint8)
-    return drawn
+    levels = heat_levels(anomaly_map, threshold=threshold, size=(width, height))
+    colors, alphas = heat_palette()
+    cover = (alphas / 255)[levels][..., np.newaxis]
+    drawn = pixels * (1 - cover) + colors[levels] * cover
+    return np.rint(drawn).astype(np.uint8)
 
 
 def _worst_first(row: ReportRow) -> tuple[int, float, str]:

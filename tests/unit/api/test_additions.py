@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ParamValidationError
+from PIL import Image
 
 from blemish.api.service_model import service_model
-from blemish.domain.entities import Label
+from blemish.domain.entities import Label, ModelStatus
+from blemish.engine.runtime import Detection
 from tests.asgi_client import PRINCIPAL
 from tests.unit.api.requests import DATASET, MODEL, answer, message
+from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 from tests.unit.manifests import url
 
@@ -99,3 +103,35 @@ def test_delete_dataset_entries_takes_addresses_within_the_model(
 
     with pytest.raises((extended_client.exceptions.ValidationException, ParamValidationError)):
         extended_client.delete_dataset_entries(**DATASET, SourceRefs=refs)
+
+
+PICTURE = MODEL | {"ContentType": "image/png", "Body": b"a picture"}
+MASKED = detection(anomalies=(), mask=[[0, 0, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("found", [detection(), MASKED], ids=["classifying", "segmenting"])
+def test_any_detection_has_a_heat_map_where_it_is_asked_for(
+    extended_client: Any, trainable: House, hosting: FakeHosting, found: Detection
+) -> None:
+    trainable.trained(ModelStatus.HOSTED)
+    hosting.answer = found
+    plain = extended_client.detect_anomalies(**PICTURE)["DetectAnomalyResult"]
+
+    result = extended_client.detect_anomalies(**PICTURE, HeatMap=True)["DetectAnomalyResult"]
+
+    with Image.open(io.BytesIO(result["HeatMap"])) as image:
+        assert (image.format, image.size) == ("PNG", found.stored_size)
+    more = {"HeatMap": result["HeatMap"], "AnomalyScore": 2.5, "Threshold": 2.0}
+    assert result == plain | more
+    assert plain.keys().isdisjoint(more)
+
+
+def test_who_asks_for_no_heat_map_gets_none(
+    extended_client: Any, trainable: House, hosting: FakeHosting
+) -> None:
+    trainable.trained(ModelStatus.HOSTED)
+    hosting.answer = detection()
+
+    result = extended_client.detect_anomalies(**PICTURE, HeatMap=False)["DetectAnomalyResult"]
+
+    assert result.keys() == {"Source", "IsAnomalous", "Confidence"}

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.cli.report import (
-    HEAT_COLORS,
     SHOWN_SIDE,
     ReportRow,
     TypeArea,
@@ -271,22 +270,3 @@ def test_more_heat_is_more_colour() -> None:
     assert brightness == sorted(brightness)
     assert brightness[0] == 0
     assert brightness[-1] > 350
-
-
-def test_the_lightness_of_the_heat_colours_rises_evenly() -> None:
-    linear = np.where(
-        HEAT_COLORS / 255 <= 0.04045,
-        HEAT_COLORS / 255 / 12.92,
-        ((HEAT_COLORS / 255 + 0.055) / 1.055) ** 2.4,
-    )
-    to_cone = np.array(
-        [
-            [0.4122214708, 0.5363325363, 0.0514459929],
-            [0.2119034982, 0.6806995451, 0.1073969566],
-            [0.0883024619, 0.2817188376, 0.6299787005],
-        ]
-    )
-
-    lightness = np.cbrt(linear @ to_cone.T) @ np.array([0.2104542553, 0.7936177850, -0.0040720468])
-
-    assert np.diff(lightness) == pytest.approx(np.full(8, 0.0838), abs=0.005)
