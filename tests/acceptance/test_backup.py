@@ -141,3 +141,18 @@ def test_what_is_wrong_is_said_without_a_traceback(served: ServedDirectory, tmp_
         "blemish.tar",
         "text",
     ]
+
+
+def test_without_its_keys_a_backup_says_what_stays_sealed(
+    served: ServedDirectory, tmp_path: Path
+) -> None:
+    archive, elsewhere = tmp_path / "blemish.tar", tmp_path / "elsewhere"
+    backed_up = blemish("backup", archive, "--data-dir", served.folder, home=tmp_path)
+    (key,) = (path.stem for path in (served.folder / "keyring").iterdir())
+
+    restored = blemish("restore", archive, "--data-dir", elsewhere, home=tmp_path)
+
+    assert f"Not in it: {served.folder / 'keyring'}" in backed_up.stdout
+    assert restored.returncode == 0, restored.stderr
+    assert f"The key {key} is missing, which opens access key first." in restored.stdout
+    assert not (elsewhere / "keyring").exists()

@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.registry import ROOT, kept_environment, run
 from tests.acceptance.served import BUCKET, ServedDirectory, aws_files, environment
+from tests.certificates import made as made_certificate
+from tests.certificates import write as write_certificate
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.registry]
 
@@ -141,6 +144,20 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def test_the_cli_trusts_a_certificate_by_the_two_files_alone(
+    clients_python: Path, serve: Callable[..., ServedDirectory], tmp_path: Path
+) -> None:
+    certificate, key = write_certificate(tmp_path, made_certificate("localhost"))
+    served = serve(BLEMISH_TLS_CERT=str(certificate), BLEMISH_TLS_KEY=str(key))
+    (tmp_path / "note.txt").write_text("over TLS")
+    cli = Cli(clients_python, environment(tmp_path, **aws_files(served)), tmp_path)
+
+    cli.s3("cp", "note.txt", f"s3://{BUCKET}/note.txt")
+
+    assert served.endpoint.startswith("https://localhost:")
+    assert (served.bucket / "note.txt").read_text() == "over TLS"
 
 
 def test_a_link_that_the_cli_signs_needs_no_key(cli: Cli, served: ServedDirectory) -> None:

@@ -78,7 +78,7 @@ def key_desk(data_dir: Path) -> Iterator[KeyDesk]:
         StorageError: it is none, or belongs to another version.
     """
     directory = DataDirectory(data_dir)
-    database = Database.open_as_it_is(directory.database)
+    database = Database.open_current(directory.database)
     try:
         keyring = Keyring(directory.keyring, staging=directory.staging)
         keys = AccessKeys(

@@ -90,7 +90,7 @@ class Backup:
                 writer.add(str(path.relative_to(self._directory.root)), path)
                 done.add(path)
             copy_database(self._directory.database, copy)
-            with closing(Database.open_as_it_is(copy)) as database:
+            with closing(Database.open_current(copy)) as database:
                 names = self._names(database)
             if done.issuperset(self._files_of(names)):
                 return
@@ -99,7 +99,7 @@ class Backup:
         )
 
     def _forget_what_is_left_out(self, copy: Path) -> None:
-        with closing(Database.open_as_it_is(copy)) as database, database.writing() as rows:
+        with closing(Database.open_current(copy)) as database, database.writing() as rows:
             if not self._with_objects:
                 rows.uploads.delete_all()
 
@@ -111,7 +111,7 @@ class Backup:
                 writer.add(name, self._directory.root / name)
 
     def _live_names(self) -> set[str]:
-        with closing(Database.open_as_it_is(self._directory.database)) as database:
+        with closing(Database.open_current(self._directory.database)) as database:
             return self._names(database)
 
     def _names(self, database: Database) -> set[str]:

@@ -105,7 +105,7 @@ class Database:
         return database
 
     @classmethod
-    def open_as_it_is(cls, path: Path) -> Database:
+    def open_current(cls, path: Path) -> Database:
         """Open a database that is there, of this version, and is to be neither made nor migrated.
 
         Raises:

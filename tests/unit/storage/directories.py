@@ -158,7 +158,7 @@ def restored(archive: Path, root: Path) -> DataDirectory:
 def rows_of(directory: DataDirectory) -> list[str]:
     """Return the bundles of the rows, whose files are there and whole."""
     with (
-        closing(Database.open_as_it_is(directory.database)) as database,
+        closing(Database.open_current(directory.database)) as database,
         database.reading() as rows,
     ):
         models = [
@@ -180,7 +180,7 @@ def check_whole(directory: DataDirectory, bundle: str | None, entries: str) -> b
 
 def uploads_of(directory: DataDirectory) -> set[str]:
     with (
-        closing(Database.open_as_it_is(directory.database)) as database,
+        closing(Database.open_current(directory.database)) as database,
         database.reading() as rows,
     ):
         return rows.uploads.file_names()
