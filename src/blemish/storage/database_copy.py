@@ -18,7 +18,8 @@ def copy_database(source: Path, target: Path) -> None:
     """Write what the last commit left to a file of its own (mode 0600), which is synced.
 
     Until it is whole it lies beside `target`, with `.partial` after its name; what a crash left
-    there is written over. What was deleted is not in the copy.
+    there is written over. What was deleted is not in the copy, nor are access keys whose secrets
+    an early version kept as they were: that had the first key alone, and takes it from its file.
 
     Raises:
         DatabaseWriteError: the copy cannot be written, for want of room for example.
@@ -30,6 +31,9 @@ def copy_database(source: Path, target: Path) -> None:
         partial.touch(mode=0o600)
         with closing(sqlite3.connect(source, isolation_level=None)) as connection:
             connection.execute("VACUUM INTO ?", (str(partial),))
+        with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("DELETE FROM access_keys WHERE secret NOT LIKE '%:%'")
         _sync(partial)
         partial.replace(target)
         sync_folder(target.parent)

@@ -50,6 +50,22 @@ def test_the_copy_is_what_was_there_and_for_its_owner_alone(old: Path) -> None:
     assert sorted(path.name for path in old.parent.iterdir()) == [old.name, copy.name]
 
 
+def test_no_secret_stands_in_the_copy_as_it_is(old: Path) -> None:
+    for name, secret in (("first", "hush-hush"), ("sealed", "1:key:hidden")):
+        change(
+            old,
+            "INSERT INTO access_keys (id, secret, name, created_at) "
+            f"VALUES ('{name}', '{secret}', '{name}', '2024-05-01 12:00:00')",
+        )
+
+    Database.open(old).close()
+
+    copy = old.with_name(f"blemish.db.before-{NEWEST}")
+    assert b"hush-hush" not in copy.read_bytes()
+    assert ask(copy, "SELECT group_concat(name) FROM access_keys") == "sealed"
+    assert ask(old, "SELECT count(*) FROM access_keys") == 2
+
+
 def test_no_copy_is_made_of_what_is_new_or_up_to_date(tmp_path: Path) -> None:
     Database.open(tmp_path / "blemish.db").close()
     Database.open(tmp_path / "blemish.db").close()
