@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 
 from blemish.domain.errors import ThrottlingError
 from blemish.wire.asgi import Receive
@@ -79,7 +80,7 @@ async def read_body(receive: Receive, *, limit_bytes: int, declared_bytes: int |
     hard_stop = HARD_STOP * limit_bytes
     _check_size(declared_bytes or 0, hard_stop=hard_stop)
     digest = hashlib.sha256()
-    chunks: list[bytes] = []
+    kept = BytesIO()  # it grows in place, where joined chunks would be there twice
     size = 0
     more = True
     while more:
@@ -91,11 +92,11 @@ async def read_body(receive: Receive, *, limit_bytes: int, declared_bytes: int |
         _check_size(size, hard_stop=hard_stop)
         digest.update(chunk)
         if size > limit_bytes:
-            chunks.clear()
+            kept = BytesIO()
         else:
-            chunks.append(chunk)
+            kept.write(chunk)
         more = message.get("more_body", False)
-    content = b"".join(chunks) if size <= limit_bytes else None
+    content = kept.getvalue() if size <= limit_bytes else None
     return Body(content, size, digest.hexdigest())
 
 
