@@ -1,9 +1,11 @@
-"""A database with many projects and models, through the storage layer."""
+"""A database with many projects and models."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy import URL, create_engine, insert
 
 from blemish.domain.entities import (
     DatasetStatus,
@@ -11,12 +13,13 @@ from blemish.domain.entities import (
     Label,
     ModelStatus,
     ObjectRef,
-    Performance,
 )
 from blemish.domain.manifest import parse_line
 from blemish.domain.packaging import Component, PackagingJobStatus
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database, Rows
+from blemish.storage.tables import MODELS as MODELS_TABLE
+from blemish.storage.tables import PROJECTS as PROJECTS_TABLE
 from tests.unit.manifests import BUCKET, json_line
 
 PROJECTS = 1_000
@@ -28,6 +31,23 @@ ASKED = "project-0500"
 
 TAGS = {"stage": "production", "line": "4"}
 NOW = datetime.now(UTC)
+TRAINED = {
+    "status": ModelStatus.TRAINED,
+    "status_message": "Training completed successfully.",
+    "description": "one.of.many",
+    "created_at": NOW,
+    "output_bucket": BUCKET,
+    "output_prefix": "out/",
+    "entries": "entries.jsonl",
+    "f1_score": 0.9,
+    "recall": 0.9,
+    "precision": 0.9,
+    "evaluation_manifest": ObjectRef(bucket=BUCKET, key="out/EvaluationManifest.json"),
+    "evaluation_result": ObjectRef(bucket=BUCKET, key="out/EvaluationResult.json"),
+    "evaluation_ended_at": NOW,
+    "attempt": 1,
+}
+"""A model, but for what tells it from others."""
 
 
 def fill(folder: Path) -> None:
@@ -35,47 +55,38 @@ def fill(folder: Path) -> None:
     directory = DataDirectory(folder)
     directory.create()
     database = Database.open(directory.database)
+    _add_many(directory.database)
     with database.writing() as rows:
-        for number in range(PROJECTS):
-            project = rows.projects.add(f"project-{number:04}", created_at=NOW)
-            for _ in range(MODELS // PROJECTS):
-                _add_model(rows, project.id)
         asked = rows.projects.find(ASKED)
         latest = rows.models.latest(ASKED)
         assert asked is not None
         assert latest is not None
+        rows.tags.put(latest, TAGS)
         _add_dataset(rows, asked.id)
         for number in range(JOBS):
             _add_job(rows, asked.id, number)
-        rows.tags.put(latest, TAGS)
     database.close()
 
 
-def _add_model(rows: Rows, project_id: int) -> None:
-    """Add a model as a training leaves it."""
-    model = rows.models.add(
-        project_id,
-        version=rows.projects.next_model_version(project_id),
-        description="one.of.many",
-        status=ModelStatus.TRAINING,
-        status_message="The model is being trained.",
-        output_bucket=BUCKET,
-        output_prefix="out/",
-        entries=f"entries-{project_id}.jsonl",
-        now=NOW,
-    )
-    attempt = rows.models.claim(model.id, owner="the benchmark", now=NOW, lease_until=NOW)
-    assert attempt is not None
-    rows.models.finish_training(
-        model.id,
-        attempt=attempt,
-        status_message="Training completed successfully.",
-        performance=Performance(f1_score=0.9, recall=0.9, precision=0.9),
-        evaluation_manifest=ObjectRef(bucket=BUCKET, key="out/EvaluationManifest.json"),
-        evaluation_result=ObjectRef(bucket=BUCKET, key="out/EvaluationResult.json"),
-        evaluation_ended_at=NOW,
-        bundle=f"{model.id}-{attempt}",
-    )
+def _add_many(path: Path) -> None:
+    """Add projects, and models as a training leaves them, a table at a time."""
+    versions = range(1, MODELS // PROJECTS + 1)
+    projects = [
+        {"id": number, "name": f"project-{number:04}", "created_at": NOW}
+        | {"models_made": len(versions)}
+        for number in range(1, PROJECTS + 1)
+    ]
+    models = [
+        {"project_id": project["id"], "version": version, "bundle": f"{project['id']}-{version}"}
+        | TRAINED
+        for project in projects
+        for version in versions
+    ]
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    with engine.begin() as connection:
+        connection.execute(insert(PROJECTS_TABLE), projects)
+        connection.execute(insert(MODELS_TABLE), models)
+    engine.dispose()
 
 
 def _add_dataset(rows: Rows, project_id: int) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from blemish.domain.entities import AccessKey
 from blemish.storage.tables import ACCESS_KEYS
+
+# Made once, since every request asks for its key.
+_FIND = select(ACCESS_KEYS).where(ACCESS_KEYS.c.id == bindparam("of_id"))
+_NAMED = select(ACCESS_KEYS).where(ACCESS_KEYS.c.name == bindparam("of_name"))
 
 
 class Keys:
@@ -23,11 +27,11 @@ class Keys:
 
     def find(self, access_key_id: str) -> AccessKey | None:
         """Return the access key of this id."""
-        return self._first(ACCESS_KEYS.c.id == access_key_id)
+        return self._first(_FIND, of_id=access_key_id)
 
     def named(self, name: str) -> AccessKey | None:
         """Return the access key of this name."""
-        return self._first(ACCESS_KEYS.c.name == name)
+        return self._first(_NAMED, of_name=name)
 
     def all(self) -> list[AccessKey]:
         """Return the access keys, oldest first."""
@@ -47,8 +51,8 @@ class Keys:
         """Delete an access key."""
         self._connection.execute(delete(ACCESS_KEYS).where(ACCESS_KEYS.c.id == key.id))
 
-    def _first(self, condition: ColumnElement[bool]) -> AccessKey | None:
-        row = self._connection.execute(select(ACCESS_KEYS).where(condition)).first()
+    def _first(self, statement: Select[Any], **values: str) -> AccessKey | None:
+        row = self._connection.execute(statement, values).first()
         return None if row is None else _key(row)
 
 
