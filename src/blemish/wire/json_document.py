@@ -81,14 +81,14 @@ def to_json(shape: Shape, value: Any) -> Any:
     Raises:
         ValueError: a structure has a member that its shape does not know.
     """
-    match shape:
-        case StructureShape():
+    match shape.type_name:  # by name, since a list may have thousands of values
+        case "structure":
             return members_to_json(shape.members, value)
-        case ListShape():
+        case "list":
             return [to_json(shape.member, item) for item in value]
-        case Shape(type_name="blob"):
+        case "blob":
             return base64.b64encode(value).decode("ascii")
-        case Shape(type_name="timestamp"):
+        case "timestamp":
             return round(value.timestamp(), 3)
         case _:
             return value
