@@ -126,6 +126,7 @@ def test_the_programs_of_the_additions_do_what_the_page_says(
     score, threshold = map(float, lines[2].split())
     assert score > 0
     assert threshold > 0
+    assert lines[3] == "HOSTED 2"
     with Image.open(place / "heat.png") as heat, Image.open(place / "plate.jpg") as plate:
         assert heat.size == plate.size
 

@@ -91,6 +91,17 @@ class ModelOperations:
             answer=lambda status: {"Status": status},
         )
 
+    def update_inference_units(
+        self,
+        *,
+        project_name: str,
+        model_version: str,
+        min_inference_units: int,
+        max_inference_units: int | None = None,
+    ) -> Members:
+        units = InferenceUnits(minimum=min_inference_units, maximum=max_inference_units)
+        return {"Status": self._models.update_units(project_name, model_version, units=units)}
+
     def stop_model(
         self, *, call: Call, project_name: str, model_version: str, client_token: str = ""
     ) -> Members:

@@ -136,6 +136,9 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 class _Hosted:
     line: Line
     attempt: int
+    #: where it was loaded from
+    bundle: Path
+    detector: Detector
 
 
 class LocalHosting:
@@ -152,11 +155,15 @@ class LocalHosting:
 
     def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
         """See `service.hosting.HostingRunner`."""
-        detector = Detector.load(bundle, threads=self._threads)
+        found = self._hosted.get(model_id)
+        if found and found.bundle == bundle:  # nothing but the units can be other
+            detector = found.detector
+        else:
+            detector = Detector.load(bundle, threads=self._threads)
         line = Line(detector, units=units.maximum or units.minimum, clock=self._clock)
         with self._changed:
             self._close(model_id)
-            self._hosted[model_id] = _Hosted(line, attempt)
+            self._hosted[model_id] = _Hosted(line, attempt, bundle, detector)
             for turn in self._expecting.pop(model_id, []):
                 line.add(turn)
             self._changed.notify_all()

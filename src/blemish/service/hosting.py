@@ -35,7 +35,7 @@ class HostingRunner(Protocol):
     """Where hosted models run. An attempt names who loaded a model."""
 
     def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
-        """Have a model answer detections.
+        """Have a model answer detections; what is loaded already answers until this has been done.
 
         Raises:
             BundleError: the bundle cannot be used.

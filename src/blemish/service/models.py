@@ -9,8 +9,6 @@ from datetime import datetime
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import (
     Dataset,
-    DatasetType,
-    ImageStats,
     InferenceUnits,
     Model,
     ModelStatus,
@@ -26,23 +24,23 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import (
     MODEL_MOVES,
-    USABLE_DATASET,
     check_model_move,
     sources_of,
 )
 from blemish.domain.limits import Limits, Quota
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
-from blemish.service.datasets import require_dataset
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.tokens import next_token, token_position
+from blemish.service.trainable import trainable_datasets
 from blemish.storage.database import Database, Rows
 from blemish.storage.kept import KeptFiles
 
 TRAINING = "The model is being trained."
 STARTING = "The model is starting."
+CHANGING_UNITS = "The model is being moved to other inference units."
 STOPPING = "The model is stopping."
 DELETING = "The model is being deleted."
 
@@ -123,7 +121,7 @@ class ModelService:
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
             keys = evaluation_keys(output_prefix, project, version=1)
             check_output(self._objects, output_bucket, keys, member="OutputConfig")
-            datasets = self._trainable(rows, project)
+            datasets = trainable_datasets(rows, project, limits=self._limits)
             self._kept.write(name, _frozen(rows, datasets))
         try:
             with self._database.writing() as rows:
@@ -213,20 +211,36 @@ class ModelService:
             ValidationError: the maximum of units is below the minimum.
             ServiceQuotaExceededError: more units, or more hosted models, than there may be.
         """
-        if units.maximum is not None and units.maximum < units.minimum:
-            raise ValidationError(
-                f"MaxInferenceUnits is {units.maximum}; "
-                f"it must be at least MinInferenceUnits, {units.minimum}."
-            )
+        _check_order(units)
         target = ModelStatus.STARTING_HOSTING
         with self._database.writing() as rows:
             once.recall(rows)
             model = require_model(rows, project, version)
             self._check_move(model, target)
-            self._check_hosting_quotas(rows, model, units)
+            self._check_units(model, units)
+            self._check_hosted(rows, model)
             self._move(rows, model, target, message=STARTING, units=units)
             rows.client_tokens.spend(model.id)
             once.remember(rows, target, model_id=model.id)
+        self._wake()
+        return target
+
+    def update_units(self, project: str, version: str, *, units: InferenceUnits) -> ModelStatus:
+        """Have a hosted model moved to other units, while it goes on answering.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: it is not hosted.
+            ValidationError: the maximum of units is below the minimum.
+            ServiceQuotaExceededError: more units than there may be.
+        """
+        _check_order(units)
+        target = ModelStatus.SYSTEM_UPDATING
+        with self._database.writing() as rows:
+            model = require_model(rows, project, version)
+            self._check_move(model, target)
+            self._check_units(model, units)
+            self._move(rows, model, target, message=CHANGING_UNITS, units=units)
         self._wake()
         return target
 
@@ -285,46 +299,6 @@ class ModelService:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
 
-    def _trainable(self, rows: Rows, project: str) -> list[Dataset]:
-        """Return the datasets to train and test on, if they hold enough."""
-        train = require_dataset(rows, project, DatasetType.TRAIN)
-        test = rows.datasets.find(project, DatasetType.TEST)
-        datasets = [train, test] if test else [train]
-        for dataset in datasets:
-            if dataset.status not in USABLE_DATASET:
-                raise ConflictError(
-                    f"The {dataset.type} dataset of project {project} is {dataset.status}; "
-                    "a model can be trained when it is complete.",
-                    resource_type=ResourceType.DATASET,
-                    resource_id=f"{project}/{dataset.type}",
-                )
-        self._check_counts([rows.entries.stats(dataset.id) for dataset in datasets])
-        return datasets
-
-    def _check_counts(self, stats: list[ImageStats]) -> None:
-        limits = self._limits
-        if len(stats) == 1:
-            (train,) = stats
-            needs = [
-                ("training", "normal", train.normal, limits.single_min_normal),
-                ("training", "anomaly", train.anomaly, limits.single_min_anomaly),
-            ]
-        else:
-            train, test = stats
-            needs = [
-                ("training", "normal", train.normal, limits.train_min_normal),
-                ("test", "normal", test.normal, limits.test_min_normal),
-                ("test", "anomaly", test.anomaly, limits.test_min_anomaly),
-                ("test", "labelled", test.labeled, limits.test_min_labeled),
-            ]
-        short = [
-            f"the {kind} dataset has {found} {label} images and needs at least {least}"
-            for kind, label, found, least in needs
-            if found < least
-        ]
-        if short:
-            raise ValidationError(f"Too few labelled images: {'; '.join(short)}.")
-
     def _check_quotas(self, rows: Rows, project: Project) -> None:
         most = self._limits.max_models_per_project
         if rows.models.count(project.id) >= most:
@@ -343,24 +317,33 @@ class ModelService:
                 quota=Quota.TRAININGS,
             )
 
-    def _check_hosting_quotas(self, rows: Rows, model: Model, units: InferenceUnits) -> None:
-        arn = self._arns.model(model.project, model.version)
+    def _check_units(self, model: Model, units: InferenceUnits) -> None:
         most_units = self._limits.max_inference_units
         if max(units.minimum, units.maximum or 0) > most_units:
             raise ServiceQuotaExceededError(
                 f"A model can have at most {most_units} inference units.",
                 resource_type=ResourceType.MODEL,
-                resource_id=arn,
+                resource_id=self._arns.model(model.project, model.version),
                 quota=Quota.INFERENCE_UNITS,
             )
+
+    def _check_hosted(self, rows: Rows, model: Model) -> None:
         most_hosted = self._limits.max_hosted_models
         if most_hosted is not None and rows.models.count_hosted() >= most_hosted:
             raise ServiceQuotaExceededError(
                 f"{most_hosted} models are hosted, the most allowed. Stop one first.",
                 resource_type=ResourceType.MODEL,
-                resource_id=arn,
+                resource_id=self._arns.model(model.project, model.version),
                 quota=Quota.HOSTED_MODELS,
             )
+
+
+def _check_order(units: InferenceUnits) -> None:
+    if units.maximum is not None and units.maximum < units.minimum:
+        raise ValidationError(
+            f"MaxInferenceUnits is {units.maximum}; "
+            f"it must be at least MinInferenceUnits, {units.minimum}."
+        )
 
 
 def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:

@@ -135,3 +135,18 @@ def test_who_asks_for_no_heat_map_gets_none(
     result = extended_client.detect_anomalies(**PICTURE, HeatMap=False)["DetectAnomalyResult"]
 
     assert result.keys() == {"Source", "IsAnomalous", "Confidence"}
+
+
+@pytest.mark.parametrize(("maximum", "told"), [({}, {}), ({"MaxInferenceUnits": 5},) * 2])
+def test_update_inference_units_answers_the_status_that_follows(
+    extended_client: Any, trainable: House, maximum: dict[str, int], told: dict[str, int]
+) -> None:
+    trainable.trained(ModelStatus.HOSTED)
+
+    response = extended_client.update_inference_units(**MODEL, MinInferenceUnits=3, **maximum)
+
+    assert answer(response) == {"Status": "SYSTEM_UPDATING"}
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
+    model = extended_client.describe_model(**MODEL)["ModelDescription"]
+    units = {name: model[name] for name in model if name.endswith("InferenceUnits")}
+    assert units == {"MinInferenceUnits": 3} | told

@@ -152,3 +152,29 @@ def test_a_picture_that_cannot_be_judged_takes_no_unit_with_it(
             detect(hosting, b"no picture")
 
     assert detect(hosting) is not None
+
+
+def test_a_model_gets_other_units_without_being_loaded_again(
+    hosting: LocalHosting, bundle: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "bundle"
+    shutil.copytree(bundle, place)
+    hosting.load(7, place, units=ONE, attempt=1)
+    shutil.rmtree(place)
+    waiting = [begin(hosting) for _ in range(5)]
+
+    hosting.load(7, place, units=InferenceUnits(minimum=3, maximum=None), attempt=2)
+
+    assert hosting._hosted[7].line._units == 3
+    assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in waiting)
+    assert detect(hosting) is not None
+
+
+def test_a_model_that_was_stopped_is_loaded_anew(hosting: LocalHosting, bundle: Path) -> None:
+    hosting.load(7, bundle, units=ONE, attempt=1)
+    before = hosting._hosted[7].detector
+    hosting.unload(7)
+
+    hosting.load(7, bundle, units=ONE, attempt=2)
+
+    assert hosting._hosted[7].detector is not before

@@ -10,6 +10,7 @@ from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
     ResourceType,
+    ServiceError,
     ServiceQuotaExceededError,
     ValidationError,
 )
@@ -26,6 +27,9 @@ ON_A_MODEL: dict[str, Operation] = {
     "start": lambda house, version: house.models.start("circuits", version, units=ONE_UNIT),
     "stop": lambda house, version: house.models.stop("circuits", version),
     "delete": lambda house, version: house.models.delete("circuits", version),
+    "update units": lambda house, version: house.models.update_units(
+        "circuits", version, units=ONE_UNIT
+    ),
     "cancel": lambda house, version: house.models.cancel("circuits", version, by="ada"),
 }
 
@@ -111,16 +115,19 @@ def test_the_models_of_an_unknown_project_are_not_found(house: House) -> None:
 
 
 TARGETS = {
+    "update units": S.SYSTEM_UPDATING,
     "start": S.STARTING_HOSTING,
     "stop": S.STOPPING_HOSTING,
     "delete": S.DELETING,
 }
 ALLOWED = {
+    "update units": {S.HOSTED},
     "start": {S.TRAINED, S.HOSTING_FAILED},
     "stop": {S.HOSTED, S.SYSTEM_UPDATING},
     "delete": {S.TRAINED, S.TRAINING_FAILED, S.HOSTING_FAILED},
 }
 MESSAGES = {
+    "update units": "The model is being moved to other inference units.",
     "start": "The model is starting.",
     "stop": "The model is stopping.",
     "delete": "The model is being deleted.",
@@ -228,6 +235,36 @@ def test_the_maximum_of_units_is_not_below_the_minimum(trainable: House) -> None
     assert caught.value.message == (
         "MaxInferenceUnits is 2; it must be at least MinInferenceUnits, 3."
     )
+
+
+def test_a_hosted_model_gets_other_units(trainable: House) -> None:
+    model = trainable.put_into(trainable.model(), S.HOSTED)
+    units = InferenceUnits(minimum=2, maximum=5)
+    trainable.apply(replace(OURS, max_hosted_models=1))  # it counts for itself alone
+
+    assert trainable.models.update_units("circuits", "1", units=units) is S.SYSTEM_UPDATING
+
+    assert trainable.described(model).units == units
+
+
+@pytest.mark.parametrize(
+    ("refused", "minimum", "maximum"),
+    [
+        (ValidationError, 3, 2),
+        (ServiceQuotaExceededError, 65, None),
+        (ServiceQuotaExceededError, 1, 65),
+    ],
+)
+def test_units_that_a_model_cannot_start_with_cannot_be_updated_to(
+    trainable: House, refused: type[ServiceError], minimum: int, maximum: int | None
+) -> None:
+    model = trainable.put_into(trainable.model(), S.HOSTED)
+    units = InferenceUnits(minimum=minimum, maximum=maximum)
+
+    with pytest.raises(refused):
+        trainable.models.update_units("circuits", "1", units=units)
+
+    assert trainable.described(model) == model
 
 
 @pytest.mark.parametrize(("limits", "most"), [(OURS, 64), (ORIGINAL, 5)])
