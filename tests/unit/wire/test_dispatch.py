@@ -327,8 +327,9 @@ def test_answers_that_wait_for_their_turn_hold_no_thread() -> None:
 
     async def converse_all() -> list[Answer]:
         described = [asyncio.create_task(get(f"{PROJECTS}/circuits")) for _ in range(3)]
-        while len(handlers.turns) < 3:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while len(handlers.turns) < 3:
+                await asyncio.sleep(0.01)
         listed = await get(PROJECTS)
         handlers.turns[0].set_result({"ProjectDescription": {"ProjectName": "circuits"}})
         handlers.turns[1].set_exception(AccessDeniedError("No."))
