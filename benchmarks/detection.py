@@ -24,6 +24,9 @@ import onnxruntime as ort
 from PIL import Image
 
 from benchmarks.quality import SHARED
+from blemish.app import bundles_of
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
 from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
 from tests.acceptance.test_journey import PROJECT, put_cookies
 
@@ -33,13 +36,13 @@ BUSY = {"TRAINING", "STARTING_HOSTING"}
 class Bare:
     """A bundle's graph, run with Pillow and ONNX Runtime alone."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, model: bytes) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = os.cpu_count() or 1
         options.log_severity_level = 3
         # Left to spin, its threads would take the cores from the server in the turns between.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(bundle / "model.onnx", options)
+        self._session = ort.InferenceSession(model, options)
         _, height, width, _ = self._session.get_inputs()[0].shape
         self._size = (width, height)
         self._input = self._session.get_inputs()[0].name
@@ -113,8 +116,10 @@ def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
         try:
             client = served.client()
             pictures = prepare(served, client, SHARED / "data" / "cookies")
-            (bundle,) = (served.folder / "bundles").iterdir()
-            bare = Bare(bundle)
+            directory = DataDirectory(served.folder)
+            (name,) = (bundle.name for bundle in directory.bundles.iterdir())
+            bundles = bundles_of(Settings(data_dir=directory.root), directory)
+            bare = Bare(bundles.read(name).model)
             quiet = alternate(client, bare, pictures, rounds=rounds)
             train(client)
             time.sleep(3)  # until its process is at work

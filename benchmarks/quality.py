@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -72,15 +71,14 @@ def try_out(
     options = TrainingOptions(
         limits=LIMITS, mixed_sizes=True, backbone=backbone, threads=2, seed=0, min_masks_per_type=5
     )
-    with TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        train(train_part, directory=Path(folder), options=options, progress=lambda _: None)
-        training_s = time.perf_counter() - start
-        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        detector = Detector.load(Path(folder), threads=2)
-        evaluation = evaluate(
-            detector, test_part, limits=LIMITS, mixed_sizes=True, progress=lambda _: None
-        )
+    start = time.perf_counter()
+    bundle = train(train_part, options=options, progress=lambda _: None).bundle
+    training_s = time.perf_counter() - start
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    detector = Detector.load(bundle, threads=2)
+    evaluation = evaluate(
+        detector, test_part, limits=LIMITS, mixed_sizes=True, progress=lambda _: None
+    )
     return Trial(evaluation=evaluation, training_s=training_s, peak_mib=peak_mib)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.domain.entities import Label
+from blemish.engine.bundle import write_bundle
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.images import ImageLimits
 from blemish.engine.labeled import LabeledImage, TrainingMask
-from blemish.engine.training import TrainingOptions
+from blemish.engine.training import TrainingOptions, TrainingReport, train
 
 LIMITS = ImageLimits(min_side=16, max_side=4_096, max_pixels=10_000_000)
 SIZE = (96, 64)  # width, height: the graph sees 256 x 160
@@ -118,3 +120,12 @@ def options(backbone: Path | None, *, mixed_sizes: bool = False) -> TrainingOpti
         seed=0,
         min_masks_per_type=3,
     )
+
+
+def train_into(
+    folder: Path, images: Sequence[LabeledImage], options: TrainingOptions
+) -> TrainingReport:
+    """Train, and write the bundle into a folder that exists."""
+    report = train(images, options=options, progress=lambda _: None)
+    write_bundle(report.bundle, folder)
+    return report

@@ -30,6 +30,7 @@ from blemish.s3.operations import s3_operations
 from blemish.s3.service_model import s3_model
 from blemish.service.access import AccessService
 from blemish.service.access_keys import AccessKeys
+from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService
 from blemish.service.detection import DetectionService
 from blemish.service.hosting import HostingWork
@@ -47,6 +48,7 @@ from blemish.storage.encryption import Encryption
 from blemish.storage.errors import (
     DatabaseWriteError,
     EncryptionError,
+    KeyServiceError,
     StoreCredentialsError,
     StoreUnavailableError,
     StoreWriteError,
@@ -54,6 +56,7 @@ from blemish.storage.errors import (
 from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.keyring import DEFAULT, Keyring, new_key
+from blemish.storage.kms_address import KmsAddress
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
@@ -79,6 +82,7 @@ NO_ROOM = "The server has no room on its disk, or may not write there; nothing w
 FAULTS: Mapping[type[Exception], str] = {
     StoreWriteError: NO_ROOM,
     DatabaseWriteError: NO_ROOM,
+    KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",
     EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",
     StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",
 }
@@ -129,25 +133,24 @@ class _Parts:
         self.monitors = Monitors(settings, directory, arns=arns, now=_now)
         keyring = Keyring(directory.keyring, staging=directory.staging)
         keyring.settle(new_key(DEFAULT, random_bytes=secrets.token_bytes, now=_now()))
-        #: for the secrets of access keys, bundles and kept files
-        self.encryption = Encryption(keyring, random_bytes=secrets.token_bytes)
-        self._kept = KeptFiles(directory.kept, staging=directory.staging)
+        encryption = _encryption(settings, keyring)
+        self._kept = KeptFiles(directory.kept, staging=directory.staging, encryption=encryption)
+        self._bundles = Bundles(directory.bundles, staging=directory.staging, encryption=encryption)
         self._folder = ObjectStore(directory.buckets)
-        self._uploaded = KeptFiles(directory.uploads, staging=directory.staging)
-        self.access = AccessService(database, encryption=self.encryption, arns=arns)
+        self._uploaded = KeptFiles(directory.uploads, staging=directory.staging, encryption=None)
+        self.access = AccessService(database, encryption=encryption, arns=arns)
         self.keys = AccessKeys(
-            database, encryption=self.encryption, now=_now, random_bytes=secrets.token_bytes
+            database, encryption=encryption, now=_now, random_bytes=secrets.token_bytes
         )
         self.keys.seal_plain()
         objects = _s3_store(settings, keys=self.keys) or self._folder
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
-        hosting = LocalHosting(threads=settings.detection_threads)
+        hosting = LocalHosting(bundles=self._bundles, threads=settings.detection_threads)
         self.hosting_work = HostingWork(
             database,
             runner=hosting,
             kept=self._kept,
-            bundles=directory.bundles,
-            staging=directory.staging,
+            bundles=self._bundles,
         )
         self.reconciler = Reconciler(
             database,
@@ -159,8 +162,8 @@ class _Parts:
                 runner=self.trainings,
                 objects=objects,
                 kept=self._kept,
+                bundles=self._bundles,
                 attempts=directory.attempts,
-                bundles=directory.bundles,
                 staging=directory.staging,
                 arns=arns,
                 options={
@@ -281,9 +284,22 @@ class _Parts:
             uploaded = rows.uploads.file_names()
         self._uploaded.delete_unnamed(uploaded)
         self._kept.delete_unnamed(names)
-        for bundle in self._directory.bundles.iterdir():
-            if bundle.name not in names:
-                remove_tree(bundle, staging=self._directory.staging)
+        self._bundles.remove_unnamed(names)
+
+
+def bundles_of(settings: Settings, directory: DataDirectory) -> Bundles:
+    """Return the bundles of a data directory, for who looks at them beside its server."""
+    keyring = Keyring(directory.keyring, staging=directory.staging)
+    encryption = _encryption(settings, keyring)
+    return Bundles(directory.bundles, staging=directory.staging, encryption=encryption)
+
+
+def _encryption(settings: Settings, keyring: Keyring) -> Encryption:
+    kms = settings.kms_region and KmsAddress(
+        region=settings.kms_region, profile=settings.kms_profile, endpoint=settings.kms_endpoint
+    )
+    arns = ArnScope(region=settings.region, account=settings.account)
+    return Encryption(keyring, arns=arns, kms=kms or None, random_bytes=secrets.token_bytes)
 
 
 def _s3_store(settings: Settings, *, keys: AccessKeys) -> Objects | None:

@@ -12,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blemish.domain.limits import PROFILES, Limits, with_longest_side
 
+_OF_KMS = {"kms_profile", "kms_endpoint"}
+"""Settings that say nothing without `kms_region`."""
+
 _OF_S3 = {"s3_region", "s3_profile", "s3_access_key_id", "s3_secret_access_key"}
 """Settings that say nothing without `s3_endpoint`."""
 
@@ -129,6 +132,24 @@ class Settings(BaseSettings):
                 "--tls-cert and --tls-key (BLEMISH_TLS_CERT and BLEMISH_TLS_KEY): "
                 "give both or neither"
             )
+        return self
+
+    kms_region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    """Region whose AWS KMS may be asked for keys; without it, none is."""
+
+    kms_profile: str | None = None
+    """Profile of the AWS files whose credentials open AWS KMS; without it, those of any client."""
+
+    kms_endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")] | None = None
+    """URL of AWS KMS; without it, AWS's own for the region."""
+
+    @model_validator(mode="after")
+    def _check_kms(self) -> Self:
+        told = sorted(
+            f"BLEMISH_{name.upper()}" for name in self.model_fields_set if name in _OF_KMS
+        )
+        if told and self.kms_region is None:
+            raise ValueError(f"{' and '.join(told)}: set BLEMISH_KMS_REGION too")
         return self
 
     @model_validator(mode="after")

@@ -202,7 +202,7 @@ def test_a_damaged_bundle_fails_to_start_with_the_reason(served: ServedDirectory
     version = start_training(client)
     status = model_status(client, PROJECT, version)
     wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
-    (graph,) = (served.folder / "bundles").glob("*/model.onnx")
+    (graph,) = (served.folder / "bundles").glob("*/model.onnx.sealed")
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 1
     graph.write_bytes(data)
@@ -211,5 +211,5 @@ def test_a_damaged_bundle_fails_to_start_with_the_reason(served: ServedDirectory
 
     wait_for(status, {"HOSTING_FAILED"}, while_in={"STARTING_HOSTING"})
     model = client.describe_model(ProjectName=PROJECT, ModelVersion=version)["ModelDescription"]
-    assert "checksum" in model["StatusMessage"].lower()
+    assert f"{graph} cannot be opened: it is damaged" in model["StatusMessage"]
     client.delete_model(ProjectName=PROJECT, ModelVersion=version)

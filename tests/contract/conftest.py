@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from blemish.engine.training import train
-from tests.products import anomalous_images, normal_images, options, write_backbone
+from tests.products import (
+    anomalous_images,
+    normal_images,
+    options,
+    train_into,
+    write_backbone,
+)
 
 
 @pytest.fixture(scope="session")
@@ -34,5 +39,5 @@ def bundles(
     folders = {}
     for name, (images, backbone) in wanted.items():
         folders[name] = tmp_path_factory.mktemp(name)
-        train(images, directory=folders[name], options=options(backbone), progress=lambda _: None)
+        train_into(folders[name], images, options(backbone))
     return folders

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from blemish.engine.bundle import read_bundle
 from blemish.engine.runtime import Detection, Detector
 from tests.products import LIMITS, draw
 
@@ -42,7 +43,7 @@ def test_the_script_takes_fifteen_lines() -> None:
 def test_the_script_gives_the_servers_answer(
     kind: str, anomaly_types: tuple[str, ...], bundles: dict[str, Path], tmp_path: Path
 ) -> None:
-    detector = Detector.load(bundles[kind], threads=1)
+    detector = Detector.load(read_bundle(bundles[kind]), threads=1)
     data = jpeg(41, *anomaly_types)
     (tmp_path / "picture.jpg").write_bytes(data)
     (tmp_path / "script.py").write_text(script())

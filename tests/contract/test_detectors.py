@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from blemish.engine.backbones import Backbone, load_backbone
+from blemish.engine.bundle import read_bundle
 from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder
 from blemish.engine.graph import DetectorParts, detector_graph, enlarging_matrix
@@ -19,8 +20,7 @@ from blemish.engine.labeled import LabeledImage
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.scorers import fit_memory_bank, image_score, random_projection
 from blemish.engine.sessions import open_session
-from blemish.engine.training import train
-from tests.products import LIMITS, anomalous_images, draw, normal_images, options
+from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
 
 WIDTH, HEIGHT = 256, 160
 KINDS = ["classifying", "segmenting", "built-in"]
@@ -30,7 +30,7 @@ FRESH += anomalous_images(3, "hole", first=4_000)
 
 @pytest.fixture(params=KINDS)
 def detector(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Detector:
-    return Detector.load(bundles[request.param], threads=1)
+    return Detector.load(read_bundle(bundles[request.param]), threads=1)
 
 
 def detections(detector: Detector, images: list[LabeledImage]) -> list[Detection]:
@@ -43,7 +43,7 @@ def training_images() -> list[LabeledImage]:
 
 def checksums(images: list[LabeledImage], folder: Path, backbone: Path | None) -> str:
     folder.mkdir()
-    train(images, directory=folder, options=options(backbone), progress=lambda _: None)
+    train_into(folder, images, options(backbone))
     return (folder / "SHA256SUMS").read_text()
 
 
@@ -88,7 +88,7 @@ def test_the_order_of_pictures_does_not_matter(detector: Detector) -> None:
 def test_a_bundle_that_is_loaded_again_gives_the_same_answers(
     kind: str, bundles: dict[str, Path]
 ) -> None:
-    first, second = (Detector.load(bundles[kind], threads=1) for _ in range(2))
+    first, second = (Detector.load(read_bundle(bundles[kind]), threads=1) for _ in range(2))
 
     for a, b in zip(detections(first, FRESH), detections(second, FRESH), strict=True):
         assert (a.score, a.confidence, a.is_anomalous) == (b.score, b.confidence, b.is_anomalous)
@@ -115,7 +115,7 @@ def test_another_seed_gives_another_bundle(
 
     first = checksums(images, tmp_path / "first", backbones["tiny"])
     seeded = replace(options(backbones["tiny"]), seed=1)
-    train(images, directory=reseeded, options=seeded, progress=lambda _: None)
+    train_into(reseeded, images, seeded)
 
     assert (reseeded / "SHA256SUMS").read_text() != first
 
@@ -185,7 +185,7 @@ def test_the_description_names_the_threshold_of_the_graph(
     model = onnx.load(bundles[kind] / "model.onnx")
 
     (default,) = (each for each in model.graph.initializer if each.name == "threshold")
-    threshold = Detector.load(bundles[kind], threads=1).info.threshold
+    threshold = Detector.load(read_bundle(bundles[kind]), threads=1).info.threshold
     assert float(numpy_helper.to_array(default)) == threshold
 
 
@@ -204,6 +204,6 @@ def test_the_backbone_is_the_one_that_was_given(
 ) -> None:
     backbone: Backbone = load_backbone(backbones["tiny"])
 
-    history = Detector.load(bundles["segmenting"], threads=1).info.history
+    history = Detector.load(read_bundle(bundles["segmenting"]), threads=1).info.history
 
     assert history["backbone"] == {"name": "tiny", "sha256": backbone.sha256}

@@ -16,6 +16,7 @@ from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.runners.line import Turn
 from blemish.service.detection import ModelBusyError, Outcome
 from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
+from blemish.storage.errors import EncryptionError
 
 T = TypeVar("T")
 Report = Callable[[str | None], None]
@@ -65,17 +66,17 @@ class FakeHosting:
         self.answer = answer
         #: how long those take who fill the line; None while there is room in it
         self.busy_for_s: float | None = None
-        #: reason why no bundle can be loaded
-        self.damage = ""
+        #: why no bundle can be loaded
+        self.damage: BundleError | EncryptionError | None = None
         #: called when a model is loaded, or waited for
         self.meanwhile: Callable[[], object] = lambda: None
         #: model -> (bundle, units, attempt)
-        self.loaded: dict[int, tuple[Path, InferenceUnits, int]] = {}
+        self.loaded: dict[int, tuple[str, InferenceUnits, int]] = {}
         self.asked: list[Mapping[str, object]] = []
 
-    def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
+    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
         if self.damage:
-            raise BundleError(self.damage)
+            raise self.damage
         self.loaded[model_id] = (bundle, units, attempt)
         self.meanwhile()
 

@@ -20,6 +20,7 @@ from blemish.domain.entities import (
     Performance,
 )
 from blemish.domain.limits import OURS, Limits
+from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService, EntryFilter
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.hosting import HostingRunner, HostingWork
@@ -33,6 +34,7 @@ from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
 from blemish.storage.objects import ObjectStore
 from tests.unit.manifests import BUCKET, json_line, url
+from tests.unit.storage.sealing import new_encryption, new_keyring
 
 PROJECT = "circuits"
 OWNER = "the test"
@@ -66,7 +68,11 @@ class House:
         self.clock = Clock()
         self.arns = ArnScope(region="eu-west-1", account="123456789012")
         self.objects = ObjectStore(self.directory.buckets)
-        self.kept = KeptFiles(self.directory.kept, staging=self.directory.staging)
+        self.keyring = new_keyring(self.directory.root)
+        self.encryption = new_encryption(self.keyring)
+        staging = self.directory.staging
+        self.kept = KeptFiles(self.directory.kept, staging=staging, encryption=self.encryption)
+        self.bundles = Bundles(self.directory.bundles, staging=staging, encryption=self.encryption)
         self.wakes = 0
         self._names = map(str, itertools.count(1))
         self.apply(limits)
@@ -110,8 +116,7 @@ class House:
             self.database,
             runner=runner,
             kept=self.kept,
-            bundles=self.directory.bundles,
-            staging=self.directory.staging,
+            bundles=self.bundles,
         )
 
     def _wake(self) -> None:

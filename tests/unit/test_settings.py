@@ -35,12 +35,14 @@ def test_another_s3_is_opened_by_a_key_or_a_profile(who: dict[str, str]) -> None
         (ENDPOINT | KEY | PROFILE, "BLEMISH_S3_ENDPOINT: set either BLEMISH_S3_PROFILE, or"),
         (ENDPOINT | {"s3_access_key_id": "other"}, "_SECRET_ACCESS_KEY: set both or neither"),
         (ENDPOINT | {"s3_secret_access_key": "x"}, "_SECRET_ACCESS_KEY: set both or neither"),
+        ({"kms_profile": "factory"}, "BLEMISH_KMS_PROFILE: set BLEMISH_KMS_REGION too"),
+        ({"kms_endpoint": "https://kms.example.org"}, "_KMS_ENDPOINT: set BLEMISH_KMS_REGION too"),
         ({"s3_endpoint": "s3.example.org"} | KEY, "s3_endpoint"),
         ({"s3_endpoint": "https://user:x@s3.example.org"} | KEY, "s3_endpoint"),
         ({"s3_endpoint": "https://s3.example.org/bucket"} | KEY, "s3_endpoint"),
     ],
 )
-def test_half_of_another_s3_is_refused(told: dict[str, Any], reason: str) -> None:
+def test_half_of_another_s3_or_of_aws_kms_is_refused(told: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         Settings(**told)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from blemish.api.members import Members, refuse
+from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.api.tagging import tags_of
 from blemish.domain.arns import ArnScope
@@ -33,7 +33,6 @@ class ModelOperations:
         tags: Iterable[Mapping[str, str]] = (),
         client_token: str = "",
     ) -> Members:
-        refuse("KmsKeyId", kms_key_id)
         location = output_config["S3Location"]
         return perform_once(
             call,
@@ -42,6 +41,7 @@ class ModelOperations:
                 description=description,
                 output_bucket=location["Bucket"],
                 output_prefix=location.get("Prefix", ""),
+                kms_key_id=kms_key_id,
                 tags=tags_of(tags),
                 once=once,
             ),
@@ -139,6 +139,7 @@ class ModelOperations:
             "EvaluationEndTimestamp": model.evaluation_ended_at,
             "MinInferenceUnits": units.minimum if units else None,
             "MaxInferenceUnits": units.maximum if units else None,
+            "KmsKeyId": model.kms_key_id,
         }
 
 

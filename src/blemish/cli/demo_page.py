@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from blemish.app import bundles_of
 from blemish.cli.report import ReportRow, TypeArea, write_report
 from blemish.domain.entities import Label
 from blemish.domain.limits import OURS
@@ -21,6 +22,7 @@ from blemish.engine.metrics import precision_recall_f1
 from blemish.engine.runtime import Detector
 from blemish.service.detection import image_limits
 from blemish.service.training import TRAINED
+from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 
 BACKGROUND = "background"
@@ -47,7 +49,8 @@ def write_page(
 
     A client of the original gets no heat map: each picture is judged once more by the bundle.
     """
-    (bundle,) = directory.bundles.iterdir()
+    (name,) = (folder.name for folder in directory.bundles.iterdir())
+    bundle = bundles_of(Settings(data_dir=directory.root), directory).read(name)
     detector = Detector.load(bundle, threads=1)
     result = directory.buckets / model["EvaluationResult"]["Bucket"]
     document = json.loads((result / model["EvaluationResult"]["Key"]).read_text())

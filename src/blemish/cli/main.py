@@ -10,6 +10,9 @@ import typer
 
 from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
+from blemish.cli.kms import kms
+from blemish.domain.errors import ServiceError
+from blemish.engine.errors import EngineError
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.errors import StorageError
 
@@ -21,6 +24,7 @@ app = typer.Typer(
 sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need to know the API.")
 app.add_typer(sdk_model, name="sdk-model")
 app.add_typer(keys, name="keys")
+keys.add_typer(kms, name="kms")
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -142,6 +146,24 @@ def demo(
     except DemoError as error:
         end(str(error))
     raise typer.Exit(0 if found else 1)
+
+
+@app.command()
+def export(
+    project: Annotated[str, typer.Argument(help="Name of the project.")],
+    version: Annotated[str, typer.Argument(help="Version of the model, or `latest`.")],
+    *,
+    to: Annotated[Path, typer.Option(help="Folder to make.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write the bundle of a model as plain files, for use without a server."""
+    from blemish.cli.export import ExportError, export_bundle
+
+    try:
+        export_bundle(settings_of(data_dir=data_dir), project, version, to=to)
+    except (ExportError, ServiceError, EngineError, StorageError, OSError) as error:
+        end(str(error))
+    print(f"Wrote {to}")  # noqa: T201
 
 
 @sdk_model.command()

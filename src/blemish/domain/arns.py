@@ -26,6 +26,10 @@ class ArnScope:
         """Return the ARN of a model version."""
         return f"arn:aws:lookoutvision:{self.region}:{self.account}:model/{project}/{version}"
 
+    def kms(self, name: str) -> str:
+        """Return the ARN of a key of ours, which `name` says as `key/ID` or `alias/NAME`."""
+        return f"arn:aws:kms:{self.region}:{self.account}:{name}"
+
     def user(self, name: str) -> str:
         """Return the ARN of the holder of an access key: that of a user of this name."""
         return f"arn:aws:iam::{self.account}:user/{name}"

@@ -162,6 +162,8 @@ class Model:
     created_at: datetime
     output_bucket: str
     output_prefix: str
+    #: the key as CreateModel named it; None for the default one
+    kms_key_id: str | None
     #: name of the kept file with the entries that CreateModel froze
     entries: str
     performance: Performance | None

@@ -1,4 +1,4 @@
-"""The bundle: a trained detector on disk.
+"""The bundle: a trained detector as three files.
 
 model.onnx     the whole detector as one graph
 bundle.json    what its inputs and outputs mean, and how it came to be
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,38 @@ class Bundle:
     model: bytes
 
 
-def write_bundle(bundle: Bundle, directory: Path) -> None:
-    """Write a bundle into a folder that exists; all is on the disk when this returns."""
+def bundle_files(bundle: Bundle) -> dict[str, bytes]:
+    """Return the files of a bundle, by name."""
     text = json.dumps(_to_json(bundle.info), indent=2, ensure_ascii=False) + "\n"
     files = {MODEL: bundle.model, INFO: text.encode()}
     sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items())
-    for name, data in {**files, CHECKSUMS: sums.encode()}.items():
+    return files | {CHECKSUMS: sums.encode()}
+
+
+def parse_bundle(read: Callable[[str], bytes], *, name: str) -> Bundle:
+    """Read a bundle and verify its checksums.
+
+    Args:
+        read: gives the file of a name; its errors pass through.
+        name: what messages call the bundle.
+
+    Raises:
+        BundleError: a file is damaged, or of a format that is not known here.
+    """
+    sums = _parse_checksums(read(CHECKSUMS), name)
+    model, text = (_verified(read(file), file, sums, name) for file in (MODEL, INFO))
+    try:
+        return Bundle(info=_from_json(json.loads(text)), model=model)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"The bundle {name} cannot be read: {INFO} is not as format {FORMAT} wants it "
+            f"({type(error).__name__}: {error})."
+        ) from error
+
+
+def write_bundle(bundle: Bundle, directory: Path) -> None:
+    """Write a bundle into a folder that exists; all is on the disk when this returns."""
+    for name, data in bundle_files(bundle).items():
         with (directory / name).open("wb") as file:
             file.write(data)
             file.flush()
@@ -80,20 +106,12 @@ def write_bundle(bundle: Bundle, directory: Path) -> None:
 
 
 def read_bundle(directory: Path) -> Bundle:
-    """Read a bundle and verify its checksums.
+    """Read a bundle from a folder and verify its checksums.
 
     Raises:
         BundleError: a file is missing, damaged, or of a format that is not known here.
     """
-    sums = _parse_checksums(_read(directory / CHECKSUMS), directory)
-    model, text = (_read_verified(directory / name, sums) for name in (MODEL, INFO))
-    try:
-        return Bundle(info=_from_json(json.loads(text)), model=model)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BundleError(
-            f"The bundle {directory} cannot be read: {INFO} is not as format {FORMAT} wants it "
-            f"({type(error).__name__}: {error})."
-        ) from error
+    return parse_bundle(lambda name: _read(directory / name), name=str(directory))
 
 
 def _to_json(info: BundleInfo) -> dict[str, Any]:
@@ -136,22 +154,21 @@ def _size(value: Any) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _parse_checksums(data: bytes, directory: Path) -> dict[str, str]:
+def _parse_checksums(data: bytes, bundle: str) -> dict[str, str]:
     lines = data.decode(errors="replace").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if missing := {MODEL, INFO} - sums.keys():
         raise BundleError(
-            f"The bundle {directory} is damaged: {CHECKSUMS} lacks {' and '.join(sorted(missing))}."
+            f"The bundle {bundle} is damaged: {CHECKSUMS} lacks {' and '.join(sorted(missing))}."
         )
     return sums
 
 
-def _read_verified(path: Path, sums: Mapping[str, str]) -> bytes:
-    data = _read(path)
-    if (found := _sha256(data)) != sums[path.name]:
+def _verified(data: bytes, name: str, sums: Mapping[str, str], bundle: str) -> bytes:
+    if (found := _sha256(data)) != sums[name]:
         raise BundleError(
-            f"The bundle {path.parent} is damaged: the SHA-256 checksum of {path.name} is {found}, "
-            f"not {sums[path.name]}."
+            f"The bundle {bundle} is damaged: the SHA-256 checksum of {name} is {found}, "
+            f"not {sums[name]}."
         )
     return data
 

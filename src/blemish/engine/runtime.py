@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.engine.bundle import BundleInfo, read_bundle
+from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
 from blemish.engine.images import ImageLimits, Picture, decode, resize, turn_back
 from blemish.engine.sessions import SESSION_ERRORS, open_session
@@ -66,19 +65,16 @@ class Detector:
         self.colors = (info.background, *(entry.color for entry in types))
 
     @classmethod
-    def load(cls, directory: Path, *, threads: int) -> Detector:
-        """Load the bundle in `directory`.
+    def load(cls, bundle: Bundle, *, threads: int) -> Detector:
+        """Load a bundle that is in memory.
 
         Raises:
             BundleError: with the reason.
         """
-        bundle = read_bundle(directory)
         try:
             session = open_session(bundle.model, threads=threads)
         except SESSION_ERRORS as error:
-            raise BundleError(
-                f"The bundle {directory} cannot be loaded: ONNX Runtime says: {error}"
-            ) from error
+            raise BundleError(f"The bundle cannot be loaded: ONNX Runtime says: {error}") from error
         return cls(bundle.info, session)
 
     def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.anomaly_types import choose_colors, choose_types
 from blemish.engine.backbones import Backbone, load_backbone
-from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, write_bundle
+from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
 from blemish.engine.calibration import calibrate
 from blemish.engine.cross_validation import HeldOutScores, held_out_scores
 from blemish.engine.embedding import Embedder
@@ -48,8 +48,9 @@ class TrainingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:
-    """What a training has to tell beside its bundle."""
+    """What a training made, and what it has to tell."""
 
+    bundle: Bundle
     #: sentences for people, about what the data did not allow
     notes: tuple[str, ...]
     #: anomaly types of the segmentation head; empty for a classification model
@@ -59,11 +60,10 @@ class TrainingReport:
 def train(
     images: Sequence[LabeledImage],
     *,
-    directory: Path,
     options: TrainingOptions,
     progress: ProgressCallback,
 ) -> TrainingReport:
-    """Learn from labelled images and write the bundle into `directory`, which exists and is empty.
+    """Learn from labelled images; the bundle is in memory, to be kept by whoever asked for it.
 
     Same images (in any order), options and machine: same bundle, bit for bit.
 
@@ -88,10 +88,11 @@ def train(
         history=_history(learned, options),
     )
     model = detector_graph(learned.parts, width=width, height=height)
-    write_bundle(Bundle(info=info, model=model.SerializeToString(deterministic=True)), directory)
     progress(Progress(step="writing the bundle", done=1, total=1))
     return TrainingReport(
-        notes=learned.notes, anomaly_types=tuple(each.name for each in learned.types)
+        bundle=Bundle(info=info, model=model.SerializeToString(deterministic=True)),
+        notes=learned.notes,
+        anomaly_types=tuple(each.name for each in learned.types),
     )
 
 

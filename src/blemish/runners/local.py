@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import Detector
 from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
+from blemish.service.bundles import Bundles
 from blemish.service.detection import ModelBusyError, Outcome
 from blemish.service.hosting import Capacity
 from blemish.service.training import (
@@ -137,14 +137,17 @@ class _Hosted:
     line: Line
     attempt: int
     #: where it was loaded from
-    bundle: Path
+    bundle: str
     detector: Detector
 
 
 class LocalHosting:
     """Keeps the detectors of hosted models in memory, each with a line of pictures before it."""
 
-    def __init__(self, *, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, bundles: Bundles, threads: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bundles = bundles
         self._threads = threads
         self._clock = clock
         self._hosted: dict[int, _Hosted] = {}
@@ -153,13 +156,13 @@ class LocalHosting:
         self._changed = threading.Condition()
         self._patience = ThreadPoolExecutor(1, thread_name_prefix="patience")
 
-    def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
+    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
         """See `service.hosting.HostingRunner`."""
         found = self._hosted.get(model_id)
         if found and found.bundle == bundle:  # nothing but the units can be other
             detector = found.detector
         else:
-            detector = Detector.load(bundle, threads=self._threads)
+            detector = Detector.load(self._bundles.read(bundle), threads=self._threads)
         line = Line(detector, units=units.maximum or units.minimum, clock=self._clock)
         with self._changed:
             self._close(model_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +18,7 @@ from blemish.engine.evaluation import Evaluation, evaluate
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
 from blemish.engine.runtime import Detector
 from blemish.engine.training import TrainingOptions, train
+from blemish.service.bundles import write_sealed
 from blemish.service.detection import image_limits
 from blemish.service.evaluation_files import (
     EvaluatedModel,
@@ -27,17 +29,20 @@ from blemish.service.evaluation_files import (
 )
 from blemish.service.objects import Objects
 from blemish.service.training import TrainingJob, TrainingResult
+from blemish.storage.encryption import open_encryption
+from blemish.storage.kept import kept_lines
 from blemish.storage.stores import open_store
 
 SEED = 0
 
 
 def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult:
-    """Train and evaluate; write the bundle and the evaluation files into the job's folder.
+    """Train and evaluate; write the bundle, sealed, and evaluation files into the job's folder.
 
     Raises:
         EngineError: the data or the backbone cannot be used.
         ObjectError: a picture or mask cannot be read.
+        EncryptionError: the entries cannot be opened, or the bundle cannot be sealed.
         OSError: there is no room for what is written.
     """
     folder = Path(job.folder)
@@ -51,20 +56,22 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
         min_masks_per_type=limits.two_min_masks_per_type,
     )
     objects = open_store(job.reach)
-    train_entries, test_entries, single = _parts(Path(job.entries), objects, progress=progress)
+    encryption = open_encryption(job.encryption)
+    lines = kept_lines(Path(job.entries), encryption=encryption)
+    train_entries, test_entries, single = _parts(lines, objects, progress=progress)
     if single:
         options = replace(options, min_masks_per_type=limits.single_min_masks_per_type)
 
+    report = train(
+        [_labeled(entry, objects) for entry in train_entries], options=options, progress=progress
+    )
     bundle = folder / "bundle"
     bundle.mkdir()
-    report = train(
-        [_labeled(entry, objects) for entry in train_entries],
-        directory=bundle,
-        options=options,
-        progress=progress,
+    write_sealed(
+        report.bundle, bundle, name=job.bundle, kms_key_id=job.kms_key_id, encryption=encryption
     )
     evaluation = evaluate(
-        Detector.load(bundle, threads=job.threads),
+        Detector.load(report.bundle, threads=job.threads),
         [_labeled(entry, objects) for entry in test_entries],
         limits=options.limits,
         mixed_sizes=job.mixed_sizes,
@@ -87,7 +94,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
 
 
 def _parts(
-    path: Path, objects: Objects, *, progress: ProgressCallback
+    lines: Iterable[str], objects: Objects, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry], bool]:
     """Read the frozen entries; return those to train on, those to test on, and if one was split.
 
@@ -95,13 +102,12 @@ def _parts(
     """
     parts: dict[str, list[DatasetEntry]] = {kind: [] for kind in DatasetType}
     single = True
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            frozen = json.loads(line)
-            entry = parse_line(frozen["entry"])
-            single = single and frozen["dataset"] == DatasetType.TRAIN
-            if entry.label is not None:
-                parts[frozen["dataset"]].append(entry)
+    for line in lines:
+        frozen = json.loads(line)
+        entry = parse_line(frozen["entry"])
+        single = single and frozen["dataset"] == DatasetType.TRAIN
+        if entry.label is not None:
+            parts[frozen["dataset"]].append(entry)
     train_entries, test_entries = parts[DatasetType.TRAIN], parts[DatasetType.TEST]
     if single:
         train_entries, test_entries = _split(train_entries, objects, progress=progress)

@@ -18,7 +18,7 @@ from typing import Any
 
 from blemish.engine.errors import EngineError
 from blemish.engine.labeled import Progress
-from blemish.storage.errors import ObjectError
+from blemish.storage.errors import StorageError
 
 HEARTBEAT_S = 1.0
 ORPHANED = 3
@@ -77,7 +77,7 @@ def main() -> None:
     bind_contextvars(project=job["project"], version=job["version"], attempt=job["attempt"])
     try:
         result = carry_out(TrainingJob(**job), progress=reporter.progress)
-    except (EngineError, ObjectError) as error:
+    except (EngineError, StorageError) as error:
         reporter.send({"failed": str(error)})
     except OSError as error:
         if error.errno not in NO_ROOM:

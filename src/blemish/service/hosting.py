@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -11,8 +10,9 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.engine.errors import BundleError
+from blemish.service.bundles import Bundles
 from blemish.storage.database import Database
-from blemish.storage.files import remove_tree
+from blemish.storage.errors import EncryptionError
 from blemish.storage.kept import KeptFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -34,11 +34,12 @@ class Capacity:
 class HostingRunner(Protocol):
     """Where hosted models run. An attempt names who loaded a model."""
 
-    def load(self, model_id: int, bundle: Path, *, units: InferenceUnits, attempt: int) -> None:
-        """Have a model answer detections; what is loaded already answers until this has been done.
+    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
+        """Have a model answer detections by the bundle of this name; till then, as it did before.
 
         Raises:
             BundleError: the bundle cannot be used.
+            EncryptionError: it cannot be opened.
         """
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
@@ -54,14 +55,12 @@ class HostingWork:
         *,
         runner: HostingRunner,
         kept: KeptFiles,
-        bundles: Path,
-        staging: Path,
+        bundles: Bundles,
     ) -> None:
         self._database = database
         self._runner = runner
         self._kept = kept
         self._bundles = bundles
-        self._staging = staging
 
     def begin(self) -> None:
         """After a start: what was hosted is to be loaded again."""
@@ -97,10 +96,8 @@ class HostingWork:
         assert model.bundle is not None
         assert model.units is not None
         try:
-            self._runner.load(
-                model.id, self._bundles / model.bundle, units=model.units, attempt=attempt
-            )
-        except BundleError as error:
+            self._runner.load(model.id, model.bundle, units=model.units, attempt=attempt)
+        except (BundleError, EncryptionError) as error:
             self.give_up(model, attempt=attempt, reason=str(error))
             return
         if not self._finish(model, attempt, ModelStatus.HOSTED, HOSTED):
@@ -109,7 +106,7 @@ class HostingWork:
     def _delete(self, model: Model) -> None:
         """Delete the files, then the row: a crash between leaves a row that is deleted again."""
         if model.bundle:
-            remove_tree(self._bundles / model.bundle, staging=self._staging)
+            self._bundles.remove(model.bundle)
         self._kept.delete(model.entries)
         with self._database.writing() as rows:
             rows.models.delete(model.id)

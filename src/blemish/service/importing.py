@@ -16,7 +16,7 @@ from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.datasets import CREATED, REMOVALS
 from blemish.service.objects import Objects
 from blemish.storage.database import Database, Rows
-from blemish.storage.errors import DatabaseWriteError, ObjectError
+from blemish.storage.errors import DatabaseWriteError, EncryptionError, ObjectError
 from blemish.storage.kept import KeptFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -186,7 +186,7 @@ class DatasetWork:
             problems += self._misplaced(parsed, bucket=dataset.image_bucket)
             if not problems:
                 problems += self._missing(parsed)
-        except ObjectError as error:
+        except (ObjectError, EncryptionError) as error:
             raise ImportFailedError(str(error)) from error
         if problems:
             problems.sort(key=lambda found: found.number)

@@ -36,6 +36,7 @@ from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.tokens import next_token, token_position
 from blemish.service.trainable import trainable_datasets
 from blemish.storage.database import Database, Rows
+from blemish.storage.errors import KeyServiceError, KeyUnavailableError
 from blemish.storage.kept import KeptFiles
 
 TRAINING = "The model is being trained."
@@ -100,6 +101,7 @@ class ModelService:
         description: str | None,
         output_bucket: str,
         output_prefix: str,
+        kms_key_id: str | None = None,
         tags: Collection[Tag] = (),
         once: Once[Model] = ALWAYS,
     ) -> Model:
@@ -108,8 +110,9 @@ class ModelService:
         Raises:
             ResourceNotFoundError: there is no such project, or it has no training dataset.
             ConflictError: a dataset is busy or could not be made.
-            ValidationError: too few labelled images, no place for the evaluation files, or a
-                tag key is there twice or reserved.
+            ValidationError: too few labelled images, no place for the evaluation files, no such
+                key or one that may not be used, or a tag key is there twice or reserved.
+            KeyServiceError: the key is in AWS KMS, which does not answer.
             ServiceQuotaExceededError: the project has as many models, or as many are being
                 trained, as there may be; or there are more tags than a model may have.
         """
@@ -122,7 +125,7 @@ class ModelService:
             keys = evaluation_keys(output_prefix, project, version=1)
             check_output(self._objects, output_bucket, keys, member="OutputConfig")
             datasets = trainable_datasets(rows, project, limits=self._limits)
-            self._kept.write(name, _frozen(rows, datasets))
+            self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)
         try:
             with self._database.writing() as rows:
                 once.recall(rows)
@@ -136,6 +139,7 @@ class ModelService:
                     status_message=TRAINING,
                     output_bucket=output_bucket,
                     output_prefix=output_prefix,
+                    kms_key_id=kms_key_id,
                     entries=name,
                     now=self._now(),
                 )
@@ -298,6 +302,19 @@ class ModelService:
     def _check_move(self, model: Model, target: ModelStatus) -> None:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
+
+    def _freeze(
+        self, rows: Rows, datasets: list[Dataset], *, name: str, kms_key_id: str | None
+    ) -> None:
+        """Keep the entries for every attempt; sealing them shows whether the key can be used."""
+        try:
+            self._kept.write(name, _frozen(rows, datasets), kms_key_id=kms_key_id)
+        except KeyServiceError:
+            raise
+        except KeyUnavailableError as error:
+            if kms_key_id is None:  # the default one is ours to mend
+                raise
+            raise ValidationError(f"KmsKeyId {kms_key_id} cannot be used: {error}") from None
 
     def _check_quotas(self, rows: Rows, project: Project) -> None:
         most = self._limits.max_models_per_project

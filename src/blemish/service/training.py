@@ -18,11 +18,12 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
+from blemish.service.bundles import Bundles
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
 from blemish.storage.database import Database
 from blemish.storage.errors import StorageError
-from blemish.storage.files import publish_folder, remove_tree
+from blemish.storage.files import remove_tree
 from blemish.storage.kept import KeptFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -51,6 +52,12 @@ class TrainingJob:
     entries: str
     #: of the store of buckets; it may hold a secret
     reach: Mapping[str, Any] = field(repr=False)
+    #: the `reach` of the encryption
+    encryption: Mapping[str, Any]
+    #: name that the bundle will have
+    bundle: str
+    #: of the key that seals it; None for the default one
+    kms_key_id: str | None
     #: folder that the attempt writes to; exists and is empty
     folder: str
     project: str
@@ -69,7 +76,7 @@ class TrainingJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a training process made: the folder `bundle`, and files for the output location."""
+    """What a training process made: `bundle`, sealed, and files for the output location."""
 
     performance: Mapping[str, float]
     notes: tuple[str, ...]
@@ -113,8 +120,8 @@ class TrainingWork:
         runner: TrainingRunner,
         objects: Objects,
         kept: KeptFiles,
+        bundles: Bundles,
         attempts: Path,
-        bundles: Path,
         staging: Path,
         arns: ArnScope,
         options: Mapping[str, Any],
@@ -181,6 +188,9 @@ class TrainingWork:
         return TrainingJob(
             entries=str(self._kept.path(model.entries)),
             reach=self._objects.reach,
+            encryption=self._bundles.encryption.reach,
+            bundle=_bundle_name(model, attempt),
+            kms_key_id=model.kms_key_id,
             folder=str(folder),
             project=model.project,
             version=model.version,
@@ -209,14 +219,14 @@ class TrainingWork:
 
     def _publish(self, model: Model, attempt: int, folder: Path, result: TrainingResult) -> None:
         """Copy the evaluation files to their names, keep the bundle, then turn the row."""
-        bundle = f"{model.id}-{attempt}"
+        bundle = _bundle_name(model, attempt)
         files = {
             folder / file: ObjectRef(bucket=model.output_bucket, key=key)
             for file, key in result.files.items()
         }
         try:
             self._write_files(model, attempt, files)
-            publish_folder(folder / "bundle", self._bundles / bundle)
+            self._bundles.publish(folder / "bundle", bundle)
             self._turn(model, attempt, bundle=bundle, result=result)
         except AttemptLostError:
             self._withdraw(model, bundle=bundle, files=files.values())
@@ -251,9 +261,13 @@ class TrainingWork:
 
     def _withdraw(self, model: Model, *, bundle: str, files: Iterable[ObjectRef]) -> None:
         """Take back what a lost attempt has made; a later attempt writes the same files itself."""
-        remove_tree(self._bundles / bundle, staging=self._staging)
+        self._bundles.remove(bundle)
         with self._database.reading() as rows:
             found = rows.models.find(model.project, model.version)
         if found and found.id == model.id and found.status is ModelStatus.TRAINING_FAILED:
             for ref in files:
                 self._objects.delete(ref)
+
+
+def _bundle_name(model: Model, attempt: int) -> str:
+    return f"{model.id}-{attempt}"

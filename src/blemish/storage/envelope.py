@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from io import IOBase
 from typing import Any, BinaryIO
 
@@ -47,7 +46,10 @@ def local_keyring(key: Key) -> Any:
 
 
 def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -> Iterator[bytes]:
-    """Yield the message that holds what `chunks` hold; an error of theirs passes through."""
+    """Return the message that holds what `chunks` hold; an error of theirs passes through.
+
+    The key is used at once, so whatever is wrong with it shows before anything is written.
+    """
     encryptor = _CLIENT.stream(
         mode="encrypt",
         source=_Reader(chunks),
@@ -56,14 +58,16 @@ def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -
         encryption_context=dict(context),
         frame_length=FRAME_BYTES,
     )
-    while chunk := encryptor.read(FRAME_BYTES):
-        yield chunk
+    encryptor.header  # noqa: B018 - reading it makes the data key
+    return iter(lambda: encryptor.read(FRAME_BYTES), b"")
 
 
 def open_sealed(
     file: BinaryIO, *, keyring: Any, context: Mapping[str, str], name: str
 ) -> Iterator[bytes]:
-    """Yield what a message holds; what was yielded is genuine, though the message may be cut later.
+    """Return what a message holds; what is yielded is genuine, but may be cut off later.
+
+    The key is used and the head read at once, and what follows as it is asked for.
 
     Raises:
         SealBrokenError: the message is damaged, or was not sealed as `context` says.
@@ -72,28 +76,34 @@ def open_sealed(
         mode="decrypt", source=file, keyring=keyring, max_body_length=FRAME_BYTES
     )
     try:
-        with _clear_errors(name):
-            sealed_as = dict(decryptor.header.encryption_context)
-        if sealed_as != context:
-            raise SealBrokenError(
-                f"{name} was sealed as {_words(sealed_as)}, not {_words(context)}."
-            )
-        while True:
-            with _clear_errors(name):
-                chunk = decryptor.read(FRAME_BYTES)
-            if not chunk:
-                return
+        sealed_as = dict(decryptor.header.encryption_context)
+    except _BROKEN as error:
+        IOBase.close(decryptor)
+        raise SealBrokenError(
+            f"{name} cannot be opened: it is damaged, or its key does not open it "
+            f"({_reasons(error)})."
+        ) from error
+    if sealed_as != context:
+        IOBase.close(decryptor)
+        raise SealBrokenError(f"{name} was sealed as {_words(sealed_as)}, not {_words(context)}.")
+    return _opened(decryptor, name)
+
+
+def _opened(decryptor: Any, name: str) -> Iterator[bytes]:
+    try:
+        while chunk := decryptor.read(FRAME_BYTES):
             yield chunk
+    except _BROKEN as error:
+        raise SealBrokenError(f"{name} cannot be opened: it is damaged.") from error
     finally:
         IOBase.close(decryptor)  # its own raises where the message was not read to the end
 
 
-@contextmanager
-def _clear_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except _BROKEN as error:
-        raise SealBrokenError(f"{name} cannot be opened: it is damaged.") from error
+def _reasons(error: Exception) -> str:
+    """Return what a key said; the SDK hides it in a list, where one of several may have failed."""
+    inner = error.args[0] if error.args else error
+    found = [str(each).strip() for each in getattr(inner, "list", ())]
+    return "; ".join(filter(None, found)) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def _words(context: Mapping[str, str]) -> str:

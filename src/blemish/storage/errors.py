@@ -19,7 +19,8 @@
     + StoreCredentialsError   no one can be in the store: there is no key to sign with
     + StoreUnavailableError   the store does not answer; it may later
   - EncryptionError           what is kept cannot be sealed or opened
-    + KeyUnavailableError     its key is missing, disabled or damaged
+    + KeyUnavailableError     its key is unknown, missing, disabled or damaged
+      . KeyServiceError       AWS KMS does not answer; it may later
     + SealBrokenError         it is damaged, or was sealed as something else
   - BackupError               a backup cannot be made or used
     + BackupBrokenError       it is none, was cut off, or is damaged
@@ -114,6 +115,10 @@ class EncryptionError(StorageError):
 
 class KeyUnavailableError(EncryptionError):
     """The key is missing, disabled or damaged; once it is back, all that it sealed opens again."""
+
+
+class KeyServiceError(KeyUnavailableError):
+    """AWS KMS does not answer, or fails; what is asked of it may succeed later."""
 
 
 class SealBrokenError(EncryptionError):

@@ -30,8 +30,8 @@ KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SECRET_BYTES = 32
 
 
-class AliasError(ValueError):
-    """No further key can have this alias; the message says why."""
+class KeyringError(ValueError):
+    """The keyring cannot be changed so; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,13 @@ class Keyring:
     """The folder of the keys."""
 
     def __init__(self, folder: Path, *, staging: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._staging = staging
 
     def held(self) -> list[Key]:
         """Return the keys whose files can be read, oldest first."""
         found = []
-        for path in self._folder.glob("*.json"):
+        for path in self.folder.glob("*.json"):
             try:
                 found.append(self._read(path.stem))
             except KeyUnavailableError:
@@ -81,7 +81,7 @@ class Keyring:
     def unreadable(self) -> list[str]:
         """Return the sentences about key files that are there and cannot be read."""
         sentences = []
-        for path in sorted(self._folder.glob("*.json")):
+        for path in sorted(self.folder.glob("*.json")):
             try:
                 self._read(path.stem)
             except KeyUnavailableError as error:
@@ -112,14 +112,14 @@ class Keyring:
         found = [key for key in self.held() if key.alias == DEFAULT]
         if not found:
             raise KeyUnavailableError(
-                f"The key alias/{DEFAULT} is missing from {self._folder}. Put its file back, or "
+                f"The key alias/{DEFAULT} is missing from {self.folder}. Put its file back, or "
                 "start the server again, which makes a new one."
             )
         return found[-1]
 
-    def find(self, alias: str) -> Key | None:
-        """Return the key of this alias, enabled or not; the newest where there are several."""
-        found = [key for key in self.held() if key.alias == alias]
+    def find(self, name: str) -> Key | None:
+        """Return the key of this alias or id, enabled or not; the newest if there are several."""
+        found = [key for key in self.held() if name in {key.alias, key.id}]
         return found[-1] if found else None
 
     def settle(self, key: Key) -> None:
@@ -132,27 +132,35 @@ class Keyring:
         """Add a key; it survives a power cut once this returns.
 
         Raises:
-            AliasError: its alias is not allowed, or another key has it.
+            KeyringError: its alias is not allowed, or another key has it.
         """
         if not ALIAS.fullmatch(key.alias):
-            raise AliasError(
+            raise KeyringError(
                 f"{key.alias!r} cannot be an alias: it must have 1 to 250 letters, digits, "
                 "hyphens, underscores and slashes."
             )
         with self._alone():
             if key.alias == DEFAULT or self.find(key.alias):
-                raise AliasError(f"There is a key with the alias {key.alias} already.")
+                raise KeyringError(f"There is a key with the alias {key.alias} already.")
             self._write(key)
 
     def set_enabled(self, key: Key, *, enabled: bool) -> None:
-        """Allow or forbid the use of a key."""
+        """Allow or forbid the use of a key.
+
+        Raises:
+            KeyringError: it is a default key.
+        """
+        if key.alias == DEFAULT:
+            raise KeyringError(
+                f"The key {key} seals what names no other, secrets among it, and stays enabled."
+            )
         with self._alone():
             self._write(replace(self._read(key.id), enabled=enabled))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from changing the keyring."""
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -160,7 +168,7 @@ class Keyring:
             os.close(descriptor)
 
     def _path(self, key_id: str) -> Path:
-        return self._folder / f"{key_id}.json"
+        return self.folder / f"{key_id}.json"
 
     def _write(self, key: Key) -> None:
         document = {

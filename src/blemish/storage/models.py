@@ -67,6 +67,7 @@ class Models:
         status_message: str,
         output_bucket: str,
         output_prefix: str,
+        kms_key_id: str | None = None,
         entries: str,
         now: datetime,
     ) -> Model:
@@ -80,6 +81,7 @@ class Models:
             created_at=now,
             output_bucket=output_bucket,
             output_prefix=output_prefix,
+            kms_key_id=kms_key_id,
             entries=entries,
         )
         (model_id,) = self._connection.execute(statement).inserted_primary_key or (None,)
@@ -294,6 +296,7 @@ def _model(row: Row[Any]) -> Model:
         created_at=row.created_at,
         output_bucket=row.output_bucket,
         output_prefix=row.output_prefix,
+        kms_key_id=row.kms_key_id,
         entries=row.entries,
         performance=_performance(row),
         evaluation_manifest=row.evaluation_manifest,

@@ -162,6 +162,7 @@ MODELS = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("output_bucket", String(63), nullable=False),
     Column("output_prefix", Text, nullable=False),
+    Column("kms_key_id", Text),
     Column("entries", String(255), nullable=False),
     Column("f1_score", Float),
     Column("recall", Float),

@@ -16,6 +16,7 @@ from botocore import xform_name
 
 from blemish.api.service_model import service_model
 from blemish.domain.entities import DatasetType, ModelStatus
+from blemish.engine.errors import BundleError
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import arguments_of
 from tests.unit.api.conftest import Passed
@@ -371,7 +372,7 @@ def test_a_start_that_led_to_nothing_may_be_repeated_with_its_token(
 ) -> None:
     CASES["StartModel"].prepare(house)
     runner = FakeHosting()
-    runner.damage = "The disk is away."
+    runner.damage = BundleError("The disk is away.")
     work = house.hosting_work(runner)
     ask(client, "StartModel")
     model = house.models.describe("circuits", "1")

@@ -14,6 +14,7 @@ from tests.unit.api.requests import CIRCUITS, MODEL, MODEL_ARN, OUTPUT, answer, 
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET
+from tests.unit.storage.sealing import key
 
 S = ModelStatus
 
@@ -33,14 +34,20 @@ def test_create_model_answers_what_is_trained(client: Any, trainable: House) -> 
     }
 
 
-@pytest.mark.parametrize(("member", "value"), [("KmsKeyId", "alias/key")])
-def test_what_cannot_be_done_yet_is_refused(
-    client: Any, trainable: House, member: str, value: object
-) -> None:
-    with pytest.raises(client.exceptions.ValidationException) as caught:
-        client.create_model(**CIRCUITS, OutputConfig=OUTPUT, **{member: value})
+def test_describe_model_names_the_key_as_create_model_did(client: Any, trainable: House) -> None:
+    trainable.keyring.add(key(2, alias="line-4"))
+    client.create_model(**CIRCUITS, OutputConfig=OUTPUT, KmsKeyId="alias/line-4")
 
-    assert message(caught) == f"{member} is not supported by this server. Leave it out."
+    response = client.describe_model(**CIRCUITS, ModelVersion="latest")
+
+    assert response["ModelDescription"]["KmsKeyId"] == "alias/line-4"
+
+
+def test_a_key_that_is_not_there_is_refused(client: Any, trainable: House) -> None:
+    with pytest.raises(client.exceptions.ValidationException) as caught:
+        client.create_model(**CIRCUITS, OutputConfig=OUTPUT, KmsKeyId="alias/line-4")
+
+    assert message(caught).startswith("KmsKeyId alias/line-4 cannot be used: There is no key ")
     assert trainable.models.page("circuits", token=None) == ([], None)
 
 

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from blemish.engine.bundle import read_bundle
 from blemish.engine.runtime import Detector
-from blemish.engine.training import train
-from tests.products import anomalous_images, normal_images, options, write_backbone
+from tests.products import (
+    anomalous_images,
+    normal_images,
+    options,
+    train_into,
+    write_backbone,
+)
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +27,14 @@ def backbone_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(backbone_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of a segmentation model that knows stains and holes."""
     folder = tmp_path_factory.mktemp("bundle")
-    train(
+    train_into(
+        folder,
         [
             *normal_images(6),
             *anomalous_images(6, "stain", masked=True),
             *anomalous_images(4, "hole", first=2_000, masked=True),
         ],
-        directory=folder,
-        options=options(backbone_file),
-        progress=lambda _: None,
+        options(backbone_file),
     )
     return folder
 
@@ -39,11 +44,11 @@ def classifying_bundle(backbone_file: Path, tmp_path_factory: pytest.TempPathFac
     """The bundle of a classification model."""
     folder = tmp_path_factory.mktemp("classifying")
     images = normal_images(4) + anomalous_images(2, "stain")
-    train(images, directory=folder, options=options(backbone_file), progress=lambda _: None)
+    train_into(folder, images, options(backbone_file))
     return folder
 
 
 @pytest.fixture(scope="session")
 def detector(bundle: Path) -> Detector:
     """A segmentation model that knows stains and holes."""
-    return Detector.load(bundle, threads=1)
+    return Detector.load(read_bundle(bundle), threads=1)

@@ -108,4 +108,4 @@ def test_a_description_that_is_no_object_is_refused(folder: Path, content: bytes
 
 def test_a_graph_that_does_not_load_is_a_bundle_error(folder: Path) -> None:
     with pytest.raises(BundleError, match="cannot be loaded: ONNX Runtime says"):
-        Detector.load(folder, threads=1)
+        Detector.load(read_bundle(folder), threads=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blemish.engine.bundle import read_bundle
 from blemish.engine.errors import TrainingError
 from blemish.engine.evaluation import Evaluation, evaluate
 from blemish.engine.images import decode_mask
@@ -92,7 +93,7 @@ def test_a_segmentation_model_gives_a_mask_for_every_image(detector: Detector) -
 
 
 def test_a_classification_model_gives_none(classifying_bundle: Path) -> None:
-    evaluation = evaluated(Detector.load(classifying_bundle, threads=1), NORMAL)
+    evaluation = evaluated(Detector.load(read_bundle(classifying_bundle), threads=1), NORMAL)
 
     assert {verdict.mask_png for verdict in evaluation.verdicts} == {None}
     assert evaluation.anomaly_types is None

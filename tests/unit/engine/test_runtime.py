@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from blemish.engine.bundle import read_bundle
 from blemish.engine.images import ImageError, resize, turn
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.sessions import open_session
@@ -72,7 +73,9 @@ def test_a_normal_picture_is_background_alone(detector: Detector) -> None:
 
 
 def test_a_classification_model_has_no_mask(classifying_bundle: Path) -> None:
-    found = detect(Detector.load(classifying_bundle, threads=1), png(draw(80, "hole").pixels))
+    found = detect(
+        Detector.load(read_bundle(classifying_bundle), threads=1), png(draw(80, "hole").pixels)
+    )
 
     assert found.is_anomalous
     assert found.mask is None

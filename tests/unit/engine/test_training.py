@@ -12,11 +12,10 @@ from tests.products import LIMITS, anomalous_images, labeled, normal_images, opt
 
 
 def trained(
-    images: list[LabeledImage], folder: Path, backbone: Path, *, mixed_sizes: bool = False
+    images: list[LabeledImage], backbone: Path, *, mixed_sizes: bool = False
 ) -> TrainingReport:
     return train(
         images,
-        directory=folder,
         options=options(backbone, mixed_sizes=mixed_sizes),
         progress=lambda _: None,
     )
@@ -34,52 +33,47 @@ def test_masks_enough_make_a_segmentation_model(bundle: Path) -> None:
     assert document["history"]["held_out_images"]["f1"] == 1
 
 
-def test_a_type_with_too_few_masks_is_left_out_and_said(
-    backbone_file: Path, tmp_path: Path
-) -> None:
+def test_a_type_with_too_few_masks_is_left_out_and_said(backbone_file: Path) -> None:
     images = [
         *normal_images(4),
         *anomalous_images(3, "stain", masked=True),
         *anomalous_images(2, "hole", first=2_000, masked=True),
     ]
 
-    report = trained(images, tmp_path, backbone_file)
+    report = trained(images, backbone_file)
 
     assert report.anomaly_types == ("stain",)
     assert any("'hole' is left out of segmentation" in note for note in report.notes)
-    assert Detector.load(tmp_path, threads=1).names == ("background", "stain")
+    assert Detector.load(report.bundle, threads=1).names == ("background", "stain")
 
 
-def test_no_type_with_masks_enough_makes_a_classification_model(
-    backbone_file: Path, tmp_path: Path
-) -> None:
+def test_no_type_with_masks_enough_makes_a_classification_model(backbone_file: Path) -> None:
     images = normal_images(3) + anomalous_images(2, "hole", masked=True)
 
-    report = trained(images, tmp_path, backbone_file)
+    report = trained(images, backbone_file)
 
     assert report.anomaly_types == ()
     assert any("'hole' is left out" in note for note in report.notes)
     picture = labeled(900, "hole").read()
-    found = Detector.load(tmp_path, threads=1).detect(picture, limits=LIMITS, mixed_sizes=False)
+    found = Detector.load(report.bundle, threads=1).detect(
+        picture, limits=LIMITS, mixed_sizes=False
+    )
     assert found.mask is None
 
 
-def test_few_normal_images_promise_nothing(backbone_file: Path, tmp_path: Path) -> None:
-    report = trained(normal_images(3), tmp_path, backbone_file)
+def test_few_normal_images_promise_nothing(backbone_file: Path) -> None:
+    report = trained(normal_images(3), backbone_file)
 
     assert len(report.notes) == 1
     assert "no rate of false alarms can be promised" in report.notes[0]
-    assert json.loads((tmp_path / "bundle.json").read_text())["history"]["notes"] == list(
-        report.notes
-    )
+    assert report.bundle.info.history["notes"] == report.notes
 
 
-def test_steps_are_told_in_order(backbone_file: Path, tmp_path: Path) -> None:
+def test_steps_are_told_in_order(backbone_file: Path) -> None:
     steps: list[Progress] = []
 
     train(
         normal_images(2) + anomalous_images(3, "stain", masked=True),
-        directory=tmp_path,
         options=options(backbone_file),
         progress=steps.append,
     )
@@ -95,15 +89,13 @@ def test_steps_are_told_in_order(backbone_file: Path, tmp_path: Path) -> None:
     assert all(0 <= step.done <= step.total for step in steps)
 
 
-def test_a_problem_leaves_the_folder_empty(backbone_file: Path, tmp_path: Path) -> None:
+def test_a_problem_with_a_picture_is_told_with_its_name(backbone_file: Path) -> None:
     broken = replace(labeled(901), name="broken", read=lambda: b"GIF89a")
 
     with pytest.raises(TrainingError, match="broken"):
-        trained([*normal_images(3), broken], tmp_path, backbone_file)
-
-    assert list(tmp_path.iterdir()) == []
+        trained([*normal_images(3), broken], backbone_file)
 
 
 def test_a_backbone_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="cannot be read"):
-        trained(normal_images(2), tmp_path, tmp_path / "none.onnx")
+        trained(normal_images(2), tmp_path / "none.onnx")

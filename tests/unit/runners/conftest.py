@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from blemish.engine.training import train
-from tests.products import anomalous_images, normal_images, options, write_backbone
+from tests.products import (
+    anomalous_images,
+    normal_images,
+    options,
+    train_into,
+    write_backbone,
+)
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +26,5 @@ def bundle(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of a classification model."""
     folder = tmp_path_factory.mktemp("bundle")
     images = normal_images(4) + anomalous_images(2, "stain")
-    train(images, directory=folder, options=options(backbone), progress=lambda _: None)
+    train_into(folder, images, options(backbone))
     return folder

@@ -69,6 +69,9 @@ def job(*steps: Any) -> TrainingJob:
     return TrainingJob(
         entries=json.dumps(steps),
         reach={"folder": "/buckets"},
+        encryption={"keyring": "/keyring"},
+        bundle="1-1",
+        kms_key_id=None,
         folder="/attempts/1-1",
         project="circuits",
         version=1,

@@ -14,22 +14,28 @@ from PIL import Image
 
 from blemish.domain.entities import Label
 from blemish.domain.limits import ORIGINAL, OURS, Limits
+from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.errors import TrainingError
 from blemish.engine.labeled import Progress
 from blemish.engine.runtime import Detector
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
 from blemish.runners.training_process import ORPHANED, Reporter
+from blemish.service.bundles import Bundles
 from blemish.service.training import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingJob,
     TrainingResult,
 )
-from blemish.storage.errors import ObjectError
+from blemish.storage.encryption import Encryption
+from blemish.storage.errors import KeyUnavailableError, ObjectError
+from blemish.storage.kept import KeptFiles
 from tests.products import COLORS, SIZE, draw, mask_png, png
 from tests.unit.manifests import BUCKET, json_line, mask_fields, url
+from tests.unit.storage.sealing import new_encryption, new_keyring
 
+BUNDLE = "7-1"
 TYPES = {name: color for color, name in COLORS.items()}
 
 
@@ -43,6 +49,7 @@ class Workplace:
 
     folder: Path
     backbone: Path
+    encryption: Encryption
 
     @property
     def bucket(self) -> Path:
@@ -76,11 +83,15 @@ class Workplace:
         """Freeze entries and return the job of training on them."""
         entries = [("train", line) for line in train] + [("test", line) for line in test or []]
         text = "".join(json.dumps({"dataset": of, "entry": line}) + "\n" for of, line in entries)
-        (self.folder / "entries.jsonl").write_text(text)
+        kept = KeptFiles(self.folder, staging=self.folder / "staging", encryption=self.encryption)
+        kept.write("entries.jsonl", text.encode())
         self.attempt.mkdir()
         return TrainingJob(
             entries=str(self.folder / "entries.jsonl"),
             reach={"folder": str(self.folder / "buckets")},
+            encryption=self.encryption.reach,
+            bundle=BUNDLE,
+            kms_key_id=None,
             folder=str(self.attempt),
             project="plates",
             version=4,
@@ -96,6 +107,21 @@ class Workplace:
             log_level="info",
         )
 
+    def opened(self) -> Bundle:
+        """Return the bundle that was made."""
+        (self.folder / "bundles").mkdir()
+        bundles = Bundles(
+            self.folder / "bundles",
+            staging=self.folder / "staging",
+            encryption=self.encryption,
+        )
+        bundles.publish(self.attempt / "bundle", BUNDLE)
+        return bundles.read(BUNDLE)
+
+    def detector(self) -> Detector:
+        """Return the detector that was trained."""
+        return Detector.load(self.opened(), threads=1)
+
     def document(self, result: TrainingResult, name: str) -> Any:
         """Return the evaluation result that was written."""
         assert result.files[name].startswith("out-Evaluation")
@@ -104,7 +130,8 @@ class Workplace:
 
 @pytest.fixture
 def place(tmp_path: Path, backbone: Path) -> Workplace:
-    return Workplace(folder=tmp_path, backbone=backbone)
+    encryption = new_encryption(new_keyring(tmp_path))
+    return Workplace(folder=tmp_path, backbone=backbone, encryption=encryption)
 
 
 def test_a_single_dataset_is_split(place: Workplace) -> None:
@@ -132,7 +159,7 @@ def test_a_single_dataset_is_split(place: Workplace) -> None:
     assert sorted(line["anomaly-label"] for line in tested) == [0, 0, 0, 0, 0, 1]
     assert steps[0] == "splitting off a test part"
     assert steps[-1] == "evaluation"
-    assert Detector.load(place.attempt / "bundle", threads=1).names == ("background",)
+    assert place.detector().names == ("background",)
 
 
 def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> None:
@@ -166,8 +193,45 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
 
     result = carry_out(place.job(lines, limits=ORIGINAL), progress=quiet)
 
-    assert Detector.load(place.attempt / "bundle", threads=1).names == ("background",)
+    assert place.detector().names == ("background",)
     assert any("'stain' is left out" in note for note in result.notes)
+
+
+def test_the_bundle_is_nowhere_in_plain(place: Workplace) -> None:
+    carry_out(place.job(place.pictures(12), place.pictures(2, first=200)), progress=quiet)
+
+    assert sorted(path.name for path in (place.attempt / "bundle").iterdir()) == [
+        "SHA256SUMS.sealed",
+        "bundle.json.sealed",
+        "model.onnx.sealed",
+    ]
+    plain = bundle_files(place.opened())
+    marks = (plain["model.onnx"][:16], b"graph", plain["SHA256SUMS"][:64])
+    written = [path.read_bytes() for path in place.folder.rglob("*") if path.is_file()]
+    assert [mark for mark in marks for data in written if mark in data] == []
+
+
+def test_a_key_that_is_lost_meanwhile_is_the_reason(place: Workplace) -> None:
+    job = place.job(place.pictures(12), place.pictures(2, first=200))
+    (key,) = (place.folder / "keyring").iterdir()
+
+    def lose(found: Progress) -> None:
+        if found.step == "writing the bundle":
+            key.unlink(missing_ok=True)
+
+    with pytest.raises(KeyUnavailableError, match="alias/default is missing"):
+        carry_out(job, progress=lose)
+
+
+def test_a_training_process_tells_why_a_key_cannot_be_used(place: Workplace) -> None:
+    job = place.job(place.pictures(12), place.pictures(2, first=200))
+    (key,) = (place.folder / "keyring").iterdir()
+    key.unlink()
+
+    result = LocalTrainings(silence_s=60).train(job, report=lambda _: None)
+
+    assert isinstance(result, TrainingFailure)
+    assert key.stem in result.reason
 
 
 def test_what_the_test_set_does_not_give_is_null_there_and_zero_here(place: Workplace) -> None:
@@ -216,14 +280,14 @@ def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
 def test_a_process_that_fails_says_in_the_log_which_training_it_was(
     place: Workplace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    job = replace(place.job([]), entries=str(place.folder / "absent.jsonl"), attempt=3)
+    job = replace(place.job([]), encryption={"half": "told"}, attempt=3)
 
     with pytest.raises(TrainingInterruptedError):
         LocalTrainings(silence_s=60).train(job, report=lambda _: None)
 
     line = json.loads(capfd.readouterr().err)
     assert (line["project"], line["version"], line["attempt"]) == ("plates", 4, 3)
-    assert "absent.jsonl" in line["exception"]
+    assert "KeyError: 'keyring'" in line["exception"]
 
 
 @pytest.mark.parametrize(

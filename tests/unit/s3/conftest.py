@@ -60,7 +60,9 @@ class Bench:
         self.operations: SimpleNamespace = s3_operations(
             database,
             self.paths,
-            parts=KeptFiles(self.directory.uploads, staging=self.directory.staging),
+            parts=KeptFiles(
+                self.directory.uploads, staging=self.directory.staging, encryption=None
+            ),
             region="eu-west-1",
             owner="123456789012",
             now=self.clock,

@@ -151,7 +151,7 @@ def test_changes_are_kept_and_applied_later(house: House) -> None:
     assert dataset.status_message == "The dataset is updating."
     assert dataset.updated_at == house.clock.time
     assert dataset.changes is not None
-    assert house.kept.path(dataset.changes).read_bytes() == CHANGES
+    assert "".join(house.kept.lines(dataset.changes)).encode() == CHANGES
     assert house.wakes == 2
 
 

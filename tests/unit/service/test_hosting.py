@@ -4,7 +4,9 @@ import pytest
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.domain.errors import ResourceNotFoundError
+from blemish.engine.errors import BundleError
 from blemish.service.hosting import HostingWork
+from blemish.storage.errors import EncryptionError, KeyUnavailableError, SealBrokenError
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import LEASE, ONE_UNIT, House
 
@@ -39,16 +41,19 @@ def test_a_model_is_loaded_and_then_hosted(
 
     assert (found.status, found.status_message) == (S.HOSTED, "The model is running.")
     assert found.units == ONE_UNIT
-    assert model.bundle is not None
-    bundle = house.directory.bundles / model.bundle
-    assert runner.loaded == {model.id: (bundle, ONE_UNIT, found.attempt)}
+    assert runner.loaded == {model.id: (model.bundle, ONE_UNIT, found.attempt)}
 
 
 @pytest.mark.parametrize("status", [S.STARTING_HOSTING, S.SYSTEM_UPDATING])
+@pytest.mark.parametrize("damage", [BundleError, KeyUnavailableError, SealBrokenError])
 def test_a_bundle_that_cannot_be_loaded_is_the_reason(
-    house: House, work: HostingWork, runner: FakeHosting, status: ModelStatus
+    house: House,
+    work: HostingWork,
+    runner: FakeHosting,
+    status: ModelStatus,
+    damage: type[BundleError | EncryptionError],
 ) -> None:
-    runner.damage = "The checksum of model.onnx is wrong."
+    runner.damage = damage("The checksum of model.onnx is wrong.")
     model = house.trained(status)
 
     found = carry_out(house, work, model)
@@ -65,7 +70,7 @@ def test_a_hosted_model_that_cannot_be_moved_answers_no_longer(
 ) -> None:
     model = house.trained(S.STARTING_HOSTING)
     carry_out(house, work, model)
-    runner.damage = "The checksum of model.onnx is wrong."
+    runner.damage = BundleError("The checksum of model.onnx is wrong.")
     house.put_into(model, S.SYSTEM_UPDATING)
 
     found = carry_out(house, work, house.described(model))
@@ -98,10 +103,10 @@ def test_a_hosted_model_answers_as_before_until_it_is_moved(
 def test_a_model_that_failed_can_be_started_again(
     house: House, work: HostingWork, runner: FakeHosting
 ) -> None:
-    runner.damage = "The disk is away."
+    runner.damage = BundleError("The disk is away.")
     model = house.trained(S.STARTING_HOSTING)
     carry_out(house, work, model)
-    runner.damage = ""
+    runner.damage = None
 
     house.models.start("circuits", "1", units=ONE_UNIT)
 
@@ -211,7 +216,7 @@ def test_a_start_that_is_given_up_has_failed(
 ) -> None:
     model = house.trained(status)
     attempt = house.claim_model(model)
-    runner.load(model.id, house.directory.bundles, units=ONE_UNIT, attempt=attempt)
+    runner.load(model.id, "1-1", units=ONE_UNIT, attempt=attempt)
 
     work.give_up(model, attempt=attempt, reason="no memory.")
 

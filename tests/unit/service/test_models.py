@@ -23,10 +23,12 @@ from blemish.domain.lifecycle import USABLE_DATASET
 from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.service.models import ModelService
 from blemish.storage import s3_objects
-from blemish.storage.errors import StoreUnavailableError
+from blemish.storage.errors import KeyUnavailableError, StoreUnavailableError
 from blemish.storage.s3_address import S3Address
+from blemish.storage.sealed_header import SealingKey, sealing_key_of
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET, json_line
+from tests.unit.storage.sealing import key
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
 S = ModelStatus
@@ -45,9 +47,15 @@ def trainable(house: House) -> House:
     return house
 
 
-def create(house: House, *, bucket: str = BUCKET, prefix: str = "out/") -> Model:
+def create(
+    house: House, *, bucket: str = BUCKET, prefix: str = "out/", kms_key_id: str | None = None
+) -> Model:
     return house.models.create(
-        "circuits", description=None, output_bucket=bucket, output_prefix=prefix
+        "circuits",
+        description=None,
+        output_bucket=bucket,
+        output_prefix=prefix,
+        kms_key_id=kms_key_id,
     )
 
 
@@ -227,6 +235,40 @@ def test_a_prefix_that_no_file_can_have_is_refused(trainable: House, prefix: str
         create(trainable, prefix=prefix)
 
     assert caught.value.message.startswith("OutputConfig cannot be written to: ")
+    assert trainable.kept_names() == set()
+
+
+def test_what_is_frozen_is_sealed_under_the_key_that_was_named(trainable: House) -> None:
+    trainable.keyring.add(key(2, alias="line-4"))
+
+    model = create(trainable, kms_key_id="alias/line-4")
+
+    sealed = trainable.kept.path(model.entries).read_bytes()
+    assert sealing_key_of(sealed) == SealingKey(provider="blemish", id=key(2).id)
+    assert model.kms_key_id == "alias/line-4"
+
+
+def test_a_disabled_key_trains_no_model(trainable: House) -> None:
+    line_4 = key(2, alias="line-4")
+    trainable.keyring.add(line_4)
+    trainable.keyring.set_enabled(line_4, enabled=False)
+
+    with pytest.raises(ValidationError) as caught:
+        create(trainable, kms_key_id=line_4.id)
+
+    assert caught.value.message == (
+        f"KmsKeyId {line_4.id} cannot be used: The key {line_4} is disabled. "
+        "`blemish keys kms enable line-4` enables it."
+    )
+    assert trainable.kept_names() == set()
+
+
+def test_a_lost_default_key_is_no_fault_of_the_caller(trainable: House) -> None:
+    (trainable.directory.keyring / f"{key(1).id}.json").unlink()
+
+    with pytest.raises(KeyUnavailableError):
+        create(trainable)
+
     assert trainable.kept_names() == set()
 
 

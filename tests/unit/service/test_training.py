@@ -76,6 +76,9 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
     assert job == TrainingJob(
         entries=str(house.directory.kept / model.entries),
         reach={"folder": str(house.directory.buckets)},
+        encryption=house.encryption.reach,
+        bundle=f"{model.id}-{attempt}",
+        kms_key_id=None,
         folder=str(house.directory.attempts / f"{model.id}-{attempt}"),
         project="circuits",
         version=1,

@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from blemish.domain.arns import ArnScope
 from blemish.storage.encryption import Encryption
 from blemish.storage.keyring import Key, Keyring
+from blemish.storage.kms_address import KmsAddress
+
+ARNS = ArnScope(region="eu-west-1", account="123456789012")
 
 
 def key(number: int, *, alias: str = "default", enabled: bool = True) -> Key:
@@ -24,12 +28,12 @@ def key(number: int, *, alias: str = "default", enabled: bool = True) -> Key:
 
 def new_keyring(folder: Path) -> Keyring:
     """Make a keyring with a default key."""
-    (folder / "keyring").mkdir()
+    (folder / "keyring").mkdir(exist_ok=True)
     keyring = Keyring(folder / "keyring", staging=folder / "staging")
     keyring.settle(key(1))
     return keyring
 
 
-def new_encryption(keyring: Keyring) -> Encryption:
+def new_encryption(keyring: Keyring, *, kms: KmsAddress | None = None) -> Encryption:
     """Return encryption under the keys of a keyring."""
-    return Encryption(keyring, random_bytes=random.Random(0).randbytes)
+    return Encryption(keyring, arns=ARNS, kms=kms, random_bytes=random.Random(0).randbytes)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -13,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.storage.encryption import Encryption, text_key
+from blemish.storage.encryption import Encryption, open_encryption, text_key
 from blemish.storage.errors import KeyUnavailableError, SealBrokenError
 from blemish.storage.keyring import Keyring
+from blemish.storage.kms_address import KmsAddress
 from blemish.storage.sealed_header import SealingKey, sealing_key_of
-from tests.unit.storage.sealing import key, new_encryption, new_keyring
+from tests.unit.storage.sealing import ARNS, key, new_encryption, new_keyring
 
 WHAT = {"what": "a test", "model": "plates/1"}
 FRAME = 65_536
@@ -125,6 +128,97 @@ def test_a_sealed_thing_names_its_key(encryption: Encryption) -> None:
     assert sealing_key_of(sealed) == SealingKey(provider="blemish", id=key(1).id)
     assert sealing_key_of(b'{"source-ref": "s3://a/b"}') is None
     assert sealing_key_of(b"") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alias/line-4",
+        key(2).id,
+        ARNS.kms("alias/line-4"),
+        ARNS.kms(f"key/{key(2).id}"),
+    ],
+)
+def test_a_key_is_named_as_aws_kms_names_one(
+    keyring: Keyring, encryption: Encryption, name: str
+) -> None:
+    keyring.add(key(2, alias="line-4"))
+
+    sealed = encryption.seal_bytes(b"data", context=WHAT, kms_key_id=name)
+
+    assert sealing_key_of(sealed) == SealingKey(provider="blemish", id=key(2).id)
+    assert encryption.open_bytes(sealed, context=WHAT, name="it") == b"data"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "line-4",
+        f"alias/{key(2).id}",
+        key(3).id,
+        f"key/{key(2).id}",
+        "arn:aws:kms:eu-west-1:999999999999:alias/line-4",
+        "arn:aws:kms:eu-central-1:123456789012:alias/line-4",
+        ARNS.kms("line-4"),
+        ARNS.kms("alias/line-5"),
+        "arn:",
+    ],
+)
+def test_what_names_no_key_of_ours_is_unknown(
+    keyring: Keyring, encryption: Encryption, name: str
+) -> None:
+    keyring.add(key(2, alias="line-4"))
+
+    with pytest.raises(KeyUnavailableError, match=f"There is no key {name}"):
+        encryption.seal(b"data", context=WHAT, kms_key_id=name)
+
+
+def test_another_process_opens_what_this_one_sealed(encryption: Encryption) -> None:
+    reach = json.loads(json.dumps(encryption.reach))
+    sealed = encryption.seal_bytes(b"data", context=WHAT)
+
+    opened = open_encryption(reach).open_bytes(sealed, context=WHAT, name="it")
+
+    assert opened == b"data"
+    assert open_encryption(reach).reach == reach
+
+
+def test_a_disabled_key_opens_nothing(keyring: Keyring, encryption: Encryption) -> None:
+    keyring.add(key(2, alias="line-4"))
+    sealed = encryption.seal_bytes(b"data", context=WHAT, kms_key_id="alias/line-4")
+
+    keyring.set_enabled(key(2, alias="line-4"), enabled=False)
+
+    with pytest.raises(KeyUnavailableError, match=r"The key alias/line-4 .* is disabled"):
+        encryption.open_bytes(sealed, context=WHAT, name="it")
+
+
+def test_another_key_with_the_same_id_opens_nothing(encryption: Encryption, tmp_path: Path) -> None:
+    sealed = encryption.seal_bytes(b"data", context=WHAT)
+    path = tmp_path / "keyring" / f"{key(1).id}.json"
+    document = json.loads(path.read_text())
+
+    path.write_text(json.dumps(document | {"secret": base64.b64encode(bytes(32)).decode()}))
+
+    with pytest.raises(SealBrokenError, match="its key does not open it"):
+        encryption.open_bytes(sealed, context=WHAT, name="it")
+
+
+def test_a_key_of_aws_kms_is_not_asked_for_unless_a_setting_says_so(
+    encryption: Encryption,
+) -> None:
+    arn = "arn:aws:kms:eu-central-1:999999999999:key/1"
+
+    with pytest.raises(KeyUnavailableError, match="where BLEMISH_KMS_REGION is set"):
+        encryption.seal(b"data", context=WHAT, kms_key_id=arn)
+
+
+def test_a_key_of_another_region_is_not_asked_for(keyring: Keyring) -> None:
+    encryption = new_encryption(keyring, kms=KmsAddress(region="eu-west-3"))
+    arn = "arn:aws:kms:eu-central-1:999999999999:key/1"
+
+    with pytest.raises(KeyUnavailableError, match="not of the region eu-west-3"):
+        encryption.seal(b"data", context=WHAT, kms_key_id=arn)
 
 
 def test_what_a_lost_key_sealed_opens_once_the_key_is_back(

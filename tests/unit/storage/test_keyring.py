@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blemish.storage.errors import KeyUnavailableError
-from blemish.storage.keyring import AliasError, Keyring, new_key
+from blemish.storage.keyring import Keyring, KeyringError, new_key
 from tests.unit.storage.sealing import key, new_keyring
 
 
@@ -68,7 +68,7 @@ def test_a_lost_default_key_that_is_put_back_opens_and_the_newer_one_seals(
 
 @pytest.mark.parametrize("alias", ["", "a b", "ä", "a.b", "x" * 251])
 def test_an_alias_that_aws_would_refuse_is_refused(keyring: Keyring, alias: str) -> None:
-    with pytest.raises(AliasError, match="1 to 250 letters"):
+    with pytest.raises(KeyringError, match="1 to 250 letters"):
         keyring.add(key(2, alias=alias))
 
     assert keyring.held() == [key(1)]
@@ -78,19 +78,26 @@ def test_an_alias_that_aws_would_refuse_is_refused(keyring: Keyring, alias: str)
 def test_an_alias_is_of_one_key(keyring: Keyring, alias: str) -> None:
     keyring.add(key(2, alias="line-4"))
 
-    with pytest.raises(AliasError, match=f"alias {alias} already"):
+    with pytest.raises(KeyringError, match=f"alias {alias} already"):
         keyring.add(key(3, alias=alias))
 
 
 def test_a_disabled_key_says_how_it_is_enabled(keyring: Keyring) -> None:
     keyring.add(key(2, alias="line-4"))
 
-    keyring.set_enabled(key(2), enabled=False)
+    keyring.set_enabled(key(2, alias="line-4"), enabled=False)
 
     with pytest.raises(KeyUnavailableError, match=r"alias/line-4 \(.*`blemish keys kms enable"):
         keyring.usable(key(2).id)
-    keyring.set_enabled(key(2), enabled=True)
+    keyring.set_enabled(key(2, alias="line-4"), enabled=True)
     assert keyring.usable(key(2).id) == key(2, alias="line-4")
+
+
+def test_the_default_key_cannot_be_disabled(keyring: Keyring) -> None:
+    with pytest.raises(KeyringError, match="stays enabled"):
+        keyring.set_enabled(key(1), enabled=False)
+
+    assert keyring.default() == key(1)
 
 
 def test_a_missing_key_names_its_file(keyring: Keyring, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_model_comes_back_as_it_was_added(database: Database) -> None:
             status_message="training",
             output_bucket="out",
             output_prefix="a/b/",
+            kms_key_id="alias/line-4",
             entries="frozen",
             now=NOW,
         )
@@ -87,6 +88,7 @@ def test_a_model_comes_back_as_it_was_added(database: Database) -> None:
         created_at=NOW,
         output_bucket="out",
         output_prefix="a/b/",
+        kms_key_id="alias/line-4",
         entries="frozen",
         performance=None,
         evaluation_manifest=None,

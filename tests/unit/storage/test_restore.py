@@ -13,7 +13,6 @@ import pytest
 from blemish.storage.archive import HEAD, SUMS
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.database import Database
-from blemish.storage.encryption import Encryption
 from blemish.storage.errors import BackupBrokenError, BackupError, RestoreUnfinishedError
 from blemish.storage.keyring import Keyring, new_key
 from blemish.storage.restore import Restore, missing_keys
@@ -26,6 +25,7 @@ from tests.unit.storage.directories import (
     rows_of,
 )
 from tests.unit.storage.samples import NOW, make_old_database
+from tests.unit.storage.sealing import new_encryption
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date_by_the_start(
@@ -137,7 +137,7 @@ def test_missing_keys_are_told_with_what_they_open(served: Served, folder: Path)
         new_key(alias, random_bytes=secrets.token_bytes, now=NOW) for alias in ("default", "other")
     )
     keyring.settle(first)
-    encryption = Encryption(keyring, random_bytes=secrets.token_bytes)
+    encryption = new_encryption(keyring)
     sealed = encryption.seal_bytes(b"a graph", context={})
     (served.directory.bundles / "1-1" / "model.onnx").write_bytes(sealed)
     (served.directory.kept / "circuits-1.jsonl").write_bytes(sealed)

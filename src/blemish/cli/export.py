@@ -1,0 +1,56 @@
+"""`blemish export`: the bundle of a model as plain files; also beside a running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+from blemish.app import bundles_of
+from blemish.engine.bundle import write_bundle
+from blemish.service.models import LATEST, require_model
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+from blemish.storage.files import publish_folder, remove_tree
+
+
+class ExportError(Exception):
+    """The model cannot be exported; the message says why."""
+
+
+def export_bundle(settings: Settings, project: str, version: str, *, to: Path) -> None:
+    """Open the bundle of a model and write its files into a new folder.
+
+    Raises:
+        ExportError: the model has no bundle, or the folder is there already.
+        ServiceError: there is no such model.
+        BundleError: the bundle is damaged.
+        StorageError: there is no such data directory, the bundle cannot be opened, or the folder
+            not be written.
+        OSError: the folder cannot be written.
+    """
+    if to.exists():
+        raise ExportError(f"{to} exists already. Name a folder that does not.")
+    directory = DataDirectory(settings.data_dir)
+    bundle = bundles_of(settings, directory).read(_bundle_name(directory, project, version))
+    aside = to.parent / f".{to.name}-{uuid4().hex}"
+    aside.mkdir(parents=True)
+    try:
+        write_bundle(bundle, aside)
+        publish_folder(aside, to)
+    finally:
+        remove_tree(aside, staging=aside.parent)
+
+
+def _bundle_name(directory: DataDirectory, project: str, version: str) -> str:
+    if version != LATEST and not version.isdecimal():
+        raise ExportError(f"{version!r} is no version: it must be a number, or `{LATEST}`.")
+    database = Database.open_current(directory.database)
+    try:
+        with database.reading() as rows:
+            model = require_model(rows, project, version)
+    finally:
+        database.close()
+    if model.bundle is None:
+        raise ExportError(f"Model {model.project}/{model.version} is {model.status}: no bundle.")
+    return model.bundle
