@@ -45,7 +45,7 @@ def made(
 ) -> Made:
     """Make a certificate for DNS names and IP addresses, signed by itself unless `by` another."""
     key = ec.generate_private_key(ec.SECP256R1())
-    begins_at = begins_at or datetime.now(UTC) - timedelta(minutes=1)
+    begins_at = begins_at or datetime.now(UTC) - timedelta(hours=1)
     common = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else "nobody")])
     signer = by.key if by else key
     builder = (

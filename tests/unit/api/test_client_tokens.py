@@ -105,6 +105,7 @@ CASES = {
         members=MODEL | {"Configuration": {"Greengrass": DEVICE}},
         prepare=_with_model(S.TRAINED),
         other={"JobName": "another"},
+        again=None,
     ),
 }
 NAMES = pytest.mark.parametrize("name", CASES)
