@@ -11,6 +11,7 @@ BENCHMARKS = (
     ["graph"],
     ["detection"],
     ["datasets"],
+    ["sealing"],
     ["load"],
     ["fuzz"],
     ["lifetimes"],
