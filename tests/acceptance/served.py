@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +186,23 @@ def small_disk(folder: Path, *, size: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def served_on_small_disk(folder: Path, *, size: str) -> Iterator[ServedDirectory]:
+    """Serve a folder on a small disk, mounted at `disk`; the log is elsewhere."""
+    with small_disk(folder / "disk", size=size):
+        served = ServedDirectory(folder / "disk" / "data", environment={})
+        served.log = folder / "server.log"
+        served.start()
+        try:
+            yield served
+        finally:
+            served.end()
+
+
+def fill(ballast: Path) -> None:
+    """Write a file until its disk is full."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4_096)):
+            pass

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.acceptance.product import detect, host, make_dataset, start_training
-from tests.acceptance.served import ServedDirectory, small_disk
+from tests.acceptance.served import ServedDirectory, fill, served_on_small_disk
 
 pytestmark = pytest.mark.acceptance
 
@@ -138,47 +138,35 @@ def test_after_a_kill_the_audit_log_lacks_at_most_the_last_moment(served: Served
 def test_a_full_disk_stops_no_call_and_the_audit_log_goes_on_when_there_is_room(
     tmp_path: Path,
 ) -> None:
-    with small_disk(tmp_path / "disk", size="16m"):
-        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
-        served.log = tmp_path / "server.log"
-        served.start()
-        try:
-            client = served.client()
+    with served_on_small_disk(tmp_path, size="16m") as served:
+        client = served.client()
+        client.list_projects()
+        ballast = tmp_path / "disk" / "ballast"
+        fill(ballast)
+        for _ in range(20):
             client.list_projects()
-            ballast = tmp_path / "disk" / "ballast"
-            fill(ballast)
-            for _ in range(20):
-                client.list_projects()
-            assert len(audited(served)) < 21
+        assert len(audited(served)) < 21
 
-            ballast.unlink()
-            deadline = time.monotonic() + 10
-            while len(audited(served)) < 21:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            assert "the audit log works again" in served.log.read_text()
-        finally:
-            served.end()
+        ballast.unlink()
+        deadline = time.monotonic() + 10
+        while len(audited(served)) < 21:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "the audit log works again" in served.log.read_text()
 
 
 def test_a_server_on_a_full_disk_is_not_ready_until_there_is_room(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", size="16m"):
-        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
-        served.log = tmp_path / "server.log"
-        served.start()
-        try:
-            ballast = tmp_path / "disk" / "ballast"
-            assert ready(served) == (200, {})
+    with served_on_small_disk(tmp_path, size="16m") as served:
+        ballast = tmp_path / "disk" / "ballast"
+        assert ready(served) == (200, {})
 
-            fill(ballast)
-            status, problems = wait_until_ready_is(served, 503)
-            assert status == 503
-            assert "No space left" in problems["disk"]
+        fill(ballast)
+        status, problems = wait_until_ready_is(served, 503)
+        assert status == 503
+        assert "No space left" in problems["disk"]
 
-            ballast.unlink()
-            wait_until_ready_is(served, 200)
-        finally:
-            served.end()
+        ballast.unlink()
+        wait_until_ready_is(served, 200)
 
 
 def test_a_server_whose_database_cannot_be_read_is_not_ready(served: ServedDirectory) -> None:
@@ -263,10 +251,3 @@ def wait_until_ready_is(served: ServedDirectory, status: int) -> tuple[int, dict
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
     return found
-
-
-def fill(ballast: Path) -> None:
-    """Write a file until its disk is full."""
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4_096)):
-            pass

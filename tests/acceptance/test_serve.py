@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,9 @@ from tests.acceptance.served import (
     SERVE,
     ServedDirectory,
     dataset_status,
+    fill,
     model_status,
-    small_disk,
+    served_on_small_disk,
     wait_for,
 )
 
@@ -197,64 +197,50 @@ def test_sigint_ends_it_too(served: ServedDirectory) -> None:
 def test_a_full_disk_fails_a_training_clearly_and_leaves_nothing_half_written(
     tmp_path: Path,
 ) -> None:
-    with small_disk(tmp_path / "disk", size="24m"):
-        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
-        served.log = tmp_path / "server.log"
-        served.start()
-        try:
-            client = served.client()
-            make_dataset(served, client)
-            ballast = tmp_path / "disk" / "ballast"
-            room = os.statvfs(tmp_path / "disk")
-            ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_000_000))
+    with served_on_small_disk(tmp_path, size="24m") as served:
+        client = served.client()
+        make_dataset(served, client)
+        ballast = tmp_path / "disk" / "ballast"
+        room = os.statvfs(tmp_path / "disk")
+        ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_000_000))
 
-            version = start_training(client)
+        version = start_training(client)
 
-            status = model_status(client, "plates", version)
-            wait_for(status, {"TRAINING_FAILED"}, while_in={"TRAINING"})
-            model = client.describe_model(ProjectName="plates", ModelVersion=version)
-            assert "no room" in model["ModelDescription"]["StatusMessage"]
-            assert list((served.folder / "bundles").iterdir()) == []
-            assert list((served.folder / "attempts").iterdir()) == []
+        status = model_status(client, "plates", version)
+        wait_for(status, {"TRAINING_FAILED"}, while_in={"TRAINING"})
+        model = client.describe_model(ProjectName="plates", ModelVersion=version)
+        assert "no room" in model["ModelDescription"]["StatusMessage"]
+        assert list((served.folder / "bundles").iterdir()) == []
+        assert list((served.folder / "attempts").iterdir()) == []
 
-            ballast.unlink()
-            version = start_training(client)
-            wait_for(model_status(client, "plates", version), {"TRAINED"}, while_in={"TRAINING"})
-        finally:
-            served.end()
+        ballast.unlink()
+        version = start_training(client)
+        wait_for(model_status(client, "plates", version), {"TRAINED"}, while_in={"TRAINING"})
 
 
 def test_a_full_disk_refuses_a_change_and_keeps_what_was_there(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", size="16m"):
-        served = ServedDirectory(tmp_path / "disk" / "data", environment={})
-        served.log = tmp_path / "server.log"
-        served.start()
-        try:
-            client = served.client()
-            source = put_product(served)
-            client.create_project(ProjectName="plates")
-            client.create_dataset(ProjectName="plates", DatasetType="train", DatasetSource=source)
-            status = dataset_status(client, "plates", "train")
-            wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
-            before = client.list_dataset_entries(ProjectName="plates", DatasetType="train")
-            ballast = tmp_path / "disk" / "ballast"
-            room = os.statvfs(tmp_path / "disk")
-            with suppress(OSError):  # full as well, if the server took some of it meanwhile
-                ballast.write_bytes(bytes(room.f_bavail * room.f_frsize))
+    with served_on_small_disk(tmp_path, size="16m") as served:
+        client = served.client()
+        source = put_product(served)
+        client.create_project(ProjectName="plates")
+        client.create_dataset(ProjectName="plates", DatasetType="train", DatasetSource=source)
+        status = dataset_status(client, "plates", "train")
+        wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
+        before = client.list_dataset_entries(ProjectName="plates", DatasetType="train")
+        ballast = tmp_path / "disk" / "ballast"
+        fill(ballast)
 
-            with pytest.raises(ClientError) as caught:
-                client.update_dataset_entries(
-                    ProjectName="plates",
-                    DatasetType="train",
-                    Changes='{"source-ref": "s3://pictures/plates/0.jpg"}\n' * 2_000,
-                )
+        with pytest.raises(ClientError) as caught:
+            client.update_dataset_entries(
+                ProjectName="plates",
+                DatasetType="train",
+                Changes='{"source-ref": "s3://pictures/plates/0.jpg"}\n' * 2_000,
+            )
 
-            error = caught.value.response["Error"]
-            assert error["Code"] == "InternalServerException"
-            assert "room" in error["Message"]
-            after = client.list_dataset_entries(ProjectName="plates", DatasetType="train")
-            assert after["DatasetEntries"] == before["DatasetEntries"]
-            assert status() == "CREATE_COMPLETE"
-            assert list((served.folder / "kept").iterdir()) == []
-        finally:
-            served.end()
+        error = caught.value.response["Error"]
+        assert error["Code"] == "InternalServerException"
+        assert "room" in error["Message"]
+        after = client.list_dataset_entries(ProjectName="plates", DatasetType="train")
+        assert after["DatasetEntries"] == before["DatasetEntries"]
+        assert status() == "CREATE_COMPLETE"
+        assert list((served.folder / "kept").iterdir()) == []
