@@ -5,8 +5,8 @@
                 else none, so that only a policy for all resources allows it
     tags        of the request in Tags, for which lookoutvision:TagResource is needed too; of the
                 resource in the rows
-    objects     that a structure of Bucket and Key names are read: s3:GetObject. Those below Bucket
-                and Prefix are written: s3:PutObject
+    objects     that Bucket and Key name, Bucket and Prefix, or a text that begins with s3://, are
+                read: s3:GetObject; where a member's name has Output, written: s3:PutObject
 
 Whatever is asked here is asked in the same way of what exists and of what does not.
 
@@ -38,6 +38,10 @@ ON_NEW_MODELS = frozenset({"CreateModel"})
 ON_NOTHING = frozenset({"StartTrialDetection", "ListTrialDetections", "DescribeTrialDetection"})
 """Operations whose resource is not what their members would say, as the original has it."""
 
+NAMES_ALONE = frozenset({"SourceRefs", "SourceRefContains"})
+"""Members that name objects only to find their entries."""
+
+S3_URL = "s3://"
 LATEST = "latest"
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
@@ -138,21 +142,24 @@ def _target(resource: str) -> Target:
     return Target(resource=resource, told=resource, tags={})
 
 
-def _objects(shape: Shape, value: Any) -> Iterator[Wanted]:
+def _objects(shape: Shape, value: Any, *, written: bool = False) -> Iterator[Wanted]:
     """Yield what is to be read and written in buckets, wherever members name it."""
     match shape:
-        case StructureShape() if "Bucket" in shape.members and "Key" in shape.members:
-            yield _object("s3:GetObject", value.get("Bucket"), value.get("Key"))
-        case StructureShape() if "Bucket" in shape.members and "Prefix" in shape.members:
-            yield _object("s3:PutObject", value.get("Bucket"), f"{value.get('Prefix', '')}*")
+        case StructureShape() if "Bucket" in shape.members:
+            key = value.get("Key", f"{value.get('Prefix', '')}*")
+            yield _object(value.get("Bucket", ""), key, written=written)
         case StructureShape():
-            for name, member in shape.members.items():
-                if name in value:
-                    yield from _objects(member, value[name])
+            for name in shape.members.keys() & value.keys() - NAMES_ALONE:
+                inside = written or "Output" in name
+                yield from _objects(shape.members[name], value[name], written=inside)
         case ListShape():
             for each in value:
-                yield from _objects(shape.member, each)
+                yield from _objects(shape.member, each, written=written)
+        case Shape(type_name="string") if value.startswith(S3_URL):
+            bucket, _, key = value.removeprefix(S3_URL).partition("/")
+            yield _object(bucket, key, written=written)
 
 
-def _object(action: str, bucket: str | None, key: str | None) -> Wanted:
-    return Wanted(action=action, resource=f"arn:aws:s3:::{bucket or ''}/{key or ''}")
+def _object(bucket: str, key: str, *, written: bool) -> Wanted:
+    action = "s3:PutObject" if written else "s3:GetObject"
+    return Wanted(action=action, resource=f"arn:aws:s3:::{bucket}/{key}")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from botocore.model import ServiceModel
 
 from blemish.api.authorization import ApiGate
 from blemish.api.service_model import service_model
@@ -286,3 +288,60 @@ def test_conditions_see_the_request(gate: ApiGate, condition: dict[str, Any], fi
     else:
         with pytest.raises(AccessDeniedError):
             gate(call)
+
+
+def model_of_ours() -> ServiceModel:
+    """Return a model of an operation that names objects in every way."""
+    place = {"Bucket": {"shape": "Text"}, "Key": {"shape": "Text"}, "Prefix": {"shape": "Text"}}
+    members = {
+        "Images": {"shape": "Texts"},
+        "Manifest": {"shape": "Place"},
+        "OutputConfig": {"shape": "Output"},
+        "SourceRefs": {"shape": "Texts"},
+    }
+    return ServiceModel(
+        {
+            "metadata": {},
+            "operations": {"Judge": {"name": "Judge", "input": {"shape": "JudgeRequest"}}},
+            "shapes": {
+                "JudgeRequest": {"type": "structure", "members": members},
+                "Output": {"type": "structure", "members": {"S3Location": {"shape": "Place"}}},
+                "Place": {"type": "structure", "members": place},
+                "Texts": {"type": "list", "member": {"shape": "Text"}},
+                "Text": {"type": "string"},
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "action", "resource"),
+    [
+        ({"Images": ["s3://pictures/a.png"]}, "s3:GetObject", "arn:aws:s3:::pictures/a.png"),
+        (
+            {"Manifest": {"Bucket": "pictures", "Key": "a"}},
+            "s3:GetObject",
+            "arn:aws:s3:::pictures/a",
+        ),
+        (
+            {"Manifest": {"Bucket": "pictures", "Prefix": "a/"}},
+            "s3:GetObject",
+            "arn:aws:s3:::pictures/a/*",
+        ),
+        (
+            {"OutputConfig": {"S3Location": {"Bucket": "pictures"}}},
+            "s3:PutObject",
+            "arn:aws:s3:::pictures/*",
+        ),
+    ],
+)
+def test_objects_that_a_new_operation_names_are_asked_for(
+    house: House, members: dict[str, Any], action: str, resource: str
+) -> None:
+    gate = ApiGate(model_of_ours(), house.database, arns=house.arns)
+    judge = allow("lookoutvision:Judge")
+
+    gate(call_of(principal(judge, allow(action, resource)), "Judge", members))
+    with pytest.raises(AccessDeniedError, match=re.escape(f"{action} on resource: {resource} ")):
+        gate(call_of(principal(judge), "Judge", members))
+    gate(call_of(principal(judge), "Judge", {"SourceRefs": ["s3://pictures/a.png"]}))
