@@ -1,16 +1,8 @@
-"""Every operation that asks for a move, in every status: allowed, or a conflict that says why not.
-
-What the operations of a model and a dataset may be asked for, drawn:
-
-    TRAINED            start  delete          CREATE_COMPLETE                      change  delete
-    TRAINING_FAILED           delete          CREATE_FAILED                                delete
-    HOSTING_FAILED     start  delete          UPDATE_COMPLETE                      change  delete
-    HOSTED             stop   detect          UPDATE_FAILED_ROLLBACK_COMPLETE      change  delete
-    SYSTEM_UPDATING    stop   detect          DELETE_FAILED                                delete
-"""
+"""Every operation in every status: allowed, or a conflict that names the status."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +12,19 @@ from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus
 from tests.unit.api.requests import CIRCUITS, DATASET, MODEL, MODEL_ARN, OUTPUT, answer, message
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
-from tests.unit.manifests import json_line
+from tests.unit.manifests import BUCKET, json_line, url
 
 D = DatasetStatus
 M = ModelStatus
 PICTURE = {"ContentType": "image/png", "Body": b"a picture"}
+NORMAL = url("train/normal-0.png")
+CONFIGURATION = {
+    "Greengrass": {
+        "S3OutputLocation": {"Bucket": BUCKET},
+        "ComponentName": "plates",
+        "TargetPlatform": {"Os": "LINUX", "Arch": "X86_64"},
+    }
+}
 CHANGES = json_line("train/normal-0.png", "normal").encode()
 
 Ask = Callable[[Any], Any]
@@ -42,6 +42,11 @@ ON_A_MODEL: dict[str, tuple[Ask, set[ModelStatus]]] = {
         lambda client: client.detect_anomalies(**MODEL, **PICTURE),
         {M.HOSTED, M.SYSTEM_UPDATING},
     ),
+    "StartModelPackagingJob": (
+        lambda client: client.start_model_packaging_job(**MODEL, Configuration=CONFIGURATION),
+        set(M) - {M.TRAINING, M.TRAINING_FAILED, M.DELETING},
+    ),
+    "CancelModelTraining": (lambda client: client.cancel_model_training(**MODEL), {M.TRAINING}),
     "DescribeModel": (lambda client: client.describe_model(**MODEL), set(M)),
     "ListModels": (lambda client: client.list_models(**CIRCUITS), set(M)),
 }
@@ -50,6 +55,10 @@ AT_REST = {D.CREATE_COMPLETE, D.UPDATE_COMPLETE, D.UPDATE_FAILED_ROLLBACK_COMPLE
 ON_A_DATASET: dict[str, tuple[Ask, set[DatasetStatus]]] = {
     "UpdateDatasetEntries": (
         lambda client: client.update_dataset_entries(**DATASET, Changes=CHANGES),
+        AT_REST,
+    ),
+    "DeleteDatasetEntries": (
+        lambda client: client.delete_dataset_entries(**DATASET, SourceRefs=[NORMAL]),
         AT_REST,
     ),
     "DeleteDataset": (
@@ -66,19 +75,19 @@ ON_A_DATASET: dict[str, tuple[Ask, set[DatasetStatus]]] = {
 @pytest.mark.parametrize("status", list(M))
 @pytest.mark.parametrize("name", ON_A_MODEL)
 def test_a_model_is_asked_only_for_what_its_status_allows(
-    client: Any, trainable: House, hosting: FakeHosting, name: str, status: ModelStatus
+    extended_client: Any, trainable: House, hosting: FakeHosting, name: str, status: ModelStatus
 ) -> None:
     hosting.answer = detection()
     model = trainable.trained(status)
     ask, allowed = ON_A_MODEL[name]
     if status in allowed:
-        ask(client)
+        ask(extended_client)
         return
 
-    with pytest.raises(client.exceptions.ConflictException) as caught:
-        ask(client)
+    with pytest.raises(extended_client.exceptions.ConflictException) as caught:
+        ask(extended_client)
 
-    assert f" is {status}; it " in message(caught)
+    assert re.search(rf" is {status}\b", message(caught))
     assert caught.value.response["ResourceType"] == "MODEL"
     assert caught.value.response["ResourceId"] == MODEL_ARN
     assert trainable.described(model) == model
@@ -87,7 +96,7 @@ def test_a_model_is_asked_only_for_what_its_status_allows(
 @pytest.mark.parametrize("status", list(D))
 @pytest.mark.parametrize("name", ON_A_DATASET)
 def test_a_dataset_is_asked_only_for_what_its_status_allows(
-    client: Any, trainable: House, name: str, status: DatasetStatus
+    extended_client: Any, trainable: House, name: str, status: DatasetStatus
 ) -> None:
     with trainable.database.writing() as rows:
         rows.datasets.move(
@@ -96,13 +105,13 @@ def test_a_dataset_is_asked_only_for_what_its_status_allows(
     before = trainable.datasets.describe("circuits", DatasetType.TRAIN)
     ask, allowed = ON_A_DATASET[name]
     if status in allowed:
-        ask(client)
+        ask(extended_client)
         return
 
-    with pytest.raises(client.exceptions.ConflictException) as caught:
-        ask(client)
+    with pytest.raises(extended_client.exceptions.ConflictException) as caught:
+        ask(extended_client)
 
-    assert f" is {status}" in message(caught)
+    assert re.search(rf" is {status}\b", message(caught))
     assert caught.value.response["ResourceType"] == "DATASET"
     assert caught.value.response["ResourceId"] == "circuits/train"
     assert trainable.datasets.describe("circuits", DatasetType.TRAIN) == before
