@@ -19,6 +19,7 @@ from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
+from blemish.api.thresholds import ThresholdOperations
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
 from blemish.front import Front, S3Elsewhere
@@ -40,6 +41,7 @@ from blemish.service.objects import Objects
 from blemish.service.packaging import PackagingService
 from blemish.service.projects import ProjectService
 from blemish.service.tagging import TaggingService
+from blemish.service.thresholds import ThresholdService
 from blemish.service.training import TrainingWork
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -218,6 +220,15 @@ class _Parts:
                 ProjectOperations(projects=projects, arns=arns),
                 DatasetOperations(datasets=datasets),
                 ModelOperations(models=models, arns=arns),
+                ThresholdOperations(
+                    thresholds=ThresholdService(
+                        database,
+                        bundles=self._bundles,
+                        arns=arns,
+                        new_name=_new_name,
+                        wake=self.reconciler.wake,
+                    )
+                ),
                 DetectionOperations(detection=detection),
                 PackagingOperations(packaging=packaging),
                 TaggingOperations(tagging=TaggingService(database, limits=limits, arns=arns)),

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
+import onnxruntime
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.acceptance.product import PROJECT, make_dataset, start_training
-from tests.acceptance.served import ServedDirectory, model_status
+from tests.acceptance.product import (
+    PROJECT,
+    detect,
+    host,
+    make_dataset,
+    pictures,
+    start_training,
+)
+from tests.acceptance.served import ServedDirectory, model_status, wait_for
 from tests.acceptance.test_killed import training_process, training_processes
 from tests.asgi_client import installed_models
 
@@ -63,3 +79,104 @@ def test_a_training_that_is_cancelled_ends_promptly_and_leaves_nothing(
         lambda: len(client.list_models(ProjectName=PROJECT)["Models"]) == 1, patience_s=PROMPTLY_S
     )
     assert model_status(client, PROJECT, start_training(client))() == "TRAINING"
+
+
+class Stream:
+    """Clients that have one picture judged again and again, until the end of the context."""
+
+    def __init__(self, served: ServedDirectory, *, clients: int) -> None:
+        self._served = served
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self._over = threading.Event()
+        self.answers: list[Any] = []
+        self.errors: list[Exception] = []
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self) -> None:
+        """Wait until there is a further answer."""
+        before = len(self.answers)
+        wait_until(lambda: len(self.answers) > before, patience_s=30)
+
+    def _ask(self) -> None:
+        client = self._served.client()
+        _, picture = pictures()[0]
+        while not self._over.is_set():
+            try:
+                self.answers.append(detect(client, picture))
+            except (BotoCoreError, ClientError) as error:
+                self.errors.append(error)
+
+
+def test_a_hosted_model_is_moved_to_another_threshold_and_units_without_losing_a_detection(
+    served: ServedDirectory,
+) -> None:
+    client = served.client(models=installed_models())
+    make_dataset(served, client)
+    host(client, start_training(client))
+    status = model_status(client, PROJECT, "1")
+    model = {"ProjectName": PROJECT, "ModelVersion": "1"}
+    trained = client.describe_model_threshold(**model)["Threshold"]
+    performance = client.describe_model(**model)["ModelDescription"]["Performance"]
+
+    with Stream(served, clients=3) as stream:
+        for threshold in (0.0, 1e6, None):
+            moved = client.update_model_threshold(
+                **model, **({} if threshold is None else {"Threshold": threshold})
+            )
+            assert (moved["Status"], moved["TrainedThreshold"]) == ("SYSTEM_UPDATING", trained)
+            wait_for(status, {"HOSTED"}, while_in={"SYSTEM_UPDATING"})
+            _, picture = pictures()[0]
+            assert detect(client, picture)["IsAnomalous"] == (threshold == 0.0)
+            stream.wait_for_more()
+        client.update_inference_units(**model, MinInferenceUnits=2)
+        wait_for(status, {"HOSTED"}, while_in={"SYSTEM_UPDATING"})
+
+    assert stream.errors == []
+    assert {answer["IsAnomalous"] for answer in stream.answers} == {True, False}
+    assert len(list((served.folder / "bundles").iterdir())) == 1
+    described = client.describe_model(**model)["ModelDescription"]
+    assert described["Performance"] == performance
+    assert client.describe_model_threshold(**model)["Threshold"] == trained
+
+
+def test_a_moved_threshold_outlives_a_kill_and_is_exported(
+    served: ServedDirectory, tmp_path: Path
+) -> None:
+    client = served.client(models=installed_models())
+    make_dataset(served, client)
+    host(client, start_training(client))
+    client.update_model_threshold(ProjectName=PROJECT, ModelVersion="1", Threshold=1e6)
+
+    served.end(signal.SIGKILL)
+    served.start()
+
+    client = served.client(models=installed_models())
+    _, anomaly = pictures()[-1]
+    result = client.detect_anomalies(
+        ProjectName=PROJECT,
+        ModelVersion="1",
+        ContentType="image/jpeg",
+        Body=anomaly,
+        HeatMap=True,
+    )["DetectAnomalyResult"]
+    assert (result["IsAnomalous"], result["Threshold"]) == (False, 1e6)
+    assert len(list((served.folder / "bundles").iterdir())) == 1
+    blemish = Path(sys.executable).with_name("blemish")
+    folder = tmp_path / "exported"
+    command = (blemish, "export", PROJECT, "1", "--to", folder, "--data-dir", served.folder)
+    subprocess.run(command, check=True, capture_output=True)
+    assert json.loads((folder / "bundle.json").read_text())["threshold"] == 1e6
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    height, width = session.get_inputs()[0].shape[1:3]
+    pixels = np.zeros((1, height, width, 3), dtype=np.uint8)
+    (is_anomalous,) = session.run(["is_anomalous"], {"pixels": pixels})
+    assert not is_anomalous

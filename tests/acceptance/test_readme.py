@@ -126,7 +126,10 @@ def test_the_programs_of_the_additions_do_what_the_page_says(
     score, threshold = map(float, lines[2].split())
     assert score > 0
     assert threshold > 0
-    assert lines[3] == "HOSTED 2"
+    assert re.fullmatch(r"\d+\.\d{3}: 0 missed, \d+ false alarms", lines[3])
+    in_force = [line for line in lines if line.startswith("in force: ")]
+    assert [float(line.removeprefix("in force: ")) for line in in_force] != [threshold]
+    assert lines[-1] == "HOSTED 2"
     with Image.open(place / "heat.png") as heat, Image.open(place / "plate.jpg") as plate:
         assert heat.size == plate.size
 

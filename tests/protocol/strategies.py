@@ -80,8 +80,9 @@ def _scalars(shape: Shape) -> st.SearchStrategy[Any]:
             bits = INTEGER_BITS[shape.type_name]
             least, most = -(1 << bits - 1), (1 << bits - 1) - 1
             return st.integers(shape.metadata.get("min", least), shape.metadata.get("max", most))
-        case "float":
-            return st.floats(allow_nan=False, allow_infinity=False)
+        case "float" | "double":
+            least, most = shape.metadata.get("min"), shape.metadata.get("max")
+            return st.floats(least, most, allow_nan=False, allow_infinity=False)
         case "timestamp":
             in_seconds = not shape.serialization.keys().isdisjoint({"location", "timestampFormat"})
             step = 1_000 if in_seconds else 1

@@ -29,6 +29,7 @@ from blemish.service.models import ModelService
 from blemish.service.packaging import PackagingService
 from blemish.service.projects import ProjectService
 from blemish.service.tagging import TaggingService
+from blemish.service.thresholds import ThresholdService
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
@@ -105,6 +106,13 @@ class House:
             arns=self.arns,
             now=self.clock,
             new_name=self._names.__next__,
+        )
+        self.thresholds = ThresholdService(
+            self.database,
+            bundles=self.bundles,
+            arns=self.arns,
+            new_name=self._names.__next__,
+            wake=self._wake,
         )
         self.dataset_work = DatasetWork(
             self.database, objects=self.objects, kept=self.kept, limits=limits, now=self.clock

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ class AnomalyType:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuredScores:
+    """Image scores of the test images, by their label, ascending."""
+
+    normal: tuple[float, ...]
+    anomaly: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BundleInfo:
     """What bundle.json says."""
 
@@ -44,6 +52,7 @@ class BundleInfo:
     graph_size: tuple[int, int]
     #: of most training pictures
     picture_size: PictureSize
+    #: the one in force, in the graph as well
     threshold: float
     #: colour of what is no anomaly, "#RRGGBB"
     background: str
@@ -51,6 +60,15 @@ class BundleInfo:
     anomaly_types: tuple[AnomalyType, ...]
     #: how the detector came to be, for people
     history: Mapping[str, Any]
+    #: the trained threshold, where another is in force
+    moved_from: float | None = None
+    #: None in a bundle of an older version
+    test_scores: MeasuredScores | None = None
+
+    @property
+    def trained_threshold(self) -> float:
+        """The threshold that the training chose."""
+        return self.threshold if self.moved_from is None else self.moved_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +100,13 @@ def parse_bundle(read: Callable[[str], bytes], *, name: str) -> Bundle:
     """
     sums = _parse_checksums(read(CHECKSUMS), name)
     model, text = (_verified(read(file), file, sums, name) for file in (MODEL, INFO))
-    try:
-        return Bundle(info=_from_json(json.loads(text)), model=model)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BundleError(
-            f"The bundle {name} cannot be read: {INFO} is not as format {FORMAT} wants it "
-            f"({type(error).__name__}: {error})."
-        ) from error
+    return Bundle(info=_info(text, name), model=model)
+
+
+def parse_info(read: Callable[[str], bytes], *, name: str) -> BundleInfo:
+    """Read bundle.json alone, and verify its checksum; arguments and errors as `parse_bundle`."""
+    sums = _parse_checksums(read(CHECKSUMS), name)
+    return _info(_verified(read(INFO), INFO, sums, name), name)
 
 
 def write_bundle(bundle: Bundle, directory: Path) -> None:
@@ -114,6 +132,16 @@ def read_bundle(directory: Path) -> Bundle:
     return parse_bundle(lambda name: _read(directory / name), name=str(directory))
 
 
+def _info(text: bytes, name: str) -> BundleInfo:
+    try:
+        return _from_json(json.loads(text))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"The bundle {name} cannot be read: {INFO} is not as format {FORMAT} wants it "
+            f"({type(error).__name__}: {error})."
+        ) from error
+
+
 def _to_json(info: BundleInfo) -> dict[str, Any]:
     width, height = info.graph_size
     return {
@@ -124,29 +152,41 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
             "upright_size": info.picture_size.upright,
         },
         "threshold": info.threshold,
+        "trained_threshold": info.trained_threshold,
         "background": info.background,
         "anomaly_types": [{"name": t.name, "color": t.color} for t in info.anomaly_types],
         "history": info.history,
-    }
+    } | ({} if info.test_scores is None else {"test_scores": asdict(info.test_scores)})
 
 
 def _from_json(document: Any) -> BundleInfo:
     if document["format"] != FORMAT:
         raise ValueError(f"format {document['format']} is unknown")
     graph, pictures = document["graph"], document["pictures"]
+    threshold = float(document["threshold"])
+    trained = float(document.get("trained_threshold", threshold))
     return BundleInfo(
         graph_size=(int(graph["width"]), int(graph["height"])),
         picture_size=PictureSize(
             stored=_size(pictures["stored_size"]), upright=_size(pictures["upright_size"])
         ),
-        threshold=float(document["threshold"]),
+        threshold=threshold,
         background=str(document["background"]),
         anomaly_types=tuple(
             AnomalyType(name=str(entry["name"]), color=str(entry["color"]))
             for entry in document["anomaly_types"]
         ),
         history=dict(document["history"]),
+        moved_from=None if trained == threshold else trained,
+        test_scores=_scores(document.get("test_scores")),
     )
+
+
+def _scores(value: Any) -> MeasuredScores | None:
+    if value is None:
+        return None
+    normal, anomaly = (tuple(map(float, value[label])) for label in ("normal", "anomaly"))
+    return MeasuredScores(normal=normal, anomaly=anomaly)
 
 
 def _size(value: Any) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
+from blemish.engine.bundle import MeasuredScores
 from blemish.engine.images import ImageError, ImageLimits, decode_mask, encode_mask
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
 from blemish.engine.metrics import (
@@ -94,6 +95,15 @@ def evaluate(
         progress(Progress(step="evaluation", done=place + 1, total=len(images)))
     problems.raise_if_any()
     return _measure(verdicts, pixels)
+
+
+def measured_scores(evaluation: Evaluation) -> MeasuredScores:
+    """Return the scores of the test images, as a bundle keeps them."""
+
+    def scores_of(label: Label) -> tuple[float, ...]:
+        return tuple(sorted(each.score for each in evaluation.verdicts if each.label is label))
+
+    return MeasuredScores(normal=scores_of(Label.NORMAL), anomaly=scores_of(Label.ANOMALY))
 
 
 def _verdict(image: LabeledImage, detection: Detection, *, colors: Sequence[str]) -> Verdict:

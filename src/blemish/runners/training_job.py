@@ -14,7 +14,7 @@ from blemish.domain.entities import DatasetEntry, DatasetType
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
-from blemish.engine.evaluation import Evaluation, evaluate
+from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
 from blemish.engine.runtime import Detector
 from blemish.engine.training import TrainingOptions, train
@@ -65,17 +65,19 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
     report = train(
         [_labeled(entry, objects) for entry in train_entries], options=options, progress=progress
     )
-    bundle = folder / "bundle"
-    bundle.mkdir()
-    write_sealed(
-        report.bundle, bundle, name=job.bundle, kms_key_id=job.kms_key_id, encryption=encryption
-    )
     evaluation = evaluate(
         Detector.load(report.bundle, threads=job.threads),
         [_labeled(entry, objects) for entry in test_entries],
         limits=options.limits,
         mixed_sizes=job.mixed_sizes,
         progress=progress,
+    )
+    info = replace(report.bundle.info, test_scores=measured_scores(evaluation))
+    measured = replace(report.bundle, info=info)
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    write_sealed(
+        measured, bundle, name=job.bundle, kms_key_id=job.kms_key_id, encryption=encryption
     )
     ended_at = datetime.now(UTC)
     files = _write_files(

@@ -11,7 +11,14 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from blemish.engine.bundle import CHECKSUMS, Bundle, bundle_files, parse_bundle, read_bundle
+from blemish.engine.bundle import (
+    CHECKSUMS,
+    Bundle,
+    BundleInfo,
+    bundle_files,
+    parse_bundle,
+    parse_info,
+)
 from blemish.engine.errors import BundleError
 from blemish.storage.encryption import Encryption
 from blemish.storage.files import publish_folder, remove_tree
@@ -35,9 +42,16 @@ class Bundles:
             EncryptionError: its key is not there, or a file was sealed as something else.
         """
         folder = self._folder / name
-        if (folder / CHECKSUMS).exists():
-            return read_bundle(folder)
         return parse_bundle(partial(self._open, folder), name=str(folder))
+
+    def info(self, name: str) -> BundleInfo:
+        """Open what a bundle says of itself, without its graph.
+
+        Raises:
+            BundleError, EncryptionError: as `read`.
+        """
+        folder = self._folder / name
+        return parse_info(partial(self._open, folder), name=str(folder))
 
     def add(self, name: str, bundle: Bundle, *, kms_key_id: str | None) -> None:
         """Keep a bundle, so that it survives a power cut once this returns.
@@ -80,15 +94,18 @@ class Bundles:
                 self.remove(folder.name)
 
     def _open(self, folder: Path, file: str) -> bytes:
-        path = folder / f"{file}{SUFFIX}"
+        plain = (folder / CHECKSUMS).exists()  # of an older version
+        path = folder / (file if plain else f"{file}{SUFFIX}")
         try:
-            sealed = path.read_bytes()
+            content = path.read_bytes()
         except OSError as error:
             raise BundleError(
                 f"The bundle's file {path} cannot be read: {error.strerror}."
             ) from error
+        if plain:
+            return content
         context = _context(folder.name, file)
-        return self.encryption.open_bytes(sealed, context=context, name=str(path))
+        return self.encryption.open_bytes(content, context=context, name=str(path))
 
 
 def write_sealed(

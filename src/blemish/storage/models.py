@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
@@ -152,6 +153,21 @@ class Models:
             status_message=status_message,
             **_units(target, units),
         )
+
+    def replace_bundle(
+        self, model: Model, *, bundle: str, status: ModelStatus, status_message: str
+    ) -> bool:
+        """Give a model another bundle, and a status; False if it has others than `model` says."""
+        statement = (
+            update(MODELS)
+            .where(
+                MODELS.c.id == model.id,
+                MODELS.c.bundle == model.bundle,
+                MODELS.c.status == model.status,
+            )
+            .values(bundle=bundle, status=status, status_message=status_message, **leases.FREE)
+        )
+        return self._connection.execute(statement).rowcount == 1
 
     def claim(
         self, model_id: int, *, owner: str, now: datetime, lease_until: datetime

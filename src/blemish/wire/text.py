@@ -17,6 +17,7 @@ INTEGER_BITS = {"integer": 32, "long": 64}
 """Source: Smithy, "Simple types"."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,3})?")
 
 
 def read_text(shape: Shape, text: str, *, name: str) -> Any:
@@ -32,6 +33,8 @@ def read_text(shape: Shape, text: str, *, name: str) -> Any:
             return text == "true"
         case "integer" | "long" if _INTEGER.fullmatch(text):
             return fitting(int(text), shape, name=name)
+        case "float" | "double" if _NUMBER.fullmatch(text):
+            return float(text)
         case "timestamp":
             return read_timestamp(text, name=name)
     raise SerializationError(f"{name} must be of type {shape.type_name}.")

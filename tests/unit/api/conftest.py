@@ -17,6 +17,7 @@ from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
+from blemish.api.thresholds import ThresholdOperations
 from blemish.monitoring.metrics import DetectionMetrics
 from blemish.service.detection import DetectionService
 from blemish.wire.dispatch import Dispatcher
@@ -88,6 +89,7 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
         ProjectOperations(projects=house.projects, arns=house.arns),
         DatasetOperations(datasets=house.datasets),
         ModelOperations(models=house.models, arns=house.arns),
+        ThresholdOperations(thresholds=house.thresholds),
         DetectionOperations(detection=detection),
         TaggingOperations(tagging=house.tagging),
         PackagingOperations(packaging=house.packaging),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.api.requests import DATASET, MODEL, answer, message
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 from tests.unit.manifests import url
+from tests.unit.service.test_thresholds import BUNDLE, trained
 
 
 def test_a_client_of_the_original_has_none_of_our_operations(
@@ -150,3 +152,82 @@ def test_update_inference_units_answers_the_status_that_follows(
     model = extended_client.describe_model(**MODEL)["ModelDescription"]
     units = {name: model[name] for name in model if name.endswith("InferenceUnits")}
     assert units == {"MinInferenceUnits": 3} | told
+
+
+EFFECT = {
+    "Threshold": 3.5,
+    "Precision": 1.0,
+    "Recall": 0.5,
+    "F1Score": pytest.approx(2 / 3),
+    "TruePositives": 1,
+    "FalsePositives": 0,
+    "TrueNegatives": 3,
+    "FalseNegatives": 1,
+}
+
+
+def test_update_model_threshold_answers_what_is_in_force(
+    extended_client: Any, trainable: House
+) -> None:
+    trained(trainable, ModelStatus.HOSTED)
+
+    response = extended_client.update_model_threshold(**MODEL, Threshold=3.5)
+
+    wanted = {"Status": "SYSTEM_UPDATING", "Threshold": 3.5, "TrainedThreshold": 2.5}
+    assert answer(response) == wanted
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
+
+
+def test_update_model_threshold_without_one_goes_back(
+    extended_client: Any, trainable: House
+) -> None:
+    trained(trainable)
+    extended_client.update_model_threshold(**MODEL, Threshold=3.5)
+
+    response = extended_client.update_model_threshold(**MODEL)
+
+    assert answer(response) == {"Status": "TRAINED", "Threshold": 2.5, "TrainedThreshold": 2.5}
+
+
+def test_describe_model_threshold_says_what_thresholds_do(
+    extended_client: Any, trainable: House
+) -> None:
+    trained(trainable)
+    extended_client.update_model_threshold(**MODEL, Threshold=3.5)
+
+    response = extended_client.describe_model_threshold(**MODEL, Thresholds=[1e6, 3.5])
+
+    found = answer(response)
+    assert (found["Threshold"], found["TrainedThreshold"]) == (3.5, 2.5)
+    assert found["CurrentEffect"] == EFFECT
+    assert found["TrainedEffect"]["FalsePositives"] == 1
+    hopeless, same = found["Effects"]
+    assert same == EFFECT
+    assert "Precision" not in hopeless  # nothing is found anomalous
+    assert (hopeless["Recall"], hopeless["FalseNegatives"]) == (0.0, 2)
+    assert "StatusMessage" not in found
+
+
+def test_describe_model_threshold_of_an_older_model_says_why_there_are_no_effects(
+    extended_client: Any, trainable: House
+) -> None:
+    trained(trainable, bundle=replace(BUNDLE, info=replace(BUNDLE.info, test_scores=None)))
+
+    found = answer(extended_client.describe_model_threshold(**MODEL))
+
+    assert found.keys() == {"Threshold", "TrainedThreshold", "StatusMessage"}
+    assert "Train it again" in found["StatusMessage"]
+
+
+@pytest.mark.parametrize("threshold", [1e39, 1e308])
+def test_a_threshold_that_no_model_can_hold_is_refused(
+    extended_client: Any, trainable: House, threshold: float
+) -> None:
+    model = trained(trainable)
+
+    with pytest.raises(extended_client.exceptions.ValidationException, match="at 'threshold'"):
+        extended_client.update_model_threshold(**MODEL, Threshold=threshold)
+    with pytest.raises(extended_client.exceptions.ValidationException, match="at 'thresholds"):
+        extended_client.describe_model_threshold(**MODEL, Thresholds=[1.0, threshold])
+
+    assert trainable.described(model) == model

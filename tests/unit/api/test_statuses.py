@@ -13,6 +13,7 @@ from tests.unit.api.requests import CIRCUITS, DATASET, MODEL, MODEL_ARN, OUTPUT,
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET, json_line, url
+from tests.unit.service.test_thresholds import trained
 
 D = DatasetStatus
 M = ModelStatus
@@ -47,6 +48,15 @@ ON_A_MODEL: dict[str, tuple[Ask, set[ModelStatus]]] = {
         set(M) - {M.TRAINING, M.TRAINING_FAILED, M.DELETING},
     ),
     "CancelModelTraining": (lambda client: client.cancel_model_training(**MODEL), {M.TRAINING}),
+    "UpdateInferenceUnits": (
+        lambda client: client.update_inference_units(**MODEL, MinInferenceUnits=2),
+        {M.HOSTED},
+    ),
+    "UpdateModelThreshold": (
+        lambda client: client.update_model_threshold(**MODEL, Threshold=3.5),
+        {M.TRAINED, M.HOSTED, M.HOSTING_FAILED},
+    ),
+    "DescribeModelThreshold": (lambda client: client.describe_model_threshold(**MODEL), set(M)),
     "DescribeModel": (lambda client: client.describe_model(**MODEL), set(M)),
     "ListModels": (lambda client: client.list_models(**CIRCUITS), set(M)),
 }
@@ -78,7 +88,7 @@ def test_a_model_is_asked_only_for_what_its_status_allows(
     extended_client: Any, trainable: House, hosting: FakeHosting, name: str, status: ModelStatus
 ) -> None:
     hosting.answer = detection()
-    model = trainable.trained(status)
+    model = trained(trainable, status)
     ask, allowed = ON_A_MODEL[name]
     if status in allowed:
         ask(extended_client)

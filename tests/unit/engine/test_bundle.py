@@ -1,12 +1,20 @@
 import hashlib
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, read_bundle, write_bundle
+from blemish.engine.bundle import (
+    AnomalyType,
+    Bundle,
+    BundleInfo,
+    MeasuredScores,
+    read_bundle,
+    write_bundle,
+)
 from blemish.engine.errors import BundleError
 from blemish.engine.runtime import Detector
 from blemish.engine.sizes import PictureSize
@@ -38,6 +46,30 @@ def rewrite(folder: Path, name: str, data: bytes) -> None:
 
 def test_what_was_written_is_read(folder: Path) -> None:
     assert read_bundle(folder) == Bundle(info=INFO, model=b"a graph")
+
+
+@pytest.mark.parametrize("moved_from", [None, 7.25])
+def test_a_moved_threshold_and_the_scores_of_the_test_images_are_kept(
+    tmp_path: Path, moved_from: float | None
+) -> None:
+    scores = MeasuredScores(normal=(0.1, 2.0), anomaly=())
+    info = replace(INFO, moved_from=moved_from, test_scores=scores)
+
+    write_bundle(Bundle(info=info, model=b"a graph"), tmp_path)
+
+    assert read_bundle(tmp_path).info == info
+    document = json.loads((tmp_path / "bundle.json").read_text())
+    assert (document["threshold"], document["trained_threshold"]) == (2.5, moved_from or 2.5)
+
+
+def test_a_bundle_of_before_thresholds_could_be_moved_has_the_trained_one(folder: Path) -> None:
+    document = json.loads((folder / "bundle.json").read_text())
+    del document["trained_threshold"]
+    rewrite(folder, "bundle.json", json.dumps(document).encode())
+
+    info = read_bundle(folder).info
+
+    assert (info.trained_threshold, info.moved_from, info.test_scores) == (2.5, None, None)
 
 
 def test_a_bundle_is_three_files_that_sha256sum_can_check(folder: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from blemish.engine.bundle import read_bundle
 from blemish.engine.errors import TrainingError
-from blemish.engine.evaluation import Evaluation, evaluate
+from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
 from blemish.engine.images import decode_mask
 from blemish.engine.labeled import LabeledImage, Progress
 from blemish.engine.runtime import Detector
@@ -30,6 +30,17 @@ def test_verdicts_keep_the_order_of_the_images(detector: Detector) -> None:
     assert (evaluation.precision, evaluation.recall, evaluation.f1) == (1, 1, 1)
     assert (evaluation.roc_auc, evaluation.average_precision) == (1, 1)
     assert evaluation.notes == ()
+
+
+def test_a_bundle_keeps_the_scores_by_label_and_in_ascending_order(detector: Detector) -> None:
+    images = [labeled(301, "stain"), *NORMAL, labeled(303, "hole")]
+    evaluation = evaluated(detector, images)
+
+    scores = measured_scores(evaluation)
+
+    first, *normal, last = (verdict.score for verdict in evaluation.verdicts)
+    assert scores.normal == tuple(sorted(normal))
+    assert scores.anomaly == tuple(sorted([first, last]))
 
 
 def test_a_wrong_label_counts_as_a_mistake(detector: Detector) -> None:

@@ -18,6 +18,7 @@ from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.errors import TrainingError
 from blemish.engine.labeled import Progress
 from blemish.engine.runtime import Detector
+from blemish.engine.thresholds import threshold_effect
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
 from blemish.runners.training_process import ORPHANED, Reporter
@@ -183,6 +184,25 @@ def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> 
         assert result.files[f"{row}.png"] == key
         with Image.open(place.attempt / f"{row}.png") as mask:
             assert (mask.mode, mask.size) == ("RGB", SIZE)
+
+
+def test_what_the_bundle_says_of_thresholds_is_what_the_evaluation_measured(
+    place: Workplace,
+) -> None:
+    train = [*place.pictures(10), *place.pictures(3, "stain", first=100)]
+    test = [*place.pictures(4, first=200), *place.pictures(3, "stain", first=300)]
+
+    result = carry_out(place.job(train, test), progress=quiet)
+
+    info = place.opened().info
+    assert info.test_scores is not None
+    effect = threshold_effect(info.test_scores, info.threshold)
+    assert (len(info.test_scores.normal), len(info.test_scores.anomaly)) == (4, 3)
+    assert result.performance == {
+        "f1_score": effect.metrics.f1 or 0.0,
+        "recall": effect.metrics.recall or 0.0,
+        "precision": effect.metrics.precision or 0.0,
+    }
 
 
 def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(

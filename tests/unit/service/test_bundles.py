@@ -41,6 +41,21 @@ def test_a_bundle_that_was_kept_is_read(house: House, bundles: Bundles) -> None:
     assert list(house.directory.staging.iterdir()) == []
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_what_a_bundle_says_of_itself_is_read_without_its_graph(
+    house: House, bundles: Bundles, sealed: bool
+) -> None:
+    if sealed:
+        bundles.add("7-1", BUNDLE, kms_key_id=None)
+    else:
+        folder(house, "7-1").mkdir()
+        write_bundle(BUNDLE, folder(house, "7-1"))
+    for graph in folder(house, "7-1").glob("model.onnx*"):
+        graph.unlink()
+
+    assert bundles.info("7-1") == BUNDLE.info
+
+
 def test_no_file_of_a_kept_bundle_can_be_read(house: House, bundles: Bundles) -> None:
     bundles.add("7-1", BUNDLE, kms_key_id=None)
 

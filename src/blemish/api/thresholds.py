@@ -1,0 +1,56 @@
+"""The operations about the threshold of a model, which are ours."""
+
+from __future__ import annotations
+
+from blemish.api.members import Members
+from blemish.engine.thresholds import ThresholdEffect
+from blemish.service.thresholds import ThresholdService
+
+NOT_MEASURED = (
+    "An older version of Blemish trained this model and did not keep the scores of the test "
+    "images. Train it again to see what a threshold does to them."
+)
+
+
+class ThresholdOperations:
+    """Handlers of the operations about thresholds."""
+
+    def __init__(self, *, thresholds: ThresholdService) -> None:
+        self._thresholds = thresholds
+
+    def describe_model_threshold(
+        self, *, project_name: str, model_version: str, thresholds: list[float] | None = None
+    ) -> Members:
+        found = self._thresholds.describe(project_name, model_version, thresholds=thresholds)
+        measured = found.current is not None
+        return {
+            "Threshold": found.threshold,
+            "TrainedThreshold": found.trained_threshold,
+            "CurrentEffect": found.current and _effect(found.current),
+            "TrainedEffect": found.trained and _effect(found.trained),
+            "Effects": [_effect(each) for each in found.asked] if measured else None,
+            "StatusMessage": None if measured else NOT_MEASURED,
+        }
+
+    def update_model_threshold(
+        self, *, project_name: str, model_version: str, threshold: float | None = None
+    ) -> Members:
+        moved = self._thresholds.move(project_name, model_version, threshold=threshold)
+        return {
+            "Status": moved.status,
+            "Threshold": moved.threshold,
+            "TrainedThreshold": moved.trained_threshold,
+        }
+
+
+def _effect(effect: ThresholdEffect) -> Members:
+    return {
+        "Threshold": effect.threshold,
+        "Precision": effect.metrics.precision,
+        "Recall": effect.metrics.recall,
+        "F1Score": effect.metrics.f1,
+        "TruePositives": effect.true_positives,
+        "FalsePositives": effect.false_positives,
+        "TrueNegatives": effect.true_negatives,
+        "FalseNegatives": effect.false_negatives,
+    }
