@@ -149,9 +149,10 @@ def _objects(shape: Shape, value: Any, *, written: bool = False) -> Iterator[Wan
             key = value.get("Key", f"{value.get('Prefix', '')}*")
             yield _object(value.get("Bucket", ""), key, written=written)
         case StructureShape():
-            for name in shape.members.keys() & value.keys() - NAMES_ALONE:
-                inside = written or "Output" in name
-                yield from _objects(shape.members[name], value[name], written=inside)
+            for name, member in shape.members.items():
+                if name in value and name not in NAMES_ALONE:
+                    inside = written or "Output" in name
+                    yield from _objects(member, value[name], written=inside)
         case ListShape():
             for each in value:
                 yield from _objects(shape.member, each, written=written)

@@ -290,6 +290,14 @@ def test_conditions_see_the_request(gate: ApiGate, condition: dict[str, Any], fi
             gate(call)
 
 
+def test_who_comes_without_tls_is_seen_to(gate: ApiGate) -> None:
+    who = principal(allow("*", Bool={"aws:SecureTransport": "true"}))
+
+    gate(call_of(who, "ListProjects", {}, secure=True))
+    with pytest.raises(AccessDeniedError):
+        gate(call_of(who, "ListProjects", {}, secure=False))
+
+
 def model_of_ours() -> ServiceModel:
     """Return a model of an operation that names objects in every way."""
     place = {"Bucket": {"shape": "Text"}, "Key": {"shape": "Text"}, "Prefix": {"shape": "Text"}}

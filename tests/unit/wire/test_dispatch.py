@@ -441,6 +441,24 @@ def test_an_observer_that_fails_costs_neither_the_answer_nor_the_other_observers
     assert [line["event"] for line in logged] == ["a call could not be kept account of"]
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
+def test_a_call_knows_whether_it_came_by_tls(scheme: str, *, secure: bool) -> None:
+    calls: list[Call] = []
+    app = dispatcher(Projects(), observers=[calls.append])
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "scheme": scheme,
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [],
+    }
+
+    converse(app, scope, [{"type": "http.request", "body": b""}])
+
+    assert [call.secure for call in calls] == [secure]
+
+
 def test_observers_are_told_of_a_client_that_hung_up() -> None:
     calls: list[Call] = []
     app = dispatcher(Projects(), observers=[calls.append])
