@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from blemish.api.authorization import ApiGate
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
+from blemish.api.detection_jobs import BatchOperations, TrialOperations
 from blemish.api.models import ModelOperations
 from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
@@ -34,8 +35,10 @@ from blemish.service.access_keys import AccessKeys
 from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService
 from blemish.service.detection import DetectionService
+from blemish.service.detection_jobs import DetectionJobService
 from blemish.service.hosting import HostingWork
 from blemish.service.importing import DatasetWork
+from blemish.service.judging import DetectionJobWork
 from blemish.service.models import ModelService
 from blemish.service.objects import Objects
 from blemish.service.packaging import PackagingService
@@ -43,6 +46,7 @@ from blemish.service.projects import ProjectService
 from blemish.service.tagging import TaggingService
 from blemish.service.thresholds import ThresholdService
 from blemish.service.training import TrainingWork
+from blemish.service.trials import TrialService
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
@@ -118,6 +122,7 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         parts.reconciler.start()
         stack.callback(parts.reconciler.stop)
         stack.callback(parts.trainings.stop)
+        stack.callback(parts.detection_jobs.stop)
         keeper = housekeeper(settings, directory, database, now=_now)
         keeper.start()
         stack.callback(keeper.stop)
@@ -154,6 +159,18 @@ class _Parts:
             kept=self._kept,
             bundles=self._bundles,
         )
+        #: of detection jobs
+        self.detection_jobs = DetectionJobWork(
+            database,
+            objects=objects,
+            kept=self._kept,
+            bundles=self._bundles,
+            attempts=directory.attempts,
+            arns=arns,
+            limits=limits,
+            mixed_sizes=settings.mixed_sizes,
+            now=_now,
+        )
         self.reconciler = Reconciler(
             database,
             datasets=DatasetWork(
@@ -180,6 +197,7 @@ class _Parts:
                 lease=LEASE,
             ),
             hosting=self.hosting_work,
+            detection_jobs=self.detection_jobs,
             trainings_at_once=settings.trainings_at_once,
             owner=f"{os.getpid()}-{uuid.uuid4()}",
             now=_now,
@@ -211,6 +229,15 @@ class _Parts:
             arns=arns,
             tally=self.monitors.detections,
         )
+        detection_jobs = DetectionJobService(
+            database,
+            objects=objects,
+            kept=self._kept,
+            arns=arns,
+            now=_now,
+            new_name=_new_name,
+            wake=self.reconciler.wake,
+        )
         packaging = PackagingService(
             database, objects=objects, arns=arns, now=_now, new_name=_new_name
         )
@@ -231,6 +258,10 @@ class _Parts:
                 ),
                 DetectionOperations(detection=detection),
                 PackagingOperations(packaging=packaging),
+                BatchOperations(jobs=detection_jobs),
+                TrialOperations(
+                    jobs=detection_jobs, trials=TrialService(database, datasets=datasets)
+                ),
                 TaggingOperations(tagging=TaggingService(database, limits=limits, arns=arns)),
             ],
             signer=self.access.signer,

@@ -25,7 +25,7 @@ from tests.acceptance.product import (
     pictures,
     start_training,
 )
-from tests.acceptance.served import ServedDirectory, model_status, wait_for
+from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
 from tests.acceptance.test_killed import training_process, training_processes
 from tests.asgi_client import installed_models
 
@@ -180,3 +180,41 @@ def test_a_moved_threshold_outlives_a_kill_and_is_exported(
     pixels = np.zeros((1, height, width, 3), dtype=np.uint8)
     (is_anomalous,) = session.run(["is_anomalous"], {"pixels": pixels})
     assert not is_anomalous
+
+
+def test_a_batch_that_is_cut_off_begins_again_and_ends_whole(served: ServedDirectory) -> None:
+    client = served.client(models=installed_models())
+    make_dataset(served, client)
+    version = start_training(client)
+    wait_for(model_status(client, PROJECT, version), {"TRAINED"}, while_in={"TRAINING"})
+    many = [data for _, data in pictures()] * 8  # more than are judged before the server is killed
+    refs = [served.put(f"many/{row}.jpg", data) for row, data in enumerate(many)]
+    lines = [{"source-ref": ref} for ref in [*refs, f"s3://{BUCKET}/absent.jpg"]]
+    place = served.put_manifest("list.jsonl", lines)["GroundTruthManifest"]["S3Object"]
+    batch = {"ProjectName": PROJECT, "BatchName": "night"}
+    client.start_batch_detection(
+        **batch,
+        ModelVersion=version,
+        ImageSource={"Manifest": place},
+        OutputConfig={"S3Location": {"Bucket": BUCKET, "Prefix": "results/"}},
+    )
+    with pytest.raises(client.exceptions.ConflictException, match="batch detection night"):
+        client.delete_model(ProjectName=PROJECT, ModelVersion=version)
+
+    served.end(signal.SIGKILL)
+    result = served.bucket / f"results/BatchDetection/{PROJECT}/night/ResultManifest.json"
+    assert not result.exists()
+    served.start()
+    client = served.client(models=installed_models())
+    wait_until(lambda: status_of(client, batch) == "SUCCEEDED", patience_s=60)
+
+    found = [json.loads(line) for line in result.read_text().splitlines()]
+    assert [line["source-ref"] for line in found] == [line["source-ref"] for line in lines]
+    assert {line["anomaly-label-detected"] for line in found[:-1]} == {0, 1}
+    assert found[-1]["error"] == f"There is no object s3://{BUCKET}/absent.jpg."
+    stats = client.describe_batch_detection(**batch)["Batch"]["ImageStats"]
+    assert (stats["Total"], stats["Failed"]) == (len(lines), 1)
+
+
+def status_of(client: Any, batch: dict[str, str]) -> str:
+    return str(client.describe_batch_detection(**batch)["Batch"]["Status"])

@@ -22,14 +22,17 @@ from blemish.domain.entities import (
 from blemish.domain.limits import OURS, Limits
 from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService, EntryFilter
+from blemish.service.detection_jobs import DetectionJobService
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.hosting import HostingRunner, HostingWork
 from blemish.service.importing import DatasetWork
+from blemish.service.judging import DetectionJobWork
 from blemish.service.models import ModelService
 from blemish.service.packaging import PackagingService
 from blemish.service.projects import ProjectService
 from blemish.service.tagging import TaggingService
 from blemish.service.thresholds import ThresholdService
+from blemish.service.trials import TrialService
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
@@ -100,6 +103,16 @@ class House:
             wake=self._wake,
         )
         self.tagging = TaggingService(self.database, limits=limits, arns=self.arns)
+        self.detection_jobs = DetectionJobService(
+            self.database,
+            objects=self.objects,
+            kept=self.kept,
+            arns=self.arns,
+            now=self.clock,
+            new_name=self._names.__next__,
+            wake=self._wake,
+        )
+        self.trials = TrialService(self.database, datasets=self.datasets)
         self.packaging = PackagingService(
             self.database,
             objects=self.objects,
@@ -125,6 +138,20 @@ class House:
             runner=runner,
             kept=self.kept,
             bundles=self.bundles,
+        )
+
+    def detection_job_work(self) -> DetectionJobWork:
+        """Return the work of detection jobs."""
+        return DetectionJobWork(
+            self.database,
+            objects=self.objects,
+            kept=self.kept,
+            bundles=self.bundles,
+            attempts=self.directory.attempts,
+            arns=self.arns,
+            limits=self.limits,
+            mixed_sizes=False,
+            now=self.clock,
         )
 
     def _wake(self) -> None:

@@ -69,6 +69,8 @@ class Limits:
     max_hosted_models: int | None
     max_manifest_bytes: int
     max_tags_per_model: int
+    max_trial_images: int
+    max_batch_images: int
 
 
 OURS = Limits(
@@ -98,6 +100,8 @@ OURS = Limits(
     max_hosted_models=None,
     max_manifest_bytes=1_000_000_000,
     max_tags_per_model=50,
+    max_trial_images=2_000,
+    max_batch_images=100_000,
 )
 
 ORIGINAL = Limits(
@@ -127,6 +131,8 @@ ORIGINAL = Limits(
     max_hosted_models=5,
     max_manifest_bytes=1_000_000_000,
     max_tags_per_model=50,
+    max_trial_images=2_000,
+    max_batch_images=16_000,
 )
 
 PROFILES: Mapping[str, Limits] = MappingProxyType({"blemish": OURS, "original": ORIGINAL})

@@ -17,9 +17,11 @@ import structlog
 from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.detection_jobs import DetectionJob
 from blemish.domain.entities import Dataset, Model, ModelStatus
 from blemish.storage.database import Database, Rows
 from blemish.storage.datasets import Datasets
+from blemish.storage.detection_jobs import DetectionJobs
 from blemish.storage.models import Models
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -28,10 +30,10 @@ POLL_S = 1.0
 """How often rows are looked at when nothing wakes the loop; leases are renewed at this pace."""
 
 SHORT_WORKERS = 4
-"""Threads for imports and for hosting; trainings have their own."""
+"""Threads for imports and for hosting; trainings and detection jobs have their own."""
 
-Row = TypeVar("Row", Dataset, Model)
-Row_contra = TypeVar("Row_contra", Dataset, Model, contravariant=True)
+Row = TypeVar("Row", Dataset, Model, DetectionJob)
+Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, contravariant=True)
 
 
 class Work(Protocol[Row_contra]):
@@ -54,6 +56,7 @@ class Reconciler:
         datasets: Work[Dataset],
         trainings: Work[Model],
         hosting: Work[Model],
+        detection_jobs: Work[DetectionJob],
         trainings_at_once: int,
         owner: str,
         now: Callable[[], datetime],
@@ -63,6 +66,7 @@ class Reconciler:
         self._datasets = datasets
         self._trainings = trainings
         self._hosting = hosting
+        self._detection_jobs = detection_jobs
         self._trainings_at_once = trainings_at_once
         self._owner = owner
         self._now = now
@@ -75,12 +79,14 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
         self._short = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="work")
         self._long = ThreadPoolExecutor(trainings_at_once, thread_name_prefix="training")
+        self._single = ThreadPoolExecutor(1, thread_name_prefix="detection-job")
 
     def start(self) -> None:
         """Begin; the data directory must be this process's alone."""
         with self._database.writing() as rows:
             rows.models.release_all()
             rows.datasets.release_all()
+            rows.detection_jobs.release_all()
         self._thread.start()
 
     def wake(self) -> None:
@@ -88,13 +94,14 @@ class Reconciler:
         self._awake.set()
 
     def stop(self) -> None:
-        """Take no more work and wait for the workers; whoever ends the trainings does it first."""
+        """Take no more work and wait for the workers; whoever ends long work does it first."""
         self._stopping.set()
         self._awake.set()
         if self._thread.ident:
             self._thread.join()
         self._short.shutdown()
         self._long.shutdown()
+        self._single.shutdown()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -109,6 +116,7 @@ class Reconciler:
         with self._database.reading() as rows:
             datasets = rows.datasets.unsettled()
             models = rows.models.unsettled()
+            jobs = rows.detection_jobs.unsettled()
         self._renew()
         for dataset in datasets:
             self._take("dataset", dataset, self._datasets, self._short)
@@ -117,6 +125,9 @@ class Reconciler:
                 self._take("model", model, self._hosting, self._short)
             elif self._count("training") < self._trainings_at_once:
                 self._take("training", model, self._trainings, self._long)
+        for job in jobs:
+            if not self._count("detection job"):
+                self._take("detection job", job, self._detection_jobs, self._single)
 
     def _take(self, kind: str, row: Row, work: Work[Row], pool: ThreadPoolExecutor) -> None:
         key = (kind, row.id)
@@ -159,15 +170,15 @@ class Reconciler:
             return sum(found == kind for found, _ in self._busy)
 
     def _renew(self) -> None:
-        """Keep the rows of the short workers; a training keeps its own as it reports."""
+        """Keep the rows of all workers but the trainings, which keep theirs as they report."""
         with self._lock:
             busy = [(kind, row, attempt) for (kind, row), attempt in self._busy.items()]
-        short = [found for found in busy if found[0] != "training"]
-        if not short:
+        ours = [found for found in busy if found[0] != "training"]
+        if not ours:
             return
         until = self._now() + self._lease
         with self._database.writing() as rows:
-            for kind, row, attempt in short:
+            for kind, row, attempt in ours:
                 _table(rows, kind).renew(row, attempt=attempt, lease_until=until)
 
 
@@ -177,14 +188,22 @@ def _log_failure(future: Future[None], *, about: Mapping[str, Any]) -> None:
         logger.error("a row could not be turned to its failure", exc_info=error, **about)
 
 
-def _about(row: Dataset | Model) -> dict[str, Any]:
+def _about(row: Dataset | Model | DetectionJob) -> dict[str, Any]:
     """Return what every line that is logged about a row says."""
     match row:
         case Dataset():
             return {"project": row.project, "dataset": row.type, "status": row.status}
         case Model():
             return {"project": row.project, "version": row.version, "status": row.status}
+        case DetectionJob():
+            return {"project": row.project, "job": row.name, "kind": row.kind, "status": row.status}
 
 
-def _table(rows: Rows, kind: str) -> Datasets | Models:
-    return rows.datasets if kind == "dataset" else rows.models
+def _table(rows: Rows, kind: str) -> Datasets | Models | DetectionJobs:
+    match kind:
+        case "dataset":
+            return rows.datasets
+        case "detection job":
+            return rows.detection_jobs
+        case _:
+            return rows.models

@@ -7,7 +7,7 @@ names of the detected masks are ours, since the original does not document them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from blemish.domain.entities import DatasetEntry, Label, ObjectRef
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 from blemish.engine.evaluation import Evaluation, TypeMetrics, Verdict
+from blemish.engine.runtime import AnomalyArea
 
 JOB_NAME = "training-job/anomaly-detection"
 
@@ -99,7 +100,6 @@ def _line(
     model: EvaluatedModel, entry: DatasetEntry, verdict: Verdict, *, row: int, ended_at: datetime
 ) -> dict[str, Any]:
     made = _iso(ended_at)
-    detected = Label.ANOMALY if verdict.is_anomalous else Label.NORMAL
     labelled = _iso(entry.created_at) if entry.created_at else made
     line: dict[str, Any] = {
         "source-ref": str(entry.image),
@@ -113,37 +113,70 @@ def _line(
             "creation-date": labelled,
             "job-name": "labeling-job/anomaly-label",
         },
-        "anomaly-label-detected": int(verdict.is_anomalous),
-        "anomaly-label-detected-metadata": {
-            "class-name": detected,
-            "confidence": round(verdict.confidence, 6),
-            "type": CLASSIFICATION,
-            **_made_by(model, made),
-        },
     }
+    mask = None
     if verdict.anomalies is not None:
-        ref = ObjectRef(bucket=model.output_bucket, key=mask_key(model, row))
-        line["anomaly-mask-ref-detected"] = str(ref)
-        line["anomaly-mask-ref-detected-metadata"] = {
-            "internal-color-map": {
-                str(index): {"class-name": area.name, "hex-color": area.color}
-                for index, area in enumerate(verdict.anomalies)
-            },
-            "type": SEGMENTATION,
-            **_made_by(model, made),
-        }
-    return line
+        mask = ObjectRef(bucket=model.output_bucket, key=mask_key(model, row))
+    return line | detected_members(
+        model,
+        is_anomalous=verdict.is_anomalous,
+        confidence=verdict.confidence,
+        anomalies=verdict.anomalies,
+        mask=mask,
+        ended_at=ended_at,
+        job_name=JOB_NAME,
+    )
 
 
-def _made_by(model: EvaluatedModel, made: str) -> dict[str, str]:
-    return {
+def detected_members(
+    model: EvaluatedModel,
+    *,
+    is_anomalous: bool,
+    confidence: float,
+    anomalies: Sequence[AnomalyArea] | None,
+    mask: ObjectRef | None,
+    ended_at: datetime,
+    job_name: str,
+) -> dict[str, Any]:
+    """Return the members of a JSON Line that say what a model found in its picture.
+
+    Args:
+        model: that found it.
+        is_anomalous: the verdict.
+        confidence: in the verdict, 0 to 1.
+        anomalies: what the mask shows; None for a classification model.
+        mask: where the detected mask is; None for a classification model.
+        ended_at: when the work that it is part of was done.
+        job_name: what that work is called.
+    """
+    made_by = {
         "human-annotated": "no",
-        "creation-date": made,
-        "job-name": JOB_NAME,
+        "creation-date": _iso(ended_at),
+        "job-name": job_name,
         "model-arn": model.arn,
         "project-name": model.project,
         "model-version": str(model.version),
     }
+    members: dict[str, Any] = {
+        "anomaly-label-detected": int(is_anomalous),
+        "anomaly-label-detected-metadata": {
+            "class-name": Label.ANOMALY if is_anomalous else Label.NORMAL,
+            "confidence": round(confidence, 6),
+            "type": CLASSIFICATION,
+            **made_by,
+        },
+    }
+    if anomalies is not None and mask is not None:
+        members["anomaly-mask-ref-detected"] = str(mask)
+        members["anomaly-mask-ref-detected-metadata"] = {
+            "internal-color-map": {
+                str(index): {"class-name": area.name, "hex-color": area.color}
+                for index, area in enumerate(anomalies)
+            },
+            "type": SEGMENTATION,
+            **made_by,
+        }
+    return members
 
 
 def _iso(moment: datetime) -> str:

@@ -182,7 +182,7 @@ class DatasetWork:
         most = self._most_images(dataset.type)
         problems: list[LineProblem] = []
         try:
-            parsed = _last_of_each_image(lines, problems, most=most)
+            parsed = last_of_each_image(lines, problems, most=most)
             problems += self._misplaced(parsed, bucket=dataset.image_bucket)
             if not problems:
                 problems += self._missing(parsed)
@@ -190,7 +190,7 @@ class DatasetWork:
             raise ImportFailedError(str(error)) from error
         if problems:
             problems.sort(key=lambda found: found.number)
-            raise ImportFailedError(_sentence([str(problem) for problem in problems]))
+            raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         entries = [entry for _, entry in parsed]
         self._check_counts(entries, dataset=dataset, most=most)
         return entries
@@ -205,7 +205,9 @@ class DatasetWork:
         with self._database.reading() as rows:
             unknown = rows.entries.unknown(dataset.id, refs)
         if unknown:
-            raise ImportFailedError(_sentence([f"it has no entry of {ref}" for ref in unknown]))
+            raise ImportFailedError(
+                problem_sentence([f"it has no entry of {ref}" for ref in unknown])
+            )
         return refs
 
     def _most_images(self, kind: DatasetType) -> int:
@@ -268,7 +270,7 @@ class DatasetWork:
         ]
 
 
-def _last_of_each_image(
+def last_of_each_image(
     lines: Iterable[str], problems: list[LineProblem], *, most: int
 ) -> list[tuple[int, DatasetEntry]]:
     """Parse lines until there is one image too many, or enough is wrong with them."""
@@ -297,7 +299,8 @@ def _refs(entry: DatasetEntry) -> list[ObjectRef]:
     return [entry.image, entry.mask.ref] if entry.mask else [entry.image]
 
 
-def _sentence(problems: list[str]) -> str:
+def problem_sentence(problems: list[str]) -> str:
+    """Say what is wrong first, and how much more is."""
     shown = "; ".join(problems[:SHOWN_PROBLEMS])
     more = len(problems) - SHOWN_PROBLEMS
     if more <= 0:

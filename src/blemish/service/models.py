@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from blemish.domain.arns import ArnScope
+from blemish.domain.detection_jobs import WORDS
 from blemish.domain.entities import (
     Dataset,
     InferenceUnits,
@@ -271,12 +272,13 @@ class ModelService:
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
-            ConflictError: its status forbids it.
+            ConflictError: its status forbids it, or a detection job still needs it.
         """
         with self._database.writing() as rows:
             once.recall(rows)
             model = require_model(rows, project, version)
             self._check_move(model, ModelStatus.DELETING)
+            self._check_unneeded(rows, model)
             self._move(rows, model, ModelStatus.DELETING, message=DELETING)
             once.remember(rows, model)
         self._wake()
@@ -302,6 +304,17 @@ class ModelService:
     def _check_move(self, model: Model, target: ModelStatus) -> None:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
+
+    def _check_unneeded(self, rows: Rows, model: Model) -> None:
+        if jobs := rows.detection_jobs.of_model(model.project, model.version):
+            arn = self._arns.model(model.project, model.version)
+            job = jobs[0]
+            raise ConflictError(
+                f"Model {arn} is needed by the {WORDS[job.kind]} {job.name}, which is "
+                f"{job.status}. Wait for it to end first.",
+                resource_type=ResourceType.MODEL,
+                resource_id=arn,
+            )
 
     def _freeze(
         self, rows: Rows, datasets: list[Dataset], *, name: str, kms_key_id: str | None

@@ -62,8 +62,8 @@ class Objects(Protocol):
             ObjectError: the store does not say.
         """
 
-    def write(self, ref: ObjectRef, data: bytes) -> None:
-        """Write an object, which is there whole or not at all.
+    def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
+        """Write an object, of one piece or of many; it is there whole or not at all.
 
         Raises:
             ObjectError: it cannot be written.

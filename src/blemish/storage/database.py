@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from blemish.storage.client_tokens import ClientTokens
 from blemish.storage.database_copy import copy_database
 from blemish.storage.datasets import Datasets
+from blemish.storage.detection_jobs import DetectionJobs
 from blemish.storage.entries import Entries
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
 from blemish.storage.files import sync_folder
@@ -27,6 +28,7 @@ from blemish.storage.object_metadata import ObjectMetadataRows
 from blemish.storage.packaging_jobs import PackagingJobs
 from blemish.storage.projects import Projects
 from blemish.storage.tags import Tags
+from blemish.storage.trial_images import TrialImages
 from blemish.storage.uploads import Uploads
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -65,10 +67,14 @@ class Rows:
     object_metadata: ObjectMetadataRows
     uploads: Uploads
     client_tokens: ClientTokens
+    detection_jobs: DetectionJobs
+    trial_images: TrialImages
 
     def kept_names(self) -> set[str]:
         """Return the names of the bundles and the kept files that rows speak of."""
-        return self.models.kept_names() | self.datasets.kept_names()
+        return (
+            self.models.kept_names() | self.datasets.kept_names() | self.detection_jobs.kept_names()
+        )
 
 
 class Database:
@@ -300,4 +306,6 @@ def _rows(connection: Connection) -> Rows:
         object_metadata=ObjectMetadataRows(connection),
         uploads=Uploads(connection),
         client_tokens=ClientTokens(connection),
+        detection_jobs=DetectionJobs(connection),
+        trial_images=TrialImages(connection),
     )

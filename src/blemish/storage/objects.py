@@ -154,7 +154,7 @@ class ObjectStore:
             if each.name in wanted and is_object(each, wanted[each.name].key)
         }
 
-    def write(self, ref: ObjectRef, data: bytes) -> None:
+    def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
         """Write an object, which is there whole and survives a power cut, or not at all.
 
         Raises:

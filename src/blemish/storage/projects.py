@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from blemish.domain.entities import Project
+from blemish.storage.detection_jobs import DetectionJobs
 from blemish.storage.tables import MAX_ID, PACKAGING_JOBS, PROJECTS
 
 # Made once: to build a statement takes longer than to run it.
@@ -53,6 +54,7 @@ class Projects:
         """Delete a project that has neither datasets nor models any more, with its jobs."""
         jobs = delete(PACKAGING_JOBS).where(PACKAGING_JOBS.c.project_id == project_id)
         self._connection.execute(jobs)
+        DetectionJobs(self._connection).delete_of_project(project_id)
         self._connection.execute(delete(PROJECTS).where(PROJECTS.c.id == project_id))
 
     def next_model_version(self, project_id: int) -> int:

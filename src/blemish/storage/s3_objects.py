@@ -153,7 +153,7 @@ class S3ObjectStore:
             there = pool.map(self._exists, wanted)
             return {ref for ref, found in zip(wanted, there, strict=True) if found}
 
-    def write(self, ref: ObjectRef, data: bytes) -> None:
+    def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
         """Write an object, which is there whole or not at all.
 
         Raises:
@@ -165,7 +165,9 @@ class S3ObjectStore:
         _check_name(ref)
         with self._clear_errors(str(ref), "written", StoreWriteError):
             try:
-                self._bucket(ref.bucket).put(ref.key, data, use_multipart=False)
+                # pieces go up in parts, which are an object once the upload is complete
+                whole = isinstance(data, bytes)
+                self._bucket(ref.bucket).put(ref.key, data, use_multipart=not whole)
             except FileNotFoundError:
                 raise _bucket_missing(ref.bucket) from None
 

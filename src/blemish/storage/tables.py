@@ -295,3 +295,44 @@ Index(
     sqlite_where=CLIENT_TOKENS.c.model_id.is_not(None),
     postgresql_where=CLIENT_TOKENS.c.model_id.is_not(None),
 )
+
+DETECTION_JOBS = Table(
+    "detection_jobs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("status", String(40), nullable=False, index=True),
+    Column("status_message", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("manifest", ObjectRefText),
+    # name of a kept file
+    Column("images", String(255)),
+    Column("output_bucket", String(63)),
+    Column("output_prefix", Text),
+    Column("total_images", Integer),
+    Column("normal_images", Integer, nullable=False, server_default="0"),
+    Column("anomaly_images", Integer, nullable=False, server_default="0"),
+    Column("failed_images", Integer, nullable=False, server_default="0"),
+    Column("owner", String(255)),
+    Column("lease_until", UtcDateTime),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("project_id", "kind", "name"),
+    sqlite_autoincrement=True,
+)
+
+TRIAL_IMAGES = Table(
+    "trial_images",
+    METADATA,
+    Column("job_id", ForeignKey("detection_jobs.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("source_ref", Text, nullable=False),
+    Column("is_anomalous", Boolean),
+    Column("confidence", Float),
+    Column("error", Text),
+    Column("verified_line", Text),
+    UniqueConstraint("job_id", "source_ref"),
+)

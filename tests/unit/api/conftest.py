@@ -12,6 +12,7 @@ import pytest
 
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
+from blemish.api.detection_jobs import BatchOperations, TrialOperations
 from blemish.api.models import ModelOperations
 from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
@@ -93,6 +94,8 @@ def operations(house: House, hosting: FakeHosting) -> list[object]:
         DetectionOperations(detection=detection),
         TaggingOperations(tagging=house.tagging),
         PackagingOperations(packaging=house.packaging),
+        BatchOperations(jobs=house.detection_jobs),
+        TrialOperations(jobs=house.detection_jobs, trials=house.trials),
     ]
 
 

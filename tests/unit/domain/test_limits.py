@@ -31,6 +31,8 @@ TABLE = [
     ("max_hosted_models", None, 5),
     ("max_manifest_bytes", 1_000_000_000, 1_000_000_000),
     ("max_tags_per_model", 50, 50),
+    ("max_trial_images", 2_000, 2_000),
+    ("max_batch_images", 100_000, 16_000),
 ]
 
 

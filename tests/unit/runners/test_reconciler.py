@@ -31,12 +31,13 @@ OTHER = "another server"
 
 
 class Works:
-    """The three kinds of work, and reconcilers over them."""
+    """The kinds of work, and reconcilers over them."""
 
     def __init__(self, house: House, stack: ExitStack) -> None:
         self._house = house
         self._stack = stack
         self.datasets, self.trainings, self.hosting = FakeWork(), FakeWork(), FakeWork()
+        self.detection_jobs = FakeWork()
 
     def reconciler(
         self,
@@ -51,6 +52,7 @@ class Works:
             datasets=datasets or self.datasets,
             trainings=self.trainings,
             hosting=self.hosting,
+            detection_jobs=self.detection_jobs,
             trainings_at_once=at_once,
             owner="this server",
             now=now or self._house.clock,
@@ -62,7 +64,7 @@ class Works:
 
     def let_go(self) -> None:
         """Let all work end."""
-        for work in (self.datasets, self.trainings, self.hosting):
+        for work in (self.datasets, self.trainings, self.hosting, self.detection_jobs):
             work.may_end.set()
 
 

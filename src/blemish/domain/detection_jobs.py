@@ -1,0 +1,106 @@
+"""Detection jobs: many pictures judged by one model, one after the other, in the background.
+
+A batch writes what it finds to a result manifest. A trial keeps it, so that a person can say of
+each picture whether the model was right, and add what was verified to a dataset. Both are Blemish's
+own; the original had trials in its console alone.
+
+    CREATED -> RUNNING -> SUCCEEDED | FAILED
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from blemish.domain.entities import ModelStatus, ObjectRef
+
+UNTRAINED = frozenset({ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED, ModelStatus.DELETING})
+"""A model in one of these judges no picture; in any other it does, hosted or not."""
+
+
+class DetectionJobKind(StrEnum):
+    """What becomes of what a job finds."""
+
+    BATCH = "BATCH"
+    TRIAL = "TRIAL"
+
+
+WORDS = {DetectionJobKind.BATCH: "batch detection", DetectionJobKind.TRIAL: "trial detection"}
+"""What people call a job."""
+
+
+class DetectionJobStatus(StrEnum):
+    """Where a detection job stands."""
+
+    CREATED = "CREATED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCounts:
+    """How far a job has come."""
+
+    #: pictures of the job; None until its list is read
+    total: int | None
+    normal: int
+    anomaly: int
+    #: pictures that could not be judged
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionJob:
+    """One request to judge pictures. It outlives its model, and goes with its project."""
+
+    id: int
+    project: str
+    kind: DetectionJobKind
+    name: str
+    model_version: int
+    status: DetectionJobStatus
+    status_message: str
+    created_at: datetime
+    updated_at: datetime
+    #: a manifest that lists the pictures; None if the request did
+    manifest: ObjectRef | None
+    #: the kept file with those that the request listed; None once the job is through
+    images: str | None
+    #: where the result manifest goes; None for a trial
+    output_bucket: str | None
+    output_prefix: str | None
+    counts: ImageCounts
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialImage:
+    """What a trial found in one picture, and what a person said of it."""
+
+    #: in the order of the list, from 1
+    position: int
+    source_ref: str
+    #: None for both if the picture could not be judged
+    is_anomalous: bool | None
+    confidence: float | None
+    #: why it could not be judged
+    error: str | None
+    #: the JSON Line of a dataset that a person has verified; None until then
+    verified_line: str | None
+
+
+def result_key(prefix: str | None, project: str, name: str) -> str:
+    """Return the key of the result manifest of the batch of this name."""
+    return f"{_place(prefix, project, name)}/ResultManifest.json"
+
+
+def result_mask_key(prefix: str | None, project: str, name: str, *, position: int) -> str:
+    """Return the key of the mask that a batch detected in the picture at a position."""
+    return f"{_place(prefix, project, name)}/masks/{position}.png"
+
+
+def _place(prefix: str | None, project: str, name: str) -> str:
+    # with slashes, which no name has: no two batches write to one place
+    return f"{prefix or ''}BatchDetection/{project}/{name}"

@@ -1,0 +1,438 @@
+"""Batches and trials from start to end, over real pictures and a real small detector."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blemish.domain.detection_jobs import DetectionJob, DetectionJobKind, result_key
+from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus, ObjectRef
+from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
+from blemish.domain.limits import OURS
+from blemish.engine.bundle import Bundle, read_bundle
+from blemish.service.detection_jobs import ImageList, Output
+from blemish.service.judging import MAX_ATTEMPTS, DetectionJobWork
+from tests.products import (
+    anomalous_images,
+    draw,
+    normal_images,
+    options,
+    png,
+    train_into,
+    write_backbone,
+)
+from tests.unit.house import LEASE, OWNER, PROJECT, House
+from tests.unit.manifests import BUCKET, json_line, url
+
+BATCH, TRIAL = DetectionJobKind.BATCH, DetectionJobKind.TRIAL
+TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
+PLACE = Output(bucket=BUCKET, prefix="results/")
+
+
+@pytest.fixture(scope="module", params=["classification", "segmentation"])
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundle")
+    backbone = write_backbone(folder / "tiny.onnx")
+    masked = request.param == "segmentation"
+    images = normal_images(6) + anomalous_images(4, "stain", masked=masked)
+    train_into(folder, images, options(backbone))
+    return read_bundle(folder)
+
+
+@pytest.fixture
+def judging(house: House, bundle: Bundle) -> House:
+    """A project with a trained model that is real, and pictures of its product."""
+    house.apply(replace(OURS, image_min_side=16))
+    house.project()
+    house.pictures(normal=15)
+    model = house.trained()
+    assert model.bundle is not None
+    shutil.rmtree(house.directory.bundles / model.bundle)
+    house.bundles.add(model.bundle, bundle, kms_key_id=None)
+    for row in range(3):
+        house.put(f"new/{row}.png", png(draw(500 + row).pixels))
+    house.put("new/stain.png", png(draw(600, "stain").pixels))
+    house.put("new/broken.png", b"no picture")
+    return house
+
+
+NEW = [url(f"new/{name}.png") for name in ("0", "1", "2", "stain")]
+
+
+def start(
+    house: House,
+    kind: DetectionJobKind,
+    images: list[str],
+    *,
+    name: str = "job",
+    manifest: ObjectRef | None = None,
+) -> DetectionJob:
+    return house.detection_jobs.start(
+        PROJECT,
+        "latest",
+        kind=kind,
+        name=name,
+        pictures=ImageList(manifest=manifest, images=images),
+        output=PLACE if kind is BATCH else None,
+    )
+
+
+def claim(house: House, job: DetectionJob) -> int:
+    now = house.clock.advance(1)
+    with house.database.writing() as rows:
+        attempt = rows.detection_jobs.claim(job.id, owner=OWNER, now=now, lease_until=now + LEASE)
+    assert attempt is not None
+    return attempt
+
+
+def described(house: House, job: DetectionJob) -> DetectionJob:
+    return house.detection_jobs.describe(PROJECT, job.name, kind=job.kind)
+
+
+def settle(
+    house: House, job: DetectionJob, *, work: DetectionJobWork | None = None
+) -> DetectionJob:
+    (work or house.detection_job_work()).carry_out(job, attempt=claim(house, job))
+    return described(house, job)
+
+
+def result(house: House, job: DetectionJob) -> Path:
+    key = result_key(job.output_prefix, job.project, job.name)
+    return house.directory.buckets / BUCKET / key
+
+
+def test_a_batch_writes_a_manifest_of_what_it_found(judging: House, bundle: Bundle) -> None:
+    refs = [*NEW, url("new/broken.png"), url("absent.png")]
+
+    job = settle(judging, start(judging, BATCH, refs))
+
+    assert (job.status, job.status_message) == (
+        "SUCCEEDED",
+        "4 of 6 pictures were judged; 2 could not be.",
+    )
+    counts = job.counts
+    assert counts.total == 6
+    assert (counts.normal + counts.anomaly, counts.failed) == (4, 2)
+    lines = result(judging, job).read_text().splitlines()
+    *found, broken, absent = map(json.loads, lines)
+    assert [line["source-ref"] for line in (*found, broken, absent)] == refs
+    assert sum(line["anomaly-label-detected"] for line in found) == counts.anomaly
+    assert found[3]["anomaly-label-detected-metadata"]["class-name"] in {"normal", "anomaly"}
+    assert found[0]["anomaly-label-detected-metadata"]["model-version"] == "1"
+    assert "image" in broken["error"]
+    assert absent["error"] == f"There is no object {url('absent.png')}."
+    masks = [line.get("anomaly-mask-ref-detected") for line in found]
+    if bundle.info.anomaly_types:
+        paths = [judging.directory.buckets / mask.removeprefix("s3://") for mask in masks]
+        assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    else:
+        assert masks == [None] * 4
+    assert [name for name in judging.kept_names() if name.startswith("pictures")] == []
+
+
+def test_a_manifest_may_list_the_pictures(judging: House) -> None:
+    listed = [json_line("new/0.png", "normal"), json_line("new/stain.png"), json_line("new/0.png")]
+    place = judging.put_manifest(listed, key="list.jsonl")
+
+    job = settle(judging, start(judging, BATCH, [], manifest=place))
+
+    lines = [json.loads(line) for line in result(judging, job).read_text().splitlines()]
+    assert [line["source-ref"] for line in lines] == [url("new/0.png"), url("new/stain.png")]
+    assert job.counts.total == 2
+
+
+def lost_bundle(house: House) -> None:
+    for path in house.directory.bundles.iterdir():
+        shutil.rmtree(path)
+
+
+def lost_key(house: House) -> None:
+    for path in house.directory.keyring.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("lines", "harm", "told"),
+    [
+        (["{}", "no JSON"], None, "line 1: 'source-ref' is missing; line 2: "),
+        (["", " "], None, "the list names no picture."),
+        ([json_line(f"{row}.png") for row in range(4)], None, "the list names more than 3"),
+        (None, None, "There is no object s3://pictures/list.jsonl"),
+        ([json_line("new/0.png")], lost_bundle, "cannot be read"),
+        ([json_line("new/0.png")], lost_key, "key"),
+    ],
+)
+def test_a_job_that_cannot_be_done_says_why(
+    judging: House, lines: list[str] | None, harm: Any, told: str
+) -> None:
+    judging.apply(replace(judging.limits, max_batch_images=3))
+    place = ObjectRef(bucket=BUCKET, key="list.jsonl")
+    if lines is not None:
+        judging.put_manifest(lines, key="list.jsonl")
+    job = start(judging, BATCH, [], manifest=place)
+    if harm:
+        harm(judging)
+
+    ended = settle(judging, job)
+
+    assert ended.status == "FAILED"
+    assert told in ended.status_message
+    assert not result(judging, job).exists()
+
+
+def test_a_stopped_server_leaves_the_job_to_the_next(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+    stopped = judging.detection_job_work()
+    stopped.stop()
+
+    left = settle(judging, job, work=stopped)
+
+    assert left.status == "CREATED"
+    with judging.database.writing() as rows:
+        rows.detection_jobs.release_all()
+    assert settle(judging, job).status == "SUCCEEDED"
+    assert len(result(judging, job).read_text().splitlines()) == 4
+
+
+def test_a_job_that_is_cancelled_meanwhile_publishes_nothing(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+    attempt = claim(judging, job)
+    cancelled = judging.detection_jobs.cancel(PROJECT, job.name, kind=BATCH, by="ann")
+
+    judging.detection_job_work().carry_out(job, attempt=attempt)
+
+    assert (cancelled.status, cancelled.status_message) == ("FAILED", "Cancelled by ann.")
+    assert described(judging, job) == cancelled
+    assert not result(judging, job).exists()
+    with pytest.raises(ConflictError, match="is FAILED; only one that is not through"):
+        judging.detection_jobs.cancel(PROJECT, job.name, kind=BATCH, by="ann")
+
+
+def test_a_job_that_never_ends_is_given_up(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+    for _ in range(MAX_ATTEMPTS):
+        claim(judging, job)
+        judging.clock.advance(LEASE.total_seconds() + 1)
+
+    ended = settle(judging, job)
+
+    assert ended.status == "FAILED"
+    assert ended.status_message == (
+        f"The pictures were not judged: it was interrupted {MAX_ATTEMPTS} times."
+    )
+
+
+def test_a_stale_attempt_changes_nothing(judging: House) -> None:
+    job = start(judging, TRIAL, NEW)
+    stale = claim(judging, job)
+    judging.clock.advance(LEASE.total_seconds() + 1)
+    claim(judging, job)
+
+    judging.detection_job_work().carry_out(job, attempt=stale)
+
+    assert described(judging, job).status == "CREATED"
+    assert judging.trials.images(PROJECT, job.name, verified=None, token=None) == ([], None)
+
+
+def test_a_model_that_a_job_needs_cannot_be_deleted(judging: House) -> None:
+    job = start(judging, TRIAL, NEW)
+
+    with pytest.raises(ConflictError, match="is needed by the trial detection job"):
+        judging.models.delete(PROJECT, "1")
+    settle(judging, job)
+    judging.models.delete(PROJECT, "1")
+
+
+def trial(house: House, refs: list[str] = NEW) -> DetectionJob:
+    return settle(house, start(house, TRIAL, refs))
+
+
+def entries(*refs: str, label: str = "anomaly") -> bytes:
+    keys = [ref.removeprefix(url("")) for ref in refs]
+    return "\n".join(json_line(key, label) for key in keys).encode()
+
+
+def test_a_trial_keeps_its_verdicts_page_by_page(judging: House) -> None:
+    job = trial(judging, [*NEW, url("new/broken.png")])
+
+    first, token = judging.trials.images(PROJECT, job.name, verified=None, token=None, limit=3)
+    rest, end = judging.trials.images(PROJECT, job.name, verified=None, token=token, limit=3)
+
+    found = [*first, *rest]
+    assert [image.source_ref for image in found] == [*NEW, url("new/broken.png")]
+    assert all(image.confidence is not None for image in found[:4])
+    assert (found[4].is_anomalous, found[4].confidence) == (None, None)
+    assert found[4].error is not None
+    assert end is None
+
+
+def test_what_is_verified_is_kept_and_may_be_said_anew(judging: House) -> None:
+    job = trial(judging)
+    judging.trials.verify(PROJECT, job.name, entries=entries(NEW[0], NEW[3]))
+
+    count = judging.trials.verify(PROJECT, job.name, entries=entries(NEW[0], label="normal"))
+
+    assert count == 1
+    verified, _ = judging.trials.images(PROJECT, job.name, verified=True, token=None)
+    labels = [json.loads(image.verified_line or "")["anomaly-label-metadata"] for image in verified]
+    assert [label["class-name"] for label in labels] == ["normal", "anomaly"]
+    others, _ = judging.trials.images(PROJECT, job.name, verified=False, token=None)
+    assert [image.source_ref for image in others] == NEW[1:3]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (b"\xff", "byte 0 is not"),
+        (b"\n", "at least one JSON Line"),
+        (b"{}", "line 1: 'source-ref' is missing"),
+        (
+            entries(NEW[0]) + b"\n" + entries(url("other.png")),
+            "line 2: s3://pictures/other.png is no",
+        ),
+        (json.dumps({"source-ref": NEW[0]}).encode(), "has no label"),
+    ],
+)
+def test_what_cannot_be_verified_changes_nothing(judging: House, given: bytes, told: str) -> None:
+    job = trial(judging)
+
+    with pytest.raises(ValidationError) as caught:
+        judging.trials.verify(PROJECT, job.name, entries=given)
+
+    assert told in str(caught.value)
+    assert judging.trials.images(PROJECT, job.name, verified=True, token=None)[0] == []
+
+
+def test_verified_pictures_go_into_the_training_set(judging: House) -> None:
+    job = trial(judging)
+    judging.trials.verify(PROJECT, job.name, entries=entries(NEW[3]))
+
+    status = judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
+
+    assert status is DatasetStatus.UPDATE_IN_PROGRESS
+    assert judging.settle().status is DatasetStatus.UPDATE_COMPLETE
+    assert (judging.stats().total, judging.stats().anomaly) == (16, 1)
+
+
+def test_a_test_set_takes_a_whole_trial_alone(judging: House) -> None:
+    judging.datasets.create(PROJECT, TEST, manifest=None)
+    job = trial(judging, [*NEW, url("absent.png")])
+    judging.trials.verify(PROJECT, job.name, entries=entries(*NEW[:3]))
+    with pytest.raises(ConflictError, match="1 of the 4 pictures that it judged are not verified"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
+    judging.trials.verify(PROJECT, job.name, entries=entries(NEW[3]))
+
+    judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
+
+    assert judging.settle(kind=TEST).status is DatasetStatus.UPDATE_COMPLETE
+    with pytest.raises(ConflictError, match="4 of its pictures are in the test dataset"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
+
+
+def test_a_test_set_takes_nothing_that_is_trained_on(judging: House) -> None:
+    judging.datasets.create(PROJECT, TEST, manifest=None)
+    job = trial(judging)
+    judging.trials.verify(PROJECT, job.name, entries=entries(*NEW))
+    judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
+    judging.settle()
+
+    with pytest.raises(ConflictError, match="4 of its pictures are in the train dataset"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
+
+
+def test_a_trial_adds_nothing_before_anything_is_verified(judging: House) -> None:
+    job = start(judging, TRIAL, NEW)
+    with pytest.raises(ConflictError, match="it is CREATED; it must be SUCCEEDED"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
+    settle(judging, job)
+
+    with pytest.raises(ConflictError, match="no picture of it is verified"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("images", "manifest", "told"),
+    [
+        ([], None, "either Manifest or Images"),
+        (NEW, ObjectRef(bucket=BUCKET, key="list"), "either Manifest or Images"),
+        (["pictures/1.png", *NEW], None, "'pictures/1.png' is not"),
+    ],
+)
+def test_a_list_that_is_none_is_refused(
+    judging: House, images: list[str], manifest: ObjectRef | None, told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told):
+        start(judging, TRIAL, images, manifest=manifest)
+
+
+def test_a_place_that_is_none_is_refused(judging: House) -> None:
+    before = judging.kept_names()
+
+    with pytest.raises(ValidationError, match="OutputConfig names the bucket absent"):
+        judging.detection_jobs.start(
+            PROJECT,
+            "1",
+            kind=BATCH,
+            name=None,
+            pictures=ImageList(manifest=None, images=NEW),
+            output=Output(bucket="absent", prefix=None),
+        )
+
+    assert judging.kept_names() == before
+
+
+def test_a_name_is_one_job_s_of_its_kind(judging: House) -> None:
+    start(judging, TRIAL, NEW)
+    start(judging, BATCH, NEW)
+    before = judging.kept_names()
+
+    with pytest.raises(ConflictError, match="has a trial detection job already"):
+        start(judging, TRIAL, NEW)
+
+    assert judging.kept_names() == before
+
+
+@pytest.mark.parametrize("status", [ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED])
+def test_a_model_that_is_not_trained_judges_nothing(trainable: House, status: ModelStatus) -> None:
+    trainable.model(status)
+
+    with pytest.raises(ConflictError, match=f"is {status}"):
+        start(trainable, TRIAL, NEW)
+
+
+def test_a_job_that_is_not_there_is_not_found(judging: House) -> None:
+    with pytest.raises(ResourceNotFoundError, match="has no trial detection absent"):
+        judging.detection_jobs.describe(PROJECT, "absent", kind=TRIAL)
+
+
+def test_jobs_are_listed_newest_first(judging: House) -> None:
+    for number in range(3):
+        start(judging, TRIAL, NEW, name=f"trial-{number}")
+
+    first, token = judging.detection_jobs.page(PROJECT, kind=TRIAL, token=None, limit=2)
+    rest, end = judging.detection_jobs.page(PROJECT, kind=TRIAL, token=token, limit=2)
+
+    assert [job.name for job in (*first, *rest)] == ["trial-2", "trial-1", "trial-0"]
+    assert end is None
+    assert judging.detection_jobs.page(PROJECT, kind=BATCH, token=None) == ([], None)
+
+
+def test_jobs_go_with_their_project(judging: House) -> None:
+    job = trial(judging)
+    judging.models.delete(PROJECT, "1")
+    with judging.database.writing() as rows:
+        (model,) = rows.models.unsettled()
+        rows.models.delete(model.id)
+    judging.datasets.delete(PROJECT, TRAIN)
+    judging.settle()
+
+    judging.projects.delete(PROJECT)
+
+    judging.project()
+    with pytest.raises(ResourceNotFoundError):
+        judging.detection_jobs.describe(PROJECT, job.name, kind=TRIAL)
