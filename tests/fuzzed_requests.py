@@ -93,11 +93,15 @@ class Fuzzer:
         self._operations = [model.operation_model(name) for name in model.operation_names]
         self._pools = pools
         self._random = random.Random(seed)
+        #: operations whose turn comes before any comes again
+        self._round: list[OperationModel] = []
 
     def request(self) -> Request:
         """Make the next request."""
         kind = self._random.choices(list(KINDS), list(KINDS.values()))[0]
-        operation = self._random.choice(self._operations)
+        if not self._round:
+            self._round = self._random.sample(self._operations, len(self._operations))
+        operation = self._round.pop()
         members = self._members(operation)
         if kind == "nearly good":
             self._spoil(operation, members)

@@ -210,14 +210,14 @@ def _prepare(served: ServedDirectory) -> None:
 
 
 def _pools(served: ServedDirectory, *, seed: int) -> Pools:
-    good = json.dumps(line(served.put("new.png", b"picture"), "anomaly"))
+    good = _entry(served.put("new.png", b"picture")).decode()
     jpeg = pictures()[0][1]
     generator = random.Random(seed)
     token = [f"token-{number}" for number in range(20)]
     return Pools(
         values={
-            "ProjectName": [PROJECT, PROJECT, "first", "absent"],
-            "DatasetType": ["train", "test"],
+            "ProjectName": [PROJECT, PROJECT, PROJECT, "first", "absent"],
+            "DatasetType": ["train", "train", "test"],
             "ModelVersion": ["1", "1", "latest", "2"],
             "ResourceArn": [
                 f"arn:aws:lookoutvision:us-east-1:000000000000:model/{PROJECT}/1",
@@ -231,6 +231,11 @@ def _pools(served: ServedDirectory, *, seed: int) -> Pools:
             "VersionId": ["null", "other"],
             "Changes": [good.encode(), f"{good}\n{good}".encode(), b"no JSON", b"\xff", b"{}"],
             "KmsKeyId": ["alias/absent"],
+            "SourceRefs": [[f"s3://{BUCKET}/new.png"], [f"s3://{BUCKET}/absent.png"]],
+            "Images": [[f"s3://{BUCKET}/plates/0.jpg", f"s3://{BUCKET}/absent.png"], ["s3://"]],
+            "Entries": [_entry(f"s3://{BUCKET}/plates/0.jpg"), b"{}"],
+            "BatchName": ["batch", "other"],
+            "TrialName": ["trial", "other"],
             "ClientToken": token,
             "NextToken": ["AAAA", "W10=", ""],
         },
@@ -239,3 +244,7 @@ def _pools(served: ServedDirectory, *, seed: int) -> Pools:
             "ModelVersion": ["1", "2"],
         },
     )
+
+
+def _entry(ref: str) -> bytes:
+    return json.dumps(line(ref, "anomaly")).encode()
