@@ -46,6 +46,17 @@ Handler = Callable[..., Mapping[str, Any]]
 Answer = Mapping[str, Any] | Future[Mapping[str, Any]]
 
 
+WORKER_THREADS = 4
+"""Requests that are worked on at once; others wait.
+
+Every statement of SQLite gives up the interpreter and has to win it back. On two quiet cores 300
+requests a second are answered within 0.15 s by 4 threads, within 1.2 s by 8, and 32 fall behind
+without end, each waiting for the others.
+
+Source: benchmarks/load.py.
+"""
+
+
 class Dispatcher:
     """Answers the operations of a service model by the methods of some objects.
 
@@ -69,7 +80,7 @@ class Dispatcher:
         observers: Sequence[Observer] = (),
         clock_skew_s: int = 900,
         faults: Mapping[type[Exception], str] = MappingProxyType({}),
-        worker_threads: int = 32,
+        worker_threads: int = WORKER_THREADS,
     ) -> None:
         """Put the parts together.
 
