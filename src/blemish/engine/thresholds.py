@@ -83,7 +83,9 @@ def turning_points(scores: MeasuredScores) -> list[float]:
     if not len(levels):
         return []
     above = np.nextafter(levels[-1], np.float32(np.inf))
-    middles = levels[:-1] + (levels[1:] - levels[:-1]) / 2
+    lower, upper = levels[:-1], levels[1:]
+    middles = lower + (upper - lower) / 2
+    middles = np.where(middles > lower, middles, upper)  # between neighbours there is no float32
     points = np.concatenate([levels[:1], middles, [above]]).astype(np.float32)
     chosen = np.linspace(0, len(points) - 1, min(len(points), MOST_TURNS)).round().astype(int)
     return [float(point) for point in points[chosen]]
