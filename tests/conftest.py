@@ -12,8 +12,11 @@ from pytest_socket import disable_socket, enable_socket
 ROOT = Path(__file__).parent.parent
 
 SLOW_MACHINE = [HealthCheck.too_slow]
-settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=SLOW_MACHINE)
-settings.register_profile("ci", max_examples=100, deadline=None, suppress_health_check=SLOW_MACHINE)
+# the same examples in every run, so that a change that fails is the one that broke something;
+# `nightly` draws new ones
+ALIKE = settings(deadline=None, derandomize=True, suppress_health_check=SLOW_MACHINE)
+settings.register_profile("dev", ALIKE, max_examples=25)
+settings.register_profile("ci", ALIKE, max_examples=100)
 settings.register_profile("nightly", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
