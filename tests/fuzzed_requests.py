@@ -12,6 +12,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -122,7 +123,7 @@ class Fuzzer:
     def _value(self, shape: Shape, name: str, *, changes: bool) -> Any:
         pool = self._pools.of_changes.get(name) if changes else None
         if pool := pool or self._pools.values.get(name):
-            return self._random.choice(pool)
+            return deepcopy(self._random.choice(pool))  # it may be spoiled
         match shape:
             case StructureShape():
                 return {
@@ -174,7 +175,7 @@ class Fuzzer:
             elif isinstance(inside, str) and self._random.random() < 0.7:
                 place[key] = self._random.choice(ODD_TEXTS)
             else:
-                place[key] = self._random.choice(ODD_VALUES)
+                place[key] = deepcopy(self._random.choice(ODD_VALUES))
             break
         if self._random.random() < 0.1 and operation.input_shape:
             members["NoSuchMember"] = self._random.choice(ODD_VALUES)
