@@ -326,6 +326,24 @@ def test_a_token_is_known_to_connections_that_are_opened_later(
 
 
 @NAMES
+def test_a_change_whose_token_cannot_be_kept_is_not_made(
+    client: Any, house: House, name: str
+) -> None:
+    CASES[name].prepare(house)
+    with closing(sqlite3.connect(house.directory.database)) as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON client_tokens "
+            "BEGIN SELECT RAISE(ABORT, 'no token is kept'); END"
+        )
+    before = kept(house)
+
+    with pytest.raises(client.exceptions.InternalServerException):
+        ask(client, name)
+
+    assert kept(house) == before
+
+
+@NAMES
 def test_of_requests_that_race_one_is_carried_out(
     house: House, operations: list[object], name: str
 ) -> None:
