@@ -106,6 +106,27 @@ def test_what_is_written_is_read(filled: Filled, key: str) -> None:
     assert filled.store.read(ref(key)) == b"last"
 
 
+def test_what_is_written_in_pieces_is_one_object(filled: Filled) -> None:
+    pieces = [bytes([number]) * CHUNK_BYTES for number in range(12)]  # S3 takes parts of 5 MiB
+
+    filled.store.write(ref("long"), iter(pieces))
+
+    assert filled.store.read(ref("long")) == b"".join(pieces)
+
+
+def test_pieces_that_end_in_an_error_leave_what_was_there(filled: Filled) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"new" * CHUNK_BYTES
+        raise ZeroDivisionError
+
+    filled.store.write(ref("long"), b"old")
+
+    with pytest.raises(ZeroDivisionError):
+        filled.store.write(ref("long"), broken())
+
+    assert filled.store.read(ref("long")) == b"old"
+
+
 @pytest.mark.parametrize("key", NO_KEYS)
 def test_a_key_that_no_file_can_have_is_refused(filled: Filled, key: str) -> None:
     for use in USES:

@@ -10,6 +10,7 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from blemish.domain.detection_jobs import DetectionJob, DetectionJobKind, DetectionJobStatus
 from blemish.domain.entities import (
     Dataset,
     DatasetStatus,
@@ -20,8 +21,9 @@ from blemish.domain.entities import (
     ObjectRef,
 )
 from blemish.runners.reconciler import Reconciler, Work
+from blemish.service.detection_jobs import ImageList
 from tests.unit.house import LEASE, House
-from tests.unit.manifests import BUCKET
+from tests.unit.manifests import BUCKET, url
 from tests.unit.runners.waiting import PATIENCE_S, eventually
 from tests.unit.runners.works import FakeWork
 
@@ -416,3 +418,82 @@ def test_a_reconciler_that_never_started_can_be_stopped(house: House, works: Wor
 
     reconciler._look()
     assert works.trainings.begun == []
+
+
+def detection_job(house: House, name: str) -> DetectionJob:
+    return house.detection_jobs.start(
+        "circuits",
+        "1",
+        kind=DetectionJobKind.TRIAL,
+        name=name,
+        pictures=ImageList(manifest=None, images=[url("new.png")]),
+        output=None,
+    )
+
+
+def end_detection_job(house: House) -> Callable[[DetectionJob, int], object]:
+    def finish(job: DetectionJob, attempt: int) -> None:
+        with house.database.writing() as rows:
+            assert rows.detection_jobs.finish(
+                job.id,
+                attempt=attempt,
+                target=DetectionJobStatus.SUCCEEDED,
+                status_message="Done.",
+                now=house.clock(),
+            )
+
+    return finish
+
+
+def test_detection_jobs_are_done_one_at_a_time_the_oldest_first(house: House, works: Works) -> None:
+    house.trained()
+    jobs = [detection_job(house, name) for name in "ab"]
+    works.detection_jobs.may_end.clear()
+    works.detection_jobs.finish = end_detection_job(house)
+    reconciler = works.reconciler()
+
+    for _ in range(3):
+        reconciler._look()
+    assert begun(works.detection_jobs, 1) == [(jobs[0], 1)]
+    waiting = house.detection_jobs.describe("circuits", "b", kind=DetectionJobKind.TRIAL)
+    assert waiting == jobs[1]  # its attempts are not used up by waiting
+    works.let_go()
+    for _ in jobs:
+        idle(reconciler)
+        reconciler._look()
+    idle(reconciler)
+
+    assert works.detection_jobs.begun == [(job, 1) for job in jobs]
+
+
+def test_a_detection_job_keeps_its_row_and_nobody_else_waiting(house: House, works: Works) -> None:
+    house.trained()
+    job = detection_job(house, "a")
+    works.detection_jobs.may_end.clear()
+    reconciler = works.reconciler()
+    reconciler._look()
+
+    for _ in range(3):
+        house.clock.advance(LEASE.total_seconds() * 0.9)
+        reconciler._look()
+    house.model()
+    reconciler._look()
+
+    begun(works.trainings, 1)
+    now = house.clock()
+    with house.database.writing() as rows:
+        held = rows.detection_jobs.claim(job.id, owner=OTHER, now=now, lease_until=now + LEASE)
+    assert held is None
+
+
+def test_at_the_start_a_detection_job_that_was_cut_off_is_taken_again(
+    house: House, works: Works
+) -> None:
+    house.trained()
+    job, now = detection_job(house, "a"), house.clock()
+    with house.database.writing() as rows:
+        rows.detection_jobs.claim(job.id, owner=OTHER, now=now, lease_until=now + LEASE)
+
+    works.reconciler().start()
+
+    assert [attempt for _, attempt in begun(works.detection_jobs, 1)] == [2]
