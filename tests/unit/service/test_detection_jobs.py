@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +20,11 @@ from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus, Obj
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
 from blemish.domain.limits import OURS
 from blemish.engine.bundle import Bundle, read_bundle
+from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
 from blemish.service.detection_jobs import ImageList, Output
-from blemish.service.judging import MAX_ATTEMPTS, DetectionJobWork
+from blemish.service.judging import MAX_ATTEMPTS, NICENESS, DetectionJobWork
+from blemish.service.projects import require_project
+from blemish.storage.database import Rows
 from tests.products import (
     anomalous_images,
     draw,
@@ -32,6 +40,7 @@ from tests.unit.manifests import BUCKET, json_line, url
 BATCH, TRIAL = DetectionJobKind.BATCH, DetectionJobKind.TRIAL
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
 PLACE = Output(bucket=BUCKET, prefix="results/")
+LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", params=["classification", "segmentation"])
@@ -71,6 +80,7 @@ def start(
     *,
     name: str = "job",
     manifest: ObjectRef | None = None,
+    once: Once[DetectionJob] = ALWAYS,
 ) -> DetectionJob:
     return house.detection_jobs.start(
         PROJECT,
@@ -79,6 +89,7 @@ def start(
         name=name,
         pictures=ImageList(manifest=manifest, images=images),
         output=PLACE if kind is BATCH else None,
+        once=once,
     )
 
 
@@ -97,8 +108,14 @@ def described(house: House, job: DetectionJob) -> DetectionJob:
 def settle(
     house: House, job: DetectionJob, *, work: DetectionJobWork | None = None
 ) -> DetectionJob:
-    (work or house.detection_job_work()).carry_out(job, attempt=claim(house, job))
+    carry_out(work or house.detection_job_work(), job, attempt=claim(house, job))
     return described(house, job)
+
+
+def carry_out(work: DetectionJobWork, job: DetectionJob, *, attempt: int) -> None:
+    """Do the work in a thread of its own: it lowers the priority of the one that it is in."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work.carry_out, job, attempt=attempt).result()
 
 
 def result(house: House, job: DetectionJob) -> Path:
@@ -144,6 +161,91 @@ def test_a_manifest_may_list_the_pictures(judging: House) -> None:
     lines = [json.loads(line) for line in result(judging, job).read_text().splitlines()]
     assert [line["source-ref"] for line in lines] == [url("new/0.png"), url("new/stain.png")]
     assert job.counts.total == 2
+
+
+class Watched:
+    """The objects of a house; something happens when so many pictures are read."""
+
+    def __init__(self, objects: Any, *, reads: int, then: Callable[[], object]) -> None:
+        self._objects = objects
+        self._left = reads
+        self._then = then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    def read(self, ref: ObjectRef) -> bytes:
+        self._left -= 1
+        if not self._left:
+            self._then()
+        data: bytes = self._objects.read(ref)
+        return data
+
+
+def work_over(house: House, objects: Any) -> DetectionJobWork:
+    return DetectionJobWork(
+        house.database,
+        objects=objects,
+        kept=house.kept,
+        bundles=house.bundles,
+        attempts=house.directory.attempts,
+        arns=house.arns,
+        limits=house.limits,
+        mixed_sizes=False,
+        now=house.clock,
+    )
+
+
+def test_a_job_that_is_stopped_in_its_middle_ends_as_if_it_had_not_been(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+    stopping: list[DetectionJobWork] = []
+    watched = Watched(judging.objects, reads=2, then=lambda: stopping.pop().stop())
+    stopping.append(work_over(judging, watched))
+    left = settle(judging, job, work=stopping[0])
+    assert (left.status, result(judging, job).exists()) == ("RUNNING", False)
+    with judging.database.writing() as rows:
+        rows.detection_jobs.release_all()
+
+    ended = settle(judging, job)
+
+    other = settle(judging, start(judging, BATCH, NEW, name="other"))
+    assert (ended.counts, ended.attempt) == (other.counts, 2)
+    found, same = (result(judging, each).read_text().splitlines() for each in (ended, other))
+    assert [verdict(line) for line in found] == [verdict(line) for line in same]
+
+
+def verdict(line: str) -> tuple[str, int, float]:
+    fields = json.loads(line)
+    confidence = fields["anomaly-label-detected-metadata"]["confidence"]
+    return fields["source-ref"], fields["anomaly-label-detected"], confidence
+
+
+def test_a_job_that_is_cancelled_in_its_middle_publishes_nothing(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+
+    def cancel() -> None:
+        judging.detection_jobs.cancel(PROJECT, job.name, kind=BATCH, by="ann")
+
+    ended = settle(
+        judging, job, work=work_over(judging, Watched(judging.objects, reads=4, then=cancel))
+    )
+
+    assert (ended.status, ended.status_message) == ("FAILED", "Cancelled by ann.")
+    assert not result(judging, job).exists()
+
+
+def test_a_job_is_judged_behind_the_threads_that_detect(judging: House) -> None:
+    job = start(judging, TRIAL, NEW)
+    niceness: list[int] = []
+
+    def look() -> None:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    settle(judging, job, work=work_over(judging, Watched(judging.objects, reads=1, then=look)))
+
+    assert niceness == [max(before, NICENESS)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def lost_bundle(house: House) -> None:
@@ -204,7 +306,7 @@ def test_a_job_that_is_cancelled_meanwhile_publishes_nothing(judging: House) -> 
     attempt = claim(judging, job)
     cancelled = judging.detection_jobs.cancel(PROJECT, job.name, kind=BATCH, by="ann")
 
-    judging.detection_job_work().carry_out(job, attempt=attempt)
+    carry_out(judging.detection_job_work(), job, attempt=attempt)
 
     assert (cancelled.status, cancelled.status_message) == ("FAILED", "Cancelled by ann.")
     assert described(judging, job) == cancelled
@@ -233,7 +335,7 @@ def test_a_stale_attempt_changes_nothing(judging: House) -> None:
     judging.clock.advance(LEASE.total_seconds() + 1)
     claim(judging, job)
 
-    judging.detection_job_work().carry_out(job, attempt=stale)
+    carry_out(judging.detection_job_work(), job, attempt=stale)
 
     assert described(judging, job).status == "CREATED"
     assert judging.trials.images(PROJECT, job.name, verified=None, token=None) == ([], None)
@@ -393,6 +495,66 @@ def test_a_name_is_one_job_s_of_its_kind(judging: House) -> None:
 
     with pytest.raises(ConflictError, match="has a trial detection job already"):
         start(judging, TRIAL, NEW)
+
+    assert judging.kept_names() == before
+
+
+class Raced:
+    """A token that nobody has used, until what is asked for is about to be made."""
+
+    def __init__(self, then: Callable[[Rows], object]) -> None:
+        self._then = then
+        self._recalled = False
+
+    def recall(self, rows: Rows) -> None:
+        if self._recalled:
+            self._then(rows)
+        self._recalled = True
+
+    def remember(self, rows: Rows, made: object, /, *, model_id: int | None = None) -> None:
+        """See `Once`."""
+
+
+def answered(_: Rows) -> None:
+    raise AnsweredBeforeError({"TrialName": "job"})
+
+
+def take_the_name(rows: Rows) -> None:
+    rows.detection_jobs.add(
+        require_project(rows, PROJECT).id,
+        kind=TRIAL,
+        name="job",
+        model_version=1,
+        status_message="",
+        manifest=None,
+        images=None,
+        output_bucket=None,
+        output_prefix=None,
+        now=LONG_AGO,
+    )
+
+
+@pytest.mark.parametrize(
+    ("then", "error"), [(answered, AnsweredBeforeError), (take_the_name, ConflictError)]
+)
+def test_a_request_that_loses_a_race_keeps_no_file(
+    judging: House, then: Callable[[Rows], object], error: type[Exception]
+) -> None:
+    files, wakes = judging.kept_names(), judging.wakes
+
+    with pytest.raises(error):
+        start(judging, TRIAL, NEW, once=Raced(then))
+
+    assert (judging.kept_names(), judging.wakes) == (files, wakes)
+    assert judging.detection_jobs.page(PROJECT, kind=TRIAL, token=None) == ([], None)
+
+
+def test_a_cancelled_job_keeps_no_file(judging: House) -> None:
+    before = judging.kept_names()
+    job = start(judging, TRIAL, NEW)
+    assert judging.kept_names() == before | {job.images}
+
+    judging.detection_jobs.cancel(PROJECT, job.name, kind=TRIAL, by="ann")
 
     assert judging.kept_names() == before
 
