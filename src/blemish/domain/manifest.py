@@ -23,6 +23,9 @@ SEGMENTATION = "groundtruth/semantic-segmentation"
 METADATA = "-metadata"
 REF = "-ref"
 SOURCE = "source-ref"
+_DETECTED = ("anomaly-label-detected", "anomaly-mask-ref-detected")
+DETECTED_FIELDS = frozenset({*_DETECTED, *(f"{name}{METADATA}" for name in _DETECTED)})
+"""Of evaluation and result manifests: what a model found, which is no label."""
 MAX_TYPES_PER_MASK = 20
 """Anomaly types in one colour map. Source: developer guide, "Quotas"."""
 
@@ -72,7 +75,9 @@ def parse_line(line: str) -> DatasetEntry:
     Raises:
         _LineError: all that is wrong with it.
     """
-    fields = _json_object(line)
+    fields = {
+        name: value for name, value in _json_object(line).items() if name not in DETECTED_FIELDS
+    }
     problems: list[str] = []
     image = _object_ref(fields, SOURCE, problems)
     label, labelled_at = _label(fields, problems)

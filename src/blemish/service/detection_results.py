@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
 from blemish.domain.entities import DatasetEntry, ObjectRef
+from blemish.domain.manifest import DETECTED_FIELDS
 from blemish.engine.images import encode_mask
 from blemish.engine.runtime import Detection
 from blemish.service.evaluation_files import EvaluatedModel, detected_members
@@ -28,8 +29,7 @@ CHUNK_BYTES = 1024 * 1024
 ERROR = "error"
 """The field of a line that says why its picture could not be judged."""
 
-FOUND = ("anomaly-label-detected", "anomaly-mask-ref-detected")
-OURS = frozenset({ERROR, *FOUND, *(f"{name}-metadata" for name in FOUND)})
+OURS = frozenset({ERROR, *DETECTED_FIELDS})
 """Fields of a line that are about what was found; those of an earlier job go."""
 
 Found = Detection | str

@@ -19,6 +19,7 @@ from blemish.domain.detection_jobs import DetectionJob, DetectionJobKind, result
 from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus, ObjectRef
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
 from blemish.domain.limits import OURS
+from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.engine.bundle import Bundle, read_bundle
 from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
 from blemish.service.detection_jobs import ImageList, Output
@@ -161,6 +162,24 @@ def test_a_manifest_may_list_the_pictures(judging: House) -> None:
     lines = [json.loads(line) for line in result(judging, job).read_text().splitlines()]
     assert [line["source-ref"] for line in lines] == [url("new/0.png"), url("new/stain.png")]
     assert job.counts.total == 2
+
+
+def test_a_result_manifest_is_a_list_again_and_its_verdicts_are_no_labels(judging: House) -> None:
+    listed = [json_line("new/0.png", "normal"), json_line("new/stain.png")]
+    first = start(judging, BATCH, [], manifest=judging.put_manifest(listed, key="list.jsonl"))
+    settle(judging, first)
+    lines = result(judging, first).read_text().splitlines()
+    problems: list[LineProblem] = []
+
+    entries = [entry for _, entry in parse_manifest(lines, problems)]
+    place = ObjectRef(bucket=BUCKET, key=result_key("results/", PROJECT, first.name))
+    second = settle(judging, start(judging, BATCH, [], name="again", manifest=place))
+
+    assert problems == []
+    assert [(entry.label, entry.mask) for entry in entries] == [("normal", None), (None, None)]
+    again = [json.loads(line) for line in result(judging, second).read_text().splitlines()]
+    jobs = [line["anomaly-label-detected-metadata"]["job-name"] for line in again]
+    assert jobs == ["batch-detection/again"] * 2
 
 
 class Watched:
