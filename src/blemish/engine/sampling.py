@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_PATCHES = 20_000
-"""Size of a sample, about: a coreset of 2,000 rows from so many takes half a second."""
+"""Size of a sample, about: a coreset of 2,000 rows from so many takes an eighth of a second."""
 
 
 def patch_quota(images: int) -> int:

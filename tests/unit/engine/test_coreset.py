@@ -52,6 +52,29 @@ def test_every_row_is_the_one_farthest_from_those_before(seed: int) -> None:
         assert to_chosen[rows[i]] == pytest.approx(to_chosen.max(), rel=1e-3)
 
 
+def test_so_is_every_row_of_a_large_selection_from_clusters() -> None:
+    generator = np.random.default_rng(0)
+    clusters = 10 * generator.standard_normal((30, 8), dtype=np.float32)
+    spread = generator.standard_normal((7_000, 8), dtype=np.float32)
+    embeddings = clusters[generator.integers(30, size=7_000)] + spread
+
+    rows = select_coreset(embeddings, 800, generator=generator)
+
+    nearest = np.minimum.accumulate(cdist(embeddings, embeddings[rows]), axis=1)
+    reached = nearest[rows[1:], np.arange(len(rows) - 1)]
+    np.testing.assert_allclose(reached, nearest[:, :-1].max(axis=0), rtol=1e-3)
+
+
+def test_rows_are_distinct_when_many_are_taken_of_few_different_ones() -> None:
+    generator = np.random.default_rng(0)
+    embeddings = generator.integers(0, 3, (5_000, 4)).astype(np.float32)
+
+    rows = select_coreset(embeddings, 4_500, generator=generator)
+
+    assert len(set(rows.tolist())) == 4_500
+    assert len(np.unique(embeddings[rows[:81]], axis=0)) == 81  # all that there are, first
+
+
 def test_the_same_state_of_the_generator_gives_the_same_coreset() -> None:
     embeddings = np.random.default_rng(0).standard_normal((200, 8), dtype=np.float32)
 
