@@ -13,7 +13,8 @@ from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.bundle import read_bundle
 from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder
-from blemish.engine.graph import DetectorParts, detector_graph, enlarging_matrix
+from blemish.engine.enlarging import enlarging_matrix
+from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.heads import SegmentationHead
 from blemish.engine.images import decode, resize
 from blemish.engine.labeled import LabeledImage

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.domain.limits import MIB
-from blemish.engine.graph import enlarging_matrix
+from blemish.engine.enlarging import enlarging_matrix
 from blemish.engine.heat_maps import HEAT_COLORS, encode_heat_map, heat_levels
 
 LARGEST = (16_384, 6_103)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blemish.engine.graph import enlarging_matrix
+from blemish.engine.enlarging import enlarging_matrix
 
 
 @given(
