@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import helper
 from PIL import Image
 
 from blemish.domain.entities import Label
+from blemish.engine.backbones import STEP_KEY
 from blemish.engine.bundle import write_bundle
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.images import ImageLimits
@@ -107,6 +109,19 @@ def write_backbone(path: Path) -> Path:
     for name, channels in CHANNELS.items():
         graph.output(name, np.float32, ("batch", channels, f"h_{name}", f"w_{name}"))
     path.write_bytes(graph.model().SerializeToString())
+    return path
+
+
+def write_patch_backbone(path: Path, *, step: str) -> Path:
+    """Write a backbone of 14 x 14 patches, which says what the sides must be multiples of."""
+    graph = GraphWriter()
+    image = graph.input("image", np.float32, (1, 3, "height", "width"))
+    for name in CHANNELS:
+        graph.add("AveragePool", image, output=name, kernel_shape=[14, 14], strides=[14, 14])
+        graph.output(name, np.float32, (1, 3, f"h_{name}", f"w_{name}"))
+    model = graph.model()
+    helper.set_model_props(model, {STEP_KEY: step})
+    path.write_bytes(model.SerializeToString())
     return path
 
 

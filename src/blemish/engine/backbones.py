@@ -1,7 +1,8 @@
 """Backbones: the frozen networks that turn a picture into feature maps.
 
 Any ONNX file is a backbone whose first input is (B, 3, H, W) float32, RGB with ImageNet's mean and
-deviation removed, and whose outputs hold the feature maps of `LAYERS` by name.
+deviation removed, and whose outputs hold the feature maps of `LAYERS` by name. H and W are
+multiples of 32, or of what its metadata call `blemish.step`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from onnx import inliner, utils, version_converter
 
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph_writer import MIN_OPSET, GraphWriter
+from blemish.engine.images import GRAPH_STEP
 from blemish.engine.sessions import SESSION_ERRORS, open_session
 
 LAYERS = ("layer2", "layer3")
@@ -25,9 +27,13 @@ LAYERS = ("layer2", "layer3")
 Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, section 3.1.
 """
 
+STEP_KEY = "blemish.step"
+"""The metadata of an ONNX file that says what the sides of its pictures must be multiples of."""
+
 UNTRAINED = "untrained-resnet18"
 _UNTRAINED_SEED = 18
-_PROBE_SIDE = 64
+_PROBE_STEPS = 2
+_MAX_STEP = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,8 @@ class Backbone:
     #: of the serialised network, hexadecimal
     sha256: str
     model: onnx.ModelProto
+    #: what the sides of pictures must be multiples of, in pixels
+    step: int = GRAPH_STEP
 
     @property
     def input_name(self) -> str:
@@ -60,9 +68,15 @@ def load_backbone(path: Path | None) -> Backbone:
         data = path.read_bytes()
     except OSError as error:
         raise BackboneError(f"The backbone {path} cannot be read: {error.strerror}.") from error
-    model = _with_layers_only(_parse(data, path), path)
-    backbone = Backbone(name=path.stem, sha256=hashlib.sha256(data).hexdigest(), model=model)
-    feature_shapes(backbone, width=_PROBE_SIDE, height=_PROBE_SIDE)
+    model = _parse(data, path)
+    backbone = Backbone(
+        name=path.stem,
+        sha256=hashlib.sha256(data).hexdigest(),
+        model=_with_layers_only(model, path),
+        step=_step(model, path),
+    )
+    side = _PROBE_STEPS * backbone.step
+    feature_shapes(backbone, width=side, height=side)
     return backbone
 
 
@@ -130,6 +144,15 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise BackboneError(f"The backbone {path} is no valid ONNX model: {error}") from error
     return model
+
+
+def _step(model: onnx.ModelProto, path: Path) -> int:
+    told = {each.key: each.value for each in model.metadata_props}.get(STEP_KEY, str(GRAPH_STEP))
+    if not (told.isdecimal() and 0 < int(told) <= _MAX_STEP):
+        raise BackboneError(
+            f"The backbone {path} has {STEP_KEY} {told!r}; it must be 1 to {_MAX_STEP} pixels."
+        )
+    return int(told)
 
 
 def _with_layers_only(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:

@@ -32,6 +32,7 @@ from blemish.engine.containers import (
 )
 
 __all__ = [
+    "GRAPH_STEP",
     "ImageError",
     "ImageLimits",
     "Picture",
@@ -50,7 +51,9 @@ _Item = TypeVar("_Item", bound=np.generic)
 BACKGROUND_CLASS = "background"
 """The class of pixels without an anomaly, in any case; a mask's map of colours may name it."""
 
-_GRAPH_STEP = 32  # the stride of a residual network's last layer
+GRAPH_STEP = 32
+"""What the sides of a graph's pictures are multiples of: the stride of a residual network's end."""
+
 _HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 # What Pillow's two decoders raise over damaged data, found by fuzzing them.
@@ -125,20 +128,23 @@ def resize(pixels: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.
     return np.asarray(resized)
 
 
-def graph_size(width: int, height: int, *, long_side: int = 256) -> tuple[int, int]:
+def graph_size(
+    width: int, height: int, *, long_side: int = 256, step: int = GRAPH_STEP
+) -> tuple[int, int]:
     """Return the (width, height) at which a graph sees pictures of this size.
 
-    The longer side becomes `long_side`, the other keeps the aspect as well as a multiple of 32 can.
+    Both are multiples of `step`: the longer side the nearest to `long_side`, the other the one that
+    keeps the aspect best.
 
     Raises:
-        ValueError: `long_side` is not a positive multiple of 32.
+        ValueError: `long_side` is less than `step`.
     """
-    if long_side <= 0 or long_side % _GRAPH_STEP:
-        raise ValueError(f"long_side must be a positive multiple of {_GRAPH_STEP}, got {long_side}")
+    if long_side < step:
+        raise ValueError(f"long_side must be at least {step}, got {long_side}")
 
     def side(length: int) -> int:
-        steps = int(length * long_side / (max(width, height) * _GRAPH_STEP) + 0.5)
-        return max(steps, 1) * _GRAPH_STEP
+        steps = int(length * long_side / (max(width, height) * step) + 0.5)
+        return max(steps, 1) * step
 
     return side(width), side(height)
 

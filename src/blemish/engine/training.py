@@ -77,7 +77,7 @@ def train(
         learned = _learn(survey, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
-    width, height = graph_size(*survey.size.upright)
+    width, height = graph_size(*survey.size.upright, step=learned.parts.backbone.step)
     calibration = learned.parts.calibration
     info = BundleInfo(
         graph_size=(width, height),
@@ -110,7 +110,8 @@ def _learn(
     survey: Survey, backbone: Backbone, options: TrainingOptions, progress: ProgressCallback
 ) -> _Learned:
     """Fit the parts of a detector."""
-    seed, (width, height) = options.seed, graph_size(*survey.size.upright)
+    seed = options.seed
+    width, height = graph_size(*survey.size.upright, step=backbone.step)
     embedder = Embedder(backbone, width=width, height=height, threads=options.threads)
     projection = random_projection(embedder.width, seed=seed)
     gathered = gather(

@@ -5,11 +5,16 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from blemish.engine.backbones import UNTRAINED, feature_shapes, load_backbone, untrained_resnet18
+from blemish.engine.backbones import (
+    UNTRAINED,
+    feature_shapes,
+    load_backbone,
+    untrained_resnet18,
+)
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.sessions import open_session
-from tests.products import CHANNELS
+from tests.products import CHANNELS, write_patch_backbone
 
 
 def write(
@@ -111,6 +116,23 @@ def test_weights_that_are_listed_as_inputs_are_not_taken_for_the_picture(tmp_pat
     path.write_bytes(model.SerializeToString())
 
     assert load_backbone(path).input_name == "picture"
+
+
+def test_a_file_says_what_the_sides_of_its_pictures_must_be_multiples_of(
+    tmp_path: Path, backbone_file: Path
+) -> None:
+    patches = load_backbone(write_patch_backbone(tmp_path / "patches.onnx", step="14"))
+
+    assert patches.step == 14
+    assert load_backbone(backbone_file).step == 32
+
+
+@pytest.mark.parametrize("step", ["0", "-14", "129", "14.0", "wide"])
+def test_a_file_that_says_so_wrongly_is_refused(tmp_path: Path, step: str) -> None:
+    path = write_patch_backbone(tmp_path / "patches.onnx", step=step)
+
+    with pytest.raises(BackboneError, match=rf"patches\.onnx has blemish\.step '{step}'; it must"):
+        load_backbone(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

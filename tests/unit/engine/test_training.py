@@ -8,7 +8,14 @@ from blemish.engine.errors import BackboneError, TrainingError
 from blemish.engine.labeled import LabeledImage, Progress
 from blemish.engine.runtime import Detector
 from blemish.engine.training import TrainingReport, train
-from tests.products import LIMITS, anomalous_images, labeled, normal_images, options
+from tests.products import (
+    LIMITS,
+    anomalous_images,
+    labeled,
+    normal_images,
+    options,
+    write_patch_backbone,
+)
 
 
 def trained(
@@ -59,6 +66,18 @@ def test_no_type_with_masks_enough_makes_a_classification_model(backbone_file: P
         picture, limits=LIMITS, mixed_sizes=False
     )
     assert found.mask is None
+
+
+def test_pictures_come_in_whole_patches_of_the_backbone(tmp_path: Path) -> None:
+    backbone = write_patch_backbone(tmp_path / "patches.onnx", step="14")
+
+    report = trained(normal_images(3), backbone)
+
+    assert report.bundle.info.graph_size == (252, 168)
+    found = Detector.load(report.bundle, threads=1).detect(
+        labeled(900, "hole").read(), limits=LIMITS, mixed_sizes=False
+    )
+    assert found.is_anomalous
 
 
 def test_few_normal_images_promise_nothing(backbone_file: Path) -> None:
