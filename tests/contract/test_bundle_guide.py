@@ -11,7 +11,7 @@ from PIL import Image
 
 from blemish.engine.bundle import read_bundle
 from blemish.engine.runtime import Detection, Detector
-from tests.products import LIMITS, draw
+from tests.products import LIMITS, SIZE, draw
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/bundle.md"
 
@@ -22,9 +22,9 @@ def script() -> str:
     return str(block)
 
 
-def jpeg(seed: int, *anomaly_types: str) -> bytes:
+def jpeg(seed: int, *anomaly_types: str, size: tuple[int, int] = SIZE) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(draw(seed, *anomaly_types).pixels).save(buffer, "JPEG", quality=95)
+    Image.fromarray(draw(seed, *anomaly_types, size=size).pixels).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
 
 
@@ -34,17 +34,24 @@ def lines(detection: Detection, names: tuple[str, ...]) -> list[tuple[str, float
     return [verdict, *((name, shares.get(name, 0.0)) for name in names)]
 
 
-def test_the_script_takes_fifteen_lines() -> None:
-    assert len([line for line in script().splitlines() if line.strip()]) == 15
+def test_the_script_takes_seventeen_lines() -> None:
+    assert len([line for line in script().splitlines() if line.strip()]) == 17
 
 
-@pytest.mark.parametrize("anomaly_types", [(), ("stain",), ("stain", "hole")])
+@pytest.mark.parametrize(
+    ("anomaly_types", "size"),
+    [((), SIZE), (("stain",), SIZE), (("stain", "hole"), SIZE), (("stain",), (1_200, 800))],
+)
 @pytest.mark.parametrize("kind", ["segmenting", "classifying"])
 def test_the_script_gives_the_servers_answer(
-    kind: str, anomaly_types: tuple[str, ...], bundles: dict[str, Path], tmp_path: Path
+    kind: str,
+    anomaly_types: tuple[str, ...],
+    size: tuple[int, int],
+    bundles: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
     detector = Detector.load(read_bundle(bundles[kind]), threads=1)
-    data = jpeg(41, *anomaly_types)
+    data = jpeg(41, *anomaly_types, size=size)
     (tmp_path / "picture.jpg").write_bytes(data)
     (tmp_path / "script.py").write_text(script())
 
@@ -55,7 +62,7 @@ def test_the_script_gives_the_servers_answer(
         check=True,
     ).stdout
 
-    detection = detector.detect(data, limits=LIMITS, mixed_sizes=False)
+    detection = detector.detect(data, limits=LIMITS, mixed_sizes=True)
     expected = lines(detection, detector.names if kind == "segmenting" else ())
     answers = [line.rsplit(" ", 1) for line in printed.splitlines()]
     assert [name for name, _ in answers] == [name for name, _ in expected]

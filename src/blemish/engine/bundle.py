@@ -25,6 +25,11 @@ RESIZE_RULE = (
     "Turn the picture upright by its EXIF orientation, convert it to 8-bit RGB, and resize it to "
     "graph.width x graph.height with Pillow's resize and the filter BILINEAR; crop and pad nothing."
 )
+REDUCED_RULE = (
+    " A JPEG is decoded at the smallest of 1/8, 1/4 and 1/2 of its size at which it is still at "
+    "least graph.decoded_at_least (width, height; upright), as Pillow's draft does it."
+)
+"""What a bundle with `decoded_at_least` adds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,8 @@ class BundleInfo:
     anomaly_types: tuple[AnomalyType, ...]
     #: how the detector came to be, for people
     history: Mapping[str, Any]
+    #: what `images.decode` is told; None in a bundle of an older version
+    decoded_at_least: tuple[int, int] | None = None
     #: the trained threshold, where another is in force
     moved_from: float | None = None
     #: None in a bundle of an older version
@@ -146,7 +153,8 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
     width, height = info.graph_size
     return {
         "format": FORMAT,
-        "graph": {"file": MODEL, "width": width, "height": height, "resize": RESIZE_RULE},
+        "graph": {"file": MODEL, "width": width, "height": height}
+        | _resize_rule(info.decoded_at_least),
         "pictures": {
             "stored_size": info.picture_size.stored,
             "upright_size": info.picture_size.upright,
@@ -157,6 +165,12 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
         "anomaly_types": [{"name": t.name, "color": t.color} for t in info.anomaly_types],
         "history": info.history,
     } | ({} if info.test_scores is None else {"test_scores": asdict(info.test_scores)})
+
+
+def _resize_rule(at_least: tuple[int, int] | None) -> dict[str, Any]:
+    if at_least is None:
+        return {"resize": RESIZE_RULE}
+    return {"resize": RESIZE_RULE + REDUCED_RULE, "decoded_at_least": at_least}
 
 
 def _from_json(document: Any) -> BundleInfo:
@@ -177,6 +191,7 @@ def _from_json(document: Any) -> BundleInfo:
             for entry in document["anomaly_types"]
         ),
         history=dict(document["history"]),
+        decoded_at_least=_size(least) if (least := graph.get("decoded_at_least")) else None,
         moved_from=None if trained == threshold else trained,
         test_scores=_scores(document.get("test_scores")),
     )

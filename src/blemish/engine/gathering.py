@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.cross_validation import ProjectedImage
 from blemish.engine.embedding import Embedder
-from blemish.engine.images import ImageError, ImageLimits, decode, resize
+from blemish.engine.images import ImageError, ImageLimits, decode, least_decoded, resize
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.masked_patches import MaskedPatches, Shares, mask_shares, sample_patches
 from blemish.engine.sampling import patch_quota, sample_rows
@@ -104,7 +104,9 @@ def gather(
     for done, each in enumerate(survey.images, start=1):
         mask = each.image.mask
         try:
-            picture = decode(each.image.read(), limits=limits)
+            picture = decode(
+                each.image.read(), limits=limits, at_least=least_decoded(width, height)
+            )
             shares = mask_shares(mask, picture, grid=embedder.grid) if mask else {}
         except ImageError as error:
             problems.add(each.place, each.image, error)

@@ -88,7 +88,7 @@ class Detector:
         Raises:
             ImageError: it is no picture, or not one of the size that the detector was trained on.
         """
-        picture = decode(data, limits=limits)
+        picture = decode(data, limits=limits, at_least=self.info.decoded_at_least)
         if not mixed_sizes:
             size = PictureSize(stored=picture.stored_size, upright=picture.upright_size)
             check_size(size, expected=self.info.picture_size)

@@ -21,7 +21,7 @@ from blemish.engine.embedding import Embedder
 from blemish.engine.gathering import gather
 from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.heads import fit_segmentation_head
-from blemish.engine.images import ImageLimits, graph_size
+from blemish.engine.images import ImageLimits, graph_size, least_decoded
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
 from blemish.engine.masked_patches import join_patches
 from blemish.engine.metrics import precision_recall_f1, roc_auc
@@ -86,6 +86,7 @@ def train(
         background=BACKGROUND,
         anomaly_types=learned.types,
         history=_history(learned, options),
+        decoded_at_least=least_decoded(width, height),
     )
     model = detector_graph(learned.parts, width=width, height=height)
     progress(Progress(step="writing the bundle", done=1, total=1))

@@ -26,6 +26,7 @@ INFO = BundleInfo(
     background="#FFFFFF",
     anomaly_types=(AnomalyType(name="Riß, tief", color="#23A436"),),
     history={"seed": 0, "notes": ["one"]},
+    decoded_at_least=(384, 512),
 )
 FILES = ("model.onnx", "bundle.json", "SHA256SUMS")
 
@@ -70,6 +71,24 @@ def test_a_bundle_of_before_thresholds_could_be_moved_has_the_trained_one(folder
     info = read_bundle(folder).info
 
     assert (info.trained_threshold, info.moved_from, info.test_scores) == (2.5, None, None)
+
+
+def test_a_bundle_of_before_jpegs_were_reduced_says_so_when_it_is_written_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    rule = json.loads((folder / "bundle.json").read_text())["graph"]["resize"]
+    document = json.loads((folder / "bundle.json").read_text())
+    del document["graph"]["decoded_at_least"]
+    rewrite(folder, "bundle.json", json.dumps(document).encode())
+
+    old = read_bundle(folder)
+    write_bundle(old, tmp_path)
+
+    assert old.info.decoded_at_least is None
+    graph = json.loads((tmp_path / "bundle.json").read_text())["graph"]
+    assert "decoded_at_least" not in graph
+    assert "JPEG" in rule
+    assert "JPEG" not in graph["resize"]
 
 
 def test_a_bundle_is_three_files_that_sha256sum_can_check(folder: Path) -> None:

@@ -21,6 +21,7 @@ from blemish.engine.images import (
     decode_mask,
     encode_mask,
     graph_size,
+    least_decoded,
     resize,
     turn,
     turn_back,
@@ -150,6 +151,83 @@ def test_decode_turns_a_picture_upright(orientation: int, file_format: str) -> N
     assert picture.stored_size == (64, 48)
     assert picture.upright_size == ((64, 48) if orientation < 5 else (48, 64))
     assert (picture.pixels == upright).all()
+
+
+def photograph(width: int, height: int, *, orientation: int = 1) -> bytes:
+    """Encode a large JPEG of the gradients, stored in such a size."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return encoded(PICTURE.resize((width, height)), "JPEG", quality=95, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("stored", "at_least", "decoded"),
+    [
+        ((800, 640), (100, 80), (100, 80)),
+        ((800, 640), (101, 80), (200, 160)),
+        ((800, 640), (100, 81), (200, 160)),
+        ((799, 640), (100, 80), (200, 160)),
+        ((801, 641), (100, 80), (101, 81)),  # what is left over makes one more pixel
+        ((805, 643), (200, 160), (202, 161)),
+        ((805, 643), (400, 321), (403, 322)),
+        ((805, 643), (402, 322), (805, 643)),
+        ((805, 643), (2_000, 10), (805, 643)),
+    ],
+)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_decode_reduces_a_jpeg_as_far_as_it_stays_large_enough(
+    stored: tuple[int, int], at_least: tuple[int, int], decoded: tuple[int, int], orientation: int
+) -> None:
+    data = photograph(*stored, orientation=orientation)
+    whole = decode(data, limits=LIMITS)
+    if orientation > 4:
+        at_least, decoded = at_least[::-1], decoded[::-1]
+
+    picture = decode(data, limits=LIMITS, at_least=at_least)
+
+    assert picture.pixels.shape == (*decoded[::-1], 3)
+    assert picture.stored_size == stored
+    assert picture.upright_size == whole.upright_size == whole.pixels.shape[1::-1]
+    expected = resize(whole.pixels, width=decoded[0], height=decoded[1])
+    assert np.abs(picture.pixels.astype(int) - expected).max() < 6
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 0}, {}])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+def test_decode_reduces_every_kind_of_jpeg(mode: str, options: dict[str, object]) -> None:
+    large = PICTURE.convert(mode).resize((800, 640))
+    data = encoded(large, "JPEG", quality=95, **options)
+    whole = decode(data, limits=LIMITS)
+
+    picture = decode(data, limits=LIMITS, at_least=(100, 80))
+
+    expected = resize(whole.pixels, width=100, height=80)
+    assert np.abs(picture.pixels.astype(int) - expected).mean() < 2
+
+
+def test_decode_leaves_a_png_whole() -> None:
+    data = encoded(PICTURE.resize((800, 640)))
+
+    picture = decode(data, limits=LIMITS, at_least=(100, 80))
+
+    assert (picture.pixels == decode(data, limits=LIMITS).pixels).all()
+
+
+def test_decode_refuses_a_cut_off_jpeg_at_a_reduced_scale_too() -> None:
+    data = photograph(800, 640)
+
+    for tenth in range(1, 10):
+        with pytest.raises(ImageError, match="truncated or corrupt"):
+            decode(data[: len(data) * tenth // 10], limits=LIMITS, at_least=(100, 80))
+
+
+def test_decode_holds_the_stored_size_against_the_limits_at_a_reduced_scale_too() -> None:
+    with pytest.raises(ImageError, match="has 1,001 x 1,000 pixels"):
+        decode(photograph(1_001, 1_000), limits=LIMITS, at_least=(100, 100))
+
+
+def test_a_picture_for_a_graph_keeps_twice_its_size() -> None:
+    assert least_decoded(256, 160) == (512, 320)
 
 
 @pytest.mark.parametrize("size", [(7, 8), (8, 7), (4_097, 8), (8, 4_097), (1_001, 1_000)])

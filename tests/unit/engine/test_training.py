@@ -1,9 +1,12 @@
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from blemish.engine.bundle import Bundle
 from blemish.engine.errors import BackboneError, TrainingError
 from blemish.engine.labeled import LabeledImage, Progress
 from blemish.engine.runtime import Detector
@@ -11,6 +14,7 @@ from blemish.engine.training import TrainingReport, train
 from tests.products import (
     LIMITS,
     anomalous_images,
+    draw,
     labeled,
     normal_images,
     options,
@@ -26,6 +30,13 @@ def trained(
         options=options(backbone, mixed_sizes=mixed_sizes),
         progress=lambda _: None,
     )
+
+
+def large_jpeg(seed: int) -> LabeledImage:
+    """Draw a normal picture that is decoded at half its size."""
+    buffer = io.BytesIO()
+    Image.fromarray(draw(seed, size=(1_200, 800)).pixels).save(buffer, "JPEG", quality=95)
+    return replace(labeled(seed), read=buffer.getvalue)
 
 
 def test_masks_enough_make_a_segmentation_model(bundle: Path) -> None:
@@ -106,6 +117,19 @@ def test_steps_are_told_in_order(backbone_file: Path) -> None:
         "writing the bundle",
     ]
     assert all(0 <= step.done <= step.total for step in steps)
+
+
+def test_a_detection_sees_a_large_jpeg_as_the_training_did(backbone_file: Path) -> None:
+    images = [large_jpeg(seed) for seed in range(3)]  # so few that the bank keeps every patch
+    bundle = trained(images, backbone_file).bundle
+    in_full = replace(bundle, info=replace(bundle.info, decoded_at_least=None))
+
+    def score(trained: Bundle) -> float:
+        detector = Detector.load(trained, threads=1)
+        return detector.detect(images[0].read(), limits=LIMITS, mixed_sizes=False).score
+
+    assert bundle.info.decoded_at_least == (512, 320)
+    assert score(bundle) < 0.1 * score(in_full)
 
 
 def test_a_problem_with_a_picture_is_told_with_its_name(backbone_file: Path) -> None:
