@@ -152,7 +152,11 @@ class _Parts:
         self.keys.seal_plain()
         objects = _s3_store(settings, keys=self.keys) or self._folder
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
-        hosting = LocalHosting(bundles=self._bundles, threads=settings.detection_threads)
+        hosting = LocalHosting(
+            bundles=self._bundles,
+            threads=settings.detection_threads,
+            providers=settings.providers,
+        )
         self.hosting_work = HostingWork(
             database,
             runner=hosting,
@@ -170,6 +174,7 @@ class _Parts:
             limits=limits,
             mixed_sizes=settings.mixed_sizes,
             now=_now,
+            providers=settings.providers,
         )
         self.reconciler = Reconciler(
             database,

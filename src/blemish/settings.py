@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from blemish.domain.limits import PROFILES, Limits, with_longest_side
 
@@ -17,6 +17,14 @@ _OF_KMS = {"kms_profile", "kms_endpoint"}
 
 _OF_S3 = {"s3_region", "s3_profile", "s3_access_key_id", "s3_secret_access_key"}
 """Settings that say nothing without `s3_endpoint`."""
+
+
+Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
+"""What can run a hosted model; `engine.sessions` says what ONNX Runtime calls it."""
+
+
+def _split(names: object) -> object:
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
 def _without_slash(url: str) -> str:
@@ -81,6 +89,11 @@ class Settings(BaseSettings):
 
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""
+
+    providers: Annotated[
+        tuple[Provider, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    ] = ("cpu",)
+    """What runs hosted models and detection jobs, the preferred first; trainings run on the CPU."""
 
     log_format: Literal["auto", "console", "json"] = "auto"
     """Form of the log: `console`, `json`, or `auto`, which is `console` on a terminal alone."""

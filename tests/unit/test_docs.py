@@ -60,6 +60,8 @@ def test_every_setting_is_described_with_its_default() -> None:
     def default(name: str, value: object) -> str:
         if name in DEPENDS_ON_OTHERS:
             return DEPENDS_ON_OTHERS[name]
+        if isinstance(value, tuple):
+            return ",".join(value)
         return str(value).lower() if value in {False, None} else str(value)
 
     assert told == {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from blemish.cli.main import app
 from blemish.domain.limits import PROFILES
-from blemish.settings import Settings
+from blemish.engine.sessions import PROVIDERS
+from blemish.settings import Provider, Settings
 
 ENDPOINT = {"s3_endpoint": "https://s3.example.org/"}
 KEY = {"s3_access_key_id": "other", "s3_secret_access_key": "not-to-be-shown"}
@@ -56,6 +57,35 @@ def test_the_command_line_names_the_settings_and_shows_no_secret(
 
     assert ended.exit_code == 2
     assert ended.stderr == ("blemish: BLEMISH_S3_SECRET_ACCESS_KEY: set BLEMISH_S3_ENDPOINT too\n")
+
+
+def test_providers_are_told_with_commas_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLEMISH_PROVIDERS", "openvino, cpu")
+
+    assert Settings().providers == ("openvino", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("cuda,cpu", "=cuda,cpu: the installed ONNX Runtime has no cuda; it has cpu.\n"),
+        ("gpu", "='gpu': Input should be 'cpu', 'openvino', 'cuda' or 'tensorrt'\n"),
+        ("", "='': Input should be 'cpu', 'openvino', 'cuda' or 'tensorrt'\n"),
+    ],
+)
+def test_a_provider_that_is_not_there_ends_the_server_at_its_start(
+    told: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLEMISH_PROVIDERS", told)
+
+    ended = CliRunner().invoke(app, ["serve"])
+
+    assert ended.exit_code == 2
+    assert ended.stderr == f"blemish: BLEMISH_PROVIDERS{reason}"
+
+
+def test_every_provider_of_the_settings_is_one_of_the_engine() -> None:
+    assert get_args(Provider) == tuple(PROVIDERS)
 
 
 @pytest.mark.parametrize("profile", ["blemish", "original"])

@@ -17,6 +17,7 @@ from blemish.app import Server, running_server
 from blemish.cli.addresses import is_loopback, leads_to
 from blemish.cli.aws_files import PROFILE, AwsFiles, settle_first_key
 from blemish.cli.notify import tell_ready
+from blemish.engine.sessions import ProviderError, check_providers
 from blemish.logs import configure_logs
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -48,6 +49,7 @@ def serve(settings: Settings) -> None:
         StorageError: the data directory cannot be used.
         ValueError: the settings contradict each other.
     """
+    _check_providers(settings)
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
@@ -102,6 +104,18 @@ def _certificate(settings: Settings) -> RenewedCertificate | None:
     from blemish.cli.tls import RenewedCertificate  # noqa: PLC0415 - not without TLS
 
     return RenewedCertificate(settings.tls_cert, settings.tls_key, now=lambda: datetime.now(UTC))
+
+
+def _check_providers(settings: Settings) -> None:
+    """Allow what ONNX Runtime has.
+
+    Raises:
+        ValueError: it lacks one.
+    """
+    try:
+        check_providers(settings.providers)
+    except ProviderError as error:
+        raise ValueError(f"BLEMISH_PROVIDERS={','.join(settings.providers)}: {error}.") from error
 
 
 def _check_reach(listener: socket.socket, settings: Settings) -> None:

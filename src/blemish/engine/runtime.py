@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
 from blemish.engine.images import ImageLimits, Picture, decode, resize, turn_back
-from blemish.engine.sessions import SESSION_ERRORS, open_session
+from blemish.engine.sessions import ON_CPU, SESSION_ERRORS, ProviderError, open_session
 from blemish.engine.sizes import PictureSize, check_size
 
 _OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")
@@ -65,14 +66,16 @@ class Detector:
         self.colors = (info.background, *(entry.color for entry in types))
 
     @classmethod
-    def load(cls, bundle: Bundle, *, threads: int) -> Detector:
-        """Load a bundle that is in memory.
+    def load(cls, bundle: Bundle, *, threads: int, providers: Sequence[str] = ON_CPU) -> Detector:
+        """Load a bundle that is in memory; what the arguments mean, `open_session` says.
 
         Raises:
             BundleError: with the reason.
         """
         try:
-            session = open_session(bundle.model, threads=threads)
+            session = open_session(bundle.model, threads=threads, providers=providers)
+        except ProviderError as error:
+            raise BundleError(f"The bundle cannot be loaded: {error}.") from error
         except SESSION_ERRORS as error:
             raise BundleError(f"The bundle cannot be loaded: ONNX Runtime says: {error}") from error
         return cls(bundle.info, session)

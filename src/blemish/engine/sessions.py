@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _errors
+
+ON_CPU = ("cpu",)
+"""The providers that trainings run on, so that a model does not depend on the machine's others."""
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+"""What can run a graph: our names, and ONNX Runtime's."""
+
+_LOG_FATAL = 4  # what goes wrong is raised; the log would say it a second time
+
+
+class ProviderError(Exception):
+    """A provider is not installed, or does not start; names it."""
+
 
 SESSION_ERRORS: tuple[type[Exception], ...] = (
     _errors.EPFail,
@@ -17,22 +37,61 @@ SESSION_ERRORS: tuple[type[Exception], ...] = (
 """What ONNX Runtime raises over a graph that it cannot load or run; they have no base of their own.
 """
 
-_LOG_FATAL = 4  # what goes wrong is raised; the log would say it a second time
+
+def check_providers(names: Sequence[str]) -> None:
+    """See that the installed ONNX Runtime has these providers; whether they start is not tried.
+
+    Raises:
+        ProviderError: names those that it lacks, and those that it has.
+    """
+    there = ort.get_available_providers()
+    if missing := [name for name in names if PROVIDERS[name] not in there]:
+        known = [name for name, of_runtime in PROVIDERS.items() if of_runtime in there]
+        raise ProviderError(
+            f"the installed ONNX Runtime has no {' and no '.join(missing)}; it has "
+            f"{' and '.join(known)}"
+        )
 
 
-def open_session(model: bytes, *, threads: int) -> ort.InferenceSession:
-    """Load a serialised graph for the CPU.
+def open_session(
+    model: bytes, *, threads: int, providers: Sequence[str] = ON_CPU
+) -> ort.InferenceSession:
+    """Load a serialised graph.
 
     Its threads sleep between operators instead of spinning: a training in the background and
     hosted models share the cores.
 
     Args:
         model: a serialised ONNX model.
-        threads: for the operators of one run, 1 or more.
+        threads: for the operators of one run on the CPU, 1 or more.
+        providers: of `PROVIDERS`; what one cannot run is left to the next, at last to the CPU.
+
+    Raises:
+        ProviderError: one is not installed, or does not start.
     """
+    check_providers(providers)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    told = [(PROVIDERS[name], _options(name, threads=threads)) for name in providers]
+    session = ort.InferenceSession(model, options, providers=told)
+    # ONNX Runtime goes on by the CPU alone where another does not start.
+    started = session.get_providers()
+    if failed := [name for name in providers if PROVIDERS[name] not in started]:
+        raise ProviderError(f"{' and '.join(failed)} did not start; a library may be missing")
+    return session
+
+
+def _options(provider: str, *, threads: int) -> Mapping[str, str]:
+    """Return what keeps a provider's scores those of the CPU: 32-bit arithmetic."""
+    match provider:
+        case "openvino":
+            return {"device_type": "CPU", "precision": "FP32", "num_of_threads": str(threads)}
+        case "cuda":
+            return {"use_tf32": "0"}
+        case "tensorrt":
+            return {"trt_fp16_enable": "0"}
+        case _:
+            return {}

@@ -19,6 +19,7 @@ from typing import IO, Any, TypeVar
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import Detector
+from blemish.engine.sessions import ON_CPU
 from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
 from blemish.service.bundles import Bundles
 from blemish.service.detection import ModelBusyError, Outcome
@@ -145,10 +146,16 @@ class LocalHosting:
     """Keeps the detectors of hosted models in memory, each with a line of pictures before it."""
 
     def __init__(
-        self, *, bundles: Bundles, threads: int, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        bundles: Bundles,
+        threads: int,
+        providers: Sequence[str] = ON_CPU,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bundles = bundles
         self._threads = threads
+        self._providers = providers
         self._clock = clock
         self._hosted: dict[int, _Hosted] = {}
         #: model -> turns that wait until it is loaded
@@ -162,7 +169,9 @@ class LocalHosting:
         if found and found.bundle == bundle:  # nothing but the units can be other
             detector = found.detector
         else:
-            detector = Detector.load(self._bundles.read(bundle), threads=self._threads)
+            detector = Detector.load(
+                self._bundles.read(bundle), threads=self._threads, providers=self._providers
+            )
         line = Line(detector, units=units.maximum or units.minimum, clock=self._clock)
         with self._changed:
             self._close(model_id)

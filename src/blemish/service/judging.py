@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ from blemish.domain.manifest import LineProblem
 from blemish.engine.errors import EngineError
 from blemish.engine.images import ImageError
 from blemish.engine.runtime import Detection, Detector
+from blemish.engine.sessions import ON_CPU
 from blemish.service.bundles import Bundles
 from blemish.service.detection import image_limits
 from blemish.service.detection_results import BatchResults, Found, Results, TrialResults
@@ -70,6 +71,7 @@ class DetectionJobWork:
         limits: Limits,
         mixed_sizes: bool,
         now: Callable[[], datetime],
+        providers: Sequence[str] = ON_CPU,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -80,6 +82,7 @@ class DetectionJobWork:
         self._limits = limits
         self._mixed_sizes = mixed_sizes
         self._now = now
+        self._providers = providers
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -179,7 +182,8 @@ class DetectionJobWork:
         with self._database.reading() as rows:
             model = require_model(rows, job.project, str(job.model_version))
         assert model.bundle is not None
-        return Detector.load(self._bundles.read(model.bundle), threads=1)
+        bundle = self._bundles.read(model.bundle)
+        return Detector.load(bundle, threads=1, providers=self._providers)
 
     def _results(self, job: DetectionJob) -> Results:
         if job.kind is DetectionJobKind.TRIAL:
