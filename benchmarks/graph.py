@@ -24,7 +24,7 @@ from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder
 from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import SegmentationHead
+from blemish.engine.heads import HIDDEN, SegmentationHead
 from blemish.engine.scorers import BANK_ROWS, PROJECTED_WIDTH, MemoryBank, random_projection
 from blemish.engine.sessions import open_session
 
@@ -37,7 +37,9 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
     generator = np.random.default_rng(0)
     width = Embedder(backbone, width=SIDE, height=SIDE, threads=1).width
     head = SegmentationHead(
-        weights=generator.standard_normal((width, classes), dtype=np.float32),
+        hidden_weights=generator.standard_normal((width, HIDDEN), dtype=np.float32),
+        hidden_bias=np.zeros(HIDDEN, dtype=np.float32),
+        weights=generator.standard_normal((HIDDEN, classes), dtype=np.float32),
         bias=np.zeros(classes, dtype=np.float32),
     )
     return DetectorParts(

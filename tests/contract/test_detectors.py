@@ -15,7 +15,7 @@ from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder
 from blemish.engine.enlarging import enlarging_matrix
 from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import SegmentationHead
+from blemish.engine.heads import HIDDEN, SegmentationHead
 from blemish.engine.images import decode, resize
 from blemish.engine.labeled import LabeledImage
 from blemish.engine.runtime import Detection, Detector
@@ -167,7 +167,8 @@ def random_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
     generator = np.random.default_rng(3)
     bank = fit_memory_bank(known @ projection, generator=generator)
     typical = image_score(bank.patch_scores(embedder.embed(pixels(FRESH[0])) @ projection))
-    weights = generator.standard_normal((embedder.width, 3), dtype=np.float32)
+    first = generator.standard_normal((embedder.width, HIDDEN), dtype=np.float32)
+    second = generator.standard_normal((HIDDEN, 3), dtype=np.float32)
     return DetectorParts(
         backbone=backbone,
         projection=projection,
@@ -175,7 +176,12 @@ def random_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
         calibration=Calibration(
             threshold=2 * typical, slope=1 / typical, midpoint=2 * typical, notes=()
         ),
-        head=SegmentationHead(weights=weights / known.std(), bias=weights[0]),
+        head=SegmentationHead(
+            hidden_weights=first / (known.std() * np.float32(embedder.width) ** np.float32(0.5)),
+            hidden_bias=first[0],
+            weights=second / np.float32(HIDDEN**0.5),
+            bias=second[0],
+        ),
     )
 
 

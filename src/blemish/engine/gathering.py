@@ -69,6 +69,7 @@ class Gatherer:
             patches = sample_patches(
                 embeddings,
                 shares,
+                digest=each.digest,
                 background=patch_quota(self._normal + self._masks),
                 anomalous=patch_quota(self._masks),
                 generator=generator,

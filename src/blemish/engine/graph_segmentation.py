@@ -18,7 +18,9 @@ def add_class_probabilities(
 ) -> None:
     """Write the probability of each class at each pixel, as an output."""
     classes, first = len(head.bias), graph.constant(np.array([0], dtype=np.int64))
-    logits = add_readout(graph, maps, weights=head.weights, bias=head.bias)
+    hidden = add_readout(graph, maps, weights=head.hidden_weights, bias=head.hidden_bias)
+    kernel = graph.constant(head.weights.T[:, :, np.newaxis, np.newaxis])
+    logits = graph.add("Conv", graph.add("Relu", hidden), kernel, graph.constant(head.bias))
     shape = graph.constant(np.array([classes, *maps.grid], dtype=np.int64))
     planes = graph.add("Reshape", logits, shape)
     enlarged = add_enlarged(graph, planes, maps.grid, size)

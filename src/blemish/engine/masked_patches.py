@@ -20,9 +20,36 @@ Shares = Mapping[str, NDArray[np.float32]]
 class MaskedPatches:
     """Some patches of one image, of which a mask or a normal label says what they show."""
 
+    #: SHA-256 of the image's bytes
+    digest: bytes
     #: (n, d)
     embeddings: NDArray[np.float32]
     shares: Shares
+    #: (n,) how many patches of the image each stands for
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedPatches:
+    """Patches of several images, for the anomaly types that a head shall know."""
+
+    #: (n, d)
+    embeddings: NDArray[np.float32]
+    #: (n, 1 + types), the background first; each row sums to 1
+    shares: NDArray[np.float32]
+    #: (n,) how many patches each stands for
+    weights: NDArray[np.float32]
+    #: (n,) place of the image that each is of
+    images: NDArray[np.int64]
+
+    def rows(self, chosen: NDArray[np.bool_]) -> JoinedPatches:
+        """Return some of the patches."""
+        return JoinedPatches(
+            embeddings=self.embeddings[chosen],
+            shares=self.shares[chosen],
+            weights=self.weights[chosen],
+            images=self.images[chosen],
+        )
 
 
 def mask_shares(mask: TrainingMask, picture: Picture, *, grid: tuple[int, int]) -> Shares:
@@ -45,35 +72,46 @@ def sample_patches(
     embeddings: NDArray[np.float32],
     shares: Shares,
     *,
+    digest: bytes,
     background: int,
     anomalous: int,
     generator: np.random.Generator,
 ) -> MaskedPatches:
-    """Choose at most so many patches of pure background, and of those with some anomaly."""
+    """Choose at most so many patches of pure background, and of those with some anomaly.
+
+    Args:
+        embeddings: (n, d) of one image.
+        shares: of its patches.
+        digest: SHA-256 of the image's bytes.
+        background: patches of the first kind.
+        anomalous: patches of the second kind.
+        generator: of the choice.
+    """
     any_anomaly = np.zeros(len(embeddings), dtype=np.bool_)
     for share in shares.values():
         any_anomaly |= share > 0
     parts = ((~any_anomaly, background), (any_anomaly, anomalous))
-    rows = [generator.permutation(np.flatnonzero(part))[:count] for part, count in parts]
-    chosen = np.sort(np.concatenate(rows))
+    weights = np.zeros(len(embeddings), dtype=np.float32)
+    for part, count in parts:
+        rows = np.flatnonzero(part)
+        chosen = generator.permutation(rows)[:count]
+        weights[chosen] = len(rows) / max(len(chosen), 1)
+    kept = weights > 0
     return MaskedPatches(
-        embeddings=embeddings[chosen],
-        shares={name: share[chosen] for name, share in shares.items()},
+        digest=digest,
+        embeddings=embeddings[kept],
+        shares={name: share[kept] for name, share in shares.items()},
+        weights=weights[kept],
     )
 
 
-def join_patches(
-    images: Sequence[MaskedPatches], anomaly_types: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def join_patches(images: Sequence[MaskedPatches], anomaly_types: Sequence[str]) -> JoinedPatches:
     """Join the patches of all images for the anomaly types that a head shall know.
 
     Patches that show another type are left out: they are neither background nor one of these.
-
-    Returns:
-        embeddings (n, d), and shares (n, 1 + types) whose rows sum to 1, the background first.
     """
-    embeddings, shares = [], []
-    for image in images:
+    embeddings, shares, weights, places = [], [], [], []
+    for place, image in enumerate(images):
         n = len(image.embeddings)
         nothing = np.zeros(n, dtype=np.float32)
         others = [share for name, share in image.shares.items() if name not in anomaly_types]
@@ -82,4 +120,11 @@ def join_patches(
         background = np.maximum(1 - types.sum(axis=1, keepdims=True), 0)
         embeddings.append(image.embeddings[known])
         shares.append(np.concatenate([background, types], axis=1)[known])
-    return np.concatenate(embeddings), np.concatenate(shares)
+        weights.append(image.weights[known])
+        places.append(np.full(int(known.sum()), place))
+    return JoinedPatches(
+        embeddings=np.concatenate(embeddings),
+        shares=np.concatenate(shares),
+        weights=np.concatenate(weights),
+        images=np.concatenate(places),
+    )

@@ -20,12 +20,11 @@ from blemish.engine.cross_validation import HeldOutScores, held_out_scores
 from blemish.engine.embedding import Embedder
 from blemish.engine.gathering import gather
 from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import fit_segmentation_head
 from blemish.engine.images import ImageLimits, graph_size, least_decoded
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
-from blemish.engine.masked_patches import join_patches
 from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers import fit_memory_bank, random_projection
+from blemish.engine.segmentation import fit_segmentation
 from blemish.engine.survey import Survey, survey_images
 
 LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow", "scikit-learn")
@@ -139,7 +138,7 @@ def _learn(
         return _Learned(parts=parts, held_out=held_out, types=(), notes=notes)
 
     progress(Progress(step="segmentation head", done=0, total=1))
-    head = fit_segmentation_head(*join_patches(gathered.masked, names))
+    head = fit_segmentation(gathered.masked, names, seed=seed, threads=options.threads)
     masks = [each.image.mask for each in survey.images if each.image.mask]
     return _Learned(
         parts=replace(parts, head=head),

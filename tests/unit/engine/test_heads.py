@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blemish.engine.heads import SegmentationHead, fit_segmentation_head
+from blemish.engine import heads
+from blemish.engine.heads import HIDDEN, SegmentationHead
+
+
+def fit_segmentation_head(
+    embeddings: NDArray[np.float32], shares: NDArray[np.float32], *, seed: int = 0
+) -> SegmentationHead:
+    """Fit a head by a seed."""
+    generator = np.random.default_rng(seed)
+    return heads.fit_segmentation_head(embeddings, shares, generator=generator)
 
 
 def patches(
@@ -30,7 +39,8 @@ def test_classes_that_lie_apart_are_told_apart(classes: int) -> None:
 
     head = fit_segmentation_head(embeddings, shares)
 
-    assert head.weights.shape == (6, classes)
+    assert head.hidden_weights.shape == (6, HIDDEN)
+    assert head.weights.shape == (HIDDEN, classes)
     fresh, truth = patches(classes)
     assert (head.logits(fresh).argmax(axis=1) == truth.argmax(axis=1)).mean() > 0.98
 
@@ -45,19 +55,45 @@ def test_a_rare_type_is_found_although_the_background_is_large() -> None:
     assert share_of(head, embeddings[:3_000])[0] > 0.98
 
 
-def test_classes_are_balanced_half_way() -> None:
-    generator = np.random.default_rng(4)
-    background, stain = generator.normal(0, 1, 40_000), generator.normal(2, 1, 400)
-    embeddings = np.concatenate([background, stain]).astype(np.float32).reshape(-1, 1)
-    shares = np.eye(2, dtype=np.float32)[
-        (np.arange(len(embeddings)) >= len(background)).astype(int)
-    ]
+def test_classes_that_no_plane_separates_are_told_apart() -> None:
+    generator = np.random.default_rng(1)
+    embeddings = generator.normal(0, 1, (4_000, 4)).astype(np.float32)
+    inside = np.abs(embeddings[:, 0]) < 0.7
+    shares = np.stack([inside, ~inside], axis=1).astype(np.float32)
 
     head = fit_segmentation_head(embeddings, shares)
 
-    # The densities of the two meet at 1, times their sizes at 1 + ln(100) / 2 = 3.3.
-    boundary = -(head.bias[1] - head.bias[0]) / (head.weights[0, 1] - head.weights[0, 0])
-    assert boundary == pytest.approx(1 + np.log(100) / 4, abs=0.15)
+    chosen = head.logits(embeddings).argmax(axis=1)
+    assert (chosen == ~inside).mean() > 0.9  # a plane reaches 0.76
+
+
+def test_classes_are_balanced_half_way() -> None:
+    same = np.ones((10_000, 2), dtype=np.float32)  # nothing tells these patches apart
+    shares = np.eye(2, dtype=np.float32)[(np.arange(10_000) >= 9_000).astype(int)]
+
+    head = fit_segmentation_head(same, shares)
+
+    background, stain = head.logits(same[:1])[0]
+    assert background - stain == pytest.approx(np.log(9) / 2, abs=0.2)
+
+
+def test_a_class_that_has_nothing_is_not_answered() -> None:
+    embeddings, shares = patches(2)
+    shares = np.concatenate([shares, np.zeros((len(shares), 1), np.float32)], axis=1)
+
+    head = fit_segmentation_head(embeddings, shares)
+
+    assert set(head.logits(embeddings).argmax(axis=1)) == {0, 1}
+
+
+def test_shifted_logits_are_higher_by_the_offsets() -> None:
+    embeddings, shares = patches(2)
+    head = fit_segmentation_head(embeddings, shares)
+
+    shifted = head.shifted(np.array([0, -1.5], np.float32))
+
+    difference = shifted.logits(embeddings) - head.logits(embeddings)
+    np.testing.assert_allclose(difference, np.tile([0, -1.5], (len(embeddings), 1)), atol=1e-4)
 
 
 def test_a_patch_counts_by_the_share_of_its_area() -> None:
@@ -69,12 +105,21 @@ def test_a_patch_counts_by_the_share_of_its_area() -> None:
     assert head.logits(embeddings).argmax(axis=1).tolist() == [1] * 100
 
 
-def test_the_same_patches_give_the_same_head() -> None:
-    first = fit_segmentation_head(*patches(3))
-    second = fit_segmentation_head(*patches(3))
+def test_the_same_patches_and_seed_give_the_same_head() -> None:
+    first, second = (fit_segmentation_head(*patches(3), seed=5) for _ in range(2))
 
+    assert (first.hidden_weights == second.hidden_weights).all()
+    assert (first.hidden_bias == second.hidden_bias).all()
     assert (first.weights == second.weights).all()
     assert (first.bias == second.bias).all()
+
+
+def test_a_few_patches_are_enough() -> None:
+    embeddings, shares = patches(2, per_class=3)
+
+    head = fit_segmentation_head(embeddings, shares)
+
+    assert (head.logits(embeddings).argmax(axis=1) == shares.argmax(axis=1)).all()
 
 
 def test_a_channel_that_never_changes_does_no_harm() -> None:
@@ -83,5 +128,5 @@ def test_a_channel_that_never_changes_does_no_harm() -> None:
 
     head = fit_segmentation_head(embeddings, shares)
 
-    assert np.isfinite(head.weights).all()
+    assert np.isfinite(head.hidden_weights).all()
     assert (head.logits(embeddings).argmax(axis=1) == shares.argmax(axis=1)).mean() > 0.98

@@ -50,6 +50,7 @@ def test_at_most_so_many_patches_of_each_kind_are_kept(
     patches = sample_patches(
         embeddings,
         {"stain": share},
+        digest=b"one",
         background=background,
         anomalous=anomalous,
         generator=np.random.default_rng(seed),
@@ -59,34 +60,44 @@ def test_at_most_so_many_patches_of_each_kind_are_kept(
     assert (kept < 30).sum() == min(30, anomalous)
     assert (kept >= 30).sum() == min(70, background)
     assert (patches.shares["stain"] == share[kept]).all()
+    assert patches.weights[kept < 30].sum() == pytest.approx(30 if anomalous else 0)
+    assert patches.weights[kept >= 30].sum() == pytest.approx(70 if background else 0)
+
+
+def masked(value: float, **shares: list[float]) -> MaskedPatches:
+    """Make patches that are all alike; each stands for as many as `value` says."""
+    n = len(next(iter(shares.values())))
+    return MaskedPatches(
+        digest=bytes([int(value)]),
+        embeddings=np.full((n, 3), value, np.float32),
+        shares={name: np.array(share, np.float32) for name, share in shares.items()},
+        weights=np.full(n, value, np.float32),
+    )
 
 
 def test_joined_patches_name_the_share_of_background_and_of_each_type() -> None:
-    first = MaskedPatches(
-        embeddings=np.full((2, 3), 1, np.float32),
-        shares={"stain": np.array([0.25, 0.0], np.float32)},
-    )
-    second = MaskedPatches(
-        embeddings=np.full((1, 3), 2, np.float32),
-        shares={"hole": np.array([0.5], np.float32), "stain": np.array([0.5], np.float32)},
-    )
+    first, second = masked(1, stain=[0.25, 0]), masked(2, hole=[0.5], stain=[0.5])
 
-    embeddings, shares = join_patches([first, second], ["hole", "stain"])
+    patches = join_patches([first, second], ["hole", "stain"])
 
-    assert embeddings[:, 0].tolist() == [1, 1, 2]
-    assert shares.tolist() == [[0.75, 0, 0.25], [1, 0, 0], [0, 0.5, 0.5]]
+    assert patches.embeddings[:, 0].tolist() == [1, 1, 2]
+    assert patches.shares.tolist() == [[0.75, 0, 0.25], [1, 0, 0], [0, 0.5, 0.5]]
+    assert patches.weights.tolist() == [1, 1, 2]
+    assert patches.images.tolist() == [0, 0, 1]
 
 
 def test_patches_of_a_type_that_is_left_out_are_no_background() -> None:
-    patches = MaskedPatches(
-        embeddings=np.arange(3, dtype=np.float32).reshape(3, 1),
-        shares={
-            "hole": np.array([0, 0.1, 0], np.float32),
-            "stain": np.array([0, 0, 1], np.float32),
-        },
-    )
+    patches = join_patches([masked(1, hole=[0, 0.1, 0], stain=[0, 0, 1])], ["stain"])
 
-    embeddings, shares = join_patches([patches], ["stain"])
+    assert patches.shares.tolist() == [[1, 0], [0, 1]]
 
-    assert embeddings[:, 0].tolist() == [0, 2]
-    assert shares.tolist() == [[1, 0], [0, 1]]
+
+def test_some_rows_of_joined_patches_stay_together() -> None:
+    patches = join_patches([masked(1, stain=[0.25, 0]), masked(2, stain=[0.5])], ["stain"])
+
+    rows = patches.rows(np.array([True, False, True]))
+
+    assert rows.embeddings[:, 0].tolist() == [1, 2]
+    assert rows.shares.tolist() == [[0.75, 0.25], [0.5, 0.5]]
+    assert rows.weights.tolist() == [1, 2]
+    assert rows.images.tolist() == [0, 1]
