@@ -41,6 +41,7 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
         hidden_bias=np.zeros(HIDDEN, dtype=np.float32),
         weights=generator.standard_normal((HIDDEN, classes), dtype=np.float32),
         bias=np.zeros(classes, dtype=np.float32),
+        speck_area=1.0,
     )
     return DetectorParts(
         backbone=backbone,

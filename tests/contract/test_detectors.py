@@ -22,6 +22,7 @@ from blemish.engine.runtime import Detection, Detector
 from blemish.engine.scorers import fit_memory_bank, image_score, random_projection
 from blemish.engine.sessions import open_session
 from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
+from tests.refining import refined
 
 WIDTH, HEIGHT = 256, 160
 KINDS = ["classifying", "segmenting", "built-in"]
@@ -149,8 +150,8 @@ def test_numpy_and_the_graph_agree(name: str, backbones: dict[str, Path | None])
         anomaly_map = rows @ patch_scores.reshape(embedder.grid) @ columns
         np.testing.assert_allclose(answer["anomaly_map"], anomaly_map, rtol=1e-4, atol=1e-4 * score)
         assert parts.head is not None
-        logits = rows @ parts.head.logits(embeddings).T.reshape(-1, *embedder.grid) @ columns
-        odds = np.exp(logits)
+        coarse = parts.head.logits(embeddings).T.reshape(-1, *embedder.grid)
+        odds = np.exp(refined(coarse, pixels(image)))
         np.testing.assert_allclose(
             answer["class_probabilities"], odds / odds.sum(axis=0), atol=1e-4
         )

@@ -36,6 +36,8 @@ class SegmentationHead:
     weights: Floats
     #: (classes,)
     bias: Floats
+    #: patches; a region of pixels that covers less is no anomaly
+    speck_area: float = 0.0
 
     def logits(self, embeddings: Floats) -> Floats:
         """Return (n, classes) for embeddings (n, d)."""
@@ -46,6 +48,10 @@ class SegmentationHead:
     def shifted(self, offsets: Floats) -> SegmentationHead:
         """Return a head whose logits are higher by (classes,)."""
         return replace(self, bias=self.bias + offsets)
+
+    def without_specks(self, area: float) -> SegmentationHead:
+        """Return a head that takes what covers less than so many patches for background."""
+        return replace(self, speck_area=area)
 
 
 def fit_segmentation_head(

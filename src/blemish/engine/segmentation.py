@@ -16,6 +16,9 @@ from blemish.engine.heads import SegmentationHead, fit_segmentation_head
 from blemish.engine.masked_patches import JoinedPatches, MaskedPatches, join_patches
 
 FOLDS = 3
+SPECK_SHARE = 0.25
+MAX_SPECK_AREA = 3.0  # patches, a third of the window in which the graph measures
+
 _OFFSETS = np.arange(-12, 13) / 4
 """What a type's logit can be lowered by: steps within which IoU hardly changes."""
 
@@ -32,6 +35,24 @@ def fit_segmentation(
         threads: folds that are worked on at once; the head does not depend on it.
     """
     patches = join_patches(images, anomaly_types)
+    head = _fit_weighed(images, patches, seed=seed, threads=threads)
+    return head.without_specks(speck_area(patches))
+
+
+def speck_area(patches: JoinedPatches) -> float:
+    """Return the patches below which a region is a speck: a part of the least anomaly in any mask.
+
+    Masks say how small an anomaly may be; where they show tiny ones, next to nothing is a speck.
+    """
+    areas = patches.shares[:, 1:].sum(axis=1) * patches.weights
+    of_images = np.bincount(patches.images, areas)
+    least = of_images[of_images > 0].min()
+    return float(min(SPECK_SHARE * least, MAX_SPECK_AREA))
+
+
+def _fit_weighed(
+    images: Sequence[MaskedPatches], patches: JoinedPatches, *, seed: int, threads: int
+) -> SegmentationHead:
     fold_of_image = assign_mask_folds(images)
     fold_of, folds = fold_of_image[patches.images], int(fold_of_image.max()) + 1
     if folds == 1:

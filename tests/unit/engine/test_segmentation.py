@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blemish.engine.masked_patches import MaskedPatches
-from blemish.engine.segmentation import assign_mask_folds, best_offsets, fit_segmentation
+from blemish.engine.masked_patches import MaskedPatches, join_patches
+from blemish.engine.segmentation import (
+    MAX_SPECK_AREA,
+    assign_mask_folds,
+    best_offsets,
+    fit_segmentation,
+    speck_area,
+)
 
 TYPES = ("hole", "stain")
 PATCHES = 60
@@ -111,3 +117,25 @@ def test_there_are_no_more_folds_than_masks(masks: int, folds: int) -> None:
     dealt = [*(image(seed) for seed in range(20)), *(image(90 + k, "hole") for k in range(masks))]
 
     assert len(set(assign_mask_folds(dealt).tolist())) == folds
+
+
+def test_a_quarter_of_the_least_anomaly_is_a_speck() -> None:
+    small, large = image(1, "hole"), image(2, "hole", "stain")
+    small.weights[:3] = 0.5
+
+    area = speck_area(join_patches([image(0), small, large], TYPES))
+
+    assert area == pytest.approx((3 * 0.5 + 3) / 4)
+
+
+def test_of_large_anomalies_no_more_than_the_most_is_a_speck() -> None:
+    large = image(1, "hole")
+    large.weights[:] = 100
+
+    assert speck_area(join_patches([large], TYPES)) == MAX_SPECK_AREA
+
+
+def test_a_fitted_head_knows_what_a_speck_is() -> None:
+    head = fit_segmentation(images(), TYPES, seed=0, threads=1)
+
+    assert head.speck_area == pytest.approx(12 / 4)
