@@ -9,6 +9,7 @@ from benchmarks.quality import SHARED
 
 BENCHMARKS = (
     ["graph"],
+    ["speed"],
     ["detection"],
     ["datasets"],
     ["sealing"],

@@ -290,7 +290,7 @@ def _load(
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if mode == "RGB":
         image.info.pop("transparency", None)  # Pillow would warn that it is lost
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)  # it would copy
 
 
 def _reverse(array: NDArray[_Item], *, rows: bool, columns: bool) -> NDArray[_Item]:

@@ -1,0 +1,193 @@
+"""Whether a backbone is shipped in 8 bits: decided here, when a release is made, by measurement.
+
+    python -m benchmarks.quantization [FOLDER ...] [--backbone FILE.onnx] [--to FILE.onnx]
+
+ONNX Runtime's static quantization: activations of 8 bits without a sign, weights of 8 bits with one
+for each channel, ranges from normal training pictures. Both networks then detect on the same draws
+of the normal pictures; 8 bits are taken where they are quicker and the image AUROC of no folder is
+worse by more than `MAY_LOSE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from benchmarks.folders import read_folder
+from benchmarks.quality import LIMITS, ROOT, SHARED
+from blemish.domain.entities import Label
+from blemish.engine.backbones import Backbone, load_backbone
+from blemish.engine.embedding import IMAGENET_DEVIATION, IMAGENET_MEAN, Embedder
+from blemish.engine.images import decode, resize
+from blemish.engine.metrics import roc_auc
+from blemish.engine.sampling import patch_quota, sample_rows
+from blemish.engine.scorers import fit_memory_bank, image_score, random_projection
+from blemish.engine.sessions import open_session
+
+SIDE, MOST, CALIBRATING, DRAWS, ROUNDS = 256, 150, 6, 5, 20
+MAY_LOSE = 0.005
+MUST_SAVE = 0.9  # of the time, at most
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Set:
+    """Pictures of one folder."""
+
+    name: str
+    pixels: list[Pixels]
+    #: (n,)
+    anomalous: NDArray[np.bool_]
+
+
+def read_set(folder: Path) -> Set:
+    """Read at most `MOST` pictures of both parts, drawn at random."""
+    images = [image for part in read_folder(folder) for image in part]
+    drawn = np.random.default_rng(0).permutation(len(images))[:MOST]
+    kept = [images[i] for i in drawn]
+    return Set(
+        name=folder.name,
+        pixels=[
+            resize(decode(image.read(), limits=LIMITS).pixels, width=SIDE, height=SIDE)
+            for image in kept
+        ],
+        anomalous=np.array([image.label is Label.ANOMALY for image in kept]),
+    )
+
+
+class Calibrating(CalibrationDataReader):  # type: ignore[misc]
+    """Hands the quantization one picture after the other."""
+
+    def __init__(self, name: str, pictures: Sequence[Pixels]) -> None:
+        self._name = name
+        self._left = iter(pictures)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """Return the next picture as the network's input."""
+        pixels = next(self._left, None)
+        return None if pixels is None else {self._name: planes(pixels)}
+
+
+def planes(pixels: Pixels) -> NDArray[np.float32]:
+    """Bring (H, W, 3) RGB to what a backbone takes, (1, 3, H, W)."""
+    scaled = (pixels / np.float32(255) - IMAGENET_MEAN) / IMAGENET_DEVIATION
+    return np.ascontiguousarray(scaled.astype(np.float32).transpose(2, 0, 1)[np.newaxis])
+
+
+def quantized(backbone: Backbone, sets: Sequence[Set], path: Path) -> Backbone:
+    """Write the backbone in 8 bits and read it again."""
+    pictures = [
+        its.pixels[i] for its in sets for i in np.flatnonzero(~its.anomalous)[:CALIBRATING].tolist()
+    ]
+    with TemporaryDirectory() as folder:
+        whole = Path(folder, "whole.onnx")
+        onnx.save(backbone.model, whole)
+        quantize_static(
+            whole,
+            path,
+            Calibrating(backbone.input_name, pictures),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    return load_backbone(path)
+
+
+def aurocs(backbone: Backbone, its: Set) -> NDArray[np.float64]:
+    """Return the image AUROC of a memory bank over several draws of half of the normal pictures."""
+    embedder = Embedder(backbone, width=SIDE, height=SIDE, threads=2)
+    projection = random_projection(embedder.width, seed=0)
+    rows = [embedder.embed(pixels) @ projection for pixels in its.pixels]
+    found = []
+    for seed in range(DRAWS):
+        generator = np.random.default_rng(seed)
+        normal = generator.permutation(np.flatnonzero(~its.anomalous))
+        known, rest = normal[: len(normal) // 2].tolist(), normal[len(normal) // 2 :]
+        quota = patch_quota(len(known))
+        candidates = [sample_rows(rows[i], quota, generator=generator) for i in known]
+        bank = fit_memory_bank(np.concatenate(candidates), generator=generator)
+        tested = np.concatenate([rest, np.flatnonzero(its.anomalous)])
+        scores = np.array([image_score(bank.patch_scores(rows[i])) for i in tested.tolist()])
+        found.append(roc_auc(its.anomalous[tested], scores))
+    return np.array(found, dtype=np.float64)
+
+
+def times_and_error(whole: Backbone, small: Backbone, pixels: Pixels) -> dict[str, float]:
+    """Run both in turn with one thread: CPU milliseconds, and the relative error of the maps."""
+    sessions = [open_session(b.model.SerializeToString(), threads=1) for b in (whole, small)]
+    inputs = {whole.input_name: planes(pixels)}
+    times: tuple[list[float], list[float]] = ([], [])
+    maps: list[Any] = []
+    for _ in range(ROUNDS):
+        maps = []
+        for session, its in zip(sessions, times, strict=True):
+            began = time.process_time()
+            maps.append(session.run(None, inputs))
+            its.append(1_000 * (time.process_time() - began))
+    errors = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(*maps, strict=True)]
+    first, second = map(statistics.median, times)
+    return {
+        "float32_ms": first,
+        "int8_ms": second,
+        "time_ratio": second / first,
+        "feature_error": float(max(errors)),
+    }
+
+
+def measure(folders: Sequence[Path], backbone: Path | None, to: Path) -> dict[str, Any]:
+    """Quantise, compare and decide."""
+    whole, sets = load_backbone(backbone), [read_set(folder) for folder in folders]
+    small = quantized(whole, sets, to)
+    measured: dict[str, Any] = times_and_error(whole, small, sets[0].pixels[0])
+    with threadpool_limits(1):
+        for its in sets:
+            before, after = aurocs(whole, its), aurocs(small, its)
+            measured[its.name] = {
+                "image_auroc": float(before.mean()),
+                "int8_less_float32": float((after - before).mean()),
+                "standard_error": float((after - before).std() / DRAWS**0.5),
+            }
+    worst = min(measured[its.name]["int8_less_float32"] for its in sets)
+    measured["take_int8"] = bool(measured["time_ratio"] <= MUST_SAVE and worst >= -MAY_LOSE)
+    return measured
+
+
+def main() -> None:
+    """Measure and print the decision."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sets = ("cookies", "magnetic_tile", "casting", "solar_cells", "paper/PA_BRG03_TL")
+    folders = [SHARED / "data" / name for name in sets]
+    parser.add_argument("folders", nargs="*", type=Path, default=folders)
+    parser.add_argument("--backbone", type=Path)
+    parser.add_argument("--to", type=Path, default=ROOT / "benchmarks/results/int8.onnx")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "benchmarks/results/quantization.json"
+    )
+    arguments = parser.parse_args()
+    for path in (arguments.to, arguments.results):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    measured = measure(arguments.folders, arguments.backbone, arguments.to)
+    for name, value in measured.items():
+        print(f"{name:16} {value}")
+    arguments.results.write_text(json.dumps(measured, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

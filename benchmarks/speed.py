@@ -1,0 +1,226 @@
+"""How long training and detection take, and where anomalib is installed, beside its PatchCore.
+
+    python -m benchmarks.speed [FOLDER] [--backbone FILE.onnx] [--rounds 10] [--peer PYTHON]
+        [--results FILE.json]
+
+At most 80 normal pictures are trained on, with two threads, each training in a process of its own.
+`one scorer` is the work that PatchCore does: decode, features, coreset. Detections alternate with
+the bare backbone and the peer, picture by picture, so that the ratios hold where the machine's
+speed drifts. The peer has the same weights, 256 x 256 pixels and a coreset of 2 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from benchmarks.folders import read_folder
+from benchmarks.quality import LIMITS, ROOT, SHARED
+from blemish.domain.entities import Label
+from blemish.engine.backbones import load_backbone
+from blemish.engine.bundle import Bundle
+from blemish.engine.coreset import select_coreset
+from blemish.engine.embedding import Embedder
+from blemish.engine.images import decode, graph_size, least_decoded, resize
+from blemish.engine.runtime import Detector
+from blemish.engine.sampling import patch_quota, sample_rows
+from blemish.engine.scorers import BANK_ROWS, random_projection
+from blemish.engine.sessions import open_session
+from blemish.engine.training import TrainingOptions, train
+
+PICTURES, JUDGED, THREADS = 80, 12, 2
+PEER = os.environ.get("BLEMISH_PEER_PYTHON", str(ROOT / ".venv-peers" / "bin" / "python"))
+
+Measured = dict[str, float]
+
+
+def one_scorer(files: Sequence[Path], backbone: Path | None) -> Measured:
+    """Do what PatchCore does to learn: features, and a coreset of them."""
+    began, generator = time.perf_counter(), np.random.default_rng(0)
+    with threadpool_limits(1):
+        width, height = graph_size(*decode(files[0].read_bytes(), limits=LIMITS).upright_size)
+        embedder = Embedder(load_backbone(backbone), width=width, height=height, threads=THREADS)
+        projection, kept = random_projection(embedder.width, seed=0), []
+        for file in files:
+            at_least = least_decoded(width, height)
+            pixels = decode(file.read_bytes(), limits=LIMITS, at_least=at_least).pixels
+            projected = embedder.embed(resize(pixels, width=width, height=height)) @ projection
+            kept.append(sample_rows(projected, patch_quota(len(files)), generator=generator))
+        candidates = np.concatenate(kept)
+        select_coreset(candidates, min(BANK_ROWS, len(candidates)), generator=generator)
+    return {"seconds": time.perf_counter() - began, "peak_mib": _peak_mib()}
+
+
+def full_training(folder: Path, backbone: Path | None) -> tuple[Measured, Bundle]:
+    """Train as the server does, on normal pictures alone."""
+    options = TrainingOptions(
+        limits=LIMITS,
+        mixed_sizes=True,
+        backbone=backbone,
+        threads=THREADS,
+        seed=0,
+        min_masks_per_type=5,
+    )
+    images = [image for image in read_folder(folder)[0] if image.label is Label.NORMAL]
+    began = time.perf_counter()
+    bundle = train(images[:PICTURES], options=options, progress=lambda _: None).bundle
+    return {"seconds": time.perf_counter() - began, "peak_mib": _peak_mib()}, bundle
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def steps(bundle: Bundle, backbone: Path | None) -> dict[str, Callable[[bytes], Any]]:
+    """Return what a detection consists of, and its whole, each as a function of a picture."""
+    detector, network = Detector.load(bundle, threads=THREADS), load_backbone(backbone)
+    graph = open_session(bundle.model, threads=THREADS)
+    bare = open_session(network.model.SerializeToString(), threads=THREADS)
+    width, height = bundle.info.graph_size
+    planes = np.zeros((1, 3, height, width), dtype=np.float32)
+    pixels = np.zeros((1, height, width, 3), dtype=np.uint8)
+
+    def decoded(data: bytes) -> None:
+        picture = decode(data, limits=LIMITS, at_least=bundle.info.decoded_at_least)
+        resize(picture.pixels, width=width, height=height)
+
+    return {
+        "whole": partial(detector.detect, limits=LIMITS, mixed_sizes=True),
+        "decode": decoded,
+        "graph": lambda _: graph.run(None, {"pixels": pixels}),
+        "backbone": lambda _: bare.run(None, {network.input_name: planes}),
+    }
+
+
+class Peer:
+    """anomalib, in a process of its own Python."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def ask(self, what: str, argument: object) -> Measured:
+        """Have it fit or detect."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({what: argument}) + "\n")
+        self._process.stdin.flush()
+        measured: Measured = json.loads(self._process.stdout.readline())
+        return measured
+
+
+@contextmanager
+def started_peer(python: Path, backbone: Path) -> Iterator[Peer]:
+    """Start anomalib with the weights of an ONNX ResNet-18."""
+    model = onnx.load(backbone)
+    constants = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    arrays = [constants[name] for node in convolutions for name in node.input[1:]]
+    with TemporaryDirectory() as folder:
+        weights = Path(folder, "weights.npz")
+        np.savez(weights, *arrays)
+        command = [str(python), str(ROOT / "benchmarks/speed_peer.py"), str(weights), str(THREADS)]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TQDM_DISABLE": "1"},
+        ) as process:
+            try:
+                yield Peer(process)
+            finally:
+                process.kill()
+
+
+def alternate(
+    runs: dict[str, Callable[[bytes], Any]],
+    peer: Peer | None,
+    files: Sequence[Path],
+    *,
+    rounds: int,
+) -> Measured:
+    """Return the median milliseconds of each step and of the peer, all in turn."""
+    times: dict[str, list[float]] = {name: [] for name in (*runs, *(["peer"] if peer else []))}
+    for file in [*files[:2], *rounds * list(files)]:
+        data = file.read_bytes()
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run(data)
+            times[name].append(1_000 * (time.perf_counter() - began))
+        if peer:
+            times["peer"].append(peer.ask("detect", str(file))["ms"])
+    median = {name: statistics.median(its[2:]) for name, its in times.items()}  # less a warm-up
+    median["rest"] = median["whole"] - median["decode"] - median["graph"]
+    median["share of the backbone"] = median["backbone"] / median["whole"]
+    median["graph / backbone"] = median["graph"] / median["backbone"]
+    if peer:
+        median["whole / peer"] = median["whole"] / median["peer"]
+    return median
+
+
+def measure(folder: Path, backbone: Path | None, peer: Peer | None, *, rounds: int) -> Any:
+    """Measure training, then detection."""
+    files = sorted((folder / "train" / "normal").iterdir())[:PICTURES]
+    judged = [
+        f for label in Label for f in sorted((folder / "test" / label).iterdir())[: JUDGED // 2]
+    ]
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
+        training = {"one scorer": pool.submit(one_scorer, files, backbone).result()}
+        training["full training"], bundle = pool.submit(full_training, folder, backbone).result()
+    if peer:
+        training["peer"] = peer.ask("fit", [str(file) for file in files])
+        training["one scorer / peer"] = {
+            name: value / training["peer"][name] for name, value in training["one scorer"].items()
+        }
+    detection = alternate(steps(bundle, backbone), peer, judged, rounds=rounds)
+    return {"folder": folder.name, "training": training, "detection_ms": detection}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    pretrained = SHARED / "weights" / "resnet18-layer1-3.onnx"
+    parser.add_argument("folder", nargs="?", type=Path, default=SHARED / "data" / "solar_cells")
+    parser.add_argument("--backbone", type=Path, default=pretrained)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--peer", type=Path, default=Path(PEER))
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/speed.json")
+    arguments = parser.parse_args()
+    told = arguments.folder, arguments.backbone
+    if arguments.peer.is_file():
+        with started_peer(arguments.peer, arguments.backbone) as peer:
+            measured = measure(*told, peer, rounds=arguments.rounds)
+    else:
+        print(f"{arguments.peer} is absent: measured without anomalib.")
+        measured = measure(*told, None, rounds=arguments.rounds)
+    for name, its in measured["training"].items():
+        print(f"{name:22} {its['seconds']:8.2f} s {its['peak_mib']:8.1f} MiB")
+    for name, value in measured["detection_ms"].items():
+        print(f"{name:22} {value:8.2f}")
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    arguments.results.write_text(json.dumps(measured, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
