@@ -35,6 +35,8 @@ class Gathered:
     held_out: list[ProjectedImage] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
+    #: (n, d) patches of each anomalous image without a mask, where others have one
+    unmasked: list[NDArray[np.float32]] = field(default_factory=list)
 
 
 class Gatherer:
@@ -49,6 +51,7 @@ class Gatherer:
         self._seed = seed
         self._normal = sum(each.image.label is Label.NORMAL for each in survey.images)
         self._masks = sum(each.image.mask is not None for each in survey.images)
+        self._unmasked = len(survey.images) - self._normal - self._masks
         self._held_out: Counter[Label] = Counter()
 
     def add(self, each: SurveyedImage, pixels: NDArray[np.uint8], shares: Shares) -> None:
@@ -75,6 +78,9 @@ class Gatherer:
                 generator=generator,
             )
             self.gathered.masked.append(patches)
+        elif self._masks and each.image.mask is None:
+            quota = patch_quota(max(self._normal + self._masks, self._unmasked))
+            self.gathered.unmasked.append(sample_rows(embeddings, quota, generator=generator))
 
 
 def gather(

@@ -45,6 +45,10 @@ class SegmentationHead:
         logits: Floats = hidden @ self.weights + self.bias
         return logits
 
+    def probabilities(self, embeddings: Floats) -> Floats:
+        """Return (n, classes) for embeddings (n, d); each row sums to 1."""
+        return _softmax(self.logits(embeddings))
+
     def shifted(self, offsets: Floats) -> SegmentationHead:
         """Return a head whose logits are higher by (classes,)."""
         return replace(self, bias=self.bias + offsets)
@@ -64,8 +68,8 @@ def fit_segmentation_head(
 
     Args:
         embeddings: (n, d).
-        shares: (n, classes), the background first; each row sums to 1. A class that has nothing
-            is never answered.
+        shares: (n, classes), the background first; each row sums to what the patch counts. A
+            class that has nothing is never answered.
         generator: of the first weights, the order of the patches and the blanked channels.
 
     Source: Srivastava et al., "Dropout", JMLR 15, 2014; Loshchilov and Hutter, "Decoupled Weight
@@ -155,12 +159,16 @@ def _gradients(parameters: list[Floats], inputs: Floats, targets: Floats) -> lis
     hidden_weights, hidden_bias, weights, bias = parameters
     hidden = np.maximum(inputs @ hidden_weights + hidden_bias, 0)
     logits = hidden @ weights + bias
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = odds / odds.sum(axis=1, keepdims=True)
-    errors = probabilities * targets.sum(axis=1, keepdims=True) - targets
+    errors = _softmax(logits) * targets.sum(axis=1, keepdims=True) - targets
     errors /= np.float32(len(inputs))
     behind = (errors @ weights.T) * (hidden > 0)
     return [inputs.T @ behind, behind.sum(axis=0), hidden.T @ errors, errors.sum(axis=0)]
+
+
+def _softmax(logits: Floats) -> Floats:
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Floats = odds / odds.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _cosine(done: float) -> np.float32:

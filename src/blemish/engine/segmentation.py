@@ -16,6 +16,9 @@ from blemish.engine.heads import SegmentationHead, fit_segmentation_head
 from blemish.engine.masked_patches import JoinedPatches, MaskedPatches, join_patches
 
 FOLDS = 3
+GUESS_WEIGHT = np.float32(0.5)
+"""What a patch of an image without a mask counts, against 1 of an image with one."""
+
 SPECK_SHARE = 0.25
 MAX_SPECK_AREA = 3.0  # patches, a third of the window in which the graph measures
 
@@ -24,19 +27,62 @@ _OFFSETS = np.arange(-12, 13) / 4
 
 
 def fit_segmentation(
-    images: Sequence[MaskedPatches], anomaly_types: Sequence[str], *, seed: int, threads: int
+    images: Sequence[MaskedPatches],
+    anomaly_types: Sequence[str],
+    *,
+    unmasked: NDArray[np.float32],
+    seed: int,
+    threads: int,
 ) -> SegmentationHead:
     """Fit a head for `anomaly_types`, each with the offset that gives held-out images the best IoU.
+
+    Patches of anomalous images without a mask are learned from too: a first head says what each
+    shows, and a second is fitted to these guesses beside the masks. A head that judges held-out
+    images learns from guesses of a head that did not see them either.
 
     Args:
         images: with at least one that shows each type.
         anomaly_types: in the order of the classes after the background.
+        unmasked: (n, d), n may be 0.
         seed: of the fits.
-        threads: folds that are worked on at once; the head does not depend on it.
+        threads: fits that are worked on at once; the head does not depend on it.
+
+    Source: Lee, "Pseudo-Label", ICML 2013 workshop; here the guesses keep their probabilities.
     """
     patches = join_patches(images, anomaly_types)
-    head = _fit_weighed(images, patches, seed=seed, threads=threads)
-    return head.without_specks(speck_area(patches))
+    fold_of = assign_mask_folds(images)[patches.images]
+    folds = int(fold_of.max()) + 1 if fold_of.max() > 0 else 0
+
+    def fit_all(guesses: Sequence[NDArray[np.float32]]) -> list[SegmentationHead]:
+        def fit(fold: int) -> SegmentationHead:  # the one after the last fold sees all
+            seen = patches.rows(fold_of != fold if folds else fold_of >= 0)
+            return fit_segmentation_head(
+                np.concatenate([seen.embeddings, *([unmasked] if guesses else [])]),
+                np.concatenate([seen.shares, *([guesses[fold]] if guesses else [])]),
+                generator=np.random.default_rng([seed, fold]),
+            )
+
+        with ThreadPoolExecutor(threads) as pool:
+            heads = list(pool.map(fit, range(folds + 1)))
+        offsets = _held_out_offsets(heads, patches, fold_of)
+        return [head.shifted(-offsets) for head in heads]
+
+    heads = fit_all(())
+    if len(unmasked):
+        heads = fit_all([GUESS_WEIGHT * head.probabilities(unmasked) for head in heads])
+    return heads[-1].without_specks(speck_area(patches))
+
+
+def _held_out_offsets(
+    heads: Sequence[SegmentationHead], patches: JoinedPatches, fold_of: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the best offsets of heads of which each but the last did not see its fold."""
+    if len(heads) == 1:
+        return np.zeros(patches.shares.shape[1], dtype=np.float32)
+    logits = np.empty_like(patches.shares)
+    for fold, head in enumerate(heads[:-1]):
+        logits[fold_of == fold] = head.logits(patches.embeddings[fold_of == fold])
+    return best_offsets(logits, patches.shares, patches.weights)
 
 
 def speck_area(patches: JoinedPatches) -> float:
@@ -46,28 +92,8 @@ def speck_area(patches: JoinedPatches) -> float:
     """
     areas = patches.shares[:, 1:].sum(axis=1) * patches.weights
     of_images = np.bincount(patches.images, areas)
-    least = of_images[of_images > 0].min()
-    return float(min(SPECK_SHARE * least, MAX_SPECK_AREA))
-
-
-def _fit_weighed(
-    images: Sequence[MaskedPatches], patches: JoinedPatches, *, seed: int, threads: int
-) -> SegmentationHead:
-    fold_of_image = assign_mask_folds(images)
-    fold_of, folds = fold_of_image[patches.images], int(fold_of_image.max()) + 1
-    if folds == 1:
-        return _fit(patches, generator=np.random.default_rng([seed, folds]))
-    logits = np.empty_like(patches.shares)
-
-    def answer_fold(fold: int) -> None:
-        others = patches.rows(fold_of != fold)
-        head = _fit(others, generator=np.random.default_rng([seed, fold]))
-        logits[fold_of == fold] = head.logits(patches.embeddings[fold_of == fold])
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(answer_fold, range(folds)))
-    head = _fit(patches, generator=np.random.default_rng([seed, folds]))
-    return head.shifted(-best_offsets(logits, patches.shares, patches.weights))
+    least = of_images[of_images > 0].min(initial=MAX_SPECK_AREA / SPECK_SHARE)
+    return float(SPECK_SHARE * least)
 
 
 def assign_mask_folds(images: Sequence[MaskedPatches]) -> NDArray[np.int64]:
@@ -107,7 +133,3 @@ def best_offsets(
         best = np.flatnonzero(overlaps == overlaps.max())
         offsets[kind] = min(_OFFSETS[best], key=abs) if overlaps.any() else 0
     return offsets
-
-
-def _fit(patches: JoinedPatches, *, generator: np.random.Generator) -> SegmentationHead:
-    return fit_segmentation_head(patches.embeddings, patches.shares, generator=generator)

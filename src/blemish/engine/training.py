@@ -138,7 +138,13 @@ def _learn(
         return _Learned(parts=parts, held_out=held_out, types=(), notes=notes)
 
     progress(Progress(step="segmentation head", done=0, total=1))
-    head = fit_segmentation(gathered.masked, names, seed=seed, threads=options.threads)
+    head = fit_segmentation(
+        gathered.masked,
+        names,
+        unmasked=np.concatenate([np.empty((0, embedder.width), np.float32), *gathered.unmasked]),
+        seed=seed,
+        threads=options.threads,
+    )
     masks = [each.image.mask for each in survey.images if each.image.mask]
     return _Learned(
         parts=replace(parts, head=head),

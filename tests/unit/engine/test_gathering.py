@@ -69,6 +69,7 @@ def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) 
 
     assert len(kept.masked) == 5
     assert sum("stain" in patches.shares for patches in kept.masked) == 3
+    assert [rows.shape for rows in kept.unmasked] == [(PATCHES, WIDTH)]
 
 
 def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blemish.engine.heads import SegmentationHead
 from blemish.engine.masked_patches import MaskedPatches, join_patches
 from blemish.engine.segmentation import (
     MAX_SPECK_AREA,
@@ -13,6 +14,7 @@ from blemish.engine.segmentation import (
 
 TYPES = ("hole", "stain")
 PATCHES = 60
+NONE = np.empty((0, 8), np.float32)
 
 
 def image(seed: int, *types: str) -> MaskedPatches:
@@ -38,7 +40,7 @@ def images(count: int = 6) -> list[MaskedPatches]:
 
 
 def answers(seed: int, *types: str) -> NDArray[np.int64]:
-    head = fit_segmentation(images(), TYPES, seed=0, threads=1)
+    head = fit_segmentation(images(), TYPES, unmasked=NONE, seed=0, threads=1)
     found: NDArray[np.int64] = head.logits(image(seed, *types).embeddings).argmax(axis=1)
     return found
 
@@ -52,7 +54,7 @@ def test_each_type_is_found_where_it_is() -> None:
 
 
 def test_the_head_does_not_depend_on_threads() -> None:
-    one, two = (fit_segmentation(images(), TYPES, seed=0, threads=n) for n in (1, 2))
+    one, two = (fit_segmentation(images(), TYPES, unmasked=NONE, seed=0, threads=n) for n in (1, 2))
 
     assert (one.hidden_weights == two.hidden_weights).all()
     assert (one.bias == two.bias).all()
@@ -61,7 +63,7 @@ def test_the_head_does_not_depend_on_threads() -> None:
 def test_one_mask_cannot_be_held_out_and_is_enough_for_a_head() -> None:
     only = [*images()[:6], image(100, "hole")]
 
-    head = fit_segmentation(only, ["hole"], seed=0, threads=1)
+    head = fit_segmentation(only, ["hole"], unmasked=NONE, seed=0, threads=1)
 
     assert (head.logits(only[-1].embeddings).argmax(axis=1)[:6] == 1).all()
 
@@ -136,6 +138,24 @@ def test_of_large_anomalies_no_more_than_the_most_is_a_speck() -> None:
 
 
 def test_a_fitted_head_knows_what_a_speck_is() -> None:
-    head = fit_segmentation(images(), TYPES, seed=0, threads=1)
+    head = fit_segmentation(images(), TYPES, unmasked=NONE, seed=0, threads=1)
 
     assert head.speck_area == pytest.approx(12 / 4)
+
+
+def test_images_without_a_mask_are_learned_from() -> None:
+    far = np.zeros(8, np.float32)
+    far[0], far[7] = 2.5, 9  # more or less a hole, beside something that no mask shows
+    generator = np.random.default_rng(3)
+    guessed = generator.normal(0, 1, (400, 8)).astype(np.float32) + far
+    fresh = generator.normal(0, 1, (200, 8)).astype(np.float32) + far
+
+    without = fit_segmentation(images(), TYPES, unmasked=NONE, seed=0, threads=1)
+    learned = fit_segmentation(images(), TYPES, unmasked=guessed, seed=0, threads=1)
+
+    def doubt(head: SegmentationHead) -> float:
+        probabilities = head.probabilities(fresh)
+        return float((-probabilities * np.log(probabilities + 1e-9)).sum(axis=1).mean())
+
+    assert doubt(learned) != pytest.approx(doubt(without), abs=1e-3)
+    assert (learned.logits(image(100, "hole").embeddings).argmax(axis=1)[:6] == 1).mean() > 0.8
