@@ -6,6 +6,13 @@ ONNX Runtime's static quantization: activations of 8 bits without a sign, weight
 for each channel, ranges from normal training pictures. Both networks then detect on the same draws
 of the normal pictures; 8 bits are taken where they are quicker and the image AUROC of no folder is
 worse by more than `MAY_LOSE`.
+
+Measured on an AMD EPYC with VNNI, ONNX Runtime 1.32: ImageNet ResNet-18 in 0.31 of the time, its
+features off by 10 %, image AUROC on cookies, magnetic_tile, casting, solar_cells and a paper less
+by 0.000, 0.006, 0.001, -0.001 and 0.007; a procedural network of 6.5 MB in 0.32 of the time, on
+cookies, casting and the paper less by 0.009, 0.003 and 0.006 (standard errors 0.004 to 0.007). So
+neither is shipped in 8 bits. Ranges by percentile, weights of 7 bits and a first layer of 32 were
+no better. Without VNNI, sums of such products overflow: its scores would be others there.
 """
 
 from __future__ import annotations
