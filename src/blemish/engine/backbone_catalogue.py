@@ -1,0 +1,96 @@
+"""The backbones that are known by name, and where the public model hub has them.
+
+What is fetched is fixed by a commit, by a checksum that the hub shows for the file, or by both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BSD, APACHE = "BSD-3-Clause", "Apache-2.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownBackbone:
+    """A pretrained network on the hub."""
+
+    name: str
+    repository: str
+    #: a commit, or a branch where `sha256` fixes the file
+    revision: str
+    #: as the hub's page of the repository names it
+    licence: str
+    #: of the file, as the hub shows it; None where only the commit fixes it
+    sha256: str | None
+    #: of the file, in MB, rounded
+    megabytes: int
+    file: str = "model.safetensors"
+
+
+CATALOGUE = {
+    known.name: known
+    for known in (
+        KnownBackbone(
+            name="resnet18",
+            repository="timm/resnet18.tv_in1k",
+            revision="main",
+            licence=BSD,
+            sha256="694f673df6520a3158624e8a89af086f59923ee4cd7436fe5bc3bc71d295ad81",
+            megabytes=47,
+        ),
+        KnownBackbone(
+            name="resnet34",
+            repository="timm/resnet34.tv_in1k",
+            revision="c983eba7f5e69bc3548a626d1b0b0b914e5de3a6",
+            licence=BSD,
+            sha256=None,
+            megabytes=87,
+        ),
+        KnownBackbone(
+            name="resnet50",
+            repository="timm/resnet50.tv_in1k",
+            revision="main",
+            licence=BSD,
+            sha256="5d061a3c593d795bfe682d9b152bafbcf550579873492def3515b46db1189888",
+            megabytes=102,
+        ),
+        KnownBackbone(
+            name="wide_resnet50_2",
+            repository="timm/wide_resnet50_2.tv_in1k",
+            revision="main",
+            licence=BSD,
+            sha256="df6fb6c4824769769de18e14088475fd6ee94236849aa4e5d8022ba9d9a9a16c",
+            megabytes=276,
+        ),
+        KnownBackbone(
+            name="mobilenetv4_conv_small",
+            repository="timm/mobilenetv4_conv_small.e2400_r224_in1k",
+            revision="62da402ab468e9f1581764050d6be51fda8a35f0",
+            licence=APACHE,
+            sha256=None,
+            megabytes=15,
+        ),
+        KnownBackbone(
+            name="dinov2_vits14",
+            repository="timm/vit_small_patch14_dinov2.lvd142m",
+            revision="cace07adb9220de26eb51226ecbef6d04d35defe",
+            licence=APACHE,
+            sha256=None,
+            megabytes=88,
+        ),
+        KnownBackbone(
+            name="dinov2_vitb14",
+            repository="timm/vit_base_patch14_dinov2.lvd142m",
+            revision="main",
+            licence=APACHE,
+            sha256="55cbb5d887b336d430e649c277b85a1429e724871f9d02ac16203235886d8c7b",
+            megabytes=346,
+        ),
+    )
+}
+"""Source: the pages of the repositories on the hub: licence, files, "Git LFS Details"."""
+
+
+def known_by_checksum(sha256: str) -> KnownBackbone | None:
+    """Return the entry whose file this is, if its checksum is known."""
+    return next((known for known in CATALOGUE.values() if known.sha256 == sha256), None)

@@ -1,0 +1,184 @@
+"""State dicts: the weights of a network by name, as files of other libraries hold them.
+
+Nothing in a file is run. The pickle in a checkpoint is read by an unpickler that knows the few
+names that rebuild a tensor, and refuses every other.
+
+Source: the safetensors README, "Format"; PyTorch, "Serialization semantics".
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.engine.errors import BackboneError
+
+StateDict = Mapping[str, NDArray[np.float32]]
+
+_BFLOAT16 = np.dtype("V2")  # numpy has none: the upper half of a float32
+
+_SAFETENSORS_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": _BFLOAT16,
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+_STORAGE_DTYPES: dict[str, np.dtype[Any]] = {
+    "DoubleStorage": np.dtype("<f8"),
+    "FloatStorage": np.dtype("<f4"),
+    "HalfStorage": np.dtype("<f2"),
+    "BFloat16Storage": _BFLOAT16,
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+    "ByteStorage": np.dtype("u1"),
+    "BoolStorage": np.dtype("?"),
+}
+
+_WRAPPERS = ("state_dict", "model")
+"""Keys under which trainers keep the weights beside the rest of a checkpoint."""
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """Read the tensors of a `.safetensors` file or of a checkpoint that `torch.save` wrote.
+
+    Raises:
+        BackboneError: the file cannot be read, is neither, is damaged, or holds anything but
+            tensors.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BackboneError(f"{path} cannot be read ({error.strerror}).") from error
+    try:
+        tensors = _read_checkpoint(data) if data[:2] == b"PK" else _read_safetensors(data)
+    except _NotSoError as error:
+        raise BackboneError(f"{path} {error}") from error
+    return {name: _as_float32(tensor) for name, tensor in tensors.items()}
+
+
+class _NotSoError(Exception):
+    """The file is not as it should be; the message goes on after its name."""
+
+
+def _read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
+    size = int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8 : 8 + size]) if 0 < size <= len(data) - 8 else None
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise _NotSoError(
+            "is neither a .safetensors file nor a checkpoint of PyTorch 1.6 or later; one of an "
+            "older form has to be saved anew there."
+        )
+    header.pop("__metadata__", None)
+    body = memoryview(data)[8 + size :]
+    try:
+        return {name: _safetensor(body, **entry) for name, entry in header.items()}
+    except (TypeError, ValueError, KeyError) as error:
+        raise _NotSoError(
+            f"is damaged: a tensor is not where its header says ({error})."
+        ) from error
+
+
+def _safetensor(
+    body: memoryview, *, dtype: str, shape: Sequence[int], data_offsets: Sequence[int]
+) -> NDArray[Any]:
+    start, end = data_offsets
+    if not 0 <= start <= end <= len(body):
+        raise ValueError(f"bytes {start} to {end} of {len(body)}")
+    values: NDArray[Any] = np.frombuffer(body[start:end], dtype=_SAFETENSORS_DTYPES[dtype])
+    return values.reshape(shape)
+
+
+def _read_checkpoint(data: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            if len(names) != 1:
+                raise _NotSoError("is a zip archive, but no checkpoint of PyTorch.")
+            root = names[0].removesuffix("data.pkl")
+            loaded = _TensorUnpickler(archive, root).load()
+    except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, IndexError, KeyError) as error:
+        raise _NotSoError(f"is damaged, or holds more than tensors: {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:  # the pickle asks for what cannot be
+        raise _NotSoError(f"is damaged: {error}") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, dict) or not loaded:
+        raise _NotSoError("holds no state dict: save `model.state_dict()`, not the model.")
+    tensors = {str(name): value for name, value in loaded.items() if isinstance(value, np.ndarray)}
+    if not tensors:
+        raise _NotSoError("holds a dictionary without tensors.")
+    return tensors
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Rebuilds tensors as arrays; every name but those that this needs is refused."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(archive.read(f"{root}data.pkl")))
+        self._archive = archive
+        self._root = root
+        self._storages: dict[str, NDArray[Any]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("collections", "OrderedDict"): OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+            ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+        }
+        if module == "torch" and name in _STORAGE_DTYPES:
+            return _STORAGE_DTYPES[name]
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, and nothing is run that a file asks for."
+            )
+        return known[module, name]
+
+    def persistent_load(self, pid: Any) -> NDArray[Any]:
+        _, dtype, key, _, _ = pid
+        if key not in self._storages:
+            data = self._archive.read(f"{self._root}data/{key}")
+            self._storages[key] = np.frombuffer(data, dtype)
+        return self._storages[key]
+
+
+def _rebuild_tensor(
+    storage: NDArray[Any], offset: int, size: Sequence[int], stride: Sequence[int], *_: object
+) -> NDArray[Any]:
+    """Stand in for `torch._utils._rebuild_tensor_v2`."""
+    if len(size) != len(stride) or min([offset, *size, *stride], default=0) < 0:
+        raise ValueError(f"no tensor has offset {offset}, size {size} and stride {stride}")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) and last >= len(storage):
+        raise ValueError(f"a tensor ends at {last} of {len(storage)} values")
+    strides = [step * storage.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
+
+
+def _rebuild_parameter(tensor: NDArray[Any], *_: object) -> NDArray[Any]:
+    """Stand in for `torch._utils._rebuild_parameter`."""
+    return tensor
+
+
+def _as_float32(tensor: NDArray[Any]) -> NDArray[np.float32]:
+    if tensor.dtype == _BFLOAT16:
+        halves = np.ascontiguousarray(tensor).view("<u2").astype("<u4")
+        return (halves << 16).view("<f4").reshape(tensor.shape)
+    return np.ascontiguousarray(tensor, dtype=np.float32)
