@@ -21,6 +21,7 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.api.thresholds import ThresholdOperations
+from blemish.backbones import backbones_of
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
 from blemish.front import Front, S3Elsewhere
@@ -189,11 +190,11 @@ class _Parts:
                 bundles=self._bundles,
                 attempts=directory.attempts,
                 staging=directory.staging,
+                backbones=backbones_of(settings, directory),
                 arns=arns,
                 options={
                     "limits": asdict(limits),
                     "mixed_sizes": settings.mixed_sizes,
-                    "backbone": str(settings.backbone.absolute()) if settings.backbone else None,
                     "threads": settings.training_threads,
                     "log_format": settings.log_format,
                     "log_level": settings.log_level,

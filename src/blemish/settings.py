@@ -81,8 +81,16 @@ class Settings(BaseSettings):
     mixed_sizes: bool = False
     """Whether the pictures of a project may differ in size."""
 
-    backbone: Path | None = None
-    """ONNX file of a backbone with the outputs layer2 and layer3; without it, the built-in one."""
+    backbone: str | None = None
+    """Name of a backbone in the data directory, or path of one; without it, the built-in one."""
+
+    project_backbones: dict[str, str] | None = None
+    """JSON object of projects, each with a backbone of its own."""
+
+    hub_endpoint: Annotated[
+        str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)
+    ] = "https://huggingface.co"
+    """URL of the model hub that `blemish backbone pull` asks."""
 
     training_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one training process, which runs at low priority."""

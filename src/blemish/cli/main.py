@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli.backbone import backbone
 from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
 from blemish.cli.kms import kms
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need to know the API.")
 app.add_typer(sdk_model, name="sdk-model")
+app.add_typer(backbone, name="backbone")
 app.add_typer(keys, name="keys")
 keys.add_typer(kms, name="kms")
 
@@ -67,7 +69,7 @@ def serve(
     )
     try:
         run(settings)
-    except (DirectoryBusyError, StorageError, ValueError) as error:
+    except (DirectoryBusyError, EngineError, StorageError, ValueError) as error:
         end(str(error))
     except OSError as error:
         end(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.")

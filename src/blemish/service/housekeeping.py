@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import ModelStatus, ObjectRef
+from blemish.service.backbones import PARTIAL
 from blemish.service.client_tokens import LIFETIME
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
@@ -74,7 +75,11 @@ class Housekeeping:
         directory, before = self._directory, now - REMAINS_AGE
         staged = [
             path
-            for folder in (directory.staging, directory.buckets / STAGING)
+            for folder in (
+                directory.staging,
+                directory.buckets / STAGING,
+                directory.backbones / PARTIAL,
+            )
             for path in _older(folder, before)
         ]
         kept = [

@@ -18,6 +18,8 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
+from blemish.engine.errors import BackboneError
+from blemish.service.backbones import ProjectBackbones
 from blemish.service.bundles import Bundles
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
@@ -123,6 +125,7 @@ class TrainingWork:
         bundles: Bundles,
         attempts: Path,
         staging: Path,
+        backbones: ProjectBackbones,
         arns: ArnScope,
         options: Mapping[str, Any],
         now: Callable[[], datetime],
@@ -135,6 +138,7 @@ class TrainingWork:
         self._attempts = attempts
         self._bundles = bundles
         self._staging = staging
+        self._backbones = backbones
         self._arns = arns
         self._options = options
         self._now = now
@@ -172,7 +176,7 @@ class TrainingWork:
             self._leave(model, attempt)
         except AttemptLostError:
             logger.warning("a training lost its row to another attempt")
-        except StorageError as error:
+        except (BackboneError, StorageError) as error:
             return str(error)
         return None
 
@@ -185,6 +189,7 @@ class TrainingWork:
             )
 
     def _job(self, model: Model, attempt: int, folder: Path) -> TrainingJob:
+        backbone = self._backbones.path(model.project)
         return TrainingJob(
             entries=str(self._kept.path(model.entries)),
             reach=self._objects.reach,
@@ -198,6 +203,7 @@ class TrainingWork:
             output_bucket=model.output_bucket,
             output_prefix=model.output_prefix,
             attempt=attempt,
+            backbone=str(backbone) if backbone else None,
             **self._options,
         )
 

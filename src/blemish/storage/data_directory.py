@@ -4,6 +4,7 @@ DIR/                mode 0700
   blemish.db        rows
   aws/              an AWS config and credentials file for clients
   buckets/          s3://bucket/key is the file buckets/bucket/key
+  backbones/        a folder for each backbone that was fetched or imported
   bundles/          a folder for each trained model
   keyring/          a file for each key that seals bundles, kept files and secrets
   kept/             frozen entries of models, changes not yet applied
@@ -37,6 +38,7 @@ class DataDirectory:
         self.root = root.absolute()
         self.database = self.root / "blemish.db"
         self.aws = self.root / "aws"
+        self.backbones = self.root / "backbones"
         self.buckets = self.root / "buckets"
         self.bundles = self.root / "bundles"
         self.keyring = self.root / "keyring"
@@ -63,6 +65,7 @@ class DataDirectory:
         self.root.chmod(0o700)
         for folder in (
             self.aws,
+            self.backbones,
             self.buckets,
             self.bundles,
             self.keyring,

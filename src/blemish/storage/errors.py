@@ -22,6 +22,7 @@
     + KeyUnavailableError     its key is unknown, missing, disabled or damaged
       . KeyServiceError       AWS KMS does not answer; it may later
     + SealBrokenError         it is damaged, or was sealed as something else
+  - HubError                  the model hub does not give a file that is asked for
   - BackupError               a backup cannot be made or used
     + BackupBrokenError       it is none, was cut off, or is damaged
     + RestoreUnfinishedError  the data directory is not whole
@@ -123,6 +124,10 @@ class KeyServiceError(KeyUnavailableError):
 
 class SealBrokenError(EncryptionError):
     """What was sealed is damaged, or is not what it is taken for."""
+
+
+class HubError(StorageError):
+    """The model hub does not answer, has no such file, or sends another."""
 
 
 class BackupError(StorageError):

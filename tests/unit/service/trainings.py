@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from blemish.domain.limits import OURS
+from blemish.service.backbones import Backbones, ProjectBackbones
 from blemish.service.training import TrainingWork
 from blemish.storage.objects import ObjectStore
 from tests.unit.fakes import FakeTrainings, Step
@@ -13,7 +14,6 @@ from tests.unit.house import LEASE, House
 OPTIONS = {
     "limits": asdict(OURS),
     "mixed_sizes": False,
-    "backbone": None,
     "threads": 2,
     "log_format": "json",
     "log_level": "info",
@@ -26,6 +26,7 @@ def work(
     *steps: Step,
     runner: FakeTrainings | None = None,
     objects: ObjectStore | None = None,
+    backbone: str | None = None,
 ) -> TrainingWork:
     """Return the work of trainings that take these steps."""
     return TrainingWork(
@@ -36,6 +37,9 @@ def work(
         bundles=house.bundles,
         attempts=house.directory.attempts,
         staging=house.directory.staging,
+        backbones=ProjectBackbones(
+            Backbones(house.directory.backbones), default=backbone, by_project={}
+        ),
         arns=house.arns,
         options=OPTIONS,
         now=house.clock,

@@ -1,0 +1,189 @@
+"""The backbones of a data directory: a folder each, with the network and what is known of it.
+
+DIR/backbones/NAME/
+  NAME.onnx         the network
+  backbone.json     architecture, licence, source, checksum
+DIR/backbones/.partial/   what is being fetched or written
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from blemish.engine.backbone_catalogue import CATALOGUE
+from blemish.engine.errors import BackboneError
+from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
+
+BUILT_IN = "built-in"
+"""Stands for the backbone that is part of the package."""
+
+PARTIAL = ".partial"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_INFO = "backbone.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneInfo:
+    """What is known of a backbone."""
+
+    name: str
+    architecture: str
+    licence: str
+    #: where it came from, for people
+    source: str
+    #: of the file that it was made from
+    source_sha256: str
+    #: of the network
+    sha256: str
+    size_bytes: int
+
+
+class Backbones:
+    """The folder of backbones."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def partial(self) -> Path:
+        """The folder of what is not whole yet."""
+        return self._root / PARTIAL
+
+    def names(self) -> list[str]:
+        """Return the names of the backbones that are here."""
+        if not self._root.is_dir():
+            return []
+        return sorted(path.name for path in self._root.iterdir() if path.name != PARTIAL)
+
+    def info(self, name: str) -> BackboneInfo:
+        """Return what is known of a backbone.
+
+        Raises:
+            BackboneError: it is not here, or what is known of it cannot be read.
+        """
+        path = self._root / name / _INFO
+        try:
+            return BackboneInfo(**json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            raise BackboneError(self._missing(name)) from None
+        except (OSError, ValueError, TypeError) as error:
+            raise BackboneError(f"{path} cannot be read: {error}. {_anew(name)}") from error
+
+    def file(self, name: str) -> Path:
+        """Return where the network of this name lies, once it is seen to be whole.
+
+        Raises:
+            BackboneError: it is not here, or is damaged.
+        """
+        info = self.info(name)
+        path = self._root / name / f"{name}.onnx"
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise BackboneError(
+                f"{path} cannot be read ({error.strerror}). {_anew(name)}"
+            ) from error
+        if found != info.sha256:
+            raise BackboneError(
+                f"{path} is damaged: its SHA-256 is {found}, not {info.sha256}. {_anew(name)}"
+            )
+        return path
+
+    def add(self, info: BackboneInfo, model: bytes) -> None:
+        """Keep a backbone, whole or not at all; one that is damaged is replaced.
+
+        Raises:
+            BackboneError: the name is not allowed, or taken.
+            StoreWriteError: it cannot be written.
+        """
+        self.check_free(info.name)
+        folder = self.partial / uuid.uuid4().hex
+        with clear_file_errors(folder):
+            folder.mkdir(mode=0o700, parents=True)
+            (folder / f"{info.name}.onnx").write_bytes(model)
+            (folder / _INFO).write_text(json.dumps(asdict(info), indent=2) + "\n")
+        remove_tree(self._root / info.name, staging=self.partial)
+        publish_folder(folder, self._root / info.name)
+
+    def check_free(self, name: str) -> None:
+        """Allow a backbone of this name to be added.
+
+        Raises:
+            BackboneError: no backbone can have the name, or one has it and is whole.
+        """
+        if not _NAME.fullmatch(name) or name.endswith(".onnx") or name == BUILT_IN:
+            raise BackboneError(
+                f"{name!r} is no name for a backbone: it has 1 to 64 letters, digits, dots, "
+                f"hyphens and underscores, begins with a letter or a digit, does not end in "
+                f".onnx, and is not {BUILT_IN}."
+            )
+        try:
+            self.file(name)
+        except BackboneError:
+            return
+        raise BackboneError(f"There is a backbone {name} already: {self._root / name}.")
+
+    def _missing(self, name: str) -> str:
+        here = ", ".join(self.names()) or "none"
+        known = "" if name in CATALOGUE else f" Those known are {', '.join(CATALOGUE)}."
+        return f"There is no backbone {name} in {self._root}; there is {here}. {_anew(name)}{known}"
+
+
+class ProjectBackbones:
+    """Which backbone the models of a project are trained with, by the settings."""
+
+    def __init__(
+        self, backbones: Backbones, *, default: str | None, by_project: Mapping[str, str]
+    ) -> None:
+        self._backbones = backbones
+        self._default = default
+        self._by_project = by_project
+
+    def path(self, project: str) -> Path | None:
+        """Return the file of a project's backbone; None for the built-in one.
+
+        Raises:
+            BackboneError: there is none, or it is damaged.
+        """
+        return self._path(self._by_project.get(project, self._default))
+
+    def check(self) -> None:
+        """Look whether all are there that the settings name.
+
+        Raises:
+            BackboneError: one is not, or is damaged; it names the setting.
+        """
+        told = [("BLEMISH_BACKBONE", self._default)]
+        told += [
+            (f"BLEMISH_PROJECT_BACKBONES, {project}", value)
+            for project, value in self._by_project.items()
+        ]
+        for setting, value in told:
+            try:
+                self._path(value)
+            except BackboneError as error:
+                raise BackboneError(f"{setting}={value}: {error}") from error
+
+    def _path(self, value: str | None) -> Path | None:
+        if value is None or value == BUILT_IN:
+            return None
+        if _NAME.fullmatch(value) and not value.endswith(".onnx"):
+            return self._backbones.file(value)
+        path = Path(value).absolute()
+        if not path.is_file():
+            raise BackboneError(f"There is no file {path}.")
+        return path
+
+
+def _anew(name: str) -> str:
+    if name in CATALOGUE:
+        return f"`blemish backbone pull {name}` fetches it."
+    return "`blemish backbone pull NAME` and `blemish backbone import FILE` add one."
