@@ -5,6 +5,7 @@ SHELL       := bash
 PYTHON ?= python3
 UV     ?= uv
 VENV   := .venv
+PRETRAINING := .venv-pretraining
 BIN    := $(VENV)/bin
 DIR    ?= ./data
 PORT   ?= 8000
@@ -12,7 +13,7 @@ IMAGES ?=
 WHEELS ?= wheelhouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench wheelhouse lock clean
+.PHONY: help setup demo serve test check bench pretrain wheelhouse lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 	$(BIN)/python -m benchmarks
 
+pretrain: $(PRETRAINING)/.installed ## Train the backbone in the package anew (one to two hours)
+	$(PRETRAINING)/bin/python -m pretraining --work build/pretraining
+
 wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without a network
 	@echo "Writing $(WHEELS)"
 	@rm -rf '$(WHEELS)'
@@ -51,7 +55,7 @@ lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-s3-clients wheelhouse .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-s3-clients $(PRETRAINING) build wheelhouse .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
@@ -83,6 +87,13 @@ $(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/.made
 	@$(call pip,install --require-hashes -r requirements.lock)
 	@$(call pip,install --no-deps --no-build-isolation --editable .)
 	@rm $(VENV)/.installing
+	@touch $@
+
+$(PRETRAINING)/.installed: pyproject.toml
+	@echo "Making $(PRETRAINING) (200 MB to fetch)"
+	@$(PYTHON) -m venv --clear $(PRETRAINING)
+	@$(PRETRAINING)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(PRETRAINING)/bin/python -m pip install --quiet --group pretraining
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime

@@ -96,5 +96,16 @@ def test_an_environment_whose_python_is_gone_begins_anew(project: Path) -> None:
 def test_help_names_every_target_that_people_use(project: Path) -> None:
     told = make(project)
 
-    targets = {"setup", "demo", "serve", "test", "bench", "wheelhouse", "lock", "clean", "help"}
+    targets = {
+        "setup",
+        "demo",
+        "serve",
+        "test",
+        "bench",
+        "pretrain",
+        "wheelhouse",
+        "lock",
+        "clean",
+        "help",
+    }
     assert {line.split()[1] for line in told.splitlines()} == targets
