@@ -8,7 +8,9 @@ multiples of 32, or of what its metadata call `blemish.step`.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import inliner, utils, version_converter
 
 from blemish.engine.errors import BackboneError
-from blemish.engine.graph_writer import MIN_OPSET, GraphWriter
+from blemish.engine.graph_writer import MIN_OPSET
 from blemish.engine.images import GRAPH_STEP
 from blemish.engine.sessions import SESSION_ERRORS, open_session
 
@@ -30,8 +32,10 @@ Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVP
 STEP_KEY = "blemish.step"
 """The metadata of an ONNX file that says what the sides of its pictures must be multiples of."""
 
-UNTRAINED = "untrained-resnet18"
-_UNTRAINED_SEED = 18
+EMBEDDED = "drawn"
+"""The backbone in the package, which was trained on pictures that code drew (`pretraining/`)."""
+
+_WEIGHTS = resources.files("blemish.engine") / "weights"
 _PROBE_STEPS = 2
 _MAX_STEP = 128
 
@@ -54,16 +58,14 @@ class Backbone:
 
 
 def load_backbone(path: Path | None) -> Backbone:
-    """Read a backbone from an ONNX file, or build the untrained one.
+    """Read a backbone from an ONNX file, or the one in the package.
 
     Raises:
         BackboneError: the file is missing, is no ONNX model, has not the outputs of `LAYERS`, or
-            does not run on a picture.
+            does not run on a picture; or the one in the package is damaged.
     """
     if path is None:
-        model = untrained_resnet18(seed=_UNTRAINED_SEED)
-        data = model.SerializeToString(deterministic=True)
-        return Backbone(name=UNTRAINED, sha256=hashlib.sha256(data).hexdigest(), model=model)
+        return _embedded()
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -104,37 +106,20 @@ def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, 
     return {layer: tuple(maps[i].shape[1:]) for i, layer in enumerate(LAYERS)}
 
 
-def untrained_resnet18(*, seed: int) -> onnx.ModelProto:
-    """Build layers 1 to 3 of ResNet-18's shape with random weights and no batch normalisation.
-
-    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1; weights
-    by He et al., "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
-    """
-    graph = GraphWriter()
-    generator = np.random.default_rng(seed)
-
-    def conv(x: str, channels: tuple[int, int], *, kernel: int, stride: int) -> str:
-        shape = (channels[1], channels[0], kernel, kernel)
-        deviation = np.float32((2 / (channels[0] * kernel**2)) ** 0.5)
-        weights = graph.constant(generator.standard_normal(shape, dtype=np.float32) * deviation)
-        pads = [kernel // 2] * 4
-        return graph.add("Conv", x, weights, strides=[stride] * 2, pads=pads)
-
-    def block(x: str, channels: tuple[int, int], *, stride: int, output: str | None) -> str:
-        inner = graph.add("Relu", conv(x, channels, kernel=3, stride=stride))
-        inner = conv(inner, (channels[1], channels[1]), kernel=3, stride=1)
-        shortcut = x if stride == 1 else conv(x, channels, kernel=1, stride=stride)
-        return graph.add("Relu", graph.add("Add", inner, shortcut), output=output)
-
-    image = graph.input("image", np.float32, (1, 3, "height", "width"))
-    x = graph.add("Relu", conv(image, (3, 64), kernel=7, stride=2))
-    x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    for layer, before, after in (("layer1", 64, 64), ("layer2", 64, 128), ("layer3", 128, 256)):
-        x = block(x, (before, after), stride=after // before, output=None)
-        x = block(x, (after, after), stride=1, output=layer)
-    for layer, channels in zip(LAYERS, (128, 256), strict=True):
-        graph.output(layer, np.float32, (1, channels, f"h_{layer}", f"w_{layer}"))
-    return graph.model()
+def _embedded() -> Backbone:
+    file = _WEIGHTS / f"{EMBEDDED}.onnx"
+    try:
+        data = file.read_bytes()
+        expected = json.loads((_WEIGHTS / f"{EMBEDDED}.json").read_text("utf-8"))["sha256"]
+    except OSError as error:
+        raise BackboneError(f"The backbone in the package cannot be read: {error}.") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != expected:
+        raise BackboneError(
+            f"The backbone in the package is damaged: the SHA-256 of {file} is {sha256}, and it "
+            f"must be {expected}. Install the package anew."
+        )
+    return Backbone(name=EMBEDDED, sha256=sha256, model=onnx.load_model_from_string(data))
 
 
 def _parse(data: bytes, path: Path) -> onnx.ModelProto:

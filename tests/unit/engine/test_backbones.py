@@ -1,3 +1,6 @@
+import json
+import shutil
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -5,16 +8,18 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from blemish.engine import backbones
 from blemish.engine.backbones import (
-    UNTRAINED,
+    EMBEDDED,
     feature_shapes,
     load_backbone,
-    untrained_resnet18,
 )
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.sessions import open_session
 from tests.products import CHANNELS, write_patch_backbone
+
+WEIGHTS = Path(str(resources.files("blemish.engine") / "weights"))
 
 
 def write(
@@ -58,24 +63,47 @@ def test_the_trained_backbone_keeps_layers_2_and_3(shared: Path) -> None:
     assert shapes == {"layer2": (128, 32, 32), "layer3": (256, 16, 16)}
 
 
-def test_without_a_file_there_is_an_untrained_network_that_is_always_the_same() -> None:
-    first, second = load_backbone(None), load_backbone(None)
+def test_without_a_file_there_is_the_backbone_in_the_package() -> None:
+    backbone = load_backbone(None)
 
-    assert first.name == UNTRAINED
-    assert first.sha256 == second.sha256
-    assert feature_shapes(first, width=64, height=96) == {
-        "layer2": (128, 12, 8),
-        "layer3": (256, 6, 4),
+    assert backbone.name == EMBEDDED
+    assert feature_shapes(backbone, width=64, height=96) == {
+        "layer2": (96, 12, 8),
+        "layer3": (192, 6, 4),
     }
 
 
-def test_untrained_feature_maps_keep_the_scale_of_their_input() -> None:
+def test_the_backbone_in_the_package_is_small_and_says_where_it_comes_from() -> None:
+    recipe = json.loads((WEIGHTS / f"{EMBEDDED}.json").read_text())
+
+    assert (WEIGHTS / f"{EMBEDDED}.onnx").stat().st_size <= 12_000_000
+    assert recipe["sha256"] == load_backbone(None).sha256
+    assert recipe["licence"] == "Apache-2.0"
+    assert recipe["seed"] == 1
+
+
+def test_a_damaged_backbone_in_the_package_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
+    damaged = bytearray((tmp_path / f"{EMBEDDED}.onnx").read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / f"{EMBEDDED}.onnx").write_bytes(damaged)
+    monkeypatch.setattr(backbones, "_WEIGHTS", tmp_path)
+
+    with pytest.raises(BackboneError, match="is damaged: the SHA-256 of"):
+        load_backbone(None)
+
+
+def test_the_embedded_maps_tell_channels_apart_and_are_of_one_scale() -> None:
     picture = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
-    session = open_session(untrained_resnet18(seed=1).SerializeToString(), threads=1)
+    session = open_session(load_backbone(None).model.SerializeToString(), threads=1)
 
     maps = session.run(None, {"image": picture})
 
-    assert all(1 < np.sqrt((feature_map**2).mean()) < 100 for feature_map in maps)
+    deviations = [float(one.std()) for one in maps]
+    assert 0.2 < deviations[0] / deviations[1] < 5
+    assert all(np.linalg.matrix_rank(one[0].reshape(len(one[0]), -1)) > 10 for one in maps)
 
 
 def test_an_older_operator_set_is_raised(tmp_path: Path) -> None:
