@@ -15,7 +15,7 @@ from pretraining.pool import PER_FILE, draw_pool
 from pretraining.train import Recipe, train
 from pretraining.whitening import whitened_heads
 
-WEIGHTS = Path(__file__).parents[1] / "src/blemish/engine/weights"
+WEIGHTS = Path(__file__).parents[1] / "src/blemish/engine/embedded"
 _LIBRARIES = ("numpy", "onnx", "pillow", "scipy", "torch")
 
 

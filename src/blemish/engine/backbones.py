@@ -35,7 +35,7 @@ STEP_KEY = "blemish.step"
 EMBEDDED = "drawn"
 """The backbone in the package, which was trained on pictures that code drew (`pretraining/`)."""
 
-_WEIGHTS = resources.files("blemish.engine") / "weights"
+_FILES = resources.files("blemish.engine") / "embedded"
 _PROBE_STEPS = 2
 _MAX_STEP = 128
 
@@ -107,10 +107,10 @@ def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, 
 
 
 def _embedded() -> Backbone:
-    file = _WEIGHTS / f"{EMBEDDED}.onnx"
+    file = _FILES / f"{EMBEDDED}.onnx"
     try:
         data = file.read_bytes()
-        expected = json.loads((_WEIGHTS / f"{EMBEDDED}.json").read_text("utf-8"))["sha256"]
+        expected = json.loads((_FILES / f"{EMBEDDED}.json").read_text("utf-8"))["sha256"]
     except OSError as error:
         raise BackboneError(f"The backbone in the package cannot be read: {error}.") from error
     sha256 = hashlib.sha256(data).hexdigest()

@@ -19,7 +19,7 @@ from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.sessions import open_session
 from tests.products import CHANNELS, write_patch_backbone
 
-WEIGHTS = Path(str(resources.files("blemish.engine") / "weights"))
+WEIGHTS = Path(str(resources.files("blemish.engine") / "embedded"))
 
 
 def write(
@@ -89,7 +89,7 @@ def test_a_damaged_backbone_in_the_package_is_told(
     damaged = bytearray((tmp_path / f"{EMBEDDED}.onnx").read_bytes())
     damaged[-1] ^= 1
     (tmp_path / f"{EMBEDDED}.onnx").write_bytes(damaged)
-    monkeypatch.setattr(backbones, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(backbones, "_FILES", tmp_path)
 
     with pytest.raises(BackboneError, match="is damaged: the SHA-256 of"):
         load_backbone(None)
