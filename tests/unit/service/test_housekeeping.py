@@ -131,6 +131,21 @@ def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
     assert kept.files(directory.buckets / "bucket") == ["picture"]
 
 
+def test_a_fetch_that_was_cut_off_goes_when_it_is_a_day_old_and_no_backbone(kept: Kept) -> None:
+    backbones = kept.directory.backbones
+    for folder in (".partial", "resnet18"):
+        (backbones / folder).mkdir()
+        (backbones / folder / "file").write_text("weights")
+
+    kept.housekeeping.remove_remains(datetime.now(UTC))
+    early = kept.files(backbones / ".partial")
+    kept.housekeeping.remove_remains(LATER)
+
+    assert early == ["file"]
+    assert kept.files(backbones / ".partial") == []
+    assert kept.files(backbones / "resnet18") == ["file"]
+
+
 def test_an_attempt_goes_once_its_model_is_trained(kept: Kept) -> None:
     with kept.database.writing() as rows:
         model = add_model(rows, add_project(rows), status=ModelStatus.TRAINED)

@@ -120,6 +120,17 @@ def test_data_that_cannot_be_trained_on_is_the_reason(house: House, model: Model
     assert left_behind(house) == NOTHING
 
 
+def test_a_backbone_that_went_missing_is_the_reason(house: House, model: Model) -> None:
+    attempt = house.claim_model(model)
+
+    work(house, trained, backbone="resnet18").carry_out(model, attempt=attempt)
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert "Training failed: There is no backbone resnet18 in" in found.status_message
+    assert left_behind(house) == NOTHING
+
+
 def test_progress_is_told_in_the_status_message(house: House, model: Model) -> None:
     told: list[str] = []
 
