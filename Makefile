@@ -7,13 +7,14 @@ UV     ?= uv
 VENV   := .venv
 PRETRAINING := .venv-pretraining
 BIN    := $(VENV)/bin
+PEERS  := .venv-peers
 DIR    ?= ./data
 PORT   ?= 8000
 IMAGES ?=
 WHEELS ?= wheelhouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench pretrain wheelhouse lock clean
+.PHONY: help setup demo serve test check bench bench-full bench-peers pretrain wheelhouse lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,14 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 	$(BIN)/python -m benchmarks
 
+bench-full: $(VENV)/.dev ## Measure quality in full (hours; goes on where it was cut off)
+	$(BIN)/python -m benchmarks.quality --full
+	$(BIN)/python -m benchmarks.scale
+
+bench-peers: $(VENV)/.dev $(PEERS)/.made ## Measure quality and speed beside anomalib's models
+	$(BIN)/python -m benchmarks.quality --peers
+	$(BIN)/python -m benchmarks.speed
+
 pretrain: $(PRETRAINING)/.installed ## Train the backbone in the package anew (one to two hours)
 	$(PRETRAINING)/bin/python -m pretraining --work build/pretraining
 
@@ -53,9 +62,10 @@ lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
+	$(LOCK) --group peers -o requirements-peers.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-s3-clients $(PRETRAINING) build wheelhouse .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-s3-clients $(PEERS) $(PRETRAINING) build wheelhouse .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
@@ -101,4 +111,10 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $(VENV)/.installing
 	@$(call pip,install --require-hashes -r requirements-dev.lock)
 	@rm $(VENV)/.installing
+	@touch $@
+
+$(PEERS)/.made: requirements-peers.lock
+	@echo "Making $(PEERS) (3 GB to fetch)"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --require-hashes -r requirements-peers.lock
 	@touch $@

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.quality import ROOT
+from benchmarks.surroundings import ROOT
 from blemish.domain.limits import MAX_LINE_LENGTH
 from tests.acceptance.served import BUCKET, ServedDirectory, dataset_status, line, wait_for
 

@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
-from benchmarks.quality import SHARED
+from benchmarks.surroundings import SHARED
 from blemish.app import bundles_of
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.quality import ROOT
+from benchmarks.surroundings import ROOT
 from tests.acceptance.fuzz import play
 from tests.acceptance.served import ServedDirectory
 

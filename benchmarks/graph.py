@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import ROOT, SHARED
+from benchmarks.surroundings import ROOT, SHARED
 from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder

@@ -25,7 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from benchmarks.detection import prepare
 from benchmarks.load_clients import Outcome, Plan, Running
 from benchmarks.load_rows import ASKED, fill
-from benchmarks.quality import ROOT, SHARED
+from benchmarks.surroundings import ROOT, SHARED
 from tests.acceptance.served import ServedDirectory
 from tests.acceptance.test_journey import PROJECT
 

@@ -21,7 +21,7 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.quality import ROOT
+from benchmarks.surroundings import ROOT
 
 PATIENCE_S = 30.0
 """How long the last answers are waited for before they count as lost."""

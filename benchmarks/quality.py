@@ -1,162 +1,211 @@
-"""How well the engine detects: on a fixed split, and over five outer folds of all pictures.
+"""How well the engine detects, over repeated splits by group, and anomalib beside it.
 
-    python -m benchmarks.quality [FOLDER ...] [--backbone FILE.onnx] [--results FILE.json]
+    python -m benchmarks.quality [FOLDER ...] [--backbone FILE.onnx ...] [--full | --peers]
+        [--minutes N] [--results FILE.jsonl]
 
-Folds are by the pictures' bytes: identical pictures stay together, but neighbours of a series do
-not, so where a folder shows one product several times its numbers flatter.
+Without folders, every set of the shared pictures. Each trial is one training in a process of its
+own, and one line of the results, in which a run that was cut off is taken up again. `--full` draws
+labels ten times and has three seeds; `--peers` tries normal pictures alone, beside PatchCore and
+PaDiM, which a full run has too where they are installed. The tables are printed as Markdown, and
+written beside the results as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from subprocess import CalledProcessError
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from benchmarks.folders import read_folder
-from blemish.domain.entities import Label
-from blemish.engine.evaluation import Evaluation, Verdict, evaluate
-from blemish.engine.folds import assign_folds
-from blemish.engine.images import ImageLimits
-from blemish.engine.labeled import LabeledImage
-from blemish.engine.metrics import precision_recall_f1
-from blemish.engine.runtime import Detector
-from blemish.engine.training import TrainingOptions, train
+from benchmarks.quality_plan import FULL, NORMALS, QUICK, Trial, find_sets, plan
+from benchmarks.quality_tables import PEERS, markdown, of_trial, summarize
+from benchmarks.quality_trial import try_engine, try_peer
+from benchmarks.speed import convolutions
+from benchmarks.surroundings import PEER_PYTHON, PRETRAINED, ROOT, SHARED
+from blemish.engine.errors import EngineError
 
-ROOT = Path(__file__).parent.parent
-SHARED = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))
-LIMITS = ImageLimits(min_side=64, max_side=16_384, max_pixels=100_000_000)
-OUTER_FOLDS = 5
+EMBEDDED = "embedded"
+ENGINE = ROOT / "src/blemish/engine"
+PEER_FILES = tuple(
+    ROOT / name
+    for name in (
+        "benchmarks/quality_peer.py",
+        "benchmarks/speed_peer.py",
+        "requirements-peers.lock",
+    )
+)
+FAILURES = (CalledProcessError, BrokenProcessPool, EngineError)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One training and the evaluation of its bundle."""
+class Bench:
+    """The detectors that are tried."""
 
-    evaluation: Evaluation
-    training_s: float
-    peak_mib: float
+    #: name -> file; None is the embedded backbone
+    backbones: Mapping[str, Path | None]
+    #: whose weights the peers have
+    peer_backbone: Path
+    #: the peers' .npz file of weights
+    peer_weights: Path
+    extent: str
+
+    def run(self, trial: Trial) -> dict[str, Any]:
+        """Make one trial."""
+        if trial.detector in PEERS:
+            return try_peer(trial, PEER_PYTHON, self.peer_weights)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(try_engine, trial, self.backbones[trial.detector]).result()
+
+    def keys(self, trials: Sequence[Trial]) -> Iterator[dict[str, str | int]]:
+        """Yield the key of each trial; it changes with what the trial's result depends on."""
+        sources = sorted(path for path in ENGINE.rglob("*") if path.suffix in {".py", ".onnx"})
+        version = {
+            name: digest([*sources, *([file] if file else [])])
+            for name, file in self.backbones.items()
+        }
+        version |= dict.fromkeys(PEERS, digest([*PEER_FILES, self.peer_backbone]))
+        for trial in trials:
+            yield trial.key(extent=self.extent, version=version[trial.detector])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What is reported of one folder with one backbone; scores from 0 to 1."""
-
-    folder: str
-    backbone: str
-    images: int
-    folds_f1: float
-    folds_image_auroc: float
-    folds_average_iou: float | None
-    split_mistakes: str
-    split_f1: float
-    split_image_auroc: float
-    training_s: float
-    peak_mib: float
+def digest(files: Sequence[Path]) -> str:
+    """Return a short hash of what files hold; one that is absent is empty."""
+    found = sha256()
+    for file in files:
+        found.update(sha256(file.read_bytes() if file.is_file() else b"").digest())
+    return found.hexdigest()[:12]
 
 
-def try_out(
-    train_part: Sequence[LabeledImage], test_part: Sequence[LabeledImage], backbone: Path | None
-) -> Trial:
-    """Train on one part and evaluate on the other."""
-    options = TrainingOptions(
-        limits=LIMITS, mixed_sizes=True, backbone=backbone, threads=2, seed=0, min_masks_per_type=5
+def read_records(results: Path) -> list[dict[str, Any]]:
+    """Return the trials that were finished; a line that was cut off is none."""
+    records = []
+    for line in results.read_text(encoding="utf-8").splitlines() if results.is_file() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+def append_record(results: Path, record: Mapping[str, Any]) -> None:
+    """Add a finished trial, on a line of its own even after one that was cut off."""
+    with results.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, 2)
+            cut_off = file.read(1) != b"\n"
+        else:
+            cut_off = False
+        file.write(b"\n" * cut_off + json.dumps(record).encode() + b"\n")
+
+
+def run_trials(
+    bench: Bench, trials: Sequence[Trial], results: Path, *, minutes: float | None
+) -> tuple[list[dict[str, Any]], int]:
+    """Make the trials that are not in the results, until the time is up.
+
+    Returns:
+        the records of all of these trials that there are, and how many failed.
+    """
+    keys = list(bench.keys(trials))
+    done = {_name(record): record for record in read_records(results)}
+    began, failed = time.monotonic(), 0
+    for number, (trial, key) in enumerate(zip(trials, keys, strict=True), start=1):
+        if _name(key) in done:
+            continue
+        if minutes is not None and time.monotonic() - began > 60 * minutes:
+            print(f"{minutes:g} minutes are up: the same command goes on from here.")
+            break
+        told = f"[{number}/{len(trials)}] " + ", ".join(str(key[its]) for its in _TOLD)
+        try:
+            record = key | bench.run(trial)
+        except FAILURES as error:
+            failed += 1
+            print(f"{told}: {type(error).__name__}: {error}", flush=True)
+            continue
+        append_record(results, record)
+        done[_name(key)] = record
+        auroc = of_trial(record)["image_auroc"] or 0.0
+        print(f"{told}: AUROC {auroc:.3f}, {record['training_s']:.1f} s", flush=True)
+    return [done[_name(key)] for key in keys if _name(key) in done], failed
+
+
+_TOLD = ("set", "detector", "arm", "split", "draw", "seed")
+
+
+def _name(key: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(key[its] for its in (*_TOLD, "extent", "version"))
+
+
+def main() -> int:
+    """Measure what the command line asks for; return how many trials failed."""
+    arguments = _arguments()
+    folders = arguments.folders or (find_sets(SHARED / "data") if SHARED.is_dir() else [])
+    if not folders:
+        print(f"{SHARED} is absent: set BLEMISH_SHARED to the shared pictures, or name folders.")
+        return 1
+    files = arguments.backbone or ([PRETRAINED] if PRETRAINED.is_file() else [])
+    with_peers = (arguments.full or arguments.peers) and bool(files)
+    if with_peers and not PEER_PYTHON.is_file():
+        print(f"{PEER_PYTHON} is absent: measured without anomalib. `make bench-peers` makes it.")
+        with_peers = False
+    extent = FULL if arguments.full else QUICK
+    minutes = None if arguments.full or arguments.peers else arguments.minutes
+
+    with TemporaryDirectory() as temporary:
+        weights = Path(temporary, "weights.npz")
+        if with_peers:
+            np.savez(weights, *convolutions(files[0]))
+        bench = Bench(
+            backbones={EMBEDDED: None} | {file.stem: file for file in files},
+            peer_backbone=files[0] if files else Path(),
+            peer_weights=weights,
+            extent=extent.name,
+        )
+        trials = plan(folders, list(bench.backbones), PEERS if with_peers else (), extent)
+        if arguments.peers:
+            trials = [trial for trial in trials if trial.arm == NORMALS]
+        arguments.results.parent.mkdir(parents=True, exist_ok=True)
+        records, failed = run_trials(bench, trials, arguments.results, minutes=minutes)
+    summary = summarize(records)
+    arguments.results.with_suffix(".json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(f"\n{len(records)} of {len(trials)} trials; {_capped(extent)}\n\n{markdown(summary)}")
+    return failed
+
+
+def _capped(extent: Any) -> str:
+    """Say how many pictures of a label take part at most."""
+    anomalies = "all" if extent.train_anomaly is None else f"{extent.train_anomaly}"
+    return (
+        f"in training at most {extent.train_normal} normal pictures and {anomalies} anomalies, "
+        f"in the test at most {extent.test} of each."
     )
-    start = time.perf_counter()
-    bundle = train(train_part, options=options, progress=lambda _: None).bundle
-    training_s = time.perf_counter() - start
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    detector = Detector.load(bundle, threads=2)
-    evaluation = evaluate(
-        detector, test_part, limits=LIMITS, mixed_sizes=True, progress=lambda _: None
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    return Trial(evaluation=evaluation, training_s=training_s, peak_mib=peak_mib)
-
-
-def measure(folder: Path, backbone: Path | None) -> Row:
-    """Measure one folder, every training in a process of its own."""
-    train_part, test_part = read_folder(folder)
-    images = train_part + test_part
-    digests = [sha256(image.read()).digest() for image in images]
-    fold_of = assign_folds(digests, [image.label for image in images], folds=OUTER_FOLDS)
-
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        fixed = pool.submit(try_out, train_part, test_part, backbone).result()
-        trials = [
-            pool.submit(
-                try_out,
-                [image for image, its in zip(images, fold_of, strict=True) if its != fold],
-                [image for image, its in zip(images, fold_of, strict=True) if its == fold],
-                backbone,
-            ).result()
-            for fold in range(OUTER_FOLDS)
-        ]
-    held_out = [verdict for trial in trials for verdict in trial.evaluation.verdicts]
-    overlaps = [
-        kind.average_iou
-        for trial in trials
-        for kind in trial.evaluation.anomaly_types or ()
-        if kind.average_iou is not None
-    ]
-    return Row(
-        folder=folder.name,
-        backbone=backbone.stem if backbone else "built-in",
-        images=len(images),
-        folds_f1=_f1(held_out),
-        folds_image_auroc=float(np.mean([trial.evaluation.roc_auc for trial in trials])),
-        folds_average_iou=float(np.mean(overlaps)) if overlaps else None,
-        split_mistakes=f"{_mistakes(fixed.evaluation.verdicts)} of {len(test_part)}",
-        split_f1=_f1(fixed.evaluation.verdicts),
-        split_image_auroc=fixed.evaluation.roc_auc or 0.0,
-        training_s=fixed.training_s,
-        peak_mib=fixed.peak_mib,
-    )
-
-
-def _f1(verdicts: Sequence[Verdict]) -> float:
-    truth = np.array([verdict.label is Label.ANOMALY for verdict in verdicts])
-    called = np.array([verdict.is_anomalous for verdict in verdicts])
-    return precision_recall_f1(truth, called).f1 or 0.0
-
-
-def _mistakes(verdicts: Sequence[Verdict]) -> int:
-    return sum(verdict.is_anomalous != (verdict.label is Label.ANOMALY) for verdict in verdicts)
-
-
-def main() -> None:
-    """Measure what the command line names and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folders", nargs="*", type=Path, default=[SHARED / "data" / "cookies"])
-    parser.add_argument("--backbone", type=Path, action="append", default=None)
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/quality.json")
-    arguments = parser.parse_args()
-    backbones = arguments.backbone or [None, SHARED / "weights" / "resnet18-layer1-3.onnx"]
-
-    rows: list[dict[str, object]] = []
-    for folder in arguments.folders:
-        for backbone in backbones:
-            row = asdict(measure(folder, backbone))
-            if not rows:
-                print(" | ".join(row))
-            rows.append(row)
-            print(" | ".join(_text(value) for value in row.values()), flush=True)
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    arguments.results.write_text(json.dumps(rows, indent=2) + "\n")
-
-
-def _text(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--backbone", type=Path, action="append")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--full", action="store_true")
+    extent.add_argument("--peers", action="store_true")
+    parser.add_argument("--minutes", type=float, default=8, help="of a quick run, at most")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/quality.jsonl")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -34,7 +34,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.folders import read_folder
-from benchmarks.quality import LIMITS, ROOT, SHARED
+from benchmarks.surroundings import LIMITS, ROOT, SHARED
 from blemish.domain.entities import Label
 from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.embedding import IMAGENET_DEVIATION, IMAGENET_MEAN, Embedder

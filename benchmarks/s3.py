@@ -30,7 +30,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from benchmarks.quality import ROOT
+from benchmarks.surroundings import ROOT
 from tests.acceptance.beside_moto import client_of, unlike
 from tests.acceptance.moto import moto_client, moto_server
 from tests.acceptance.registry import kept_environment, run

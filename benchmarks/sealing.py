@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.quality import SHARED
+from benchmarks.surroundings import SHARED
 from blemish.engine.bundle import Bundle, write_bundle
 from blemish.engine.runtime import Detector
 from blemish.engine.training import train

@@ -29,11 +29,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.folders import read_folder
-from benchmarks.quality import LIMITS, ROOT, SHARED
+from benchmarks.surroundings import LIMITS, PEER_PYTHON, PRETRAINED, ROOT, SHARED, THREADS
 from blemish.domain.entities import Label
 from blemish.engine.backbones import load_backbone
 from blemish.engine.bundle import Bundle
@@ -46,8 +47,7 @@ from blemish.engine.scorers import BANK_ROWS, random_projection
 from blemish.engine.sessions import open_session
 from blemish.engine.training import TrainingOptions, train
 
-PICTURES, JUDGED, THREADS = 80, 12, 2
-PEER = os.environ.get("BLEMISH_PEER_PYTHON", str(ROOT / ".venv-peers" / "bin" / "python"))
+PICTURES, JUDGED = 80, 12
 
 Measured = dict[str, float]
 
@@ -126,16 +126,20 @@ class Peer:
         return measured
 
 
+def convolutions(backbone: Path) -> list[NDArray[np.float32]]:
+    """Return weight and bias of each convolution of an ONNX file, in their order."""
+    model = onnx.load(backbone)
+    constants = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    its = [node for node in model.graph.node if node.op_type == "Conv"]
+    return [constants[name] for node in its for name in node.input[1:]]
+
+
 @contextmanager
 def started_peer(python: Path, backbone: Path) -> Iterator[Peer]:
     """Start anomalib with the weights of an ONNX ResNet-18."""
-    model = onnx.load(backbone)
-    constants = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    arrays = [constants[name] for node in convolutions for name in node.input[1:]]
     with TemporaryDirectory() as folder:
         weights = Path(folder, "weights.npz")
-        np.savez(weights, *arrays)
+        np.savez(weights, *convolutions(backbone))
         command = [str(python), str(ROOT / "benchmarks/speed_peer.py"), str(weights), str(THREADS)]
         with subprocess.Popen(
             command,
@@ -200,11 +204,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    pretrained = SHARED / "weights" / "resnet18-layer1-3.onnx"
     parser.add_argument("folder", nargs="?", type=Path, default=SHARED / "data" / "solar_cells")
-    parser.add_argument("--backbone", type=Path, default=pretrained)
+    parser.add_argument("--backbone", type=Path, default=PRETRAINED)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--peer", type=Path, default=Path(PEER))
+    parser.add_argument("--peer", type=Path, default=PEER_PYTHON)
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/speed.json")
     arguments = parser.parse_args()
     told = arguments.folder, arguments.backbone

@@ -102,6 +102,8 @@ def test_help_names_every_target_that_people_use(project: Path) -> None:
         "serve",
         "test",
         "bench",
+        "bench-full",
+        "bench-peers",
         "pretrain",
         "wheelhouse",
         "lock",

@@ -1,0 +1,103 @@
+"""What `benchmarks.quality` measures beyond the engine's own metrics. None: not measurable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import stats
+
+from blemish.engine.metrics import aupro, roc_auc
+
+LONG_SIDE = 256
+"""Anomaly maps are compared with masks at this many pixels at most."""
+
+CALIBRATION_PICTURES = 200
+"""Of fewer pictures the calibration error says more about their number than about Confidence."""
+
+BINS = 10
+
+Booleans = NDArray[np.bool_]
+Floats = NDArray[np.floating[Any]]
+
+
+class Interval(NamedTuple):
+    """A mean and the half of its 95 % interval; None where there is one value alone."""
+
+    mean: float
+    half: float | None
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Return the mean of values, of paired differences above all, and its interval.
+
+    Source: Student, "The Probable Error of a Mean", Biometrika 6, 1908.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Interval(mean, None)
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return Interval(mean, float(stats.t.ppf(0.975, len(values) - 1)) * error)
+
+
+def brier_score(truth: Booleans, probability: Floats) -> float | None:
+    """Return the mean square of the error of the probability that a picture has an anomaly.
+
+    Source: Brier, "Verification of Forecasts Expressed in Terms of Probability", 1950.
+    """
+    return float(np.mean((probability - truth) ** 2)) if len(truth) else None
+
+
+def log_loss(truth: Booleans, probability: Floats) -> float | None:
+    """Return the mean of -log of the probability of what is true, each at least 1e-6."""
+    if not len(truth):
+        return None
+    of_truth = np.where(truth, probability, 1 - probability)
+    return float(-np.log(np.clip(of_truth, 1e-6, 1)).mean())
+
+
+def calibration_error(right: Booleans, confidence: Floats) -> float | None:
+    """Return how far Confidence is from the share of right verdicts, over ten equal bins of it.
+
+    None up to `CALIBRATION_PICTURES` pictures.
+
+    Source: Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015.
+    """
+    if len(right) <= CALIBRATION_PICTURES:
+        return None
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    errors = np.bincount(bins, confidence, BINS) - np.bincount(bins, right, BINS)
+    return float(np.abs(errors).sum() / len(right))
+
+
+def compared_size(stored: tuple[int, int]) -> tuple[int, int]:
+    """Return the (width, height) at which maps and masks of a picture are compared."""
+    share = min(1.0, LONG_SIDE / max(stored))
+    return max(1, round(stored[0] * share)), max(1, round(stored[1] * share))
+
+
+def compared_mask(mask: Booleans, stored: tuple[int, int]) -> Booleans:
+    """Return an (H, W) mask at the compared size: where half of a pixel's area has the anomaly."""
+    picture = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(picture.resize(compared_size(stored), Image.Resampling.BOX)) >= 128
+
+
+def compared_map(anomaly_map: Floats, stored: tuple[int, int]) -> NDArray[np.float32]:
+    """Return an anomaly map at the compared size."""
+    picture = Image.fromarray(anomaly_map.astype(np.float32))
+    return np.asarray(picture.resize(compared_size(stored), Image.Resampling.BILINEAR))
+
+
+def pixel_measures(masks: Sequence[Booleans], maps: Sequence[Floats]) -> dict[str, float | None]:
+    """Return the pixel AUROC and AUPRO of pictures whose every anomaly is in a mask."""
+    if not any(mask.any() for mask in masks):
+        return dict.fromkeys(("pixel_auroc", "aupro_30", "aupro_05"))
+    truth, scores = (np.concatenate([each.ravel() for each in its]) for its in (masks, maps))
+    return {
+        "pixel_auroc": roc_auc(truth, scores),
+        "aupro_30": aupro(masks, maps, fpr_limit=0.3),
+        "aupro_05": aupro(masks, maps, fpr_limit=0.05),
+    }

@@ -1,0 +1,155 @@
+"""Which trials `benchmarks.quality` makes, in which order: each is one training and its test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+
+from benchmarks.folders import MANIFEST, read_folder
+from benchmarks.splits import Part, Picture, Split, groups_of, part_of, shuffled, split_by_group
+from blemish.domain.entities import Label
+from blemish.engine.folds import assign_folds
+from blemish.engine.labeled import LabeledImage
+
+SPLITS = 5
+FOLDS = 5
+NORMALS, FIVE, TEN, ALL = "normals only", "5 anomalies", "10 anomalies", "all anomalies"
+ANOMALIES = {NORMALS: 0, FIVE: 5, TEN: 10, ALL: None}
+"""Arm to the number of labelled anomalies in training; None is all of them."""
+
+GIVEN, FOLD = "given", "fold "
+REPEATED = tuple(str(number) for number in range(SPLITS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How much is measured; caps are of pictures a label."""
+
+    name: str
+    train_normal: int | None
+    train_anomaly: int | None
+    test: int | None
+    #: random draws of the labels in the arms with few of them
+    draws: int
+    seeds: int
+
+
+QUICK = Extent(name="quick", train_normal=80, train_anomaly=40, test=60, draws=1, seeds=1)
+FULL = Extent(name="full", train_normal=80, train_anomaly=None, test=100, draws=10, seeds=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training of one detector and the pictures it is tested on, by their names."""
+
+    folder: Path
+    detector: str
+    arm: str
+    #: a number of a repeated split, `given`, or `fold ` and its number
+    split: str
+    draw: int
+    seed: int
+    train: tuple[str, ...]
+    test: Part
+
+    def key(self, *, extent: str, version: str) -> dict[str, str | int]:
+        """Return what tells this trial from all others, in every run."""
+        return {
+            "set": self.folder.name,
+            "detector": self.detector,
+            "arm": self.arm,
+            "split": self.split,
+            "draw": self.draw,
+            "seed": self.seed,
+            "extent": extent,
+            "version": version,
+        }
+
+
+def find_sets(data: Path) -> list[Path]:
+    """Return the folders of labelled pictures in a folder and in its folders."""
+    found = []
+    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+        if (folder / "train").is_dir() or (folder / MANIFEST).is_file():
+            found.append(folder)
+        else:
+            found += [path for path in sorted(folder.iterdir()) if (path / "train").is_dir()]
+    return found
+
+
+def plan(
+    folders: Sequence[Path], detectors: Sequence[str], peers: Sequence[str], extent: Extent
+) -> list[Trial]:
+    """Return all trials; what a run that is cut off has made is comparable among itself.
+
+    Seeds, draws and splits change slowest, so that every set and arm has one trial before any has
+    a second. Peers see normal pictures alone.
+    """
+    trials = []
+    for folder in folders:
+        parts = read_folder(folder)
+        for name, split in named_splits(folder, *parts):
+            arms = [(ALL, detectors)] if name.startswith(FOLD) else _arms(detectors, peers)
+            trials += [
+                trial
+                for arm, its in arms
+                for detector in its
+                for trial in _trials_of((folder, name), arm, detector, split, extent)
+            ]
+    order = [REPEATED[0], GIVEN, *(f"{FOLD}{k}" for k in range(FOLDS)), *REPEATED[1:]]
+    return sorted(trials, key=lambda its: (its.seed, its.draw, order.index(its.split)))
+
+
+def named_splits(
+    folder: Path, train: Sequence[LabeledImage], test: Sequence[LabeledImage]
+) -> Iterator[tuple[str, Split]]:
+    """Yield the repeated splits by group, the given one, and folds of what a manifest names."""
+    parts = [[_picture(image) for image in part] for part in (train, test)]
+    pictures = [*parts[0], *parts[1]]
+    groups = groups_of(folder.name, pictures)
+    for seed, name in enumerate(REPEATED):
+        yield name, split_by_group(pictures, groups, seed=seed)
+    yield GIVEN, Split(train=part_of(parts[0], seed=0), test=part_of(parts[1], seed=0))
+    if not (folder / MANIFEST).is_file():
+        return
+    its = parts[0]
+    folds = assign_folds([p.digest for p in its], [p.label for p in its], folds=FOLDS).tolist()
+    for fold in range(FOLDS):
+        inside = [p for p, its_fold in zip(its, folds, strict=True) if its_fold != fold]
+        outside = [p for p, its_fold in zip(its, folds, strict=True) if its_fold == fold]
+        split = Split(train=part_of(inside, seed=0), test=part_of(outside, seed=0))
+        yield f"{FOLD}{fold}", split
+
+
+def _picture(image: LabeledImage) -> Picture:
+    return Picture(image.name, Label(image.label), sha256(image.read()).digest())
+
+
+def _arms(detectors: Sequence[str], peers: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    return [(NORMALS, [*detectors, *peers]), *((arm, detectors) for arm in (ALL, TEN, FIVE))]
+
+
+def _trials_of(
+    named: tuple[Path, str], arm: str, detector: str, split: Split, extent: Extent
+) -> Iterator[Trial]:
+    """Yield the trials of one arm on one split, for each draw of labels and each seed."""
+    folder, name = named
+    train = split.train.capped(extent.train_normal, extent.train_anomaly)
+    few = arm in {FIVE, TEN}
+    if few and (len(train.anomaly) <= (ANOMALIES[arm] or 0) or name == GIVEN):
+        return
+    for draw, seed in product(range(extent.draws if few else 1), range(extent.seeds)):
+        anomalies = shuffled(train.anomaly, seed=draw) if few else train.anomaly
+        yield Trial(
+            folder=folder,
+            detector=detector,
+            arm=arm,
+            split=name,
+            draw=draw,
+            seed=seed,
+            train=train.normal + anomalies[: ANOMALIES[arm]],
+            test=split.test.capped(extent.test, extent.test),
+        )

@@ -1,0 +1,236 @@
+"""What the trials of `benchmarks.quality` say together: tables, as Markdown and as plain data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measures import Interval, brier_score, calibration_error, interval, log_loss
+from benchmarks.quality_plan import ALL, ANOMALIES, FIVE, FOLD, GIVEN, NORMALS, REPEATED, TEN
+from blemish.engine.metrics import (
+    average_precision,
+    best_f1_threshold,
+    precision_recall_f1,
+    roc_auc,
+)
+
+Record = Mapping[str, Any]
+Row = dict[str, Any]
+
+PAPER, MEAN = "paper", "mean"
+PEERS = ("anomalib patchcore", "anomalib padim")
+PIXELS = ("pixel_auroc", "aupro_30", "aupro_05")
+
+
+def of_trial(record: Record) -> dict[str, float | None]:
+    """Return the measures of one trial.
+
+    anomalib's F1 is at the threshold that is best for the test pictures, as its default is.
+    """
+    scores = np.array(record["scores"])
+    truth = np.arange(len(scores)) >= record["normals"]
+    if (called := record.get("called")) is None:
+        verdicts = scores >= best_f1_threshold(truth, scores)
+    else:
+        verdicts = np.array(called, dtype=np.bool_)
+    overlaps = record.get("overlaps", {}).values()
+    return {
+        "image_auroc": roc_auc(truth, scores),
+        "ap": average_precision(truth, scores),
+        "f1": precision_recall_f1(truth, verdicts).f1,
+        "training_s": record["training_s"],
+        "peak_mib": record["peak_mib"],
+        **record["pixels"],
+        "iou": pooled_iou(overlaps),
+        "average_iou": _mean([iou for its in overlaps for iou in its["ious"]]),
+    }
+
+
+def pooled_iou(overlaps: Iterable[Mapping[str, Any]]) -> float | None:
+    """Return the IoU of the pixels of all pictures and types together."""
+    its = list(overlaps)
+    both = sum(each["both"] for each in its)
+    union = sum(each["truth"] + each["answer"] for each in its) - both
+    return both / union if union else None
+
+
+def quality_rows(records: Sequence[Record]) -> list[Row]:
+    """Return one row for each set, arm and detector: means over splits, draws and seeds.
+
+    `spread` is the standard deviation, over the seeds, of the mean of image AUROC over the rest.
+    """
+    rows = []
+    for (name, arm, detector), its in _grouped(records, ("set", "arm", "detector")).items():
+        measured = [of_trial(record) for record in its]
+        seeds = _grouped(its, ("seed",)).values()
+        means = [_mean([of_trial(record)["image_auroc"] for record in seed]) for seed in seeds]
+        of_seeds = [mean for mean in means if mean is not None]
+        rows.append(
+            {"set": name, "arm": arm, "detector": detector, "trials": len(its)}
+            | {key: _mean([each[key] for each in measured]) for key in measured[0]}
+            | {"spread": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None}
+            | _calibration(its)
+        )
+    return sorted(rows, key=_place)
+
+
+def _calibration(records: Sequence[Record]) -> dict[str, float | None]:
+    """Return the measures of Confidence over the pictures of all trials of the first seed."""
+    its = [each for each in records if "called" in each and each["seed"] == 0]
+    if not its:
+        return dict.fromkeys(("brier", "log_loss", "ece"))
+    truth = np.concatenate([np.arange(len(each["scores"])) >= each["normals"] for each in its])
+    called = np.concatenate([each["called"] for each in its]).astype(np.bool_)
+    confidence = np.concatenate([each["confidence"] for each in its])
+    probability = np.where(called, confidence, 1 - confidence)
+    return {
+        "brier": brier_score(truth, probability),
+        "log_loss": log_loss(truth, probability),
+        "ece": calibration_error(called == truth, confidence),
+    }
+
+
+def by_split(records: Sequence[Record], arm: str, detector: str) -> dict[str, dict[str, float]]:
+    """Return set -> split -> image AUROC, the mean of draws and seeds.
+
+    The papers count as one set, `paper`; the set `mean` has the splits that all sets have.
+    """
+    its = [r for r in records if (r["arm"], r["detector"]) == (arm, detector)]
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for (name, split), trials in _grouped(its, ("set", "split")).items():
+        mean = _mean([of_trial(record)["image_auroc"] for record in trials])
+        if mean is not None:
+            found[name][split] = mean
+    papers = [name for name in found if name.startswith("PA_")]
+    if papers:
+        found[PAPER] = _across([found.pop(name) for name in papers])
+    if len(found) > 1:
+        found[MEAN] = _across(list(found.values()))
+    return found
+
+
+def difference_rows(records: Sequence[Record]) -> list[Row]:
+    """Return paired differences of image AUROC, with their 95 % intervals over the splits."""
+    detectors = sorted({record["detector"] for record in records})
+    own = [each for each in detectors if each not in PEERS]
+    pairs = [((arm, each), (NORMALS, each)) for each in own for arm in (ALL, TEN, FIVE)]
+    pairs += [((NORMALS, each), (NORMALS, peer)) for each, peer in product(own, PEERS)]
+    rows = []
+    for one, other in pairs:
+        mine, its = by_split(records, *one), by_split(records, *other)
+        for name in sorted(mine.keys() & its.keys(), key=_set_place):
+            splits = sorted(mine[name].keys() & its[name].keys())
+            if splits:
+                found = interval([mine[name][split] - its[name][split] for split in splits])
+                rows.append(
+                    {
+                        "set": name,
+                        "of": " / ".join(reversed(one)),
+                        "less": " / ".join(reversed(other)),
+                        "splits": len(splits),
+                        "difference": found,
+                    }
+                )
+    return rows
+
+
+def fold_rows(records: Sequence[Record]) -> list[Row]:
+    """Return, for each anomaly type, IoU over the pixels of all held-out folds, and average IoU."""
+    rows = []
+    for (name, detector, seed), its in _grouped(records, ("set", "detector", "seed")).items():
+        for kind in sorted({kind for record in its for kind in record["overlaps"]}):
+            overlaps = [r["overlaps"][kind] for r in its if kind in r["overlaps"]]
+            row = {"set": name, "detector": detector, "seed": seed, "type": kind}
+            ious = [iou for each in overlaps for iou in each["ious"]]
+            measured = {"iou": pooled_iou(overlaps), "average_iou": _mean(ious)}
+            rows.append(row | {"folds": len(overlaps)} | measured)
+    return rows
+
+
+def summarize(records: Sequence[Record]) -> dict[str, list[Row]]:
+    """Return all rows, by the name of their table."""
+    repeated = [record for record in records if record["split"] in REPEATED]
+    return {
+        "repeated": quality_rows(repeated),
+        "differences": difference_rows(repeated),
+        "given": quality_rows([record for record in records if record["split"] == GIVEN]),
+        "folds": fold_rows([record for record in records if record["split"].startswith(FOLD)]),
+    }
+
+
+COLUMNS = {
+    "repeated": "set,arm,detector,trials,image_auroc,spread,ap,f1,brier,log_loss,ece,training_s,"
+    "peak_mib",
+    "pixels": "set,arm,detector,pixel_auroc,aupro_30,aupro_05,iou,average_iou",
+    "differences": "set,of,less,splits,difference",
+    "given": "set,arm,detector,trials,image_auroc,ap,f1,pixel_auroc,aupro_30,iou",
+    "folds": "set,detector,seed,type,folds,iou,average_iou",
+}
+TITLES = {
+    "repeated": "Splits by group",
+    "pixels": "Pixels, splits by group",
+    "differences": "Paired differences of image AUROC, with their 95 % interval",
+    "given": "The given split, which leaks",
+    "folds": "Segmentation, five folds of the training pictures",
+}
+
+
+def markdown(summary: Mapping[str, Sequence[Row]]) -> str:
+    """Return the tables that have rows."""
+    tables = dict(summary)
+    tables["pixels"] = [row for row in tables["repeated"] if row["pixel_auroc"] is not None]
+    return "\n\n".join(
+        f"### {title}\n\n{_table(tables[name], COLUMNS[name].split(','))}"
+        for name, title in TITLES.items()
+        if tables[name]
+    )
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    head = [column.replace("_", " ") for column in columns]
+    lines = [head, ["---"] * len(columns), *([_text(row[c], c) for c in columns] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(value: object, column: str) -> str:
+    match value:
+        case None:
+            return ""
+        case Interval(mean, half):
+            return f"{mean:+.3f}" + ("" if half is None else f" ± {half:.3f}")
+        case float() if column in {"training_s", "peak_mib"}:
+            return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+        case float():
+            return f"{value:.3f}"
+        case _:
+            return str(value)
+
+
+def _grouped(records: Iterable[Record], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[tuple(record[key] for key in keys)].append(record)
+    return groups
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _across(sets: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of sets at each split that all of them have."""
+    shared = set.intersection(*(set(its) for its in sets))
+    return {split: float(np.mean([its[split] for its in sets])) for split in sorted(shared)}
+
+
+def _set_place(name: str) -> tuple[bool, str]:
+    return name == MEAN, name
+
+
+def _place(row: Row) -> tuple[str, int, str]:
+    return row["set"], [*ANOMALIES].index(row["arm"]), row["detector"]

@@ -1,0 +1,17 @@
+"""What all benchmarks share: where things lie, and with what limits and threads they work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from blemish.engine.images import ImageLimits
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))
+PRETRAINED = SHARED / "weights" / "resnet18-layer1-3.onnx"
+PEER_PYTHON = Path(os.environ.get("BLEMISH_PEER_PYTHON", ROOT / ".venv-peers" / "bin" / "python"))
+"""The Python that anomalib is installed for."""
+
+LIMITS = ImageLimits(min_side=64, max_side=16_384, max_pixels=100_000_000)
+THREADS = 2
