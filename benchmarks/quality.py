@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Bench:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(try_engine, trial, self.backbones[trial.detector]).result()
 
-    def keys(self, trials: Sequence[Trial]) -> Iterator[dict[str, str | int]]:
+    def keys(self, trials: Sequence[Trial]) -> Iterator[dict[str, Any]]:
         """Yield the key of each trial; it changes with what the trial's result depends on."""
         sources = sorted(path for path in ENGINE.rglob("*") if path.suffix in {".py", ".onnx"})
         version = {
@@ -111,17 +111,26 @@ def append_record(results: Path, record: Mapping[str, Any]) -> None:
 
 
 def run_trials(
-    bench: Bench, trials: Sequence[Trial], results: Path, *, minutes: float | None
+    trials: Sequence[tuple[Trial, dict[str, Any]]],
+    run: Callable[[Trial], dict[str, Any]],
+    results: Path,
+    *,
+    minutes: float | None,
 ) -> tuple[list[dict[str, Any]], int]:
     """Make the trials that are not in the results, until the time is up.
+
+    Args:
+        trials: with their keys.
+        run: makes one.
+        results: a JSON Lines file; a trial that fails leaves no line.
+        minutes: after which no other is begun.
 
     Returns:
         the records of all of these trials that there are, and how many failed.
     """
-    keys = list(bench.keys(trials))
     done = {_name(record): record for record in read_records(results)}
     began, failed = time.monotonic(), 0
-    for number, (trial, key) in enumerate(zip(trials, keys, strict=True), start=1):
+    for number, (trial, key) in enumerate(trials, start=1):
         if _name(key) in done:
             continue
         if minutes is not None and time.monotonic() - began > 60 * minutes:
@@ -129,7 +138,7 @@ def run_trials(
             break
         told = f"[{number}/{len(trials)}] " + ", ".join(str(key[its]) for its in _TOLD)
         try:
-            record = key | bench.run(trial)
+            record = key | run(trial)
         except FAILURES as error:
             failed += 1
             print(f"{told}: {type(error).__name__}: {error}", flush=True)
@@ -138,7 +147,7 @@ def run_trials(
         done[_name(key)] = record
         auroc = of_trial(record)["image_auroc"] or 0.0
         print(f"{told}: AUROC {auroc:.3f}, {record['training_s']:.1f} s", flush=True)
-    return [done[_name(key)] for key in keys if _name(key) in done], failed
+    return [done[_name(key)] for _, key in trials if _name(key) in done], failed
 
 
 _TOLD = ("set", "detector", "arm", "split", "draw", "seed")
@@ -177,7 +186,8 @@ def main() -> int:
         if arguments.peers:
             trials = [trial for trial in trials if trial.arm == NORMALS]
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
-        records, failed = run_trials(bench, trials, arguments.results, minutes=minutes)
+        keyed = list(zip(trials, bench.keys(trials), strict=True))
+        records, failed = run_trials(keyed, bench.run, arguments.results, minutes=minutes)
     summary = summarize(records)
     arguments.results.with_suffix(".json").write_text(json.dumps(summary, indent=2) + "\n")
     print(f"\n{len(records)} of {len(trials)} trials; {_capped(extent)}\n\n{markdown(summary)}")

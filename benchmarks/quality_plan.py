@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from benchmarks.folders import MANIFEST, read_folder
 from benchmarks.splits import Part, Picture, Split, groups_of, part_of, shuffled, split_by_group
@@ -55,7 +56,7 @@ class Trial:
     train: tuple[str, ...]
     test: Part
 
-    def key(self, *, extent: str, version: str) -> dict[str, str | int]:
+    def key(self, *, extent: str, version: str) -> dict[str, Any]:
         """Return what tells this trial from all others, in every run."""
         return {
             "set": self.folder.name,

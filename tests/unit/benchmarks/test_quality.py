@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from benchmarks.quality import append_record, digest, read_records
+import pytest
+
+from benchmarks.quality import append_record, digest, read_records, run_trials
+from benchmarks.quality_plan import NORMALS, Trial
+from benchmarks.splits import Part
+from blemish.engine.errors import TrainingError
 
 
 def test_finished_trials_are_read_back(tmp_path: Path) -> None:
@@ -35,3 +41,74 @@ def test_the_version_changes_with_any_file(tmp_path: Path) -> None:
     other.write_text("2")
 
     assert digest([one, other]) != before
+
+
+def trial(split: str, *, version: str = "1") -> tuple[Trial, dict[str, Any]]:
+    made = Trial(
+        folder=Path("parts"),
+        detector="ours",
+        arm=NORMALS,
+        split=split,
+        draw=0,
+        seed=0,
+        train=("1.png",),
+        test=Part(normal=("2.png",), anomaly=("3.png",)),
+    )
+    return made, made.key(extent="quick", version=version)
+
+
+class Runs:
+    """Makes trials, and notes which."""
+
+    def __init__(self, *, failing: str | None = None) -> None:
+        self.made: list[str] = []
+        self._failing = failing
+
+    def __call__(self, made: Trial) -> dict[str, Any]:
+        self.made.append(made.split)
+        if made.split == self._failing:
+            raise TrainingError("Too few pictures.")
+        pixels = dict.fromkeys(("pixel_auroc", "aupro_30", "aupro_05"))
+        numbers = {"normals": 1, "scores": [0.1, 0.9], "training_s": 1.0, "peak_mib": 1.0}
+        return numbers | {"called": [0, 1], "pixels": pixels}
+
+
+def test_a_run_goes_on_where_another_was_cut_off(tmp_path: Path) -> None:
+    results, first, second = tmp_path / "results.jsonl", Runs(), Runs()
+    run_trials([trial("0")], first, results, minutes=None)
+
+    records, failed = run_trials([trial("0"), trial("1")], second, results, minutes=None)
+
+    assert (first.made, second.made) == (["0"], ["1"])
+    assert [record["split"] for record in records] == ["0", "1"]
+    assert failed == 0
+
+
+def test_what_an_earlier_engine_did_is_measured_again(tmp_path: Path) -> None:
+    results, again = tmp_path / "results.jsonl", Runs()
+    run_trials([trial("0", version="1")], Runs(), results, minutes=None)
+
+    records, _ = run_trials([trial("0", version="2")], again, results, minutes=None)
+
+    assert again.made == ["0"]
+    assert [record["version"] for record in records] == ["2"]
+
+
+def test_when_the_time_is_up_no_other_trial_is_begun(tmp_path: Path) -> None:
+    runs = Runs()
+
+    records, failed = run_trials([trial("0")], runs, tmp_path / "results.jsonl", minutes=-1)
+
+    assert (runs.made, records, failed) == ([], [], 0)
+
+
+def test_a_trial_that_fails_is_counted_and_the_others_are_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    its = [trial("0"), trial("1")]
+
+    records, failed = run_trials(its, Runs(failing="0"), tmp_path / "r.jsonl", minutes=None)
+
+    assert [record["split"] for record in records] == ["1"]
+    assert failed == 1
+    assert "Too few pictures." in capsys.readouterr().out
