@@ -23,9 +23,18 @@ from benchmarks.surroundings import ROOT, SHARED
 from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder
+from blemish.engine.fusion import Fusion
 from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.heads import HIDDEN, SegmentationHead
-from blemish.engine.scorers import BANK_ROWS, PROJECTED_WIDTH, MemoryBank, random_projection
+from blemish.engine.held_out import BANK, PICTURE, SUBSPACE, Parts
+from blemish.engine.scorers import (
+    BANK_ROWS,
+    PROJECTED_WIDTH,
+    MemoryBank,
+    PictureGaussian,
+    Subspace,
+    random_projection,
+)
 from blemish.engine.sessions import open_session
 
 SIDE = 256
@@ -46,12 +55,34 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
     return DetectorParts(
         backbone=backbone,
         projection=random_projection(width, seed=0),
+        parts=_random_scorers(width, generator),
+        scales={},
+        fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE, PICTURE), 1.0)),
+        map_fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE), 1.0)),
+        calibration=Calibration(threshold=1.0, slope=1.0, midpoint=1.0, notes=()),
+        head=head if classes else None,
+    )
+
+
+def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
+    """Draw the scorers of a detector that is averaged; the subspace keeps half of the width."""
+    half, pictures = width // 2, 80
+    return Parts(
         bank=MemoryBank(
             center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
             rows=generator.standard_normal((BANK_ROWS, PROJECTED_WIDTH), dtype=np.float32),
         ),
-        calibration=Calibration(threshold=1.0, slope=1.0, midpoint=1.0, notes=()),
-        head=head if classes else None,
+        subspace=Subspace(
+            center=np.zeros(width, dtype=np.float32), basis=np.eye(width, half, dtype=np.float32)
+        ),
+        picture=PictureGaussian(
+            center=np.zeros(2 * width, dtype=np.float32),
+            directions=np.eye(2 * width, pictures, dtype=np.float32),
+            variances=np.ones(pictures, dtype=np.float32),
+            rest=1.0,
+        ),
+        picture_head=None,
+        patch_head=None,
     )
 
 

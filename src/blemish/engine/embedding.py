@@ -98,15 +98,26 @@ def add_readout(
     return graph.add("Sum", *parts)
 
 
+def add_embeddings(graph: GraphWriter, maps: FeatureMaps) -> list[str]:
+    """Write the embeddings of full width; the result is (1, C, h, w) of each layer."""
+    parts = []
+    for layer in LAYERS:
+        channels, *grid = maps.shapes[layer]
+        part = graph.add("AveragePool", maps.names[layer], kernel_shape=[3, 3], pads=[1] * 4)
+        if tuple(grid) != maps.grid:
+            size = graph.constant(np.array([1, channels, *maps.grid], dtype=np.int64))
+            part = graph.add("Resize", part, "", "", size, mode="linear")
+        parts.append(part)
+    return parts
+
+
 class Embedder:
     """Runs a backbone over pictures of one size."""
 
     def __init__(self, backbone: Backbone, *, width: int, height: int, threads: int) -> None:
         graph = GraphWriter()
         maps = add_features(graph, backbone, width=width, height=height)
-        same = np.eye(maps.width, dtype=np.float32)
-        readout = add_readout(graph, maps, weights=same, bias=np.zeros(maps.width, np.float32))
-        graph.add("Identity", readout, output="embeddings")
+        graph.add("Concat", *add_embeddings(graph, maps), output="embeddings", axis=1)
         graph.output("embeddings", np.float32, (1, maps.width, *maps.grid))
         #: (width, height) of the pictures
         self.size = (width, height)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 
+FOLDS = 5
+"""Of a cross-validation, where there are so many different normal images."""
+
 
 def assign_folds(
     digests: Sequence[bytes], labels: Sequence[Label], *, folds: int

@@ -1,8 +1,8 @@
 """One pass over the training images: each is decoded once and runs through the backbone once.
 
-What is kept is bounded, whatever the number of images: a sample of patches for the memory bank,
-one for the segmentation head, and the projected patches of at most `MAX_HELD_OUT` images of each
-label for cross-validation. What is sampled of an image depends on its bytes and the seed alone.
+What is kept is bounded, whatever the number of images: sums and samples for each fold, one pooled
+embedding for each image, and the patches of some images of each label, which cross-validation
+scores. What is sampled of an image depends on its bytes and the seed alone.
 """
 
 from __future__ import annotations
@@ -14,25 +14,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
-from blemish.engine.cross_validation import ProjectedImage
 from blemish.engine.embedding import Embedder
 from blemish.engine.images import ImageError, ImageLimits, decode, least_decoded, resize
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.masked_patches import MaskedPatches, Shares, mask_shares, sample_patches
+from blemish.engine.moments import Moments
 from blemish.engine.sampling import patch_quota, sample_rows
+from blemish.engine.scorers import pooled_embedding
 from blemish.engine.survey import Survey, SurveyedImage
 
-MAX_HELD_OUT = 400
+MAX_HELD_OUT = 250
 """Images of each label that are scored by cross-validation."""
 
+KEPT_BYTES = 512 * 2**20
+"""Of the patches that are kept of them; where they are wide or many, fewer images are kept."""
 
-@dataclass(frozen=True)
-class Gathered:
-    """What training keeps of the images."""
+
+@dataclass(frozen=True, kw_only=True)
+class KeptImage:
+    """An image with all of its patches."""
+
+    label: Label
+    fold: int
+    #: (n, d)
+    embeddings: NDArray[np.float32]
+    #: (n,) share of each patch that the image's mask calls anomalous; None without a mask
+    marked: NDArray[np.float32] | None
+
+
+@dataclass(kw_only=True)
+class FoldPart:
+    """What is kept of the images of one fold."""
 
     #: (n, p) projected patches for the memory bank, an array for each normal image
     candidates: list[NDArray[np.float32]] = field(default_factory=list)
-    held_out: list[ProjectedImage] = field(default_factory=list)
+    #: over all patches of normal images
+    moments: Moments
+    #: label -> (2d,) of each image
+    pooled: dict[Label, list[NDArray[np.float32]]] = field(
+        default_factory=lambda: {label: [] for label in Label}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What training keeps of the images."""
+
+    #: (d, p)
+    projection: NDArray[np.float32]
+    #: (h, w) of the patches
+    grid: tuple[int, int]
+    folds: list[FoldPart]
+    kept: list[KeptImage] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
     #: (n, d) patches of each anomalous image without a mask, where others have one
@@ -43,30 +76,45 @@ class Gatherer:
     """Takes from one image after the other what training keeps."""
 
     def __init__(
-        self, survey: Survey, embedder: Embedder, projection: NDArray[np.float32], *, seed: int
+        self,
+        survey: Survey,
+        embedder: Embedder,
+        projection: NDArray[np.float32],
+        *,
+        folds: int,
+        seed: int,
     ) -> None:
-        self.gathered = Gathered()
+        self.gathered = Gathered(
+            projection=projection,
+            grid=embedder.grid,
+            folds=[FoldPart(moments=Moments.none(embedder.width)) for _ in range(folds)],
+        )
         self._embedder = embedder
-        self._projection = projection
         self._seed = seed
         self._normal = sum(each.image.label is Label.NORMAL for each in survey.images)
         self._masks = sum(each.image.mask is not None for each in survey.images)
         self._unmasked = len(survey.images) - self._normal - self._masks
-        self._held_out: Counter[Label] = Counter()
+        size = 4 * embedder.width * embedder.grid[0] * embedder.grid[1]
+        self._room = max(1, min(MAX_HELD_OUT, KEPT_BYTES // (2 * size)))
+        self._kept: Counter[Label] = Counter()
 
-    def add(self, each: SurveyedImage, pixels: NDArray[np.uint8], shares: Shares) -> None:
+    def add(
+        self, each: SurveyedImage, pixels: NDArray[np.uint8], shares: Shares, *, fold: int
+    ) -> None:
         """Embed one image, given upright at the graph's size."""
         embeddings = self._embedder.embed(pixels)
-        projected = embeddings @ self._projection
         generator = np.random.default_rng([self._seed, int.from_bytes(each.digest[:8])])
-        label = each.image.label
+        label, part = each.image.label, self.gathered.folds[fold]
+        part.pooled[label].append(pooled_embedding(embeddings))
         if label is Label.NORMAL:
-            quota = patch_quota(self._normal)
-            self.gathered.candidates.append(sample_rows(projected, quota, generator=generator))
-        if self._held_out[label] < MAX_HELD_OUT:
-            self._held_out[label] += 1
-            self.gathered.held_out.append(
-                ProjectedImage(digest=each.digest, label=label, embeddings=projected)
+            rows = sample_rows(embeddings, patch_quota(self._normal), generator=generator)
+            part.candidates.append(rows @ self.gathered.projection)
+            part.moments += Moments.of(embeddings)
+        if self._kept[label] < self._room:
+            self._kept[label] += 1
+            marked = np.sum(list(shares.values()), axis=0) if shares else None
+            self.gathered.kept.append(
+                KeptImage(label=label, fold=fold, embeddings=embeddings, marked=marked)
             )
         if shares or (self._masks and label is Label.NORMAL):
             patches = sample_patches(
@@ -88,6 +136,7 @@ def gather(
     embedder: Embedder,
     projection: NDArray[np.float32],
     *,
+    fold_of: NDArray[np.int64],
     limits: ImageLimits,
     seed: int,
     progress: ProgressCallback,
@@ -98,6 +147,7 @@ def gather(
         survey: the images, and the problems that were found already.
         embedder: of the graph's size.
         projection: (d, p).
+        fold_of: (n,) of each image of the survey.
         limits: how large a picture may be.
         seed: of the samples.
         progress: told after each image.
@@ -105,10 +155,11 @@ def gather(
     Raises:
         TrainingError: images or masks cannot be used, here or in the survey.
     """
-    gatherer = Gatherer(survey, embedder, projection, seed=seed)
+    folds = int(fold_of.max()) + 1
+    gatherer = Gatherer(survey, embedder, projection, folds=folds, seed=seed)
     problems = survey.problems
     width, height = embedder.size
-    for done, each in enumerate(survey.images, start=1):
+    for done, (each, fold) in enumerate(zip(survey.images, fold_of.tolist(), strict=True), start=1):
         mask = each.image.mask
         try:
             picture = decode(
@@ -119,7 +170,8 @@ def gather(
             problems.add(each.place, each.image, error)
         else:
             if not problems.found:  # else nothing is trained: the rest is decoded to be counted
-                gatherer.add(each, resize(picture.pixels, width=width, height=height), shares)
+                pixels = resize(picture.pixels, width=width, height=height)
+                gatherer.add(each, pixels, shares, fold=fold)
         progress(Progress(step="computing features", done=done, total=len(survey.images)))
     problems.raise_if_any()
     return gatherer.gathered

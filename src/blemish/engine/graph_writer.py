@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,14 @@ class GraphWriter:
         self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
+    def scalar(self, value: float) -> str:
+        """Add a float32 constant and return its name."""
+        return self.constant(np.array(value, dtype=np.float32))
+
+    def ints(self, *values: int) -> str:
+        """Add a constant of axes, or of a shape, and return its name."""
+        return self.constant(np.array(values, dtype=np.int64))
+
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add a node with one output and return the output's name."""
         result = output or self._new_name(op)
@@ -63,6 +72,14 @@ class GraphWriter:
         size = self.constant(np.array([count], dtype=np.int64))
         self._nodes.append(helper.make_node("TopK", [values, size], [top, where], top, axis=0))
         return top
+
+    def add_split(self, values: str, sizes: Sequence[int]) -> list[str]:
+        """Split along the first axis into parts of these sizes and return their names."""
+        parts = [self._new_name("Split") for _ in sizes]
+        self._nodes.append(
+            helper.make_node("Split", [values, self.ints(*sizes)], parts, parts[0], axis=0)
+        )
+        return parts
 
     def adopt(self, model: onnx.ModelProto, *, prefix: str) -> None:
         """Add the nodes of another model, all of its names with `prefix` before them."""

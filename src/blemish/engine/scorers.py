@@ -1,4 +1,8 @@
-"""Scorers: patch embeddings in, patch scores out; patch scores in, one image score out."""
+"""Scorers: what normal images teach, and how far a new one is from it.
+
+The memory bank and the subspace score patches, and a picture's score is the mean of its highest
+patch scores; the picture Gaussian scores the picture as a whole. No one of them wins everywhere.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.coreset import select_coreset
+from blemish.engine.moments import Moments
 
 PROJECTED_WIDTH = 128
 """Embeddings are compared after a random projection to this width. It changes a distance by
 `1 / sqrt(2 * width)`, 6 % (one standard deviation), and costs a third of the full width's time."""
 
 BANK_ROWS = 2_000
+SUBSPACE_SHARE = 0.99
+"""Share of the variance of normal patches that the subspace holds."""
+
+PICTURE_SHRINKAGE = 0.03
+MAX_DIRECTIONS = 128
+
 TOP_SHARE = 0.01
 """The image score is the mean over this share of the patches: steadier than the largest alone."""
 
@@ -61,6 +72,101 @@ def fit_memory_bank(
     size = min(BANK_ROWS, len(candidates))
     chosen = select_coreset(candidates, size, generator=generator)
     return MemoryBank(center=center, rows=candidates[chosen] - center)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subspace:
+    """The directions in which embeddings of normal images vary."""
+
+    #: (d,)
+    center: NDArray[np.float32]
+    #: (d, k) orthonormal
+    basis: NDArray[np.float32]
+
+    def patch_scores(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how far (n,) each embedding (n, d) is from the subspace."""
+        offsets = embeddings - self.center
+        inside = offsets @ self.basis
+        squares = np.einsum("nd,nd->n", offsets, offsets) - np.einsum("nk,nk->n", inside, inside)
+        distances: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0))
+        return distances
+
+
+def fit_subspace(moments: Moments) -> Subspace:
+    """Take the fewest principal components that hold `SUBSPACE_SHARE` of the variance.
+
+    Source: SubspaceAD (arXiv 2602.23013), section 3: the residual of a principal component
+    analysis of normal patches.
+    """
+    variances, directions = _principal_directions(moments.covariance)
+    shares = np.cumsum(variances) / max(float(variances.sum()), 1e-30)
+    size = min(int(np.searchsorted(shares, SUBSPACE_SHARE)) + 1, len(variances))
+    return Subspace(
+        center=moments.mean.astype(np.float32), basis=directions[:, :size].astype(np.float32)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureGaussian:
+    """How pooled embeddings, mean and deviation over a picture's patches, vary among pictures."""
+
+    #: (2d,)
+    center: NDArray[np.float32]
+    #: (2d, r) orthonormal
+    directions: NDArray[np.float32]
+    #: (r,) variance in each of the directions
+    variances: NDArray[np.float32]
+    #: variance in every other direction
+    rest: float
+
+    def picture_scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the Mahalanobis distance (B,) of pooled embeddings (B, 2d)."""
+        offsets = pooled - self.center
+        inside = offsets @ self.directions
+        outside = np.einsum("bd,bd->b", offsets, offsets) - np.einsum("br,br->b", inside, inside)
+        squares = (inside**2 / self.variances).sum(axis=1) + np.maximum(outside, 0) / self.rest
+        distances: NDArray[np.float32] = np.sqrt(squares)
+        return distances
+
+
+def fit_picture_gaussian(pooled: NDArray[np.float32]) -> PictureGaussian:
+    """Fit a Gaussian to the pooled embeddings (B, 2d) of normal images, one or more.
+
+    A few pictures show little of the directions in which normal ones vary, so every direction
+    gets `PICTURE_SHRINKAGE` of the mean variance of the directions that they show.
+    """
+    center = pooled.mean(axis=0, dtype=np.float64)
+    offsets = pooled - center
+    scale = float(np.square(center).mean()) + 1e-12
+    rank = min(MAX_DIRECTIONS, len(pooled) - 1, pooled.shape[1])
+    if len(pooled) < pooled.shape[1]:  # the small side's matrix has the same eigenvalues
+        variances, sides = _principal_directions(offsets @ offsets.T / len(pooled))
+        lengths = np.sqrt(np.maximum(variances[:rank] * len(pooled), 1e-12 * scale))
+        directions = offsets.T @ sides[:, :rank] / lengths
+    else:
+        variances, directions = _principal_directions(offsets.T @ offsets / len(pooled))
+        directions = directions[:, :rank]
+    shown = max(1, min(len(pooled) - 1, pooled.shape[1]))
+    rest = PICTURE_SHRINKAGE * float(variances.sum()) / shown + 1e-6 * scale
+    return PictureGaussian(
+        center=center.astype(np.float32),
+        directions=directions.astype(np.float32),
+        variances=(variances[:rank] + rest).astype(np.float32),
+        rest=rest,
+    )
+
+
+def pooled_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return mean and deviation (2d,) of a picture's embeddings (n, d), channel by channel."""
+    return np.concatenate([embeddings.mean(axis=0), embeddings.std(axis=0)]).astype(np.float32)
+
+
+def _principal_directions(
+    covariance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return variances and directions (columns), the largest variance first."""
+    variances, directions = np.linalg.eigh(covariance)
+    return np.maximum(variances[::-1], 0), directions[:, ::-1]
 
 
 def image_score(patch_scores: NDArray[np.float32]) -> float:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from blemish.domain.entities import Label
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.anomaly_types import choose_colors, choose_types
 from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
 from blemish.engine.calibration import calibrate
-from blemish.engine.cross_validation import HeldOutScores, held_out_scores
 from blemish.engine.embedding import Embedder
-from blemish.engine.gathering import gather
+from blemish.engine.folds import FOLDS, assign_folds
+from blemish.engine.gathering import Gathered, gather
 from blemish.engine.graph import DetectorParts, detector_graph
+from blemish.engine.held_out import Parts, fit_parts, hold_out
 from blemish.engine.images import ImageLimits, graph_size, least_decoded
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
 from blemish.engine.metrics import precision_recall_f1, roc_auc
-from blemish.engine.scorers import fit_memory_bank, random_projection
+from blemish.engine.score_table import ScoreTable, score_table
+from blemish.engine.scorers import random_projection
 from blemish.engine.segmentation import fit_segmentation
+from blemish.engine.selection import Selection, map_fusion, select
 from blemish.engine.survey import Survey, survey_images
 
 LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow", "scikit-learn")
@@ -76,7 +81,7 @@ def train(
         learned = _learn(survey, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
-    width, height = graph_size(*survey.size.upright, step=learned.parts.backbone.step)
+    width, height = learned.size
     calibration = learned.parts.calibration
     info = BundleInfo(
         graph_size=(width, height),
@@ -100,64 +105,114 @@ def train(
 class _Learned:
     """What the images taught."""
 
+    #: (width, height) of the graph
+    size: tuple[int, int]
     parts: DetectorParts
-    held_out: HeldOutScores
+    selection: Selection
+    #: (m,) of the images that `selection` has scores of
+    anomalous: NDArray[np.bool_]
+    #: patch scorer -> how well normal images are aligned, in its eyes
+    alignments: Mapping[str, float]
     types: tuple[AnomalyType, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """What the images taught, before anything is chosen."""
+
+    #: (width, height)
+    size: tuple[int, int]
+    gathered: Gathered
+    table: ScoreTable
+    parts: Parts
 
 
 def _learn(
     survey: Survey, backbone: Backbone, options: TrainingOptions, progress: ProgressCallback
 ) -> _Learned:
-    """Fit the parts of a detector."""
-    seed = options.seed
-    width, height = graph_size(*survey.size.upright, step=backbone.step)
-    embedder = Embedder(backbone, width=width, height=height, threads=options.threads)
-    projection = random_projection(embedder.width, seed=seed)
-    gathered = gather(
-        survey, embedder, projection, limits=options.limits, seed=seed, progress=progress
-    )
-    held_out = held_out_scores(
-        gathered.held_out, seed=seed, threads=options.threads, progress=progress
-    )
-    calibration = calibrate(held_out.scores, held_out.anomalous)
-    progress(Progress(step="choosing the coreset", done=0, total=1))
-    candidates = np.concatenate(gathered.candidates)
+    """Fit the parts of a detector, and choose among them."""
+    labels = [each.image.label for each in survey.images]
+    digests = [each.digest for each in survey.images]
+    normal = {
+        digest for digest, label in zip(digests, labels, strict=True) if label is Label.NORMAL
+    }
+    fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
+    stage = _stage(survey, backbone, options, progress, fold_of=fold_of)
+    selection = select(stage.table)
+    calibration = calibrate(selection.scores, stage.table.anomalous)
     parts = DetectorParts(
         backbone=backbone,
-        projection=projection,
-        bank=fit_memory_bank(candidates, generator=np.random.default_rng(seed)),
+        projection=stage.gathered.projection,
+        parts=stage.parts,
+        scales=dict(stage.table.scales),
+        fusion=selection.fusion,
+        map_fusion=map_fusion(selection.chosen, stage.table),
         calibration=calibration,
         head=None,
     )
+    masked = stage.gathered.masked
     names, notes = choose_types(
-        [patches.shares for patches in gathered.masked], min_masks=options.min_masks_per_type
+        [patches.shares for patches in masked], min_masks=options.min_masks_per_type
     )
-    notes = calibration.notes + notes
+    learned = _Learned(
+        size=stage.size,
+        parts=parts,
+        selection=selection,
+        anomalous=stage.table.anomalous,
+        alignments=stage.table.alignments,
+        types=(),
+        notes=calibration.notes + notes,
+    )
     if not names:
-        return _Learned(parts=parts, held_out=held_out, types=(), notes=notes)
+        return learned
 
     progress(Progress(step="segmentation head", done=0, total=1))
+    unmasked = stage.gathered.unmasked
     head = fit_segmentation(
-        gathered.masked,
+        masked,
         names,
-        unmasked=np.concatenate([np.empty((0, embedder.width), np.float32), *gathered.unmasked]),
-        seed=seed,
+        unmasked=np.concatenate([np.empty((0, len(parts.projection)), np.float32), *unmasked]),
+        seed=options.seed,
         threads=options.threads,
     )
     masks = [each.image.mask for each in survey.images if each.image.mask]
-    return _Learned(
-        parts=replace(parts, head=head),
-        held_out=held_out,
-        types=choose_colors(names, masks),
-        notes=notes,
+    return replace(learned, parts=replace(parts, head=head), types=choose_colors(names, masks))
+
+
+def _stage(
+    survey: Survey,
+    backbone: Backbone,
+    options: TrainingOptions,
+    progress: ProgressCallback,
+    *,
+    fold_of: NDArray[np.int64],
+) -> _Stage:
+    """Fit everything that may be chosen."""
+    seed = options.seed
+    width, height = graph_size(*survey.size.upright, step=backbone.step)
+    embedder = Embedder(backbone, width=width, height=height, threads=options.threads)
+    gathered = gather(
+        survey,
+        embedder,
+        random_projection(embedder.width, seed=seed),
+        fold_of=fold_of,
+        limits=options.limits,
+        seed=seed,
+        progress=progress,
     )
+    held_out = hold_out(gathered, seed=seed, threads=options.threads, progress=progress)
+    progress(Progress(step="fitting to all images", done=0, total=1))
+    parts = fit_parts(gathered, (), seed=seed)
+    gathered.kept.clear()  # the largest of what is held, and of no more use
+    table = score_table(held_out, gathered.grid)
+    return _Stage(size=(width, height), gathered=gathered, table=table, parts=parts)
 
 
 def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
     """Describe for people how the detector came to be."""
     backbone, calibration = learned.parts.backbone, learned.parts.calibration
-    anomalous, scores = learned.held_out.anomalous, learned.held_out.scores
+    anomalous, scores = learned.anomalous, learned.selection.scores
     metrics = precision_recall_f1(anomalous, scores >= calibration.threshold)
     return {
         "backbone": {"name": backbone.name, "sha256": backbone.sha256},
@@ -168,6 +223,19 @@ def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
             "anomaly": int(anomalous.sum()),
             **metrics._asdict(),
             "image_auroc": roc_auc(anomalous, scores),
+        },
+        "selection": {
+            "chosen": learned.selection.chosen.name,
+            "scores": dict(learned.selection.chosen.shares),
+            "alignment": dict(learned.alignments),
+            "candidates": [
+                {
+                    "name": each.candidate.name,
+                    "image_auroc": each.image_auroc,
+                    "standard_error": each.standard_error,
+                }
+                for each in learned.selection.judged
+            ],
         },
         "confidence": {"slope": calibration.slope, "midpoint": calibration.midpoint},
         "versions": {name: version(name) for name in LIBRARIES},

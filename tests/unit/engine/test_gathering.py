@@ -37,7 +37,20 @@ def embedder(backbone_file: Path) -> Embedder:
 
 def gathered(images: Sequence[LabeledImage], embedder: Embedder) -> Gathered:
     survey = survey_images(images, mixed_sizes=False, progress=lambda _: None)
-    return gather(survey, embedder, SAME, limits=LIMITS, seed=0, progress=lambda _: None)
+    fold_of = np.arange(len(survey.images)) % 2
+    return gather(
+        survey,
+        embedder,
+        SAME,
+        fold_of=fold_of,
+        limits=LIMITS,
+        seed=0,
+        progress=lambda _: None,
+    )
+
+
+def candidates(kept: Gathered) -> list[NDArray[np.float32]]:
+    return [rows for part in kept.folds for rows in part.candidates]
 
 
 def cut_off(image: LabeledImage) -> LabeledImage:
@@ -47,15 +60,31 @@ def cut_off(image: LabeledImage) -> LabeledImage:
     return replace(image, read=lambda: whole[:start])
 
 
-def test_normal_images_give_candidates_and_every_image_is_held_out(embedder: Embedder) -> None:
+def test_normal_images_give_candidates_and_every_image_is_kept(embedder: Embedder) -> None:
     images = normal_images(3) + anomalous_images(2, "stain")
 
     kept = gathered(images, embedder)
 
-    assert [rows.shape for rows in kept.candidates] == [(PATCHES, WIDTH)] * 3
-    labels = sorted(image.label for image in kept.held_out)
+    assert [rows.shape for rows in candidates(kept)] == [(PATCHES, WIDTH)] * 3
+    assert sum(part.moments.count for part in kept.folds) == 3 * PATCHES
+    labels = sorted(image.label for image in kept.kept)
     assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 3
+    assert all(image.marked is None for image in kept.kept)
     assert kept.masked == []
+
+
+def test_every_image_is_pooled_in_its_fold(embedder: Embedder) -> None:
+    kept = gathered(normal_images(3) + anomalous_images(2, "stain"), embedder)
+
+    for fold, part in enumerate(kept.folds):
+        for label in Label:
+            its = [image for image in kept.kept if (image.fold, image.label) == (fold, label)]
+            assert len(part.pooled[label]) == len(its)
+            for row, image in zip(part.pooled[label], its, strict=True):
+                np.testing.assert_allclose(row[:WIDTH], image.embeddings.mean(axis=0), rtol=1e-5)
+                np.testing.assert_allclose(
+                    row[WIDTH:], image.embeddings.std(axis=0), rtol=1e-2, atol=1e-4
+                )
 
 
 def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) -> None:
@@ -70,6 +99,9 @@ def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) 
     assert len(kept.masked) == 5
     assert sum("stain" in patches.shares for patches in kept.masked) == 3
     assert [rows.shape for rows in kept.unmasked] == [(PATCHES, WIDTH)]
+    marked = [image.marked for image in kept.kept if image.marked is not None]
+    assert len(marked) == 3
+    assert all(0.1 < share.max() <= 1 for share in marked)
 
 
 def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,9 +111,20 @@ def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.Mo
 
     kept = gathered(images, embedder)
 
-    assert [len(rows) for rows in kept.candidates] == [10] * 4
-    assert len(kept.held_out) == 4
+    assert [len(rows) for rows in candidates(kept)] == [10] * 4
+    assert len(kept.kept) == 4
     assert all(len(patches.embeddings) <= 5 + 10 for patches in kept.masked)
+
+
+def test_patches_that_are_wide_are_kept_of_fewer_images(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "KEPT_BYTES", 2 * 3 * 4 * PATCHES * WIDTH)
+
+    kept = gathered(normal_images(5) + anomalous_images(4, "stain"), embedder)
+
+    labels = [image.label for image in kept.kept]
+    assert labels.count(Label.NORMAL) == labels.count(Label.ANOMALY) == 3
 
 
 def test_samples_do_not_depend_on_the_order_of_images(
@@ -92,7 +135,7 @@ def test_samples_do_not_depend_on_the_order_of_images(
 
     straight, turned = gathered(images, embedder), gathered(images[::-1], embedder)
 
-    for first, second in zip(straight.candidates, turned.candidates, strict=True):
+    for first, second in zip(candidates(straight), candidates(turned), strict=True):
         assert (first == second).all()
     for a, b in zip(straight.masked, turned.masked, strict=True):
         assert (a.embeddings == b.embeddings).all()

@@ -5,12 +5,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from blemish.engine.moments import Moments
 from blemish.engine.scorers import (
     BANK_ROWS,
     PROJECTED_WIDTH,
     MemoryBank,
     fit_memory_bank,
+    fit_picture_gaussian,
+    fit_subspace,
     image_score,
+    pooled_embedding,
     random_projection,
     top_count,
 )
@@ -85,3 +89,66 @@ def test_the_image_score_is_the_mean_of_the_top_percent(seed: int, n: int) -> No
 @pytest.mark.parametrize(("patches", "count"), [(1, 1), (149, 1), (151, 2), (768, 8), (1_024, 10)])
 def test_the_top_percent_is_rounded_and_never_empty(patches: int, count: int) -> None:
     assert top_count(patches) == count
+
+
+def flat(seed: int, n: int) -> NDArray[np.float32]:
+    """Return embeddings that vary in the first two of five directions only, about a middle."""
+    spread = np.array([3, 2, 1e-3, 1e-3, 1e-3])
+    return (np.random.default_rng(seed).normal(7, spread, (n, 5))).astype(np.float32)
+
+
+def test_a_subspace_scores_what_leaves_it_and_not_what_moves_in_it() -> None:
+    subspace = fit_subspace(Moments.of(flat(0, 500)))
+    inside, outside = flat(1, 50), flat(1, 50)
+    inside[:, 0] += 20
+    outside[:, 3] += 4
+
+    assert subspace.basis.shape == (5, 2)
+    assert subspace.patch_scores(inside).max() < 0.05
+    np.testing.assert_allclose(subspace.patch_scores(outside), 4, atol=0.05)
+
+
+def test_a_subspace_of_one_value_scores_the_distance_to_it() -> None:
+    subspace = fit_subspace(Moments.of(np.full((9, 3), 2, dtype=np.float32)))
+
+    far = np.array([[2, 2, 6]], dtype=np.float32)
+    assert subspace.basis.shape[0] == 3
+    assert subspace.patch_scores(far)[0] <= 4.001
+
+
+def test_a_picture_is_scored_by_how_unusual_its_direction_is() -> None:
+    generator = np.random.default_rng(0)
+    spread = np.array([5, 1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    pooled = generator.normal(3, spread, (40, 8)).astype(np.float32)
+
+    gaussian = fit_picture_gaussian(pooled)
+
+    usual, unusual = pooled.mean(axis=0).copy(), pooled.mean(axis=0).copy()
+    usual[0] += 5
+    unusual[4] += 5
+    known, strange = gaussian.picture_scores(np.stack([usual, unusual]))
+    assert strange > 5 * known
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 5, 8, 9, 60])
+def test_a_picture_gaussian_is_the_mahalanobis_distance_with_a_ridge(pictures: int) -> None:
+    generator = np.random.default_rng(pictures)
+    pooled = generator.normal(3, 1, (pictures, 8)).astype(np.float32)
+    queries = generator.normal(3, 2, (5, 8)).astype(np.float32)
+
+    gaussian = fit_picture_gaussian(pooled)
+
+    offsets = queries.astype(np.float64) - gaussian.center
+    ridge = np.cov(pooled.T.astype(np.float64), bias=True) if pictures > 1 else np.zeros((8, 8))
+    ridge += gaussian.rest * np.eye(8)
+    expected = np.sqrt(np.einsum("bi,ij,bj->b", offsets, np.linalg.inv(ridge), offsets))
+    np.testing.assert_allclose(gaussian.picture_scores(queries), expected, rtol=5e-3)
+
+
+def test_pooling_gives_mean_and_deviation_of_each_channel() -> None:
+    embeddings = clusters(5, 300)
+
+    pooled = pooled_embedding(embeddings)
+
+    np.testing.assert_allclose(pooled[:6], embeddings.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(pooled[6:], embeddings.std(axis=0), rtol=1e-2)

@@ -112,7 +112,7 @@ def test_steps_are_told_in_order(backbone_file: Path) -> None:
         "reading pictures",
         "computing features",
         "cross-validation",
-        "choosing the coreset",
+        "fitting to all images",
         "segmentation head",
         "writing the bundle",
     ]
@@ -120,7 +120,7 @@ def test_steps_are_told_in_order(backbone_file: Path) -> None:
 
 
 def test_a_detection_sees_a_large_jpeg_as_the_training_did(backbone_file: Path) -> None:
-    images = [large_jpeg(seed) for seed in range(3)]  # so few that the bank keeps every patch
+    images = [large_jpeg(seed) for seed in range(3)]
     bundle = trained(images, backbone_file).bundle
     in_full = replace(bundle, info=replace(bundle.info, decoded_at_least=None))
 
@@ -129,7 +129,8 @@ def test_a_detection_sees_a_large_jpeg_as_the_training_did(backbone_file: Path) 
         return detector.detect(images[0].read(), limits=LIMITS, mixed_sizes=False).score
 
     assert bundle.info.decoded_at_least == (512, 320)
-    assert score(bundle) < 0.1 * score(in_full)
+    assert score(bundle) < 1  # the average of images that were held out
+    assert score(in_full) > 1.3
 
 
 def test_a_problem_with_a_picture_is_told_with_its_name(backbone_file: Path) -> None:

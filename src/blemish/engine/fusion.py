@@ -1,0 +1,68 @@
+"""Fusion: several scores of a picture become one.
+
+Each score is standardised on normal images that its scorer did not see, so that they can be
+added. The image score is 1 for the average normal image, and `UNIT` more for every standard
+deviation: like a distance it is positive, and it means the same for every model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIT = 0.1
+
+_PRIOR_IMAGES, _PRIOR_DEVIATION = 3, 0.1
+"""A deviation over few normal images is drawn towards a tenth of their mean, which is usual, as if
+so many more images had shown it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standard:
+    """Mean and deviation of a score over normal images."""
+
+    mean: float
+    deviation: float
+
+
+def standard(scores: NDArray[np.float64]) -> Standard:
+    """Measure scores (n,) of normal images, one or more."""
+    n, mean = len(scores), float(scores.mean())
+    prior = (_PRIOR_DEVIATION * mean) ** 2
+    squares = float(np.square(scores - mean).sum()) + _PRIOR_IMAGES * prior
+    deviation = (squares / (max(n - 1, 0) + _PRIOR_IMAGES)) ** 0.5
+    return Standard(mean=mean, deviation=max(deviation, 1e-6 * abs(mean), 1e-12))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """The image score is `base` plus each score times its weight."""
+
+    base: float
+    weights: Mapping[str, float]
+
+    def fuse(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the image scores of (n,) scores of each name."""
+        parts = [weight * scores[name] for name, weight in self.weights.items()]
+        fused: NDArray[np.float64] = np.sum(parts, axis=0) + self.base
+        return fused
+
+
+def fusion(
+    shares: Mapping[str, float], standards: Mapping[str, Standard], *, total: float
+) -> Fusion:
+    """Return the fusion that adds standardised scores.
+
+    Args:
+        shares: how much each score counts.
+        standards: of each of these scores.
+        total: what the shares are divided by.
+    """
+    weights = {
+        name: UNIT * share / (total * standards[name].deviation) for name, share in shares.items()
+    }
+    base = 1 - sum(weight * standards[name].mean for name, weight in weights.items())
+    return Fusion(base=base, weights=weights)

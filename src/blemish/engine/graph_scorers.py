@@ -1,0 +1,156 @@
+"""The part of the graph that scores patches and the picture.
+
+Every scorer begins with something linear in the patch embeddings; all of it is one readout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.engine.embedding import FeatureMaps, add_embeddings, add_readout
+from blemish.engine.graph_writer import GraphWriter
+from blemish.engine.held_out import BANK, PATCH_HEAD, PICTURE, PICTURE_HEAD, SUBSPACE, Parts
+from blemish.engine.score_table import BY_PLACE
+from blemish.engine.scorers import top_count
+
+
+class GraphScorers:
+    """Writes the scorers that a detector uses, each once."""
+
+    def __init__(
+        self,
+        graph: GraphWriter,
+        maps: FeatureMaps,
+        parts: Parts,
+        *,
+        projection: NDArray[np.float32],
+        scales: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        self._graph, self._maps, self._parts = graph, maps, parts
+        self._projection, self._scales = projection, scales
+        #: patch scorer -> name of its (n,) scores
+        self.patch_scores: dict[str, str] = {}
+        self._picture_scores: dict[str, str] = {}
+
+    def add(self, names: Sequence[str]) -> None:
+        """Write the scorers of these names."""
+        graph = self._graph
+        plain = list(dict.fromkeys(name.removesuffix(BY_PLACE) for name in names))
+        rows = self._add_rows([name for name in plain if name in {BANK, SUBSPACE, PATCH_HEAD}])
+        whole = {SUBSPACE, PICTURE, PICTURE_HEAD}.intersection(plain)
+        embeddings = add_embeddings(graph, self._maps) if whole else []
+        if BANK in rows:
+            self.patch_scores[BANK] = self._add_bank(rows[BANK])
+        if SUBSPACE in rows:
+            self.patch_scores[SUBSPACE] = self._add_subspace(rows[SUBSPACE], embeddings)
+        if PATCH_HEAD in rows:
+            self.patch_scores[PATCH_HEAD] = graph.add("Reshape", rows[PATCH_HEAD], graph.ints(-1))
+        if {PICTURE, PICTURE_HEAD}.intersection(plain):
+            pooled = self._add_pooled(embeddings)
+            if PICTURE in plain:
+                self._picture_scores[PICTURE] = self._add_picture(pooled)
+            if PICTURE_HEAD in plain:
+                self._picture_scores[PICTURE_HEAD] = self._add_picture_head(pooled)
+        for name in names:
+            if name.endswith(BY_PLACE):
+                base = name.removesuffix(BY_PLACE)
+                scale = graph.constant((1 / self._scales[base]).astype(np.float32))
+                self.patch_scores[name] = graph.add("Mul", self.patch_scores[base], scale)
+
+    def image_score(self, name: str) -> str:
+        """Return the name of a scorer's score of the picture, a scalar."""
+        if name in self._picture_scores:
+            return self._picture_scores[name]
+        h, w = self._maps.grid
+        top = self._graph.add_top(self.patch_scores[name], top_count(h * w))
+        return self._graph.add("ReduceMean", top, keepdims=0)
+
+    def _add_rows(self, names: Sequence[str]) -> dict[str, str]:
+        """Write what is linear in the embeddings; the result is (k, n) of each scorer."""
+        if not names:
+            return {}
+        linear = {name: self._linear(name) for name in names}
+        readout = add_readout(
+            self._graph,
+            self._maps,
+            weights=np.concatenate([weights for weights, _ in linear.values()], axis=1),
+            bias=np.concatenate([bias for _, bias in linear.values()]),
+        )
+        sizes = [len(bias) for _, bias in linear.values()]
+        h, w = self._maps.grid
+        rows = self._graph.add("Reshape", readout, self._graph.ints(sum(sizes), h * w))
+        return dict(zip(names, self._graph.add_split(rows, sizes), strict=True))
+
+    def _linear(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weights (d, k) and bias (k,)."""
+        parts = self._parts
+        if name == BANK:
+            return self._projection, -parts.bank.center
+        if name == SUBSPACE:
+            return parts.subspace.basis, -(parts.subspace.center @ parts.subspace.basis)
+        assert parts.patch_head is not None
+        head = parts.patch_head
+        return head.weights[:, np.newaxis], np.array([head.bias], dtype=np.float32)
+
+    def _add_bank(self, columns: str) -> str:
+        """Write `MemoryBank.patch_scores` for projected embeddings (p, n)."""
+        graph, bank = self._graph, self._parts.bank
+        queries = graph.add("Transpose", columns, perm=[1, 0])
+        norms = np.einsum("mp,mp->m", bank.rows, bank.rows)
+        weights = graph.constant(-2 * bank.rows.T)
+        products = graph.add("Gemm", queries, weights, graph.constant(norms))
+        nearest = graph.add("ReduceMin", products, graph.ints(1), keepdims=0)
+        squares = graph.add("ReduceSumSquare", columns, graph.ints(0), keepdims=0)
+        return self._add_root(graph.add("Add", nearest, squares))
+
+    def _add_subspace(self, inside: str, embeddings: Sequence[str]) -> str:
+        """Write `Subspace.patch_scores`, given the coordinates (k, n) inside."""
+        graph, center, start, squares = self._graph, self._parts.subspace.center, 0, []
+        for name, (channels, _, _) in zip(embeddings, self._maps.shapes.values(), strict=True):
+            part = center[start : start + channels].reshape(1, -1, 1, 1)
+            offsets = graph.add("Sub", name, graph.constant(part))
+            squares.append(graph.add("ReduceSumSquare", offsets, graph.ints(0, 1), keepdims=0))
+            start += channels
+        whole = graph.add("Reshape", graph.add("Sum", *squares), graph.ints(-1))
+        within = graph.add("ReduceSumSquare", inside, graph.ints(0), keepdims=0)
+        return self._add_root(graph.add("Sub", whole, within))
+
+    def _add_pooled(self, embeddings: Sequence[str]) -> str:
+        """Write `pooled_embedding`; the result is (1, 2d)."""
+        graph = self._graph
+        space, count = graph.ints(2, 3), graph.scalar(self._maps.grid[0] * self._maps.grid[1])
+        means = [graph.add("ReduceMean", each, space, keepdims=1) for each in embeddings]
+        deviations = []
+        for each, mean in zip(embeddings, means, strict=True):
+            offsets = graph.add("Sub", each, mean)
+            squares = graph.add("ReduceSumSquare", offsets, space, keepdims=1)
+            deviations.append(graph.add("Sqrt", graph.add("Div", squares, count)))
+        pooled = graph.add("Concat", *means, *deviations, axis=1)
+        return graph.add("Reshape", pooled, graph.ints(1, -1))
+
+    def _add_picture(self, pooled: str) -> str:
+        """Write `PictureGaussian.picture_scores`."""
+        graph, gaussian = self._graph, self._parts.picture
+        offsets = graph.add("Sub", pooled, graph.constant(gaussian.center))
+        inside = graph.add("MatMul", offsets, graph.constant(gaussian.directions))
+        squares = graph.add("Mul", inside, inside)
+        weighed = graph.add("Div", squares, graph.constant(gaussian.variances))
+        whole = graph.add("ReduceSumSquare", offsets, keepdims=0)
+        outside = graph.add("Relu", graph.add("Sub", whole, self._add_sum(squares)))
+        rest = graph.add("Div", outside, graph.scalar(gaussian.rest))
+        return graph.add("Sqrt", graph.add("Add", self._add_sum(weighed), rest))
+
+    def _add_picture_head(self, pooled: str) -> str:
+        graph, head = self._graph, self._parts.picture_head
+        assert head is not None
+        product = graph.add("MatMul", pooled, graph.constant(head.weights[:, np.newaxis]))
+        return graph.add("Add", self._add_sum(product), graph.scalar(head.bias))
+
+    def _add_sum(self, values: str) -> str:
+        return self._graph.add("ReduceSum", values, keepdims=0)
+
+    def _add_root(self, squares: str) -> str:
+        return self._graph.add("Sqrt", self._graph.add("Relu", squares))

@@ -1,0 +1,112 @@
+"""Heads that call a picture anomalous, learned from labelled anomalies.
+
+The picture head looks at the pooled embedding, so it learns what changes a picture as a whole. The
+patch head looks at each patch: of a picture with a mask it learns the patches that are marked, of
+one without those that are farthest from normal ones, first as the subspace sees it, then as a
+first head does (multiple-instance learning: a picture is anomalous if any of its patches is).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from blemish.domain.entities import Label
+from blemish.engine.gathering import KeptImage
+from blemish.engine.scorers import Subspace
+
+_PICTURE_FIT, _PATCH_FIT = 10.0, 3.0
+"""Weights of the fit against a squared penalty of 1, on features of norm 1. From 1 to 100 the first
+changed image AUROC by at most 0.01 with 80 labelled anomalies."""
+
+_MARKED = 0.25
+"""Share of a patch that its mask must call anomalous for the patch to count as such."""
+
+_SUSPECTS = 0.02
+"""Share of the patches of an anomalous picture that are taken as anomalous where no mask says."""
+
+_LIKELIEST, _OTHERS = 20, 60
+"""Patches of a normal picture: those that look least normal, and some at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearHead:
+    """A linear classifier; above 0 it says anomalous."""
+
+    #: (D,)
+    weights: NDArray[np.float32]
+    bias: float
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) for features (n, D)."""
+        logits: NDArray[np.float32] = features @ self.weights + np.float32(self.bias)
+        return logits
+
+
+def fit_picture_head(
+    normal: Sequence[NDArray[np.float32]], anomalous: Sequence[NDArray[np.float32]]
+) -> LinearHead:
+    """Fit a logistic regression to the pooled embeddings (D,) of both labels."""
+    features = np.stack([*normal, *anomalous])
+    return _fit(features, np.arange(len(features)) >= len(normal), fit=_PICTURE_FIT)
+
+
+def fit_patch_head(
+    images: Sequence[KeptImage], subspace: Subspace, *, generator: np.random.Generator
+) -> LinearHead:
+    """Fit a logistic regression to patches of images of both labels.
+
+    Args:
+        images: with at least one of each label.
+        subspace: of normal images.
+        generator: of the samples.
+    """
+    suspicion = [subspace.patch_scores(image.embeddings) for image in images]
+    others = [
+        generator.choice(len(scores), min(_OTHERS, len(scores)), replace=False)
+        for scores in suspicion
+    ]
+    head = _fit_patches(images, suspicion, others)
+    if all(image.marked is not None for image in images if image.label is Label.ANOMALY):
+        return head
+    return _fit_patches(images, [head.logits(image.embeddings) for image in images], others)
+
+
+def _fit_patches(
+    images: Sequence[KeptImage],
+    suspicion: Sequence[NDArray[np.float32]],
+    others: Sequence[NDArray[np.int64]],
+) -> LinearHead:
+    rows, anomalous = [], []
+    for image, scores, random in zip(images, suspicion, others, strict=True):
+        if image.label is Label.NORMAL:
+            chosen = np.union1d(_highest(scores, _LIKELIEST), random)
+        elif image.marked is None:
+            chosen = _highest(scores, max(2, round(_SUSPECTS * len(scores))))
+        else:
+            chosen = np.flatnonzero(image.marked >= min(_MARKED, float(image.marked.max())))
+        rows.append(image.embeddings[chosen])
+        anomalous.append(np.full(len(chosen), image.label is Label.ANOMALY))
+    return _fit(np.concatenate(rows), np.concatenate(anomalous), fit=_PATCH_FIT)
+
+
+def _highest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    return np.sort(np.argsort(-scores, kind="stable")[:count])
+
+
+def _fit(features: NDArray[np.float32], anomalous: NDArray[np.bool_], *, fit: float) -> LinearHead:
+    """Fit a class-balanced logistic regression to features (n, D), each brought to one scale."""
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    deviation = np.maximum(deviation, 1e-3 * float(deviation.max()) + 1e-9)
+    scale = deviation * np.float32(features.shape[1] ** 0.5)
+    regression = LogisticRegression(C=fit, class_weight="balanced", max_iter=500)
+    regression.fit((features - mean) / scale, anomalous)
+    weights = regression.coef_[0] / scale
+    return LinearHead(
+        weights=weights.astype(np.float32),
+        bias=float(regression.intercept_[0] - weights @ mean),
+    )

@@ -1,0 +1,200 @@
+"""Selection: which scores a detector is made of.
+
+With `MIN_ANOMALIES` labelled anomalies or more, candidates are compared on held-out images, and the
+simplest stays unless another is better by more than one standard error. With fewer there is nothing
+to choose by: all scorers of normal images are averaged, and heads count as far as there are labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.engine.calibration import MIN_ANOMALIES
+from blemish.engine.fusion import Fusion, Standard, fusion, standard
+from blemish.engine.held_out import HEADS, PICTURE, PICTURE_HEAD
+from blemish.engine.score_table import ScoreTable
+
+HEAD_WEIGHTS = (0.0, 0.5, 1.0, 2.0)
+"""Of each head, against 1 of all scorers of normal images together."""
+
+FEW_LABELS_WEIGHT = 0.5
+"""Of each head with `MIN_ANOMALIES` labels, less with fewer in proportion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A way to make an image score."""
+
+    name: str
+    #: score -> how much it counts; those of the scorers of normal images sum to 1
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A candidate, and how well its held-out scores tell anomalies from normal images."""
+
+    candidate: Candidate
+    image_auroc: float
+    #: of the difference to the first candidate's
+    standard_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What was chosen."""
+
+    chosen: Candidate
+    fusion: Fusion
+    #: empty where there was nothing to choose by
+    judged: tuple[Judged, ...]
+    #: (m,) scores of images that neither parts nor choice have seen
+    scores: NDArray[np.float64]
+
+
+def select(table: ScoreTable) -> Selection:
+    """Choose a candidate, and score every image by choices that did not see it."""
+    candidates = candidates_for(table)
+    scores = np.empty(len(table.fold_of))
+    for outer in range(table.folds):
+        inner = table.fold_of != outer
+        chosen, _ = _choose(candidates, table, outer, inner)
+        rows = np.flatnonzero(~inner)
+        scores[rows] = _fusion_of(chosen, table, outer, inner).fuse(
+            {name: table.scores[name][outer, rows] for name in chosen.shares}
+        )
+    everything = np.ones(len(table.fold_of), dtype=np.bool_)
+    chosen, judged = _choose(candidates, table, None, everything)
+    return Selection(
+        chosen=chosen,
+        fusion=_fusion_of(chosen, table, None, everything),
+        judged=judged,
+        scores=scores,
+    )
+
+
+def map_fusion(chosen: Candidate, table: ScoreTable) -> Fusion:
+    """Return how an anomaly map is made of patch scores: as the image score, without the rest.
+
+    Standardised as image scores are, so that threshold and map are in one unit.
+    """
+    patches = {
+        name: share for name, share in chosen.shares.items() if name not in {PICTURE, PICTURE_HEAD}
+    }
+    if not patches:
+        patches = dict.fromkeys(table.local_names, 1.0)
+    normal = ~table.anomalous
+    standards = {name: standard(table.held_out(name, None)[normal]) for name in patches}
+    total = sum(patches.values()) / sum(chosen.shares.values())
+    return fusion(patches, standards, total=total)
+
+
+def candidates_for(table: ScoreTable) -> list[Candidate]:
+    """Return what can be chosen, the simplest first; with few anomalies there is one."""
+    local, plain = table.local_names, table.plain_names
+    heads = [name for name in HEADS if name in table.scores]
+    count = int(table.anomalous.sum())
+    if count < MIN_ANOMALIES:
+        weight = FEW_LABELS_WEIGHT * count / MIN_ANOMALIES
+        return [_candidate("average", [*local, PICTURE], heads, weight)]
+    novelties = {
+        "average": [*local, PICTURE],
+        **{name: [name] for name in (*local, PICTURE)},
+        "average of patch scorers": local,
+        "average, places alike": [*plain, PICTURE],
+        **{name: [name] for name in plain if name not in local},
+    }
+    return [
+        _candidate(label, names, heads, weight)
+        for weight in (HEAD_WEIGHTS if heads else HEAD_WEIGHTS[:1])
+        for label, names in novelties.items()
+    ]
+
+
+def _candidate(label: str, names: Sequence[str], heads: Sequence[str], weight: float) -> Candidate:
+    shares = dict.fromkeys(names, 1 / len(names))
+    if not (heads and weight):
+        return Candidate(name=label, shares=shares)
+    return Candidate(
+        name=f"{label}, heads x {weight:g}", shares=shares | dict.fromkeys(heads, weight)
+    )
+
+
+def _choose(
+    candidates: Sequence[Candidate],
+    table: ScoreTable,
+    outer: int | None,
+    inner: NDArray[np.bool_],
+) -> tuple[Candidate, tuple[Judged, ...]]:
+    """Choose by held-out scores of some images; `outer` is the fold that they do not know."""
+    if len(candidates) == 1:
+        return candidates[0], ()
+    anomalous = table.anomalous[inner]
+    if not anomalous.any() or anomalous.all():
+        return candidates[0], ()
+    placements = []
+    for candidate in candidates:
+        fused = _fusion_of(candidate, table, outer, inner).fuse(
+            {name: table.held_out(name, outer)[inner] for name in candidate.shares}
+        )
+        placements.append(_placements(fused, anomalous))
+    judged = tuple(
+        Judged(
+            candidate=candidate,
+            image_auroc=float(above.mean()),
+            standard_error=_error(above - placements[0][0], below - placements[0][1]),
+        )
+        for candidate, (above, below) in zip(candidates, placements, strict=True)
+    )
+    aurocs = [each.image_auroc for each in judged]
+    best = int(np.argmax(aurocs))
+    for place, (above, below) in enumerate(placements):
+        error = _error(placements[best][0] - above, placements[best][1] - below)
+        if aurocs[best] - aurocs[place] <= error:
+            return candidates[place], judged
+    return candidates[best], judged
+
+
+def _fusion_of(
+    candidate: Candidate,
+    table: ScoreTable,
+    outer: int | None,
+    inner: NDArray[np.bool_],
+) -> Fusion:
+    normal = inner & ~table.anomalous
+    standards: dict[str, Standard] = {
+        name: standard(table.held_out(name, outer)[normal]) for name in candidate.shares
+    }
+    return fusion(candidate.shares, standards, total=1)
+
+
+def _placements(
+    scores: NDArray[np.float64], anomalous: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return of each anomaly the share of normal images below it, and of each normal the reverse.
+
+    The mean of either is the image AUROC.
+
+    Source: DeLong et al., "Comparing the areas under two or more correlated receiver operating
+        characteristic curves", Biometrics 44, 1988.
+    """
+    normal, anomalies = np.sort(scores[~anomalous]), np.sort(scores[anomalous])
+
+    def share(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+        left = np.searchsorted(others, values, side="left")
+        right = np.searchsorted(others, values, side="right")
+        return (left + right) / (2 * len(others))
+
+    return share(scores[anomalous], normal), 1 - share(scores[~anomalous], anomalies)
+
+
+def _error(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
+    """Return the standard error of the difference of two image AUROCs, given their placements'."""
+    variance = sum(
+        float(values.var(ddof=1)) / len(values) for values in (above, below) if len(values) > 1
+    )
+    return float(variance**0.5)

@@ -1,0 +1,70 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.domain.entities import Label
+from blemish.engine.gathering import KeptImage
+from blemish.engine.image_heads import fit_patch_head, fit_picture_head
+from blemish.engine.moments import Moments
+from blemish.engine.scorers import fit_subspace
+
+WIDTH, PATCHES = 6, 200
+DEFECT = np.array([0, 0, 0, 0, 3, 3], dtype=np.float32)
+DISTRACTION = np.array([9, 0, 0, 0, 0, 0], dtype=np.float32)
+"""Differs from normal more than the defect does, and is on good and bad pictures alike."""
+
+
+def image(seed: int, label: Label, *, masked: bool = False) -> KeptImage:
+    generator = np.random.default_rng(seed)
+    embeddings = generator.normal(0, 1, (PATCHES, WIDTH)).astype(np.float32)
+    embeddings[50] += DISTRACTION
+    marked = np.zeros(PATCHES, dtype=np.float32)
+    if label is Label.ANOMALY:
+        embeddings[:10] += DEFECT
+        marked[:10] = 1
+    return KeptImage(label=label, fold=0, embeddings=embeddings, marked=marked if masked else None)
+
+
+def images(count: int, *, masked: bool = False, first: int = 0) -> list[KeptImage]:
+    return [
+        image(first + seed, label, masked=masked)
+        for label in (Label.NORMAL, Label.ANOMALY)
+        for seed in range(count)
+    ]
+
+
+def defect_scores(training: list[KeptImage]) -> NDArray[np.float32]:
+    """Return logits of a fresh anomaly's patches."""
+    moments = Moments.none(WIDTH)
+    for each in training:
+        if each.label is Label.NORMAL:
+            moments += Moments.of(each.embeddings)
+    head = fit_patch_head(training, fit_subspace(moments), generator=np.random.default_rng(0))
+    return head.logits(image(900, Label.ANOMALY).embeddings)
+
+
+def test_a_patch_head_learns_what_masks_mark_and_not_what_is_strange() -> None:
+    logits = defect_scores(images(8, masked=True))
+
+    assert np.median(logits[:10]) > 0
+    assert np.median(logits[:10]) > logits[50]
+    assert np.median(logits[10:]) < 0
+
+
+def test_without_masks_it_finds_which_patches_make_the_difference() -> None:
+    logits = defect_scores(images(12))
+
+    assert np.median(logits[:10]) > np.median(logits[10:])
+    assert np.median(logits[:10]) > logits[50]
+
+
+def test_a_picture_head_tells_labels_apart_that_differ_in_one_direction() -> None:
+    generator = np.random.default_rng(0)
+    normal = list(generator.normal(0, 1, (20, 12)).astype(np.float32))
+    shift = np.eye(12, dtype=np.float32)[3] * 4
+    anomalous = list(generator.normal(0, 1, (9, 12)).astype(np.float32) + shift)
+
+    head = fit_picture_head(normal, anomalous)
+
+    fresh = generator.normal(0, 1, (50, 12)).astype(np.float32)
+    assert (head.logits(fresh + shift) > 0).mean() > 0.8
+    assert (head.logits(fresh) < 0).mean() > 0.8

@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from blemish.engine.held_out import BANK, HEADS, PICTURE, PICTURE_HEAD, SUBSPACE, HeldOut
+from blemish.engine.metrics import roc_auc
+from blemish.engine.score_table import BY_PLACE, ScoreTable, score_table
+from blemish.engine.selection import candidates_for, map_fusion, select
+
+FOLDS, GRID = 5, (4, 4)
+
+
+def table(
+    *, normal: int = 40, anomalous: int = 20, seed: int = 0, **strengths: float
+) -> ScoreTable:
+    """Return scores whose means differ between the labels by so many deviations."""
+    generator = np.random.default_rng(seed)
+    images = normal + anomalous
+    truth = np.arange(images) >= normal
+    names = [BANK, BANK + BY_PLACE, SUBSPACE, SUBSPACE + BY_PLACE, PICTURE, *HEADS]
+    keys = ["bank", "bank_place", "subspace", "subspace_place", "picture", "head", "head"]
+    scores = {
+        name: 10 + strengths.get(key, 0.0) * truth + generator.normal(0, 1, (FOLDS, images))
+        for name, key in zip(names, keys, strict=True)
+        if name not in HEADS or anomalous
+    }
+    ones = np.ones(GRID[0] * GRID[1], dtype=np.float32)
+    return ScoreTable(
+        fold_of=np.arange(images) % FOLDS,
+        anomalous=truth,
+        scores=scores,
+        scales={BANK: ones, SUBSPACE: ones},
+        alignments={BANK: 0.5, SUBSPACE: 0.01},
+    )
+
+
+def test_without_labels_scorers_are_averaged_by_place_where_images_are_aligned() -> None:
+    selection = select(table(anomalous=0))
+
+    assert selection.chosen.shares == pytest.approx(
+        {BANK + BY_PLACE: 1 / 3, SUBSPACE: 1 / 3, PICTURE: 1 / 3}
+    )
+    assert selection.judged == ()
+
+
+def test_few_labels_count_in_proportion_and_choose_nothing() -> None:
+    three, nine = (select(table(anomalous=count)).chosen for count in (3, 9))
+
+    assert three.shares[PICTURE_HEAD] == pytest.approx(nine.shares[PICTURE_HEAD] / 3)
+    assert nine.shares[PICTURE_HEAD] < 0.5
+
+
+def test_with_labels_the_better_scorer_is_chosen() -> None:
+    selection = select(table(subspace=4.0, seed=1))
+
+    assert selection.chosen.shares == {SUBSPACE: 1}
+    judged = {each.candidate.name: each for each in selection.judged}
+    assert judged[SUBSPACE].image_auroc > judged["average"].image_auroc + 0.02
+    assert judged[SUBSPACE].standard_error > 0
+
+
+def test_heads_that_know_more_are_taken_along() -> None:
+    chosen = select(table(head=3.0, picture=0.5)).chosen
+
+    assert chosen.shares[PICTURE_HEAD] > 0
+
+
+def test_the_simplest_stays_where_nothing_is_clearly_better() -> None:
+    alike = table(bank=3.0, bank_place=3.0, subspace=3.0, subspace_place=3.0, picture=3.0)
+
+    assert select(alike).chosen.name == "average"
+
+
+def test_candidates_have_names_of_their_own_and_begin_with_the_average() -> None:
+    candidates = candidates_for(table())
+
+    assert candidates[0].name == "average"
+    assert len({each.name for each in candidates}) == len(candidates) == 28
+
+
+def test_an_images_score_does_not_depend_on_its_own_label() -> None:
+    first = table(bank_place=1.0, head=1.0)
+    labels = first.anomalous.copy()
+    labels[[4, 9, 44]] = ~labels[[4, 9, 44]]  # all of fold 4
+
+    before, after = (select(each).scores for each in (first, replace(first, anomalous=labels)))
+
+    assert (before[4::FOLDS] == after[4::FOLDS]).all()
+    assert (before != after).any()
+
+
+def test_choosing_among_noise_does_not_flatter() -> None:
+    aurocs = [
+        roc_auc(each.anomalous, select(each).scores) for each in (table(seed=s) for s in range(30))
+    ]
+
+    assert np.mean([auroc or 0 for auroc in aurocs]) == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_map_is_in_the_unit_of_the_image_score() -> None:
+    scores = table(anomalous=0)
+    chosen = select(scores).chosen
+
+    fused = map_fusion(chosen, scores).fuse(
+        {name: scores.held_out(name, None) for name in (BANK + BY_PLACE, SUBSPACE)}
+    )
+
+    assert fused.mean() == pytest.approx(1)
+
+
+def test_a_candidate_without_patch_scores_still_has_a_map() -> None:
+    scores = table(picture=6.0)
+    chosen = select(scores).chosen
+
+    assert chosen.shares == {PICTURE: 1}
+    assert set(map_fusion(chosen, scores).weights) == {BANK + BY_PLACE, SUBSPACE}
+
+
+def held_out(maps: NDArray[np.float32]) -> HeldOut:
+    images = maps.shape[1]
+    return HeldOut(
+        fold_of=np.arange(images) % FOLDS,
+        anomalous=np.zeros(images, dtype=np.bool_),
+        maps={BANK: maps},
+        scores={},
+    )
+
+
+def test_by_place_a_score_counts_by_how_high_it_is_for_its_place() -> None:
+    generator = np.random.default_rng(0)
+    usual = np.repeat([9.0, 1.0], 8)
+    maps = generator.uniform(0.9, 1.1, (FOLDS, 30, 16)) * usual
+    maps[:, 0, 15] = 5  # much for its place, and little beside what is usual at others
+
+    made = score_table(held_out(maps.astype(np.float32)), GRID)
+
+    plain, by_place = made.held_out(BANK, None), made.held_out(BANK + BY_PLACE, None)
+    assert plain[0] < plain[1:].max()
+    assert by_place[0] > by_place[1:].max()
+    assert made.local_names == [BANK + BY_PLACE]
