@@ -21,6 +21,8 @@ NORMALS, FIVE, TEN, ALL = "normals only", "5 anomalies", "10 anomalies", "all an
 ANOMALIES = {NORMALS: 0, FIVE: 5, TEN: 10, ALL: None}
 """Arm to the number of labelled anomalies in training; None is all of them."""
 
+_ORDER = (NORMALS, ALL, TEN, FIVE)
+
 GIVEN, FOLD = "given", "fold "
 REPEATED = tuple(str(number) for number in range(SPLITS))
 
@@ -86,8 +88,8 @@ def plan(
 ) -> list[Trial]:
     """Return all trials; what a run that is cut off has made is comparable among itself.
 
-    Seeds, draws and splits change slowest, so that every set and arm has one trial before any has
-    a second. Peers see normal pictures alone.
+    Seeds, draws, splits and arms change slowest, in this order, so that every set and arm has one
+    trial before any has a second. Peers see normal pictures alone.
     """
     trials = []
     for folder in folders:
@@ -101,7 +103,11 @@ def plan(
                 for trial in _trials_of((folder, name), arm, detector, split, extent)
             ]
     order = [REPEATED[0], GIVEN, *(f"{FOLD}{k}" for k in range(FOLDS)), *REPEATED[1:]]
-    return sorted(trials, key=lambda its: (its.seed, its.draw, order.index(its.split)))
+
+    def place(its: Trial) -> tuple[int, ...]:
+        return its.seed, its.draw, order.index(its.split), _ORDER.index(its.arm)
+
+    return sorted(trials, key=place)
 
 
 def named_splits(

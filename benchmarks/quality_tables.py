@@ -20,8 +20,13 @@ from blemish.engine.metrics import (
 
 Record = Mapping[str, Any]
 Row = dict[str, Any]
+BySplit = dict[str, dict[str, float]]
+"""Set -> split -> image AUROC, or a difference of it."""
 
-PAPER, MEAN = "paper", "mean"
+PAPER, MEAN, MEAN_OF_THREE = "paper", "mean", "mean of 3"
+THREE = {"magnetic_tile", "casting", "solar_cells"}
+"""The sets on which labels have something to add."""
+
 PEERS = ("anomalib patchcore", "anomalib padim")
 PIXELS = ("pixel_auroc", "aupro_30", "aupro_05")
 
@@ -94,23 +99,40 @@ def _calibration(records: Sequence[Record]) -> dict[str, float | None]:
     }
 
 
-def by_split(records: Sequence[Record], arm: str, detector: str) -> dict[str, dict[str, float]]:
-    """Return set -> split -> image AUROC, the mean of draws and seeds.
-
-    The papers count as one set, `paper`; the set `mean` has the splits that all sets have.
-    """
+def by_split(records: Sequence[Record], arm: str, detector: str) -> BySplit:
+    """Return the image AUROC of each set and split, the mean of draws and seeds."""
     its = [r for r in records if (r["arm"], r["detector"]) == (arm, detector)]
-    found: dict[str, dict[str, float]] = defaultdict(dict)
+    found: BySplit = defaultdict(dict)
     for (name, split), trials in _grouped(its, ("set", "split")).items():
         mean = _mean([of_trial(record)["image_auroc"] for record in trials])
         if mean is not None:
             found[name][split] = mean
-    papers = [name for name in found if name.startswith("PA_")]
-    if papers:
-        found[PAPER] = _across([found.pop(name) for name in papers])
-    if len(found) > 1:
-        found[MEAN] = _across(list(found.values()))
     return found
+
+
+def with_means(values: BySplit) -> BySplit:
+    """Return sets and means of sets, each at the splits that all of its sets have.
+
+    The papers count as one set, `paper`. `mean` is that of all sets, `mean of 3` that of `THREE`.
+    """
+    papers = [its for name, its in values.items() if name.startswith("PA_")]
+    found = {name: dict(its) for name, its in values.items() if not name.startswith("PA_")}
+    if papers:
+        found[PAPER] = _across(papers)
+    means = {MEAN: _across(list(found.values()))} if len(found) > 1 else {}
+    if found.keys() > THREE:
+        means[MEAN_OF_THREE] = _across([found[name] for name in sorted(THREE)])
+    return {name: its for name, its in (found | means).items() if its}
+
+
+def mean_rows(records: Sequence[Record]) -> list[Row]:
+    """Return the mean image AUROC of each arm and detector on each set and over all sets."""
+    rows = []
+    for arm, detector in sorted({(record["arm"], record["detector"]) for record in records}):
+        for name, its in with_means(by_split(records, arm, detector)).items():
+            numbers = {"splits": len(its), "image_auroc": interval(list(its.values()))}
+            rows.append({"set": name, "arm": arm, "detector": detector} | numbers)
+    return sorted(rows, key=_place)
 
 
 def difference_rows(records: Sequence[Record]) -> list[Row]:
@@ -122,19 +144,17 @@ def difference_rows(records: Sequence[Record]) -> list[Row]:
     rows = []
     for one, other in pairs:
         mine, its = by_split(records, *one), by_split(records, *other)
-        for name in sorted(mine.keys() & its.keys(), key=_set_place):
-            splits = sorted(mine[name].keys() & its[name].keys())
-            if splits:
-                found = interval([mine[name][split] - its[name][split] for split in splits])
-                rows.append(
-                    {
-                        "set": name,
-                        "of": " / ".join(reversed(one)),
-                        "less": " / ".join(reversed(other)),
-                        "splits": len(splits),
-                        "difference": found,
-                    }
-                )
+        paired = {
+            name: {
+                split: mine[name][split] - its[name][split]
+                for split in mine[name].keys() & its[name].keys()
+            }
+            for name in mine.keys() & its.keys()
+        }
+        told = {"of": " / ".join(reversed(one)), "less": " / ".join(reversed(other))}
+        for name, found in sorted(with_means(paired).items(), key=lambda item: _set_place(item[0])):
+            numbers = {"splits": len(found), "difference": interval(list(found.values()))}
+            rows.append({"set": name} | told | numbers)
     return rows
 
 
@@ -156,6 +176,7 @@ def summarize(records: Sequence[Record]) -> dict[str, list[Row]]:
     repeated = [record for record in records if record["split"] in REPEATED]
     return {
         "repeated": quality_rows(repeated),
+        "means": mean_rows(repeated),
         "differences": difference_rows(repeated),
         "given": quality_rows([record for record in records if record["split"] == GIVEN]),
         "folds": fold_rows([record for record in records if record["split"].startswith(FOLD)]),
@@ -163,6 +184,7 @@ def summarize(records: Sequence[Record]) -> dict[str, list[Row]]:
 
 
 COLUMNS = {
+    "means": "set,arm,detector,splits,image_auroc",
     "repeated": "set,arm,detector,trials,image_auroc,spread,ap,f1,brier,log_loss,ece,training_s,"
     "peak_mib",
     "pixels": "set,arm,detector,pixel_auroc,aupro_30,aupro_05,iou,average_iou",
@@ -171,7 +193,8 @@ COLUMNS = {
     "folds": "set,detector,seed,type,folds,iou,average_iou",
 }
 TITLES = {
-    "repeated": "Splits by group",
+    "means": "Image AUROC, mean over the splits by group with its 95 % interval",
+    "repeated": "Splits by group, all measures",
     "pixels": "Pixels, splits by group",
     "differences": "Paired differences of image AUROC, with their 95 % interval",
     "given": "The given split, which leaks",
@@ -201,7 +224,8 @@ def _text(value: object, column: str) -> str:
         case None:
             return ""
         case Interval(mean, half):
-            return f"{mean:+.3f}" + ("" if half is None else f" ± {half:.3f}")
+            sign = "+" if column == "difference" else ""
+            return f"{mean:{sign}.3f}" + ("" if half is None else f" ± {half:.3f}")
         case float() if column in {"training_s", "peak_mib"}:
             return f"{value:.1f}" if value < 100 else f"{value:.0f}"
         case float():
@@ -229,8 +253,8 @@ def _across(sets: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _set_place(name: str) -> tuple[bool, str]:
-    return name == MEAN, name
+    return name.startswith(MEAN), name
 
 
-def _place(row: Row) -> tuple[str, int, str]:
-    return row["set"], [*ANOMALIES].index(row["arm"]), row["detector"]
+def _place(row: Row) -> tuple[tuple[bool, str], int, str]:
+    return _set_place(row["set"]), [*ANOMALIES].index(row["arm"]), row["detector"]

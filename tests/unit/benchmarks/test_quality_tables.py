@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks.quality_plan import ALL, NORMALS
-from benchmarks.quality_tables import by_split, markdown, of_trial, summarize
+from benchmarks.quality_tables import by_split, markdown, of_trial, summarize, with_means
 
 PERFECT, CHANCE = [0.1, 0.2, 0.8, 0.9], [0.1, 0.9, 0.1, 0.9]
 PEER = "anomalib patchcore"
@@ -95,9 +95,33 @@ def test_labels_are_compared_with_none() -> None:
 def test_the_papers_count_as_one_set_in_the_mean() -> None:
     records = [record(set="PA_1"), record(set="PA_2", scores=CHANCE), record(set="parts")]
 
-    found = by_split(records, NORMALS, "ours")
+    found = with_means(by_split(records, NORMALS, "ours"))
 
     assert found == {"parts": {"0": 1.0}, "paper": {"0": 0.75}, "mean": {"0": 0.875}}
+
+
+def test_a_mean_has_the_splits_that_all_of_its_sets_have() -> None:
+    found = with_means({"a": {"0": 1.0, "1": 0.5}, "b": {"1": 0.7}, "PA_1": {"1": 0.9}})
+
+    assert found["mean"] == {"1": pytest.approx(0.7)}
+
+
+def test_a_paper_that_one_side_lacks_is_in_no_difference() -> None:
+    records = [record(set="PA_1"), record(set="PA_2", scores=CHANCE)]
+    records += [record(set="PA_1", arm=ALL)]
+
+    (row,) = summarize(records)["differences"]
+
+    assert (row["set"], row["difference"].mean) == ("paper", 0.0)
+
+
+def test_the_sets_where_labels_add_something_have_a_mean_of_their_own() -> None:
+    values = {name: {"0": 0.6} for name in ("magnetic_tile", "casting", "solar_cells")}
+
+    found = with_means(values | {"cookies": {"0": 1.0}})
+
+    assert found["mean of 3"] == {"0": pytest.approx(0.6)}
+    assert found["mean"] == {"0": pytest.approx(0.7)}
 
 
 def test_the_given_split_is_a_table_of_its_own() -> None:
