@@ -1,4 +1,7 @@
-"""`blemish export`: the bundle of a model as plain files; also beside a running server."""
+"""`blemish export`: the bundle of a model as plain files; also beside a running server.
+
+What else reads a kept bundle finds it here too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from blemish.app import bundles_of
-from blemish.engine.bundle import write_bundle
+from blemish.engine.bundle import Bundle, write_bundle
 from blemish.service.models import LATEST, require_model
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -31,8 +34,7 @@ def export_bundle(settings: Settings, project: str, version: str, *, to: Path) -
     """
     if to.exists():
         raise ExportError(f"{to} exists already. Name a folder that does not.")
-    directory = DataDirectory(settings.data_dir)
-    bundle = bundles_of(settings, directory).read(_bundle_name(directory, project, version))
+    bundle = kept_bundle(settings, project, version)
     aside = to.parent / f".{to.name}-{uuid4().hex}"
     aside.mkdir(parents=True)
     try:
@@ -40,6 +42,19 @@ def export_bundle(settings: Settings, project: str, version: str, *, to: Path) -
         publish_folder(aside, to)
     finally:
         remove_tree(aside, staging=aside.parent)
+
+
+def kept_bundle(settings: Settings, project: str, version: str) -> Bundle:
+    """Open the bundle of a model.
+
+    Raises:
+        ExportError: the model has no bundle.
+        ServiceError: there is no such model.
+        BundleError: the bundle is damaged.
+        StorageError: there is no such data directory, or the bundle cannot be opened.
+    """
+    directory = DataDirectory(settings.data_dir)
+    return bundles_of(settings, directory).read(_bundle_name(directory, project, version))
 
 
 def _bundle_name(directory: DataDirectory, project: str, version: str) -> str:

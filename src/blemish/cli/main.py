@@ -12,6 +12,7 @@ from blemish.cli.backbone import backbone
 from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
 from blemish.cli.kms import kms
+from blemish.cli.models import models
 from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
@@ -26,6 +27,7 @@ sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need 
 app.add_typer(sdk_model, name="sdk-model")
 app.add_typer(backbone, name="backbone")
 app.add_typer(keys, name="keys")
+app.add_typer(models, name="models")
 keys.add_typer(kms, name="kms")
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]

@@ -1,0 +1,55 @@
+"""What a bundle says of its training, for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from blemish.engine.bundle import BundleInfo
+
+
+def print_model(info: BundleInfo) -> None:
+    """Print how a detector came to be; what an older bundle does not say is left out."""
+    console = Console(highlight=False)
+    history = info.history
+    table = Table(show_header=False, box=None)
+    table.add_row("graph", f"{info.graph_size[0]} x {info.graph_size[1]} pixels")
+    table.add_row("backbone", str(history["backbone"]["name"]))
+    table.add_row("threshold", f"{info.threshold:.4g}{_moved(info)}")
+    held_out = history["held_out_images"]
+    table.add_row("held-out images", f"{held_out['normal']} normal, {held_out['anomaly']} anomaly")
+    for name in ("image_auroc", "precision", "recall", "f1"):
+        if held_out[name] is not None:
+            table.add_row(name.replace("_", " "), f"{held_out[name]:.3f}")
+    if types := info.anomaly_types:
+        table.add_row("anomaly types", ", ".join(each.name for each in types))
+    selection = history.get("selection")
+    if selection:
+        table.add_row("chosen", str(selection["chosen"]))
+        shares = (f"{name} {share:.2g}" for name, share in selection["scores"].items())
+        table.add_row("made of", ", ".join(shares))
+    console.print(table)
+    if selection and selection["candidates"]:
+        console.print()
+        console.print(_candidates(selection))
+    for note in history["notes"]:
+        console.print(note)
+
+
+def _moved(info: BundleInfo) -> str:
+    return "" if info.moved_from is None else f", moved from {info.moved_from:.4g}"
+
+
+def _candidates(selection: Mapping[str, Any]) -> Table:
+    table = Table("candidate", "image AUROC", "standard error", "", box=None)
+    for each in selection["candidates"]:
+        table.add_row(
+            each["name"],
+            f"{each['image_auroc']:.3f}",
+            f"{each['standard_error']:.3f}",
+            "chosen" if each["name"] == selection["chosen"] else "",
+        )
+    return table
