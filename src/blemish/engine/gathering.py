@@ -19,7 +19,7 @@ from blemish.engine.images import ImageError, ImageLimits, decode, least_decoded
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.masked_patches import MaskedPatches, Shares, mask_shares, sample_patches
 from blemish.engine.moments import Moments
-from blemish.engine.sampling import patch_quota, sample_rows
+from blemish.engine.sampling import candidate_quota, patch_quota, sample_rows
 from blemish.engine.scorers import pooled_embedding
 from blemish.engine.survey import Survey, SurveyedImage
 
@@ -107,7 +107,7 @@ class Gatherer:
         label, part = each.image.label, self.gathered.folds[fold]
         part.pooled[label].append(pooled_embedding(embeddings))
         if label is Label.NORMAL:
-            rows = sample_rows(embeddings, patch_quota(self._normal), generator=generator)
+            rows = sample_rows(embeddings, candidate_quota(self._normal), generator=generator)
             part.candidates.append(rows @ self.gathered.projection)
             part.moments += Moments.of(embeddings)
         if self._kept[label] < self._room:

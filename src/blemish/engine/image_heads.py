@@ -32,6 +32,9 @@ _SUSPECTS = 0.02
 _LIKELIEST, _OTHERS = 20, 60
 """Patches of a normal picture: those that look least normal, and some at random."""
 
+_MOST_PATCHES = 4_000
+"""Of all pictures of a label together; with more pictures, each gives fewer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinearHead:
@@ -66,8 +69,9 @@ def fit_patch_head(
         generator: of the samples.
     """
     suspicion = [subspace.patch_scores(image.embeddings) for image in images]
+    normal = sum(image.label is Label.NORMAL for image in images)
     others = [
-        generator.choice(len(scores), min(_OTHERS, len(scores)), replace=False)
+        generator.choice(len(scores), min(_quota(_OTHERS, normal), len(scores)), replace=False)
         for scores in suspicion
     ]
     head = _fit_patches(images, suspicion, others)
@@ -82,16 +86,25 @@ def _fit_patches(
     others: Sequence[NDArray[np.int64]],
 ) -> LinearHead:
     rows, anomalous = [], []
+    normal = sum(image.label is Label.NORMAL for image in images)
+    most = max(2, _MOST_PATCHES // (len(images) - normal))
     for image, scores, random in zip(images, suspicion, others, strict=True):
         if image.label is Label.NORMAL:
-            chosen = np.union1d(_highest(scores, _LIKELIEST), random)
+            chosen = np.union1d(_highest(scores, _quota(_LIKELIEST, normal)), random)
         elif image.marked is None:
-            chosen = _highest(scores, max(2, round(_SUSPECTS * len(scores))))
+            chosen = _highest(scores, min(most, max(2, round(_SUSPECTS * len(scores)))))
         else:
-            chosen = np.flatnonzero(image.marked >= min(_MARKED, float(image.marked.max())))
+            marked = int((image.marked >= min(_MARKED, float(image.marked.max()))).sum())
+            chosen = _highest(image.marked, min(most, marked))
         rows.append(image.embeddings[chosen])
         anomalous.append(np.full(len(chosen), image.label is Label.ANOMALY))
     return _fit(np.concatenate(rows), np.concatenate(anomalous), fit=_PATCH_FIT)
+
+
+def _quota(patches: int, images: int) -> int:
+    """Return how many of so many patches each image gives, so that all together are few."""
+    share = _MOST_PATCHES / (images * (_LIKELIEST + _OTHERS))
+    return max(1, round(patches * min(1.0, share)))
 
 
 def _highest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:

@@ -107,6 +107,7 @@ def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) 
 def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MAX_HELD_OUT", 2)
     monkeypatch.setattr("blemish.engine.sampling.MAX_PATCHES", 40)
+    monkeypatch.setattr("blemish.engine.sampling.MAX_CANDIDATES", 40)
     images = normal_images(4) + anomalous_images(4, "stain", masked=True)
 
     kept = gathered(images, embedder)
@@ -131,6 +132,7 @@ def test_samples_do_not_depend_on_the_order_of_images(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("blemish.engine.sampling.MAX_PATCHES", 40)
+    monkeypatch.setattr("blemish.engine.sampling.MAX_CANDIDATES", 40)
     images = normal_images(4) + anomalous_images(2, "hole", masked=True)
 
     straight, turned = gathered(images, embedder), gathered(images[::-1], embedder)
