@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from blemish.engine.calibration import MIN_ANOMALIES
 from blemish.engine.fusion import Fusion, Standard, fusion, standard
 from blemish.engine.held_out import HEADS, PICTURE, PICTURE_HEAD
-from blemish.engine.score_table import ScoreTable
+from blemish.engine.score_table import BY_PLACE, ScoreTable
 
 HEAD_WEIGHTS = (0.0, 0.5, 1.0, 2.0)
 """Of each head, against 1 of all scorers of normal images together."""
@@ -80,13 +80,17 @@ def select(table: ScoreTable) -> Selection:
 def map_fusion(chosen: Candidate, table: ScoreTable) -> Fusion:
     """Return how an anomaly map is made of patch scores: as the image score, without the rest.
 
-    Standardised as image scores are, so that threshold and map are in one unit.
+    Standardised as image scores are, so that threshold and map are in one unit. All places count
+    alike: by place, what is unusual for a plain background outshines a defect on the product (on
+    cookies, AUPRO up to 0.3 fell from 0.74 to 0.50).
     """
     patches = {
-        name: share for name, share in chosen.shares.items() if name not in {PICTURE, PICTURE_HEAD}
+        name.removesuffix(BY_PLACE): share
+        for name, share in chosen.shares.items()
+        if name not in {PICTURE, PICTURE_HEAD}
     }
     if not patches:
-        patches = dict.fromkeys(table.local_names, 1.0)
+        patches = dict.fromkeys(table.plain_names, 1.0)
     normal = ~table.anomalous
     standards = {name: standard(table.held_out(name, None)[normal]) for name in patches}
     total = sum(patches.values()) / sum(chosen.shares.values())

@@ -104,7 +104,7 @@ def test_a_map_is_in_the_unit_of_the_image_score() -> None:
     chosen = select(scores).chosen
 
     fused = map_fusion(chosen, scores).fuse(
-        {name: scores.held_out(name, None) for name in (BANK + BY_PLACE, SUBSPACE)}
+        {name: scores.held_out(name, None) for name in (BANK, SUBSPACE)}
     )
 
     assert fused.mean() == pytest.approx(1)
@@ -115,7 +115,7 @@ def test_a_candidate_without_patch_scores_still_has_a_map() -> None:
     chosen = select(scores).chosen
 
     assert chosen.shares == {PICTURE: 1}
-    assert set(map_fusion(chosen, scores).weights) == {BANK + BY_PLACE, SUBSPACE}
+    assert set(map_fusion(chosen, scores).weights) == {BANK, SUBSPACE}
 
 
 def held_out(maps: NDArray[np.float32]) -> HeldOut:
