@@ -109,9 +109,10 @@ def candidates_for(table: ScoreTable) -> list[Candidate]:
         "average": [*local, PICTURE],
         **{name: [name] for name in (*local, PICTURE)},
         "average of patch scorers": local,
-        "average, places alike": [*plain, PICTURE],
-        **{name: [name] for name in plain if name not in local},
     }
+    if local != plain:
+        novelties["average, places alike"] = [*plain, PICTURE]
+        novelties |= {name: [name] for name in plain if name not in local}
     return [
         _candidate(label, names, heads, weight)
         for weight in (HEAD_WEIGHTS if heads else HEAD_WEIGHTS[:1])

@@ -80,6 +80,14 @@ def test_candidates_have_names_of_their_own_and_begin_with_the_average() -> None
     assert len({each.name for each in candidates}) == len(candidates) == 28
 
 
+def test_where_no_place_is_told_apart_nothing_is_tried_twice() -> None:
+    loose = replace(table(), alignments={BANK: 0.0, SUBSPACE: 0.0})
+
+    tried = [tuple(each.shares.items()) for each in candidates_for(loose)]
+
+    assert len(set(tried)) == len(tried) == 20
+
+
 def test_an_images_score_does_not_depend_on_its_own_label() -> None:
     first = table(bank_place=1.0, head=1.0)
     labels = first.anomalous.copy()
