@@ -18,8 +18,8 @@ FALSE_ALARM_RATE = 0.05
 
 MARGIN = 1.05
 """Where the normal images are too few for the rate: the largest held-out score times this. With 12
-normal images of six products it kept false alarms at 0 to 5 %, on average 1 %; 1.1 was no better on
-the worst, and found a quarter fewer of the anomalies."""
+normal images of seven products, drawn twice, it gave false alarms of 0 to 21 %, on average 5 %, and
+found 62 % of the anomalies; without a margin 9 and 67 %, with 1.1 3 and 58 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def calibrate(scores: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> Cali
     """Fit threshold and confidence.
 
     Args:
-        scores: (n,) image scores, each by a memory bank that did not see the image.
+        scores: (n,) image scores, each by a detector that did not see the image.
         anomalous: (n,) whether the image is labelled as an anomaly; at least one is not.
     """
     normal = scores[~anomalous]
