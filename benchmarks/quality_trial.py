@@ -20,13 +20,13 @@ from PIL import Image
 from benchmarks.folders import read_folder
 from benchmarks.measures import compared_map, compared_mask, pixel_measures
 from benchmarks.quality_plan import Trial
-from benchmarks.surroundings import LIMITS, ROOT, THREADS
+from benchmarks.surroundings import LIMITS, ROOT, THREADS, training_options
 from blemish.domain.entities import Label
 from blemish.engine.images import decode_mask
 from blemish.engine.labeled import LabeledImage
 from blemish.engine.metrics import intersection_over_union
 from blemish.engine.runtime import Detection, Detector
-from blemish.engine.training import TrainingOptions, train
+from blemish.engine.training import train
 
 MASKED_PICTURES = 60
 """Of each label: pixels are compared on at most so many."""
@@ -99,14 +99,7 @@ def pictures_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
 def try_engine(trial: Trial, backbone: Path | None) -> dict[str, Any]:
     """Train and test our own engine; what it returns goes into the results as it is."""
     train_part, test_part = pictures_of(trial)
-    options = TrainingOptions(
-        limits=LIMITS,
-        mixed_sizes=True,
-        backbone=backbone,
-        threads=THREADS,
-        seed=trial.seed,
-        min_masks_per_type=5,
-    )
+    options = training_options(backbone, seed=trial.seed)
     began = time.perf_counter()
     bundle = train(train_part, options=options, progress=lambda _: None).bundle
     result: dict[str, Any] = {

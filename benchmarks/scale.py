@@ -26,10 +26,10 @@ from PIL import Image
 from benchmarks.folders import read_folder
 from benchmarks.quality_plan import find_sets
 from benchmarks.quality_trial import peak_mib
-from benchmarks.surroundings import LIMITS, ROOT, SHARED, THREADS
+from benchmarks.surroundings import ROOT, SHARED, training_options
 from blemish.domain.entities import Label
 from blemish.engine.labeled import LabeledImage
-from blemish.engine.training import TrainingOptions, train
+from blemish.engine.training import train
 
 MOST_CUT = 0.1  # of each side
 GAIN = (0.8, 1.2)
@@ -86,14 +86,7 @@ def measure(folders: Sequence[Path], count: int, backbone: Path | None) -> dict[
     """Train on so many pictures."""
     maker = Maker()
     images = repeated(folders, count, maker)
-    options = TrainingOptions(
-        limits=LIMITS,
-        mixed_sizes=True,
-        backbone=backbone,
-        threads=THREADS,
-        seed=0,
-        min_masks_per_type=5,
-    )
+    options = training_options(backbone, seed=0)
     began = time.perf_counter()
     train(images, options=options, progress=lambda _: None)
     spent_s = time.perf_counter() - began - maker.spent_s

@@ -34,7 +34,15 @@ from onnx import numpy_helper
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.folders import read_folder
-from benchmarks.surroundings import LIMITS, PEER_PYTHON, PRETRAINED, ROOT, SHARED, THREADS
+from benchmarks.surroundings import (
+    LIMITS,
+    PEER_PYTHON,
+    PRETRAINED,
+    ROOT,
+    SHARED,
+    THREADS,
+    training_options,
+)
 from blemish.domain.entities import Label
 from blemish.engine.backbones import load_backbone
 from blemish.engine.bundle import Bundle
@@ -45,7 +53,7 @@ from blemish.engine.runtime import Detector
 from blemish.engine.sampling import patch_quota, sample_rows
 from blemish.engine.scorers import BANK_ROWS, random_projection
 from blemish.engine.sessions import open_session
-from blemish.engine.training import TrainingOptions, train
+from blemish.engine.training import train
 
 PICTURES, JUDGED = 80, 12
 
@@ -71,14 +79,7 @@ def one_scorer(files: Sequence[Path], backbone: Path | None) -> Measured:
 
 def full_training(folder: Path, backbone: Path | None) -> tuple[Measured, Bundle]:
     """Train as the server does, on normal pictures alone."""
-    options = TrainingOptions(
-        limits=LIMITS,
-        mixed_sizes=True,
-        backbone=backbone,
-        threads=THREADS,
-        seed=0,
-        min_masks_per_type=5,
-    )
+    options = training_options(backbone, seed=0)
     images = [image for image in read_folder(folder)[0] if image.label is Label.NORMAL]
     began = time.perf_counter()
     bundle = train(images[:PICTURES], options=options, progress=lambda _: None).bundle

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from blemish.engine.images import ImageLimits
+from blemish.engine.training import TrainingOptions
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))
@@ -15,3 +16,15 @@ PEER_PYTHON = Path(os.environ.get("BLEMISH_PEER_PYTHON", ROOT / ".venv-peers" / 
 
 LIMITS = ImageLimits(min_side=64, max_side=16_384, max_pixels=100_000_000)
 THREADS = 2
+
+
+def training_options(backbone: Path | None, *, seed: int) -> TrainingOptions:
+    """Return what a training depends on besides its pictures."""
+    return TrainingOptions(
+        limits=LIMITS,
+        mixed_sizes=True,
+        backbone=backbone,
+        threads=THREADS,
+        seed=seed,
+        min_masks_per_type=5,
+    )
