@@ -22,6 +22,8 @@ from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.api.thresholds import ThresholdOperations
 from blemish.backbones import backbones_of
+from blemish.console.application import Console
+from blemish.console.services import Services
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
 from blemish.front import Front, S3Elsewhere
@@ -41,9 +43,9 @@ from blemish.service.hosting import HostingWork
 from blemish.service.importing import DatasetWork
 from blemish.service.judging import DetectionJobWork
 from blemish.service.models import ModelService
-from blemish.service.objects import Objects
 from blemish.service.packaging import PackagingService
 from blemish.service.projects import ProjectService
+from blemish.service.sessions import SessionService
 from blemish.service.tagging import TaggingService
 from blemish.service.thresholds import ThresholdService
 from blemish.service.training import TrainingWork
@@ -51,22 +53,18 @@ from blemish.service.trials import TrialService
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
-from blemish.storage.encryption import Encryption
 from blemish.storage.errors import (
     DatabaseWriteError,
     EncryptionError,
     KeyServiceError,
-    StoreCredentialsError,
     StoreUnavailableError,
     StoreWriteError,
 )
 from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.keyring import DEFAULT, Keyring, new_key
-from blemish.storage.kms_address import KmsAddress
 from blemish.storage.objects import ObjectStore
-from blemish.storage.s3_address import S3Address
-from blemish.storage.s3_objects import S3ObjectStore
+from blemish.stores import encryption_of, s3_store_of
 from blemish.upkeep import housekeeper
 from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
@@ -141,7 +139,7 @@ class _Parts:
         self.monitors = Monitors(settings, directory, arns=arns, now=_now)
         keyring = Keyring(directory.keyring, staging=directory.staging)
         keyring.settle(new_key(DEFAULT, random_bytes=secrets.token_bytes, now=_now()))
-        encryption = _encryption(settings, keyring)
+        encryption = encryption_of(settings, keyring)
         self._kept = KeptFiles(directory.kept, staging=directory.staging, encryption=encryption)
         self._bundles = Bundles(directory.bundles, staging=directory.staging, encryption=encryption)
         self._folder = ObjectStore(directory.buckets)
@@ -151,7 +149,7 @@ class _Parts:
             database, encryption=encryption, now=_now, random_bytes=secrets.token_bytes
         )
         self.keys.seal_plain()
-        objects = _s3_store(settings, keys=self.keys) or self._folder
+        objects = s3_store_of(settings, keys=self.keys) or self._folder
         self.trainings = LocalTrainings(silence_s=LEASE.total_seconds())
         hosting = LocalHosting(
             bundles=self._bundles,
@@ -247,6 +245,7 @@ class _Parts:
         packaging = PackagingService(
             database, objects=objects, arns=arns, now=_now, new_name=_new_name
         )
+        gate = ApiGate(service_model(), database, arns=arns)
         api = Dispatcher(
             service_model(),
             [
@@ -280,12 +279,30 @@ class _Parts:
                 limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
             ),
             body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
-            gates=[ApiGate(service_model(), database, arns=arns), *_throttles(limits)],
+            gates=[gate, *_throttles(limits)],
         )
         s3 = self._s3(settings)
         waiting_requests = {"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting}
+        console = Console(
+            Services(
+                api=api,
+                gate=gate,
+                sessions=SessionService(
+                    database,
+                    signer=self.access.signer,
+                    now=_now,
+                    random_bytes=secrets.token_bytes,
+                ),
+                objects=objects,
+                limits=limits,
+                region=settings.region,
+                clock=_now,
+                new_name=_new_name,
+            )
+        )
         self.front = Front(
             api=api,
+            console=console,
             s3=s3,
             status=self.monitors.pages(
                 database,
@@ -333,46 +350,6 @@ class _Parts:
         self._uploaded.delete_unnamed(uploaded)
         self._kept.delete_unnamed(names)
         self._bundles.remove_unnamed(names)
-
-
-def bundles_of(settings: Settings, directory: DataDirectory) -> Bundles:
-    """Return the bundles of a data directory, for who looks at them beside its server."""
-    keyring = Keyring(directory.keyring, staging=directory.staging)
-    encryption = _encryption(settings, keyring)
-    return Bundles(directory.bundles, staging=directory.staging, encryption=encryption)
-
-
-def _encryption(settings: Settings, keyring: Keyring) -> Encryption:
-    kms = settings.kms_region and KmsAddress(
-        region=settings.kms_region, profile=settings.kms_profile, endpoint=settings.kms_endpoint
-    )
-    arns = ArnScope(region=settings.region, account=settings.account)
-    return Encryption(keyring, arns=arns, kms=kms or None, random_bytes=secrets.token_bytes)
-
-
-def _s3_store(settings: Settings, *, keys: AccessKeys) -> Objects | None:
-    """Open the S3 that the settings name; None if they name none.
-
-    Raises:
-        StoreCredentialsError: there is no key for it, or it is one of our own.
-    """
-    if settings.s3_endpoint is None:
-        return None
-    secret = settings.s3_secret_access_key
-    address = S3Address(
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        profile=settings.s3_profile,
-        access_key_id=settings.s3_access_key_id,
-        secret_access_key=secret.get_secret_value() if secret else None,
-    )
-    key_id = address.credentials()()["access_key_id"]
-    if any(key.id == key_id for key in keys.all()):
-        raise StoreCredentialsError(
-            f"The access key {key_id} opens this server. The store at BLEMISH_S3_ENDPOINT needs "
-            "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."
-        )
-    return S3ObjectStore(address)
 
 
 def _throttles(limits: Limits) -> list[Gate]:

@@ -31,6 +31,7 @@ def housekeeper(
     )
     chores = [
         Chore(name="client tokens", every_s=HOUR_S, act=house.forget_client_tokens),
+        Chore(name="sessions", every_s=HOUR_S, act=house.forget_sessions),
         Chore(name="uploads", every_s=HOUR_S, act=house.give_up_uploads),
         Chore(name="remains", every_s=HOUR_S, act=house.remove_remains),
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-NOT_IMPORTED = {"httptools", "uvloop"}
+NOT_IMPORTED = {"httptools", "uvloop", "websockets"}
 """What another library imports when it is told a name."""
 
 LOCKS = sorted(ROOT.glob("*.lock"))

@@ -62,6 +62,20 @@ def test_what_is_not_signed_for_s3_is_the_api_s(parts: dict[str, str], expected:
     assert is_for_s3(scope(**parts)) == expected
 
 
+class ListedPages:
+    """The console, as far as `Front` knows it: what it is asked for goes into a list."""
+
+    def __init__(self, called: list[str]) -> None:
+        self._called = called
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive, send
+        self._called.append("console")
+
+    async def stop(self) -> None:
+        self._called.append("stopped")
+
+
 @pytest.mark.anyio
 async def test_each_request_goes_to_one_application() -> None:
     called: list[str] = []
@@ -78,7 +92,12 @@ async def test_each_request_goes_to_one_application() -> None:
     async def status(*_: object) -> None:
         called.append("status")
 
-    front = Front(api=api, s3=s3, status=status)
+    pages = ListedPages(called)
+    front = Front(api=api, s3=s3, status=status, console=pages)
+    for path in ("/console", "/console/sign-in"):
+        await front(scope(path=path), nothing, nothing)
+    await front(scope(path="/console/key", authorization="AWS a:b"), nothing, nothing)
+    await front(scope(path="/consoles"), nothing, nothing)
     await front(scope(authorization="AWS a:b"), nothing, nothing)
     await front(scope(), nothing, nothing)
     for path in ("/healthz", "/readyz", "/metrics"):
@@ -86,7 +105,67 @@ async def test_each_request_goes_to_one_application() -> None:
     await front(scope(path="/metrics", authorization="AWS a:b"), nothing, nothing)
     await front(scope(path="/metrics/more"), nothing, nothing)
 
-    assert called == [S3, API, "status", "status", "status", S3, API]
+    assert called == ["console", "console", S3, API, S3, API, "status", "status", "status", S3, API]
+
+
+@pytest.mark.anyio
+async def test_who_types_the_address_alone_is_led_to_the_console() -> None:
+    sent: list[Any] = []
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages([]))
+    await front(scope(accept="text/html,*/*"), nothing, send)
+    await front(scope(accept="text/html", authorization="AWS a:b"), nothing, send)
+    await front(scope(accept="text/html", query="a=b"), nothing, send)
+
+    assert [message.get("status") for message in sent] == [303, None]
+    assert (b"location", b"/console/") in sent[0]["headers"]
+
+
+@pytest.mark.anyio
+async def test_a_socket_is_the_console_s_or_is_closed() -> None:
+    called: list[str] = []
+    sent: list[Any] = []
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages(called))
+    await front(scope(path="/console/ws") | {"type": "websocket"}, nothing, nothing)
+    await front(scope(path="/ws") | {"type": "websocket"}, nothing, send)
+
+    assert called == ["console"]
+    assert sent == [{"type": "websocket.close"}]
+
+
+@pytest.mark.anyio
+async def test_the_pages_are_stopped_at_the_end() -> None:
+    called: list[str] = []
+    sent: list[Any] = []
+    coming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def nothing(*_: object) -> None:
+        called.append("asked")
+
+    front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages(called))
+    await front({"type": "lifespan"}, receive, send)
+
+    assert called == ["stopped"]
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 @pytest.mark.anyio

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.app import bundles_of
 from blemish.cli.report import ReportRow, TypeArea, write_report
 from blemish.domain.entities import Label
 from blemish.domain.limits import OURS
@@ -24,6 +23,7 @@ from blemish.service.detection import image_limits
 from blemish.service.training import TRAINED
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.stores import bundles_of
 
 BACKGROUND = "background"
 

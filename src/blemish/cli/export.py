@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import uuid4
 
-from blemish.app import bundles_of
 from blemish.engine.bundle import Bundle, write_bundle
 from blemish.service.models import LATEST, require_model
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
 from blemish.storage.files import publish_folder, remove_tree
+from blemish.stores import bundles_of
 
 
 class ExportError(Exception):

@@ -221,3 +221,13 @@ class AccessKey:
     tags: Mapping[str, str]
     enabled: bool
     created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Who is signed in to the console, in one browser."""
+
+    #: of what the browser holds, in hexadecimal digits
+    token_sha256: str
+    access_key_id: str
+    expires_at: datetime

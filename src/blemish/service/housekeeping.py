@@ -61,6 +61,12 @@ class Housekeeping:
             count = rows.client_tokens.delete_before(now - LIFETIME)
         _tell("client tokens forgotten", count)
 
+    def forget_sessions(self, now: datetime) -> None:
+        """Delete the sessions whose time is over."""
+        with self._database.writing() as rows:
+            count = rows.sessions.delete_before(now)
+        _tell("sessions forgotten", count)
+
     def give_up_uploads(self, now: datetime) -> None:
         """Abort the uploads in parts that nothing was added to for long."""
         with self._database.writing() as rows:

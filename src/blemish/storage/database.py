@@ -27,6 +27,7 @@ from blemish.storage.models import Models
 from blemish.storage.object_metadata import ObjectMetadataRows
 from blemish.storage.packaging_jobs import PackagingJobs
 from blemish.storage.projects import Projects
+from blemish.storage.sessions import Sessions
 from blemish.storage.tags import Tags
 from blemish.storage.trial_images import TrialImages
 from blemish.storage.uploads import Uploads
@@ -69,6 +70,7 @@ class Rows:
     client_tokens: ClientTokens
     detection_jobs: DetectionJobs
     trial_images: TrialImages
+    sessions: Sessions
 
     def kept_names(self) -> set[str]:
         """Return the names of the bundles and the kept files that rows speak of."""
@@ -308,4 +310,5 @@ def _rows(connection: Connection) -> Rows:
         client_tokens=ClientTokens(connection),
         detection_jobs=DetectionJobs(connection),
         trial_images=TrialImages(connection),
+        sessions=Sessions(connection),
     )

@@ -4,7 +4,7 @@
         ^------ models <- tags            access_keys
         ^------ packaging_jobs
     uploads <- upload_parts               object_metadata
-    client_tokens
+    client_tokens                         sessions
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
 later one for it.
@@ -235,6 +235,15 @@ ACCESS_KEYS = Table(
     Column("tags", JSON, nullable=False, server_default="{}"),
     Column("enabled", Boolean, nullable=False, server_default=true()),
     Index(None, "name", unique=True),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("token_sha256", String(64), primary_key=True),
+    # no foreign key: a key that is rotated has another id, and that ends its sessions
+    Column("access_key_id", String(128), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
 )
 
 OBJECT_METADATA = Table(

@@ -129,6 +129,38 @@ class Dispatcher:
         if response is not None:
             await _send_response(send, response, request_id=call.request_id, method=request.method)
 
+    async def invoke(self, call: Call) -> Mapping[str, Any]:
+        """Answer a call that came by no request of its own, but has passed the same gates.
+
+        Args:
+            call: with its caller, its operation and its members.
+
+        Returns:
+            The members of the answer, by their names in the model; those that are None have no
+            value.
+
+        Raises:
+            ServiceError, WireError: what a client would be told.
+        """
+        assert call.operation is not None
+        with observed(call, self._observers):
+            try:
+                operation = self._model.operation_model(call.operation)
+                answer = await self._in_thread(self._answer, operation, call)
+                if isinstance(answer, Future):
+                    answer = await asyncio.wrap_future(answer)
+            except (ServiceError, WireError) as error:
+                call.error = error
+                call.status = serialize_error(self._model, error).status
+                raise
+            except Exception as error:  # the edge, as for a request
+                logger.exception("the request failed")
+                call.error = self._fault(call, error)
+                call.status = serialize_error(self._model, call.error).status
+                raise call.error from error
+            call.answer, call.status = answer, operation.http.get("responseCode", 200)
+            return answer
+
     async def _settled(
         self, request: HttpRequest, receive: Receive, call: Call
     ) -> HttpResponse | None:
@@ -143,12 +175,16 @@ class Dispatcher:
             response = serialize_error(self._model, error)
         except Exception as error:  # the edge: whatever it was, the client gets an answer
             logger.exception("the request failed")
-            told = (text for kind, text in self._faults.items() if isinstance(error, kind))
-            reason = next(told, "The server failed.")
-            call.error = InternalServerError(f"{reason} Request id: {call.request_id}")
+            call.error = self._fault(call, error)
             response = serialize_error(self._model, call.error)
         call.status = response.status
         return response
+
+    def _fault(self, call: Call, error: Exception) -> InternalServerError:
+        """Return what the caller is told of an error that it may not learn."""
+        told = (text for kind, text in self._faults.items() if isinstance(error, kind))
+        reason = next(told, "The server failed.")
+        return InternalServerError(f"{reason} Request id: {call.request_id}")
 
     async def _response(self, request: HttpRequest, receive: Receive, call: Call) -> HttpResponse:
         operation = self._router.operation(request.method, request.path)
@@ -181,15 +217,18 @@ class Dispatcher:
                 f"{self._max_body_bytes(operation.name)} bytes."
             )
         call.members = parse_request(operation, request)
-        for gate in self._gates:
-            gate(call)
-        if operation.input_shape:
-            check_constraints(operation.input_shape, call.members)
-        answer = self._handlers[operation.name](call)
+        answer = self._answer(operation, call)
         if isinstance(answer, Future):
             return answer
         call.answer = answer
         return serialize_output(operation, answer)
+
+    def _answer(self, operation: OperationModel, call: Call) -> Answer:
+        for gate in self._gates:
+            gate(call)
+        if operation.input_shape:
+            check_constraints(operation.input_shape, call.members)
+        return self._handlers[operation.name](call)
 
 
 def _handlers_of(model: ServiceModel, groups: list[object]) -> dict[str, Callable[[Call], Answer]]:

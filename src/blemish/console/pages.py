@@ -1,0 +1,61 @@
+"""Every page of the console, and the framework that draws them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from fastapi import FastAPI
+from nicegui import app as framework
+from nicegui import ui
+from starlette.staticfiles import StaticFiles
+
+from blemish.console import projects
+from blemish.console.guard import ROOT
+
+PAGES = (projects,)
+"""The modules that pages are in: to import one is to register its pages."""
+
+RECONNECT_S = 30.0
+"""How long a page is kept for a browser whose connection is lost."""
+
+_QUASAR = """
+app.use(Quasar, {config: vue_config});
+applyColors(vue_config.brand);
+darkSetter = () => showTheme();
+showTheme();
+"""
+"""How the framework is set up in a browser: colours and theme are those of our style sheet."""
+
+STATIC = Path(__file__).parent / "static"
+
+
+@cache
+def application() -> FastAPI:
+    """Return the pages as an application; the framework knows but one in a process."""
+    outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    outer.mount(f"{ROOT}/static", StaticFiles(directory=STATIC))
+    ui.run_with(
+        outer,
+        mount_path=ROOT,
+        title="Blemish",
+        favicon=STATIC / "mark.svg",
+        dark=None,
+        language="en-US",
+        reconnect_timeout=RECONNECT_S,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    framework.colors(
+        primary="var(--accent)",
+        secondary="var(--quiet)",
+        accent="var(--accent)",
+        dark="var(--surface)",
+        dark_page="var(--page)",
+        positive="var(--normal)",
+        negative="var(--anomaly)",
+        info="var(--accent)",
+        warning="var(--warning)",
+    )
+    framework.config.vue_config_script = _QUASAR
+    return outer

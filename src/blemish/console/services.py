@@ -1,0 +1,40 @@
+"""What the pages work with; `app.py` puts it together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from blemish.domain.limits import Limits
+from blemish.domain.principals import Principal
+from blemish.service.objects import Objects
+from blemish.service.sessions import SessionService
+from blemish.wire.calls import Call, Gate
+
+
+class Api(Protocol):
+    """The API, for who is signed in."""
+
+    def invoke(self, call: Call) -> Awaitable[Mapping[str, Any]]:
+        """Answer a call, as `Dispatcher.invoke` does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The services behind the pages."""
+
+    api: Api
+    #: of the API: lets a call pass, or raises AccessDeniedError
+    gate: Gate
+    sessions: SessionService
+    objects: Objects
+    limits: Limits
+    region: str
+    clock: Callable[[], datetime]
+    new_name: Callable[[], str]
+
+
+SignedIn = Callable[[str], Principal | None]
+"""Token of a session -> whose it is."""

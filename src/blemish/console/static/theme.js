@@ -1,0 +1,28 @@
+// Light, dark, or as the system has it: chosen in this browser, and known before anything is drawn.
+const THEMES = ["auto", "light", "dark"];
+const THEME_KEY = "blemish-theme";
+
+function themeWanted() {
+  const wanted = localStorage.getItem(THEME_KEY);
+  return THEMES.includes(wanted) ? wanted : "auto";
+}
+
+function themeIsDark() {
+  const wanted = themeWanted();
+  return wanted === "dark" || (wanted === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
+function showTheme() {
+  document.documentElement.classList.toggle("dark", themeIsDark());
+  if (window.Quasar) Quasar.Dark.set(themeIsDark());
+  for (const button of document.querySelectorAll("[data-theme-button]"))
+    button.setAttribute("aria-label", `Theme: ${themeWanted()}. Press for the next.`);
+}
+
+function nextTheme() {
+  localStorage.setItem(THEME_KEY, THEMES[(THEMES.indexOf(themeWanted()) + 1) % THEMES.length]);
+  showTheme();
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
+showTheme();

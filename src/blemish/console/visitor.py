@@ -1,0 +1,151 @@
+"""Who looks at a page, and what they do there: each call passes the gates of the API.
+
+A page may stay open for a whole shift. So the session is asked for anew at every call: what a
+person may do ends in the moment in which their key is disabled, whatever is still on their screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from anyio import CapacityLimiter, to_thread
+
+from blemish.console.services import Services
+from blemish.domain.authorization import Circumstances, Wanted, authorize
+from blemish.domain.entities import ObjectRef
+from blemish.domain.errors import AccessDeniedError
+from blemish.domain.principals import Principal
+from blemish.wire.calls import Call
+from blemish.wire.signature import Caller
+
+SERVICE = "lookoutvision"
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+_threads = CapacityLimiter(4)
+"""For what pages wait for; the API has threads of its own, which pages never take."""
+
+
+class SignedOutError(Exception):
+    """The session is over: its key opens nothing more, or it was ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """Who sent a request of the console, and from where."""
+
+    services: Services
+    token: str
+    source_ip: str | None
+    user_agent: str | None
+    #: whether the request came by TLS
+    secure: bool
+
+    async def principal(self) -> Principal:
+        """Return whose session it is now.
+
+        Raises:
+            SignedOutError: nobody's any more.
+        """
+        return await in_thread(self._principal)
+
+    async def call(self, operation: str, /, **members: Any) -> Mapping[str, Any]:
+        """Call an operation of the API; members that are None are left out.
+
+        Args:
+            operation: such as "ListProjects".
+            members: by their names in the service model.
+
+        Returns:
+            The members of the answer, by their names in the service model.
+
+        Raises:
+            SignedOutError: the session is over.
+            ServiceError, WireError: what a client of the API would be told.
+        """
+        return await self.services.api.invoke(await in_thread(self._call, operation, members))
+
+    async def may(self, operation: str, /, **members: Any) -> bool:
+        """Tell whether the policies let the visitor call an operation, so as to offer it or not."""
+        return await in_thread(self._may, operation, members)
+
+    async def read_object(self, ref: ObjectRef) -> bytes:
+        """Read an object of a bucket.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow it.
+            ObjectError: there is none, or it cannot be read.
+        """
+        return await in_thread(self.read_object_here, ref)
+
+    async def write_object(self, ref: ObjectRef, data: bytes) -> None:
+        """Write an object into a bucket.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow it.
+            ObjectError: it cannot be written.
+        """
+        return await in_thread(self._write_object, ref, data)
+
+    async def authorize(self, action: str, resource: str) -> None:
+        """Allow an action that is no operation of the API, such as `s3:ListBucket`.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow it.
+        """
+        await in_thread(self.authorize_here, action, resource)
+
+    def read_object_here(self, ref: ObjectRef) -> bytes:
+        """Read an object as `read_object` does, for who is in a thread already."""
+        self.authorize_here("s3:GetObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
+        return self.services.objects.read(ref)
+
+    def authorize_here(self, action: str, resource: str) -> None:
+        """Allow an action as `authorize` does, for who is in a thread already."""
+        circumstances = Circumstances(
+            at=self.services.clock(), source_ip=self.source_ip, secure=self.secure
+        )
+        authorize(self._principal(), Wanted(action=action, resource=resource), circumstances)
+
+    def _write_object(self, ref: ObjectRef, data: bytes) -> None:
+        self.authorize_here("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
+        self.services.objects.write(ref, data)
+
+    def _principal(self) -> Principal:
+        principal = self.services.sessions.principal(self.token)
+        if principal is None:
+            raise SignedOutError("The session is over. Sign in again.")
+        return principal
+
+    def _may(self, operation: str, members: Mapping[str, Any]) -> bool:
+        try:
+            self.services.gate(self._call(operation, members))
+        except AccessDeniedError:
+            return False
+        return True
+
+    def _call(self, operation: str, members: Mapping[str, Any]) -> Call:
+        services = self.services
+        return Call(
+            request_id=services.new_name(),
+            received_at=services.clock(),
+            source_ip=self.source_ip,
+            user_agent=self.user_agent,
+            secure=self.secure,
+            operation=operation,
+            caller=Caller(principal=self._principal(), region=services.region, service=SERVICE),
+            members={name: value for name, value in members.items() if value is not None},
+        )
+
+
+async def in_thread(
+    function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
+) -> Result:
+    """Run what may block in a thread, of which the pages have a few."""
+    return await to_thread.run_sync(function, *arguments, limiter=_threads)

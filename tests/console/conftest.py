@@ -1,0 +1,61 @@
+"""A real browser, and pages of a real server in it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.acceptance.served import ServedDirectory
+from tests.console.watched import Watched
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium: apt-get install chromium lets the console be tested")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
+    """A server that the tests of a module share."""
+    server = ServedDirectory(tmp_path_factory.mktemp("console") / "data", environment={})
+    server.start()
+    yield server
+    server.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def visit(browser: Browser, served: ServedDirectory) -> Iterator[Callable[..., Watched]]:
+    """Open browsers of their own on the server; whatever goes wrong in a page fails the test."""
+    opened: list[Watched] = []
+
+    def open_one(*, signed_in: bool = True, **settings: Any) -> Watched:
+        watched = Watched(browser, served, **settings)
+        opened.append(watched)
+        if signed_in:
+            watched.sign_in()
+        return watched
+
+    yield open_one
+    for watched in opened:
+        watched.close()
+
+
+@pytest.fixture(scope="session")
+def cookies(shared: Path) -> Path:
+    """The folder of real pictures of cookies."""
+    return shared / "data" / "cookies"
