@@ -48,6 +48,7 @@ from blemish.service.projects import ProjectService
 from blemish.service.sessions import SessionService
 from blemish.service.tagging import TaggingService
 from blemish.service.thresholds import ThresholdService
+from blemish.service.thumbnails import Thumbnails
 from blemish.service.training import TrainingWork
 from blemish.service.trials import TrialService
 from blemish.settings import Settings
@@ -64,7 +65,7 @@ from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
-from blemish.stores import encryption_of, s3_store_of
+from blemish.stores import bucket_maker, encryption_of, s3_store_of
 from blemish.upkeep import housekeeper
 from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
@@ -294,6 +295,11 @@ class _Parts:
                     random_bytes=secrets.token_bytes,
                 ),
                 objects=objects,
+                make_bucket=bucket_maker(settings, self._folder),
+                datasets=datasets,
+                thumbnails=Thumbnails(
+                    directory.thumbnails, staging=directory.staging, objects=objects
+                ),
                 limits=limits,
                 region=settings.region,
                 clock=_now,

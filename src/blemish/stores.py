@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from blemish.domain.arns import ArnScope
 from blemish.service.access_keys import AccessKeys
 from blemish.service.bundles import Bundles
 from blemish.service.objects import Objects
 from blemish.settings import Settings
+from blemish.storage.buckets import Buckets
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.encryption import Encryption
-from blemish.storage.errors import StoreCredentialsError
+from blemish.storage.errors import BucketMissingError, StoreCredentialsError
 from blemish.storage.keyring import Keyring
 from blemish.storage.kms_address import KmsAddress
+from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
 
@@ -56,3 +59,16 @@ def s3_store_of(settings: Settings, *, keys: AccessKeys) -> Objects | None:
             "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."
         )
     return S3ObjectStore(address)
+
+
+def bucket_maker(settings: Settings, folder: ObjectStore) -> Callable[[str], None]:
+    """Return what makes a bucket; in a store of others, they do that themselves."""
+    if settings.s3_endpoint is None:
+        return Buckets(folder.paths).create
+
+    def refuse(bucket: str) -> None:
+        raise BucketMissingError(
+            f"There is no bucket {bucket} in {settings.s3_endpoint}. Make it there first."
+        )
+
+    return refuse

@@ -10,10 +10,10 @@ from nicegui import app as framework
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
-from blemish.console import projects
+from blemish.console import pictures, projects
 from blemish.console.guard import ROOT
 
-PAGES = (projects,)
+PAGES = (pictures, projects)
 """The modules that pages are in: to import one is to register its pages."""
 
 RECONNECT_S = 30.0

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from blemish.domain.limits import Limits
-from blemish.domain.principals import Principal
+from blemish.service.datasets import DatasetService
 from blemish.service.objects import Objects
 from blemish.service.sessions import SessionService
+from blemish.service.thumbnails import Thumbnails
 from blemish.wire.calls import Call, Gate
 
 
@@ -30,11 +31,12 @@ class Services:
     gate: Gate
     sessions: SessionService
     objects: Objects
+    #: makes a bucket, or raises ObjectError
+    make_bucket: Callable[[str], None]
+    #: to read what the API tells in small pages
+    datasets: DatasetService
+    thumbnails: Thumbnails
     limits: Limits
     region: str
     clock: Callable[[], datetime]
     new_name: Callable[[], str]
-
-
-SignedIn = Callable[[str], Principal | None]
-"""Token of a session -> whose it is."""

@@ -106,6 +106,15 @@ class Visitor:
         self.authorize_here("s3:GetObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
         return self.services.objects.read(ref)
 
+    def check_here(self, operation: str, /, **members: Any) -> None:
+        """Allow an operation without calling it, for who is in a thread already.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow it.
+        """
+        self.services.gate(self._call(operation, members))
+
     def authorize_here(self, action: str, resource: str) -> None:
         """Allow an action as `authorize` does, for who is in a thread already."""
         circumstances = Circumstances(

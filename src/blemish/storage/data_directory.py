@@ -46,6 +46,7 @@ class DataDirectory:
         self.uploads = self.root / "uploads"
         self.attempts = self.root / "attempts"
         self.audit = self.root / "audit"
+        self.thumbnails = self.root / "thumbnails"
         self.staging = self.root / "staging"
         self.restoring = self.root / "restoring"
         self.lock_file = self.root / "serve.lock"
@@ -73,6 +74,7 @@ class DataDirectory:
             self.uploads,
             self.attempts,
             self.audit,
+            self.thumbnails,
             self.staging,
         ):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,72 @@
+"""Thumbnails of pictures: made once, kept as files, and made anew if those are gone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from PIL import Image
+
+from blemish.domain.entities import ObjectRef
+from blemish.engine.images import ImageLimits, decode
+from blemish.service.objects import Objects
+
+SIDE = 256
+"""Pixels of the longer side."""
+
+QUALITY = 82
+"""Of JPEG: at this size nobody sees what is lost."""
+
+ANY_SIZE = ImageLimits(min_side=1, max_side=65_535, max_pixels=200_000_000)
+"""What is too large for a detector can be looked at all the same."""
+
+
+class Thumbnails:
+    """The thumbnails of the pictures in the buckets."""
+
+    def __init__(self, folder: Path, *, staging: Path, objects: Objects) -> None:
+        self._folder = folder
+        self._staging = staging
+        self._objects = objects
+
+    def of(self, ref: ObjectRef) -> bytes:
+        """Return the thumbnail of a picture, upright, as JPEG.
+
+        Raises:
+            ObjectError: there is no such object, or it cannot be read.
+            ImageError: it is no picture.
+        """
+        size_bytes = self._objects.size(ref)
+        name = hashlib.sha256(f"{ref}\n{size_bytes}".encode()).hexdigest()
+        path = self._folder / name[:2] / f"{name}.jpg"
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            pass
+        thumbnail = draw_thumbnail(self._objects.read(ref))
+        with suppress(OSError):  # on a full disk it is shown, and drawn again the next time
+            self._keep(path, thumbnail)
+        return thumbnail
+
+    def _keep(self, path: Path, thumbnail: bytes) -> None:
+        """Write a file that is there whole or not at all; after a power cut it may be gone."""
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        aside = self._staging / uuid4().hex
+        aside.write_bytes(thumbnail)
+        aside.replace(path)
+
+
+def draw_thumbnail(data: bytes) -> bytes:
+    """Draw the thumbnail of a JPEG or PNG file.
+
+    Raises:
+        ImageError: it is none.
+    """
+    picture = Image.fromarray(decode(data, limits=ANY_SIZE, at_least=(SIDE, SIDE)).pixels)
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
+    output = io.BytesIO()
+    picture.save(output, "JPEG", quality=QUALITY)
+    return output.getvalue()
