@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from blemish.domain.entities import Dataset, DatasetType, ImageStats
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 from blemish.domain.lifecycle import USABLE_DATASET
 from blemish.domain.limits import Limits
 from blemish.service.datasets import require_dataset
 from blemish.storage.database import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """How many images of one kind a training needs."""
+
+    #: training or test
+    dataset: str
+    #: normal, anomaly, or labelled as either
+    label: str
+    found: int
+    least: int
+
+    @property
+    def missing(self) -> int:
+        """How many are still to be labelled."""
+        return max(0, self.least - self.found)
 
 
 def trainable_datasets(rows: Rows, project: str, *, limits: Limits) -> list[Dataset]:
@@ -33,7 +53,13 @@ def trainable_datasets(rows: Rows, project: str, *, limits: Limits) -> list[Data
     return datasets
 
 
-def _check_counts(stats: list[ImageStats], limits: Limits) -> None:
+def image_needs(stats: Sequence[ImageStats], limits: Limits) -> list[Need]:
+    """Return how many labelled images a training needs of each kind, and how many there are.
+
+    Args:
+        stats: of the training dataset, and of the test dataset where there is one.
+        limits: with the least numbers.
+    """
     if len(stats) == 1:
         (train,) = stats
         needs = [
@@ -48,10 +74,18 @@ def _check_counts(stats: list[ImageStats], limits: Limits) -> None:
             ("test", "anomaly", test.anomaly, limits.test_min_anomaly),
             ("test", "labelled", test.labeled, limits.test_min_labeled),
         ]
+    return [
+        Need(dataset=dataset, label=label, found=found, least=least)
+        for dataset, label, found, least in needs
+    ]
+
+
+def _check_counts(stats: Sequence[ImageStats], limits: Limits) -> None:
     short = [
-        f"the {kind} dataset has {found} {label} images and needs at least {least}"
-        for kind, label, found, least in needs
-        if found < least
+        f"the {need.dataset} dataset has {need.found} {need.label} images "
+        f"and needs at least {need.least}"
+        for need in image_needs(stats, limits)
+        if need.missing
     ]
     if short:
         raise ValidationError(f"Too few labelled images: {'; '.join(short)}.")
