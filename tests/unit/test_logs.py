@@ -74,7 +74,7 @@ def test_a_line_of_json_says_when_how_grave_who_and_what() -> None:
 def test_what_a_library_logs_goes_the_same_way() -> None:
     def act(_: object) -> None:
         with structlog.contextvars.bound_contextvars(request_id="7"):
-            logging.getLogger("sqlalchemy").info("listens on %s", "a port")
+            logging.getLogger("a.library").info("listens on %s", "a port")
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("an old way", DeprecationWarning, stacklevel=1)
@@ -83,7 +83,7 @@ def test_what_a_library_logs_goes_the_same_way() -> None:
 
     assert {name: first[name] for name in ("level", "logger", "event", "request_id")} == {
         "level": "info",
-        "logger": "sqlalchemy",
+        "logger": "a.library",
         "event": "listens on a port",
         "request_id": "7",
     }

@@ -45,7 +45,7 @@ class SessionService:
         """
         signer = self._signer(access_key_id)
         expected = signer.secret if signer else ""
-        right = hmac.compare_digest(expected.encode(), secret.encode())
+        right = hmac.compare_digest(expected.encode(), secret.encode(errors="replace"))
         if signer is None or not right:
             return None
         token = self._random_bytes(TOKEN_BYTES).hex()
@@ -79,4 +79,4 @@ class SessionService:
 
 
 def _sha256(token: str) -> str:
-    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

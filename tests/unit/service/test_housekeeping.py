@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.domain.entities import AnsweredCall, ModelStatus, ObjectRef
+from blemish.domain.entities import AnsweredCall, ModelStatus, ObjectRef, Session
 from blemish.service.housekeeping import Housekeeping
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
@@ -48,6 +48,24 @@ def kept(folder: Path, empty_database: Path) -> Iterator[Kept]:
     shutil.copy(empty_database, directory.database)
     with closing(Database.open(directory.database)) as database:
         yield Kept(directory, database)
+
+
+def test_sessions_go_once_their_time_is_over(kept: Kept) -> None:
+    with kept.database.writing() as rows:
+        for hours in (-1, 1):
+            rows.sessions.add(
+                Session(
+                    token_sha256=f"{hours}",
+                    access_key_id="BLEMKEY",
+                    expires_at=NOW + timedelta(hours=hours),
+                )
+            )
+
+    kept.housekeeping.forget_sessions(NOW)
+
+    with kept.database.reading() as rows:
+        assert rows.sessions.find("-1") is None
+        assert rows.sessions.find("1") is not None
 
 
 def test_client_tokens_go_once_their_time_is_over(kept: Kept) -> None:

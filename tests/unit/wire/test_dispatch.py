@@ -20,7 +20,13 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 
 from blemish.api.service_model import service_model
-from blemish.domain.errors import AccessDeniedError, ConflictError, ResourceType
+from blemish.domain.errors import (
+    AccessDeniedError,
+    ConflictError,
+    InternalServerError,
+    ResourceType,
+    ValidationError,
+)
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.reading import HARD_STOP, SMALL_BYTES
@@ -488,3 +494,67 @@ def test_a_handler_gets_the_call_if_it_asks_for_it() -> None:
     answer = client.delete_project(ProjectName="circuits")
 
     assert answer["ProjectArn"] == "circuits by tester"
+
+
+def within(operation: str, **members: Any) -> Call:
+    """Return a call as one who is in this process makes it."""
+    return Call(
+        request_id="within",
+        received_at=datetime.now(UTC),
+        source_ip="127.0.0.1",
+        user_agent=None,
+        operation=operation,
+        caller=Caller(principal=PRINCIPAL, region="eu-west-1", service="lookoutvision"),
+        members=members,
+    )
+
+
+def test_who_is_in_the_process_gets_members_and_is_kept_account_of(projects: Projects) -> None:
+    seen: list[Call] = []
+    app = dispatcher(projects, observers=[seen.append])
+    call = within("CreateProject", ProjectName="circuits")
+
+    answer = asyncio.run(app.invoke(call))
+
+    assert answer == {"ProjectMetadata": {"ProjectName": "circuits"}}
+    assert seen == [call]
+    assert (call.answer, call.status, call.error) == (answer, 200, None)
+
+
+def test_who_is_in_the_process_waits_for_a_future() -> None:
+    class Later(Projects):
+        def list_projects(self, **_: Any) -> Any:
+            future: Future[dict[str, Any]] = Future()
+            future.set_result({"Projects": []})
+            return future
+
+    app = dispatcher(Later())
+
+    assert asyncio.run(app.invoke(within("ListProjects"))) == {"Projects": []}
+
+
+def test_who_is_in_the_process_passes_the_same_gates_and_checks(projects: Projects) -> None:
+    def refuse(call: Call) -> None:
+        if call.members.get("ProjectName") == "secret":
+            raise AccessDeniedError("not you")
+
+    seen: list[Call] = []
+    app = dispatcher(projects, gates=[refuse], observers=[seen.append])
+
+    with pytest.raises(AccessDeniedError):
+        asyncio.run(app.invoke(within("CreateProject", ProjectName="secret")))
+    with pytest.raises(ValidationError):
+        asyncio.run(app.invoke(within("CreateProject", ProjectName="!")))
+
+    assert projects.made == []
+    assert [call.status for call in seen] == [403, 400]
+
+
+def test_a_fault_is_told_to_who_is_in_the_process_as_to_anyone(projects: Projects) -> None:
+    app = dispatcher(projects)
+
+    with capture_logs() as logs, pytest.raises(InternalServerError) as caught:
+        asyncio.run(app.invoke(within("CreateProject", ProjectName="broken")))
+
+    assert caught.value.message == "The server failed. Request id: within"
+    assert [line["log_level"] for line in logs] == ["error"]

@@ -1,0 +1,140 @@
+"""What must not happen: no session, a forged cookie, a foreign page, a key that is disabled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import APIRequestContext, Browser, expect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from tests.acceptance.served import ServedDirectory
+from tests.console.watched import Watched, key_of
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+
+PATHS = ("/", "/projects/none", "/settings", "/thumbnail?ref=s3://a/b", "/no-such-page")
+SOCKET = "/console/_nicegui_ws/socket.io/?EIO=4&transport=websocket&client_id=x"
+
+
+def keys(served: ServedDirectory, *arguments: str) -> str:
+    """Run `blemish keys` beside the server."""
+    command = [sys.executable, "-m", "blemish.cli.main", "keys", *arguments]
+    environment = os.environ | {"BLEMISH_DATA_DIR": str(served.folder)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return done.stdout
+
+
+def make_key(served: ServedDirectory, name: str, policy: str) -> tuple[str, str]:
+    """Make an access key; return its id and its secret."""
+    told = keys(served, "create", name, "--policy", policy)
+    values = [line.split("=")[-1].strip() for line in told.splitlines() if "=" in line]
+    return values[0], values[1]
+
+
+def statuses(request: APIRequestContext, root: str, headers: dict[str, str]) -> set[int]:
+    return {request.get(f"{root}{path}", headers=headers, max_redirects=0).status for path in PATHS}
+
+
+def socket_status(served: ServedDirectory, *, origin: str, headers: dict[str, str]) -> int:
+    """Return the status that the socket of the pages is answered with."""
+    url = served.endpoint.replace("http", "ws", 1) + SOCKET
+    try:
+        with connect(url, origin=Origin(origin), additional_headers=headers):
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+@pytest.mark.parametrize("cookie", ["", "0" * 64, "%00", "x" * 3_000, '"; DROP TABLE sessions'])
+def test_without_a_session_nothing_is_shown(
+    visit: Visit, served: ServedDirectory, cookie: str
+) -> None:
+    watched = visit(signed_in=False)
+    port = urlsplit(served.endpoint).port
+    headers = {"cookie": f"blemish-session-{port}={cookie}"} if cookie else {}
+    request = watched.context.request
+
+    assert statuses(request, watched.root, headers | {"accept": "text/html"}) == {303}
+    assert statuses(request, watched.root, headers | {"accept": "image/*"}) == {401}
+    assert socket_status(served, origin=served.endpoint, headers=headers) == 403
+
+
+def test_pages_and_the_socket_answer_no_other_site(visit: Visit, served: ServedDirectory) -> None:
+    watched = visit()
+    request = watched.context.request
+    session = watched.context.cookies()[0]
+    evil = {"origin": "http://evil.example"}
+
+    page = request.get(f"{watched.root}/", headers=evil)
+    sign_out = request.post(f"{watched.root}/sign-out", headers=evil)
+    unsaid = request.post(f"{watched.root}/sign-out")
+    headers = {"cookie": f"{session['name']}={session['value']}"}
+    sockets = [
+        socket_status(served, origin=origin, headers=headers)
+        for origin in (evil["origin"], served.endpoint)
+    ]
+
+    assert [each.status for each in (page, sign_out, unsaid)] == [403, 403, 403]
+    assert sockets == [403, 101]
+    assert (session["httpOnly"], session["sameSite"]) == (True, "Strict")
+    assert request.get(f"{watched.root}/").status == 200  # still signed in
+
+
+def test_every_answer_forbids_what_pages_do_not_need(visit: Visit) -> None:
+    watched = visit()
+
+    for path in ("/", "/sign-in", "/static/console.css"):
+        headers = watched.context.request.get(f"{watched.root}{path}", max_redirects=0).headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_guessing_is_slowed_down_and_wrong_secrets_get_no_session(
+    browser: Browser, tmp_path: Path
+) -> None:
+    served = ServedDirectory(tmp_path / "data", environment={})
+    served.start()
+    watched = Watched(browser, served)
+    key_id, secret = key_of(served)
+
+    def post(tried: str) -> int:
+        answer = watched.context.request.post(
+            f"{watched.root}/sign-in",
+            form={"key": key_id, "secret": tried},
+            headers={"origin": served.endpoint},
+            max_redirects=0,
+        )
+        return answer.status
+
+    assert [post("wrong") for _ in range(5)] == [403] * 5
+    assert post(secret) == 429
+    assert watched.context.cookies() == []
+    assert key_id not in served.log.read_text()
+    watched.close()
+    served.end()
+
+
+def test_a_key_that_is_disabled_ends_what_is_open(visit: Visit, served: ServedDirectory) -> None:
+    key = make_key(served, "leaver", "FullAccess")
+    watched = visit(signed_in=False)
+    watched.sign_in(key)
+
+    keys(served, "disable", "leaver")
+
+    expect(watched.page.get_by_label("Secret access key")).to_be_visible(timeout=15_000)
+    assert (
+        watched.context.request.get(
+            f"{watched.root}/", headers={"accept": "text/html"}, max_redirects=0
+        ).status
+        == 303
+    )

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blemish.console.guard import cookies_of, origin_problem
+from blemish.console.sign_in import target_of
+
+HOST = {"host": "factory:8000"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "headers", "allowed"),
+    [
+        ("http", "GET", {}, True),
+        ("http", "HEAD", {}, True),
+        ("http", "GET", {"origin": "http://factory:8000"}, True),
+        ("http", "GET", {"origin": "https://factory:8000"}, True),
+        ("http", "POST", {"origin": "http://FACTORY:8000"}, True),
+        ("http", "POST", {}, False),
+        ("http", "PUT", {"origin": "null"}, False),
+        ("http", "GET", {"origin": "http://evil"}, False),
+        ("http", "POST", {"origin": "http://factory:8001"}, False),
+        ("http", "POST", {"origin": "http://factory:8000.evil"}, False),
+        ("websocket", "", {"origin": "http://factory:8000"}, True),
+        ("websocket", "", {"origin": "http://evil"}, False),
+        ("websocket", "", {}, False),
+    ],
+)
+def test_only_pages_of_this_host_may_ask(
+    kind: str, method: str, headers: dict[str, str], *, allowed: bool
+) -> None:
+    scope: dict[str, Any] = {"type": kind, "method": method}
+
+    assert (origin_problem(scope, HOST | headers) is None) == allowed
+
+
+@pytest.mark.parametrize("text", ["a=b; a", "\x00", "=;=", "a=b; blemish-session-1=x"])
+def test_malformed_cookies_are_none(text: str) -> None:
+    cookies_of({"cookie": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("/console/projects/a?set=train", "/console/projects/a?set=train"),
+        ("/console", "/console"),
+        ("", "/console/"),
+        ("/", "/console/"),
+        ("//evil/console/", "/console/"),
+        ("https://evil/console/", "/console/"),
+        ("/console/\r\nset-cookie: a=b", "/console/"),
+        ("/console/\\evil", "/console/"),
+        ("/consoles", "/console/"),
+        ("javascript:alert(1)", "/console/"),
+    ],
+)
+def test_signing_in_leads_to_a_page_of_the_console(text: str, target: str) -> None:
+    assert target_of(text) == target

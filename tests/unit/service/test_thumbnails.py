@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from blemish.domain.entities import ObjectRef
+from blemish.engine.images import ImageError
+from blemish.service.thumbnails import SIDE, Thumbnails
+from blemish.storage.errors import ObjectMissingError
+from tests.unit.house import House
+from tests.unit.manifests import BUCKET
+
+REF = ObjectRef(bucket=BUCKET, key="a.png")
+
+
+def png(size: tuple[int, int], color: str = "red") -> bytes:
+    output = io.BytesIO()
+    Image.new("RGB", size, color).save(output, "PNG")
+    return output.getvalue()
+
+
+@pytest.fixture
+def thumbnails(house: House) -> Thumbnails:
+    return Thumbnails(
+        house.directory.thumbnails, staging=house.directory.staging, objects=house.objects
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((1024, 512), (SIDE, 128)), ((64, 64), (64, 64)), ((40, 2000), (5, SIDE))],
+)
+def test_a_thumbnail_keeps_the_shape_and_enlarges_nothing(
+    house: House, thumbnails: Thumbnails, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    house.objects.write(REF, png(size))
+
+    assert Image.open(io.BytesIO(thumbnails.of(REF))).size == expected
+
+
+def test_it_is_made_once_and_anew_for_another_picture(house: House, thumbnails: Thumbnails) -> None:
+    house.objects.write(REF, png((300, 300)))
+    first = thumbnails.of(REF)
+    (kept,) = house.directory.thumbnails.rglob("*.jpg")
+    kept.write_bytes(b"kept")
+
+    again = thumbnails.of(REF)
+    house.objects.write(REF, png((310, 300), "blue"))
+
+    assert again == b"kept"
+    assert thumbnails.of(REF) not in {first, b"kept"}
+    assert not list(house.directory.staging.iterdir())
+
+
+def test_what_is_no_picture_has_none(house: House, thumbnails: Thumbnails) -> None:
+    house.objects.write(REF, b"<svg onload=alert(1)>")
+
+    with pytest.raises(ImageError):
+        thumbnails.of(REF)
+    with pytest.raises(ObjectMissingError):
+        thumbnails.of(ObjectRef(bucket=BUCKET, key="none.png"))
+    assert not list(house.directory.thumbnails.rglob("*.jpg"))
