@@ -38,6 +38,7 @@ from blemish.service.access_keys import AccessKeys
 from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService
 from blemish.service.detection import DetectionService
+from blemish.service.detection_counts import DetectionCounts, Tallies
 from blemish.service.detection_jobs import DetectionJobService
 from blemish.service.hosting import HostingWork
 from blemish.service.importing import DatasetWork
@@ -123,7 +124,8 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         stack.callback(parts.reconciler.stop)
         stack.callback(parts.trainings.stop)
         stack.callback(parts.detection_jobs.stop)
-        keeper = housekeeper(settings, directory, database, now=_now)
+        stack.callback(parts.counts.keep)
+        keeper = housekeeper(settings, directory, database, counts=parts.counts, now=_now)
         keeper.start()
         stack.callback(keeper.stop)
         yield Server(application=parts.front, keys=parts.keys)
@@ -226,13 +228,14 @@ class _Parts:
             new_name=_new_name,
             wake=self.reconciler.wake,
         )
+        self.counts = DetectionCounts(database, now=_now)
         detection = DetectionService(
             database,
             hosted=hosting,
             limits=limits,
             mixed_sizes=settings.mixed_sizes,
             arns=arns,
-            tally=self.monitors.detections,
+            tally=Tallies(self.monitors.detections, self.counts),
         )
         detection_jobs = DetectionJobService(
             database,
@@ -295,6 +298,9 @@ class _Parts:
                     random_bytes=secrets.token_bytes,
                 ),
                 objects=objects,
+                keys=self.keys,
+                counts=self.counts,
+                directory=directory,
                 make_bucket=bucket_maker(settings, self._folder),
                 datasets=datasets,
                 thumbnails=Thumbnails(

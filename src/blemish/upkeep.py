@@ -7,10 +7,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from blemish.runners.housekeeper import Chore, Housekeeper
+from blemish.service.detection_counts import DetectionCounts
 from blemish.service.housekeeping import Housekeeping
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
+
+COUNTS_S = 15.0
+"""How much of the counts of detections a crash may take with it."""
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
 
@@ -20,6 +24,7 @@ def housekeeper(
     directory: DataDirectory,
     database: Database,
     *,
+    counts: DetectionCounts,
     now: Callable[[], datetime],
 ) -> Housekeeper:
     """Put the housekeeper of a data directory together."""
@@ -30,8 +35,10 @@ def housekeeper(
         database_copies=settings.database_copies,
     )
     chores = [
+        Chore(name="detections", every_s=COUNTS_S, act=lambda _: counts.keep()),
         Chore(name="client tokens", every_s=HOUR_S, act=house.forget_client_tokens),
         Chore(name="sessions", every_s=HOUR_S, act=house.forget_sessions),
+        Chore(name="counts of detections", every_s=DAY_S, act=house.forget_detection_counts),
         Chore(name="uploads", every_s=HOUR_S, act=house.give_up_uploads),
         Chore(name="remains", every_s=HOUR_S, act=house.remove_remains),
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),

@@ -8,10 +8,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from blemish.domain.limits import Limits
+from blemish.service.access_keys import AccessKeys
 from blemish.service.datasets import DatasetService
+from blemish.service.detection_counts import DetectionCounts
 from blemish.service.objects import Objects
 from blemish.service.sessions import SessionService
 from blemish.service.thumbnails import Thumbnails
+from blemish.storage.data_directory import DataDirectory
 from blemish.wire.calls import Call, Gate
 
 
@@ -31,6 +34,9 @@ class Services:
     gate: Gate
     sessions: SessionService
     objects: Objects
+    keys: AccessKeys
+    counts: DetectionCounts
+    directory: DataDirectory
     #: makes a bucket, or raises ObjectError
     make_bucket: Callable[[str], None]
     #: to read what the API tells in small pages

@@ -231,3 +231,15 @@ class Session:
     token_sha256: str
     access_key_id: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionCount:
+    """How many pictures a model judged in one hour."""
+
+    model_version: int
+    #: when the hour began
+    hour: datetime
+    images: int
+    #: of these, those that show an anomaly
+    anomalies: int

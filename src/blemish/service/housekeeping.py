@@ -29,6 +29,9 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 REMAINS_AGE = timedelta(days=1)
 """Nothing that is being worked on is so old: then it is left of something that failed."""
 
+COUNTS_AGE = timedelta(days=455)
+"""15 months, as long as metrics are kept by CloudWatch. Source: its FAQ."""
+
 LOG_BYTES = 64 * 1024 * 1024
 """Of the database's write-ahead log, which grows for as long as there is always a reader."""
 
@@ -66,6 +69,12 @@ class Housekeeping:
         with self._database.writing() as rows:
             count = rows.sessions.delete_before(now)
         _tell("sessions forgotten", count)
+
+    def forget_detection_counts(self, now: datetime) -> None:
+        """Delete the counts of detections that are too old for anyone to look at."""
+        with self._database.writing() as rows:
+            count = rows.detection_counts.delete_before(now - COUNTS_AGE)
+        _tell("counts of detections forgotten", count)
 
     def give_up_uploads(self, now: datetime) -> None:
         """Abort the uploads in parts that nothing was added to for long."""

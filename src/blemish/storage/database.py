@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from blemish.storage.client_tokens import ClientTokens
 from blemish.storage.database_copy import copy_database
 from blemish.storage.datasets import Datasets
+from blemish.storage.detection_counts import DetectionCountRows
 from blemish.storage.detection_jobs import DetectionJobs
 from blemish.storage.entries import Entries
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
@@ -71,6 +72,7 @@ class Rows:
     detection_jobs: DetectionJobs
     trial_images: TrialImages
     sessions: Sessions
+    detection_counts: DetectionCountRows
 
     def kept_names(self) -> set[str]:
         """Return the names of the bundles and the kept files that rows speak of."""
@@ -311,4 +313,5 @@ def _rows(connection: Connection) -> Rows:
         detection_jobs=DetectionJobs(connection),
         trial_images=TrialImages(connection),
         sessions=Sessions(connection),
+        detection_counts=DetectionCountRows(connection),
     )

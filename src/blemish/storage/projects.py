@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from blemish.domain.entities import Project
+from blemish.storage.detection_counts import DetectionCountRows
 from blemish.storage.detection_jobs import DetectionJobs
 from blemish.storage.tables import MAX_ID, PACKAGING_JOBS, PROJECTS
 
@@ -51,10 +52,11 @@ class Projects:
         return self._connection.scalar(select(func.count()).select_from(PROJECTS)) or 0
 
     def delete(self, project_id: int) -> None:
-        """Delete a project that has neither datasets nor models any more, with its jobs."""
+        """Delete a project that has neither datasets nor models, with its jobs and counts."""
         jobs = delete(PACKAGING_JOBS).where(PACKAGING_JOBS.c.project_id == project_id)
         self._connection.execute(jobs)
         DetectionJobs(self._connection).delete_of_project(project_id)
+        DetectionCountRows(self._connection).delete_of_project(project_id)
         self._connection.execute(delete(PROJECTS).where(PROJECTS.c.id == project_id))
 
     def next_model_version(self, project_id: int) -> int:

@@ -246,6 +246,17 @@ SESSIONS = Table(
     Column("expires_at", UtcDateTime, nullable=False),
 )
 
+DETECTION_COUNTS = Table(
+    "detection_counts",
+    METADATA,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    # no foreign key: what a model judged stays counted when the model is gone
+    Column("model_version", Integer, primary_key=True, autoincrement=False),
+    Column("hour", UtcDateTime, primary_key=True),
+    Column("images", BigInteger, nullable=False),
+    Column("anomalies", BigInteger, nullable=False),
+)
+
 OBJECT_METADATA = Table(
     "object_metadata",
     METADATA,
