@@ -8,7 +8,8 @@ VENV   := .venv
 PRETRAINING := .venv-pretraining
 BIN    := $(VENV)/bin
 PEERS  := .venv-peers
-DIR    ?= ./data
+# What `make demo` left is served until there are data of one's own.
+DIR    ?= $(if $(wildcard data),./data,$(if $(wildcard .blemish-demo/blemish.db),.blemish-demo,./data))
 PORT   ?= 8000
 IMAGES ?=
 WHEELS ?= wheelhouse
@@ -24,7 +25,7 @@ setup: $(VENV)/.runtime ## Make .venv with the locked dependencies (PYTHON=pytho
 demo: setup ## Watch Blemish learn a product and find its defects (IMAGES=folder: your own pictures)
 	@$(BIN)/blemish demo $(if $(IMAGES),--images '$(IMAGES)')
 
-serve: setup ## Serve the API on loopback (DIR=folder, PORT=8000)
+serve: setup ## Serve the API and the console on loopback (DIR=folder, PORT=8000)
 	@$(BIN)/blemish serve --data-dir '$(DIR)' --port '$(PORT)'
 
 test: check ## Check format, lint, types and layers, and run the tests

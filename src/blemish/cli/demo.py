@@ -74,7 +74,7 @@ def run_demo(folder: Path, *, images: Path | None) -> bool:
     console.print(_table(found))
     console.print(_summary(found, model))
     console.print(f"Pictures, heat maps and verdicts: [bold]{page}[/bold]")
-    console.print(f"Look around in it: make serve DIR={folder}", highlight=False)
+    console.print(f"Look around in a browser: make serve DIR={folder}", highlight=False)
     return _worked(found)
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 GRACE_S = 10
 """How long requests under way may take once the server is told to end."""
 
+CONSOLE = "/console"
+"""Path of the pages for people."""
+
 BACKLOG = 2048
 """Connections that wait to be accepted."""
 
@@ -159,7 +162,7 @@ def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
 
 def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
     """Say where the server is and how a client gets in; the secret to a terminal alone."""
-    lines = [f"Blemish listens on {endpoint}"]
+    lines = [f"Blemish listens on {endpoint}", f"Console: {endpoint}{CONSOLE}"]
     if not files.credentials.exists():  # restored, or gone with the first key
         lines += [f"AWS_CONFIG_FILE={files.config}", f"AWS_PROFILE={PROFILE}"]
     elif sys.stdout.isatty():
