@@ -27,12 +27,13 @@ BUCKET = "pictures"
 class ServedDirectory:
     """A data directory and the server process over it, which may be ended and started again."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, *, environment: dict[str, str], port: int = 0) -> None:
         self.folder = folder
         self.log = folder.with_suffix(".log")
         #: in the environment of every process of this server, to find them by
         self.mark = f"BLEMISH_TEST_MARK={folder}".encode()
         self._environment = os.environ | environment | {"BLEMISH_TEST_MARK": str(folder)}
+        self._port = port
         self._number = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
@@ -46,7 +47,7 @@ class ServedDirectory:
         """Start the server and wait until it listens."""
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*SERVE, "--data-dir", str(self.folder)],
+                [*SERVE, "--port", str(self._port), "--data-dir", str(self.folder)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,

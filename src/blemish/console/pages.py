@@ -16,8 +16,8 @@ from blemish.console.guard import ROOT
 PAGES = (pictures, projects)
 """The modules that pages are in: to import one is to register its pages."""
 
-RECONNECT_S = 30.0
-"""How long a page is kept for a browser whose connection is lost."""
+RECONNECT_S = 10.0
+"""How long a page is kept for a browser whose connection is lost; it is noticed about as late."""
 
 _QUASAR = """
 app.use(Quasar, {config: vue_config});

@@ -1,0 +1,45 @@
+"""A server that goes away: the page says so, and heals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.acceptance.served import ServedDirectory
+from tests.console.watched import Watched
+
+pytestmark = pytest.mark.acceptance
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_a_server_that_is_killed_is_missed_and_found_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    served = ServedDirectory(tmp_path / "data", environment={}, port=free_port())
+    served.start()
+    watched = Watched(browser, served)
+    watched.sign_in()
+    page = watched.open("/")
+    lost = page.get_by_text("Connection lost")
+    expect(lost).to_be_hidden()
+
+    served.end(signal.SIGKILL)
+    expect(lost).to_be_visible()
+    watched.shoot("lost")
+    served.start()
+    served.client().create_project(ProjectName="made-meanwhile")
+
+    expect(lost).to_be_hidden()
+    expect(page.get_by_text("made-meanwhile")).to_be_visible()
+    watched.problems.clear()  # what the browser says of a server that was gone
+    watched.close()
+    served.end()

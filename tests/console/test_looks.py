@@ -1,0 +1,89 @@
+"""Every page, in both themes and at both sizes: what bars people from it, and pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.product import PROJECT, host, make_dataset, start_training
+from tests.acceptance.served import ServedDirectory
+from tests.console.watched import NARROW, WIDE, Watched
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+
+PAGES = {
+    "projects": "/",
+    "overview": f"/projects/{PROJECT}",
+    "add": f"/projects/{PROJECT}/add",
+    "pictures": f"/projects/{PROJECT}/pictures?set=train",
+    "paint": f"/projects/{PROJECT}/paint?set=train&ref=s3%3A%2F%2Fpictures%2Fplates%2F16.jpg",
+    "train": f"/projects/{PROJECT}/train",
+    "models": f"/projects/{PROJECT}/models",
+    "model": f"/projects/{PROJECT}/models/1",
+    "compare": f"/projects/{PROJECT}/compare?a=1&b=1",
+    "try": f"/projects/{PROJECT}/try",
+    "settings": "/settings",
+}
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def product(served: ServedDirectory) -> ServedDirectory:
+    """The server, with a project whose model is hosted."""
+    client = served.client()
+    make_dataset(served, client)
+    host(client, start_training(client))
+    return served
+
+
+def findings(page: Page) -> list[str]:
+    """Return what axe-core finds serious on a page: the rule, and where it is broken."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
+        for each in found
+        if each["impact"] in SERIOUS
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_bars_people_from_a_page(visit: Visit, *, dark: bool) -> None:
+    watched = visit(dark=dark)
+    found: dict[str, list[str]] = {}
+    for name, path in PAGES.items():
+        page = watched.open(path)
+        expect(page.locator("h1").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        watched.shoot(name, whole=True)
+        if problems := findings(page):
+            found[name] = problems
+        across = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        assert across <= 0, f"{name} is {across} pixels wider than the window"
+
+    assert found == {}
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_large_windows_are_made_use_of(visit: Visit, *, dark: bool) -> None:
+    watched = visit(size=WIDE, dark=dark)
+    for name, path in PAGES.items():
+        page = watched.open(path)
+        expect(page.locator("h1").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        watched.shoot(name)
+
+
+def test_who_is_signed_out_can_read_the_form(visit: Visit) -> None:
+    for dark in (False, True):
+        watched = visit(signed_in=False, dark=dark, size=NARROW)
+        watched.page.goto(f"{watched.root}/sign-in")
+
+        assert findings(watched.page) == []
