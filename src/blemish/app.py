@@ -51,6 +51,7 @@ from blemish.service.tagging import TaggingService
 from blemish.service.thresholds import ThresholdService
 from blemish.service.thumbnails import Thumbnails
 from blemish.service.training import TrainingWork
+from blemish.service.training_log import TrainingLog
 from blemish.service.trials import TrialService
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -178,6 +179,7 @@ class _Parts:
             now=_now,
             providers=settings.providers,
         )
+        training_log = TrainingLog(now=_now)
         self.reconciler = Reconciler(
             database,
             datasets=DatasetWork(
@@ -200,6 +202,7 @@ class _Parts:
                     "log_format": settings.log_format,
                     "log_level": settings.log_level,
                 },
+                log=training_log,
                 now=_now,
                 lease=LEASE,
             ),
@@ -246,6 +249,7 @@ class _Parts:
             new_name=_new_name,
             wake=self.reconciler.wake,
         )
+        trials = TrialService(database, datasets=datasets)
         packaging = PackagingService(
             database, objects=objects, arns=arns, now=_now, new_name=_new_name
         )
@@ -268,9 +272,7 @@ class _Parts:
                 DetectionOperations(detection=detection),
                 PackagingOperations(packaging=packaging),
                 BatchOperations(jobs=detection_jobs),
-                TrialOperations(
-                    jobs=detection_jobs, trials=TrialService(database, datasets=datasets)
-                ),
+                TrialOperations(jobs=detection_jobs, trials=trials),
                 TaggingOperations(tagging=TaggingService(database, limits=limits, arns=arns)),
             ],
             signer=self.access.signer,
@@ -303,6 +305,9 @@ class _Parts:
                 directory=directory,
                 make_bucket=bucket_maker(settings, self._folder),
                 datasets=datasets,
+                models=models,
+                trials=trials,
+                training_log=training_log,
                 thumbnails=Thumbnails(
                     directory.thumbnails, staging=directory.staging, objects=objects
                 ),

@@ -11,9 +11,12 @@ from blemish.domain.limits import Limits
 from blemish.service.access_keys import AccessKeys
 from blemish.service.datasets import DatasetService
 from blemish.service.detection_counts import DetectionCounts
+from blemish.service.models import ModelService
 from blemish.service.objects import Objects
 from blemish.service.sessions import SessionService
 from blemish.service.thumbnails import Thumbnails
+from blemish.service.training_log import TrainingLog
+from blemish.service.trials import TrialService
 from blemish.storage.data_directory import DataDirectory
 from blemish.wire.calls import Call, Gate
 
@@ -41,6 +44,9 @@ class Services:
     make_bucket: Callable[[str], None]
     #: to read what the API tells in small pages
     datasets: DatasetService
+    models: ModelService
+    trials: TrialService
+    training_log: TrainingLog
     thumbnails: Thumbnails
     limits: Limits
     region: str

@@ -152,6 +152,20 @@ class ModelService:
         self._wake()
         return model
 
+    def check_trainable(self, project: str) -> None:
+        """Tell whether a model could be trained now, as `create` does, and make none.
+
+        Raises:
+            ResourceNotFoundError: there is no such project, or it has no training dataset.
+            ConflictError: a dataset is busy or could not be made.
+            ValidationError: too few labelled images.
+            ServiceQuotaExceededError: as many models as there may be are there, or being trained.
+        """
+        with self._database.reading() as rows:
+            owner = require_project(rows, project)
+            trainable_datasets(rows, project, limits=self._limits)
+            self._check_quotas(rows, owner)
+
     def cancel(self, project: str, version: str, *, by: str) -> ModelStatus:
         """End the training of a model for good, whether it runs or waits; `by` is who says so.
 

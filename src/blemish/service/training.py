@@ -23,6 +23,7 @@ from blemish.service.backbones import ProjectBackbones
 from blemish.service.bundles import Bundles
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
+from blemish.service.training_log import TrainingLog
 from blemish.storage.database import Database
 from blemish.storage.errors import StorageError
 from blemish.storage.files import remove_tree
@@ -128,6 +129,7 @@ class TrainingWork:
         backbones: ProjectBackbones,
         arns: ArnScope,
         options: Mapping[str, Any],
+        log: TrainingLog,
         now: Callable[[], datetime],
         lease: timedelta,
     ) -> None:
@@ -141,11 +143,13 @@ class TrainingWork:
         self._backbones = backbones
         self._arns = arns
         self._options = options
+        self._log = log
         self._now = now
         self._lease = lease
 
     def carry_out(self, model: Model, *, attempt: int) -> None:
         """Train a model; an interrupted attempt leaves the row to the next."""
+        self._log.note(model.id, "begun" if attempt == 1 else f"begun anew, attempt {attempt}")
         if attempt > MAX_ATTEMPTS:
             self.give_up(model, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
             return
@@ -173,6 +177,7 @@ class TrainingWork:
                     return reason
         except TrainingInterruptedError as error:
             logger.warning("a training was interrupted", reason=str(error))
+            self._log.note(model.id, f"interrupted: {error}")
             self._leave(model, attempt)
         except AttemptLostError:
             logger.warning("a training lost its row to another attempt")
@@ -183,6 +188,7 @@ class TrainingWork:
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
         """End the training as failed, if the row is still this attempt's."""
         logger.warning("a training failed", reason=reason)
+        self._log.note(model.id, f"failed: {reason}")
         with self._database.writing() as rows:
             rows.models.fail_training(
                 model.id, attempt=attempt, status_message=f"Training failed: {reason}"
@@ -217,6 +223,8 @@ class TrainingWork:
             )
         if not current:
             raise AttemptLostError
+        if text:
+            self._log.note(model.id, text)
 
     def _leave(self, model: Model, attempt: int) -> None:
         """End the lease, so that the next attempt need not wait for it."""
@@ -264,6 +272,7 @@ class TrainingWork:
             )
         if not current:
             raise AttemptLostError
+        self._log.note(model.id, "completed")
 
     def _withdraw(self, model: Model, *, bundle: str, files: Iterable[ObjectRef]) -> None:
         """Take back what a lost attempt has made; a later attempt writes the same files itself."""

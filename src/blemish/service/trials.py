@@ -113,6 +113,20 @@ class TrialService:
         changes = "\n".join(verified.values()).encode()
         return self._datasets.update(project, kind, changes=changes, once=once)
 
+    def check_apart(self, project: str, kind: DatasetType, refs: Collection[str]) -> None:
+        """Keep pictures that are to be added to a dataset apart from the other one.
+
+        Raises:
+            ConflictError: the other dataset of the project has some of them.
+        """
+        with self._database.reading() as rows:
+            if problem := _shared(rows, project, refs, kind):
+                raise ConflictError(
+                    f"Nothing was added: {problem}.",
+                    resource_type=ResourceType.DATASET,
+                    resource_id=f"{project}/{kind}",
+                )
+
     @staticmethod
     def _finished(rows: Rows, project: str, name: str) -> DetectionJob:
         job = require_job(rows, project, TRIAL, name)
@@ -135,17 +149,23 @@ def _check_apart(
     rows: Rows, job: DetectionJob, verified: Collection[str], kind: DatasetType
 ) -> None:
     """Keep the two datasets of a project from sharing pictures."""
+    if problem := _shared(rows, job.project, verified, kind):
+        raise _conflict(job, problem)
+
+
+def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) -> str | None:
+    """Say which pictures for a dataset the other one of the project has; None if it has none."""
     (other,) = set(DatasetType) - {kind}
-    beside = rows.datasets.find(job.project, other)
+    beside = rows.datasets.find(project, other)
     if beside is None:
-        return
-    shared = set(verified) - set(rows.entries.unknown(beside.id, verified))
-    if shared:
-        raise _conflict(
-            job,
-            f"{len(shared)} of its pictures are in the {other} dataset, {min(shared)} among them. "
-            "What a model was trained on cannot test it",
-        )
+        return None
+    shared = set(refs) - set(rows.entries.unknown(beside.id, refs))
+    if not shared:
+        return None
+    return (
+        f"{len(shared)} of its pictures are in the {other} dataset, {min(shared)} among them. "
+        "What a model was trained on cannot test it"
+    )
 
 
 def _parsed(entries: bytes) -> list[tuple[int, DatasetEntry]]:

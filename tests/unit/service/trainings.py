@@ -7,6 +7,7 @@ from dataclasses import asdict
 from blemish.domain.limits import OURS
 from blemish.service.backbones import Backbones, ProjectBackbones
 from blemish.service.training import TrainingWork
+from blemish.service.training_log import TrainingLog
 from blemish.storage.objects import ObjectStore
 from tests.unit.fakes import FakeTrainings, Step
 from tests.unit.house import LEASE, House
@@ -42,6 +43,7 @@ def work(
         ),
         arns=house.arns,
         options=OPTIONS,
+        log=TrainingLog(now=house.clock),
         now=house.clock,
         lease=LEASE,
     )

@@ -1,0 +1,91 @@
+"""How far a training has come, and how long it may still take, from the steps it has told.
+
+Each step says how much of it is done, none how long it takes. What share of a whole training each
+step takes was measured on trainings with the stock settings; so what is left is an estimate, which
+gets better as the training goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from blemish.service.training_log import TrainingStep
+
+PARTS = {
+    "splitting off a test part": 1,
+    "reading pictures": 6,
+    "computing features": 22,
+    "cross-validation": 42,
+    "fitting to all images": 9,
+    "segmentation head": 8,
+    "writing the bundle": 2,
+    "evaluation": 9,
+    "writing the evaluation files": 1,
+}
+"""Step -> how much of a training it is, in per cent, in the order in which they come."""
+
+CERTAIN_FROM = 0.07
+"""Before so much is done, what is left cannot be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgress:
+    """Where a training is."""
+
+    #: the step it is in, in words for people
+    step: str
+    #: of all of it that is done, 0 to 1
+    share: float
+    #: None where it cannot be told
+    left: timedelta | None
+
+
+def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProgress | None:
+    """Return where a training is; None if it has not begun, or said nothing of itself yet."""
+    began = max(
+        (place for place, step in enumerate(steps) if step.text.startswith("begun")), default=None
+    )
+    if began is None:
+        return None
+    known = [step for step in steps[began:] if step.text in PARTS]
+    if not known:
+        return TrainingProgress(step="starting", share=0.0, left=None)
+    last = known[-1]
+    names = list(PARTS)
+    before = sum(PARTS[name] for name in names[: names.index(last.text)])
+    share = min(0.99, (before + PARTS[last.text] * (last.share or 0.0)) / sum(PARTS.values()))
+    left = None
+    if share >= CERTAIN_FROM:
+        taken = last.told_at - steps[began].began_at
+        whole = taken / share
+        left = max(timedelta(), whole - (now - steps[began].began_at))
+    return TrainingProgress(step=last.text, share=share, left=left)
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration as people say it, such as "2 min 5 s"."""
+    seconds = max(0, round(duration.total_seconds()))
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def log_text(steps: Sequence[TrainingStep], *, now: datetime) -> str:
+    """Return the steps of a training, one a line: when each began and how long it took."""
+    if not steps:
+        return "It has not said anything yet. What it said before a restart is not kept."
+    ends = [*(step.began_at for step in steps[1:]), now]
+    return "\n".join(
+        f"{'+' + duration_text(step.began_at - steps[0].began_at):>12}   {_told(step, end)}"
+        for step, end in zip(steps, ends, strict=True)
+    )
+
+
+def _told(step: TrainingStep, end: datetime) -> str:
+    if step.text not in PARTS:
+        return step.text
+    return f"{step.text}   ({duration_text(end - step.began_at)})"
