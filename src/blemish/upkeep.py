@@ -42,6 +42,7 @@ def housekeeper(
         Chore(name="uploads", every_s=HOUR_S, act=house.give_up_uploads),
         Chore(name="remains", every_s=HOUR_S, act=house.remove_remains),
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),
+        Chore(name="thumbnails", every_s=DAY_S, act=house.remove_thumbnails),
         Chore(name="objects", every_s=DAY_S, act=house.forget_objects),
         Chore(name="write-ahead log", every_s=MINUTE_S, act=house.shorten_log),
     ]

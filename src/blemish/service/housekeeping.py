@@ -32,6 +32,9 @@ REMAINS_AGE = timedelta(days=1)
 COUNTS_AGE = timedelta(days=455)
 """15 months, as long as metrics are kept by CloudWatch. Source: its FAQ."""
 
+THUMBNAIL_AGE = timedelta(days=30)
+"""A thumbnail that is older is removed: it takes milliseconds to make it anew."""
+
 LOG_BYTES = 64 * 1024 * 1024
 """Of the database's write-ahead log, which grows for as long as there is always a reader."""
 
@@ -115,6 +118,15 @@ class Housekeeping:
         for path in remains:
             remove_tree(path, staging=directory.staging)
         _tell("remains removed", len(remains))
+
+    def remove_thumbnails(self, now: datetime) -> None:
+        """Remove old thumbnails, whose pictures may be gone or others by now."""
+        before = now - THUMBNAIL_AGE
+        folders = [each for each in self._directory.thumbnails.iterdir() if each.is_dir()]
+        old = [path for folder in folders for path in _older(folder, before)]
+        for path in old:
+            path.unlink(missing_ok=True)
+        _tell("thumbnails removed", len(old))
 
     def forget_objects(self, now: datetime) -> None:
         """Forget what is remembered of contents of objects that are no longer there."""

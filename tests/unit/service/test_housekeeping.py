@@ -68,6 +68,19 @@ def test_sessions_go_once_their_time_is_over(kept: Kept) -> None:
         assert rows.sessions.find("1") is not None
 
 
+def test_old_thumbnails_go(kept: Kept) -> None:
+    folder = kept.directory.thumbnails / "ab"
+    folder.mkdir()
+    (folder / "made.jpg").write_bytes(b"a thumbnail")
+
+    kept.housekeeping.remove_thumbnails(NOW + timedelta(days=29))
+    young = kept.files(folder)
+    kept.housekeeping.remove_thumbnails(NOW + timedelta(days=31))
+
+    assert young == ["made.jpg"]
+    assert kept.files(folder) == []
+
+
 def test_client_tokens_go_once_their_time_is_over(kept: Kept) -> None:
     with kept.database.writing() as rows:
         for hours in (1, 7, 9):
