@@ -1,0 +1,151 @@
+"""Detections over time: counts put together into spans, and drawn as bars and a line.
+
+The drawing is plain elements of the page, since a library for charts weighs more than the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from blemish.domain.entities import DetectionCount
+
+DAY = timedelta(days=1)
+LABELS = 7
+"""Moments that are written below a chart, about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A time up to now, and the spans that it is shown in."""
+
+    told: str
+    span: timedelta
+    spans: int
+    #: how the beginning of a span is written
+    format: str
+
+
+RANGES = {
+    "24h": Range(told="24 hours", span=timedelta(hours=1), spans=24, format="%H:%M"),
+    "7d": Range(told="7 days", span=timedelta(hours=6), spans=28, format="%d %b %H:%M"),
+    "30d": Range(told="30 days", span=DAY, spans=30, format="%d %b"),
+    "12m": Range(told="12 months", span=7 * DAY, spans=52, format="%d %b %Y"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """What was judged in a span of time."""
+
+    begin: datetime
+    images: int
+    anomalies: int
+
+    @property
+    def ratio(self) -> float | None:
+        """The share of anomalies; None of no pictures."""
+        return self.anomalies / self.images if self.images else None
+
+
+def beginning(wanted: Range, now: datetime) -> datetime:
+    """Return when a range that has `now` in its last span begins."""
+    step = min(wanted.span, DAY)
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    end = midnight + ((now - midnight) // step + 1) * step
+    return end - wanted.spans * wanted.span
+
+
+def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -> list[Span]:
+    """Put counts by the hour together into the spans of a range."""
+    images, anomalies = [0] * wanted.spans, [0] * wanted.spans
+    for count in counts:
+        place = (count.hour - begin) // wanted.span
+        if 0 <= place < wanted.spans:
+            images[place] += count.images
+            anomalies[place] += count.anomalies
+    return [
+        Span(begin=begin + place * wanted.span, images=images[place], anomalies=anomalies[place])
+        for place in range(wanted.spans)
+    ]
+
+
+def bars(spans: list[Span], wanted: Range) -> str:
+    """Draw pictures as bars, with anomalies as the lower part of each; numbers alone go in."""
+    most = nice_ceiling(max(span.images for span in spans))
+    drawn = "".join(_bar(span, wanted, most) for span in spans)
+    told = f"Images processed and anomalies found, by {_length(wanted)}"
+    return (
+        f'<div class="chart" role="img" aria-label="{told}">{_scale(f"{most:,}", f"{most // 2:,}")}'
+        f'<div class="plot bars">{drawn}</div></div>{_moments(spans, wanted)}'
+    )
+
+
+def ratio_line(spans: list[Span], wanted: Range) -> str:
+    """Draw the share of anomalies as a line that has gaps where nothing was judged."""
+    width = len(spans)
+    path, dots, pen_down = [], [], False
+    for place, span in enumerate(spans):
+        if span.ratio is None:
+            pen_down = False
+            continue
+        at, height = place + 0.5, 100 - 100 * span.ratio
+        path.append(f"{'L' if pen_down else 'M'}{at} {height:.2f}")
+        dots.append(
+            f'<i class="dot" style="left:{100 * at / width:.2f}%;top:{height:.2f}%" '
+            f'title="{_moment(span, wanted)}: {span.ratio:.1%}"></i>'
+        )
+        pen_down = True
+    told = f"Share of anomalies, by {_length(wanted)}"
+    return (
+        f'<div class="chart" role="img" aria-label="{told}">{_scale("100%", "50%")}'
+        f'<div class="plot"><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" '
+        f'aria-hidden="true"><path d="{" ".join(path) or "M0 0"}" fill="none" '
+        f'vector-effect="non-scaling-stroke"/></svg>{"".join(dots)}</div></div>'
+        f"{_moments(spans, wanted)}"
+    )
+
+
+def nice_ceiling(number: int) -> int:
+    """Return the least of 2, 4, 10, 20, 40, 100 ... that is no less than a number."""
+    scale = 1
+    while True:
+        for step in (2, 4, 10):
+            if step * scale >= number:
+                return step * scale
+        scale *= 10
+
+
+def _bar(span: Span, wanted: Range, most: int) -> str:
+    told = f"{_moment(span, wanted)}: {span.images:,} images, {span.anomalies:,} anomalies"
+    normal = 100 * (span.images - span.anomalies) / most
+    anomalous = 100 * span.anomalies / most
+    return (
+        f'<div class="bar-place" title="{told}"><i class="rest" style="height:{normal:.2f}%"></i>'
+        f'<i class="found" style="height:{anomalous:.2f}%"></i></div>'
+    )
+
+
+def _scale(most: str, half: str) -> str:
+    return f'<div class="scale"><span>{most}</span><span>{half}</span><span>0</span></div>'
+
+
+def _moments(spans: list[Span], wanted: Range) -> str:
+    every = -(-len(spans) // LABELS)
+    told = "".join(
+        f'<span style="left:{100 * place / len(spans):.2f}%">{_moment(spans[place], wanted)}</span>'
+        for place in range(0, len(spans), every)
+    )
+    return f'<div class="moments" aria-hidden="true">{told}</div>'
+
+
+def _moment(span: Span, wanted: Range) -> str:
+    return f"{span.begin:{wanted.format}}"
+
+
+def _length(wanted: Range) -> str:
+    if wanted.span < DAY:
+        hours = wanted.span // timedelta(hours=1)
+        return "the hour" if hours == 1 else f"{hours} hours"
+    return "the day" if wanted.span == DAY else "the week"

@@ -1,0 +1,108 @@
+"""The projects, and the overview of one, in a real browser."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.acceptance.product import detect, host, make_dataset, pictures, start_training
+from tests.acceptance.served import ServedDirectory, line
+from tests.console.watched import Watched
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+
+
+def test_a_project_is_made_and_found_again(visit: Visit) -> None:
+    watched = visit()
+    page = watched.open("/")
+    expect(page.get_by_role("heading", name="No projects yet")).to_be_visible()
+    watched.shoot("projects-empty")
+    page.get_by_role("button", name="New project").click()
+    page.get_by_label("Name").fill("brackets")
+    watched.shoot("projects-new")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="brackets", level=1)).to_be_visible()
+    expect(page.locator("#page")).to_contain_text("Begin with")
+    watched.shoot("overview-empty")
+
+    page = watched.open("/")
+    page.get_by_label("Search").fill("zzz")
+    expect(page.get_by_text("No project has that in its name.")).to_be_visible()
+    page.get_by_label("Search").fill("RACK")
+    expect(page.get_by_role("link", name="brackets")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?q=RACK$"))
+
+
+def test_a_name_that_is_not_allowed_is_refused_by_the_api(visit: Visit) -> None:
+    watched = visit()
+    page = watched.open("/")
+    page.get_by_role("button", name="New project").click()
+    page.get_by_label("Name").fill("no spaces")
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("rojectName")
+
+
+def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    client = served.client()
+    make_dataset(served, client)
+    version = start_training(client)
+    host(client, version)
+    for _, data in pictures()[-6:]:
+        detect(client, data)
+    watched = visit()
+    page = watched.open("/")
+    expect(page.get_by_text("Hosted", exact=True)).to_be_visible()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.project-picture img')].every(e => e.naturalWidth)"
+    )
+    watched.shoot("projects")
+    page.get_by_role("link", name="plates").click()
+
+    expect(page.get_by_text("Images processed", exact=True).first).to_be_visible()
+    totals = page.locator(".totals")
+    expect(totals).to_contain_text("6")
+    watched.shoot("overview", whole=True)
+    page.get_by_role("link", name="24 hours").click()
+    expect(page.get_by_role("link", name="24 hours")).to_have_attribute("aria-current", "true")
+    expect(totals).to_contain_text("6")
+
+    page.get_by_role("button", name="Delete project").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Training set: 19 entries")
+    expect(dialog).to_contain_text("stopped first: version 1")
+    watched.shoot("project-delete")
+    expect(dialog.get_by_role("button", name="Delete project")).to_be_disabled()
+    dialog.get_by_label("Type plates").fill("plates")
+    dialog.get_by_role("button", name="Delete project").click()
+    expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible()
+    expect(page.get_by_role("link", name="plates")).to_have_count(0)
+    names = [each["ProjectName"] for each in client.list_projects()["Projects"]]
+    assert "plates" not in names
+
+
+def test_a_picture_with_a_hostile_name_is_a_picture(visit: Visit, served: ServedDirectory) -> None:
+    client = served.client()
+    data = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(data, "PNG")
+    url = served.put("<img onerror=alert(1)>.png", data.getvalue())
+    source = served.put_manifest("hostile.manifest", [line(url, "normal")])
+    client.create_project(ProjectName="hostile")
+    client.create_dataset(ProjectName="hostile", DatasetType="train", DatasetSource=source)
+    watched = visit(dark=True)
+    page = watched.open("/?q=hostile")
+
+    picture = page.locator(".project-picture img")
+    expect(picture).to_have_count(1)
+    page.wait_for_function("() => document.querySelector('.project-picture img').naturalWidth")
+    watched.shoot("projects")
