@@ -312,6 +312,7 @@ class _Parts:
                     directory.thumbnails, staging=directory.staging, objects=objects
                 ),
                 limits=limits,
+                mixed_sizes=settings.mixed_sizes,
                 region=settings.region,
                 clock=_now,
                 new_name=_new_name,

@@ -49,6 +49,8 @@ class Services:
     training_log: TrainingLog
     thumbnails: Thumbnails
     limits: Limits
+    #: whether the pictures of a project may differ in size
+    mixed_sizes: bool
     region: str
     clock: Callable[[], datetime]
     new_name: Callable[[], str]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ValidationError
 from blemish.storage.errors import ObjectError, StoreUnavailableError
+from blemish.storage.objects import ObjectInfo
 
 
 class Objects(Protocol):
@@ -53,6 +54,13 @@ class Objects(Protocol):
         Raises:
             ObjectError: it is longer than `max_bytes`, not UTF-8, or cannot be read; or it has
                 no such version.
+        """
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys begin with `prefix`, in no promised order.
+
+        Raises:
+            ObjectError: there is no such bucket, or it cannot be listed.
         """
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:

@@ -31,7 +31,7 @@ from blemish.storage.errors import (
     VersionMissingError,
 )
 from blemish.storage.names import is_bucket_name, refusal
-from blemish.storage.objects import text_lines
+from blemish.storage.objects import ObjectInfo, text_lines
 from blemish.storage.s3_address import S3Address
 
 if TYPE_CHECKING:
@@ -140,6 +140,26 @@ class S3ObjectStore:
         with self._reading(ref, version) as files:
             chunks = _chunks(files, ref, version, max_bytes=max_bytes)
             yield from text_lines(chunks, name=str(ref))
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys begin with `prefix`, in the order of the store.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            ObjectReadError: it is not ours to list.
+            StoreUnavailableError: the store does not answer.
+        """
+        self._check_bucket(bucket)
+        folder = prefix.rpartition("/")[0]  # obstore lists whole folders
+        with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
+            for page in self._bucket(bucket).list(folder or None):
+                for each in page:
+                    if each["path"].startswith(prefix):
+                        yield ObjectInfo(
+                            key=each["path"],
+                            size_bytes=each["size"],
+                            modified_at=each["last_modified"],
+                        )
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
         """Return those of `refs` that exist; one short request for each.

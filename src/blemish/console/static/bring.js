@@ -1,0 +1,262 @@
+// Sends files and folders of this computer, a few at a time, and makes them entries as they arrive.
+
+const AT_ONCE = 4;
+const ENTRIES_AT_ONCE = 400;
+const TRIES = 4;
+const SHOWN = 200; // rows of a list; a browser is slow with thousands
+const HIDDEN = /(^|\/)(\.|thumbs\.db$|desktop\.ini$|__macosx\/)/i;
+
+const folders = (path) => path.split("/").slice(0, -1).map((name) => name.toLowerCase()).reverse();
+const labelIn = (path) => folders(path).find((name) => name === "normal" || name === "anomaly") ?? null;
+const kindIn = (path) => folders(path).find((name) => name === "train" || name === "test") ?? null;
+const folderOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
+
+async function filesBelow(entry, path, found) {
+  const here = path ? `${path}/${entry.name}` : entry.name;
+  if (entry.isFile) {
+    const file = await new Promise((done, failed) => entry.file(done, failed)).catch(() => null);
+    if (file) found.push({ path: here, file });
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    const some = await new Promise((done) => reader.readEntries(done, () => done([])));
+    if (!some.length) return;
+    for (const each of some) await filesBelow(each, here, found);
+  }
+}
+
+// A request that is sent again when the connection is lost; throws what the server says.
+async function ask(url, options) {
+  for (let tried = 1; ; tried++) {
+    try {
+      const answer = await fetch(url, options);
+      if (answer.ok) return await answer.json();
+      throw { status: answer.status, message: (await answer.text()) || `status ${answer.status}` };
+    } catch (error) {
+      if (error.status || tried === TRIES) {
+        throw error.status ? error : { status: 0, message: "The server cannot be reached." };
+      }
+      await new Promise((done) => setTimeout(done, 1000 * tried));
+    }
+  }
+}
+
+export default {
+  props: { url: String, gallery: String, two: Boolean, most: Number, may: Boolean },
+  template: `
+    <div class="bring">
+      <section class="panel" aria-label="From this computer">
+        <h2>From this computer</h2>
+        <div class="drop" :class="{ over, off: !may || busy }" @dragover.prevent="over = may && !busy"
+             @dragleave="over = false" @drop.prevent="dropped">
+          <p class="lead">Drag pictures or a folder here</p>
+          <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folders named
+            <code>normal</code> and <code>anomaly</code> become labels.</p>
+          <div class="line">
+            <button type="button" class="solid" :disabled="!may || busy" @click="$refs.folder.click()">Choose a folder</button>
+            <button type="button" :disabled="!may || busy" @click="$refs.files.click()">Choose files</button>
+          </div>
+          <input ref="folder" type="file" webkitdirectory multiple hidden aria-label="A folder" @change="chosen">
+          <input ref="files" type="file" accept="image/jpeg,image/png" multiple hidden aria-label="Files" @change="chosen">
+        </div>
+      </section>
+
+      <section v-if="state === 'plan'" class="panel" aria-label="What will be brought">
+        <h2>{{ count(planned.length, "file") }} to bring</h2>
+        <div class="choices">
+          <fieldset>
+            <legend>Data sets</legend>
+            <label><input type="radio" value="one" v-model="sets"> <span><b>One data set</b><br>
+              <span class="quiet">All pictures go into the training set. Blemish holds some of them back to test each model with.</span></span></label>
+            <label><input type="radio" value="two" v-model="sets"> <span><b>Train and test</b><br>
+              <span class="quiet">You decide what models are tested with. Folders named <code>train</code> and <code>test</code> say where pictures go.</span></span></label>
+            <label v-if="sets === 'two'" class="pick">Pictures in neither folder go to the
+              <select v-model="otherwise"><option value="train">training set</option><option value="test">test set</option></select></label>
+          </fieldset>
+          <fieldset>
+            <legend>Labels</legend>
+            <label><input type="radio" value="folders" v-model="labels"> <span>From the folder names</span></label>
+            <label><input type="radio" value="normal" v-model="labels"> <span>All are normal</span></label>
+            <label><input type="radio" value="anomaly" v-model="labels"> <span>All show an anomaly</span></label>
+            <label><input type="radio" value="none" v-model="labels"> <span>None yet: I label them later</span></label>
+          </fieldset>
+        </div>
+        <div class="rows" tabindex="0" role="region" aria-label="Folders">
+          <table class="plain">
+            <thead><tr><th>Folder</th><th>Files</th><th>Label</th><th>Data set</th></tr></thead>
+            <tbody>
+              <tr v-for="group in groups" :key="group.folder">
+                <td><label><input type="checkbox" :checked="!left.has(group.folder)" @change="leave(group.folder)"> <span>{{ group.folder || "(no folder)" }}</span></label></td>
+                <td>{{ group.count.toLocaleString("en-US") }}</td>
+                <td><span class="pill" :class="labelOf(group.sample)">{{ labelOf(group.sample) ?? "no label" }}</span></td>
+                <td>{{ spoken(kindOf(group.sample)) }}</td>
+              </tr>
+            </tbody>
+          </table>
+        </div>
+        <div class="line">
+          <button type="button" class="solid" ref="start" :disabled="!planned.length" @click="start">Bring {{ count(planned.length, "file") }}</button>
+          <button type="button" @click="clear">Choose others</button>
+        </div>
+      </section>
+
+      <section v-if="busy || state === 'done'" class="panel" aria-label="Progress">
+        <h2 ref="outcome" tabindex="-1">{{ headline }}</h2>
+        <progress :max="total" :value="sent" :aria-label="headline"></progress>
+        <p class="quiet" v-if="busy">{{ sent.toLocaleString("en-US") }} of {{ total.toLocaleString("en-US") }} sent,
+          {{ added.toLocaleString("en-US") }} added to the project.<span v-if="waiting"> Adding&hellip;</span></p>
+        <p class="problem" v-if="fatal" role="alert">{{ fatal }}</p>
+        <div class="line outcome" role="status" v-if="state === 'done'">
+          <span class="pill good">{{ added.toLocaleString("en-US") }} added</span>
+          <span class="pill" v-if="known.length">{{ known.length.toLocaleString("en-US") }} already there</span>
+          <span class="pill bad" v-if="failed.length">{{ failed.length.toLocaleString("en-US") }} not usable</span>
+          <span class="pill warning" v-if="unsent">{{ unsent.toLocaleString("en-US") }} not sent</span>
+        </div>
+        <details v-for="list in lists" :key="list.title" :open="list.open">
+          <summary>{{ list.title }} ({{ list.rows.length.toLocaleString("en-US") }})</summary>
+          <ul><li v-for="row in list.rows.slice(0, shown)"><b>{{ row.path }}</b> {{ row.why }}</li>
+            <li v-if="list.rows.length > shown" class="quiet">and {{ (list.rows.length - shown).toLocaleString("en-US") }} more</li></ul>
+        </details>
+        <div class="line">
+          <button v-if="busy" type="button" :disabled="stopped" @click="stopped = true">{{ stopped ? "Stopping" : "Stop" }}</button>
+          <template v-else>
+            <a class="solid" :href="gallery + '?set=' + (firstKind ?? 'train')">Show the pictures</a>
+            <button type="button" @click="clear">Bring more</button>
+          </template>
+        </div>
+      </section>
+    </div>
+  `,
+  data() {
+    return {
+      state: "empty", over: false, items: [], left: new Set(), sets: this.two ? "two" : "one",
+      otherwise: "train", labels: "folders", shown: SHOWN, ...this.nothing(),
+    };
+  },
+  computed: {
+    busy() { return this.state === "sending"; },
+    planned() { return this.items.filter(({ path }) => !this.left.has(folderOf(path))); },
+    groups() {
+      const found = new Map();
+      for (const { path } of this.items) {
+        const folder = folderOf(path);
+        const group = found.get(folder);
+        if (group) group.count += 1;
+        else found.set(folder, { folder, count: 1, sample: path });
+      }
+      return [...found.values()].sort((a, b) => (a.folder < b.folder ? -1 : 1));
+    },
+    headline() {
+      if (this.busy) return `Bringing ${this.count(this.total, "file")}`;
+      return this.fatal || this.unsent ? "Not everything was brought" : `${this.count(this.added, "picture")} added`;
+    },
+    lists() {
+      return [
+        { title: "Not usable", rows: this.failed, open: true },
+        { title: "Already there", rows: this.known, open: !this.failed.length },
+      ].filter(({ rows }) => rows.length);
+    },
+  },
+  mounted() { window.addEventListener("beforeunload", this.warn); },
+  unmounted() { window.removeEventListener("beforeunload", this.warn); },
+  methods: {
+    nothing: () => ({
+      total: 0, sent: 0, unsent: 0, added: 0, known: [], failed: [], fatal: "", stopped: false, waiting: false,
+      firstKind: null,
+    }),
+    count: (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`,
+    megabytes: (bytes) => `${Math.floor(bytes / 1048576)} MiB`,
+    spoken: (kind) => (kind === "test" ? "test set" : "training set"),
+    labelOf(path) {
+      if (this.labels === "folders") return labelIn(path);
+      return this.labels === "none" ? null : this.labels;
+    },
+    kindOf(path) { return this.sets === "one" ? "train" : kindIn(path) ?? this.otherwise; },
+    warn(event) { if (this.busy) event.preventDefault(); },
+    leave(folder) {
+      const left = new Set(this.left);
+      if (!left.delete(folder)) left.add(folder);
+      this.left = left;
+    },
+    chosen(event) {
+      const found = [...event.target.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+      event.target.value = ""; // or the same folder could not be chosen again
+      this.plan(found);
+    },
+    async dropped(event) {
+      this.over = false;
+      if (!this.may || this.busy) return;
+      const roots = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+      const found = [];
+      for (const root of roots) await filesBelow(root, "", found);
+      this.plan(found);
+    },
+    plan(found) {
+      const items = found.filter(({ path }) => !HIDDEN.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+      if (!items.length) return;
+      Object.assign(this, this.nothing(), { state: "plan", items: items.map(Vue.markRaw), left: new Set() });
+      if (items.some(({ path }) => kindIn(path) === "test")) this.sets = "two";
+      this.$nextTick(() => this.$refs.start.focus());
+    },
+    clear() { Object.assign(this, this.nothing(), { state: "empty", items: [] }); },
+    async start() {
+      const queue = this.planned.map(({ path, file }) => ({ path, file, kind: this.kindOf(path), label: this.labelOf(path) }));
+      Object.assign(this, { state: "sending", total: queue.length, firstKind: queue[0].kind });
+      this.arrived = [];
+      this.paths = new Map();
+      this.adding = Promise.resolve();
+      this.like = "";
+      while (queue.length && !this.like && !this.over_()) await this.send(queue.shift()); // the first good one
+      const worker = async () => { while (queue.length && !this.over_()) await this.send(queue.shift()); };
+      await Promise.all(Array.from({ length: AT_ONCE }, worker));
+      this.waiting = true;
+      this.add(0);
+      await this.adding;
+      this.unsent = queue.length;
+      this.state = "done";
+      this.$nextTick(() => this.$refs.outcome.focus());
+    },
+    over_() { return this.stopped || this.fatal; },
+    async send({ path, file, kind, label }) {
+      try {
+        if (file.size > this.most) throw { problem: `has ${file.size.toLocaleString("en-US")} bytes; at most ${this.most.toLocaleString("en-US")} are taken.` };
+        const query = new URLSearchParams({ path, like: this.like });
+        const answer = await ask(`${this.url}/${kind}?${query}`, { method: "PUT", body: file });
+        if (answer.problem) throw answer;
+        this.like = this.like || answer.like;
+        this.keep({ path, ref: answer.ref, kind, label });
+      } catch (error) {
+        if (error.problem) this.failed.push({ path, why: error.problem });
+        else if (!this.fatal) this.fatal = `${path}: ${error.message}`;
+      }
+      this.sent += 1;
+    },
+    keep(piece) {
+      const first = this.paths.get(piece.ref);
+      if (first) {
+        const other = first.label === piece.label ? "" : `, which counts as ${first.label ?? "not labelled"}`;
+        this.known.push({ path: piece.path, why: `is the same picture as ${first.path}${other}` });
+        return;
+      }
+      this.paths.set(piece.ref, piece);
+      this.arrived.push(piece);
+      this.add(ENTRIES_AT_ONCE - 1);
+    },
+    add(more) {
+      if (this.arrived.length <= more) return;
+      const pieces = this.arrived.splice(0);
+      this.adding = this.adding.then(async () => {
+        try {
+          const answer = await ask(`${this.url}/entries`, {
+            method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(pieces),
+          });
+          this.known.push(...answer.known);
+          this.added += pieces.length - answer.known.length;
+        } catch (error) {
+          this.fatal = `${this.count(pieces.length, "picture")} could not be added: ${error.message}`;
+        }
+      });
+    },
+  },
+};

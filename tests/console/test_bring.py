@@ -1,0 +1,135 @@
+"""A folder of pictures comes into a project, in a real browser."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.acceptance.served import ServedDirectory
+from tests.console.test_security import make_key
+from tests.console.watched import Watched
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+
+HOSTILE = "<img src=x onerror=alert(1)>.jpg"
+
+
+@pytest.fixture
+def project(served: ServedDirectory) -> str:
+    name = f"brought-{served.next_number()}"
+    served.client().create_project(ProjectName=name)
+    return name
+
+
+def picture(width: int, height: int) -> bytes:
+    output = io.BytesIO()
+    Image.new("RGB", (width, height), (30, 90, 200)).save(output, "JPEG")
+    return output.getvalue()
+
+
+def some_cookies(cookies: Path, folder: Path, *, count: int) -> Path:
+    """Copy a few pictures of cookies into folders named by their labels."""
+    for label in ("normal", "anomaly"):
+        (folder / label).mkdir(parents=True)
+        for each in sorted((cookies / "test" / label).iterdir())[:count]:
+            shutil.copy(each, folder / label / each.name)
+    return folder
+
+
+def stats(served: ServedDirectory, project: str, kind: str) -> tuple[int, int, int]:
+    """Return how many images a data set has, and how many of them are normal and anomalous."""
+    answer = served.client().describe_dataset(ProjectName=project, DatasetType=kind)
+    found = answer["DatasetDescription"]["ImageStats"]
+    return found["Total"], found["Normal"], found["Anomaly"]
+
+
+def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
+    visit: Visit, served: ServedDirectory, cookies: Path, project: str, tmp_path: Path
+) -> None:
+    folder = some_cookies(cookies, tmp_path / "line 4", count=4)
+    first = min((folder / "normal").iterdir())
+    shutil.copy(first, folder / "normal" / "zz again.jpg")
+    shutil.move(min((folder / "anomaly").iterdir()), folder / "anomaly" / HOSTILE)
+    (folder / "normal" / "notes.txt").write_text("not a picture")
+    (folder / "normal" / "small.jpg").write_bytes(picture(8, 8))
+    (folder / "normal" / "other.jpg").write_bytes(picture(320, 200))
+    (folder / ".DS_Store").write_bytes(b"\0")
+    watched = visit()
+    page = watched.open(f"/projects/{project}/add")
+    watched.shoot("bring-empty")
+
+    page.get_by_label("A folder").set_input_files(folder)
+    expect(page.get_by_role("heading", name="12 files to bring")).to_be_visible()
+    watched.shoot("bring-plan")
+    page.get_by_role("button", name="Bring 12 files").click()
+
+    expect(page.get_by_role("heading", name="8 pictures added")).to_be_visible()
+    watched.shoot("bring-done", whole=True)
+    rows = page.locator("details li")
+    expect(rows.filter(has_text="notes.txt")).to_contain_text("must be a JPEG or PNG")
+    expect(rows.filter(has_text="small.jpg")).to_contain_text("8 x 8")
+    expect(rows.filter(has_text="other.jpg")).to_contain_text("320 x 200")
+    expect(rows.filter(has_text="is the same picture as")).to_have_count(1)
+    assert stats(served, project, "train") == (8, 4, 4)
+    listed = served.client().list_dataset_entries(ProjectName=project, DatasetType="train")
+    assert any(HOSTILE in line for line in listed["DatasetEntries"])
+
+    page.get_by_role("button", name="Bring more").click()
+    page.get_by_label("A folder").set_input_files(folder / "anomaly")
+    page.get_by_role("button", name="Bring 4 files").click()
+    expect(page.get_by_role("heading", name="0 pictures added")).to_be_visible()
+    expect(page.get_by_text("4 already there")).to_be_visible()
+    expect(rows.filter(has_text=HOSTILE)).to_contain_text("already in the training set")
+
+
+def test_folders_named_train_and_test_are_two_data_sets(
+    visit: Visit, served: ServedDirectory, cookies: Path, project: str, tmp_path: Path
+) -> None:
+    folder = some_cookies(cookies, tmp_path / "both" / "train", count=2)
+    shutil.move(folder / "anomaly", tmp_path / "both" / "test" / "anomaly")
+    watched = visit(dark=True)
+    page = watched.open(f"/projects/{project}/add")
+
+    page.get_by_label("A folder").set_input_files(tmp_path / "both")
+    expect(page.get_by_role("radio", name="Train and test")).to_be_checked()
+    watched.shoot("bring-plan")
+    page.get_by_role("button", name="Bring 4 files").click()
+
+    expect(page.get_by_role("heading", name="4 pictures added")).to_be_visible()
+    watched.shoot("bring-done")
+    assert stats(served, project, "train") == (2, 2, 0)
+    assert stats(served, project, "test") == (2, 0, 2)
+
+
+def test_a_key_that_may_only_look_brings_nothing(
+    visit: Visit, served: ServedDirectory, project: str
+) -> None:
+    watched = visit(signed_in=False)
+    watched.sign_in(make_key(served, f"looker-{project}", "ReadOnly"))
+    page = watched.open(f"/projects/{project}/add")
+
+    expect(page.get_by_role("button", name="Choose a folder")).to_be_disabled()
+    expect(page.get_by_text("Your access key lets you look")).to_be_visible()
+    request = watched.context.request
+    headers = {"origin": served.endpoint}
+    url = f"{watched.root}/upload/{project}"
+    sent = request.put(f"{url}/train?path=a.jpg", data=picture(640, 480), headers=headers)
+    added = request.post(
+        f"{url}/entries",
+        data=[{"path": "a.jpg", "ref": "s3://pictures/a.jpg", "kind": "train"}],
+        headers=headers,
+    )
+    foreign = request.put(f"{url}/train?path=a.jpg", data=b"", headers={"origin": "http://x.y"})
+    assert [sent.status, added.status, foreign.status] == [403, 403, 403]
+    assert (
+        served.client().describe_project(ProjectName=project)["ProjectDescription"].get("Datasets")
+        == []
+    )
