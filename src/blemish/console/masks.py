@@ -1,0 +1,192 @@
+"""Masks as they travel between a browser and the buckets.
+
+    browser: gzip(JSON line, then a byte a pixel) <-> Painted <-> the manifest's PNG
+
+What a browser sends is believed in nothing: size, indices and what they stand for are checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.domain.entities import Label
+from blemish.domain.errors import ValidationError
+from blemish.domain.palette import BACKGROUND
+from blemish.engine.containers import PNG_SIGNATURE, png_chunk
+from blemish.engine.images import decode_mask
+
+HEAD_BYTES = 64 * 1024
+"""The longest JSON line before the pixels."""
+
+MAX_INDEX = 255
+"""Of an anomaly type in a browser: a pixel is a byte there."""
+
+MAX_KEY_BYTES = 1024
+"""Source: Amazon S3 user guide, "Naming Amazon S3 objects"."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_CHUNK = 1 << 20
+_COLOR = re.compile(r"#[0-9A-F]{6}")
+_MASK_KEY = re.compile(r"\.mask-[0-9a-f]{16}\.png$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """A picture's mask: an index for each of its pixels, and what the indices stand for."""
+
+    #: (H, W), 0 where nothing is wrong
+    pixels: NDArray[np.uint8]
+    #: anomaly types that have pixels: index -> ("#RRGGBB", name)
+    types: Mapping[int, tuple[str, str]]
+    #: what a person says of the picture; paint says more
+    said: Label | None = None
+
+    @property
+    def label(self) -> Label | None:
+        """The label of the picture: whatever something is painted on is anomalous."""
+        return Label.ANOMALY if self.types else self.said
+
+    @property
+    def colors(self) -> dict[str, str]:
+        """`#RRGGBB` -> anomaly type, as in a manifest."""
+        return dict(self.types.values())
+
+
+def unpack(data: bytes, *, size: tuple[int, int]) -> Painted:
+    """Read what a browser sends.
+
+    Args:
+        data: as it came.
+        size: (width, height) of the picture as stored.
+
+    Raises:
+        ValidationError: it is not what a browser sends for a picture of this size.
+    """
+    width, height = size
+    most = width * height + HEAD_BYTES
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        plain = stream.decompress(data, most)
+    except zlib.error as error:
+        raise ValidationError(f"The mask is damaged: {error}.") from None
+    if not stream.eof:
+        raise ValidationError("The mask is cut off, or larger than its picture.")
+    head, _, body = plain.partition(b"\n")
+    if len(body) != width * height:
+        raise ValidationError(
+            f"The mask has {len(body):,} pixels, its picture {width:,} x {height:,}; they must be "
+            "the same."
+        )
+    pixels = np.frombuffer(body, dtype=np.uint8).reshape(height, width)
+    said, known = _read_head(head)
+    used = [index for index in np.flatnonzero(_counts(pixels)).tolist() if index]
+    unknown = [index for index in used if index not in known]
+    if unknown:
+        raise ValidationError(f"The mask has pixels of types that it does not name: {unknown}.")
+    return Painted(pixels=pixels, types={index: known[index] for index in used}, said=said)
+
+
+def pack(pixels: NDArray[np.uint8] | None, head: Mapping[str, object]) -> bytes:
+    """Return what a browser reads: a JSON line, then the pixels, all of it compressed."""
+    stream = zlib.compressobj(level=1, wbits=_GZIP)
+    line = json.dumps(head).encode() + b"\n"
+    body = b"" if pixels is None else np.ascontiguousarray(pixels).data
+    return stream.compress(line) + stream.compress(body) + stream.flush()
+
+
+def encode(painted: Painted) -> bytes:
+    """Encode a mask as a PNG with a palette: white, then the colours of its types.
+
+    Source: PNG specification, sections 5, 9 and 11.
+    """
+    height, width = painted.pixels.shape
+    place = np.zeros(MAX_INDEX + 1, dtype=np.uint8)
+    for row, index in enumerate(painted.types, start=1):
+        place[index] = row
+    rows = np.zeros((height, 1 + width), dtype=np.uint8)  # each row begins with "no filter"
+    rows[:, 1:] = place[painted.pixels]
+    palette = "".join(color[1:] for color in (BACKGROUND, *painted.colors))
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, with a palette
+    return b"".join(
+        [
+            PNG_SIGNATURE,
+            png_chunk(b"IHDR", header),
+            png_chunk(b"PLTE", bytes.fromhex(palette)),
+            png_chunk(b"IDAT", zlib.compress(rows.data, level=6)),
+            png_chunk(b"IEND", b""),
+        ]
+    )
+
+
+def decode(
+    data: bytes, *, colors: Mapping[str, str], size: tuple[int, int]
+) -> tuple[Sequence[str], NDArray[np.uint8]]:
+    """Decode a mask of a manifest.
+
+    Args:
+        data: a PNG.
+        colors: of the manifest's line.
+        size: (width, height) of the picture as stored.
+
+    Returns:
+        The anomaly types in it, and (H, W) of 0 for none, else 1 + the type's index.
+
+    Raises:
+        ImageError: as `decode_mask`.
+    """
+    masks = decode_mask(data, colors=colors, size=size)
+    pixels = np.zeros(size[::-1], dtype=np.uint8)
+    for index, mask in enumerate(masks.values(), start=1):
+        pixels[mask] = index
+    return list(masks), pixels
+
+
+def key_beside(picture_key: str, png: bytes) -> str:
+    """Return the key of a mask beside its picture; another mask has another key."""
+    folder, _, name = picture_key.rpartition("/")
+    end = f".mask-{hashlib.sha256(png).hexdigest()[:16]}.png"
+    start = f"{folder}/" if folder else ""
+    room = MAX_KEY_BYTES - len((start + end).encode())
+    stem = name.rpartition(".")[0] or name
+    return start + stem.encode()[: max(0, room)].decode(errors="ignore") + end
+
+
+def is_mask_key(key: str) -> bool:
+    """Tell whether an object is a mask painted here, which is no picture of its own."""
+    return _MASK_KEY.search(key) is not None
+
+
+def _counts(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Count the pixels of each index, in bounded memory: counting takes 8 bytes a pixel."""
+    flat = pixels.reshape(-1)
+    counts = np.zeros(MAX_INDEX + 1, dtype=np.intp)
+    for start in range(0, len(flat), _CHUNK):
+        counts += np.bincount(flat[start : start + _CHUNK], minlength=MAX_INDEX + 1)
+    return counts
+
+
+def _read_head(head: bytes) -> tuple[Label | None, dict[int, tuple[str, str]]]:
+    try:
+        fields = json.loads(head)
+        said = None if fields["label"] is None else Label(fields["label"])
+        known = {
+            int(each["index"]): (str(each["color"]).upper(), str(each["name"]).strip())
+            for each in fields["types"]
+        }
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ValidationError("The mask does not say what its pixels stand for.") from None
+    for color, name in known.values():
+        if not name or color == BACKGROUND or not _COLOR.fullmatch(color):
+            raise ValidationError(f"{name!r:.80} cannot be an anomaly type in {color!r:.20}.")
+    if len(dict(known.values())) < len(known):
+        raise ValidationError("Two anomaly types of the mask have the same colour.")
+    return said, known

@@ -1,0 +1,145 @@
+"""Painting with a real mouse, and what the API makes of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from blemish.domain.palette import PALETTE
+from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
+from tests.console.watched import Watched
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+Pixels = NDArray[np.uint8]
+
+READ = """() => {
+    const elements = Object.values(mounted_app.$refs).flat();
+    const { pixels, width, height } = elements.find((e) => e?.$refs?.sketch).mask;
+    const pieces = [];
+    for (let i = 0; i < pixels.length; i += 32768) {
+        pieces.push(String.fromCharCode(...pixels.subarray(i, i + 32768)));
+    }
+    return [btoa(pieces.join("")), width, height];
+}"""
+
+
+def project_of(served: ServedDirectory, name: str, pictures: dict[str, bytes]) -> Any:
+    """Make a project with these pictures, unlabelled, in its training set; return a client."""
+    client = served.client()
+    lines = [line(served.put(f"{name}/{key}", data), None) for key, data in pictures.items()]
+    client.create_project(ProjectName=name)
+    source = served.put_manifest(f"{name}.manifest", lines)
+    client.create_dataset(ProjectName=name, DatasetType="train", DatasetSource=source)
+    wait_for(
+        dataset_status(client, name, "train"), {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"}
+    )
+    return client
+
+
+def entry_of(client: Any, project: str, ref: str) -> dict[str, Any]:
+    """Return the entry of a picture."""
+    answer = client.list_dataset_entries(
+        ProjectName=project, DatasetType="train", SourceRefContains=ref
+    )
+    found: dict[str, Any] = json.loads(answer["DatasetEntries"][0])
+    return found
+
+
+def stored_mask(served: ServedDirectory, entry: dict[str, Any]) -> Image.Image:
+    """Return the mask of an entry."""
+    _, _, bucket, key = entry["anomaly-mask-ref"].split("/", 3)
+    return Image.open(served.folder / "buckets" / bucket / key).convert("RGB")
+
+
+def buffer_of(page: Page) -> Pixels:
+    """Return the index buffer in the browser."""
+    text, width, height = page.evaluate(READ)
+    return np.frombuffer(base64.b64decode(text), dtype=np.uint8).reshape(height, width)
+
+
+def open_painter(watched: Watched, project: str, ref: str) -> Page:
+    """Open the painter on a picture, and wait for the picture."""
+    page = watched.open(f"/projects/{project}/paint?set=train&ref={quote(ref, safe='')}")
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    return page
+
+
+def drag(page: Page, *points: tuple[float, float]) -> None:
+    """Draw through points, given as shares of the stage."""
+    box = page.locator(".painter-stage").bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def add_type(page: Page, name: str) -> None:
+    """Add an anomaly type, which is chosen then."""
+    page.get_by_label("Name of a new anomaly type").fill(name)
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator(".painter-type.chosen")).to_contain_text(name)
+
+
+def save(page: Page) -> None:
+    """Save by the key, and wait for it."""
+    page.keyboard.press("Control+s")
+    expect(page.locator(".painter [role=status]")).to_have_text("Saved")
+
+
+def test_what_is_painted_is_read_back_pixel_for_pixel(
+    visit: Visit, served: ServedDirectory, cookies: Path
+) -> None:
+    name = "painted"
+    pictures = {
+        f"{row}.jpg": (cookies / f"training-images/anomaly-{row}.jpg").read_bytes()
+        for row in (1, 2)
+    }
+    client = project_of(served, name, pictures)
+    ref = f"s3://pictures/{name}/1.jpg"
+    watched = visit()
+    page = open_painter(watched, name, ref)
+
+    add_type(page, "crack")
+    drag(page, (0.3, 0.3), (0.5, 0.6), (0.4, 0.7))
+    first = buffer_of(page)
+    assert np.count_nonzero(first == 1) > 1000
+    add_type(page, "<b>chip</b>")
+    page.keyboard.press("p")
+    for x, y in ((0.6, 0.3), (0.7, 0.3), (0.65, 0.5)):
+        drag(page, (x, y))
+    page.keyboard.press("Enter")
+    page.keyboard.press("e")
+    drag(page, (0.4, 0.4), (0.45, 0.5))
+    watched.shoot("painter")
+    painted = buffer_of(page)
+    assert set(np.unique(painted)) == {0, 1, 2}
+    assert np.count_nonzero(painted == 1) < np.count_nonzero(first == 1)
+    save(page)
+
+    entry = entry_of(client, name, ref)
+    assert entry["anomaly-label-metadata"]["class-name"] == "anomaly"
+    colors = {
+        each["class-name"]: each["hex-color"]
+        for each in entry["anomaly-mask-ref-metadata"]["internal-color-map"].values()
+    }
+    assert colors == {"background": PALETTE[0], "crack": PALETTE[1], "<b>chip</b>": PALETTE[2]}
+    wanted = np.array([list(bytes.fromhex(color[1:])) for color in PALETTE[:3]])[painted]
+    assert np.array_equal(np.asarray(stored_mask(served, entry)), wanted)
+
+    page = open_painter(watched, name, ref)
+    assert np.array_equal(buffer_of(page), painted)
