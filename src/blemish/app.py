@@ -35,6 +35,7 @@ from blemish.s3.operations import s3_operations
 from blemish.s3.service_model import s3_model
 from blemish.service.access import AccessService
 from blemish.service.access_keys import AccessKeys
+from blemish.service.backbones import BUILT_IN
 from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService
 from blemish.service.detection import DetectionService
@@ -313,6 +314,7 @@ class _Parts:
                 ),
                 limits=limits,
                 mixed_sizes=settings.mixed_sizes,
+                default_backbone=settings.backbone or BUILT_IN,
                 region=settings.region,
                 clock=_now,
                 new_name=_new_name,

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from blemish.domain.builtin_policies import FULL_ACCESS
 from blemish.domain.entities import KeyPair
-from blemish.service.access_keys import AccessKeys
+from blemish.service.access_keys import FIRST_KEY, AccessKeys
 from blemish.storage.files import sync_folder, write_durably
 
 PROFILE = "blemish"
-FIRST_KEY = "first"
 
 
 class AwsFiles:

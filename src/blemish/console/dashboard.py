@@ -46,8 +46,9 @@ def _head(summary: ProjectSummary) -> None:
         ui.button(
             "Delete project",
             icon="delete_outline",
+            color=None,
             on_click=lambda: ask_to_delete(visitor(), summary.name),
-        ).props("flat")
+        ).props("flat").classes("quiet")
 
 
 def next_step(summary: ProjectSummary) -> tuple[str, str, str] | None:

@@ -10,10 +10,20 @@ from nicegui import app as framework
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
-from blemish.console import bring, dashboard, painted, painter, pictures, projects, train, uploads
+from blemish.console import (
+    bring,
+    dashboard,
+    painted,
+    painter,
+    pictures,
+    projects,
+    settings,
+    train,
+    uploads,
+)
 from blemish.console.guard import ROOT
 
-PAGES = (bring, dashboard, painted, painter, pictures, projects, train, uploads)
+PAGES = (bring, dashboard, painted, painter, pictures, projects, settings, train, uploads)
 """The modules that pages are in: to import one is to register its pages."""
 
 RECONNECT_S = 10.0

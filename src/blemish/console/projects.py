@@ -121,7 +121,9 @@ def _card(summary: ProjectSummary) -> None:
             with ui.element("div").classes("line"):
                 _pills(summary)
         button = (
-            ui.button(icon="delete_outline").props("flat round dense").classes("project-delete")
+            ui.button(icon="delete_outline", color=None)
+            .props("flat round dense")
+            .classes("project-delete")
         )
         button.props["aria-label"] = f"Delete project {summary.name}"
         button.on_click(lambda: ask_to_delete(visitor(), summary.name))

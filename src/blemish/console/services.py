@@ -51,6 +51,8 @@ class Services:
     limits: Limits
     #: whether the pictures of a project may differ in size
     mixed_sizes: bool
+    #: name of the backbone, or its file, where a project has no other
+    default_backbone: str
     region: str
     clock: Callable[[], datetime]
     new_name: Callable[[], str]

@@ -18,6 +18,9 @@ from blemish.storage.database import Database, Rows
 from blemish.storage.encryption import Encryption
 from blemish.storage.errors import EncryptionError
 
+FIRST_KEY = "first"
+"""Name of the key that a server makes itself; a file in its data directory holds it as well."""
+
 KEY_ID_PREFIX = "BLEM"
 """Begins every access key id, so that it is never taken for one of AWS's."""
 

@@ -1,0 +1,61 @@
+"""How much room the parts of a data directory take, and how much there is still."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blemish.storage.data_directory import DataDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageUse:
+    """Bytes."""
+
+    #: what the parts hold, in words -> bytes; those that hold something
+    parts: Mapping[str, int]
+    free: int
+    #: of the disk
+    total: int
+
+
+def storage_use(directory: DataDirectory) -> StorageUse:
+    """Measure a data directory; looks at every file, and so takes its time."""
+    folders = {
+        "Pictures and other objects": directory.buckets,
+        "Uploads that are not complete": directory.uploads,
+        "Models": directory.bundles,
+        "Frozen data sets of models": directory.kept,
+        "Backbones": directory.backbones,
+        "Trainings under way": directory.attempts,
+        "Thumbnails": directory.thumbnails,
+        "Audit log": directory.audit,
+    }
+    parts = {told: sum(_sizes(folder)) for told, folder in folders.items()}
+    database = directory.database
+    parts["Database, with copies from before updates"] = sum(
+        _size(path) for path in directory.root.glob(f"{database.name}*")
+    )
+    disk = shutil.disk_usage(directory.root)
+    return StorageUse(
+        parts={told: size for told, size in parts.items() if size},
+        free=disk.free,
+        total=disk.total,
+    )
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Yield the sizes of the files in a folder, of which some may go meanwhile."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            yield _size(Path(parent, name))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
