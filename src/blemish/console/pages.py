@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from blemish.console import (
     bring,
     dashboard,
+    gallery,
     painted,
     painter,
     pictures,
@@ -23,7 +24,7 @@ from blemish.console import (
 )
 from blemish.console.guard import ROOT
 
-PAGES = (bring, dashboard, painted, painter, pictures, projects, settings, train, uploads)
+PAGES = (bring, dashboard, gallery, painted, painter, pictures, projects, settings, train, uploads)
 """The modules that pages are in: to import one is to register its pages."""
 
 RECONNECT_S = 10.0

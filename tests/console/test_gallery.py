@@ -1,0 +1,228 @@
+"""The gallery in a real browser: finding, labelling, undoing, and thousands of pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import CDPSession, Locator, Page, expect
+
+from tests.acceptance.product import pictures
+from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
+from tests.console.watched import Watched
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+
+MANY = 5_000
+MOST_CELLS = 200
+LONGEST_TASK_MS = 200
+MOST_WEIGHT = 1_500_000
+"""Bytes of a page, the framework included and the thumbnails not, as a browser gets them."""
+
+
+def make(served: ServedDirectory, project: str, lines: list[dict[str, Any]]) -> Any:
+    """Make a project with a training set; return a client."""
+    client = served.client()
+    client.create_project(ProjectName=project)
+    source = served.put_manifest(f"{project}.manifest", lines)
+    client.create_dataset(ProjectName=project, DatasetType="train", DatasetSource=source)
+    status = dataset_status(client, project, "train")
+    wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
+    return client
+
+
+def put_pictures(served: ServedDirectory, folder: str, count: int) -> list[str]:
+    """Put pictures into the bucket, the same few under many names; return their addresses."""
+    first = [served.put(f"{folder}/0.jpg", data) for _, data in pictures()[:1]]
+    for _, data in pictures()[1:16]:
+        first.append(served.put(f"{folder}/{len(first)}.jpg", data))
+    for number in range(len(first), count):
+        whole = served.bucket / folder / f"{number % 16}.jpg"
+        os.link(whole, served.bucket / folder / f"{number}.jpg")
+        first.append(f"s3://pictures/{folder}/{number}.jpg")
+    return first[:count]
+
+
+def cell(page: Page, number: int) -> Locator:
+    return page.locator(f"#picture-{number}")
+
+
+def saved(page: Page) -> None:
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+
+def labels(client: Any, project: str) -> dict[str, int]:
+    answer = client.describe_dataset(ProjectName=project, DatasetType="train")
+    return dict(answer["DatasetDescription"]["ImageStats"])
+
+
+def test_who_labels_sees_it_at_once_and_can_undo_it(visit: Visit, served: ServedDirectory) -> None:
+    refs = put_pictures(served, "label", 30)
+    client = make(
+        served, "label", [line(ref, "normal" if row < 4 else None) for row, ref in enumerate(refs)]
+    )
+    watched = visit()
+    page = watched.open("/projects/label/pictures")
+    expect(cell(page, 0)).to_have_attribute("aria-label", "0.jpg, normal")
+    expect(page.get_by_text("11 more normal in the training set")).to_be_visible()
+
+    cell(page, 4).click()
+    page.keyboard.press("n")
+    page.keyboard.press("a")  # of the next one: labelling goes on
+    expect(cell(page, 4)).to_have_class("cell normal", timeout=1_000)
+    expect(cell(page, 5)).to_have_class("cell anomaly", timeout=1_000)
+    saved(page)
+    assert labels(client, "label") == {"Total": 30, "Labeled": 6, "Normal": 5, "Anomaly": 1}
+
+    cell(page, 6).click()
+    cell(page, 9).click(modifiers=["Shift"])
+    cell(page, 11).click(modifiers=["Control"])
+    expect(page.get_by_text("5 selected")).to_be_visible()
+    watched.shoot("gallery")
+    page.keyboard.press("a")
+    page.keyboard.press("Control+z")  # while it is being saved
+    expect(cell(page, 6)).to_have_class("cell open selected", timeout=1_000)
+    saved(page)
+    page.keyboard.press("Control+z")
+    expect(cell(page, 5)).to_have_class("cell open", timeout=1_000)
+    saved(page)
+    assert labels(client, "label") == {"Total": 30, "Labeled": 5, "Normal": 5, "Anomaly": 0}
+
+
+def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirectory) -> None:
+    refs = put_pictures(served, "find", 40)
+    made = [line(ref, "normal" if row % 2 else None) for row, ref in enumerate(refs)]
+    client = make(served, "find", made)
+    watched = visit(dark=True)
+    page = watched.open("/projects/find/pictures?filter=unlabelled")
+    expect(page.locator(".cell")).to_have_count(20)
+
+    page.get_by_label("Search by name").fill("1")
+    expect(page.locator(".cell")).to_have_count(5)
+    assert "filter=unlabelled&q=1" in page.url
+    page.reload()
+    expect(page.locator(".cell")).to_have_count(5)
+    page.get_by_label("Search by name").fill("nothing")
+    expect(page.get_by_text("No picture is like that")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="Unlabelled 20").click()
+    page.get_by_role("button", name="Select all 20").click()
+    page.get_by_role("button", name="Normal N").click()
+    saved(page)
+    expect(page.get_by_text("Enough to train")).to_be_visible()
+    assert labels(client, "find")["Normal"] == 40
+
+    page.get_by_role("button", name="All 40", exact=True).click()
+    cell(page, 3).click()
+    page.keyboard.press("Delete")
+    watched.shoot("gallery-remove")
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_role("button", name="All 39", exact=True)).to_be_visible()
+    expect(cell(page, 3)).to_have_attribute("aria-label", "4.jpg, normal")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="All 40", exact=True)).to_be_visible()
+    watched.shoot("gallery")
+
+
+def test_a_change_that_is_refused_is_taken_back(visit: Visit, served: ServedDirectory) -> None:
+    refs = put_pictures(served, "refused", 16)
+    client = make(served, "refused", [line(ref, None) for ref in refs])
+    watched = visit()
+    page = watched.open("/projects/refused/pictures")
+    cell(page, 0).click()
+    client.delete_dataset(ProjectName="refused", DatasetType="train")
+    page.keyboard.press("a")
+    expect(page.get_by_role("alert")).to_contain_text("Not saved, and taken back")
+    expect(cell(page, 0)).not_to_have_class("cell anomaly")
+    watched.problems.clear()  # the browser notes each refusal
+
+    page = watched.open("/projects/refused/pictures")
+    expect(page.get_by_text("No pictures yet")).to_be_visible()
+    page = watched.open("/projects/refused/pictures?set=test")
+    expect(page.get_by_text("No test set")).to_be_visible()
+    watched.shoot("gallery-empty")
+
+
+def test_five_thousand_pictures_scroll_without_a_stutter(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    refs = put_pictures(served, "many", MANY)
+    client = make(served, "many", [line(ref, None) for ref in refs])
+    watched = visit()
+    weight = weigh(watched)
+    page = watched.open("/projects/many/pictures")
+    expect(cell(page, 0)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert 100_000 < sum(weight.values()) < MOST_WEIGHT, weight
+
+    assert longest_frame_ms(watched) < LONGEST_TASK_MS
+    expect(cell(page, MANY - 1)).to_have_attribute("aria-label", f"{MANY - 1}.jpg, no label")
+
+    page.get_by_role("button", name="Select all 5,000").click()
+    page.keyboard.press("n")
+    expect(cell(page, MANY - 1)).to_have_class("cell normal selected", timeout=1_000)
+    saved(page)
+    assert labels(client, "many")["Normal"] == MANY
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("button", name="Unlabelled 5,000")).to_be_visible()
+    assert labels(client, "many")["Normal"] == 0
+
+
+def longest_frame_ms(watched: Watched) -> float:
+    """Scroll to the end, a bit in each frame; return what the longest took of the page's thread.
+
+    Its processor time is counted, to which it does not matter what else the machine does.
+    """
+    session = watched.context.new_cdp_session(watched.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    took = []
+    before = worked_ms(session)
+    for step_px in (*[300] * 30, *[7_000] * 25):
+        assert watched.page.evaluate(SCROLL, step_px) < MOST_CELLS
+        after = worked_ms(session)
+        took.append(after - before)
+        before = after
+    return max(took)
+
+
+def worked_ms(session: CDPSession) -> float:
+    found = session.send("Performance.getMetrics")["metrics"]
+    seconds = next(each["value"] for each in found if each["name"] == "TaskDuration")
+    return 1_000 * float(seconds)
+
+
+SCROLL = """async (step) => {
+  document.querySelector(".gallery-view").scrollTop += step;
+  await new Promise(requestAnimationFrame);
+  await new Promise(requestAnimationFrame);
+  return document.querySelectorAll(".cell").length;
+}"""
+"""Scrolls by so many pixels; returns how many cells are in the document then."""
+
+
+def weigh(watched: Watched) -> dict[str, float]:
+    """Note what comes over the wire from now on, without a cache: address -> bytes.
+
+    Thumbnails are left out.
+    """
+    weight: dict[str, float] = {}
+    addresses: dict[str, str] = {}
+    session = watched.context.new_cdp_session(watched.page)
+    session.on(
+        "Network.requestWillBeSent",
+        lambda event: addresses.update({event["requestId"]: event["request"]["url"]}),
+    )
+
+    def ended(event: dict[str, Any]) -> None:
+        address = addresses.get(event["requestId"], "")
+        if "/thumbnail" not in address:
+            weight[address] = event["encodedDataLength"]
+
+    session.on("Network.loadingFinished", ended)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    return weight
