@@ -16,15 +16,30 @@ from blemish.console import (
     gallery,
     painted,
     painter,
+    picture_requests,
     pictures,
     projects,
     settings,
     train,
+    try_it,
     uploads,
 )
 from blemish.console.guard import ROOT
 
-PAGES = (bring, dashboard, gallery, painted, painter, pictures, projects, settings, train, uploads)
+PAGES = (
+    bring,
+    dashboard,
+    gallery,
+    painted,
+    painter,
+    picture_requests,
+    pictures,
+    projects,
+    settings,
+    train,
+    try_it,
+    uploads,
+)
 """The modules that pages are in: to import one is to register its pages."""
 
 RECONNECT_S = 10.0

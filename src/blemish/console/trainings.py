@@ -8,6 +8,7 @@ from datetime import datetime
 from nicegui import ui
 
 from blemish.console.frame import heading, link, project_path, text, visitor
+from blemish.console.permitted import permit
 from blemish.console.training_progress import duration_text, log_text, progress_of
 from blemish.console.visitor import in_thread
 from blemish.domain.entities import Model, ModelStatus
@@ -20,6 +21,8 @@ ENDED = 1
 """The last trainings that are through, shown below those that run."""
 
 LOOK_S = 1.0
+
+CANCEL = "CancelModelTraining"
 
 Seen = tuple[Model, Sequence[TrainingStep]]
 
@@ -47,7 +50,7 @@ class Trainings:
                 with self._column:
                     self._cards[model.id] = _Card(model)
                 self._cards[model.id].panel.move(target_index=place)
-            self._cards[model.id].show(model, steps)
+            await self._cards[model.id].show(model, steps)
 
     def _look(self) -> list[Seen]:
         services = self._visitor.services
@@ -82,12 +85,12 @@ class _Card:
                 self._log = ui.label().classes("steps")
         self._shown: tuple[object, ...] = ()
 
-    def show(self, model: Model, steps: Sequence[TrainingStep]) -> None:
+    async def show(self, model: Model, steps: Sequence[TrainingStep]) -> None:
         """Show what is so now; what is so already is not sent again."""
         running = model.status is ModelStatus.TRAINING
         now = self._visitor.services.clock()
         if self._shown[:1] != (model.status,):
-            self._show_status(model, running=running)
+            await self._show_status(model, running=running)
         self._shown = (model.status,)
         self._log.text = log_text(steps, now=now if running else _end(steps, model))
         self._details.set_visibility(bool(steps))
@@ -105,7 +108,7 @@ class _Card:
         left = "" if progress.left is None else f", about {duration_text(progress.left)} left"
         self._told.text = f"{progress.step.capitalize()}: {percent}% of all done{left}"
 
-    def _show_status(self, model: Model, *, running: bool) -> None:
+    async def _show_status(self, model: Model, *, running: bool) -> None:
         self._bar.set_visibility(running)
         kind = "busy" if running else "bad" if model.status in _FAILED else "good"
         if model.status_message.startswith("Cancelled by"):
@@ -116,7 +119,8 @@ class _Card:
         self._actions.clear()
         with self._actions:
             if running:
-                ui.button("Cancel", on_click=self._ask).props("outline").classes("cancel")
+                button = ui.button("Cancel", on_click=self._ask).props("outline")
+                await permit(self._visitor, button, CANCEL, **self._names)
             elif kind == "good":
                 path = project_path(model.project, f"/models/{model.version}")
                 link("See what it learned", path, classes="button")
@@ -132,12 +136,12 @@ class _Card:
                 )
                 ui.button("Go on", on_click=lambda: dialog.submit(False)).props("flat autofocus")
         if await dialog:
-            await self._visitor.call(
-                "CancelModelTraining",
-                ProjectName=model.project,
-                ModelVersion=str(model.version),
-            )
+            await self._visitor.call(CANCEL, **self._names)
         dialog.delete()
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"ProjectName": self._model.project, "ModelVersion": str(self._model.version)}
 
 
 def _end(steps: Sequence[TrainingStep], model: Model) -> datetime:

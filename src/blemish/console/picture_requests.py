@@ -1,0 +1,101 @@
+"""Pictures that a page sends to be judged, one by one.
+
+Each is answered with JSON, also where something is wrong with the picture: `problem` is then what
+its person is told, `again_s` how long the page is to wait before it sends it once more.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from nicegui import app as framework
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from blemish.console.frame import TELLING, project_path
+from blemish.console.guard import ROOT
+from blemish.console.visitor import SignedOutError, Visitor
+from blemish.domain.entities import DatasetType
+from blemish.domain.errors import ThrottlingError, ValidationError
+from blemish.engine.images import media_type
+
+MIB = 1024 * 1024
+
+
+def judge_url(project: str, version: str) -> str:
+    """Return where a page sends a picture that a model is to judge."""
+    return f"{ROOT}{project_path(project)}/judged/{quote(version, safe='')}"
+
+
+def keep_url(project: str) -> str:
+    """Return where a page sends a picture that is to be kept in the project's bucket."""
+    return f"{ROOT}/upload/{quote(project, safe='')}/{DatasetType.TRAIN}"
+
+
+@framework.post("/projects/{project}/judged/{version}")
+async def judge(request: Request, project: str, version: str) -> JSONResponse:
+    """Have a picture judged."""
+    return await _told(_judged(request, project, version))
+
+
+async def _judged(request: Request, project: str, version: str) -> Mapping[str, Any]:
+    data = await _body(request)
+    answer = await _visitor(request).call(
+        "DetectAnomalies",
+        ProjectName=project,
+        ModelVersion=version,
+        ContentType=media_type(data) or "image/jpeg",
+        Body=data,
+        HeatMap=True,
+    )
+    result = answer["DetectAnomalyResult"]
+    return {
+        "anomalous": result["IsAnomalous"],
+        "confidence": result["Confidence"],
+        "score": result["AnomalyScore"],
+        "threshold": result["Threshold"],
+        "heatMap": _data_url(result["HeatMap"]),
+        "mask": _data_url(result.get("AnomalyMask")),
+        "types": [
+            {
+                "name": each["Name"],
+                "share": each["PixelAnomaly"]["TotalPercentageArea"],
+                "color": each["PixelAnomaly"]["Color"],
+            }
+            for each in result.get("Anomalies") or ()
+            if each["Name"] != "background"
+        ],
+    }
+
+
+async def _body(request: Request) -> bytes:
+    most = _visitor(request).services.limits.detect_body_bytes
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise ValidationError(f"It is larger than {most // MIB} MiB, the most for a picture.")
+    return bytes(body)
+
+
+async def _told(answer: Awaitable[Mapping[str, Any]]) -> JSONResponse:
+    try:
+        return JSONResponse(await answer)
+    except SignedOutError as error:
+        return JSONResponse({"problem": str(error)}, status_code=401)
+    except ThrottlingError as error:
+        return JSONResponse({"problem": error.message, "again_s": error.retry_after_s})
+    except TELLING as error:
+        return JSONResponse({"problem": str(error)})
+
+
+def _visitor(request: Request) -> Visitor:
+    visitor: Visitor = request.state.visitor
+    return visitor
+
+
+def _data_url(png: bytes | None) -> str | None:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else None

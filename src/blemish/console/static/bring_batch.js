@@ -1,0 +1,32 @@
+// Keeps chosen pictures in the project's bucket, and says which they are.
+import { inTurns, keep } from "/console/static/send_pictures.js";
+
+export default {
+  props: { keepUrl: String, disable: Boolean },
+  emits: ["kept"],
+  data: () => ({ total: 0, done: 0, problems: [] }),
+  template: `
+    <div class="stack">
+      <label class="drop small" :class="{ off: disable || done < total }">
+        <span>{{ done < total ? done + " of " + total + " pictures are here" : "Choose the pictures of the batch" }}</span>
+        <input type="file" multiple accept="image/jpeg,image/png" :disabled="disable || done < total" aria-label="Pictures of the batch" @change="choose">
+      </label>
+      <progress v-if="done < total" class="training" :max="total" :value="done" aria-label="Pictures that are here"></progress>
+      <p v-for="problem in problems" class="problem">{{ problem }}</p>
+    </div>`,
+  methods: {
+    async choose(event) {
+      const files = [...event.target.files];
+      event.target.value = "";
+      const refs = [];
+      Object.assign(this, { total: files.length, done: 0, problems: [] });
+      await inTurns(files, async (file) => {
+        const kept = await keep(this.keepUrl, file);
+        if (kept.problem) this.problems.push(file.name + ": " + kept.problem);
+        else refs.push(kept.ref);
+        this.done += 1;
+      });
+      if (refs.length) this.$emit("kept", [...new Set(refs)]);
+    },
+  },
+};

@@ -1,0 +1,23 @@
+// Code to paste, with a button that copies it. The clipboard is there on https and localhost alone:
+// elsewhere the code is selected, so that one more key copies it.
+export default {
+  props: { code: String, name: String },
+  data: () => ({ told: "" }),
+  template: `
+    <div class="code">
+      <pre ref="code" tabindex="0" :aria-label="name">{{ code }}</pre>
+      <button type="button" class="small" :aria-label="'Copy: ' + name" @click="copy">{{ told || "Copy" }}</button>
+    </div>`,
+  methods: {
+    async copy() {
+      try {
+        await navigator.clipboard.writeText(this.code);
+        this.told = "Copied";
+      } catch {
+        getSelection().selectAllChildren(this.$refs.code);
+        this.told = "Selected: press Ctrl+C";
+      }
+      setTimeout(() => (this.told = ""), 3000);
+    },
+  },
+};

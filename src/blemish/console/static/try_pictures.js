@@ -1,0 +1,119 @@
+// Pictures dropped or chosen, judged one by one, each with what the model saw in it. The pictures
+// stay in the browser until they are added to the training set.
+import { inTurns, judge, keep } from "/console/static/send_pictures.js";
+
+let numbers = 0;
+
+export default {
+  props: { judgeUrl: String, keepUrl: String, ready: Boolean, mayAdd: Boolean },
+  emits: ["add"],
+  data: () => ({ cards: [], shown: "heatMap", fade: 70, over: false, adding: false, wide: null }),
+  computed: {
+    hasMasks() {
+      return this.cards.some((card) => card.answer?.mask);
+    },
+    verified() {
+      return this.cards.filter((card) => card.label && !card.added);
+    },
+  },
+  template: `
+    <div class="try" :class="{ over }" @dragover.prevent="over = ready" @dragleave="over = false" @drop.prevent="drop">
+      <label class="drop" :class="{ off: !ready }">
+        <span>{{ ready ? "Drop pictures here, or choose them" : "Start the model to try pictures with it" }}</span>
+        <input type="file" multiple accept="image/jpeg,image/png" :disabled="!ready" aria-label="Pictures to try" @change="choose">
+      </label>
+      <div v-if="cards.length" class="line controls">
+        <label class="line">What the model saw
+          <select v-model="shown" class="choice">
+            <option value="heatMap">Heat map</option>
+            <option v-if="hasMasks" value="mask">Mask</option>
+            <option value="">Nothing over the picture</option>
+          </select>
+        </label>
+        <label class="line">Fade <input type="range" min="0" max="100" v-model.number="fade"></label>
+        <span class="room"></span>
+        <button type="button" class="small" @click="clear">Clear all</button>
+        <button type="button" class="small strong" :disabled="!verified.length || !mayAdd || adding" @click="add"
+          :title="mayAdd ? '' : 'Your access key may not change the training set.'">
+          {{ adding ? "Adding..." : "Add the verified to the training set (" + verified.length + ")" }}
+        </button>
+      </div>
+      <ul class="cards" aria-label="Tried pictures" aria-live="polite">
+        <li v-for="card in cards" :key="card.id" class="panel" :class="{ wide: wide === card.id }">
+          <button type="button" class="look" :aria-label="'Look at ' + card.name" :aria-expanded="wide === card.id" @click="wide = wide === card.id ? null : card.id">
+            <img :src="card.url" :alt="card.name">
+            <img v-if="card.answer?.[shown]" class="seen" :src="card.answer[shown]" alt="" :style="{ opacity: fade / 100 }">
+          </button>
+          <strong class="name" :title="card.name">{{ card.name }}</strong>
+          <p v-if="card.problem" class="problem">{{ card.problem }}</p>
+          <p v-else-if="!card.answer" class="quiet">Waiting for the model...</p>
+          <template v-else>
+            <div class="line">
+              <span class="pill" :class="card.answer.anomalous ? 'anomaly' : 'normal'">{{ card.answer.anomalous ? "Anomaly" : "Normal" }}</span>
+              <span>{{ percent(card.answer.confidence) }} sure</span>
+            </div>
+            <div v-if="card.answer.types.length" class="line">
+              <span v-for="type in card.answer.types" class="pill"><i class="dot" :style="{ background: type.color }"></i>{{ type.name }} {{ percent(type.share) }}</span>
+            </div>
+            <div v-if="card.added" class="pill good">In the training set as {{ card.label }}</div>
+            <div v-else class="line" role="group" :aria-label="'Verdict on ' + card.name">
+              <button type="button" class="small" :aria-pressed="card.label === found(card)" @click="say(card, found(card))">Right</button>
+              <button type="button" class="small" :aria-pressed="card.label === other(card)" @click="say(card, other(card))">
+                {{ card.answer.anomalous ? "It is normal" : "It is an anomaly" }}</button>
+            </div>
+          </template>
+        </li>
+      </ul>
+    </div>`,
+  methods: {
+    percent: (share) => (100 * share).toFixed(share > 0.0995 ? 0 : 1) + "%",
+    found: (card) => (card.answer.anomalous ? "anomaly" : "normal"),
+    other: (card) => (card.answer.anomalous ? "normal" : "anomaly"),
+    say(card, label) {
+      card.label = card.label === label ? null : label;
+    },
+    choose(event) {
+      this.judge([...event.target.files]);
+      event.target.value = "";
+    },
+    drop(event) {
+      this.over = false;
+      if (this.ready) this.judge([...event.dataTransfer.files]);
+    },
+    judge(files) {
+      const made = files.map((file) => ({
+        id: ++numbers, name: file.name, url: URL.createObjectURL(file), file: Vue.markRaw(file),
+        answer: null, problem: "", label: null, added: false,
+      }));
+      this.cards.unshift(...made);
+      const ids = new Set(made.map((card) => card.id));
+      return inTurns(this.cards.filter((card) => ids.has(card.id)), async (card) => {
+        const answer = await judge(this.judgeUrl, card.file);
+        if (answer.problem) card.problem = answer.problem;
+        else card.answer = answer;
+      });
+    },
+    clear() {
+      for (const card of this.cards) URL.revokeObjectURL(card.url);
+      this.cards = [];
+    },
+    async add() {
+      this.adding = true;
+      const cards = [...this.verified];
+      await inTurns(cards, async (card) => {
+        const kept = await keep(this.keepUrl, card.file);
+        if (kept.problem) card.problem = kept.problem;
+        card.ref = kept.ref;
+      });
+      const kept = cards.filter((card) => card.ref).map(({ ref, label }) => ({ ref, label }));
+      if (kept.length) this.$emit("add", kept);
+      else this.adding = false;
+    },
+    // called by the server: what is now in the training set; nothing if it was refused
+    added(refs) {
+      const inside = new Set(refs);
+      for (const card of this.cards) if (inside.has(card.ref)) card.added = true;
+      this.adding = false;
+    },
+  },
+};
