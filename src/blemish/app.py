@@ -38,7 +38,7 @@ from blemish.service.access_keys import AccessKeys
 from blemish.service.backbones import BUILT_IN
 from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService
-from blemish.service.detection import DetectionService
+from blemish.service.detection import DetectionService, image_limits
 from blemish.service.detection_counts import DetectionCounts, Tallies
 from blemish.service.detection_jobs import DetectionJobService
 from blemish.service.hosting import HostingWork
@@ -46,6 +46,7 @@ from blemish.service.importing import DatasetWork
 from blemish.service.judging import DetectionJobWork
 from blemish.service.models import ModelService
 from blemish.service.packaging import PackagingService
+from blemish.service.previews import Previews
 from blemish.service.projects import ProjectService
 from blemish.service.sessions import SessionService
 from blemish.service.tagging import TaggingService
@@ -311,6 +312,13 @@ class _Parts:
                 training_log=training_log,
                 thumbnails=Thumbnails(
                     directory.thumbnails, staging=directory.staging, objects=objects
+                ),
+                previews=Previews(
+                    database,
+                    bundles=self._bundles,
+                    objects=objects,
+                    limits=image_limits(limits),
+                    arns=arns,
                 ),
                 limits=limits,
                 mixed_sizes=settings.mixed_sizes,

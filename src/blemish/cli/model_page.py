@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
 from blemish.engine.bundle import BundleInfo
+from blemish.engine.chosen import Choice, choice_of
 
 
 def print_model(info: BundleInfo) -> None:
@@ -26,15 +24,15 @@ def print_model(info: BundleInfo) -> None:
             table.add_row(name.replace("_", " "), f"{held_out[name]:.3f}")
     if types := info.anomaly_types:
         table.add_row("anomaly types", ", ".join(each.name for each in types))
-    selection = history.get("selection")
-    if selection:
-        table.add_row("chosen", str(selection["chosen"]))
-        shares = (f"{name} {share:.2g}" for name, share in selection["scores"].items())
+    choice = choice_of(info)
+    if choice:
+        table.add_row("chosen", choice.name)
+        shares = (f"{name} {share:.2g}" for name, share in choice.shares.items())
         table.add_row("made of", ", ".join(shares))
     console.print(table)
-    if selection and selection["candidates"]:
+    if choice and choice.candidates:
         console.print()
-        console.print(_candidates(selection))
+        console.print(_candidates(choice))
     for note in history["notes"]:
         console.print(note)
 
@@ -43,13 +41,13 @@ def _moved(info: BundleInfo) -> str:
     return "" if info.moved_from is None else f", moved from {info.moved_from:.4g}"
 
 
-def _candidates(selection: Mapping[str, Any]) -> Table:
+def _candidates(choice: Choice) -> Table:
     table = Table("candidate", "image AUROC", "standard error", "", box=None)
-    for each in selection["candidates"]:
+    for each in choice.candidates:
         table.add_row(
-            each["name"],
-            f"{each['image_auroc']:.3f}",
-            f"{each['standard_error']:.3f}",
-            "chosen" if each["name"] == selection["chosen"] else "",
+            each.name,
+            f"{each.image_auroc:.3f}",
+            f"{each.standard_error:.3f}",
+            "chosen" if each.chosen else "",
         )
     return table

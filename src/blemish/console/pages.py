@@ -12,12 +12,16 @@ from starlette.staticfiles import StaticFiles
 
 from blemish.console import (
     bring,
+    compare,
     dashboard,
     gallery,
+    model,
+    models,
     painted,
     painter,
     picture_requests,
     pictures,
+    previews,
     projects,
     settings,
     train,
@@ -28,12 +32,16 @@ from blemish.console.guard import ROOT
 
 PAGES = (
     bring,
+    compare,
     dashboard,
     gallery,
+    model,
+    models,
     painted,
     painter,
     picture_requests,
     pictures,
+    previews,
     projects,
     settings,
     train,

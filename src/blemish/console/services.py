@@ -13,6 +13,7 @@ from blemish.service.datasets import DatasetService
 from blemish.service.detection_counts import DetectionCounts
 from blemish.service.models import ModelService
 from blemish.service.objects import Objects
+from blemish.service.previews import Previews
 from blemish.service.sessions import SessionService
 from blemish.service.thumbnails import Thumbnails
 from blemish.service.training_log import TrainingLog
@@ -48,6 +49,8 @@ class Services:
     trials: TrialService
     training_log: TrainingLog
     thumbnails: Thumbnails
+    #: what models say of stored pictures
+    previews: Previews
     limits: Limits
     #: whether the pictures of a project may differ in size
     mixed_sizes: bool
