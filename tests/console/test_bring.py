@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.served import BUCKET, ServedDirectory, line
 from tests.console.test_security import make_key
 from tests.console.watched import Watched
 
@@ -74,7 +75,7 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     expect(page.get_by_role("heading", name="8 pictures added")).to_be_visible()
     watched.shoot("bring-done", whole=True)
     rows = page.locator("details li")
-    expect(rows.filter(has_text="notes.txt")).to_contain_text("must be a JPEG or PNG")
+    expect(rows.filter(has_text="notes.txt")).to_contain_text("neither a JPEG nor a PNG")
     expect(rows.filter(has_text="small.jpg")).to_contain_text("8 x 8")
     expect(rows.filter(has_text="other.jpg")).to_contain_text("320 x 200")
     expect(rows.filter(has_text="is the same picture as")).to_have_count(1)
@@ -107,6 +108,38 @@ def test_folders_named_train_and_test_are_two_data_sets(
     watched.shoot("bring-done")
     assert stats(served, project, "train") == (2, 2, 0)
     assert stats(served, project, "test") == (2, 0, 2)
+
+
+def test_pictures_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(
+    visit: Visit, served: ServedDirectory, project: str, tmp_path: Path
+) -> None:
+    for path in ("train/normal/1.jpg", "train/normal/2.jpg", "test/anomaly/3.JPG", "notes.txt"):
+        served.put(f"{project}/{path}", picture(640, 480))
+    url = served.put(f"{project}/masked/4.jpg", picture(640, 480))
+    manifest = tmp_path / "more.manifest"
+    manifest.write_text(json.dumps(line(url, "anomaly")) + "\n")
+    watched = visit()
+    page = watched.open(f"/projects/{project}/add")
+    bucket = page.get_by_role("region", name="From a bucket")
+
+    bucket.get_by_label("Address").fill(f"s3://{BUCKET}/{project}/train")
+    bucket.get_by_role("button", name="Look what is there").click()
+    expect(bucket.get_by_role("status")).to_contain_text("2 pictures: 2 normal")
+    bucket.get_by_role("button", name="Add 2 pictures").click()
+    expect(bucket.get_by_role("status")).to_contain_text("2 pictures added.")
+
+    by_manifest = page.get_by_role("region", name="By a manifest")
+    by_manifest.locator("input[type=file]").set_input_files(manifest)
+    expect(by_manifest.get_by_role("status")).to_contain_text("what the manifest says")
+    assert stats(served, project, "train") == (3, 2, 1)
+    watched.shoot("bring-bucket", whole=True)
+
+    served.put(f"{project}/broken.manifest", b"{}\n")
+    by_manifest.get_by_label("Address").fill(f"s3://{BUCKET}/{project}/broken.manifest")
+    by_manifest.get_by_label("Into").click()
+    page.get_by_role("option", name="Test set").click()
+    by_manifest.get_by_role("button", name="Read it").click()
+    expect(page.get_by_text("'source-ref' is missing")).to_be_visible()
 
 
 def test_a_key_that_may_only_look_brings_nothing(

@@ -9,6 +9,7 @@ from nicegui.element import Element
 
 from blemish.console.frame import frame, heading, link, page, project_path, text, visitor
 from blemish.console.guard import ROOT
+from blemish.console.sources import FromBucket, FromManifest
 
 DENIED = (
     "Your access key lets you look at this project, and not change it "
@@ -46,3 +47,6 @@ async def bring(project: str) -> None:
         PictureUpload(
             project, kinds=kinds, most_bytes=who.services.limits.detect_body_bytes, may=may
         )
+        with ui.element("div").classes("columns"):
+            FromBucket(project, may=may)
+            FromManifest(project, may=may)

@@ -32,7 +32,7 @@ from blemish.domain.entities import DatasetType, Label, ObjectRef
 from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
 from blemish.domain.manifest import parse_line
 from blemish.engine.containers import read_container
-from blemish.engine.images import ImageError, decode
+from blemish.engine.images import ImageError, decode, media_type
 from blemish.engine.sizes import PictureSize, check_size
 from blemish.service.datasets import EntryFilter
 from blemish.service.detection import image_limits
@@ -178,6 +178,8 @@ def _checked(visitor: Visitor, sent: _Sent) -> str:
         ImageError: it cannot be used, or not beside the others.
     """
     services = visitor.services
+    if sent.data and media_type(sent.data) is None:
+        raise ImageError("This is neither a JPEG nor a PNG file.")
     picture = decode(sent.data, limits=image_limits(services.limits), at_least=CHECKED_AT)
     size = PictureSize.of(picture.stored_size, orientation=picture.orientation)
     expected = _size_in(services, sent.project) or _told(sent.like)
