@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from blemish.domain.palette import PALETTE
+from blemish.engine.images import decode_mask
 from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
 from tests.console.watched import Watched
 
@@ -143,3 +145,142 @@ def test_what_is_painted_is_read_back_pixel_for_pixel(
 
     page = open_painter(watched, name, ref)
     assert np.array_equal(buffer_of(page), painted)
+
+
+def test_strokes_are_undone_and_pictures_saved_on_the_way(
+    visit: Visit, served: ServedDirectory, cookies: Path
+) -> None:
+    name = "edited"
+    folder = cookies / "training-images"
+    pictures = {f"{row}.jpg": (folder / f"anomaly-{row}.jpg").read_bytes() for row in (1, 2)}
+    client = project_of(served, name, pictures)
+    first, second = (f"s3://pictures/{name}/{row}.jpg" for row in (1, 2))
+    watched = visit(dark=True)
+    page = open_painter(watched, name, first)
+    add_type(page, "crack")
+
+    # an outline, filled; two pieces of work that can be undone
+    drag(page, (0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6), (0.4, 0.4))
+    outline = buffer_of(page)
+    page.keyboard.press("f")
+    drag(page, (0.5, 0.5))
+    filled = buffer_of(page)
+    assert 3 * np.count_nonzero(outline) < np.count_nonzero(filled) < filled.size / 2
+    page.keyboard.press("Control+z")
+    assert np.array_equal(buffer_of(page), outline)
+    page.keyboard.press("Control+z")
+    assert not buffer_of(page).any()
+    page.keyboard.press("Control+Shift+Z")
+    page.keyboard.press("Control+Shift+Z")
+    assert np.array_equal(buffer_of(page), filled)
+
+    # the next picture: what was painted is saved on the way there
+    watched.shoot("painter-fill")
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", name="2.jpg")).to_be_visible()
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    assert "anomaly-mask-ref" in entry_of(client, name, first)
+    expect(page).to_have_url(
+        f"{watched.root}/projects/{name}/paint?set=train&ref={quote(second, safe='')}"
+    )
+    page.keyboard.press("n")
+    save(page)
+    assert entry_of(client, name, second)["anomaly-label-metadata"]["class-name"] == "normal"
+
+    # a new name for the type, in the entry that was painted
+    page.get_by_role("button", name="Rename crack").click()
+    page.get_by_label("New name of crack").fill("split")
+    page.keyboard.press("Enter")
+    expect(page.locator(".painter-type")).to_contain_text("split")
+    expect(page.get_by_role("button", name="Delete split")).to_be_disabled()
+    colors = entry_of(client, name, first)["anomaly-mask-ref-metadata"]["internal-color-map"]
+    assert "split" in {each["class-name"] for each in colors.values()}
+
+    # an empty mask is none, and its type can be deleted
+    page.keyboard.press("PageUp")
+    expect(page.get_by_role("heading", name="1.jpg")).to_be_visible()
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    assert np.array_equal(buffer_of(page), filled)
+    page.keyboard.press("n")
+    save(page)
+    assert "anomaly-mask-ref" not in entry_of(client, name, first)
+    page.get_by_role("button", name="Delete split").click()
+    expect(page.locator(".painter-type")).to_have_count(0)
+
+
+MEASURE = """() => {
+    window.spent = [];
+    window.long = [];
+    let start = 0;
+    addEventListener("pointermove", () => (start = performance.now()), true);
+    addEventListener("pointermove", () => spent.push(performance.now() - start));
+    new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration)))
+        .observe({ type: "longtask" });
+}"""
+
+
+def test_strokes_stay_fluid_on_a_large_picture(visit: Visit, served: ServedDirectory) -> None:
+    name = "large"
+    data = io.BytesIO()
+    noise = np.random.default_rng(5).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((4096, 4096), Image.Resampling.NEAREST).save(data, "JPEG")
+    client = project_of(served, name, {"1.jpg": data.getvalue()})
+    page = open_painter(visit(), name, f"s3://pictures/{name}/1.jpg")
+    add_type(page, "crack")
+    page.evaluate(MEASURE)
+
+    box = page.locator(".painter-stage").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    for point in range(50):
+        page.mouse.move(box["x"] + 200 + 7 * point, box["y"] + 250 + 50 * np.sin(point))
+    page.mouse.up()
+
+    spent, long = page.evaluate("[spent, long]")
+    assert np.median(spent) < 16, spent
+    assert max(long, default=0) < 200, long
+    save(page)
+    mask = stored_mask(served, entry_of(client, name, f"s3://pictures/{name}/1.jpg"))
+    assert mask.size == (4096, 4096)
+    assert np.array_equal(np.asarray(mask)[..., 0] < 255, buffer_of(page) == 1)
+
+
+def test_a_mask_lies_on_the_picture_as_it_is_stored(visit: Visit, served: ServedDirectory) -> None:
+    name = "turned"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    pictures = {}
+    for kind in ("jpeg", "png"):
+        data = io.BytesIO()
+        Image.new("RGB", (320, 200), "grey").save(data, kind, exif=turned)
+        pictures[f"1.{kind}"] = data.getvalue()
+    project_of(served, name, pictures)
+    watched = visit()
+
+    for key in pictures:
+        page = open_painter(watched, name, f"s3://pictures/{name}/{key}")
+        assert buffer_of(page).shape == (200, 320)
+
+
+def test_the_masks_of_the_sample_are_shown(
+    visit: Visit, served: ServedDirectory, cookies: Path
+) -> None:
+    name = "sample"
+    ref = served.put("sample/1.jpg", (cookies / "training-images/anomaly-1.jpg").read_bytes())
+    mask = served.put("sample/1.png", (cookies / "mask-images/anomaly-1.png").read_bytes())
+    manifest = (cookies / "manifests/template.manifest").read_text().splitlines()
+    entry = json.loads(manifest[0]) | {"source-ref": ref, "anomaly-mask-ref": mask}
+    client = served.client()
+    client.create_project(ProjectName=name)
+    source = served.put_manifest("sample.manifest", [entry])
+    client.create_dataset(ProjectName=name, DatasetType="train", DatasetSource=source)
+    status = dataset_status(client, name, "train")
+    wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
+
+    page = open_painter(visit(), name, ref)
+
+    data = (cookies / "mask-images/anomaly-1.png").read_bytes()
+    masks = decode_mask(data, colors={"#23A436": "cracked"}, size=(576, 768))
+    assert np.array_equal(buffer_of(page) == 1, masks["cracked"])
+    expect(page.locator(".painter-type")).to_contain_text("cracked")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from blemish.console.masks import is_mask_key
 from blemish.domain.entities import DatasetType, Label
 from blemish.storage.names import refusal
 
@@ -52,8 +53,8 @@ def object_name(path: str) -> str:
 
 
 def is_picture_name(key: str) -> bool:
-    """Tell whether a key ends as those of pictures do."""
-    return key.lower().endswith(SUFFIXES)
+    """Tell whether a key ends as those of pictures do; a mask painted beside one is none."""
+    return key.lower().endswith(SUFFIXES) and not is_mask_key(key)
 
 
 def split_new(

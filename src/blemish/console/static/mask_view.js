@@ -214,14 +214,40 @@ export class MaskView {
 }
 
 // the picture as it is stored, and smaller ones: a picture drawn far below its size looks rough
-export async function levelsOf(blob) {
-  const options = { imageOrientation: "none", premultiplyAlpha: "none" };
-  const levels = [await createImageBitmap(blob, options)];
+export async function levelsOf(picture) {
+  const blob = withoutExif(new Uint8Array(await picture.arrayBuffer()));
+  const levels = [await createImageBitmap(blob)];
   for (let half = levels[0].width / 2; half >= 700; half /= 2) {
     const resizeWidth = Math.round(half);
     const resizeHeight = Math.max(1, Math.round((levels[0].height * half) / levels[0].width));
-    const smaller = { ...options, resizeWidth, resizeHeight, resizeQuality: "medium" };
-    levels.push(await createImageBitmap(blob, smaller));
+    const size = { resizeWidth, resizeHeight, resizeQuality: "medium" };
+    levels.push(await createImageBitmap(blob, size));
   }
   return levels;
+}
+
+// Browsers turn a picture as its EXIF data say, whatever imageOrientation is. So those are cut out:
+// the segments APP1 of a JPEG file that begin with "Exif", the chunk eXIf of a PNG file.
+function withoutExif(data) {
+  const view = new DataView(data.buffer);
+  const kept = [];
+  let start = 0;
+  const cut = (from, to) => {
+    kept.push(data.subarray(start, from));
+    start = to;
+  };
+  if (view.getUint16(0) === 0xffd8) {
+    for (let i = 2; i + 8 < data.length && data[i] === 0xff && data[i + 1] !== 0xda; ) {
+      const end = data[i + 1] === 0xff ? i + 1 : i + 2 + view.getUint16(i + 2);
+      if (data[i + 1] === 0xe1 && view.getUint32(i + 4) === 0x45786966) cut(i, end);
+      i = end;
+    }
+  } else {
+    for (let i = 8; i + 12 <= data.length; ) {
+      const end = i + 12 + view.getUint32(i);
+      if (view.getUint32(i + 4) === 0x65584966) cut(i, end);
+      i = end;
+    }
+  }
+  return new Blob([...kept, data.subarray(start)]);
 }
