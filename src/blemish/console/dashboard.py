@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime, tzinfo
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
 
@@ -17,6 +19,8 @@ from blemish.domain.entities import DetectionCount
 
 DEFAULT_RANGE = "7d"
 REFRESH_S = 15.0
+
+ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
 
 STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
 
@@ -36,6 +40,7 @@ async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") ->
         found = _Detections(who, project, span if span in RANGES else DEFAULT_RANGE, model)
         await found.draw()
         ui.timer(REFRESH_S, found.refresh, immediate=False)
+        ui.timer(0.05, found.take_zone, once=True)
 
 
 def _head(summary: ProjectSummary) -> None:
@@ -127,6 +132,7 @@ class _Detections:
         self._project = project
         self._range_name = range_name
         self._model = model
+        self._zone: tzinfo = UTC
         self._seen: list[DetectionCount] = []
 
     async def draw(self) -> None:
@@ -152,15 +158,28 @@ class _Detections:
             self._body.clear()
             self._fill()
 
+    async def take_zone(self) -> None:
+        """Draw anew by the clocks that the visitor lives by."""
+        name = await ui.run_javascript(ZONE)
+        try:
+            self._zone = ZoneInfo(str(name))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return  # the server does not know the zone: UTC then
+        self._seen = await self._counts()
+        self._body.clear()
+        self._fill()
+
     async def _counts(self) -> list[DetectionCount]:
-        begin = beginning(RANGES[self._range_name], self._visitor.services.clock())
+        begin = self._begin().astimezone(UTC)
         return await in_thread(self._visitor.services.counts.since, self._project, begin)
+
+    def _begin(self) -> datetime:
+        return beginning(RANGES[self._range_name], self._visitor.services.clock(), self._zone)
 
     def _fill(self) -> None:
         wanted = RANGES[self._range_name]
-        begin = beginning(wanted, self._visitor.services.clock())
         counts = [each for each in self._seen if self._model in {"", str(each.model_version)}]
-        spans = spans_of(counts, wanted, begin)
+        spans = spans_of(counts, wanted, self._begin())
         with self._body:
             if not any(span.images for span in spans):
                 advice = "No picture was judged in this time. Start a model, and try it."
@@ -173,12 +192,17 @@ class _Detections:
                 _total("Images processed", f"{images:,}")
                 _total("Anomalies found", f"{anomalies:,}")
                 _total("Anomaly ratio", f"{anomalies / images:.1%}")
-            heading("Images processed, and anomalies among them", 3)
+            with ui.element("div").classes("head"):
+                heading("Images processed", 3)
+                for key, told in (("found", "anomalies"), ("rest", "the others")):
+                    with ui.element("span").classes("legend"):
+                        ui.element("i").classes(key)
+                        text(told, classes="quiet")
             ui.html(bars(spans, wanted), sanitize=False)
             heading("Anomaly ratio", 3)
             ui.html(ratio_line(spans, wanted), sanitize=False)
-            text("Times are UTC.", classes="quiet", tag="p")
-            _by_model(counts)
+            text(f"Times are those of {self._zone}.", classes="quiet", tag="p")
+            _by_model(self._project, counts)
 
     def _model_choice(self) -> None:
         versions = sorted({each.model_version for each in self._seen}, reverse=True)
@@ -203,21 +227,19 @@ def _total(name: str, number: str) -> None:
         text(name, classes="quiet", tag="p")
 
 
-def _by_model(counts: list[DetectionCount]) -> None:
+def _by_model(project: str, counts: list[DetectionCount]) -> None:
     sums: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
     for count in counts:
         sums[count.model_version][0] += count.images
         sums[count.model_version][1] += count.anomalies
-    rows = "".join(
-        f"<tr><td>Version {version}</td><td>{images:,}</td><td>{anomalies:,}</td>"
-        f"<td>{anomalies / images:.1%}</td></tr>"
-        for version, (images, anomalies) in sorted(sums.items(), reverse=True)
-    )
-    head = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("Model", "Images processed", "Anomalies found", "Anomaly ratio")
-    )
-    ui.html(
-        f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>',
-        sanitize=False,
-    )
+    with ui.element("table").classes("plain"):
+        with ui.element("thead"), ui.element("tr"):
+            for name in ("Model", "Images processed", "Anomalies found", "Anomaly ratio"):
+                text(name, tag="th").props("scope=col")
+        with ui.element("tbody"):
+            for version, (images, anomalies) in sorted(sums.items(), reverse=True):
+                with ui.element("tr"):
+                    with ui.element("td"):
+                        link(f"Version {version}", project_path(project, f"/models/{version}"))
+                    for told in (f"{images:,}", f"{anomalies:,}", f"{anomalies / images:.1%}"):
+                        text(told, tag="td")

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from blemish.domain.entities import DetectionCount
 
 DAY = timedelta(days=1)
+CEILINGS = (0.02, 0.1, 0.2, 0.5, 1.0)
+"""Of the scale of shares, which are small where a line runs well."""
+
 LABELS = 7
 """Moments that are written below a chart, about."""
 
@@ -49,19 +52,21 @@ class Span:
         return self.anomalies / self.images if self.images else None
 
 
-def beginning(wanted: Range, now: datetime) -> datetime:
-    """Return when a range that has `now` in its last span begins."""
+def beginning(wanted: Range, now: datetime, zone: tzinfo) -> datetime:
+    """Return when a range that has `now` in its last span begins, by the clocks of a zone."""
+    local = now.astimezone(zone)
     step = min(wanted.span, DAY)
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    end = midnight + ((now - midnight) // step + 1) * step
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    end = midnight + ((local - midnight) // step + 1) * step
     return end - wanted.spans * wanted.span
 
 
 def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -> list[Span]:
-    """Put counts by the hour together into the spans of a range."""
+    """Put counts by the hour together into the spans of a range, by the clocks of its zone."""
     images, anomalies = [0] * wanted.spans, [0] * wanted.spans
     for count in counts:
-        place = (count.hour - begin) // wanted.span
+        # of two moments in one zone Python takes what clocks show, whenever they were changed
+        place = (count.hour.astimezone(begin.tzinfo) - begin) // wanted.span
         if 0 <= place < wanted.spans:
             images[place] += count.images
             anomalies[place] += count.anomalies
@@ -74,10 +79,11 @@ def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -
 def bars(spans: list[Span], wanted: Range) -> str:
     """Draw pictures as bars, with anomalies as the lower part of each; numbers alone go in."""
     most = nice_ceiling(max(span.images for span in spans))
+    half = f"{most // 2:,}"
     drawn = "".join(_bar(span, wanted, most) for span in spans)
     told = f"Images processed and anomalies found, by {_length(wanted)}"
     return (
-        f'<div class="chart" role="img" aria-label="{told}">{_scale(f"{most:,}", f"{most // 2:,}")}'
+        f'<div class="chart" role="img" aria-label="{told}">{_scale(f"{most:,}", half)}'
         f'<div class="plot bars">{drawn}</div></div>{_moments(spans, wanted)}'
     )
 
@@ -85,21 +91,24 @@ def bars(spans: list[Span], wanted: Range) -> str:
 def ratio_line(spans: list[Span], wanted: Range) -> str:
     """Draw the share of anomalies as a line that has gaps where nothing was judged."""
     width = len(spans)
+    highest = max((span.ratio or 0.0 for span in spans), default=0.0)
+    top = next(each for each in CEILINGS if each >= highest)
     path, dots, pen_down = [], [], False
     for place, span in enumerate(spans):
         if span.ratio is None:
             pen_down = False
             continue
-        at, height = place + 0.5, 100 - 100 * span.ratio
+        at, height = place + 0.5, 100 - 100 * span.ratio / top
         path.append(f"{'L' if pen_down else 'M'}{at} {height:.2f}")
         dots.append(
             f'<i class="dot" style="left:{100 * at / width:.2f}%;top:{height:.2f}%" '
             f'title="{_moment(span, wanted)}: {span.ratio:.1%}"></i>'
         )
         pen_down = True
+    scale = _scale(f"{top:.0%}", f"{top / 2:.0%}")
     told = f"Share of anomalies, by {_length(wanted)}"
     return (
-        f'<div class="chart" role="img" aria-label="{told}">{_scale("100%", "50%")}'
+        f'<div class="chart" role="img" aria-label="{told}">{scale}'
         f'<div class="plot"><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" '
         f'aria-hidden="true"><path d="{" ".join(path) or "M0 0"}" fill="none" '
         f'vector-effect="non-scaling-stroke"/></svg>{"".join(dots)}</div></div>'

@@ -26,7 +26,7 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 LIST, CREATE = "iam:ListAccessKeys", "iam:CreateAccessKey"
 UPDATE, DELETE = "iam:UpdateAccessKey", "iam:DeleteAccessKey"
 
-COLUMNS = ("Name", "Access key ID", "Policy", "State", "Created", "")
+COLUMNS = ("Name", "Access key ID", "Policy", "State", "Created", "Change")
 
 OWN = "You are signed in with this key. Sign in with another one to change it."
 IN_FILE = "A file of the server holds this key too. There, `blemish keys {} first` changes both."
@@ -48,7 +48,7 @@ class KeysPart:
                 self._bar = ui.element("div")
             self._body = ui.element("div")
         #: where dialogs are: the rows that open them are drawn anew when something changes
-        self._dialogs = ui.element("div")
+        self._dialogs = ui.element("div").classes("dialogs")
         await self._fill()
 
     async def _fill(self) -> None:
@@ -72,7 +72,7 @@ class KeysPart:
         with self._body, ui.element("table").classes("plain"):
             with ui.element("thead"), ui.element("tr"):
                 for name in COLUMNS:
-                    text(name or "Actions", tag="th", classes="" if name else "unseen")
+                    text(name, tag="th").props("scope=col")
             with ui.element("tbody"):
                 for key in keys:
                     self._row(key, own=key.name == own, forbidden=forbidden)

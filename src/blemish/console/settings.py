@@ -28,7 +28,6 @@ PACKAGES = {
     "Blemish": "blemish",
     "ONNX Runtime": "onnxruntime",
     "NiceGUI": "nicegui",
-    "boto3 that the API is of": "boto3",
 }
 
 API_VERSION = "2020-11-20"
@@ -149,15 +148,18 @@ def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None
         with ui.element("table").classes("plain"), ui.element("tbody"):
             for name, told, licence in backbones:
                 with ui.element("tr"):
-                    with ui.element("th").props("scope=row"):
-                        text(name)
+                    with ui.element("td"), ui.element("span").classes("line"):
+                        text(name, tag="strong")
                         if name == default:
                             text("in use", classes="pill good")
                     text(told, tag="td")
                     text(licence, tag="td")
         if default not in {name for name, _, _ in backbones}:
             text(f"In use is the file {default}.", tag="p")
-        text("`blemish backbone pull NAME` on the server adds one.", classes="quiet", tag="p")
+        with ui.element("p").classes("quiet"):
+            text("On the server, ")
+            text("blemish backbone pull NAME", tag="code")
+            text(" adds one.")
 
 
 def _facts(title: str, facts: Mapping[str, Any]) -> None:
