@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.sync_api import CDPSession, Locator, Page, expect
 
 from tests.acceptance.product import pictures
 from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
+from tests.console.test_security import make_key
 from tests.console.watched import Watched
 
 pytestmark = pytest.mark.acceptance
@@ -126,6 +128,26 @@ def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirec
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("button", name="All 40", exact=True)).to_be_visible()
     watched.shoot("gallery")
+
+
+def test_a_reload_comes_back_to_the_same_place(visit: Visit, served: ServedDirectory) -> None:
+    refs = put_pictures(served, "place", 200)
+    named = served.put("place/<img src=x onerror=alert(1)>.jpg", pictures()[0][1])
+    make(served, "place", [line(ref, None) for ref in [*refs, named]])
+    watched = visit(signed_in=False)
+    watched.sign_in(make_key(served, "looker", "ReadOnly"))
+    page = watched.open("/projects/place/pictures")
+    expect(page.locator("#picture-0 .name")).to_have_text("0.jpg")
+    expect(page.get_by_role("button", name="Normal N")).to_be_disabled()
+    page.keyboard.press("n")
+    page.keyboard.press("End")
+    expect(page.locator("#picture-200 .name")).to_have_text("<img src=x onerror=alert(1)>.jpg")
+    page.reload()
+    expect(page.locator("#picture-200 .name")).to_have_text("<img src=x onerror=alert(1)>.jpg")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(
+        re.compile("/paint.set=train&ref=s3%3A%2F%2Fpictures%2Fplace%2F%3Cimg")
+    )
 
 
 def test_a_change_that_is_refused_is_taken_back(visit: Visit, served: ServedDirectory) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import quote
 
+from anyio import CapacityLimiter, to_thread
 from nicegui import app as framework
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from blemish.console.guard import ROOT
-from blemish.console.visitor import SignedOutError, Visitor, in_thread
+from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError
 from blemish.domain.manifest import object_ref
@@ -19,6 +20,9 @@ from blemish.storage.errors import BucketMissingError, ObjectError, ObjectMissin
 
 CACHE_S = 3_600
 """How long a browser may show a picture again without asking."""
+
+_threads = CapacityLimiter(2)
+"""A screen full of pictures to draw must not keep waiting what somebody does meanwhile."""
 
 
 def thumbnail_url(ref: str) -> str:
@@ -63,7 +67,7 @@ async def _sent(
     if found is None:
         return PlainTextResponse(f"{ref:.200} is no s3://bucket/key.", status_code=400)
     try:
-        data, kind = await in_thread(read, request.state.visitor, found)
+        data, kind = await to_thread.run_sync(read, request.state.visitor, found, limiter=_threads)
     except SignedOutError as error:
         return PlainTextResponse(str(error), status_code=401)
     except AccessDeniedError as error:

@@ -1,6 +1,7 @@
 // The gallery: thousands of pictures, of which those in sight alone are in the document.
-// What a person does shows at once; it is sent in the background, one request at a time, and taken
-// back if the server refuses it.
+// A position is the place of a picture in the order that the server froze for this page.
+import { Changes } from "/console/static/gallery_changes.js";
+import { TEMPLATE } from "/console/static/gallery_template.js";
 
 const CELL = 156; // px, the least width of a cell
 const ROW = 196; // px, of a cell with its caption
@@ -19,81 +20,6 @@ const CHIPS = [
   ["normal", "Normal"],
   ["anomaly", "Anomaly"],
 ];
-
-const TEMPLATE = `
-<div class="gallery">
-  <div class="gallery-line">
-    <div class="gallery-chips" role="group" aria-label="Show">
-      <button v-for="[name, told] in chips" :key="name" type="button" class="chip" :data-filter="name"
-        :aria-pressed="filter === name" @click="show(name)">
-        {{ told }} <span class="count">{{ number(counts[name]) }}</span>
-      </button>
-    </div>
-    <select v-if="typeNames.length" aria-label="Anomaly type" v-model="type" @change="ask">
-      <option value="">Any anomaly type</option>
-      <option v-for="name in typeNames" :key="name" :value="name">{{ name }} ({{ counts.types?.[name] ?? 0 }})</option>
-    </select>
-    <div class="room"></div>
-    <input type="search" aria-label="Search by name" placeholder="Search by name" v-model="text" @input="typed">
-    <select aria-label="Sort by" v-model="sort" @change="ask">
-      <option value="name">By name</option>
-      <option value="date">Newest label first</option>
-      <option value="score">Most anomalous first</option>
-    </select>
-  </div>
-  <div class="gallery-line">
-    <button type="button" class="act normal" :disabled="!labels" :title="why(labels)" @click="label('normal')">Normal <kbd>N</kbd></button>
-    <button type="button" class="act anomaly" :disabled="!labels" :title="why(labels)" @click="label('anomaly')">Anomaly <kbd>A</kbd></button>
-    <button type="button" class="act" :disabled="!labels" :title="why(labels)" @click="label(null)">No label <kbd>U</kbd></button>
-    <button type="button" class="act" :disabled="!undoable" title="Ctrl+Z" @click="undo">Undo</button>
-    <span class="split"></span>
-    <button type="button" class="act" @click="selectPage">Select page</button>
-    <button type="button" class="act" @click="selectAll">Select all {{ number(total) }}</button>
-    <button type="button" class="act" :disabled="!chosen" @click="clear">Clear</button>
-    <span class="chosen" aria-live="polite">{{ chosen ? number(chosen) + " selected" : "" }}</span>
-    <div class="room"></div>
-    <span class="saving" role="status">{{ saving ? "Saving\u2026" : saved ? "Saved" : "" }}</span>
-    <button type="button" class="act remove" :disabled="!removes || !chosen" :title="why(removes)" @click="$refs.sure.showModal()">Remove\u2026</button>
-  </div>
-  <div v-if="problem" class="problem gallery-problem" role="alert">
-    <span>{{ problem }}</span><button type="button" class="act" @click="problem = ''">Close</button>
-  </div>
-  <div class="gallery-sheet">
-    <div ref="view" class="gallery-view" tabindex="0" role="listbox" aria-multiselectable="true"
-      aria-label="Pictures" :aria-activedescendant="total ? 'picture-' + cursor : null" :aria-busy="total === null"
-      @scroll.passive="scrolled" @keydown="pressed" @click="clicked" @dblclick="opened">
-      <div class="gallery-room" role="presentation" :style="{ height: room + 'px' }">
-        <div v-for="cell in cells" :key="cell.index" :id="'picture-' + cell.index" role="option"
-          :data-index="cell.index" :class="cell.classes" :style="cell.style" :aria-selected="cell.selected"
-          :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.told" :title="cell.name">
-          <div class="shot" role="presentation">
-            <img v-if="cell.source" :src="cell.source" alt="" decoding="async" draggable="false" @error="broken(cell.index)">
-            <span v-else-if="cell.lost" class="lost">{{ cell.lost }}</span>
-          </div>
-          <div class="caption" role="presentation"><i class="dot"></i><span class="name">{{ cell.name }}</span><span v-if="cell.extra" class="extra">{{ cell.extra }}</span></div>
-        </div>
-      </div>
-    </div>
-    <div v-if="total === 0" class="empty gallery-none">
-      <h2>No picture is like that</h2><p>Choose another filter, or search for another part of a name.</p>
-      <button type="button" class="act" @click="showEverything">Show all</button>
-    </div>
-  </div>
-  <div class="gallery-line foot">
-    <span v-if="!missing.length && total !== null" class="pill good">Enough to train</span>
-    <a v-if="!missing.length && total !== null" :href="training">Train a model</a>
-    <template v-if="missing.length"><span class="quiet">Before training:</span><span v-for="each in missing" :key="each" class="pill warning">{{ each }}</span></template>
-    <div class="room"></div>
-    <span class="quiet keys"><kbd>N</kbd> <kbd>A</kbd> label and go on \u00b7 <kbd>Space</kbd> select \u00b7 <kbd>Shift</kbd> range \u00b7 <kbd>Enter</kbd> paint \u00b7 <kbd>Ctrl+Z</kbd> undo</span>
-  </div>
-  <dialog ref="sure" class="gallery-sure" aria-labelledby="gallery-sure">
-    <h2 id="gallery-sure">Remove {{ number(chosen) }} {{ chosen === 1 ? "picture" : "pictures" }} from this set?</h2>
-    <p>Their labels go with them; the files stay in their bucket. Undo brings them back.</p>
-    <div class="gallery-line"><div class="room"></div>
-      <button type="button" class="act" autofocus @click="$refs.sure.close()">Keep them</button>
-      <button type="button" class="act anomaly" @click="remove">Remove</button></div>
-  </dialog>
-</div>`;
 
 export default {
   template: TEMPLATE,
@@ -130,13 +56,19 @@ export default {
     this.chunks = new Map(); // number -> entries, or null while they are asked for
     this.selected = new Set(); // positions
     this.anchor = 0; // where a range begins
-    this.pending = []; // changes that are not saved yet, oldest first
-    this.done = []; // changes that can be undone, oldest first
+    this.changes = new Changes({
+      request: this.request,
+      told: this.told,
+      saved: this.settle,
+      standing: this.stand,
+      stale: (all) => (all ? this.ask() : this.refresh()),
+    });
     this.drawn = new Set(); // positions whose pictures are shown
     this.top = 0;
     this.fast = false;
     this.columns = 1;
     this.asking = 0; // counts the views asked for
+    this.place = history.state?.gallery; // where somebody was who reloads, or comes back
   },
   mounted() {
     this.watcher = new ResizeObserver(() => this.draw());
@@ -144,7 +76,7 @@ export default {
     document.addEventListener("keydown", this.pressedAnywhere);
     window.addEventListener("beforeunload", this.leaving);
     this.ask();
-    this.$refs.view.focus({ preventScroll: true });
+    this.$nextTick(() => this.$refs.view?.focus({ preventScroll: true }));
   },
   unmounted() {
     this.watcher.disconnect();
@@ -173,14 +105,19 @@ export default {
     async ask() {
       const asking = ++this.asking;
       this.remember();
-      await this.idle(); // what is shown next must know what was labelled
+      await this.changes.idle(); // what is shown next must know what was labelled
       if (asking !== this.asking) return;
       this.view = "";
       const first = await this.fetched(0);
       if (asking !== this.asking || !first) return;
       this.chunks.clear();
       this.renew(first, 0);
-      this.$refs.view.scrollTop = this.top = 0;
+      this.draw();
+      await this.$nextTick(); // then the room is as high as the pictures need
+      this.cursor = Math.min(this.place?.cursor ?? 0, Math.max(0, this.total - 1));
+      this.$refs.view.scrollTop = this.place?.top ?? 0;
+      this.top = this.$refs.view.scrollTop;
+      this.place = undefined;
       this.draw();
     },
     renew(answer, chunk) {
@@ -282,7 +219,7 @@ export default {
       const selected = this.selected.has(index);
       const shown = entry && !entry.broken && (!this.fast || this.drawn.has(index));
       if (shown) drawn.add(index);
-      const going = this.pending.some((change) => change.kind === "remove" && this.covers(change, index));
+      const going = this.changes.removes(this.view, index);
       const x = GAP + (index % this.columns) * (width + GAP);
       const y = GAP + Math.floor(index / this.columns) * (ROW + GAP);
       const types = label === "anomaly" && entry?.types.length ? entry.types.join(", ") : "";
@@ -375,7 +312,7 @@ export default {
     async open(index) {
       const entry = this.entry(index);
       if (!entry) return;
-      await this.idle();
+      await this.changes.idle();
       location.href = this.painter + encodeURIComponent(entry.ref);
     },
     go(index, ranging) {
@@ -429,105 +366,50 @@ export default {
       else if (key === "a") this.label("anomaly");
       else if (key === "u") this.label(null);
       else if (key === "delete" && this.removes && this.chosen) this.$refs.sure.showModal();
+      else if (event.target === document.body) return this.pressed(event); // nothing has the focus
       else return;
       event.preventDefault();
     },
     leaving(event) {
-      if (this.pending.length) event.preventDefault();
+      const gallery = { top: this.top, cursor: this.cursor };
+      history.replaceState({ ...history.state, gallery }, "");
+      if (this.changes.pending.length) event.preventDefault();
     },
 
     // --- changing ---
-    covers(change, index) {
-      return change.view === this.view && change.indexes.has(index);
-    },
     labelOf(index) {
-      for (let place = this.pending.length - 1; place >= 0; place--) {
-        const change = this.pending[place];
-        if (!this.covers(change, index) || change.kind === "remove") continue;
-        if (change.kind === "label") return change.label;
-        if (change.of.before.has(index)) return change.of.before.get(index);
-      }
-      return this.entry(index)?.label ?? null;
+      return this.changes.labelOf(this.view, index, this.entry(index)?.label ?? null);
     },
     label(label) {
       if (!this.labels || !this.total) return;
       const one = this.selected.size <= 1;
-      const indexes = this.selected.size ? new Set(this.selected) : new Set([this.cursor]);
+      const indexes = this.selected.size ? this.selected : new Set([this.cursor]);
       const before = new Map();
       for (const index of indexes) if (this.entry(index)) before.set(index, this.labelOf(index));
-      this.enqueue({ kind: "label", label, indexes, before, view: this.view });
-      if (one) {
-        const [index] = indexes;
-        this.choose([]);
-        this.cursor = index;
-        this.go(index + 1, false);
-      }
+      this.changes.add({ kind: "label", label, indexes, before, view: this.view });
+      if (!one) return;
+      [this.cursor] = indexes;
+      this.choose([]);
+      this.go(this.cursor + 1, false);
     },
     remove() {
       this.$refs.sure.close();
-      this.enqueue({ kind: "remove", indexes: new Set(this.selected), before: new Map(), view: this.view });
+      this.changes.add({ kind: "remove", indexes: this.selected, view: this.view });
       this.clear();
     },
     undo() {
-      const of = this.done.pop();
-      this.undoable = this.done.length;
-      if (!of) return;
-      if (this.pending.includes(of) && !of.sent) {
-        this.pending.splice(this.pending.indexOf(of), 1);
-        this.draw();
-        return;
+      this.changes.undo();
+    },
+    told() {
+      const { saving, problem, done } = this.changes;
+      if (this.saving && !saving) {
+        this.saved = !problem;
+        clearTimeout(this.telling);
+        this.telling = setTimeout(() => (this.saved = false), SAVED_MS);
       }
-      this.enqueue({ kind: "undo", of, indexes: of.indexes, before: new Map(), view: of.view });
-    },
-    enqueue(change) {
-      this.pending.push(change);
-      if (change.kind !== "undo") this.done.push(change);
-      this.undoable = this.done.length;
+      [this.saving, this.undoable] = [saving, done.length];
+      if (saving || problem) this.problem = problem;
       this.draw();
-      this.save();
-    },
-    async save() {
-      if (this.saving) return;
-      this.saving = true;
-      clearTimeout(this.telling);
-      const stale = new Set();
-      while (this.pending.length) stale.add(await this.sendSome());
-      this.saving = false;
-      this.saved = !this.problem;
-      this.telling = setTimeout(() => (this.saved = false), SAVED_MS);
-      if (stale.has("all")) await this.ask();
-      else if (stale.has("seen")) await this.refresh();
-      this.draw();
-    },
-    async sendSome() {
-      // sends what can go in one request; tells what must be read anew: "" nothing, "seen" or "all"
-      const until = this.pending.findIndex((change) => change.kind === "remove");
-      const some = this.pending.slice(0, until < 0 ? undefined : Math.max(1, until));
-      for (const change of some) change.sent = true;
-      try {
-        const removing = some[0].kind === "remove";
-        const answer = await this.request(removing ? "/removal" : "/changes", removing ? this.step(some[0]) : { changes: some.map(this.step) });
-        answer.undos.forEach((name, place) => (some[place].name = name));
-        for (const change of some) this.settle(change);
-        this.stand(answer);
-        this.problem = "";
-        const back = some.some((change) => change.kind === "undo" && change.of.kind === "remove");
-        return removing || back ? "all" : some.some((change) => change.kind === "undo") ? "seen" : "";
-      } catch (error) {
-        this.problem = "Not saved, and taken back: " + error.message;
-        this.done = this.done.filter((change) => !some.includes(change));
-        this.undoable = this.done.length;
-        this.pending = this.pending.filter((change) => !some.includes(change.of));
-        return "seen";
-      } finally {
-        this.pending = this.pending.filter((change) => !some.includes(change));
-        this.draw();
-      }
-    },
-    step(change) {
-      if (change.kind === "undo") return { undo: change.of.name ?? "" };
-      const step = { view: change.view, ranges: this.ranges(change.indexes) };
-      return change.kind === "label" ? { ...step, label: change.label } : step;
     },
     settle(change) {
       if (change.view !== this.view || change.kind === "remove") return;
@@ -535,21 +417,9 @@ export default {
         const entry = this.entry(index);
         if (!entry) continue;
         if (change.kind === "label") entry.label = change.label;
-        else if (change.of.before.has(index)) entry.label = change.of.before.get(index);
+        else if (change.of.before?.has(index)) entry.label = change.of.before.get(index);
         if (entry.label !== "anomaly") entry.types = [];
       }
-    },
-    ranges(indexes) {
-      const found = [];
-      for (const index of [...indexes].sort((one, other) => one - other)) {
-        const last = found[found.length - 1];
-        if (last && last[1] === index - 1) last[1] = index;
-        else found.push([index, index]);
-      }
-      return found;
-    },
-    async idle() {
-      while (this.pending.length) await new Promise((resolve) => setTimeout(resolve, 30));
     },
   },
 };

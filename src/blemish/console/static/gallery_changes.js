@@ -1,0 +1,116 @@
+// The changes that somebody makes in the gallery. They show at once and are sent behind, one request
+// at a time; what gathers meanwhile goes with the next. What the server refuses is taken back.
+//
+// A change: {kind: "label" | "remove" | "undo", view, indexes: Set of positions in the view,
+// label of a "label", `of` which change an "undo" is, before: position -> label}; once it is sent,
+// `sent`; once it is saved, `name`, by which the server undoes it.
+
+const LOOK_MS = 30; // between two looks at whether all is saved
+
+export class Changes {
+  // request(rest, body) -> members of the answer, or throws
+  // told(): something here is new
+  // saved(change): before it goes from `pending`
+  // stale(all): the server knows better what is shown; all: what there is, and in which order
+  // standing(answer): counts came along
+  constructor(calls) {
+    this.calls = calls;
+    this.pending = []; // not saved yet, oldest first
+    this.done = []; // to undo, oldest first
+    this.saving = false;
+    this.problem = "";
+  }
+
+  add(change) {
+    this.pending.push(change);
+    if (change.kind !== "undo") this.done.push(change);
+    this.calls.told();
+    this.save();
+  }
+
+  undo() {
+    const of = this.done.pop();
+    if (!of) return;
+    if (this.pending.includes(of) && !of.sent) {
+      this.pending.splice(this.pending.indexOf(of), 1); // nobody has heard of it
+      this.calls.told();
+      return;
+    }
+    this.add({ kind: "undo", of, indexes: of.indexes, view: of.view });
+  }
+
+  // The label of a picture as its person sees it, `known` being what the server said last.
+  labelOf(view, index, known) {
+    for (let place = this.pending.length - 1; place >= 0; place--) {
+      const change = this.pending[place];
+      if (change.view !== view || change.kind === "remove" || !change.indexes.has(index)) continue;
+      if (change.kind === "label") return change.label;
+      if (change.of.before?.has(index)) return change.of.before.get(index);
+    }
+    return known;
+  }
+
+  removes(view, index) {
+    return this.pending.some((change) => change.kind === "remove" && change.view === view && change.indexes.has(index));
+  }
+
+  async idle() {
+    while (this.pending.length) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+
+  async save() {
+    if (this.saving) return;
+    this.saving = true;
+    this.problem = "";
+    let stale = "";
+    while (this.pending.length) {
+      const found = await this.sendSome();
+      if (stale !== "all") stale = found || stale;
+    }
+    this.saving = false;
+    this.calls.told();
+    if (stale) this.calls.stale(stale === "all");
+  }
+
+  // Sends what can go in one request; tells what is stale then: "" nothing, "seen" or "all".
+  async sendSome() {
+    const until = this.pending.findIndex((change) => change.kind === "remove");
+    const some = this.pending.slice(0, until < 0 ? undefined : Math.max(1, until));
+    const removing = some[0].kind === "remove";
+    for (const change of some) change.sent = true;
+    this.calls.told();
+    try {
+      const body = removing ? step(some[0]) : { changes: some.map(step) };
+      const answer = await this.calls.request(removing ? "/removal" : "/changes", body);
+      answer.undos.forEach((name, place) => (some[place].name = name));
+      some.forEach(this.calls.saved);
+      this.calls.standing(answer);
+      const undone = some.filter((change) => change.kind === "undo");
+      if (removing || undone.some((change) => change.of.kind === "remove")) return "all";
+      return undone.length ? "seen" : "";
+    } catch (error) {
+      this.problem = "Not saved, and taken back: " + error.message;
+      this.done = this.done.filter((change) => !some.includes(change));
+      this.pending = this.pending.filter((change) => !some.includes(change.of));
+      return "seen";
+    } finally {
+      this.pending = this.pending.filter((change) => !some.includes(change));
+    }
+  }
+}
+
+function step(change) {
+  if (change.kind === "undo") return { undo: change.of.name ?? "" };
+  const members = { view: change.view, ranges: rangesOf(change.indexes) };
+  return change.kind === "label" ? { ...members, label: change.label } : members;
+}
+
+function rangesOf(indexes) {
+  const found = [];
+  for (const index of [...indexes].sort((one, other) => one - other)) {
+    const last = found[found.length - 1];
+    if (last && last[1] === index - 1) last[1] = index;
+    else found.push([index, index]);
+  }
+  return found;
+}

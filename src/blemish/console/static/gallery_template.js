@@ -1,0 +1,76 @@
+// What the gallery is made of; gallery.js brings it to life.
+
+export const TEMPLATE = `
+<div class="gallery">
+  <div class="gallery-line">
+    <div class="gallery-chips" role="group" aria-label="Show">
+      <button v-for="[name, told] in chips" :key="name" type="button" class="chip" :data-filter="name"
+        :aria-pressed="filter === name" @click="show(name)">
+        {{ told }} <span class="count">{{ number(counts[name]) }}</span>
+      </button>
+    </div>
+    <select v-if="typeNames.length" aria-label="Anomaly type" v-model="type" @change="ask">
+      <option value="">Any anomaly type</option>
+      <option v-for="name in typeNames" :key="name" :value="name">{{ name }} ({{ counts.types?.[name] ?? 0 }})</option>
+    </select>
+    <div class="room"></div>
+    <input type="search" aria-label="Search by name" placeholder="Search by name" v-model="text" @input="typed">
+    <select aria-label="Sort by" v-model="sort" @change="ask">
+      <option value="name">By name</option>
+      <option value="date">Newest label first</option>
+      <option value="score">Most anomalous first</option>
+    </select>
+  </div>
+  <div class="gallery-line">
+    <button type="button" class="act normal" :disabled="!labels" :title="why(labels)" @click="label('normal')">Normal <kbd>N</kbd></button>
+    <button type="button" class="act anomaly" :disabled="!labels" :title="why(labels)" @click="label('anomaly')">Anomaly <kbd>A</kbd></button>
+    <button type="button" class="act" :disabled="!labels" :title="why(labels)" @click="label(null)">No label <kbd>U</kbd></button>
+    <button type="button" class="act" :disabled="!undoable" title="Ctrl+Z" @click="undo">Undo</button>
+    <span class="split"></span>
+    <button type="button" class="act" @click="selectPage">Select page</button>
+    <button type="button" class="act" @click="selectAll">Select all {{ number(total) }}</button>
+    <button type="button" class="act" :disabled="!chosen" @click="clear">Clear</button>
+    <span class="chosen" aria-live="polite">{{ chosen ? number(chosen) + " selected" : "" }}</span>
+    <div class="room"></div>
+    <span class="saving" role="status">{{ saving ? "Saving\u2026" : saved ? "Saved" : "" }}</span>
+    <button type="button" class="act remove" :disabled="!removes || !chosen" :title="why(removes)" @click="$refs.sure.showModal()">Remove\u2026</button>
+  </div>
+  <div v-if="problem" class="problem gallery-problem" role="alert">
+    <span>{{ problem }}</span><button type="button" class="act" @click="problem = ''">Close</button>
+  </div>
+  <div class="gallery-sheet">
+    <div ref="view" class="gallery-view" tabindex="0" role="listbox" aria-multiselectable="true"
+      aria-label="Pictures" :aria-activedescendant="total ? 'picture-' + cursor : null" :aria-busy="total === null"
+      @scroll.passive="scrolled" @keydown="pressed" @click="clicked" @dblclick="opened">
+      <div class="gallery-room" role="presentation" :style="{ height: room + 'px' }">
+        <div v-for="cell in cells" :key="cell.index" :id="'picture-' + cell.index" role="option"
+          :data-index="cell.index" :class="cell.classes" :style="cell.style" :aria-selected="cell.selected"
+          :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.told" :title="cell.name">
+          <div class="shot" role="presentation">
+            <img v-if="cell.source" :src="cell.source" alt="" decoding="async" draggable="false" @error="broken(cell.index)">
+            <span v-else-if="cell.lost" class="lost">{{ cell.lost }}</span>
+          </div>
+          <div class="caption" role="presentation"><i class="dot"></i><span class="name">{{ cell.name }}</span><span v-if="cell.extra" class="extra">{{ cell.extra }}</span></div>
+        </div>
+      </div>
+    </div>
+    <div v-if="total === 0" class="empty gallery-none">
+      <h2>No picture is like that</h2><p>Choose another filter, or search for another part of a name.</p>
+      <button type="button" class="act" @click="showEverything">Show all</button>
+    </div>
+  </div>
+  <div class="gallery-line foot">
+    <span v-if="!missing.length && total !== null" class="pill good">Enough to train</span>
+    <a v-if="!missing.length && total !== null" :href="training">Train a model</a>
+    <template v-if="missing.length"><span class="quiet">Before training:</span><span v-for="each in missing" :key="each" class="pill warning">{{ each }}</span></template>
+    <div class="room"></div>
+    <span class="quiet keys"><kbd>N</kbd> <kbd>A</kbd> label and go on \u00b7 <kbd>Space</kbd> select \u00b7 <kbd>Shift</kbd> range \u00b7 <kbd>Enter</kbd> paint \u00b7 <kbd>Ctrl+Z</kbd> undo</span>
+  </div>
+  <dialog ref="sure" class="gallery-sure" aria-labelledby="gallery-sure">
+    <h2 id="gallery-sure">Remove {{ number(chosen) }} {{ chosen === 1 ? "picture" : "pictures" }} from this set?</h2>
+    <p>Their labels go with them; the files stay in their bucket. Undo brings them back.</p>
+    <div class="gallery-line"><div class="room"></div>
+      <button type="button" class="act" autofocus @click="$refs.sure.close()">Keep them</button>
+      <button type="button" class="act anomaly" @click="remove">Remove</button></div>
+  </dialog>
+</div>`;
