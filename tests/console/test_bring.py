@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.acceptance.served import BUCKET, ServedDirectory, line
 from tests.console.test_security import make_key
@@ -19,6 +21,12 @@ from tests.console.watched import Watched
 pytestmark = pytest.mark.acceptance
 
 Visit = Callable[..., Watched]
+
+ASKS_BEFORE_LEAVING = """() => {
+    const leaving = new Event("beforeunload", {cancelable: true});
+    window.dispatchEvent(leaving);
+    return leaving.defaultPrevented;
+}"""
 
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 
@@ -108,6 +116,44 @@ def test_folders_named_train_and_test_are_two_data_sets(
     watched.shoot("bring-done")
     assert stats(served, project, "train") == (2, 2, 0)
     assert stats(served, project, "test") == (2, 0, 2)
+
+
+def test_dropped_files_come_in_and_leaving_meanwhile_is_warned_of(
+    visit: Visit, served: ServedDirectory, project: str
+) -> None:
+    page = visit().open(f"/projects/{project}/add")
+    files = [base64.b64encode(picture(100 + number, 100)).decode() for number in range(2)]
+    dropped = page.evaluate_handle(
+        """files => {
+            const transfer = new DataTransfer();
+            for (const [number, data] of files.entries()) {
+                const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
+                transfer.items.add(new File([bytes], `${number}.jpg`));
+            }
+            return transfer;
+        }""",
+        files,
+    )
+    held: list[Route] = []
+    through = Event()
+    page.route(
+        "**/upload/**",
+        lambda route: route.continue_() if through.is_set() else held.append(route),
+    )
+
+    page.dispatch_event("h1", "drop", {"dataTransfer": dropped})
+    page.get_by_role("radio", name="All are normal").check()
+    page.get_by_role("button", name="Bring 2 files").click()
+    expect(page.get_by_text("0 of 2 sent")).to_be_visible()
+    assert page.evaluate(ASKS_BEFORE_LEAVING)
+
+    through.set()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("heading", name="1 picture added")).to_be_visible()
+    expect(page.get_by_text("101 x 100")).to_be_visible()
+    assert not page.evaluate(ASKS_BEFORE_LEAVING)
+    assert stats(served, project, "train") == (1, 1, 0)
 
 
 def test_pictures_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(

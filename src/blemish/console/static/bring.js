@@ -1,8 +1,9 @@
 // Sends files and folders of this computer, a few at a time, and makes them entries as they arrive.
 
 const AT_ONCE = 4;
-const ENTRIES_AT_ONCE = 400;
-const TRIES = 4;
+const MANY = 50; // pictures worth a change of the data set while others are still sent
+const MOST = 1000; // of one change
+const TRIES = 8; // for half a minute
 const SHOWN = 200; // rows of a list; a browser is slow with thousands
 const HIDDEN = /(^|\/)(\.|thumbs\.db$|desktop\.ini$|__macosx\/)/i;
 
@@ -48,8 +49,7 @@ export default {
     <div class="bring">
       <section class="panel" aria-label="From this computer">
         <h2>From this computer</h2>
-        <div class="drop" :class="{ over, off: !may || busy }" @dragover.prevent="over = may && !busy"
-             @dragleave="over = false" @drop.prevent="dropped">
+        <div class="drop" :class="{ over, off: !may || busy }">
           <p class="lead">Drag pictures or a folder here</p>
           <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folders named
             <code>normal</code> and <code>anomaly</code> become labels.</p>
@@ -158,8 +158,13 @@ export default {
       ].filter(({ rows }) => rows.length);
     },
   },
-  mounted() { window.addEventListener("beforeunload", this.warn); },
-  unmounted() { window.removeEventListener("beforeunload", this.warn); },
+  mounted() { // the whole page takes files: a browser would leave it for one that is dropped beside
+    this.heard = { beforeunload: this.warn, dragover: this.dragged, dragleave: this.left_, drop: this.dropped };
+    for (const [name, hear] of Object.entries(this.heard)) window.addEventListener(name, hear);
+  },
+  unmounted() {
+    for (const [name, hear] of Object.entries(this.heard)) window.removeEventListener(name, hear);
+  },
   methods: {
     nothing: () => ({
       total: 0, sent: 0, unsent: 0, added: 0, known: [], failed: [], fatal: "", stopped: false, waiting: false,
@@ -184,12 +189,22 @@ export default {
       event.target.value = ""; // or the same folder could not be chosen again
       this.plan(found);
     },
+    dragged(event) {
+      event.preventDefault();
+      this.over = this.may && !this.busy;
+    },
+    left_(event) { if (!event.relatedTarget) this.over = false; },
     async dropped(event) {
+      event.preventDefault();
       this.over = false;
       if (!this.may || this.busy) return;
-      const roots = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+      const items = [...event.dataTransfer.items].filter(({ kind }) => kind === "file");
+      const roots = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()); // before any await
       const found = [];
-      for (const root of roots) await filesBelow(root, "", found);
+      for (const root of roots) {
+        if (root instanceof File) found.push({ path: root.name, file: root });
+        else if (root) await filesBelow(root, "", found);
+      }
       this.plan(found);
     },
     plan(found) {
@@ -203,21 +218,17 @@ export default {
     async start() {
       const queue = this.planned.map(({ path, file }) => ({ path, file, kind: this.kindOf(path), label: this.labelOf(path) }));
       Object.assign(this, { state: "sending", total: queue.length, firstKind: queue[0].kind });
-      this.arrived = [];
-      this.paths = new Map();
-      this.adding = Promise.resolve();
-      this.like = "";
-      while (queue.length && !this.like && !this.over_()) await this.send(queue.shift()); // the first good one
-      const worker = async () => { while (queue.length && !this.over_()) await this.send(queue.shift()); };
+      Object.assign(this, { arrived: [], paths: new Map(), like: "", adding: null });
+      const worker = async () => { while (queue.length && !this.ended()) await this.send(queue.shift()); };
+      while (queue.length && !this.like && !this.ended()) await this.send(queue.shift()); // sets the size
       await Promise.all(Array.from({ length: AT_ONCE }, worker));
       this.waiting = true;
-      this.add(0);
-      await this.adding;
-      this.unsent = queue.length;
+      while (this.arrived.length || this.adding) await (this.adding ?? this.add());
+      this.unsent = this.total - this.added - this.known.length - this.failed.length;
       this.state = "done";
       this.$nextTick(() => this.$refs.outcome.focus());
     },
-    over_() { return this.stopped || this.fatal; },
+    ended() { return this.stopped || this.fatal; },
     async send({ path, file, kind, label }) {
       try {
         if (file.size > this.most) throw { problem: `has ${file.size.toLocaleString("en-US")} bytes; at most ${this.most.toLocaleString("en-US")} are taken.` };
@@ -241,22 +252,23 @@ export default {
       }
       this.paths.set(piece.ref, piece);
       this.arrived.push(piece);
-      this.add(ENTRIES_AT_ONCE - 1);
+      if (this.arrived.length >= MANY && !this.adding) this.add();
     },
-    add(more) {
-      if (this.arrived.length <= more) return;
-      const pieces = this.arrived.splice(0);
-      this.adding = this.adding.then(async () => {
-        try {
-          const answer = await ask(`${this.url}/entries`, {
-            method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(pieces),
-          });
-          this.known.push(...answer.known);
-          this.added += pieces.length - answer.known.length;
-        } catch (error) {
-          this.fatal = `${this.count(pieces.length, "picture")} could not be added: ${error.message}`;
-        }
-      });
+    add() {
+      const pieces = this.arrived.splice(0, MOST);
+      this.adding = this.tell(pieces).finally(() => { this.adding = null; });
+      return this.adding;
+    },
+    async tell(pieces) {
+      try {
+        const answer = await ask(`${this.url}/entries`, {
+          method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(pieces),
+        });
+        this.known.push(...answer.known);
+        this.added += pieces.length - answer.known.length;
+      } catch (error) {
+        this.fatal = `${this.count(pieces.length, "picture")} could not be added: ${error.message}`;
+      }
     },
   },
 };
