@@ -31,6 +31,8 @@ def told_key(page: Page) -> tuple[str, str]:
     """Return the id and the secret that a page tells, and close what tells it."""
     secret = page.get_by_label("Secret access key", exact=True)
     expect(secret).to_be_visible()
+    for name in ("Access key ID", "Secret access key"):
+        page.get_by_role("button", name=f"Copy {name}").click()
     told = (
         page.get_by_label("Access key ID", exact=True).input_value(),
         secret.input_value(),
@@ -124,3 +126,5 @@ def test_a_read_only_key_sees_no_keys(visit: Visit) -> None:
     expect(page.get_by_text("viewer")).to_have_count(1)
     expect(page.get_by_text("Free on the disk")).to_be_visible()
     other.shoot("settings-read-only")
+    page = other.open("/")
+    expect(page.get_by_role("button", name="New project")).to_be_disabled()
