@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from tests.acceptance.product import PROJECT, make_dataset, start_training
 from tests.acceptance.served import ServedDirectory, model_status, wait_for
+from tests.console.test_looks import findings
 from tests.console.watched import Watched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.usefixtures("trained")]
@@ -54,6 +55,7 @@ def test_a_model_is_started_and_stopped_in_the_list(visit: Visit) -> None:
     watched = visit()
     page = watched.open(f"/projects/{PROJECT}/models")
     watched.shoot("models")
+    assert findings(page) == []
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Model 2"))
 
     row.get_by_role("button", name="Start model 2").click()
@@ -73,6 +75,7 @@ def test_a_model_shows_how_good_it_is(visit: Visit, dark: bool) -> None:
     expect(page.get_by_text("Chosen:")).to_be_visible()
     page.wait_for_function(DRAWN.format(block=".judged"))
     watched.shoot("model")
+    assert findings(page) == []
     watched.shoot("model-whole", whole=True)
 
 
@@ -182,3 +185,4 @@ def test_two_models_are_compared(visit: Visit, dark: bool) -> None:
     expect(page.locator(".pair").first).to_be_visible()
     page.wait_for_function(DRAWN.format(block=".pair"))
     watched.shoot("compare")
+    assert findings(page) == []

@@ -106,6 +106,7 @@ class JudgedPictures:
     def _look(self, judged: Judged) -> None:
         """Show a picture large; closed, the dialog is gone."""
         with ui.dialog() as dialog, ui.element("div").classes("large"):
+            dialog.props["aria-label"] = judged.name
             with ui.element("div").classes("head"):
                 heading(judged.name, 2)
                 ui.element("div").classes("room")

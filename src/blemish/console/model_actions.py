@@ -104,6 +104,7 @@ def _deletion(project: str, version: str) -> ui.dialog:
         ui.notify(f"Model {version} is being deleted.")
 
     with ui.dialog() as dialog, ui.card():
+        dialog.props["aria-label"] = f"Delete model {version}?"
         heading(f"Delete model {version}?", 2)
         text(
             "The model and its tags are gone for good, and another training makes another model. "
