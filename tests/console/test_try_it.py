@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
+from blemish.cli.sdk_model import install_model
 from blemish.console.snippets import Target, snippets
 from tests.acceptance.product import NORMAL, PROJECT, host, make_dataset, pictures, start_training
 from tests.acceptance.served import ServedDirectory
+from tests.acceptance.test_access import Keys
 from tests.console.watched import Watched, key_of
 
 pytestmark = pytest.mark.acceptance
@@ -144,6 +147,22 @@ def test_the_code_to_paste_works(visit: Visit, trained: ServedDirectory, tmp_pat
     if shutil.which("curl"):
         (curl,) = tools["curl"]
         assert '"IsAnomalous"' in output("sh", "-c", curl.code)
+    if shutil.which("aws"):
+        _, judge, _ = tools["AWS CLI"]
+        install_model(tmp_path / "models")
+        environment["AWS_DATA_PATH"] = str(tmp_path / "models")
+        assert '"IsAnomalous"' in output("sh", "-c", judge.code)
+
+
+def test_who_may_only_read_starts_and_adds_nothing(visit: Visit, trained: ServedDirectory) -> None:
+    printed = Keys(trained).run("create", "reader", "--policy", "ReadOnly")
+    key_id, secret = re.findall(r" = (\S+)", printed)
+    watched = visit(signed_in=False)
+    watched.sign_in((key_id, secret))
+    page = watched.open(TRY)
+
+    expect(page.get_by_role("button", name="Stop the model")).to_be_disabled()
+    expect(page.get_by_label("Pictures of the batch")).to_be_disabled()
 
 
 @pytest.mark.usefixtures("trained")

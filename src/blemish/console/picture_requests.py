@@ -7,6 +7,7 @@ its person is told, `again_s` how long the page is to wait before it sends it on
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Awaitable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -20,9 +21,14 @@ from blemish.console.guard import ROOT
 from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ThrottlingError, ValidationError
+from blemish.domain.palette import BACKGROUND
+from blemish.engine.containers import png_chunk
 from blemish.engine.images import media_type
 
 MIB = 1024 * 1024
+
+HEADER_BYTES = 33
+"""Of a PNG file: the signature and the chunk IHDR."""
 
 
 def judge_url(project: str, version: str) -> str:
@@ -41,6 +47,18 @@ async def judge(request: Request, project: str, version: str) -> JSONResponse:
     return await _told(_judged(request, project, version))
 
 
+def without_background(png: bytes) -> bytes:
+    """Make the background of an anomaly mask transparent, so that it can be laid over a picture.
+
+    The mask is an RGB PNG, in which one more chunk names the colour that is not to be seen.
+
+    Source: PNG specification, section 11.3.2.1, tRNS.
+    """
+    red, green, blue = bytes.fromhex(BACKGROUND.removeprefix("#"))
+    chunk = png_chunk(b"tRNS", struct.pack(">HHH", red, green, blue))
+    return png[:HEADER_BYTES] + chunk + png[HEADER_BYTES:]
+
+
 async def _judged(request: Request, project: str, version: str) -> Mapping[str, Any]:
     data = await _body(request)
     answer = await _visitor(request).call(
@@ -52,13 +70,14 @@ async def _judged(request: Request, project: str, version: str) -> Mapping[str, 
         HeatMap=True,
     )
     result = answer["DetectAnomalyResult"]
+    mask = result.get("AnomalyMask")
     return {
         "anomalous": result["IsAnomalous"],
         "confidence": result["Confidence"],
         "score": result["AnomalyScore"],
         "threshold": result["Threshold"],
         "heatMap": _data_url(result["HeatMap"]),
-        "mask": _data_url(result.get("AnomalyMask")),
+        "mask": _data_url(mask and without_background(mask)),
         "types": [
             {
                 "name": each["Name"],

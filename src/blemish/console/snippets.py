@@ -31,7 +31,12 @@ class Target:
     version: str
 
 
-KEYS = "The access key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+NEEDS = (
+    "The access key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. "
+    "A boto3 newer than 1.40.60, and the AWS CLI of its time, do not know the service: "
+    "run `blemish sdk-model install` once where they are."
+)
+"""What the code needs to run."""
 
 
 def snippets(target: Target) -> Mapping[str, Sequence[Snippet]]:

@@ -1,8 +1,8 @@
 """How far a training has come, and how long it may still take, from the steps it has told.
 
 Each step says how much of it is done, none how long it takes. What share of a whole training each
-step takes was measured on trainings with the stock settings; so what is left is an estimate, which
-gets better as the training goes on.
+step takes was measured on trainings with masks and the stock settings. So what is left is an
+estimate, which gets better as the training goes on.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from blemish.service.training_log import TrainingStep
 
 PARTS = {
-    "splitting off a test part": 1,
-    "reading pictures": 6,
-    "computing features": 22,
-    "cross-validation": 42,
-    "fitting to all images": 9,
-    "segmentation head": 8,
-    "writing the bundle": 2,
-    "evaluation": 9,
+    "splitting off a test part": 2,
+    "reading pictures": 3,
+    "computing features": 12,
+    "cross-validation": 40,
+    "fitting to all images": 3,
+    "segmentation head": 32,
+    "writing the bundle": 1,
+    "evaluation": 6,
     "writing the evaluation files": 1,
 }
 """Step -> how much of a training it is, in per cent, in the order in which they come."""
@@ -58,9 +58,9 @@ def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProg
     share = min(0.99, (before + PARTS[last.text] * (last.share or 0.0)) / sum(PARTS.values()))
     left = None
     if share >= CERTAIN_FROM:
-        taken = last.told_at - steps[began].began_at
+        taken = last.told_at - known[0].began_at
         whole = taken / share
-        left = max(timedelta(), whole - (now - steps[began].began_at))
+        left = max(timedelta(), whole - (now - known[0].began_at))
     return TrainingProgress(step=last.text, share=share, left=left)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nicegui import ui
 
@@ -36,7 +36,9 @@ class Trainings:
         self._project = project
         self._visitor = visitor()
         self._cards: dict[int, _Card] = {}
-        self._column = ui.element("div").classes("stack").props('aria-label="Trainings"')
+        self._column = (
+            ui.element("div").classes("stack").props('role=region aria-label="Trainings"')
+        )
         ui.timer(LOOK_S, self.refresh, immediate=False)
 
     async def refresh(self) -> None:
@@ -105,7 +107,10 @@ class _Card:
         if self._bar.props.get("value") != percent:
             self._bar.props["value"] = percent
             self._bar.update()
-        left = "" if progress.left is None else f", about {duration_text(progress.left)} left"
+        left = ""
+        if progress.left is not None:
+            moment = progress.left < timedelta(seconds=1)
+            left = f", about {'a moment' if moment else duration_text(progress.left)} left"
         self._told.text = f"{progress.step.capitalize()}: {percent}% of all done{left}"
 
     async def _show_status(self, model: Model, *, running: bool) -> None:

@@ -13,7 +13,7 @@ from blemish.console.entries import change, entry_line
 from blemish.console.frame import empty, frame, heading, link, page, project_path, text, visitor
 from blemish.console.hosting import Hosting
 from blemish.console.picture_requests import judge_url, keep_url
-from blemish.console.snippets import KEYS, Target, snippets
+from blemish.console.snippets import NEEDS, Target, snippets
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ModelStatus
 
@@ -134,7 +134,7 @@ def _draw_code(looking: Visitor, project: str, version: str) -> None:
     )
     with ui.element("section").classes("panel"):
         heading("Call it from a program", 2)
-        text(KEYS, classes="quiet", tag="p")
+        text(NEEDS, classes="quiet", tag="p")
         tools = snippets(target)
         with ui.tabs().props("align=left no-caps dense") as tabs:
             for tool in tools:

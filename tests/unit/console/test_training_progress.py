@@ -35,15 +35,21 @@ def test_a_training_that_has_said_nothing_is_starting() -> None:
 
 
 def test_what_is_left_is_told_from_the_share_that_is_done() -> None:
-    steps = [step("begun", 0), step("cross-validation", 20, 0.5, told_s=30)]
+    before = sum(list(PARTS.values())[: list(PARTS).index("cross-validation")])
+    half = (before + 0.5 * PARTS["cross-validation"]) / 100
+    steps = [
+        step("begun", 0),
+        step("reading pictures", 10),
+        step("cross-validation", 20, 0.5, told_s=10),
+    ]
 
-    found = progress_of(steps, now=BEGAN + timedelta(seconds=50))
+    found = progress_of(steps, now=BEGAN + timedelta(seconds=32))
 
     assert found is not None
     assert found.step == "cross-validation"
-    assert found.share == pytest.approx(0.5)
+    assert found.share == pytest.approx(half)
     assert found.left is not None
-    assert found.left.total_seconds() == pytest.approx(50)
+    assert found.left.total_seconds() == pytest.approx(20 / half - 22)
 
 
 def test_only_the_attempt_that_runs_counts() -> None:

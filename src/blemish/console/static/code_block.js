@@ -5,7 +5,7 @@ export default {
   data: () => ({ told: "" }),
   template: `
     <div class="code">
-      <pre ref="code" tabindex="0" :aria-label="name">{{ code }}</pre>
+      <pre ref="code" tabindex="0" role="region" :aria-label="name">{{ code }}</pre>
       <button type="button" class="small" :aria-label="'Copy: ' + name" @click="copy">{{ told || "Copy" }}</button>
     </div>`,
   methods: {

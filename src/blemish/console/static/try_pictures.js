@@ -65,8 +65,18 @@ export default {
         </li>
       </ul>
     </div>`,
+  mounted() {
+    addEventListener("beforeunload", this.ask);
+  },
+  unmounted() {
+    removeEventListener("beforeunload", this.ask);
+  },
   methods: {
-    percent: (share) => (100 * share).toFixed(share > 0.0995 ? 0 : 1) + "%",
+    percent: (share) => (share < 0.001 ? "<0.1%" : (100 * share).toFixed(share > 0.0995 ? 0 : 1) + "%"),
+    // what was said of a picture and not added yet would be lost
+    ask(event) {
+      if (this.verified.length) event.preventDefault();
+    },
     found: (card) => (card.answer.anomalous ? "anomaly" : "normal"),
     other: (card) => (card.answer.anomalous ? "normal" : "anomaly"),
     say(card, label) {
