@@ -62,23 +62,13 @@ def test_nothing_bars_people_from_a_page(visit: Visit, *, dark: bool) -> None:
         expect(page.locator("h1").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         watched.shoot(name, whole=True)
+        watched.shoot(name, size=WIDE)
         if problems := findings(page):
             found[name] = problems
         across = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         assert across <= 0, f"{name} is {across} pixels wider than the window"
 
     assert found == {}
-
-
-@pytest.mark.usefixtures("product")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_large_windows_are_made_use_of(visit: Visit, *, dark: bool) -> None:
-    watched = visit(size=WIDE, dark=dark)
-    for name, path in PAGES.items():
-        page = watched.open(path)
-        expect(page.locator("h1").first).to_be_visible()
-        page.wait_for_load_state("networkidle")
-        watched.shoot(name)
 
 
 def test_who_is_signed_out_can_read_the_form(visit: Visit) -> None:

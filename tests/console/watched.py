@@ -52,7 +52,8 @@ class Watched:
         self.page.on("pageerror", lambda error: self.problems.append(f"{error}"))
         self.page.on("console", self._heard)
         self.page.on("request", self._asked)
-        self._name = f"{size[0]}-{'dark' if dark else 'light'}"
+        self._size = size
+        self._theme = "dark" if dark else "light"
 
     def sign_in(self, key: tuple[str, str] | None = None) -> None:
         """Sign in, by the first key unless another is given."""
@@ -69,17 +70,25 @@ class Watched:
         self.page.wait_for_function("() => window.socket?.connected")
         return self.page
 
-    def shoot(self, name: str, *, whole: bool = False) -> Path:
-        """Take a picture of the page, for people to look at."""
+    def shoot(self, name: str, *, size: tuple[int, int] | None = None, whole: bool = False) -> Path:
+        """Take a picture of the page, for people to look at; at another size for the moment."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{name}-{self._name}.png"
+        if size is not None:
+            self._resize(size)
+        shown = size or self._size
+        path = SCREENSHOTS / f"{name}-{shown[0]}-{self._theme}.png"
         self.page.screenshot(path=path, full_page=whole)
+        if size is not None:
+            self._resize(self._size)
         return path
 
     def close(self) -> None:
         """Close it; nothing may have gone wrong in any of its pages."""
         self.context.close()
         assert not self.problems, self.problems
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
 
     def _heard(self, message: Any) -> None:
         if message.type == "error":
