@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from tests.acceptance.product import pictures
-from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
+from tests.acceptance.product import make_dataset, pictures, start_training
+from tests.acceptance.served import ServedDirectory, dataset_status, line, model_status, wait_for
 from tests.console.test_security import make_key
 from tests.console.watched import Watched
 
@@ -167,6 +167,23 @@ def test_a_change_that_is_refused_is_taken_back(visit: Visit, served: ServedDire
     page = watched.open("/projects/refused/pictures?set=test")
     expect(page.get_by_text("No test set")).to_be_visible()
     watched.shoot("gallery-empty")
+
+
+def test_what_a_model_found_most_anomalous_comes_first(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    client = served.client()
+    make_dataset(served, client, "scored")
+    status = model_status(client, "scored", start_training(client, "scored"))
+    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+    watched = visit()
+    page = watched.open("/projects/scored/pictures")
+    page.get_by_label("Sort by").select_option("score")
+
+    expect(page.locator(".cell .extra").nth(1)).to_be_visible()
+    scores = [float(score) for score in page.locator(".cell .extra").all_inner_texts()]
+    assert scores == sorted(scores, reverse=True)
+    assert "sort=score" in page.url
 
 
 def test_five_thousand_pictures_scroll_without_a_stutter(

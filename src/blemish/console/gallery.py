@@ -74,6 +74,7 @@ async def pictures(project: str) -> None:
         if description is None or description["ImageStats"]["Total"] == 0:
             _none(project, kind, description)
             return
+        ui.context.slot.parent.classes("with-gallery")
         Gallery(
             project,
             kind,

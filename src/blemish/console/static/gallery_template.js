@@ -45,7 +45,7 @@ export const TEMPLATE = `
       <div class="gallery-room" role="presentation" :style="{ height: room + 'px' }">
         <div v-for="cell in cells" :key="cell.index" :id="'picture-' + cell.index" role="option"
           :data-index="cell.index" :class="cell.classes" :style="cell.style" :aria-selected="cell.selected"
-          :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.told" :title="cell.name">
+          :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.told" :title="cell.told">
           <div class="shot" role="presentation">
             <img v-if="cell.source" :src="cell.source" alt="" decoding="async" draggable="false" @error="broken(cell.index)">
             <span v-else-if="cell.lost" class="lost">{{ cell.lost }}</span>
