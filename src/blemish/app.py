@@ -303,6 +303,7 @@ class _Parts:
                 ),
                 objects=objects,
                 keys=self.keys,
+                observe_keys=self.monitors.key_observer(),
                 counts=self.counts,
                 directory=directory,
                 make_bucket=bucket_maker(settings, self._folder),

@@ -75,6 +75,11 @@ class Monitors:
             ),
         ]
 
+    def key_observer(self) -> Observer:
+        """Return who is told of what is done to access keys in the console."""
+        source = "iam.amazonaws.com"
+        return audit(self.audit_log, self._records, source=source, model=None, data_events=False)
+
     def pages(
         self,
         database: Database,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -40,6 +42,26 @@ def told_key(page: Page) -> tuple[str, str]:
     page.get_by_role("button", name="I have copied it").click()
     expect(secret).to_have_count(0)
     return told
+
+
+def recorded_of(served: ServedDirectory, name: str) -> list[tuple[str, str | None]]:
+    """Return what the audit log says was done to a key: operation and change."""
+    deadline = time.monotonic() + 10
+    while True:
+        lines = [
+            json.loads(line)
+            for path in sorted((served.folder / "audit").iterdir())
+            for line in path.read_text().splitlines()
+        ]
+        found = [
+            (each["eventName"], each["requestParameters"].get("change"))
+            for each in lines
+            if each["eventSource"] == "iam.amazonaws.com"
+            and (each["requestParameters"] or {}).get("userName") == name
+        ]
+        if ("DeleteAccessKey", None) in found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
 
 
 def signs_in(visit: Visit, key: tuple[str, str]) -> bool:
@@ -81,6 +103,14 @@ def test_a_key_is_made_told_once_disabled_rotated_and_deleted(visit: Visit) -> N
     row.get_by_role("button", name="Delete shift-two").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
+    recorded = recorded_of(watched.served, "shift-two")
+    assert recorded == [
+        ("CreateAccessKey", None),
+        ("UpdateAccessKey", "disabled"),
+        ("UpdateAccessKey", "enabled"),
+        ("UpdateAccessKey", "rotated"),
+        ("DeleteAccessKey", None),
+    ]
 
 
 def test_a_policy_is_shown_checked_and_changed(visit: Visit, served: ServedDirectory) -> None:

@@ -7,21 +7,16 @@ resource: `iam:ListAccessKeys`, `iam:CreateAccessKey`, `iam:UpdateAccessKey`, `i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-import structlog
 from nicegui import ui
-from structlog.typing import FilteringBoundLogger
 
 from blemish.console.frame import text, visitor
 from blemish.console.key_dialogs import ask, ask_for_key, ask_for_policy, show_secret
-from blemish.console.visitor import Visitor, in_thread
+from blemish.console.visitor import Visitor
 from blemish.domain.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey, KeyPair
 from blemish.domain.errors import AccessDeniedError
 from blemish.service.access_keys import FIRST_KEY
-
-logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 LIST, CREATE = "iam:ListAccessKeys", "iam:CreateAccessKey"
 UPDATE, DELETE = "iam:UpdateAccessKey", "iam:DeleteAccessKey"
@@ -31,8 +26,6 @@ COLUMNS = ("Name", "Access key ID", "Policy", "State", "Created", "Change")
 OWN = "You are signed in with this key. Sign in with another one to change it."
 IN_FILE = "A file of the server holds this key too. There, `blemish keys {} first` changes both."
 FORBIDDEN = "Your access key does not allow it ({})."
-
-T = TypeVar("T")
 
 
 class KeysPart:
@@ -56,7 +49,7 @@ class KeysPart:
         self._bar.clear()
         self._body.clear()
         try:
-            keys = await _allowed(who, LIST, who.services.keys.all)
+            keys = await who.act_on_keys(LIST, who.services.keys.all)
         except AccessDeniedError as error:
             with self._body:
                 text(error.message, classes="quiet", tag="p")
@@ -119,8 +112,8 @@ class KeysPart:
                 keys.create(name, pair, policy=policy, tags={})
                 return pair
 
-            pair = await _allowed(who, CREATE, make)
-            await self._changed(who, "created", name)
+            pair = await who.act_on_keys(CREATE, make, UserName=name)
+            await self._fill()
             with self._dialogs:
                 show_secret(name, pair)
 
@@ -130,18 +123,26 @@ class KeysPart:
     async def _policy(self, key: AccessKey) -> None:
         async def change(policy: str) -> None:
             who = visitor()
-            await _allowed(who, UPDATE, lambda: who.services.keys.set_policy(key.name, policy))
-            await self._changed(who, "given another policy", key.name)
+            await who.act_on_keys(
+                UPDATE,
+                lambda: who.services.keys.set_policy(key.name, policy),
+                UserName=key.name,
+                Change="policy",
+            )
+            await self._fill()
 
         with self._dialogs:
             ask_for_policy(key, change)
 
     async def _turn(self, key: AccessKey) -> None:
         who, enabled = visitor(), not key.enabled
-        await _allowed(
-            who, UPDATE, lambda: who.services.keys.set_enabled(key.name, enabled=enabled)
+        await who.act_on_keys(
+            UPDATE,
+            lambda: who.services.keys.set_enabled(key.name, enabled=enabled),
+            UserName=key.name,
+            Change="enabled" if enabled else "disabled",
         )
-        await self._changed(who, "enabled" if enabled else "disabled", key.name)
+        await self._fill()
 
     async def _rotate(self, key: AccessKey) -> None:
         async def rotate() -> None:
@@ -153,8 +154,8 @@ class KeysPart:
                 keys.rotate(key.name, pair)
                 return pair
 
-            pair = await _allowed(who, UPDATE, renew)
-            await self._changed(who, "rotated", key.name)
+            pair = await who.act_on_keys(UPDATE, renew, UserName=key.name, Change="rotated")
+            await self._fill()
             with self._dialogs:
                 show_secret(key.name, pair)
 
@@ -165,31 +166,14 @@ class KeysPart:
     async def _delete(self, key: AccessKey) -> None:
         async def delete() -> None:
             who = visitor()
-            await _allowed(who, DELETE, lambda: who.services.keys.delete(key.name))
-            await self._changed(who, "deleted", key.name)
+            await who.act_on_keys(
+                DELETE, lambda: who.services.keys.delete(key.name), UserName=key.name
+            )
+            await self._fill()
 
         told = "Whoever uses it is refused from now on. To refuse it for a while, disable it."
         with self._dialogs:
             ask(f"Delete {key.name}?", told, "Delete", delete, negative=True)
-
-    async def _changed(self, who: Visitor, how: str, name: str) -> None:
-        by = (await who.principal()).name
-        logger.info("access key changed in the console", key=name, how=how, by=by)
-        await self._fill()
-
-
-async def _allowed(who: Visitor, action: str, act: Callable[[], T]) -> T:
-    """Do something in a thread if the policies allow an action.
-
-    Raises:
-        AccessDeniedError: they do not.
-    """
-
-    def acted() -> T:
-        who.authorize_here(action, "*")
-        return act()
-
-    return await in_thread(acted)
 
 
 async def _may(who: Visitor, action: str) -> bool:

@@ -19,7 +19,7 @@ from blemish.service.thumbnails import Thumbnails
 from blemish.service.training_log import TrainingLog
 from blemish.service.trials import TrialService
 from blemish.storage.data_directory import DataDirectory
-from blemish.wire.calls import Call, Gate
+from blemish.wire.calls import Call, Gate, Observer
 
 
 class Api(Protocol):
@@ -39,6 +39,8 @@ class Services:
     sessions: SessionService
     objects: Objects
     keys: AccessKeys
+    #: of what is done to them
+    observe_keys: Observer
     counts: DetectionCounts
     directory: DataDirectory
     #: makes a bucket, or raises ObjectError

@@ -15,12 +15,15 @@ from anyio import CapacityLimiter, to_thread
 from blemish.console.services import Services
 from blemish.domain.authorization import Circumstances, Wanted, authorize
 from blemish.domain.entities import ObjectRef
-from blemish.domain.errors import AccessDeniedError
+from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
 from blemish.domain.principals import Principal
-from blemish.wire.calls import Call
+from blemish.wire.calls import Call, observed
 from blemish.wire.signature import Caller
 
 SERVICE = "lookoutvision"
+
+REFUSED = ValidationError("The access keys cannot be changed like that.")
+"""Recorded in place of what was told: that may hold a policy, or the names of other keys."""
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -71,6 +74,35 @@ class Visitor:
     async def may(self, operation: str, /, **members: Any) -> bool:
         """Tell whether the policies let the visitor call an operation, so as to offer it or not."""
         return await in_thread(self._may, operation, members)
+
+    async def act_on_keys(
+        self, action: str, act: Callable[[], Result], /, **members: str
+    ) -> Result:
+        """Do something to access keys if the policies allow it; who did it is recorded.
+
+        Args:
+            action: such as "iam:CreateAccessKey", on any resource.
+            act: does it, in a thread.
+            members: what is recorded of it.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow it.
+        """
+
+        def acted() -> Result:
+            self.authorize_here(action, "*")
+            return act()
+
+        call = await in_thread(self._call, action.partition(":")[2], members)
+        with observed(call, [self.services.observe_keys]):
+            try:
+                result = await in_thread(acted)
+            except Exception as error:
+                call.error = error if isinstance(error, ServiceError) else REFUSED
+                raise
+            call.status = 200
+        return result
 
     async def read_object(self, ref: ObjectRef) -> bytes:
         """Read an object of a bucket.

@@ -43,8 +43,8 @@ class AuditRecords:
     new_id: Callable[[], str]
     now: Callable[[], datetime]
 
-    def of_call(self, call: Call, *, source: str, model: ServiceModel) -> Record:
-        """Return the record of a call to the service that `model` describes."""
+    def of_call(self, call: Call, *, source: str, model: ServiceModel | None) -> Record:
+        """Return the record of a call; its members are texts where no model describes them."""
         is_data = is_data_event(call, source=source)
         return self._begun(call.received_at) | {
             "userIdentity": self._identity(call),
@@ -103,7 +103,12 @@ class AuditRecords:
 
 
 def audit(
-    log: AuditLog, records: AuditRecords, *, source: str, model: ServiceModel, data_events: bool
+    log: AuditLog,
+    records: AuditRecords,
+    *,
+    source: str,
+    model: ServiceModel | None,
+    data_events: bool,
 ) -> Observer:
     """Return the observer that has calls to a service recorded.
 
@@ -163,11 +168,14 @@ def _partly_denied(call: Call) -> dict[str, Any]:
     return {"additionalEventData": {"denied": names[:MAX_ITEMS], "deniedCount": len(names)}}
 
 
-def _members(call: Call, *, source: str, model: ServiceModel) -> dict[str, Any]:
+def _members(call: Call, *, source: str, model: ServiceModel | None) -> dict[str, Any]:
     """Return what was asked, and what was answered if that has changed something."""
     found: dict[str, Any] = {"requestParameters": None, "responseElements": None}
     if call.operation is None:
         return found
+    if model is None:
+        told = {name[:1].lower() + name[1:]: shortened(text) for name, text in call.members.items()}
+        return found | {"requestParameters": told or None}
     operation = model.operation_model(call.operation)
     if operation.input_shape and call.members:
         of_s3 = source == S3

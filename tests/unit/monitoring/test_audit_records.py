@@ -281,3 +281,22 @@ def test_calls_about_objects_are_recorded_on_demand(*, data_events: bool, kept: 
     observe(call(status=200, caller=CALLER, operation="CreateBucket"))
 
     assert log.waiting == kept
+
+
+def test_what_is_done_to_keys_is_recorded_without_a_model_of_iam() -> None:
+    log = waiting_log()
+    observe = audit(log, audit_records(), source="iam.amazonaws.com", model=None, data_events=False)
+    members = {"UserName": "line-4", "Change": "x" * (MAX_CHARACTERS + 1)}
+
+    observe(call(operation="UpdateAccessKey", caller=CALLER, members=members, status=200))
+
+    record = audit_records().of_call(
+        call(operation="UpdateAccessKey", caller=CALLER, members=members, status=200),
+        source="iam.amazonaws.com",
+        model=None,
+    )
+    assert log.waiting == 1
+    assert record["eventName"] == "UpdateAccessKey"
+    assert record["requestParameters"]["userName"] == "line-4"
+    assert len(record["requestParameters"]["change"]) == MAX_CHARACTERS + 1
+    assert record["readOnly"] is False
