@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from playwright.sync_api import Page, expect
 from blemish.domain.palette import PALETTE
 from blemish.engine.images import decode_mask
 from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
+from tests.console.test_looks import findings
+from tests.console.test_security import make_key
 from tests.console.watched import Watched
 
 pytestmark = pytest.mark.acceptance
@@ -128,6 +132,7 @@ def test_what_is_painted_is_read_back_pixel_for_pixel(
     page.keyboard.press("e")
     drag(page, (0.4, 0.4), (0.45, 0.5))
     watched.shoot("painter")
+    assert findings(page) == []
     painted = buffer_of(page)
     assert set(np.unique(painted)) == {0, 1, 2}
     assert np.count_nonzero(painted == 1) < np.count_nonzero(first == 1)
@@ -176,6 +181,7 @@ def test_strokes_are_undone_and_pictures_saved_on_the_way(
 
     # the next picture: what was painted is saved on the way there
     watched.shoot("painter-fill")
+    assert findings(page) == []
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", name="2.jpg")).to_be_visible()
     expect(page.locator(".painter-stage.ready")).to_be_visible()
@@ -206,6 +212,52 @@ def test_strokes_are_undone_and_pictures_saved_on_the_way(
     assert "anomaly-mask-ref" not in entry_of(client, name, first)
     page.get_by_role("button", name="Delete split").click()
     expect(page.locator(".painter-type")).to_have_count(0)
+
+
+def test_the_filter_of_the_gallery_says_what_comes_next(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    name = "filtered"
+    data = io.BytesIO()
+    Image.new("RGB", (200, 200), "grey").save(data, "PNG")
+    pictures = {key: data.getvalue() for key in ("10.png", "9.png", "<img src=x>.png")}
+    project_of(served, name, pictures)
+    watched = visit()
+
+    page = watched.open(f"/projects/{name}/paint?set=train&filter=unlabelled&q=.png")
+    expect(page.get_by_role("heading", name="9.png")).to_be_visible()
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    page.keyboard.press("a")
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", name="10.png")).to_be_visible()
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", name="<img src=x>.png")).to_be_visible()
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    page.get_by_role("link", name="All pictures").click()
+    expect(page).to_have_url(re.compile(r"/pictures\?set=train&filter=unlabelled&q=.png$"))
+
+
+def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory) -> None:
+    name = "looked-at"
+    data = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(data, "PNG")
+    project_of(served, name, {"1.png": data.getvalue()})
+    ref = f"s3://pictures/{name}/1.png"
+    watched = visit(signed_in=False)
+    watched.sign_in(make_key(served, "looks", "ReadOnly"))
+    page = open_painter(watched, name, ref)
+    expect(page.get_by_role("button", name="Brush")).to_be_disabled()
+    drag(page, (0.4, 0.4), (0.6, 0.6))
+    assert not buffer_of(page).any()
+
+    head = {"label": None, "types": [{"index": 1, "color": "#23A436", "name": "crack"}]}
+    body = gzip.compress(json.dumps(head).encode() + b"\n" + bytes([1]) * 64 * 64)
+    url = f"{watched.root}/painted?project={name}&set=train&ref={quote(ref, safe='')}"
+    refused = page.request.put(url, data=body, headers={"Origin": served.endpoint})
+
+    assert refused.status == 403
+    assert [path.name for path in (served.bucket / name).iterdir()] == ["1.png"]
 
 
 MEASURE = """() => {

@@ -86,7 +86,7 @@ async def _window(visitor: Visitor, place: Place, request: Request) -> Answer:
     view = views.find(name)
     answer: dict[str, Any] = {}
     if view is None or view.place != place:
-        view = await _new_view(visitor, place, found, query_of(parameters))
+        view = await new_view(visitor, place, found, query_of(parameters))
         name = views.keep(view)
         answer = await _standing(visitor, place, found)
     offset = _number(parameters.get("offset", "0"))
@@ -96,7 +96,8 @@ async def _window(visitor: Visitor, place: Place, request: Request) -> Answer:
     return answer | {"view": name, "total": len(view.refs), "entries": pieces}
 
 
-async def _new_view(visitor: Visitor, place: Place, found: Sequence[Entry], query: Query) -> View:
+async def new_view(visitor: Visitor, place: Place, found: Sequence[Entry], query: Query) -> View:
+    """Choose and order the entries that a query wants."""
     scores = await _scores(visitor, place.project) if query.sort is Sort.SCORE else {}
     chosen = await in_thread(selected, found, query, scores)
     return View(place=place, refs=[entry.ref for entry in chosen], scores=scores)

@@ -24,6 +24,9 @@ from blemish.console.anomaly_types import (
 )
 from blemish.console.entries import Entry, all_entries
 from blemish.console.frame import empty, frame, link, page, project_path, text, visitor
+from blemish.console.gallery_data import query_of
+from blemish.console.gallery_memory import Place
+from blemish.console.gallery_requests import new_view
 from blemish.console.guard import ROOT
 from blemish.console.masks import MAX_INDEX
 from blemish.console.painted import painted_url
@@ -101,11 +104,15 @@ class _Desk:
     async def open(self, ref: str | None) -> None:
         """Find the pictures to go through, and begin with one of them."""
         entries = await all_entries(visitor(), self._project, self._kind)
-        refs = [entry.ref for entry in entries]
-        if ref is not None and ref not in refs:
-            raise ValidationError(f"{ref:.300} is not in the {SETS[self._kind]}.")
-        self.refs = refs
-        self._row = refs.index(ref) if ref is not None else 0
+        place = Place(project=self._project, kind=self._kind)
+        view = await new_view(visitor(), place, entries, query_of(self._query))
+        self.refs = view.refs
+        if ref is None:
+            return
+        if ref not in self.refs:  # such as one that was unlabelled until it was painted on
+            await self._entry(ref)
+            self.refs = [ref, *self.refs]
+        self._row = self.refs.index(ref)
 
     def draw(self, *, may_change: bool) -> None:
         """Draw the painter."""

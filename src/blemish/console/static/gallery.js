@@ -313,7 +313,8 @@ export default {
       const entry = this.entry(index);
       if (!entry) return;
       await this.changes.idle();
-      location.href = this.painter + encodeURIComponent(entry.ref);
+      const shown = new URLSearchParams(this.query());
+      location.href = `${this.painter}${encodeURIComponent(entry.ref)}&${shown}`.replace(/&$/, "");
     },
     go(index, ranging) {
       if (!this.total) return;
