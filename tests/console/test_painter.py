@@ -260,6 +260,60 @@ def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory)
     assert [path.name for path in (served.bucket / name).iterdir()] == ["1.png"]
 
 
+PAINT = """async ([width, height, strokes]) => {
+    const { MaskBuffer } = await import("/console/static/mask_buffer.js");
+    const mask = new MaskBuffer(width, height, new Uint8Array(width * height), () => {});
+    const pictures = [];
+    for (const [kind, points, size] of strokes) {
+        if (kind === "line") mask.line(points.slice(0, 2), points.slice(2, 4), size, 1);
+        else mask.polygon(points, 1);
+        mask.end();
+        pictures.push([Array.from(mask.pixels).join(""), mask.painted]);
+        if (mask.done.length) mask.undo();
+    }
+    return [pictures, mask.painted];
+}"""
+
+
+def test_strokes_cover_the_pixels_whose_centres_they_cover(visit: Visit) -> None:
+    generator = np.random.default_rng(3)
+    width, height = 300, 200
+    corners = generator.uniform(-20, 220, (40, 6)).round(3)
+    sizes = generator.integers(1, 40, 40)
+    kinds = ["line", "polygon"] * 20
+    strokes = [
+        [kind, row.tolist(), int(size)]
+        for kind, row, size in zip(kinds, corners, sizes, strict=True)
+    ]
+
+    pictures, left = visit().page.evaluate(PAINT, [width, height, strokes])
+
+    assert left == 0
+    y, x = np.mgrid[:height, :width] + 0.5
+    for (kind, points, size), (pixels, painted) in zip(strokes, pictures, strict=True):
+        found = np.array(list(pixels), dtype=np.uint8).reshape(height, width)
+        wanted = (in_line if kind == "line" else in_polygon)(x, y, points, size)
+        assert np.array_equal(found, wanted), (kind, points, size)
+        assert painted == np.count_nonzero(wanted)
+
+
+def in_line(x: Any, y: Any, points: list[float], size: int) -> Any:
+    """Tell which points are at most half a size from a line."""
+    snapped = [np.floor(at) + 0.5 if size % 2 else np.floor(at + 0.5) for at in points[:4]]
+    ax, ay, bx, by = snapped
+    dx, dy = bx - ax, by - ay
+    along = np.clip(((x - ax) * dx + (y - ay) * dy) / max(1e-9, dx * dx + dy * dy), 0, 1)
+    return np.hypot(x - ax - along * dx, y - ay - along * dy) <= size / 2 + 1e-9
+
+
+def in_polygon(x: Any, y: Any, points: list[float], _: int) -> Any:
+    """Tell which points are in a triangle."""
+    corners = np.array(points).reshape(3, 2)
+    sides = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    turns = [(b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) > 0 for a, b in sides]
+    return np.all(turns, axis=0) | ~np.any(turns, axis=0)
+
+
 MEASURE = """() => {
     window.spent = [];
     window.long = [];
@@ -292,6 +346,15 @@ def test_strokes_stay_fluid_on_a_large_picture(visit: Visit, served: ServedDirec
     spent, long = page.evaluate("[spent, long]")
     assert np.median(spent) < 16, spent
     assert max(long, default=0) < 200, long
+    page.keyboard.press("1")
+    expect(page.locator(".painter-tools")).to_contain_text("100 %")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("d")
+    page.keyboard.press("f")
+    drag(page, (0.1, 0.1))
+    assert buffer_of(page).all()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("0")
     save(page)
     mask = stored_mask(served, entry_of(client, name, f"s3://pictures/{name}/1.jpg"))
     assert mask.size == (4096, 4096)

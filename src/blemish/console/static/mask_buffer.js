@@ -108,11 +108,10 @@ export class MaskBuffer {
       [x1, y1] = [Math.max(x1, right), Math.max(y1, row + 1)];
       for (const next of [row - 1, row + 1]) {
         if (next < 0 || next >= height) continue;
-        const line = next * width;
-        for (let i = left, inside = false; i < right; i++) {
-          const like = pixels[line + i] === from;
-          if (like && !inside) waiting.push(i, next);
-          inside = like;
+        const part = pixels.subarray(next * width + left, next * width + right);
+        for (let i = part.indexOf(from); i >= 0; i = part.indexOf(from, i)) {
+          waiting.push(left + i, next);
+          while (part[i] === from) i++;
         }
       }
     }

@@ -25,6 +25,7 @@ const KEYS = [
   ["Ctrl S", "save"],
 ];
 const STEP = 60; // of the arrow keys, in pixels of the page
+const NEAR = 8; // of a polygon's first corner: to click there closes it, in pixels of the canvas
 const MAX_SIZE = 512;
 
 export default {
@@ -37,8 +38,8 @@ export default {
         <span class="room"></span>
         <span role="status" class="quiet">{{ told }}</span>
         <a class="plain" :href="back">All pictures</a>
-        <button :disabled="picture.first || !ready" title="Previous picture (PageUp)" @click="go(-1)">Previous</button>
-        <button :disabled="picture.last || !ready" title="Next picture (PageDown)" @click="go(1)">Next</button>
+        <button :disabled="picture.first || loading" title="Previous picture (PageUp)" @click="go(-1)">Previous</button>
+        <button :disabled="picture.last || loading" title="Next picture (PageDown)" @click="go(1)">Next</button>
         <button class="main" :disabled="!unsaved || saving || !mayChange" title="Save (Ctrl+S)" @click="save">Save</button>
       </header>
       <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
@@ -68,7 +69,7 @@ export default {
             <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
             <path ref="cross"></path>
           </svg>
-          <p v-if="!ready && !problem" class="painter-wait">Opening the picture</p>
+          <p v-if="loading" class="painter-wait">Opening the picture</p>
         </div>
         <aside class="painter-side">
           <fieldset class="segments" :disabled="!mayChange">
@@ -112,6 +113,7 @@ export default {
   data: () => ({
     tools: TOOLS,
     keys: KEYS,
+    loading: true,
     ready: false,
     saving: false,
     problem: "",
@@ -193,6 +195,7 @@ export default {
   methods: {
     async load() {
       const { ref, url, mask: maskUrl, label } = this.picture;
+      this.loading = true;
       this.ready = false;
       this.problem = "";
       this.points = [];
@@ -211,7 +214,9 @@ export default {
         this.ready = true;
         this.$refs.stage.focus({ preventScroll: true });
       } catch (error) {
-        if (this.picture.ref === ref) this.problem = error.message;
+        if (this.picture.ref === ref) this.problem = reason(error);
+      } finally {
+        if (this.picture.ref === ref) this.loading = false;
       }
     },
     open(head, pixels, levels) {
@@ -266,16 +271,17 @@ export default {
         this.problem = "";
         this.$emit("saved");
       } catch (error) {
-        this.problem = `Not saved. ${error.message}`;
+        this.problem = `Not saved. ${reason(error)}`;
       } finally {
         this.saving = false;
         this.refresh();
       }
     },
     async go(by) {
-      if (!this.ready || (by < 0 ? this.picture.first : this.picture.last)) return;
+      if (this.loading || (by < 0 ? this.picture.first : this.picture.last)) return;
       await this.save();
-      if (this.unsaved && this.mayChange) return;
+      if (this.loading || (this.ready && this.unsaved && this.mayChange)) return;
+      this.loading = true;
       this.ready = false;
       this.$emit("go", by);
     },
@@ -338,7 +344,10 @@ export default {
         return false;
       }
       if (this.tool === "polygon") {
-        this.points.push(...point);
+        const [x, y] = this.points;
+        const near = Math.hypot(point[0] - x, point[1] - y) * this.view.scale < NEAR;
+        if (near && this.points.length >= 6) this.closePolygon();
+        else this.points.push(...point);
         this.sketch();
         return false;
       }
@@ -533,6 +542,11 @@ export default {
     },
   },
 };
+
+// browsers have no more than a TypeError for a server that does not answer
+function reason(error) {
+  return error instanceof TypeError ? "The server does not answer. Try again in a moment." : error.message;
+}
 
 async function fetched(url) {
   const answer = await fetch(url);
