@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Route, expect
 
 from tests.acceptance.served import BUCKET, ServedDirectory, line
+from tests.console.test_looks import findings
 from tests.console.test_security import make_key
 from tests.console.watched import Watched
 
@@ -78,10 +79,12 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     page.get_by_label("A folder").set_input_files(folder)
     expect(page.get_by_role("heading", name="12 files to bring")).to_be_visible()
     watched.shoot("bring-plan")
+    assert findings(page) == []
     page.get_by_role("button", name="Bring 12 files").click()
 
     expect(page.get_by_role("heading", name="8 pictures added")).to_be_visible()
     watched.shoot("bring-done", whole=True)
+    assert findings(page) == []
     rows = page.locator("details li")
     expect(rows.filter(has_text="notes.txt")).to_contain_text("neither a JPEG nor a PNG")
     expect(rows.filter(has_text="small.jpg")).to_contain_text("8 x 8")
@@ -110,6 +113,7 @@ def test_folders_named_train_and_test_are_two_data_sets(
     page.get_by_label("A folder").set_input_files(tmp_path / "both")
     expect(page.get_by_role("radio", name="Train and test")).to_be_checked()
     watched.shoot("bring-plan")
+    assert findings(page) == []
     page.get_by_role("button", name="Bring 4 files").click()
 
     expect(page.get_by_role("heading", name="4 pictures added")).to_be_visible()

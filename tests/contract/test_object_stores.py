@@ -262,3 +262,20 @@ def test_another_process_opens_the_same_store_by_what_is_said_in_json(filled: Fi
     opened = open_store(json.loads(json.dumps(dict(filled.store.reach))))
 
     assert opened.read(ref("a")) == b"data"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "b", "b/", "b/c", "b/c/d", "b c/ü+%2", "é/e", "x", "a/", "../", "b//", "\0/"]
+)
+def test_a_listing_shows_what_begins_with_the_prefix(filled: Filled, prefix: str) -> None:
+    for key in KEYS:
+        filled.put(key, b"123")
+
+    found = {each.key: each.size_bytes for each in filled.store.list(BUCKET, prefix)}
+
+    assert found == {key: 3 for key in KEYS if key.startswith(prefix)}
+
+
+def test_nothing_is_listed_of_a_bucket_that_is_not_there(filled: Filled) -> None:
+    with pytest.raises(BucketMissingError):
+        list(filled.store.list("absent"))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
@@ -233,7 +233,7 @@ async def _body(request: Request, *, most: int) -> bytes | None:
     return bytes(data)
 
 
-async def _answer(work: Any) -> Response:
+async def _answer(work: Callable[[], Awaitable[Mapping[str, Any]]]) -> Response:
     try:
         return JSONResponse(await work())
     except SignedOutError as error:

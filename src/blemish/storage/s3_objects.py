@@ -151,6 +151,8 @@ class S3ObjectStore:
         """
         self._check_bucket(bucket)
         folder = prefix.rpartition("/")[0]  # obstore lists whole folders
+        if folder and refusal(f"{folder}/x"):  # and refuses one that no key can be in
+            return
         with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
             for page in self._bucket(bucket).list(folder or None):
                 for each in page:

@@ -27,6 +27,7 @@ USES: list[Callable[[S3ObjectStore], object]] = [
     lambda store: store.read(REF),
     lambda store: list(store.read_lines(REF, max_bytes=1)),
     lambda store: store.existing([REF]),
+    lambda store: list(store.list("pictures")),
 ]
 
 
