@@ -132,8 +132,10 @@ class _Card:
 
     async def _ask(self) -> None:
         model = self._model
+        asked = f"Cancel the training of model {model.version}?"
         with ui.dialog() as dialog, ui.card():
-            heading(f"Cancel the training of model {model.version}?", 2)
+            dialog.props["aria-label"] = asked
+            heading(asked, 2)
             text("What it has done so far is lost. The pictures and labels stay.", tag="p")
             with ui.element("div").classes("line"):
                 ui.button("Cancel the training", on_click=lambda: dialog.submit(True)).props(

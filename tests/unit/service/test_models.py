@@ -26,7 +26,7 @@ from blemish.storage import s3_objects
 from blemish.storage.errors import KeyUnavailableError, StoreUnavailableError
 from blemish.storage.s3_address import S3Address
 from blemish.storage.sealed_header import SealingKey, sealing_key_of
-from tests.unit.house import House
+from tests.unit.house import PROJECT, House
 from tests.unit.manifests import BUCKET, json_line
 from tests.unit.storage.sealing import key
 
@@ -160,9 +160,12 @@ def test_too_few_labelled_pictures_are_counted_out(
     if test:
         house.pictures(TEST, normal=test[0], anomaly=test[1], other=30)
     if not missing:
+        house.models.check_trainable(PROJECT)
         assert house.model().status is S.TRAINING
         return
 
+    with pytest.raises(ValidationError) as told:
+        house.models.check_trainable(PROJECT)
     with pytest.raises(ValidationError) as caught:
         house.model()
 
@@ -172,6 +175,7 @@ def test_too_few_labelled_pictures_are_counted_out(
         for kind, found, label, least in parts
     ]
     assert caught.value.message == f"Too few labelled images: {'; '.join(sentences)}."
+    assert told.value.message == caught.value.message
     assert house.kept_names() == set()
     assert house.models.page("circuits", token=None) == ([], None)
 
