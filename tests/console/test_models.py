@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.acceptance.product import PROJECT, make_dataset, start_training
 from tests.acceptance.served import ServedDirectory, model_status, wait_for
 from tests.console.test_looks import findings
+from tests.console.test_settings import create_key
 from tests.console.watched import Watched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.usefixtures("trained")]
@@ -109,6 +110,7 @@ def test_a_test_picture_is_looked_at_large(visit: Visit) -> None:
     assert page.evaluate(opacity) == "0.2"
     large.get_by_role("button", name="Close").click()
     expect(large).to_have_count(0)
+    expect(page.get_by_label("Heat map")).to_have_value("20")
 
 
 def test_the_threshold_is_moved_by_the_keyboard_and_taken_back(
@@ -174,6 +176,21 @@ def test_heat_maps_and_the_bundle_are_sent_to_who_may_have_them(visit: Visit) ->
     names = zipfile.ZipFile(io.BytesIO(bundle.body())).namelist()
     assert {"model.onnx", "bundle.json"} <= set(names)
     assert refused.status in {303, 401}
+
+
+def test_who_may_only_read_is_shown_what_they_may_not_do(visit: Visit) -> None:
+    key = create_key(visit().open("/settings"), "viewer", "ReadOnly")
+    watched = visit(signed_in=False)
+    watched.sign_in(key)
+    page = watched.open(f"/projects/{PROJECT}/models/1")
+
+    expect(page.get_by_role("button", name="Start model 1")).to_be_disabled()
+    expect(page.get_by_role("button", name="Delete model 1")).to_be_disabled()
+    expect(page.get_by_role("button", name="Add the tag")).to_be_disabled()
+    watched.shoot("model-read-only")
+    asked: dict[str, str | float | bool] = {"project": PROJECT, "version": "1"}
+    refused = watched.context.request.get(f"{watched.root}/bundle", params=asked)
+    assert refused.status == 403
 
 
 @pytest.mark.parametrize("dark", [False, True])

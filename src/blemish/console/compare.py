@@ -10,7 +10,7 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.frame import empty, frame, heading, link, page, project_path, text, visitor
 from blemish.console.judged import PART, verdict_caption
-from blemish.console.layers import Seen, faders, layers
+from blemish.console.layers import Faders, Seen, layers
 from blemish.console.model_actions import share, style
 from blemish.console.model_data import Evaluated, bundle_info, described, evaluated
 from blemish.console.model_panels import table
@@ -109,7 +109,7 @@ def _pictures(project: str, sides: Sequence[_Side], part: int) -> None:
     with ui.element("div").classes("head"):
         heading("Picture by picture", 2)
         ui.element("div").classes("room")
-        faders(mask=any(side.seen is not None and side.seen.mask for side in sides))
+        Faders(mask=any(side.seen is not None and side.seen.mask for side in sides)).draw()
     told = f"{len(pairs)} pictures that both were tested on; other verdicts at {differing}."
     if alone:
         told += f" {alone} more were tested with one of them alone."

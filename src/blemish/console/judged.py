@@ -9,7 +9,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.frame import heading, text
-from blemish.console.layers import Seen, faders, layers
+from blemish.console.layers import Faders, Seen, layers
 from blemish.console.verdicts import CELL_NAMES, ORDERS, Cell, Judged, arranged
 
 PART = 24
@@ -39,6 +39,7 @@ class JudgedPictures:
         self._cell = cell
         self._order = order if order in ORDERS else "wrong"
         self._part = max(1, part)
+        self._faders = Faders(mask=seen is not None and seen.mask)
         self._buttons: dict[Cell, ui.element] = {}
 
     def tell(self, cell: Cell, button: ui.element) -> None:
@@ -63,7 +64,7 @@ class JudgedPictures:
                 if self._seen is None:
                     text("No heat maps: your access key may not detect with this model.")
                 else:
-                    faders(mask=self._seen.mask)
+                    self._faders.draw()
                 self._orders()
             self._pictures()
 
@@ -111,7 +112,7 @@ class JudgedPictures:
                 heading(judged.name, 2)
                 ui.element("div").classes("room")
                 if self._seen is not None:
-                    faders(mask=self._seen.mask)
+                    self._faders.draw()
                 ui.button("Close", on_click=dialog.close).props("flat")
             layers(judged.ref, judged.name, model=self._seen, large=True)
             verdict_caption(judged, name=False)

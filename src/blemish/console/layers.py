@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nicegui import ui
+from nicegui.events import GenericEventArguments
 
+from blemish.console.frame import text
 from blemish.console.pictures import picture_url, thumbnail_url
 from blemish.console.previews import heat_map_url, mask_url
 
-FADE = "(event) => document.documentElement.style.setProperty('--{name}', event.target.value / 100)"
+FADE = "(event) => document.documentElement.style.setProperty('--NAME', event.target.value / 100)"
+_VALUE = "(event) => emit(Number(event.target.value))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +27,31 @@ class Seen:
     mask: bool
 
 
-def faders(*, mask: bool) -> None:
-    """Draw the sliders; they fade all pictures of the page, without asking the server."""
-    _fader("Heat map", "heat", 70)
-    if mask:
-        _fader("Mask", "mask", 0)
+class Faders:
+    """The sliders of a page: they fade all of its pictures, without asking the server."""
+
+    def __init__(self, *, mask: bool) -> None:
+        self._values = {"heat": 100, "mask": 0}
+        self._drawn: list[tuple[str, ui.element]] = []
+        self._told = {"heat": "Heat map"} | ({"mask": "Mask"} if mask else {})
+
+    def draw(self) -> None:
+        """Draw the sliders, once more in a dialog; they stand where people left them."""
+        for name, told in self._told.items():
+            with ui.element("label").classes("fade"):
+                text(told)
+                slider = ui.element("input").props("type=range min=0 max=100")
+                slider.props["value"] = self._values[name]
+            self._drawn.append((name, slider))
+            slider.on("input", js_handler=FADE.replace("NAME", name))
+            slider.on("change", lambda event, name=name: self._left(name, event), js_handler=_VALUE)
+
+    def _left(self, name: str, event: GenericEventArguments) -> None:
+        """Keep a value, for the framework puts a slider back to what it knows."""
+        self._values[name] = int(event.args)
+        self._drawn = [each for each in self._drawn if not each[1].is_deleted]
+        for told, slider in self._drawn:
+            slider.props["value"] = self._values[told]
 
 
 def layers(
@@ -63,10 +86,3 @@ def _image(url: str, told: str, classes: str = "", *, lazy: bool = True) -> None
     image.props["alt"] = told
     if lazy:
         image.props["loading"] = "lazy"
-
-
-def _fader(told: str, name: str, value: int) -> None:
-    with ui.element("label").classes("fade"):
-        ui.html(told, sanitize=False, tag="span")
-        slider = ui.element("input").props(f"type=range min=0 max=100 value={value}")
-        slider.on("input", js_handler=FADE.format(name=name))

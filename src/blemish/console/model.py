@@ -49,6 +49,9 @@ from blemish.console.verdicts import Cell
 from blemish.domain.entities import ModelStatus
 from blemish.engine.bundle import BundleInfo
 
+QUIET = frozenset({ModelStatus.TRAINED, ModelStatus.HOSTED})
+"""Where a status says all that its message does."""
+
 
 @page("/projects/{project}/models/{version}", title="Model")
 async def model(
@@ -121,7 +124,7 @@ async def _head(project: str, model: Mapping[str, Any]) -> None:
             link("Compare", project_path(project, f"/compare?a={version}"))
             _download(project, version, may=await may_download(visitor(), project, version))
         actions(project, model, await allowed(project, version))
-    if model["Status"] != ModelStatus.TRAINED and model.get("StatusMessage"):
+    if model["Status"] not in QUIET and model.get("StatusMessage"):
         failed = model["Status"] in {ModelStatus.TRAINING_FAILED, ModelStatus.HOSTING_FAILED}
         text(model["StatusMessage"], tag="p", classes="problem" if failed else "quiet")
     if model["Status"] == ModelStatus.TRAINING:

@@ -15,7 +15,7 @@ from blemish.console.model_actions import FORBIDDEN, share
 from blemish.console.model_data import Evaluated
 from blemish.console.verdicts import CELL_NAMES, Cell, TypeResult, cell_counts
 from blemish.engine.bundle import BundleInfo
-from blemish.engine.chosen import choice_of
+from blemish.engine.chosen import Judged, choice_of
 from blemish.service.thresholds import MOVABLE
 
 STAYS = (
@@ -32,6 +32,10 @@ MATRIX = (
     ("Normal", ((Cell.FALSE_ALARM, "bad"), (Cell.PASSED, "good"))),
 )
 """Rows by what is true, columns by what the model says: anomaly, then normal."""
+
+
+BEST = 5
+"""Candidates that are shown at once; the others unfold."""
 
 
 class ThresholdSlider(ui.element, component="static/threshold.js"):
@@ -141,18 +145,27 @@ def choice_panel(info: BundleInfo) -> None:
                 classes="quiet",
             )
             return
-        table(
-            ("Candidate", "Image AUROC", "Standard error", ""),
+        best = sorted(choice.candidates, key=lambda each: -each.image_auroc)
+        _candidates(best[:BEST])
+        if len(best) > BEST:
+            with ui.element("details"):
+                text(f"The other {len(best) - BEST} that were tried", tag="summary")
+                _candidates(best[BEST:])
+
+
+def _candidates(candidates: Sequence[Judged]) -> None:
+    table(
+        ("Candidate", "AUROC", "Error", ""),
+        (
             (
-                (
-                    each.name,
-                    f"{each.image_auroc:.3f}",
-                    f"{each.standard_error:.3f}",
-                    "chosen" if each.chosen else "",
-                )
-                for each in choice.candidates
-            ),
-        )
+                each.name,
+                f"{each.image_auroc:.3f}",
+                f"{each.standard_error:.3f}",
+                "chosen" if each.chosen else "",
+            )
+            for each in candidates
+        ),
+    )
 
 
 def types_panel(types: Sequence[TypeResult]) -> None:

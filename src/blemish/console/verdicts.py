@@ -65,7 +65,7 @@ class Judged:
 
     @property
     def wrongness(self) -> float:
-        """How probable the model holds what is not true; above a half at a wrong verdict."""
+        """How probable the model holds what is not true."""
         return 1 - self.anomalous if self.truth is Label.ANOMALY else self.anomalous
 
     @property
@@ -151,7 +151,7 @@ def arranged(judged: Iterable[Judged], *, cell: Cell | None, order: str) -> list
     found = [each for each in judged if cell is None or each.cell is cell]
     found.sort(key=lambda each: each.ref)
     if order == "wrong":
-        found.sort(key=lambda each: -each.wrongness)
+        found.sort(key=lambda each: (each.right, -each.wrongness))
     elif order == "anomalous":
         found.sort(key=lambda each: -each.anomalous)
     return found

@@ -56,6 +56,12 @@ def test_the_most_wrong_come_first() -> None:
     assert PICTURES[3].wrongness == pytest.approx(0.3)
 
 
+def test_a_wrong_verdict_is_more_wrong_than_a_right_one_that_is_less_sure() -> None:
+    unsure = [judged("right", N, N, 0.45), judged("wrong", A, N, 0.47)]
+
+    assert names(arranged(unsure, cell=None, order="wrong")) == ["wrong", "right"]
+
+
 def test_pictures_are_chosen_by_cell_and_sorted_by_name_or_score() -> None:
     assert names(arranged(PICTURES, cell=Cell.MISSED, order="wrong")) == ["missed"]
     assert names(arranged(PICTURES, cell=None, order="anomalous"))[:2] == ["found", "alarm"]
