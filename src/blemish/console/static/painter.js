@@ -1,114 +1,15 @@
 // The painter: a picture, tools, anomaly types. What is painted stays here until it is saved.
 import { MaskBuffer } from "/console/static/mask_buffer.js";
 import { MaskView, levelsOf } from "/console/static/mask_view.js";
+import { fetched, packed, reason, unpacked } from "/console/static/painted.js";
+import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
+import { TEMPLATE } from "/console/static/painter_template.js";
 
-// of the framework's icons none is an eraser
-const ERASER = "M8.6 20H20v-2h-9.4zM15.1 3.9 20.1 8.9a1.5 1.5 0 0 1 0 2.1L11.2 20H6.8l-2.9-2.9a1.5 1.5 0 0 1 0-2.1L13 3.9a1.5 1.5 0 0 1 2.1 0zM9.3 10.5 5.3 14.5a1 1 0 0 0 0 1.4L7.4 18h2.8l3.1-3.1z";
-const TOOLS = [
-  { name: "brush", icon: "brush", key: "b", told: "Brush" },
-  { name: "eraser", icon: ERASER, key: "e", told: "Eraser" },
-  { name: "polygon", icon: "polyline", key: "p", told: "Polygon" },
-  { name: "fill", icon: "format_color_fill", key: "f", told: "Fill" },
-];
-const KEYS = [
-  ["B E P F", "brush, eraser, polygon, fill"],
-  ["[ ]", "smaller, larger brush"],
-  ["T", "next anomaly type"],
-  ["Enter, Esc", "close, drop a polygon"],
-  ["Ctrl Z", "undo; with Shift redo"],
-  ["+ - 0 1", "zoom; fit; 100 %"],
-  ["Space", "hold and drag to move"],
-  ["Arrows", "move the picture"],
-  ["D", "tool down at the cross"],
-  ["N A", "normal, anomaly"],
-  ["PgUp PgDn", "previous, next picture"],
-  ["Ctrl S", "save"],
-];
-const STEP = 60; // of the arrow keys, in pixels of the page
 const NEAR = 8; // of a polygon's first corner: to click there closes it, in pixels of the canvas
 const MAX_SIZE = 512;
 
 export default {
-  template: `
-    <section class="painter" aria-label="Painter">
-      <header class="head">
-        <h1 :title="picture.ref">{{ picture.name }}</h1>
-        <span :class="['pill', label]">{{ label || "no label" }}</span>
-        <span class="quiet">{{ picture.place }}</span>
-        <span class="room"></span>
-        <span role="status" class="quiet">{{ told }}</span>
-        <a class="plain" :href="back">All pictures</a>
-        <button :disabled="picture.first || loading" title="Previous picture (PageUp)" @click="go(-1)">Previous</button>
-        <button :disabled="picture.last || loading" title="Next picture (PageDown)" @click="go(1)">Next</button>
-        <button class="main" :disabled="!unsaved || saving || !mayChange" title="Save (Ctrl+S)" @click="save">Save</button>
-      </header>
-      <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
-      <p v-if="!mayChange" class="problem">Your policies let you look at this picture, not change it (UpdateDatasetEntries).</p>
-      <div class="painter-body">
-        <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
-          <button v-for="each in tools" :key="each.name" :disabled="!mayChange" :aria-pressed="tool === each.name"
-            :aria-label="each.told" :title="each.told + ' (' + each.key.toUpperCase() + ')'" @click="pick(each.name)">
-            <q-icon :name="each.icon" size="20px" aria-hidden="true"></q-icon></button>
-          <hr>
-          <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
-          <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
-          <hr>
-          <button aria-label="Zoom in" title="Zoom in (+)" @click="zoomBy(1.25)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
-          <button aria-label="Zoom out" title="Zoom out (-)" @click="zoomBy(0.8)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
-          <button aria-label="Fit" title="Fit (0)" @click="fit"><q-icon name="fit_screen" size="20px" aria-hidden="true"></q-icon></button>
-          <button aria-label="100 %" title="100 % (1)" class="words" @click="zoomTo(1)">1:1</button>
-          <span class="quiet percent">{{ Math.round(percent) }} %</span>
-        </div>
-        <div class="painter-stage" ref="stage" tabindex="0" role="img" :data-tool="tool" :class="{ moving, ready }"
-          :aria-label="'Picture ' + picture.name + ', ' + (label || 'no label')"
-          @pointerdown="down" @pointermove="move" @pointerup="up" @pointercancel="up" @pointerleave="leave"
-          @dblclick="closePolygon" @contextmenu.prevent>
-          <canvas ref="canvas"></canvas>
-          <svg ref="sketch" aria-hidden="true">
-            <polyline ref="polygonBelow" class="below"></polyline><polyline ref="polygonAbove"></polyline>
-            <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
-            <path ref="cross"></path>
-          </svg>
-          <p v-if="loading" class="painter-wait">Opening the picture</p>
-        </div>
-        <aside class="painter-side">
-          <fieldset class="segments" :disabled="!mayChange">
-            <legend>This picture is</legend>
-            <label v-for="each in ['normal', 'anomaly']" :key="each" :class="{ chosen: label === each }">
-              <input type="radio" name="painter-label" :value="each" :checked="label === each" @change="say(each)">{{ each }}</label>
-          </fieldset>
-          <fieldset class="painter-types">
-            <legend>Anomaly types</legend>
-            <p v-if="!types.length" class="quiet">Name what can be wrong, then paint it.</p>
-            <div v-for="each in types" :key="each.index" class="painter-type" :class="{ chosen: each.index === type }">
-              <template v-if="renaming === each.index">
-                <input :ref="focusIt" v-model="newName" :aria-label="'New name of ' + each.name" maxlength="100"
-                  @keydown.enter.prevent="rename(each)" @keydown.escape.stop="renaming = 0" @blur="renaming = 0">
-              </template>
-              <template v-else>
-                <label :title="each.name + ', on ' + each.used + ' pictures'"><input type="radio" name="painter-type" :checked="each.index === type" @change="choose(each.index)">
-                  <span class="swatch" :style="{ background: each.color }"></span>
-                  <span class="name">{{ each.name }}</span><span class="quiet">{{ each.used }}</span></label>
-                <button :disabled="!mayChange" :aria-label="'Rename ' + each.name" title="Rename" @click="startRenaming(each)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
-                <button :disabled="!mayChange || !!each.used || counts[each.index] > 0" :aria-label="'Delete ' + each.name"
-                  :title="each.used || counts[each.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="$emit('dropped', each.name)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
-              </template>
-            </div>
-            <form class="line" @submit.prevent="add">
-              <input ref="adding" v-model="addedName" :disabled="!mayChange" placeholder="Such as scratch" aria-label="Name of a new anomaly type" maxlength="100">
-              <button :disabled="!addedName.trim() || !mayChange">Add</button>
-            </form>
-          </fieldset>
-          <label class="slider"><span>Brush size <b>{{ size }} px</b></span>
-            <input type="range" min="0" max="100" :value="sizeStep" aria-label="Brush size" :aria-valuetext="size + ' pixels'" @input="sizeFrom($event.target.value)"></label>
-          <label class="slider"><span>Mask opacity <b>{{ opacity }} %</b></span>
-            <input type="range" min="0" max="100" v-model.number="opacity" aria-label="Mask opacity"></label>
-          <details><summary>Keys</summary>
-            <dl class="painter-keys"><template v-for="[key, does] in keys" :key="key"><dt>{{ key }}</dt><dd>{{ does }}</dd></template></dl>
-          </details>
-        </aside>
-      </div>
-    </section>`,
+  template: TEMPLATE,
   props: { picture: Object, types: Array, mayChange: Boolean, back: String },
   data: () => ({
     tools: TOOLS,
@@ -465,60 +366,7 @@ export default {
       const [x, y] = middle;
       this.$refs.cross.setAttribute("d", this.crossed ? `M${x - 12} ${y}h24M${x} ${y - 12}v24` : "");
     },
-    // keys
-    keyDown(event) {
-      if (event.defaultPrevented || event.altKey || document.querySelector(".q-dialog")) return;
-      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      if (event.ctrlKey || event.metaKey) return this.control(event, key);
-      const typing = event.target.matches("input:not([type=radio]), textarea, select, [contenteditable]");
-      if (typing) return;
-      const onPicture = event.target === document.body || event.target === this.$refs.stage;
-      const does = this.keyed(key, event.shiftKey, onPicture);
-      if (!does) return;
-      event.preventDefault();
-      does();
-    },
-    control(event, key) {
-      const does = { s: () => this.save(), z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo() }[key];
-      if (!does || (key !== "s" && event.target.matches("input:not([type=radio])"))) return;
-      event.preventDefault();
-      does();
-    },
-    keyed(key, shift, onPicture) {
-      const tool = TOOLS.find((each) => each.key === key);
-      if (tool) return this.mayChange && (() => this.pick(tool.name));
-      const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-      if (onPicture && arrows[key]) return () => this.panBy(...arrows[key]);
-      const anywhere = {
-        "[": () => this.resizeBrush(0.8),
-        "]": () => this.resizeBrush(1.25),
-        "+": () => this.zoomBy(1.25),
-        "=": () => this.zoomBy(1.25),
-        "-": () => this.zoomBy(0.8),
-        0: () => this.fit(),
-        1: () => this.zoomTo(1),
-        t: () => this.nextType(shift ? -1 : 1),
-        n: () => this.say("normal"),
-        a: () => this.say("anomaly"),
-        d: () => this.dab(),
-        PageDown: () => this.go(1),
-        PageUp: () => this.go(-1),
-        Escape: () => this.dropPolygon(),
-      };
-      const here = { Enter: () => this.closePolygon(), " ": () => (this.moving = true) };
-      return anywhere[key] ?? (onPicture ? here[key] : undefined);
-    },
-    panBy(x, y) {
-      if (!this.ready) return;
-      this.crossed = true;
-      this.view.pan(x * STEP * devicePixelRatio, y * STEP * devicePixelRatio);
-    },
-    dab() {
-      const { canvas } = this.view;
-      this.crossed = true;
-      if (this.ready && this.begin(this.view.inPicture(canvas.width / 2, canvas.height / 2))) this.finish();
-      this.sketch();
-    },
+    ...KEY_METHODS,
     // types
     add() {
       this.$emit("added", this.addedName.trim());
@@ -542,29 +390,3 @@ export default {
     },
   },
 };
-
-// browsers have no more than a TypeError for a server that does not answer
-function reason(error) {
-  return error instanceof TypeError ? "The server does not answer. Try again in a moment." : error.message;
-}
-
-async function fetched(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer.blob();
-}
-
-// a JSON line, then a byte a pixel; compressed, as a mask shrinks to a hundredth
-async function packed(head, pixels) {
-  const plain = new Blob([`${JSON.stringify(head)}\n`, pixels]).stream();
-  return new Response(plain.pipeThrough(new CompressionStream("gzip"))).blob();
-}
-
-async function unpacked(blob) {
-  const plain = blob.stream().pipeThrough(new DecompressionStream("gzip"));
-  const data = new Uint8Array(await new Response(plain).arrayBuffer());
-  const end = data.indexOf(10);
-  const head = JSON.parse(new TextDecoder().decode(data.subarray(0, end)));
-  const pixels = data.length > end + 1 ? data.slice(end + 1) : new Uint8Array(head.width * head.height);
-  return { head, pixels };
-}

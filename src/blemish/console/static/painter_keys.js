@@ -1,0 +1,82 @@
+// What the keyboard does in the painter, and which tools there are.
+
+// of the framework's icons none is an eraser
+const ERASER = "M8.6 20H20v-2h-9.4zM15.1 3.9 20.1 8.9a1.5 1.5 0 0 1 0 2.1L11.2 20H6.8l-2.9-2.9a1.5 1.5 0 0 1 0-2.1L13 3.9a1.5 1.5 0 0 1 2.1 0zM9.3 10.5 5.3 14.5a1 1 0 0 0 0 1.4L7.4 18h2.8l3.1-3.1z";
+export const TOOLS = [
+  { name: "brush", icon: "brush", key: "b", told: "Brush" },
+  { name: "eraser", icon: ERASER, key: "e", told: "Eraser" },
+  { name: "polygon", icon: "polyline", key: "p", told: "Polygon" },
+  { name: "fill", icon: "format_color_fill", key: "f", told: "Fill" },
+];
+export const KEYS = [
+  ["B E P F", "brush, eraser, polygon, fill"],
+  ["[ ]", "smaller, larger brush"],
+  ["T", "next anomaly type"],
+  ["Enter, Esc", "close, drop a polygon"],
+  ["Ctrl Z", "undo; with Shift redo"],
+  ["+ - 0 1", "zoom; fit; 100 %"],
+  ["Space", "hold and drag to move"],
+  ["Arrows", "move the picture"],
+  ["D", "tool down at the cross"],
+  ["N A", "normal, anomaly"],
+  ["PgUp PgDn", "previous, next picture"],
+  ["Ctrl S", "save"],
+];
+const STEP = 60; // of the arrow keys, in pixels of the page
+
+// methods of the painter
+export const KEY_METHODS = {
+  keyDown(event) {
+    if (event.defaultPrevented || event.altKey || document.querySelector(".q-dialog")) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) return this.control(event, key);
+    const typing = event.target.matches("input:not([type=radio]), textarea, select, [contenteditable]");
+    if (typing) return;
+    const onPicture = event.target === document.body || event.target === this.$refs.stage;
+    const does = this.keyed(key, event.shiftKey, onPicture);
+    if (!does) return;
+    event.preventDefault();
+    does();
+  },
+  control(event, key) {
+    const does = { s: () => this.save(), z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo() }[key];
+    if (!does || (key !== "s" && event.target.matches("input:not([type=radio])"))) return;
+    event.preventDefault();
+    does();
+  },
+  keyed(key, shift, onPicture) {
+    const tool = TOOLS.find((each) => each.key === key);
+    if (tool) return this.mayChange && (() => this.pick(tool.name));
+    const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    if (onPicture && arrows[key]) return () => this.panBy(...arrows[key]);
+    const anywhere = {
+      "[": () => this.resizeBrush(0.8),
+      "]": () => this.resizeBrush(1.25),
+      "+": () => this.zoomBy(1.25),
+      "=": () => this.zoomBy(1.25),
+      "-": () => this.zoomBy(0.8),
+      0: () => this.fit(),
+      1: () => this.zoomTo(1),
+      t: () => this.nextType(shift ? -1 : 1),
+      n: () => this.say("normal"),
+      a: () => this.say("anomaly"),
+      d: () => this.dab(),
+      PageDown: () => this.go(1),
+      PageUp: () => this.go(-1),
+      Escape: () => this.dropPolygon(),
+    };
+    const here = { Enter: () => this.closePolygon(), " ": () => (this.moving = true) };
+    return anywhere[key] ?? (onPicture ? here[key] : undefined);
+  },
+  panBy(x, y) {
+    if (!this.ready) return;
+    this.crossed = true;
+    this.view.pan(x * STEP * devicePixelRatio, y * STEP * devicePixelRatio);
+  },
+  dab() {
+    const { canvas } = this.view;
+    this.crossed = true;
+    if (this.ready && this.begin(this.view.inPicture(canvas.width / 2, canvas.height / 2))) this.finish();
+    this.sketch();
+  },
+};

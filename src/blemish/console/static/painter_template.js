@@ -1,0 +1,81 @@
+// What the painter draws around its picture.
+export const TEMPLATE = `
+<section class="painter" aria-label="Painter">
+  <header class="head">
+    <h1 :title="picture.ref">{{ picture.name }}</h1>
+    <span :class="['pill', label]">{{ label || "no label" }}</span>
+    <span class="quiet">{{ picture.place }}</span>
+    <span class="room"></span>
+    <span role="status" class="quiet">{{ told }}</span>
+    <a class="plain" :href="back">All pictures</a>
+    <button :disabled="picture.first || loading" title="Previous picture (PageUp)" @click="go(-1)">Previous</button>
+    <button :disabled="picture.last || loading" title="Next picture (PageDown)" @click="go(1)">Next</button>
+    <button class="main" :disabled="!unsaved || saving || !mayChange" title="Save (Ctrl+S)" @click="save">Save</button>
+  </header>
+  <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
+  <p v-if="!mayChange" class="problem">Your policies let you look at this picture, not change it (UpdateDatasetEntries).</p>
+  <div class="painter-body">
+    <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
+      <button v-for="each in tools" :key="each.name" :disabled="!mayChange" :aria-pressed="tool === each.name"
+        :aria-label="each.told" :title="each.told + ' (' + each.key.toUpperCase() + ')'" @click="pick(each.name)">
+        <q-icon :name="each.icon" size="20px" aria-hidden="true"></q-icon></button>
+      <hr>
+      <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
+      <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
+      <hr>
+      <button aria-label="Zoom in" title="Zoom in (+)" @click="zoomBy(1.25)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
+      <button aria-label="Zoom out" title="Zoom out (-)" @click="zoomBy(0.8)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
+      <button aria-label="Fit" title="Fit (0)" @click="fit"><q-icon name="fit_screen" size="20px" aria-hidden="true"></q-icon></button>
+      <button aria-label="100 %" title="100 % (1)" class="words" @click="zoomTo(1)">1:1</button>
+      <span class="quiet percent">{{ Math.round(percent) }} %</span>
+    </div>
+    <div class="painter-stage" ref="stage" tabindex="0" role="img" :data-tool="tool" :class="{ moving, ready }"
+      :aria-label="'Picture ' + picture.name + ', ' + (label || 'no label')"
+      @pointerdown="down" @pointermove="move" @pointerup="up" @pointercancel="up" @pointerleave="leave"
+      @dblclick="closePolygon" @contextmenu.prevent>
+      <canvas ref="canvas"></canvas>
+      <svg ref="sketch" aria-hidden="true">
+        <polyline ref="polygonBelow" class="below"></polyline><polyline ref="polygonAbove"></polyline>
+        <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
+        <path ref="cross"></path>
+      </svg>
+      <p v-if="loading" class="painter-wait">Opening the picture</p>
+    </div>
+    <aside class="painter-side">
+      <fieldset class="segments" :disabled="!mayChange">
+        <legend>This picture is</legend>
+        <label v-for="each in ['normal', 'anomaly']" :key="each" :class="{ chosen: label === each }">
+          <input type="radio" name="painter-label" :value="each" :checked="label === each" @change="say(each)">{{ each }}</label>
+      </fieldset>
+      <fieldset class="painter-types">
+        <legend>Anomaly types</legend>
+        <p v-if="!types.length" class="quiet">Name what can be wrong, then paint it.</p>
+        <div v-for="each in types" :key="each.index" class="painter-type" :class="{ chosen: each.index === type }">
+          <template v-if="renaming === each.index">
+            <input :ref="focusIt" v-model="newName" :aria-label="'New name of ' + each.name" maxlength="100"
+              @keydown.enter.prevent="rename(each)" @keydown.escape.stop="renaming = 0" @blur="renaming = 0">
+          </template>
+          <template v-else>
+            <label :title="each.name + ', on ' + each.used + ' pictures'"><input type="radio" name="painter-type" :checked="each.index === type" @change="choose(each.index)">
+              <span class="swatch" :style="{ background: each.color }"></span>
+              <span class="name">{{ each.name }}</span><span class="quiet">{{ each.used }}</span></label>
+            <button :disabled="!mayChange" :aria-label="'Rename ' + each.name" title="Rename" @click="startRenaming(each)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
+            <button :disabled="!mayChange || !!each.used || counts[each.index] > 0" :aria-label="'Delete ' + each.name"
+              :title="each.used || counts[each.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="$emit('dropped', each.name)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
+          </template>
+        </div>
+        <form class="line" @submit.prevent="add">
+          <input ref="adding" v-model="addedName" :disabled="!mayChange" placeholder="Such as scratch" aria-label="Name of a new anomaly type" maxlength="100">
+          <button :disabled="!addedName.trim() || !mayChange">Add</button>
+        </form>
+      </fieldset>
+      <label class="slider"><span>Brush size <b>{{ size }} px</b></span>
+        <input type="range" min="0" max="100" :value="sizeStep" aria-label="Brush size" :aria-valuetext="size + ' pixels'" @input="sizeFrom($event.target.value)"></label>
+      <label class="slider"><span>Mask opacity <b>{{ opacity }} %</b></span>
+        <input type="range" min="0" max="100" v-model.number="opacity" aria-label="Mask opacity"></label>
+      <details><summary>Keys</summary>
+        <dl class="painter-keys"><template v-for="[key, does] in keys" :key="key"><dt>{{ key }}</dt><dd>{{ does }}</dd></template></dl>
+      </details>
+    </aside>
+  </div>
+</section>`;
