@@ -67,7 +67,7 @@ class Guard:
             await _refuse(scope, send, 403, problem)
             return
         send = _with_headers(send)
-        if scope["path"].startswith(OPEN) and scope["type"] == "http":
+        if is_open(scope):
             await self._pages(scope, receive, send)
             return
         visitor = visitor_of(scope, headers, self._services)
@@ -80,6 +80,12 @@ class Guard:
         if scope["type"] == "websocket":
             receive = _rechecked(receive, visitor)
         await self._pages(scope, receive, send)
+
+
+def is_open(scope: Scope) -> bool:
+    """Tell whether a request reads what anyone may have."""
+    reads = scope["type"] == "http" and scope["method"] in SAFE_METHODS
+    return reads and scope["path"].startswith(OPEN)
 
 
 def headers_of(scope: Scope) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from blemish.console.guard import cookies_of, origin_problem
+from blemish.console.guard import cookies_of, is_open, origin_problem
 from blemish.console.sign_in import target_of
 
 HOST = {"host": "factory:8000"}
@@ -34,6 +34,24 @@ def test_only_pages_of_this_host_may_ask(
     scope: dict[str, Any] = {"type": kind, "method": method}
 
     assert (origin_problem(scope, HOST | headers) is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "path", "expected"),
+    [
+        ("http", "GET", "/console/static/console.css", True),
+        ("http", "GET", "/console/_nicegui/3/static/quasar.js", True),
+        ("http", "POST", "/console/_nicegui/client/1/upload/2", False),
+        ("http", "GET", "/console/_nicegui_ws/socket.io/", False),
+        ("websocket", "", "/console/static/", False),
+        ("http", "GET", "/console/picture", False),
+        ("http", "GET", "/console/projects/static/", False),
+    ],
+)
+def test_only_style_and_framework_are_anyone_s(
+    kind: str, method: str, path: str, *, expected: bool
+) -> None:
+    assert is_open({"type": kind, "method": method, "path": path}) == expected
 
 
 @pytest.mark.parametrize("text", ["a=b; a", "\x00", "=;=", "a=b; blemish-session-1=x"])
