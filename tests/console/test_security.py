@@ -97,6 +97,7 @@ def test_every_answer_forbids_what_pages_do_not_need(visit: Visit) -> None:
         headers = watched.context.request.get(f"{watched.root}{path}", max_redirects=0).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-cache"  # of the style, which an update changes
 
 
 def test_guessing_is_slowed_down_and_wrong_secrets_get_no_session(

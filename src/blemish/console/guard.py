@@ -26,7 +26,10 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 ROOT = "/console"
 SIGN_IN = f"{ROOT}/sign-in"
 
-OPEN = (f"{ROOT}/static/", f"{ROOT}/_nicegui/", f"{ROOT}/favicon.ico")
+STYLE = f"{ROOT}/static/"
+"""Ours, which an update changes under the same names: a browser has to ask again."""
+
+OPEN = (STYLE, f"{ROOT}/_nicegui/", f"{ROOT}/favicon.ico")
 """How the paths begin of what anyone may have: our style, and the framework's own files."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -66,7 +69,7 @@ class Guard:
         if problem := origin_problem(scope, headers):
             await _refuse(scope, send, 403, problem)
             return
-        send = _with_headers(send)
+        send = _with_headers(send, asked_again=scope["path"].startswith(STYLE))
         if is_open(scope):
             await self._pages(scope, receive, send)
             return
@@ -150,8 +153,9 @@ def _rechecked(receive: Receive, visitor: Visitor) -> Receive:
     return rechecked
 
 
-def _with_headers(send: Send) -> Send:
-    extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+def _with_headers(send: Send, *, asked_again: bool) -> Send:
+    headers = HEADERS | ({"cache-control": "no-cache"} if asked_again else {})
+    extra = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def with_headers(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

@@ -1,6 +1,7 @@
 // The gallery: thousands of pictures, of which those in sight alone are in the document.
 // A position is the place of a picture in the order that the server froze for this page.
 import { Changes } from "/console/static/gallery_changes.js";
+import { CHOOSING } from "/console/static/gallery_choosing.js";
 import { TEMPLATE } from "/console/static/gallery_template.js";
 
 const CELL = 156; // px, the least width of a cell
@@ -264,46 +265,13 @@ export default {
     },
 
     // --- choosing ---
-    choose(indexes) {
-      this.selected = new Set(indexes);
-      this.chosen = this.selected.size;
-      this.draw();
-    },
-    clear() {
-      this.choose([]);
-    },
-    range(index) {
-      const [first, last] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
-      this.choose(Array.from({ length: last - first + 1 }, (_, step) => first + step));
-    },
-    toggle(index) {
-      const chosen = new Set(this.selected);
-      if (!chosen.delete(index)) chosen.add(index);
-      this.anchor = index;
-      this.choose(chosen);
-    },
-    selectAll() {
-      this.choose(Array.from({ length: this.total ?? 0 }, (_, index) => index));
-    },
+    ...CHOOSING,
     selectPage() {
       const row = ROW + GAP;
       const first = Math.ceil((this.top - ROW / 2) / row) * this.columns;
       const last = Math.floor((this.top + this.$refs.view.clientHeight - ROW / 2) / row) * this.columns - 1;
       const end = Math.min(Math.max(last, first), (this.total ?? 0) - 1);
       this.choose(Array.from({ length: Math.max(0, end - first + 1) }, (_, step) => first + step));
-    },
-    indexAt(event) {
-      const cell = event.target.closest?.("[data-index]");
-      return cell ? Number(cell.dataset.index) : null;
-    },
-    clicked(event) {
-      const index = this.indexAt(event);
-      if (index === null) return;
-      this.cursor = index;
-      if (event.shiftKey) return this.range(index);
-      if (event.ctrlKey || event.metaKey) return this.toggle(index);
-      this.anchor = index;
-      this.choose([index]);
     },
     opened(event) {
       const index = this.indexAt(event);

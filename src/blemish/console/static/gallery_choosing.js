@@ -1,0 +1,37 @@
+// Which pictures of the gallery are chosen: one, a range, or all; methods of its component.
+export const CHOOSING = {
+  choose(indexes) {
+    this.selected = new Set(indexes);
+    this.chosen = this.selected.size;
+    this.draw();
+  },
+  clear() {
+    this.choose([]);
+  },
+  range(index) {
+    const [first, last] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
+    this.choose(Array.from({ length: last - first + 1 }, (_, step) => first + step));
+  },
+  toggle(index) {
+    const chosen = new Set(this.selected);
+    if (!chosen.delete(index)) chosen.add(index);
+    this.anchor = index;
+    this.choose(chosen);
+  },
+  selectAll() {
+    this.choose(Array.from({ length: this.total ?? 0 }, (_, index) => index));
+  },
+  indexAt(event) {
+    const cell = event.target.closest?.("[data-index]");
+    return cell ? Number(cell.dataset.index) : null;
+  },
+  clicked(event) {
+    const index = this.indexAt(event);
+    if (index === null) return;
+    this.cursor = index;
+    if (event.shiftKey) return this.range(index);
+    if (event.ctrlKey || event.metaKey) return this.toggle(index);
+    this.anchor = index;
+    this.choose([index]);
+  },
+};
