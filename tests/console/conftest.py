@@ -18,9 +18,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window.
+
+    While it is there an event loop runs in this process, which other tests could not bear.
+    """
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: apt-get install chromium lets the console be tested")
     with sync_playwright() as playwright:

@@ -144,7 +144,10 @@ def _take(visitor: Visitor, place: Place, step: Step, now: dict[str, Entry]) -> 
             raise place.forgotten("That can no longer be undone.")
         now.update((e.ref, e) for e in undo.entries if undo.removed or e.ref in now)
         return None
-    changed = [now[ref] for ref in _refs(place, step) if ref in now]
+    refs = _refs(place, step)
+    changed = [now[ref] for ref in refs if ref in now]
+    if refs and not changed:  # to say that nothing is saved would be a lie
+        raise ValidationError("These pictures are no longer in the data set. Reload the page.")
     at = visitor.services.clock()
     now.update((entry.ref, relabelled(entry, step.label, now=at)) for entry in changed)
     return undos.keep(Undo(place=place, entries=changed, removed=False))
