@@ -171,7 +171,9 @@ class Rows:
 
     def _tables(self) -> list[str]:
         found = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return sorted(name for (name,) in found if not name.startswith("sqlite_"))
+        # what was judged before is counted in the background, whatever is asked meanwhile
+        passed_over = ("sqlite_", "detection_counts")
+        return sorted(name for (name,) in found if not name.startswith(passed_over))
 
     def _columns(self, table: str) -> set[str]:
         return {row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")}
