@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.frame import heading, problem_text, text
+from blemish.console.frame import heading, text
 from blemish.console.project_summary import ProjectSummary, summary_of
 from blemish.console.visitor import Visitor
 from blemish.domain.errors import ResourceNotFoundError
@@ -68,14 +68,13 @@ class _Question:
         self._delete.props("loading")
         try:
             await delete_project(self._visitor, self._project, tell=self._tell)
-        except Exception as error:
-            self._tell(problem_text(error))
+            ui.navigate.to("/")
+        finally:  # what went wrong is shown above the page, and may be tried again
+            self._tell("")
             for each in (self._name, self._cancel):
                 each.enable()
             self._delete.props(remove="loading")
             self._show()
-            raise
-        ui.navigate.to("/")
 
     def _tell(self, words: str) -> None:
         self._told.set_content(words.replace("&", "&amp;").replace("<", "&lt;"))

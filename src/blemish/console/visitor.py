@@ -96,12 +96,13 @@ class Visitor:
 
         call = await in_thread(self._call, action.partition(":")[2], members)
         with observed(call, [self.services.observe_keys]):
+            call.error = REFUSED  # unless it is known better
             try:
                 result = await in_thread(acted)
-            except Exception as error:
-                call.error = error if isinstance(error, ServiceError) else REFUSED
+            except ServiceError as error:
+                call.error = error
                 raise
-            call.status = 200
+            call.error, call.status = None, 200
         return result
 
     async def read_object(self, ref: ObjectRef) -> bytes:
