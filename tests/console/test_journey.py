@@ -46,6 +46,8 @@ def test_from_a_folder_to_a_model_that_is_trusted_and_away(
     try_out(watched, next(iter(sorted((cookies / "test" / "normal").iterdir()))))
     delete(watched)
 
+    assert watched.served.client().list_projects()["Projects"] == []
+
 
 def make_project(page: Page) -> None:
     page.get_by_role("button", name="New project").first.click()
