@@ -37,6 +37,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a model of the drawn product, to be copied; all workers share it."""
+    from tests.acceptance.product import train_into  # noqa: PLC0415 - not for tests of a unit
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    train_into(folder / "trained")
+    return folder / "trained"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real pictures and the real backbone."""
     folder = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))

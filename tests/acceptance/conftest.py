@@ -16,8 +16,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServedDirectory]]:
     """Start servers, each over a folder of its own; they end with the test."""
     started: list[ServedDirectory] = []
 
-    def start(**environment: str) -> ServedDirectory:
-        served = ServedDirectory(tmp_path / f"data-{len(started)}", environment=environment)
+    def start(*, content: Path | None = None, **environment: str) -> ServedDirectory:
+        folder = tmp_path / f"data-{len(started)}"
+        served = ServedDirectory(folder, environment=environment, content=content)
         started.append(served)
         served.start()
         return served
@@ -31,3 +32,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServedDirectory]]:
 def served(serve: Callable[..., ServedDirectory]) -> ServedDirectory:
     """A server with the default settings."""
     return serve()
+
+
+@pytest.fixture
+def served_model(serve: Callable[..., ServedDirectory], trained: Path) -> ServedDirectory:
+    """A server with the default settings and a trained model."""
+    return serve(content=trained)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,12 +59,30 @@ def start_training(client: Any, project: str = PROJECT) -> str:
     return str(made["ModelMetadata"]["ModelVersion"])
 
 
-def host(client: Any, version: str, project: str = PROJECT) -> None:
+def host(client: Any, version: str = "1", project: str = PROJECT) -> None:
     """Wait for a model to be trained, and start it."""
     status = model_status(client, project, version)
     wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
     client.start_model(ProjectName=project, ModelVersion=version, MinInferenceUnits=1)
     wait_for(status, {"HOSTED"}, while_in={"STARTING_HOSTING"})
+
+
+def train_into(folder: Path) -> None:
+    """Make a data directory with a trained model, unless another worker has made it."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return
+        served = ServedDirectory(folder.with_suffix(".unfinished"), environment={})
+        served.start()
+        try:
+            client = served.client()
+            make_dataset(served, client)
+            status = model_status(client, PROJECT, start_training(client))
+            wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+        finally:
+            served.end()
+        served.folder.rename(folder)
 
 
 def detect(client: Any, body: bytes, *, version: str = "latest", project: str = PROJECT) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,17 @@ BUCKET = "pictures"
 class ServedDirectory:
     """A data directory and the server process over it, which may be ended and started again."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str], port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: dict[str, str],
+        port: int = 0,
+        content: Path | None = None,
+    ) -> None:
+        """Make the directory a copy of `content`; without one, the server makes it."""
+        if content is not None:
+            shutil.copytree(content, folder)
         self.folder = folder
         self.log = folder.with_suffix(".log")
         #: in the environment of every process of this server, to find them by

@@ -117,11 +117,11 @@ class Stream:
 
 
 def test_a_hosted_model_is_moved_to_another_threshold_and_units_without_losing_a_detection(
-    served: ServedDirectory,
+    served_model: ServedDirectory,
 ) -> None:
+    served = served_model
     client = served.client(models=installed_models())
-    make_dataset(served, client)
-    host(client, start_training(client))
+    host(client)
     status = model_status(client, PROJECT, "1")
     model = {"ProjectName": PROJECT, "ModelVersion": "1"}
     trained = client.describe_model_threshold(**model)["Threshold"]
@@ -149,11 +149,11 @@ def test_a_hosted_model_is_moved_to_another_threshold_and_units_without_losing_a
 
 
 def test_a_moved_threshold_outlives_a_kill_and_is_exported(
-    served: ServedDirectory, tmp_path: Path
+    served_model: ServedDirectory, tmp_path: Path
 ) -> None:
+    served = served_model
     client = served.client(models=installed_models())
-    make_dataset(served, client)
-    host(client, start_training(client))
+    host(client)
     client.update_model_threshold(ProjectName=PROJECT, ModelVersion="1", Threshold=1e6)
 
     served.end(signal.SIGKILL)
@@ -182,11 +182,11 @@ def test_a_moved_threshold_outlives_a_kill_and_is_exported(
     assert not is_anomalous
 
 
-def test_a_batch_that_is_cut_off_begins_again_and_ends_whole(served: ServedDirectory) -> None:
+def test_a_batch_that_is_cut_off_begins_again_and_ends_whole(
+    served_model: ServedDirectory,
+) -> None:
+    served = served_model
     client = served.client(models=installed_models())
-    make_dataset(served, client)
-    version = start_training(client)
-    wait_for(model_status(client, PROJECT, version), {"TRAINED"}, while_in={"TRAINING"})
     many = [data for _, data in pictures()] * 8  # more than are judged before the server is killed
     refs = [served.put(f"many/{row}.jpg", data) for row, data in enumerate(many)]
     lines = [{"source-ref": ref} for ref in [*refs, f"s3://{BUCKET}/absent.jpg"]]
@@ -194,12 +194,12 @@ def test_a_batch_that_is_cut_off_begins_again_and_ends_whole(served: ServedDirec
     batch = {"ProjectName": PROJECT, "BatchName": "night"}
     client.start_batch_detection(
         **batch,
-        ModelVersion=version,
+        ModelVersion="1",
         ImageSource={"Manifest": place},
         OutputConfig={"S3Location": {"Bucket": BUCKET, "Prefix": "results/"}},
     )
     with pytest.raises(client.exceptions.ConflictException, match="batch detection night"):
-        client.delete_model(ProjectName=PROJECT, ModelVersion=version)
+        client.delete_model(ProjectName=PROJECT, ModelVersion="1")
 
     served.end(signal.SIGKILL)
     result = served.bucket / f"results/BatchDetection/{PROJECT}/night/ResultManifest.json"

@@ -6,14 +6,14 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.product import PROJECT, detect, host, make_dataset, pictures, start_training
+from tests.acceptance.product import PROJECT, detect, host, pictures
 from tests.acceptance.served import ServedDirectory, environment, model_status, wait_for
 
 pytestmark = pytest.mark.acceptance
@@ -65,12 +65,11 @@ def everything(client: Any) -> dict[str, Any]:
 
 
 def test_a_server_at_work_is_backed_up_and_answers_the_same_elsewhere(
-    serve: Callable[..., ServedDirectory], tmp_path: Path
+    served_model: ServedDirectory, tmp_path: Path
 ) -> None:
-    served = serve()
+    served = served_model
     client = served.client()
-    make_dataset(served, client)
-    host(client, start_training(client))
+    host(client)
     _, body = pictures()[0]
     verdict, seen = detect(client, body), everything(client)
     archive, keys, passphrase = (tmp_path / name for name in ("blemish.tar", "keys", "passphrase"))

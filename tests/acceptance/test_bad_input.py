@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from tests.acceptance.product import (
     PROJECT,
     detect,
     host,
-    make_dataset,
     pictures,
     put_product,
     start_training,
@@ -64,14 +64,13 @@ def png_bomb(side: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
+def hosted(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
     """A server that hosts a model of the drawn product."""
-    served = ServedDirectory(tmp_path_factory.mktemp("bad") / "data", environment={})
+    folder = tmp_path_factory.mktemp("bad") / "data"
+    served = ServedDirectory(folder, environment={}, content=trained)
     served.start()
     try:
-        client = served.client()
-        make_dataset(served, client)
-        host(client, start_training(client))
+        host(served.client())
         yield served
     finally:
         served.end()

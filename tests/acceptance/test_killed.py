@@ -180,10 +180,10 @@ def test_sigterm_ends_a_server_cleanly_and_its_training_goes_on_later(
     check_trained(served, served.client(), version)
 
 
-def test_hosted_models_are_hosted_again_after_a_kill(served: ServedDirectory) -> None:
+def test_hosted_models_are_hosted_again_after_a_kill(served_model: ServedDirectory) -> None:
+    served = served_model
     client = served.client()
-    make_dataset(served, client)
-    host(client, start_training(client))
+    host(client)
     _, body = pictures()[0]
     before = detect(client, body)
 
@@ -196,20 +196,18 @@ def test_hosted_models_are_hosted_again_after_a_kill(served: ServedDirectory) ->
     wait_for(status, {"HOSTED"}, while_in={"SYSTEM_UPDATING"})
 
 
-def test_a_damaged_bundle_fails_to_start_with_the_reason(served: ServedDirectory) -> None:
+def test_a_damaged_bundle_fails_to_start_with_the_reason(served_model: ServedDirectory) -> None:
+    served = served_model
     client = served.client()
-    make_dataset(served, client)
-    version = start_training(client)
-    status = model_status(client, PROJECT, version)
-    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+    status = model_status(client, PROJECT, "1")
     (graph,) = (served.folder / "bundles").glob("*/model.onnx.sealed")
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 1
     graph.write_bytes(data)
 
-    client.start_model(ProjectName=PROJECT, ModelVersion=version, MinInferenceUnits=1)
+    client.start_model(ProjectName=PROJECT, ModelVersion="1", MinInferenceUnits=1)
 
     wait_for(status, {"HOSTING_FAILED"}, while_in={"STARTING_HOSTING"})
-    model = client.describe_model(ProjectName=PROJECT, ModelVersion=version)["ModelDescription"]
+    model = client.describe_model(ProjectName=PROJECT, ModelVersion="1")["ModelDescription"]
     assert f"{graph} cannot be opened: it is damaged" in model["StatusMessage"]
-    client.delete_model(ProjectName=PROJECT, ModelVersion=version)
+    client.delete_model(ProjectName=PROJECT, ModelVersion="1")

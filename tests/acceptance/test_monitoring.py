@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.acceptance.product import detect, host, make_dataset, start_training
+from tests.acceptance.product import detect, host
 from tests.acceptance.served import ServedDirectory, fill, served_on_small_disk
 
 pytestmark = pytest.mark.acceptance
@@ -182,12 +182,11 @@ def test_a_server_whose_database_cannot_be_read_is_not_ready(served: ServedDirec
 
 
 def test_a_detection_is_counted_and_a_model_that_is_loaded_again_is_waited_for(
-    served: ServedDirectory,
+    served_model: ServedDirectory,
 ) -> None:
+    served, version = served_model, "1"
     client = served.client()
-    make_dataset(served, client)
-    version = start_training(client)
-    host(client, version)
+    host(client)
     picture = (served.bucket / "plates" / "0.jpg").read_bytes()
     found = detect(client, picture)
     with pytest.raises(ClientError):

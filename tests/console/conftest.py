@@ -33,9 +33,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
+def content() -> Path | None:
+    """The data directory that the server of a module begins with; None for an empty one."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def served(
+    content: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServedDirectory]:
     """A server that the tests of a module share."""
-    server = ServedDirectory(tmp_path_factory.mktemp("console") / "data", environment={})
+    folder = tmp_path_factory.mktemp("console") / "data"
+    server = ServedDirectory(folder, environment={}, content=content)
     server.start()
     yield server
     server.end(signal.SIGKILL)

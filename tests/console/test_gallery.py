@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from tests.acceptance.product import make_dataset, pictures, start_training
-from tests.acceptance.served import ServedDirectory, dataset_status, line, model_status, wait_for
+from tests.acceptance.product import PROJECT, pictures
+from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
 from tests.console.test_security import make_key
 from tests.console.watched import Watched
 
@@ -24,6 +25,12 @@ MOST_CELLS = 200
 LONGEST_TASK_MS = 200
 MOST_WEIGHT = 1_500_000
 """Bytes of a page, the framework included and the thumbnails not, as a browser gets them."""
+
+
+@pytest.fixture(scope="module")
+def content(trained: Path) -> Path:
+    """A project with a model."""
+    return trained
 
 
 def make(served: ServedDirectory, project: str, lines: list[dict[str, Any]]) -> Any:
@@ -169,15 +176,9 @@ def test_a_change_that_is_refused_is_taken_back(visit: Visit, served: ServedDire
     watched.shoot("gallery-empty")
 
 
-def test_what_a_model_found_most_anomalous_comes_first(
-    visit: Visit, served: ServedDirectory
-) -> None:
-    client = served.client()
-    make_dataset(served, client, "scored")
-    status = model_status(client, "scored", start_training(client, "scored"))
-    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+def test_what_a_model_found_most_anomalous_comes_first(visit: Visit) -> None:
     watched = visit()
-    page = watched.open("/projects/scored/pictures")
+    page = watched.open(f"/projects/{PROJECT}/pictures")
     page.get_by_label("Sort by").select_option("score")
 
     expect(page.locator(".cell .extra").nth(1)).to_be_visible()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.acceptance.product import PROJECT, host, make_dataset, start_training
+from tests.acceptance.product import PROJECT, host
 from tests.acceptance.served import ServedDirectory
 from tests.console.watched import NARROW, WIDE, Watched
 
@@ -33,11 +34,15 @@ SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture(scope="module")
+def content(trained: Path) -> Path:
+    """A project with a model."""
+    return trained
+
+
+@pytest.fixture(scope="module")
 def product(served: ServedDirectory) -> ServedDirectory:
     """The server, with a project whose model is hosted."""
-    client = served.client()
-    make_dataset(served, client)
-    host(client, start_training(client))
+    host(served.client())
     return served
 
 

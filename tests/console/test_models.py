@@ -6,18 +6,19 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.acceptance.product import PROJECT, make_dataset, start_training
+from tests.acceptance.product import PROJECT, start_training
 from tests.acceptance.served import ServedDirectory, model_status, wait_for
 from tests.console.test_looks import findings
 from tests.console.test_settings import create_key
 from tests.console.watched import Watched
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.usefixtures("trained")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.usefixtures("two_models")]
 
 DRAWN = (
     "() => [...document.querySelectorAll('{block} img.heat')].some((image) => image.naturalWidth)"
@@ -28,13 +29,17 @@ Visit = Callable[..., Watched]
 
 
 @pytest.fixture(scope="module")
-def trained(served: ServedDirectory) -> None:
-    """Have a project with two models."""
+def content(trained: Path) -> Path:
+    """A project with a model."""
+    return trained
+
+
+@pytest.fixture(scope="module")
+def two_models(served: ServedDirectory) -> None:
+    """Have a second model in the project."""
     client = served.client()
-    make_dataset(served, client)
-    for _ in range(2):
-        version = start_training(client)
-        wait_for(model_status(client, PROJECT, version), {"TRAINED"}, while_in={"TRAINING"})
+    status = model_status(client, PROJECT, start_training(client))
+    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
 
 
 def model_page(visit: Visit, *, query: str = "", **settings: object) -> Watched:

@@ -15,7 +15,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from blemish.cli.sdk_model import install_model
 from blemish.console.snippets import Target, snippets
-from tests.acceptance.product import NORMAL, PROJECT, host, make_dataset, pictures, start_training
+from tests.acceptance.product import NORMAL, PROJECT, host, pictures
 from tests.acceptance.served import ServedDirectory
 from tests.acceptance.test_access import Keys
 from tests.console.watched import Watched, key_of
@@ -28,11 +28,15 @@ TRY = f"/projects/{PROJECT}/try"
 
 
 @pytest.fixture(scope="module")
-def trained(served: ServedDirectory) -> ServedDirectory:
+def content(trained: Path) -> Path:
+    """A project with a model."""
+    return trained
+
+
+@pytest.fixture(scope="module")
+def hosting(served: ServedDirectory) -> ServedDirectory:
     """A server with a model that is hosted."""
-    client = served.client()
-    make_dataset(served, client)
-    host(client, start_training(client))
+    host(served.client())
     return served
 
 
@@ -53,8 +57,8 @@ def choose(page: Page, label: str, *rows: int) -> None:
     page.get_by_label(label).set_input_files(uploads(*rows))
 
 
-def test_pictures_are_judged_corrected_and_added(visit: Visit, trained: ServedDirectory) -> None:
-    client = trained.client()
+def test_pictures_are_judged_corrected_and_added(visit: Visit, hosting: ServedDirectory) -> None:
+    client = hosting.client()
     watched = visit()
     page = watched.open(TRY)
     cards = page.get_by_role("list", name="Tried pictures").get_by_role("listitem")
@@ -77,9 +81,9 @@ def test_pictures_are_judged_corrected_and_added(visit: Visit, trained: ServedDi
 
 
 def test_a_picture_of_the_test_set_is_refused_for_the_training_set(
-    visit: Visit, trained: ServedDirectory
+    visit: Visit, hosting: ServedDirectory
 ) -> None:
-    client = trained.client()
+    client = hosting.client()
     watched = visit()
     page = watched.open(TRY)
     choose(page, "Pictures to try", 3)
@@ -88,8 +92,8 @@ def test_a_picture_of_the_test_set_is_refused_for_the_training_set(
     expect(page.get_by_text("In the training set as")).to_be_visible()
     entries = client.list_dataset_entries(ProjectName=PROJECT, DatasetType="train")
     last = entries["DatasetEntries"][-1]
-    source = trained.put_manifest("test.manifest", [])
-    (trained.bucket / "test.manifest").write_text(last + "\n")
+    source = hosting.put_manifest("test.manifest", [])
+    (hosting.bucket / "test.manifest").write_text(last + "\n")
     client.create_dataset(ProjectName=PROJECT, DatasetType="test", DatasetSource=source)
 
     page.get_by_role("button", name="Clear all").click()
@@ -101,8 +105,8 @@ def test_a_picture_of_the_test_set_is_refused_for_the_training_set(
     client.delete_dataset(ProjectName=PROJECT, DatasetType="test")
 
 
-def test_a_batch_is_judged_verified_and_added(visit: Visit, trained: ServedDirectory) -> None:
-    client = trained.client()
+def test_a_batch_is_judged_verified_and_added(visit: Visit, hosting: ServedDirectory) -> None:
+    client = hosting.client()
     watched = visit(dark=True)
     page = watched.open(TRY)
     page.get_by_label("Name of the trial").fill("monday")
@@ -124,18 +128,18 @@ def test_a_batch_is_judged_verified_and_added(visit: Visit, trained: ServedDirec
     assert len(found["DatasetEntries"]) >= 3
 
 
-def test_the_code_to_paste_works(visit: Visit, trained: ServedDirectory, tmp_path: Path) -> None:
+def test_the_code_to_paste_works(visit: Visit, hosting: ServedDirectory, tmp_path: Path) -> None:
     watched = visit()
     page = watched.open(TRY)
     page.get_by_role("button", name="Copy: Python (boto3)").click()
     expect(page.get_by_role("button", name="Copy: Python (boto3)")).to_have_text("Copied")
     shown = page.get_by_label("Python (boto3): Judge a picture", exact=True).inner_text()
-    target = Target(endpoint=trained.endpoint, region="us-east-1", project=PROJECT, version="1")
+    target = Target(endpoint=hosting.endpoint, region="us-east-1", project=PROJECT, version="1")
     tools = snippets(target)
     (boto3,) = tools["Python (boto3)"]
     assert shown.strip() == boto3.code.strip()
     (tmp_path / "picture.jpg").write_bytes(pictures()[0][1])
-    key_id, secret = key_of(trained)
+    key_id, secret = key_of(hosting)
     environment = os.environ | {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
 
     def output(*command: str) -> str:
@@ -154,8 +158,8 @@ def test_the_code_to_paste_works(visit: Visit, trained: ServedDirectory, tmp_pat
         assert '"IsAnomalous"' in output("sh", "-c", judge.code)
 
 
-def test_who_may_only_read_starts_and_adds_nothing(visit: Visit, trained: ServedDirectory) -> None:
-    printed = Keys(trained).run("create", "reader", "--policy", "ReadOnly")
+def test_who_may_only_read_starts_and_adds_nothing(visit: Visit, hosting: ServedDirectory) -> None:
+    printed = Keys(hosting).run("create", "reader", "--policy", "ReadOnly")
     key_id, secret = re.findall(r" = (\S+)", printed)
     watched = visit(signed_in=False)
     watched.sign_in((key_id, secret))
@@ -165,7 +169,7 @@ def test_who_may_only_read_starts_and_adds_nothing(visit: Visit, trained: Served
     expect(page.get_by_label("Pictures of the batch")).to_be_disabled()
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("hosting")
 def test_a_model_is_stopped_and_started(visit: Visit) -> None:
     watched = visit()
     page = watched.open(TRY)
