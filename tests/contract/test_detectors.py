@@ -29,6 +29,7 @@ from blemish.engine.held_out import (
 )
 from blemish.engine.images import decode, resize
 from blemish.engine.labeled import LabeledImage
+from blemish.engine.positions import border_weights
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.score_table import BY_PLACE, score_table
 from blemish.engine.scorers import image_score, pooled_embedding, random_projection
@@ -153,14 +154,14 @@ def test_numpy_and_the_graph_agree(name: str, backbones: dict[str, Path | None])
 
         answer = dict(zip(names, answers, strict=True))
         embeddings = embedder.embed(pixels(image))
-        score, calibration = fused_score(parts, embeddings), parts.calibration
+        score, calibration = fused_score(parts, embeddings, embedder.grid), parts.calibration
         probability = 1 / (1 + np.exp(-calibration.slope * (score - calibration.midpoint)))
         verdict = score >= calibration.threshold
         assert answer["score"] == pytest.approx(score, abs=2e-3)  # large parts make a small sum
         assert answer["is_anomalous"] == verdict
         confidence = probability if verdict else 1 - probability
         assert answer["confidence"] == pytest.approx(confidence, abs=1e-3)
-        fused = parts.map_fusion.fuse(all_patch_scores(parts, embeddings))
+        fused = parts.map_fusion.fuse(all_patch_scores(parts, embeddings, embedder.grid))
         anomaly_map = rows @ fused.reshape(embedder.grid) @ columns
         rounding = 3e-4 * np.abs(anomaly_map).max()  # a subspace's distance is a small difference
         np.testing.assert_allclose(answer["anomaly_map"], anomaly_map, rtol=0, atol=rounding)
@@ -221,24 +222,28 @@ def random_head(width: int, *, scale: float) -> SegmentationHead:
 
 
 def all_patch_scores(
-    parts: DetectorParts, embeddings: NDArray[np.float32]
+    parts: DetectorParts, embeddings: NDArray[np.float32], grid: tuple[int, int]
 ) -> dict[str, NDArray[np.float64]]:
     fitted = parts.parts
     assert fitted.patch_head is not None
+    seen = border_weights(grid).astype(np.float64)
     scores = {
-        BANK: fitted.bank.patch_scores(embeddings @ parts.projection),
-        SUBSPACE: fitted.subspace.patch_scores(embeddings),
+        BANK: seen * fitted.bank.patch_scores(embeddings @ parts.projection),
+        SUBSPACE: seen * fitted.subspace.patch_scores(embeddings),
     }
     by_place = {name + BY_PLACE: rows / parts.scales[name] for name, rows in scores.items()}
-    return scores | by_place | {PATCH_HEAD: fitted.patch_head.logits(embeddings)}
+    logits = fitted.patch_head.logits(embeddings).astype(np.float64)
+    return scores | by_place | {PATCH_HEAD: logits}
 
 
-def fused_score(parts: DetectorParts, embeddings: NDArray[np.float32]) -> float:
+def fused_score(
+    parts: DetectorParts, embeddings: NDArray[np.float32], grid: tuple[int, int]
+) -> float:
     fitted, pooled = parts.parts, pooled_embedding(embeddings)[np.newaxis]
     assert fitted.picture_head is not None
     scores = {
         name: np.array([image_score(rows.astype(np.float32))])
-        for name, rows in all_patch_scores(parts, embeddings).items()
+        for name, rows in all_patch_scores(parts, embeddings, grid).items()
     }
     scores[PICTURE] = fitted.picture.picture_scores(pooled)
     scores[PICTURE_HEAD] = fitted.picture_head.logits(pooled)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blemish.engine.embedding import FeatureMaps, add_embeddings, add_readout
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.held_out import BANK, PATCH_HEAD, PICTURE, PICTURE_HEAD, SUBSPACE, Parts
+from blemish.engine.positions import border_weights
 from blemish.engine.score_table import BY_PLACE
 from blemish.engine.scorers import top_count
 
@@ -96,7 +97,7 @@ class GraphScorers:
         return head.weights[:, np.newaxis], np.array([head.bias], dtype=np.float32)
 
     def _add_bank(self, columns: str) -> str:
-        """Write `MemoryBank.patch_scores` for projected embeddings (p, n)."""
+        """Write the bank's `patch_scores`, less at the border, for projected embeddings (p, n)."""
         graph, bank = self._graph, self._parts.bank
         queries = graph.add("Transpose", columns, perm=[1, 0])
         norms = np.einsum("mp,mp->m", bank.rows, bank.rows)
@@ -104,10 +105,10 @@ class GraphScorers:
         products = graph.add("Gemm", queries, weights, graph.constant(norms))
         nearest = graph.add("ReduceMin", products, graph.ints(1), keepdims=0)
         squares = graph.add("ReduceSumSquare", columns, graph.ints(0), keepdims=0)
-        return self._add_root(graph.add("Add", nearest, squares))
+        return self._add_distances(graph.add("Add", nearest, squares))
 
     def _add_subspace(self, inside: str, embeddings: Sequence[str]) -> str:
-        """Write `Subspace.patch_scores`, given the coordinates (k, n) inside."""
+        """Write the subspace's `patch_scores`, less at the border, given coordinates (k, n)."""
         graph, center, start, squares = self._graph, self._parts.subspace.center, 0, []
         for name, (channels, _, _) in zip(embeddings, self._maps.shapes.values(), strict=True):
             part = center[start : start + channels].reshape(1, -1, 1, 1)
@@ -116,7 +117,7 @@ class GraphScorers:
             start += channels
         whole = graph.add("Reshape", graph.add("Sum", *squares), graph.ints(-1))
         within = graph.add("ReduceSumSquare", inside, graph.ints(0), keepdims=0)
-        return self._add_root(graph.add("Sub", whole, within))
+        return self._add_distances(graph.add("Sub", whole, within))
 
     def _add_pooled(self, embeddings: Sequence[str]) -> str:
         """Write `pooled_embedding`; the result is (1, 2d)."""
@@ -152,5 +153,8 @@ class GraphScorers:
     def _add_sum(self, values: str) -> str:
         return self._graph.add("ReduceSum", values, keepdims=0)
 
-    def _add_root(self, squares: str) -> str:
-        return self._graph.add("Sqrt", self._graph.add("Relu", squares))
+    def _add_distances(self, squares: str) -> str:
+        """Write the distance of each patch, less at the border."""
+        distances = self._graph.add("Sqrt", self._graph.add("Relu", squares))
+        seen = self._graph.constant(border_weights(self._maps.grid))
+        return self._graph.add("Mul", distances, seen)

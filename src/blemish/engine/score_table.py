@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.held_out import HeldOut, diagonal, normal_rows
-from blemish.engine.positions import MIN_ALIGNMENT, alignment, position_scales
+from blemish.engine.positions import (
+    MIN_ALIGNMENT,
+    alignment,
+    border_weights,
+    position_scales,
+)
 from blemish.engine.scorers import top_count
 
 BY_PLACE = " by place"
@@ -56,11 +61,11 @@ class ScoreTable:
 def score_table(held_out: HeldOut, grid: tuple[int, int]) -> ScoreTable:
     """Turn patch scores into image scores, with and without the scale of their places."""
     scores, scales, alignments = dict(held_out.scores), {}, {}
-    normal = normal_rows(held_out)
+    normal, seen = normal_rows(held_out), border_weights(grid)
     for name, maps in held_out.maps.items():
         final = diagonal(maps, held_out.fold_of)[normal]
         scales[name], alignments[name] = position_scales(final, grid), alignment(final, grid)
-        scores[name] = _top(maps)
+        scores[name] = _top(maps * seen)
         scores[name + BY_PLACE] = _by_place(maps, held_out, grid)
     return ScoreTable(
         fold_of=held_out.fold_of,
@@ -75,13 +80,13 @@ def _by_place(
     maps: NDArray[np.float32], held_out: HeldOut, grid: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Return image scores (F, m); an image's own fold has no say in the scales of its places."""
-    scores = np.empty(maps.shape[:2])
+    scores, seen = np.empty(maps.shape[:2]), border_weights(grid)
     for outer in range(held_out.folds):
         for fold in range(held_out.folds):
             rows = normal_rows(held_out, without=(outer, fold))
             scale = position_scales(maps[outer, rows], grid)
             its = np.flatnonzero(held_out.fold_of == fold)
-            scores[outer, its] = _top(maps[outer, its] / scale)
+            scores[outer, its] = _top(maps[outer, its] * (seen / scale))
     return scores
 
 

@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from blemish.engine.positions import MIN_ALIGNMENT, alignment, position_scales
+from blemish.engine.positions import (
+    MIN_ALIGNMENT,
+    alignment,
+    border_weights,
+    position_scales,
+)
 
 GRID = (6, 8)
 PATCHES = GRID[0] * GRID[1]
@@ -19,6 +24,22 @@ def edge() -> NDArray[np.float64]:
     """Return scales that are three times as high in the left half."""
     columns = np.arange(PATCHES) % GRID[1]
     return np.where(columns < GRID[1] // 2, 3.0, 1.0)
+
+
+def test_a_patch_counts_by_how_much_of_its_view_is_in_the_picture() -> None:
+    weights = border_weights((6, 8)).reshape(6, 8)
+
+    np.testing.assert_allclose(weights[3], [0.6, 0.8, 1, 1, 1, 1, 0.8, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(weights[:, 4], [0.6, 0.8, 1, 1, 0.8, 0.6], rtol=1e-6)
+    assert weights[0, -1] == pytest.approx(0.36)
+
+
+@given(height=st.integers(1, 64), width=st.integers(1, 64))
+def test_no_place_is_ignored(height: int, width: int) -> None:
+    weights = border_weights((height, width))
+
+    assert weights.shape == (height * width,)
+    assert 0 < weights.min() <= weights.max() <= 1
 
 
 def test_places_that_score_high_get_a_large_scale() -> None:

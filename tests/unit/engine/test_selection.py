@@ -138,11 +138,11 @@ def held_out(maps: NDArray[np.float32]) -> HeldOut:
 
 def test_by_place_a_score_counts_by_how_high_it_is_for_its_place() -> None:
     generator = np.random.default_rng(0)
-    usual = np.repeat([9.0, 1.0], 8)
-    maps = generator.uniform(0.9, 1.1, (FOLDS, 30, 16)) * usual
-    maps[:, 0, 15] = 5  # much for its place, and little beside what is usual at others
+    usual = np.repeat([9.0, 1.0], 16)
+    maps = generator.uniform(0.9, 1.1, (FOLDS, 30, 32)) * usual
+    maps[:, 0, 22] = 5  # much for its place, and little beside what is usual at others
 
-    made = score_table(held_out(maps.astype(np.float32)), GRID)
+    made = score_table(held_out(maps.astype(np.float32)), (8, 4))
 
     plain, by_place = made.held_out(BANK, None), made.held_out(BANK + BY_PLACE, None)
     assert plain[0] < plain[1:].max()
