@@ -8,12 +8,15 @@ Reads JSON lines and answers each by one: {"fit": [FILE, ...]} by seconds and pe
 
 from __future__ import annotations
 
+import ctypes
 import json
 import resource
 import sys
 import time
 import types
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +26,13 @@ BATCH = 32  # anomalib's default
 SIDE = 256
 
 torch: Any = import_module("torch")
-# torchvision's wheel names operators that the CPU build of torch lacks.
-_OPERATORS = torch.library.Library("torchvision", "DEF")
-for _name in ("nms", "qnms"):
-    _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+_TORCHVISION: Any = find_spec("torchvision")
+try:
+    ctypes.CDLL(str(Path(_TORCHVISION.origin).parent / "_C.so"))
+except OSError:  # built for another torch: the operators that it would register are declared here
+    _OPERATORS = torch.library.Library("torchvision", "DEF")
+    for _name in ("nms", "qnms"):
+        _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def resnet18(weights: list[tuple[Any, Any]]) -> Any:
