@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
@@ -16,6 +17,10 @@ ROOT = Path(__file__).parent.parent
 # a third of the time that a server takes to start
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# as the server does; structlog's own way draws a traceback for two seconds
+PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
 
 SLOW_MACHINE = [HealthCheck.too_slow]
 # the same examples in every run, so that a change that fails is the one that broke something;

@@ -38,8 +38,9 @@ def undone() -> Iterator[None]:
     """Leave logging after the test as it was before."""
     root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
     before = (root.level, list(root.handlers))
+    ours = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**ours)
     logging.captureWarnings(False)
     root.setLevel(before[0])
     root.handlers[:] = before[1]
