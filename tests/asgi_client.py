@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
-from botocore.session import Session
 
 from blemish.cli.sdk_model import install_model
 from blemish.domain.principals import Principal, Signer
+from tests.botocore_sessions import new_session
 
 ENDPOINT = "http://blemish.test"
 KEY_ID = "BLEMTESTKEY"
@@ -62,7 +62,7 @@ def boto3_client(
         aws_secret_access_key=secret,
         aws_session_token=session_token,
         region_name=region,
-        botocore_session=_session(models),
+        botocore_session=new_session(models),
     )
     client = session.client(
         service, endpoint_url=ENDPOINT, config=Config(retries={"total_max_attempts": 1})
@@ -153,13 +153,6 @@ def installed_models() -> str:
     atexit.register(folder.cleanup)
     install_model(Path(folder.name))
     return folder.name
-
-
-def _session(models: str | None) -> Session:
-    session = Session()
-    if models is not None:
-        session.set_config_variable("data_path", models)
-    return session
 
 
 class _Raw(BytesIO):

@@ -18,7 +18,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.session import Session
+
+from tests.botocore_sessions import new_session
 
 SERVE = (sys.executable, "-m", "blemish.cli.main", "serve", "--port", "0")
 START_PATIENCE_S = 30
@@ -89,10 +90,7 @@ class ServedDirectory:
         secret = re.search(r"aws_secret_access_key = (\S+)", text)
         assert key is not None
         assert secret is not None
-        session = Session()
-        if models is not None:
-            session.set_config_variable("data_path", models)
-        return boto3.Session(botocore_session=session).client(
+        return boto3.Session(botocore_session=new_session(models)).client(
             "lookoutvision",
             region_name="us-east-1",
             endpoint_url=self.endpoint,
