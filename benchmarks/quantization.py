@@ -37,8 +37,8 @@ from benchmarks.folders import read_folder
 from benchmarks.surroundings import LIMITS, ROOT, SHARED
 from blemish.domain.entities import Label
 from blemish.engine.backbones import Backbone, load_backbone
-from blemish.engine.embedding import IMAGENET_DEVIATION, IMAGENET_MEAN, Embedder
-from blemish.engine.images import decode, resize
+from blemish.engine.embedding import Embedder
+from blemish.engine.images import IMAGENET_DEVIATION, IMAGENET_MEAN, decode, resize
 from blemish.engine.metrics import roc_auc
 from blemish.engine.sampling import patch_quota, sample_rows
 from blemish.engine.scorers import fit_memory_bank, image_score, random_projection

@@ -1,1 +1,1 @@
-"""Trains the backbone in the package on pictures that code draws; no part of the product."""
+"""Trains one of the backbones in the package on drawn pictures; no part of the product."""

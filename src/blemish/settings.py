@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     """Whether the pictures of a project may differ in size."""
 
     backbone: str | None = None
-    """Name of a backbone in the data directory, or path of one; without it, the built-in one."""
+    """Name of a backbone, or path of one; without it, the built-in one."""
 
     project_backbones: dict[str, str] | None = None
     """JSON object of projects, each with a backbone of its own."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 backbone = typer.Typer(
     no_args_is_help=True,
-    help="The networks that turn pictures into features, beside the built-in one.",
+    help="The networks that turn pictures into features, beside those in the package.",
 )
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]
@@ -54,7 +54,7 @@ def import_file(
 
 @backbone.command("list")
 def list_backbones(*, data_dir: DataDirOption = None) -> None:
-    """List the backbones that are here, and those that can be fetched."""
+    """List the backbones in the package, those that are here, and those that can be fetched."""
     with _desk(data_dir) as desk:
         desk.show()
 

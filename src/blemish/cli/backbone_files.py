@@ -12,11 +12,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from blemish.engine.architectures import build_backbone
-from blemish.engine.backbone_catalogue import CATALOGUE, known_by_checksum
+from blemish.engine.backbone_catalogue import CATALOGUE, PACKAGED, WAVES, known_by_checksum
 from blemish.engine.backbones import load_backbone
 from blemish.engine.errors import BackboneError
 from blemish.engine.state_dicts import read_state_dict
-from blemish.service.backbones import BackboneInfo, Backbones
+from blemish.service.backbones import BUILT_IN, BackboneInfo, Backbones
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.hub import Hub, HubFile, fetch
@@ -72,6 +72,10 @@ class BackboneDesk:
         table.add_column("name", min_width=max(map(len, [*here, *CATALOGUE])))
         for heading in ("architecture", "licence", "size", "state"):
             table.add_column(heading)
+        for own in PACKAGED:
+            state = BUILT_IN if own.name == WAVES else "in the package"
+            size = decimal(own.kilobytes * 1_000)
+            table.add_row(own.name, own.architecture, own.licence, size, state)
         for name in here:
             try:
                 info = self._backbones.info(name)

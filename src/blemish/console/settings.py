@@ -15,6 +15,7 @@ from blemish.console.guard import ROOT
 from blemish.console.keys import KeysPart
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits
+from blemish.engine.backbone_catalogue import PACKAGED, WAVES
 from blemish.engine.errors import BackboneError
 from blemish.service.backbones import BUILT_IN, Backbones
 from blemish.service.storage_use import storage_use
@@ -130,7 +131,7 @@ def _versions() -> dict[str, str]:
 def _backbones(who: Visitor) -> list[tuple[str, str, str]]:
     """Return the backbones: name, architecture and size, licence or what is wrong with it."""
     folder = Backbones(who.services.directory.backbones)
-    found = [(BUILT_IN, "part of Blemish", "Apache-2.0")]
+    found = [(own.name, "part of Blemish", own.licence) for own in PACKAGED]
     for name in folder.names():
         try:
             info = folder.info(name)
@@ -143,6 +144,7 @@ def _backbones(who: Visitor) -> list[tuple[str, str, str]]:
 
 
 def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None:
+    used = WAVES if default == BUILT_IN else default
     with ui.element("section").classes("panel"):
         heading("Backbones", 2)
         with ui.element("table").classes("plain"), ui.element("tbody"):
@@ -150,12 +152,12 @@ def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None
                 with ui.element("tr"):
                     with ui.element("td"), ui.element("span").classes("line"):
                         text(name, tag="strong")
-                        if name == default:
+                        if name == used:
                             text("in use", classes="pill good")
                     text(told, tag="td")
                     text(licence, tag="td")
-        if default not in {name for name, _, _ in backbones}:
-            text(f"In use is the file {default}.", tag="p")
+        if used not in {name for name, _, _ in backbones}:
+            text(f"In use is the file {used}.", tag="p")
         with ui.element("p").classes("quiet"):
             text("On the server, ")
             text("blemish backbone pull NAME", tag="code")

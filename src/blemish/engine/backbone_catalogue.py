@@ -1,4 +1,4 @@
-"""The backbones that are known by name, and where the public model hub has them.
+"""The backbones that are known by name: those in the package, and those on the public model hub.
 
 What is fetched is fixed by a commit, by a checksum that the hub shows for the file, or by both.
 """
@@ -6,8 +6,32 @@ What is fetched is fixed by a commit, by a checksum that the hub shows for the f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 BSD, APACHE = "BSD-3-Clause", "Apache-2.0"
+
+WAVES, DRAWN = "waves", "drawn"
+"""The backbones in the package: the built-in one, and one that was trained on drawn pictures."""
+
+DRAWN_FILE = Path(__file__).parent / "embedded" / f"{DRAWN}.onnx"
+"""Its recipe, with its checksum, lies beside it as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedBackbone:
+    """A network in the package, licensed like all of it."""
+
+    name: str
+    architecture: str
+    #: of the serialised network, rounded
+    kilobytes: int
+    licence: str = APACHE
+
+
+PACKAGED = (
+    PackagedBackbone(name=WAVES, architecture="scattering", kilobytes=80),
+    PackagedBackbone(name=DRAWN, architecture="residual", kilobytes=6_486),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,7 @@ multiples of 32, or of what its metadata call `blemish.step`.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,12 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import inliner, utils, version_converter
 
+from blemish.engine.backbone_catalogue import WAVES
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph_writer import MIN_OPSET
 from blemish.engine.images import GRAPH_STEP
 from blemish.engine.sessions import SESSION_ERRORS, open_session
+from blemish.engine.waves import scattering
 
 LAYERS = ("layer2", "layer3")
 """The feature maps that patch embeddings are made of; the grid of the first is the patches' grid.
@@ -32,10 +32,6 @@ Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVP
 STEP_KEY = "blemish.step"
 """The metadata of an ONNX file that says what the sides of its pictures must be multiples of."""
 
-EMBEDDED = "drawn"
-"""The backbone in the package, which was trained on pictures that code drew (`pretraining/`)."""
-
-_FILES = resources.files("blemish.engine") / "embedded"
 _PROBE_STEPS = 2
 _MAX_STEP = 128
 
@@ -58,14 +54,14 @@ class Backbone:
 
 
 def load_backbone(path: Path | None) -> Backbone:
-    """Read a backbone from an ONNX file, or the one in the package.
+    """Read a backbone from an ONNX file, or write the built-in one.
 
     Raises:
         BackboneError: the file is missing, is no ONNX model, has not the outputs of `LAYERS`, or
-            does not run on a picture; or the one in the package is damaged.
+            does not run on a picture.
     """
     if path is None:
-        return _embedded()
+        return _built_in()
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -106,20 +102,10 @@ def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, 
     return {layer: tuple(maps[i].shape[1:]) for i, layer in enumerate(LAYERS)}
 
 
-def _embedded() -> Backbone:
-    file = _FILES / f"{EMBEDDED}.onnx"
-    try:
-        data = file.read_bytes()
-        expected = json.loads((_FILES / f"{EMBEDDED}.json").read_text("utf-8"))["sha256"]
-    except OSError as error:
-        raise BackboneError(f"The backbone in the package cannot be read: {error}.") from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 != expected:
-        raise BackboneError(
-            f"The backbone in the package is damaged: the SHA-256 of {file} is {sha256}, and it "
-            f"must be {expected}. Install the package anew."
-        )
-    return Backbone(name=EMBEDDED, sha256=sha256, model=onnx.load_model_from_string(data))
+def _built_in() -> Backbone:
+    model = scattering()
+    serialised = model.SerializeToString(deterministic=True)
+    return Backbone(name=WAVES, sha256=hashlib.sha256(serialised).hexdigest(), model=model)
 
 
 def _parse(data: bytes, path: Path) -> onnx.ModelProto:

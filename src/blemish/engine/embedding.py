@@ -18,11 +18,8 @@ from numpy.typing import NDArray
 
 from blemish.engine.backbones import LAYERS, Backbone, feature_shapes
 from blemish.engine.graph_writer import GraphWriter
+from blemish.engine.images import IMAGENET_DEVIATION, IMAGENET_MEAN
 from blemish.engine.sessions import open_session
-
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
-"""Of RGB values from 0 to 1. Source: torchvision, "Models and pre-trained weights"."""
 
 PIXELS = "pixels"
 _PREFIX = "backbone/"

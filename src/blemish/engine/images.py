@@ -33,6 +33,8 @@ from blemish.engine.containers import (
 
 __all__ = [
     "GRAPH_STEP",
+    "IMAGENET_DEVIATION",
+    "IMAGENET_MEAN",
     "ImageError",
     "ImageLimits",
     "Picture",
@@ -54,6 +56,10 @@ BACKGROUND_CLASS = "background"
 
 GRAPH_STEP = 32
 """What the sides of a graph's pictures are multiples of: the stride of a residual network's end."""
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+"""Of RGB values from 0 to 1. Source: torchvision, "Models and pre-trained weights"."""
 
 _HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 

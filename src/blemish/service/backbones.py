@@ -16,17 +16,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from blemish.engine.backbone_catalogue import CATALOGUE
+from blemish.engine.backbone_catalogue import CATALOGUE, DRAWN, DRAWN_FILE, WAVES
 from blemish.engine.errors import BackboneError
 from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
 
 BUILT_IN = "built-in"
-"""Stands for the backbone that is part of the package."""
+"""Stands for the backbone in the package that is used unless another is named."""
 
 PARTIAL = ".partial"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _INFO = "backbone.json"
+_RESERVED = {BUILT_IN, WAVES, DRAWN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,19 +83,10 @@ class Backbones:
         Raises:
             BackboneError: it is not here, or is damaged.
         """
-        info = self.info(name)
+        if name == DRAWN:
+            return _drawn()
         path = self._root / name / f"{name}.onnx"
-        try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise BackboneError(
-                f"{path} cannot be read ({error.strerror}). {_anew(name)}"
-            ) from error
-        if found != info.sha256:
-            raise BackboneError(
-                f"{path} is damaged: its SHA-256 is {found}, not {info.sha256}. {_anew(name)}"
-            )
+        _check_whole(path, self.info(name).sha256, remedy=_anew(name))
         return path
 
     def add(self, info: BackboneInfo, model: bytes) -> None:
@@ -119,11 +111,11 @@ class Backbones:
         Raises:
             BackboneError: no backbone can have the name, or one has it and is whole.
         """
-        if not _NAME.fullmatch(name) or name.endswith(".onnx") or name == BUILT_IN:
+        if not _NAME.fullmatch(name) or name.endswith(".onnx") or name in _RESERVED:
             raise BackboneError(
                 f"{name!r} is no name for a backbone: it has 1 to 64 letters, digits, dots, "
                 f"hyphens and underscores, begins with a letter or a digit, does not end in "
-                f".onnx, and is not {BUILT_IN}."
+                f".onnx, and is not {BUILT_IN}, {WAVES} or {DRAWN}."
             )
         try:
             self.file(name)
@@ -173,7 +165,7 @@ class ProjectBackbones:
                 raise BackboneError(f"{setting}={value}: {error}") from error
 
     def _path(self, value: str | None) -> Path | None:
-        if value is None or value == BUILT_IN:
+        if value in {None, BUILT_IN, WAVES}:
             return None
         if _NAME.fullmatch(value) and not value.endswith(".onnx"):
             return self._backbones.file(value)
@@ -181,6 +173,27 @@ class ProjectBackbones:
         if not path.is_file():
             raise BackboneError(f"There is no file {path}.")
         return path
+
+
+def _drawn() -> Path:
+    """Return where the trained network in the package lies, once it is seen to be whole."""
+    remedy, recipe = "Install Blemish anew.", DRAWN_FILE.with_suffix(".json")
+    try:
+        sha256 = json.loads(recipe.read_bytes())["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise BackboneError(f"{recipe} cannot be read: {error}. {remedy}") from error
+    _check_whole(DRAWN_FILE, sha256, remedy=remedy)
+    return DRAWN_FILE
+
+
+def _check_whole(path: Path, sha256: str, *, remedy: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BackboneError(f"{path} cannot be read ({error.strerror}). {remedy}") from error
+    if found != sha256:
+        raise BackboneError(f"{path} is damaged: its SHA-256 is {found}, not {sha256}. {remedy}")
 
 
 def _anew(name: str) -> str:

@@ -12,7 +12,7 @@ from tests.unit.house import PROJECT, House
 from tests.unit.service.test_bundles import BUNDLE
 
 HISTORY: dict[str, Any] = {
-    "backbone": {"name": "drawn", "sha256": "0" * 64},
+    "backbone": {"name": "waves", "sha256": "0" * 64},
     "held_out_images": {
         "normal": 30,
         "anomaly": 12,
@@ -71,7 +71,7 @@ def test_a_moved_threshold_is_told_with_the_trained_one(house: House) -> None:
 def test_an_older_bundle_without_a_selection_is_shown_too(house: House) -> None:
     text = shown(house, with_history(HISTORY))
 
-    assert "drawn" in text
+    assert "waves" in text
     assert "candidate" not in text
 
 

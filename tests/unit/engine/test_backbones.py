@@ -1,6 +1,4 @@
 import json
-import shutil
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +6,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from blemish.engine import backbones
-from blemish.engine.backbones import (
-    EMBEDDED,
-    feature_shapes,
-    load_backbone,
-)
+from blemish.engine.backbone_catalogue import DRAWN, DRAWN_FILE, PACKAGED, WAVES
+from blemish.engine.backbones import feature_shapes, load_backbone
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.sessions import open_session
 from tests.products import CHANNELS, write_patch_backbone
-
-WEIGHTS = Path(str(resources.files("blemish.engine") / "embedded"))
 
 
 def write(
@@ -63,41 +55,41 @@ def test_the_trained_backbone_keeps_layers_2_and_3(shared: Path) -> None:
     assert shapes == {"layer2": (128, 32, 32), "layer3": (256, 16, 16)}
 
 
-def test_without_a_file_there_is_the_backbone_in_the_package() -> None:
+def test_without_a_file_there_is_the_built_in_one() -> None:
     backbone = load_backbone(None)
 
-    assert backbone.name == EMBEDDED
+    assert backbone.name == WAVES
+    assert feature_shapes(backbone, width=64, height=96) == {
+        "layer2": (120, 12, 8),
+        "layer3": (59, 12, 8),
+    }
+
+
+def test_the_trained_one_in_the_package_says_where_it_comes_from() -> None:
+    backbone = load_backbone(DRAWN_FILE)
+    recipe = json.loads(DRAWN_FILE.with_suffix(".json").read_text())
+
+    assert (backbone.name, backbone.sha256) == (DRAWN, recipe["sha256"])
+    assert recipe["licence"] == "Apache-2.0"
+    assert recipe["seed"] == 1
     assert feature_shapes(backbone, width=64, height=96) == {
         "layer2": (96, 12, 8),
         "layer3": (192, 6, 4),
     }
 
 
-def test_the_backbone_in_the_package_is_small_and_says_where_it_comes_from() -> None:
-    recipe = json.loads((WEIGHTS / f"{EMBEDDED}.json").read_text())
+def test_what_is_listed_of_the_package_is_what_it_holds() -> None:
+    sizes = {own.name: own.kilobytes for own in PACKAGED}
 
-    assert (WEIGHTS / f"{EMBEDDED}.onnx").stat().st_size <= 12_000_000
-    assert recipe["sha256"] == load_backbone(None).sha256
-    assert recipe["licence"] == "Apache-2.0"
-    assert recipe["seed"] == 1
-
-
-def test_a_damaged_backbone_in_the_package_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
-    damaged = bytearray((tmp_path / f"{EMBEDDED}.onnx").read_bytes())
-    damaged[-1] ^= 1
-    (tmp_path / f"{EMBEDDED}.onnx").write_bytes(damaged)
-    monkeypatch.setattr(backbones, "_FILES", tmp_path)
-
-    with pytest.raises(BackboneError, match="is damaged: the SHA-256 of"):
-        load_backbone(None)
+    assert sizes == {
+        WAVES: round(len(load_backbone(None).model.SerializeToString()) / 1_000),
+        DRAWN: round(DRAWN_FILE.stat().st_size / 1_000),
+    }
 
 
-def test_the_embedded_maps_tell_channels_apart_and_are_of_one_scale() -> None:
+def test_the_maps_of_the_trained_one_tell_channels_apart_and_are_of_one_scale() -> None:
     picture = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
-    session = open_session(load_backbone(None).model.SerializeToString(), threads=1)
+    session = open_session(load_backbone(DRAWN_FILE).model.SerializeToString(), threads=1)
 
     maps = session.run(None, {"image": picture})
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from blemish.engine.backbone_catalogue import CATALOGUE, known_by_checksum
+from blemish.engine.backbone_catalogue import CATALOGUE, DRAWN_FILE, known_by_checksum
 from blemish.engine.errors import BackboneError
+from blemish.service import backbones as service
 from blemish.service.backbones import BackboneInfo, Backbones, ProjectBackbones
 
 MODEL = b"a network"
@@ -65,7 +67,9 @@ def test_one_of_which_nothing_is_known_is_damaged(backbones: Backbones, text: st
         backbones.file("mine")
 
 
-@pytest.mark.parametrize("name", ["", ".partial", "../mine", "a/b", "net.onnx", "built-in"])
+@pytest.mark.parametrize(
+    "name", ["", ".partial", "../mine", "a/b", "net.onnx", "built-in", "waves", "drawn"]
+)
 def test_a_name_that_could_be_something_else_is_refused(backbones: Backbones, name: str) -> None:
     with pytest.raises(BackboneError, match="is no name for a backbone"):
         backbones.add(replace(INFO, name=name), MODEL)
@@ -86,6 +90,33 @@ def test_a_project_has_its_own_backbone_or_the_one_for_all(
     assert chosen.path("plates") == path
     assert chosen.path("cookies") is None
     assert ProjectBackbones(backbones, default=None, by_project={}).path("plates") is None
+
+
+def test_those_in_the_package_are_chosen_by_their_names(backbones: Backbones) -> None:
+    chosen = ProjectBackbones(backbones, default="drawn", by_project={"plates": "waves"})
+
+    chosen.check()
+
+    assert chosen.path("castings") == DRAWN_FILE
+    assert chosen.path("plates") is None
+
+
+def test_a_damaged_one_in_the_package_is_told(
+    backbones: Backbones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / DRAWN_FILE.name
+    shutil.copy(DRAWN_FILE.with_suffix(".json"), tmp_path)
+    monkeypatch.setattr(service, "DRAWN_FILE", damaged)
+    chosen = ProjectBackbones(backbones, default="drawn", by_project={})
+
+    with pytest.raises(BackboneError, match=r"drawn\.onnx cannot be read .*Install Blemish anew"):
+        chosen.check()
+    damaged.write_bytes(DRAWN_FILE.read_bytes()[:-1])
+    with pytest.raises(BackboneError, match=r"^BLEMISH_BACKBONE=drawn: .* is damaged: its SHA"):
+        chosen.check()
+    damaged.with_suffix(".json").unlink()
+    with pytest.raises(BackboneError, match=r"drawn\.json cannot be read"):
+        chosen.check()
 
 
 @pytest.mark.parametrize(
