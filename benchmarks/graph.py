@@ -26,8 +26,9 @@ from blemish.engine.embedding import Embedder
 from blemish.engine.fusion import Fusion
 from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.heads import HIDDEN, SegmentationHead
-from blemish.engine.held_out import BANK, PICTURE, SUBSPACE, Parts
+from blemish.engine.held_out import PICTURE, SUBSPACE, Parts
 from blemish.engine.scorers import (
+    BANK,
     BANK_ROWS,
     PROJECTED_WIDTH,
     MemoryBank,
@@ -54,7 +55,6 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
     )
     return DetectorParts(
         backbone=backbone,
-        projection=random_projection(width, seed=0),
         parts=_random_scorers(width, generator),
         scales={},
         fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE, PICTURE), 1.0)),
@@ -67,11 +67,13 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
 def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
     """Draw the scorers of a detector that is averaged; the subspace keeps half of the width."""
     half, pictures = width // 2, 80
+    bank = MemoryBank(
+        projection=random_projection(width, seed=0),
+        center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
+        rows=generator.standard_normal((BANK_ROWS, PROJECTED_WIDTH), dtype=np.float32),
+    )
     return Parts(
-        bank=MemoryBank(
-            center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
-            rows=generator.standard_normal((BANK_ROWS, PROJECTED_WIDTH), dtype=np.float32),
-        ),
+        banks={BANK: bank},
         subspace=Subspace(
             center=np.zeros(width, dtype=np.float32), basis=np.eye(width, half, dtype=np.float32)
         ),

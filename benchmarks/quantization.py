@@ -119,15 +119,15 @@ def aurocs(backbone: Backbone, its: Set) -> NDArray[np.float64]:
     """Return the image AUROC of a memory bank over several draws of half of the normal pictures."""
     embedder = Embedder(backbone, width=SIDE, height=SIDE, threads=2)
     projection = random_projection(embedder.width, seed=0)
-    rows = [embedder.embed(pixels) @ projection for pixels in its.pixels]
+    rows = [embedder.embed(pixels) for pixels in its.pixels]
     found = []
     for seed in range(DRAWS):
         generator = np.random.default_rng(seed)
         normal = generator.permutation(np.flatnonzero(~its.anomalous))
         known, rest = normal[: len(normal) // 2].tolist(), normal[len(normal) // 2 :]
         quota = patch_quota(len(known))
-        candidates = [sample_rows(rows[i], quota, generator=generator) for i in known]
-        bank = fit_memory_bank(np.concatenate(candidates), generator=generator)
+        candidates = [sample_rows(rows[i], quota, generator=generator) @ projection for i in known]
+        bank = fit_memory_bank(np.concatenate(candidates), projection, generator=generator)
         tested = np.concatenate([rest, np.flatnonzero(its.anomalous)])
         scores = np.array([image_score(bank.patch_scores(rows[i])) for i in tested.tolist()])
         found.append(roc_auc(its.anomalous[tested], scores))

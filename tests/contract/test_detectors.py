@@ -19,7 +19,6 @@ from blemish.engine.gathering import gather
 from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.heads import HIDDEN, SegmentationHead
 from blemish.engine.held_out import (
-    BANK,
     PATCH_HEAD,
     PICTURE,
     PICTURE_HEAD,
@@ -32,7 +31,7 @@ from blemish.engine.labeled import LabeledImage
 from blemish.engine.positions import border_weights
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.score_table import BY_PLACE, score_table
-from blemish.engine.scorers import image_score, pooled_embedding, random_projection
+from blemish.engine.scorers import bank_projections, image_score, pooled_embedding
 from blemish.engine.selection import Candidate, map_fusion
 from blemish.engine.sessions import open_session
 from blemish.engine.survey import survey_images
@@ -182,24 +181,24 @@ def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
     survey = survey_images(
         normal_images(4) + anomalous_images(3, "stain"), mixed_sizes=False, progress=lambda _: None
     )
-    projection = random_projection(embedder.width, seed=0)
+    projections = bank_projections(embedder.channels, seed=0, alternatives=True)
     gathered = gather(
         survey,
         embedder,
-        projection,
+        projections,
         fold_of=np.arange(7) % 4,
         limits=LIMITS,
+        room=7,
         seed=0,
         progress=lambda _: None,
     )
     held_out = hold_out(gathered, seed=0, threads=1, progress=lambda _: None)
-    table = score_table(held_out, gathered.grid)
+    table = score_table(held_out, gathered.grid, size=(WIDTH, HEIGHT))
     candidate = Candidate(name="all", shares=dict.fromkeys(table.scores, 1.0))
     normal = ~table.anomalous
     standards = {name: standard(table.held_out(name, None)[normal]) for name in table.scores}
     return DetectorParts(
         backbone=backbone,
-        projection=projection,
         parts=fit_parts(gathered, (), seed=0),
         scales=dict(table.scales),
         fusion=fusion(candidate.shares, standards, total=1),
@@ -228,7 +227,7 @@ def all_patch_scores(
     assert fitted.patch_head is not None
     seen = border_weights(grid).astype(np.float64)
     scores = {
-        BANK: seen * fitted.bank.patch_scores(embeddings @ parts.projection),
+        **{name: seen * bank.patch_scores(embeddings) for name, bank in fitted.banks.items()},
         SUBSPACE: seen * fitted.subspace.patch_scores(embeddings),
     }
     by_place = {name + BY_PLACE: rows / parts.scales[name] for name, rows in scores.items()}

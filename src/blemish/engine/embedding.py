@@ -11,6 +11,7 @@ Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVP
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,15 @@ class FeatureMaps:
     def width(self) -> int:
         """Width of an embedding."""
         return sum(shape[0] for shape in self.shapes.values())
+
+    @property
+    def channels(self) -> dict[str, slice]:
+        """Where each layer's channels stand in an embedding."""
+        ends = accumulate(shape[0] for shape in self.shapes.values())
+        return {
+            layer: slice(end - shape[0], end)
+            for (layer, shape), end in zip(self.shapes.items(), ends, strict=True)
+        }
 
 
 def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: int) -> FeatureMaps:
@@ -122,6 +132,8 @@ class Embedder:
         self.grid = maps.grid
         #: of an embedding
         self.width = maps.width
+        #: layer -> its channels in an embedding
+        self.channels = maps.channels
         self._session = open_session(graph.model().SerializeToString(), threads=threads)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -7,7 +7,8 @@ scores. What is sampled of an image depends on its bytes and the seed alone.
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.masked_patches import MaskedPatches, Shares, mask_shares, sample_patches
 from blemish.engine.moments import Moments
 from blemish.engine.sampling import candidate_quota, patch_quota, sample_rows
-from blemish.engine.scorers import pooled_embedding
+from blemish.engine.scorers import BANK, pooled_embedding
 from blemish.engine.survey import Survey, SurveyedImage
 
 MAX_HELD_OUT = 250
@@ -29,25 +30,54 @@ MAX_HELD_OUT = 250
 KEPT_BYTES = 512 * 2**20
 """Of the patches that are kept of them; where they are wide or many, fewer images are kept."""
 
+ALTERNATIVES_TAKE = 3
+"""Memory banks that are tried beside the first are chosen from every third of its candidates."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeptImage:
-    """An image with all of its patches."""
+    """An image with all of its patches, in half precision: most of what a training holds."""
 
     label: Label
     fold: int
     #: (n, d)
-    embeddings: NDArray[np.float32]
+    _halves: NDArray[np.float16]
+    #: a power of 2 that they are multiplied by
+    _unit: float
     #: (n,) share of each patch that the image's mask calls anomalous; None without a mask
     marked: NDArray[np.float32] | None
+
+    @classmethod
+    def of(
+        cls,
+        label: Label,
+        embeddings: NDArray[np.float32],
+        *,
+        fold: int,
+        marked: NDArray[np.float32] | None,
+    ) -> KeptImage:
+        """Keep the embeddings (n, d) of an image, to 11 bits of the largest and of most others."""
+        _, exponent = math.frexp(float(np.abs(embeddings).max()))
+        unit = math.ldexp(1.0, exponent)
+        halves = (embeddings / np.float32(unit)).astype(np.float16)
+        return cls(label=label, fold=fold, _halves=halves, _unit=unit, marked=marked)
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """The (n, d) embeddings, made anew each time."""
+        embeddings = self._halves.astype(np.float32)
+        embeddings *= np.float32(self._unit)
+        return embeddings
 
 
 @dataclass(kw_only=True)
 class FoldPart:
     """What is kept of the images of one fold."""
 
-    #: (n, p) projected patches for the memory bank, an array for each normal image
-    candidates: list[NDArray[np.float32]] = field(default_factory=list)
+    #: memory bank -> (n, p) projected patches to choose from, an array for each normal image
+    candidates: defaultdict[str, list[NDArray[np.float32]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     #: over all patches of normal images
     moments: Moments
     #: label -> (2d,) of each image
@@ -60,8 +90,8 @@ class FoldPart:
 class Gathered:
     """What training keeps of the images."""
 
-    #: (d, p)
-    projection: NDArray[np.float32]
+    #: memory bank -> (d, p)
+    projections: dict[str, NDArray[np.float32]]
     #: (h, w) of the patches
     grid: tuple[int, int]
     folds: list[FoldPart]
@@ -72,6 +102,12 @@ class Gathered:
     unmasked: list[NDArray[np.float32]] = field(default_factory=list)
 
 
+def room_for(embedder: Embedder) -> int:
+    """Return how many images of each label can be kept."""
+    size = 2 * embedder.width * embedder.grid[0] * embedder.grid[1]
+    return max(1, min(MAX_HELD_OUT, KEPT_BYTES // (2 * size)))
+
+
 class Gatherer:
     """Takes from one image after the other what training keeps."""
 
@@ -79,13 +115,14 @@ class Gatherer:
         self,
         survey: Survey,
         embedder: Embedder,
-        projection: NDArray[np.float32],
+        projections: dict[str, NDArray[np.float32]],
         *,
         folds: int,
+        room: int,
         seed: int,
     ) -> None:
         self.gathered = Gathered(
-            projection=projection,
+            projections=projections,
             grid=embedder.grid,
             folds=[FoldPart(moments=Moments.none(embedder.width)) for _ in range(folds)],
         )
@@ -94,8 +131,7 @@ class Gatherer:
         self._normal = sum(each.image.label is Label.NORMAL for each in survey.images)
         self._masks = sum(each.image.mask is not None for each in survey.images)
         self._unmasked = len(survey.images) - self._normal - self._masks
-        size = 4 * embedder.width * embedder.grid[0] * embedder.grid[1]
-        self._room = max(1, min(MAX_HELD_OUT, KEPT_BYTES // (2 * size)))
+        self._room = room
         self._kept: Counter[Label] = Counter()
 
     def add(
@@ -108,14 +144,14 @@ class Gatherer:
         part.pooled[label].append(pooled_embedding(embeddings))
         if label is Label.NORMAL:
             rows = sample_rows(embeddings, candidate_quota(self._normal), generator=generator)
-            part.candidates.append(rows @ self.gathered.projection)
+            for name, projection in self.gathered.projections.items():
+                its = rows if name == BANK else rows[::ALTERNATIVES_TAKE]
+                part.candidates[name].append(its @ projection)
             part.moments += Moments.of(embeddings)
         if self._kept[label] < self._room:
             self._kept[label] += 1
             marked = np.sum(list(shares.values()), axis=0) if shares else None
-            self.gathered.kept.append(
-                KeptImage(label=label, fold=fold, embeddings=embeddings, marked=marked)
-            )
+            self.gathered.kept.append(KeptImage.of(label, embeddings, fold=fold, marked=marked))
         if shares or (self._masks and label is Label.NORMAL):
             patches = sample_patches(
                 embeddings,
@@ -134,10 +170,11 @@ class Gatherer:
 def gather(
     survey: Survey,
     embedder: Embedder,
-    projection: NDArray[np.float32],
+    projections: dict[str, NDArray[np.float32]],
     *,
     fold_of: NDArray[np.int64],
     limits: ImageLimits,
+    room: int,
     seed: int,
     progress: ProgressCallback,
 ) -> Gathered:
@@ -146,9 +183,10 @@ def gather(
     Args:
         survey: the images, and the problems that were found already.
         embedder: of the graph's size.
-        projection: (d, p).
+        projections: memory bank -> (d, p).
         fold_of: (n,) of each image of the survey.
         limits: how large a picture may be.
+        room: images of each label that are kept for cross-validation.
         seed: of the samples.
         progress: told after each image.
 
@@ -156,7 +194,7 @@ def gather(
         TrainingError: images or masks cannot be used, here or in the survey.
     """
     folds = int(fold_of.max()) + 1
-    gatherer = Gatherer(survey, embedder, projection, folds=folds, seed=seed)
+    gatherer = Gatherer(survey, embedder, projections, folds=folds, room=room, seed=seed)
     problems = survey.problems
     width, height = embedder.size
     for done, (each, fold) in enumerate(zip(survey.images, fold_of.tolist(), strict=True), start=1):

@@ -31,8 +31,6 @@ class DetectorParts:
     """What a detector is made of."""
 
     backbone: Backbone
-    #: (d, p)
-    projection: NDArray[np.float32]
     parts: Parts
     #: patch scorer -> (n,) scale of each place
     scales: dict[str, NDArray[np.float32]]
@@ -57,9 +55,7 @@ def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.Mod
     """
     graph = GraphWriter()
     maps = add_features(graph, parts.backbone, width=width, height=height)
-    scorers = GraphScorers(
-        graph, maps, parts.parts, projection=parts.projection, scales=parts.scales
-    )
+    scorers = GraphScorers(graph, maps, parts.parts, scales=parts.scales)
     used = [*parts.fusion.weights, *parts.map_fusion.weights]
     scorers.add(list(dict.fromkeys(used)))
     _add_verdict(graph, scorers, parts.fusion, parts.calibration)

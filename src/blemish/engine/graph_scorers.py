@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from blemish.engine.embedding import FeatureMaps, add_embeddings, add_readout
 from blemish.engine.graph_writer import GraphWriter
-from blemish.engine.held_out import BANK, PATCH_HEAD, PICTURE, PICTURE_HEAD, SUBSPACE, Parts
+from blemish.engine.held_out import PATCH_HEAD, PICTURE, PICTURE_HEAD, SUBSPACE, Parts
 from blemish.engine.positions import border_weights
 from blemish.engine.score_table import BY_PLACE
-from blemish.engine.scorers import top_count
+from blemish.engine.scorers import MemoryBank, top_count
 
 
 class GraphScorers:
@@ -27,11 +27,10 @@ class GraphScorers:
         maps: FeatureMaps,
         parts: Parts,
         *,
-        projection: NDArray[np.float32],
         scales: Mapping[str, NDArray[np.float32]],
     ) -> None:
         self._graph, self._maps, self._parts = graph, maps, parts
-        self._projection, self._scales = projection, scales
+        self._scales = scales
         #: patch scorer -> name of its (n,) scores
         self.patch_scores: dict[str, str] = {}
         self._picture_scores: dict[str, str] = {}
@@ -40,11 +39,13 @@ class GraphScorers:
         """Write the scorers of these names."""
         graph = self._graph
         plain = list(dict.fromkeys(name.removesuffix(BY_PLACE) for name in names))
-        rows = self._add_rows([name for name in plain if name in {BANK, SUBSPACE, PATCH_HEAD}])
+        banks = self._parts.banks
+        rows = self._add_rows([name for name in plain if name in {*banks, SUBSPACE, PATCH_HEAD}])
         whole = {SUBSPACE, PICTURE, PICTURE_HEAD}.intersection(plain)
         embeddings = add_embeddings(graph, self._maps) if whole else []
-        if BANK in rows:
-            self.patch_scores[BANK] = self._add_bank(rows[BANK])
+        for name in plain:
+            if name in banks:
+                self.patch_scores[name] = self._add_bank(banks[name], rows[name])
         if SUBSPACE in rows:
             self.patch_scores[SUBSPACE] = self._add_subspace(rows[SUBSPACE], embeddings)
         if PATCH_HEAD in rows:
@@ -88,17 +89,17 @@ class GraphScorers:
     def _linear(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return weights (d, k) and bias (k,)."""
         parts = self._parts
-        if name == BANK:
-            return self._projection, -parts.bank.center
+        if name in parts.banks:
+            return parts.banks[name].projection, -parts.banks[name].center
         if name == SUBSPACE:
             return parts.subspace.basis, -(parts.subspace.center @ parts.subspace.basis)
         assert parts.patch_head is not None
         head = parts.patch_head
         return head.weights[:, np.newaxis], np.array([head.bias], dtype=np.float32)
 
-    def _add_bank(self, columns: str) -> str:
+    def _add_bank(self, bank: MemoryBank, columns: str) -> str:
         """Write the bank's `patch_scores`, less at the border, for projected embeddings (p, n)."""
-        graph, bank = self._graph, self._parts.bank
+        graph = self._graph
         queries = graph.add("Transpose", columns, perm=[1, 0])
         norms = np.einsum("mp,mp->m", bank.rows, bank.rows)
         weights = graph.constant(-2 * bank.rows.T)

@@ -8,7 +8,7 @@ choice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
-from blemish.engine.gathering import Gathered, KeptImage
+from blemish.engine.gathering import ALTERNATIVES_TAKE, FoldPart, Gathered, KeptImage
 from blemish.engine.image_heads import LinearHead, fit_patch_head, fit_picture_head
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.scorers import (
+    BANK,
+    WHITENED,
     MemoryBank,
     PictureGaussian,
     Subspace,
@@ -31,11 +33,12 @@ from blemish.engine.scorers import (
     fit_subspace,
     image_score,
     pooled_embedding,
+    whitening_of,
 )
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
-BANK, SUBSPACE, PICTURE = "memory bank", "subspace", "picture"
+SUBSPACE, PICTURE = "subspace", "picture"
 PICTURE_HEAD, PATCH_HEAD = "picture head", "patch head"
 HEADS = (PICTURE_HEAD, PATCH_HEAD)
 
@@ -44,7 +47,8 @@ HEADS = (PICTURE_HEAD, PATCH_HEAD)
 class Parts:
     """What some of the images taught."""
 
-    bank: MemoryBank
+    #: the memory bank and, where there are labels to choose by, others
+    banks: dict[str, MemoryBank]
     subspace: Subspace
     picture: PictureGaussian
     #: None where no anomalies are labelled
@@ -78,13 +82,12 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
     """Fit scorers and heads to all images but those of some folds."""
     left_out = set(without)
     inside = [part for fold, part in enumerate(gathered.folds) if fold not in left_out]
-    candidates = [rows for part in inside for rows in part.candidates]
     pooled = {label: [row for part in inside for row in part.pooled[label]] for label in Label}
     moments = reduce(add, (part.moments for part in inside))
     subspace = fit_subspace(moments)
     generator = np.random.default_rng([seed, *sorted(left_out)])
     parts = Parts(
-        bank=fit_memory_bank(np.concatenate(candidates), generator=generator),
+        banks=_fit_banks(inside, gathered.projections, generator=generator),
         subspace=subspace,
         picture=fit_picture_gaussian(np.stack(pooled[Label.NORMAL])),
         picture_head=None,
@@ -98,6 +101,24 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
         picture_head=fit_picture_head(pooled[Label.NORMAL], pooled[Label.ANOMALY]),
         patch_head=fit_patch_head(kept, subspace, generator=generator),
     )
+
+
+def _fit_banks(
+    parts: Sequence[FoldPart],
+    projections: Mapping[str, NDArray[np.float32]],
+    *,
+    generator: np.random.Generator,
+) -> dict[str, MemoryBank]:
+    """Fit the memory bank and, where layers are tried alone, these and one that is whitened."""
+    banks = {}
+    for name, projection in projections.items():
+        candidates = np.concatenate([rows for part in parts for rows in part.candidates[name]])
+        banks[name] = fit_memory_bank(candidates, projection, generator=generator)
+        if name == BANK and len(projections) > 1:
+            white = whitening_of(candidates)
+            few = candidates[::ALTERNATIVES_TAKE] @ white
+            banks[WHITENED] = fit_memory_bank(few, projection @ white, generator=generator)
+    return banks
 
 
 def enough_for_heads(gathered: Gathered) -> bool:
@@ -119,11 +140,13 @@ def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressC
     kept, folds = gathered.kept, len(gathered.folds)
     images, patches = len(kept), gathered.grid[0] * gathered.grid[1]
     heads = HEADS if enough_for_heads(gathered) else ()
+    banks = [*gathered.projections, *([WHITENED] if len(gathered.projections) > 1 else [])]
     held_out = HeldOut(
         fold_of=np.array([image.fold for image in kept], dtype=np.int64),
         anomalous=np.array([image.label is Label.ANOMALY for image in kept], dtype=np.bool_),
         maps={
-            name: np.zeros((folds, images, patches), dtype=np.float32) for name in (BANK, SUBSPACE)
+            name: np.zeros((folds, images, patches), dtype=np.float32)
+            for name in (*banks, SUBSPACE)
         },
         scores={name: np.zeros((folds, images)) for name in (PICTURE, *heads)},
     )
@@ -134,9 +157,9 @@ def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressC
         for place, image in enumerate(kept):
             if image.fold in pair:
                 outer = pair[0] + pair[1] - image.fold
-                _score(parts, image, gathered.projection, held_out, (outer, place))
+                _score(parts, image, held_out, (outer, place))
                 if folds == 2:
-                    _score(parts, image, gathered.projection, held_out, (1 - outer, place))
+                    _score(parts, image, held_out, (1 - outer, place))
 
     with ThreadPoolExecutor(threads) as pool:
         for done, _ in enumerate(pool.map(work, pairs), start=1):
@@ -144,17 +167,12 @@ def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressC
     return held_out
 
 
-def _score(
-    parts: Parts,
-    image: KeptImage,
-    projection: NDArray[np.float32],
-    held_out: HeldOut,
-    at: tuple[int, int],
-) -> None:
+def _score(parts: Parts, image: KeptImage, held_out: HeldOut, at: tuple[int, int]) -> None:
     """Write an image's scores where they belong."""
     embeddings = image.embeddings
     pooled = pooled_embedding(embeddings)[np.newaxis]
-    held_out.maps[BANK][at] = parts.bank.patch_scores(embeddings @ projection)
+    for name, bank in parts.banks.items():
+        held_out.maps[name][at] = bank.patch_scores(embeddings)
     held_out.maps[SUBSPACE][at] = parts.subspace.patch_scores(embeddings)
     held_out.scores[PICTURE][at] = parts.picture.picture_scores(pooled)[0]
     if parts.picture_head is not None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.engine.held_out import HeldOut, diagonal, normal_rows
+from blemish.engine.held_out import SUBSPACE, HeldOut, diagonal, normal_rows
 from blemish.engine.positions import (
     MIN_ALIGNMENT,
     alignment,
     border_weights,
     position_scales,
 )
-from blemish.engine.scorers import top_count
+from blemish.engine.scorers import BANK, top_count
 
 BY_PLACE = " by place"
 """Ends the name of a patch scorer whose scores count by how high they are for their place."""
@@ -25,6 +25,8 @@ BY_PLACE = " by place"
 class ScoreTable:
     """Image scores of the kept images at one size; indices are those of `HeldOut`."""
 
+    #: (width, height) at which a graph would see the pictures
+    size: tuple[int, int]
     fold_of: NDArray[np.int64]
     anomalous: NDArray[np.bool_]
     #: score -> (F, m)
@@ -40,17 +42,13 @@ class ScoreTable:
         return int(self.fold_of.max()) + 1
 
     @property
-    def plain_names(self) -> list[str]:
-        """The patch scorers, all places alike."""
-        return list(self.scales)
+    def alternatives(self) -> list[str]:
+        """The memory banks that may stand in for the first."""
+        return [name for name in self.scales if name not in {BANK, SUBSPACE}]
 
-    @property
-    def local_names(self) -> list[str]:
-        """The patch scorers, by place where normal images are aligned enough."""
-        return [
-            name + BY_PLACE if self.alignments[name] >= MIN_ALIGNMENT else name
-            for name in self.scales
-        ]
+    def local(self, name: str) -> str:
+        """Return the name of a patch scorer's score: by place where images are aligned enough."""
+        return name + BY_PLACE if self.alignments[name] >= MIN_ALIGNMENT else name
 
     def held_out(self, name: str, outer: int | None) -> NDArray[np.float64]:
         """Return (m,) scores that an outer fold, or None, did not take part in."""
@@ -58,8 +56,14 @@ class ScoreTable:
         return values[outer] if outer is not None else diagonal(values, self.fold_of)
 
 
-def score_table(held_out: HeldOut, grid: tuple[int, int]) -> ScoreTable:
-    """Turn patch scores into image scores, with and without the scale of their places."""
+def score_table(held_out: HeldOut, grid: tuple[int, int], *, size: tuple[int, int]) -> ScoreTable:
+    """Turn patch scores into image scores, with and without the scale of their places.
+
+    Args:
+        held_out: patch scores, and the image scores that there are already.
+        grid: (h, w) of the patches.
+        size: (width, height) at which a graph would see the pictures.
+    """
     scores, scales, alignments = dict(held_out.scores), {}, {}
     normal, seen = normal_rows(held_out), border_weights(grid)
     for name, maps in held_out.maps.items():
@@ -68,6 +72,7 @@ def score_table(held_out: HeldOut, grid: tuple[int, int]) -> ScoreTable:
         scores[name] = _top(maps * seen)
         scores[name + BY_PLACE] = _by_place(maps, held_out, grid)
     return ScoreTable(
+        size=size,
         fold_of=held_out.fold_of,
         anomalous=held_out.anomalous,
         scores=scores,

@@ -6,6 +6,7 @@ patch scores; the picture Gaussian scores the picture as a whole. No one of them
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from blemish.engine.coreset import select_coreset
 from blemish.engine.moments import Moments
+
+BANK = "memory bank"
+WHITENED = f"{BANK}, whitened"
 
 PROJECTED_WIDTH = 128
 """Embeddings are compared after a random projection to this width. It changes a distance by
@@ -22,6 +26,7 @@ BANK_ROWS = 2_000
 SUBSPACE_SHARE = 0.99
 """Share of the variance of normal patches that the subspace holds."""
 
+WHITENING_FLOOR = 0.1
 PICTURE_SHRINKAGE = 0.03
 MAX_DIRECTIONS = 128
 
@@ -41,6 +46,25 @@ def random_projection(width: int, *, seed: int) -> NDArray[np.float32]:
     return projection
 
 
+def bank_projections(
+    channels: Mapping[str, slice], *, seed: int, alternatives: bool
+) -> dict[str, NDArray[np.float32]]:
+    """Return the projections (d, p) of the memory bank and, if asked for, of one for each layer.
+
+    Args:
+        channels: layer -> its part of an embedding.
+        seed: of the projections.
+        alternatives: whether layers are to be tried alone.
+    """
+    width = max(its.stop for its in channels.values())
+    projections = {BANK: random_projection(width, seed=seed)}
+    for layer, its in channels.items() if alternatives else ():
+        alone = np.zeros((width, PROJECTED_WIDTH), dtype=np.float32)
+        alone[its] = random_projection(its.stop - its.start, seed=seed)
+        projections[f"{BANK}, {layer} alone"] = alone
+    return projections
+
+
 @dataclass(frozen=True, kw_only=True)
 class MemoryBank:
     """Projected patch embeddings of normal images, less their mean.
@@ -48,14 +72,16 @@ class MemoryBank:
     Distances do not change by the mean; without it they lose fewer digits.
     """
 
+    #: (d, p)
+    projection: NDArray[np.float32]
     #: (p,)
     center: NDArray[np.float32]
     #: (m, p)
     rows: NDArray[np.float32]
 
-    def patch_scores(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the distance (n,) of each projected embedding (n, p) to the nearest row."""
-        queries = projected - self.center
+    def patch_scores(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the distance (n,) of each embedding (n, d), projected, to the nearest row."""
+        queries = embeddings @ self.projection - self.center
         products = queries @ self.rows.T
         products *= -2
         products += np.einsum("mp,mp->m", self.rows, self.rows)
@@ -65,13 +91,35 @@ class MemoryBank:
 
 
 def fit_memory_bank(
-    candidates: NDArray[np.float32], *, generator: np.random.Generator
+    candidates: NDArray[np.float32],
+    projection: NDArray[np.float32],
+    *,
+    generator: np.random.Generator,
 ) -> MemoryBank:
-    """Choose at most `BANK_ROWS` of the projected embeddings (n, p) of normal images."""
+    """Choose at most `BANK_ROWS` embeddings of normal images.
+
+    Args:
+        candidates: (n, p) already projected.
+        projection: (d, p) by which they were.
+        generator: of the coreset.
+    """
     center = candidates.mean(axis=0)
     size = min(BANK_ROWS, len(candidates))
     chosen = select_coreset(candidates, size, generator=generator)
-    return MemoryBank(center=center, rows=candidates[chosen] - center)
+    return MemoryBank(projection=projection, center=center, rows=candidates[chosen] - center)
+
+
+def whitening_of(candidates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a map (p, p) after which every direction of projected embeddings (n, p) counts alike.
+
+    Directions in which they hardly vary are noise: each gets `WHITENING_FLOOR` of the mean
+    variance. Distances keep their scale on the whole.
+    """
+    variances, directions = _principal_directions(np.cov(candidates.T, dtype=np.float64))
+    scales = 1 / np.sqrt(variances + WHITENING_FLOOR * variances.mean() + 1e-30)
+    scales /= np.sqrt(np.square(scales).mean())
+    whitening: NDArray[np.float32] = (directions * scales).astype(np.float32)
+    return whitening
 
 
 @dataclass(frozen=True, kw_only=True)

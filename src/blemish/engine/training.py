@@ -17,17 +17,18 @@ from blemish.domain.palette import BACKGROUND
 from blemish.engine.anomaly_types import choose_colors, choose_types
 from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
-from blemish.engine.calibration import calibrate
+from blemish.engine.calibration import MIN_ANOMALIES, calibrate
 from blemish.engine.embedding import Embedder
 from blemish.engine.folds import FOLDS, assign_folds
-from blemish.engine.gathering import Gathered, gather
+from blemish.engine.gathering import Gathered, gather, room_for
 from blemish.engine.graph import DetectorParts, detector_graph
 from blemish.engine.held_out import Parts, fit_parts, hold_out
-from blemish.engine.images import ImageLimits, graph_size, least_decoded
+from blemish.engine.images import ImageLimits, least_decoded
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
 from blemish.engine.metrics import precision_recall_f1, roc_auc
+from blemish.engine.resolutions import input_sizes
 from blemish.engine.score_table import ScoreTable, score_table
-from blemish.engine.scorers import random_projection
+from blemish.engine.scorers import bank_projections
 from blemish.engine.segmentation import fit_segmentation
 from blemish.engine.selection import Selection, map_fusion, select
 from blemish.engine.survey import Survey, survey_images
@@ -138,12 +139,12 @@ def _learn(
         digest for digest, label in zip(digests, labels, strict=True) if label is Label.NORMAL
     }
     fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
-    stage = _stage(survey, backbone, options, progress, fold_of=fold_of)
-    selection = select(stage.table)
+    stages = _stages(survey, backbone, options, progress, fold_of=fold_of)
+    selection = select([stage.table for stage in stages])
+    stage = stages[selection.chosen.at]
     calibration = calibrate(selection.scores, stage.table.anomalous)
     parts = DetectorParts(
         backbone=backbone,
-        projection=stage.gathered.projection,
         parts=stage.parts,
         scales=dict(stage.table.scales),
         fusion=selection.fusion,
@@ -172,7 +173,9 @@ def _learn(
     head = fit_segmentation(
         masked,
         names,
-        unmasked=np.concatenate([np.empty((0, len(parts.projection)), np.float32), *unmasked]),
+        unmasked=np.concatenate(
+            [np.empty((0, len(parts.parts.subspace.center)), np.float32), *unmasked]
+        ),
         seed=options.seed,
         threads=options.threads,
     )
@@ -180,33 +183,65 @@ def _learn(
     return replace(learned, parts=replace(parts, head=head), types=choose_colors(names, masks))
 
 
-def _stage(
+def _stages(
     survey: Survey,
     backbone: Backbone,
     options: TrainingOptions,
     progress: ProgressCallback,
     *,
     fold_of: NDArray[np.int64],
+) -> list[_Stage]:
+    """Fit everything that may be chosen, at each input resolution that is tried."""
+    images = survey.images
+    anomalies = {each.digest for each in images if each.image.label is Label.ANOMALY}
+    choose = len(anomalies) >= MIN_ANOMALIES
+    sizes = input_sizes(survey.size.upright, backbone, images=len(images), choose=choose)
+    embedders = [
+        Embedder(backbone, width=width, height=height, threads=options.threads)
+        for width, height in sizes
+    ]
+    room = min(room_for(embedder) for embedder in embedders)  # the same images at every resolution
+    stages: list[_Stage] = []
+    for embedder in embedders:
+        told = _told_at(embedder.size, progress) if stages else progress
+        alternatives = choose and not stages
+        projections = bank_projections(
+            embedder.channels, seed=options.seed, alternatives=alternatives
+        )
+        gathered = gather(
+            survey,
+            embedder,
+            projections,
+            fold_of=fold_of,
+            limits=options.limits,
+            room=room,
+            seed=options.seed,
+            progress=told,
+        )
+        stages.append(_stage(gathered, embedder.size, options, told))
+    return stages
+
+
+def _told_at(size: tuple[int, int], progress: ProgressCallback) -> ProgressCallback:
+    """Return how the progress at a further resolution is told."""
+    width, height = size
+    return lambda its: progress(replace(its, step=f"{its.step} at {width} x {height} pixels"))
+
+
+def _stage(
+    gathered: Gathered,
+    size: tuple[int, int],
+    options: TrainingOptions,
+    progress: ProgressCallback,
 ) -> _Stage:
-    """Fit everything that may be chosen."""
+    """Fit everything that may be chosen at one resolution."""
     seed = options.seed
-    width, height = graph_size(*survey.size.upright, step=backbone.step)
-    embedder = Embedder(backbone, width=width, height=height, threads=options.threads)
-    gathered = gather(
-        survey,
-        embedder,
-        random_projection(embedder.width, seed=seed),
-        fold_of=fold_of,
-        limits=options.limits,
-        seed=seed,
-        progress=progress,
-    )
     held_out = hold_out(gathered, seed=seed, threads=options.threads, progress=progress)
     progress(Progress(step="fitting to all images", done=0, total=1))
     parts = fit_parts(gathered, (), seed=seed)
     gathered.kept.clear()  # the largest of what is held, and of no more use
-    table = score_table(held_out, gathered.grid)
-    return _Stage(size=(width, height), gathered=gathered, table=table, parts=parts)
+    table = score_table(held_out, gathered.grid, size=size)
+    return _Stage(size=size, gathered=gathered, table=table, parts=parts)
 
 
 def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
@@ -227,6 +262,7 @@ def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
         "selection": {
             "chosen": learned.selection.chosen.name,
             "scores": dict(learned.selection.chosen.shares),
+            "graph_size": list(learned.size),
             "alignment": dict(learned.alignments),
             "candidates": [
                 {

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.gathering import FoldPart, Gathered, KeptImage
 from blemish.engine.held_out import (
-    BANK,
     HEADS,
     PICTURE,
     SUBSPACE,
@@ -17,7 +16,7 @@ from blemish.engine.held_out import (
 )
 from blemish.engine.labeled import Progress
 from blemish.engine.moments import Moments
-from blemish.engine.scorers import image_score, pooled_embedding
+from blemish.engine.scorers import BANK, image_score, pooled_embedding
 
 WIDTH, GRID = 5, (6, 8)
 SAME: NDArray[np.float32] = np.eye(WIDTH, dtype=np.float32)
@@ -33,7 +32,7 @@ def patches(seed: int, *, middle: float = 0.0) -> NDArray[np.float32]:
 def gathered(*, normal: int, anomalous: int = 0, folds: int = 5, strange: int = 0) -> Gathered:
     """Deal images out to folds; `strange` ones are normal, alike, and all in fold 0."""
     together = Gathered(
-        projection=SAME,
+        projections={BANK: SAME},
         grid=GRID,
         folds=[FoldPart(moments=Moments.none(WIDTH)) for _ in range(folds)],
     )
@@ -46,9 +45,9 @@ def gathered(*, normal: int, anomalous: int = 0, folds: int = 5, strange: int = 
         part = together.folds[fold]
         part.pooled[label].append(pooled_embedding(rows))
         if label is Label.NORMAL:
-            part.candidates.append(rows)
+            part.candidates[BANK].append(rows)
             part.moments += Moments.of(rows)
-        together.kept.append(KeptImage(label=label, fold=fold, embeddings=rows, marked=None))
+        together.kept.append(KeptImage.of(label, rows, fold=fold, marked=None))
     return together
 
 
@@ -73,7 +72,7 @@ def test_neither_the_own_fold_nor_the_outer_one_is_seen() -> None:
         image = images.kept[place]
         parts = fit_parts(images, {outer, image.fold}, seed=0)
         pooled = pooled_embedding(image.embeddings)[np.newaxis]
-        bank = parts.bank.patch_scores(image.embeddings)
+        bank = parts.banks[BANK].patch_scores(image.embeddings)
         assert (found.maps[BANK][outer, place] == bank).all()
         assert found.scores[PICTURE][outer, place] == parts.picture.picture_scores(pooled)[0]
         assert parts.patch_head is not None

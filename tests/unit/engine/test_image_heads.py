@@ -21,7 +21,7 @@ def image(seed: int, label: Label, *, masked: bool = False) -> KeptImage:
     if label is Label.ANOMALY:
         embeddings[:10] += DEFECT
         marked[:10] = 1
-    return KeptImage(label=label, fold=0, embeddings=embeddings, marked=marked if masked else None)
+    return KeptImage.of(label, embeddings, fold=0, marked=marked if masked else None)
 
 
 def images(count: int, *, masked: bool = False, first: int = 0) -> list[KeptImage]:

@@ -7,9 +7,11 @@ from scipy.spatial.distance import cdist
 
 from blemish.engine.moments import Moments
 from blemish.engine.scorers import (
+    BANK,
     BANK_ROWS,
     PROJECTED_WIDTH,
     MemoryBank,
+    bank_projections,
     fit_memory_bank,
     fit_picture_gaussian,
     fit_subspace,
@@ -17,6 +19,7 @@ from blemish.engine.scorers import (
     pooled_embedding,
     random_projection,
     top_count,
+    whitening_of,
 )
 
 SEEDS = st.integers(0, 2**31)
@@ -33,7 +36,9 @@ def clusters(seed: int, n: int, *, width: int = 6) -> NDArray[np.float32]:
 def test_a_patch_scores_its_distance_to_the_nearest_row(seed: int, rows: int, patches: int) -> None:
     known, queries = clusters(seed, rows), clusters(seed + 1, patches)
     center = known.mean(axis=0)
-    bank = MemoryBank(center=center, rows=known - center)
+    bank = MemoryBank(
+        projection=np.eye(known.shape[1], dtype=np.float32), center=center, rows=known - center
+    )
 
     scores = bank.patch_scores(queries)
 
@@ -43,7 +48,8 @@ def test_a_patch_scores_its_distance_to_the_nearest_row(seed: int, rows: int, pa
 def test_patches_that_the_bank_was_fitted_to_score_nothing() -> None:
     embeddings = clusters(3, 300)
 
-    bank = fit_memory_bank(embeddings, generator=np.random.default_rng(0))
+    same = np.eye(embeddings.shape[1], dtype=np.float32)
+    bank = fit_memory_bank(embeddings, same, generator=np.random.default_rng(0))
 
     assert len(bank.rows) == 300
     np.testing.assert_allclose(bank.patch_scores(embeddings), 0, atol=1e-2)
@@ -52,10 +58,33 @@ def test_patches_that_the_bank_was_fitted_to_score_nothing() -> None:
 def test_a_bank_keeps_no_more_than_its_rows_and_covers_the_rest() -> None:
     embeddings = clusters(4, BANK_ROWS + 500, width=2)
 
-    bank = fit_memory_bank(embeddings, generator=np.random.default_rng(0))
+    same = np.eye(embeddings.shape[1], dtype=np.float32)
+    bank = fit_memory_bank(embeddings, same, generator=np.random.default_rng(0))
 
     assert bank.rows.shape == (BANK_ROWS, 2)
     assert bank.patch_scores(embeddings).max() < 0.2
+
+
+def test_whitened_every_direction_that_is_no_noise_counts_alike() -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(0, [10.0, 1.0, 1e-4], (4_000, 3)).astype(np.float32)
+
+    deviations = (rows @ whitening_of(rows)).std(axis=0)
+
+    assert deviations[0] / deviations[1] == pytest.approx((100 / 103.4 * 4.4) ** 0.5, rel=0.1)
+    assert deviations[2] < 1e-3
+
+
+def test_a_layer_alone_is_projected_without_the_others() -> None:
+    channels = {"layer2": slice(0, 5), "layer3": slice(5, 8)}
+
+    found = bank_projections(channels, seed=0, alternatives=True)
+
+    assert list(found) == [BANK, f"{BANK}, layer2 alone", f"{BANK}, layer3 alone"]
+    assert found[BANK].all()
+    assert found[f"{BANK}, layer2 alone"][:5].all()
+    assert not found[f"{BANK}, layer2 alone"][5:].any()
+    assert list(bank_projections(channels, seed=0, alternatives=False)) == [BANK]
 
 
 def test_the_projection_keeps_distances_to_a_few_percent() -> None:

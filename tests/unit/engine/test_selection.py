@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blemish.engine.held_out import BANK, HEADS, PICTURE, PICTURE_HEAD, SUBSPACE, HeldOut
+from blemish.engine.held_out import HEADS, PICTURE, PICTURE_HEAD, SUBSPACE, HeldOut
 from blemish.engine.metrics import roc_auc
 from blemish.engine.score_table import BY_PLACE, ScoreTable, score_table
+from blemish.engine.scorers import BANK, WHITENED
 from blemish.engine.selection import candidates_for, map_fusion, select
 
 FOLDS, GRID = 5, (4, 4)
@@ -28,6 +29,7 @@ def table(
     }
     ones = np.ones(GRID[0] * GRID[1], dtype=np.float32)
     return ScoreTable(
+        size=(256, 256),
         fold_of=np.arange(images) % FOLDS,
         anomalous=truth,
         scores=scores,
@@ -37,23 +39,23 @@ def table(
 
 
 def test_without_labels_scorers_are_averaged_by_place_where_images_are_aligned() -> None:
-    selection = select(table(anomalous=0))
+    selection = select([table(anomalous=0)])
 
     assert selection.chosen.shares == pytest.approx(
-        {BANK + BY_PLACE: 1 / 3, SUBSPACE: 1 / 3, PICTURE: 1 / 3}
+        {BANK: 1 / 3, BANK + BY_PLACE: 1 / 3, SUBSPACE: 1 / 6, PICTURE: 1 / 6}
     )
     assert selection.judged == ()
 
 
 def test_few_labels_count_in_proportion_and_choose_nothing() -> None:
-    three, nine = (select(table(anomalous=count)).chosen for count in (3, 9))
+    three, nine = (select([table(anomalous=count)]).chosen for count in (3, 9))
 
     assert three.shares[PICTURE_HEAD] == pytest.approx(nine.shares[PICTURE_HEAD] / 3)
     assert nine.shares[PICTURE_HEAD] < 0.5
 
 
 def test_with_labels_the_better_scorer_is_chosen() -> None:
-    selection = select(table(subspace=4.0, seed=1))
+    selection = select([table(subspace=4.0, seed=1)])
 
     assert selection.chosen.shares == {SUBSPACE: 1}
     judged = {each.candidate.name: each for each in selection.judged}
@@ -61,8 +63,46 @@ def test_with_labels_the_better_scorer_is_chosen() -> None:
     assert judged[SUBSPACE].standard_error > 0
 
 
+def test_a_higher_resolution_is_taken_where_it_is_clearly_better() -> None:
+    usual = table(bank=1.0, bank_place=1.0, subspace=1.0, picture=1.0)
+    better = replace(table(bank_place=4.0, subspace=4.0, picture=4.0, seed=1), size=(512, 512))
+
+    selection = select([usual, better])
+
+    assert selection.chosen.at == 1
+    assert "512 x 512 pixels" in selection.chosen.name
+    auroc = roc_auc(usual.anomalous, selection.scores)
+    assert auroc is not None
+    assert auroc > 0.95
+
+
+def test_the_usual_resolution_stays_where_another_is_as_good() -> None:
+    usual = table(bank_place=3.0, subspace=3.0, picture=3.0)
+
+    assert select([usual, replace(usual, size=(512, 512))]).chosen.at == 0
+
+
+def test_another_bank_stands_in_for_the_first() -> None:
+    whole = table(seed=2)
+    truth = whole.anomalous
+    generator = np.random.default_rng(0)
+    strong = 10 + 5.0 * truth + generator.normal(0, 1, (FOLDS, len(truth)))
+    ones = np.ones(GRID[0] * GRID[1], dtype=np.float32)
+    more = replace(
+        whole,
+        scores=dict(whole.scores) | {WHITENED: strong},
+        scales=dict(whole.scales) | {WHITENED: ones},
+        alignments=dict(whole.alignments) | {WHITENED: 0.0},
+    )
+
+    chosen = select([more]).chosen
+
+    assert WHITENED in chosen.shares
+    assert BANK not in chosen.shares
+
+
 def test_heads_that_know_more_are_taken_along() -> None:
-    chosen = select(table(head=3.0, picture=0.5)).chosen
+    chosen = select([table(head=3.0, picture=0.5)]).chosen
 
     assert chosen.shares[PICTURE_HEAD] > 0
 
@@ -70,11 +110,11 @@ def test_heads_that_know_more_are_taken_along() -> None:
 def test_the_simplest_stays_where_nothing_is_clearly_better() -> None:
     alike = table(bank=3.0, bank_place=3.0, subspace=3.0, subspace_place=3.0, picture=3.0)
 
-    assert select(alike).chosen.name == "average"
+    assert select([alike]).chosen.name == "average"
 
 
 def test_candidates_have_names_of_their_own_and_begin_with_the_average() -> None:
-    candidates = candidates_for(table())
+    candidates = candidates_for([table()])
 
     assert candidates[0].name == "average"
     assert len({each.name for each in candidates}) == len(candidates) == 28
@@ -83,7 +123,7 @@ def test_candidates_have_names_of_their_own_and_begin_with_the_average() -> None
 def test_where_no_place_is_told_apart_nothing_is_tried_twice() -> None:
     loose = replace(table(), alignments={BANK: 0.0, SUBSPACE: 0.0})
 
-    tried = [tuple(each.shares.items()) for each in candidates_for(loose)]
+    tried = [tuple(each.shares.items()) for each in candidates_for([loose])]
 
     assert len(set(tried)) == len(tried) == 20
 
@@ -93,7 +133,7 @@ def test_an_images_score_does_not_depend_on_its_own_label() -> None:
     labels = first.anomalous.copy()
     labels[[4, 9, 44]] = ~labels[[4, 9, 44]]  # all of fold 4
 
-    before, after = (select(each).scores for each in (first, replace(first, anomalous=labels)))
+    before, after = (select([each]).scores for each in (first, replace(first, anomalous=labels)))
 
     assert (before[4::FOLDS] == after[4::FOLDS]).all()
     assert (before != after).any()
@@ -101,7 +141,8 @@ def test_an_images_score_does_not_depend_on_its_own_label() -> None:
 
 def test_choosing_among_noise_does_not_flatter() -> None:
     aurocs = [
-        roc_auc(each.anomalous, select(each).scores) for each in (table(seed=s) for s in range(30))
+        roc_auc(each.anomalous, select([each]).scores)
+        for each in (table(seed=s) for s in range(30))
     ]
 
     assert np.mean([auroc or 0 for auroc in aurocs]) == pytest.approx(0.5, abs=0.04)
@@ -109,7 +150,7 @@ def test_choosing_among_noise_does_not_flatter() -> None:
 
 def test_a_map_is_in_the_unit_of_the_image_score() -> None:
     scores = table(anomalous=0)
-    chosen = select(scores).chosen
+    chosen = select([scores]).chosen
 
     fused = map_fusion(chosen, scores).fuse(
         {name: scores.held_out(name, None) for name in (BANK, SUBSPACE)}
@@ -120,7 +161,7 @@ def test_a_map_is_in_the_unit_of_the_image_score() -> None:
 
 def test_a_candidate_without_patch_scores_still_has_a_map() -> None:
     scores = table(picture=6.0)
-    chosen = select(scores).chosen
+    chosen = select([scores]).chosen
 
     assert chosen.shares == {PICTURE: 1}
     assert set(map_fusion(chosen, scores).weights) == {BANK, SUBSPACE}
@@ -142,9 +183,9 @@ def test_by_place_a_score_counts_by_how_high_it_is_for_its_place() -> None:
     maps = generator.uniform(0.9, 1.1, (FOLDS, 30, 32)) * usual
     maps[:, 0, 22] = 5  # much for its place, and little beside what is usual at others
 
-    made = score_table(held_out(maps.astype(np.float32)), (8, 4))
+    made = score_table(held_out(maps.astype(np.float32)), (8, 4), size=(32, 64))
 
     plain, by_place = made.held_out(BANK, None), made.held_out(BANK + BY_PLACE, None)
     assert plain[0] < plain[1:].max()
     assert by_place[0] > by_place[1:].max()
-    assert made.local_names == [BANK + BY_PLACE]
+    assert made.local(BANK) == BANK + BY_PLACE

@@ -18,6 +18,7 @@ from tests.products import (
     labeled,
     normal_images,
     options,
+    png,
     write_patch_backbone,
 )
 
@@ -37,6 +38,15 @@ def large_jpeg(seed: int) -> LabeledImage:
     buffer = io.BytesIO()
     Image.fromarray(draw(seed, size=(1_200, 800)).pixels).save(buffer, "JPEG", quality=95)
     return replace(labeled(seed), read=buffer.getvalue)
+
+
+def large_png(seed: int, *, speck: bool = False) -> LabeledImage:
+    """Draw a picture whose defect is a few pixels large."""
+    pixels = draw(seed, size=(1_200, 800)).pixels
+    if speck:
+        pixels[400:404, 600:604] = 0
+    data = png(pixels)
+    return replace(labeled(seed, *(["stain"] if speck else [])), read=lambda: data)
 
 
 def test_masks_enough_make_a_segmentation_model(bundle: Path) -> None:
@@ -117,6 +127,28 @@ def test_steps_are_told_in_order(backbone_file: Path) -> None:
         "writing the bundle",
     ]
     assert all(0 <= step.done <= step.total for step in steps)
+
+
+def test_a_defect_too_small_to_see_is_looked_for_at_a_higher_resolution(
+    backbone_file: Path,
+) -> None:
+    specks = [large_png(seed, speck=True) for seed in range(100, 112)]
+    steps: list[Progress] = []
+
+    bundle = train(
+        [*(large_png(seed) for seed in range(14)), *specks],
+        options=options(backbone_file),
+        progress=steps.append,
+    ).bundle
+
+    assert bundle.info.graph_size == (512, 352)
+    assert bundle.info.history["selection"]["graph_size"] == [512, 352]
+    assert "512 x 352 pixels" in bundle.info.history["selection"]["chosen"]
+    told = {step.step for step in steps}
+    assert {"cross-validation", "cross-validation at 512 x 352 pixels"} <= told
+    detector = Detector.load(bundle, threads=1)
+    new = large_png(200, speck=True)
+    assert detector.detect(new.read(), limits=LIMITS, mixed_sizes=False).is_anomalous
 
 
 def test_a_detection_sees_a_large_jpeg_as_the_training_did(backbone_file: Path) -> None:
