@@ -26,6 +26,27 @@ PARTS = {
 }
 """Step -> how much of a training it is, in per cent, in the order in which they come."""
 
+_AT_EACH = ("computing features", "cross-validation", "fitting to all images")
+_TIMES = {1: 1, 2: 4}
+"""What each resolution takes, as its pixels: the second has twice as many a side."""
+
+
+def _parts_of_two() -> dict[str, int]:
+    """Return the parts of a training that tries a second resolution."""
+    names = list(PARTS)
+    start, end = names.index(_AT_EACH[0]), names.index(_AT_EACH[-1]) + 1
+    twice = {
+        f"{name}, resolution {number} of 2": times * PARTS[name]
+        for number, times in _TIMES.items()
+        for name in _AT_EACH
+    }
+    before, after = ({name: PARTS[name] for name in its} for its in (names[:start], names[end:]))
+    return before | twice | after
+
+
+PARTS_OF_TWO = _parts_of_two()
+"""As `PARTS`, where a second resolution is tried; in their unit, more than 100 together."""
+
 CERTAIN_FROM = 0.07
 """Before so much is done, what is left cannot be told."""
 
@@ -49,13 +70,15 @@ def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProg
     )
     if began is None:
         return None
-    known = [step for step in steps[began:] if step.text in PARTS]
+    told = {step.text for step in steps[began:]}
+    parts = PARTS_OF_TWO if told & (PARTS_OF_TWO.keys() - PARTS) else PARTS
+    known = [step for step in steps[began:] if step.text in parts]
     if not known:
         return TrainingProgress(step="starting", share=0.0, left=None)
     last = known[-1]
-    names = list(PARTS)
-    before = sum(PARTS[name] for name in names[: names.index(last.text)])
-    share = min(0.99, (before + PARTS[last.text] * (last.share or 0.0)) / sum(PARTS.values()))
+    names = list(parts)
+    before = sum(parts[name] for name in names[: names.index(last.text)])
+    share = min(0.99, (before + parts[last.text] * (last.share or 0.0)) / sum(parts.values()))
     left = None
     if share >= CERTAIN_FROM:
         taken = last.told_at - known[0].began_at
@@ -86,6 +109,6 @@ def log_text(steps: Sequence[TrainingStep], *, now: datetime) -> str:
 
 
 def _told(step: TrainingStep, end: datetime) -> str:
-    if step.text not in PARTS:
+    if step.text not in PARTS and step.text not in PARTS_OF_TWO:
         return step.text
     return f"{step.text}   ({duration_text(end - step.began_at)})"

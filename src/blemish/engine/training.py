@@ -202,8 +202,10 @@ def _stages(
     ]
     room = min(room_for(embedder) for embedder in embedders)  # the same images at every resolution
     stages: list[_Stage] = []
-    for embedder in embedders:
-        told = _told_at(embedder.size, progress) if stages else progress
+    for number, embedder in enumerate(embedders, start=1):
+        told = progress
+        if len(embedders) > 1:
+            told = _told_of(f"resolution {number} of {len(embedders)}", progress)
         alternatives = choose and not stages
         projections = bank_projections(
             embedder.channels, seed=options.seed, alternatives=alternatives
@@ -222,10 +224,9 @@ def _stages(
     return stages
 
 
-def _told_at(size: tuple[int, int], progress: ProgressCallback) -> ProgressCallback:
-    """Return how the progress at a further resolution is told."""
-    width, height = size
-    return lambda its: progress(replace(its, step=f"{its.step} at {width} x {height} pixels"))
+def _told_of(part: str, progress: ProgressCallback) -> ProgressCallback:
+    """Return how progress is told where the same steps come several times."""
+    return lambda its: progress(replace(its, step=f"{its.step}, {part}"))
 
 
 def _stage(

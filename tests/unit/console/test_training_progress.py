@@ -8,6 +8,7 @@ import pytest
 
 from blemish.console.training_progress import (
     PARTS,
+    PARTS_OF_TWO,
     duration_text,
     log_text,
     progress_of,
@@ -50,6 +51,25 @@ def test_what_is_left_is_told_from_the_share_that_is_done() -> None:
     assert found.share == pytest.approx(half)
     assert found.left is not None
     assert found.left.total_seconds() == pytest.approx(20 / half - 22)
+
+
+def test_a_second_resolution_takes_most_of_a_training() -> None:
+    shares = []
+    for number in (1, 2):
+        steps = [
+            step("begun", 0),
+            step("reading pictures", 1),
+            *(step(f"cross-validation, resolution {k} of 2", 5 * k, 0.5) for k in range(1, number)),
+            step(f"cross-validation, resolution {number} of 2", 20, 1.0),
+        ]
+        found = progress_of(steps, now=BEGAN + timedelta(seconds=30))
+        assert found is not None
+        assert found.step.endswith(f"resolution {number} of 2")
+        shares.append(found.share)
+
+    assert shares[0] < 0.25
+    assert shares[1] > 0.75
+    assert list(PARTS_OF_TWO)[-1] == list(PARTS)[-1]
 
 
 def test_only_the_attempt_that_runs_counts() -> None:

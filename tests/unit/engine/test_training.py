@@ -145,7 +145,7 @@ def test_a_defect_too_small_to_see_is_looked_for_at_a_higher_resolution(
     assert bundle.info.history["selection"]["graph_size"] == [512, 352]
     assert "512 x 352 pixels" in bundle.info.history["selection"]["chosen"]
     told = {step.step for step in steps}
-    assert {"cross-validation", "cross-validation at 512 x 352 pixels"} <= told
+    assert {f"cross-validation, resolution {k} of 2" for k in (1, 2)} <= told
     detector = Detector.load(bundle, threads=1)
     new = large_png(200, speck=True)
     assert detector.detect(new.read(), limits=LIMITS, mixed_sizes=False).is_anomalous
