@@ -48,7 +48,7 @@ bench-peers: $(VENV)/.dev $(PEERS)/.made ## Measure quality and speed beside ano
 	$(BIN)/python -m benchmarks.quality --peers
 	$(BIN)/python -m benchmarks.speed
 
-pretrain: $(PRETRAINING)/.installed ## Train the drawn backbone anew (one to two hours)
+pretrain: $(PRETRAINING)/.installed ## Train the drawn backbone anew (half an hour)
 	$(PRETRAINING)/bin/python -m pretraining --work build/pretraining
 
 wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without a network

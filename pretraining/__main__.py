@@ -13,7 +13,6 @@ from pathlib import Path
 from pretraining.export import export
 from pretraining.pool import PER_FILE, draw_pool
 from pretraining.train import Recipe, train
-from pretraining.whitening import whitened_heads
 
 WEIGHTS = Path(__file__).parents[1] / "src/blemish/engine/embedded"
 _LIBRARIES = ("numpy", "onnx", "pillow", "scipy", "torch")
@@ -23,14 +22,14 @@ def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m pretraining", description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for pictures and state")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     recipe = Recipe()
     pool = arguments.work / "pool"
     draw_pool(pool, files=-(-recipe.episodes // PER_FILE), processes=arguments.threads)
     folder = arguments.work / "training"
     network = train(recipe, pool=pool, folder=folder, threads=arguments.threads)
-    write(export(network, whitened_heads(network, pool=pool)), recipe, threads=arguments.threads)
+    write(export(network), recipe, threads=arguments.threads)
 
 
 def write(data: bytes, recipe: Recipe, *, threads: int) -> None:

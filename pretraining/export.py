@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,12 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from pretraining.network import Block, Network, ScaledConv
-from pretraining.whitening import Head
+from pretraining.network import Block, Layer, Network
+from pretraining.train import INPUT_SCALE
 
 _OPSET = 17
+_SHARES = (1.0, 0.25)
+"""Of the maps in the detector's distance: the coarser one finds less."""
 
 
 class _Writer:
@@ -36,42 +37,38 @@ class _Writer:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def conv(self, x: str, layer: ScaledConv) -> str:
-        """Write a convolution with its kernels as they are convolved with."""
-        assert layer.bias is not None
-        pads = [int(layer.padding[0])] * 4
-        weights, bias = self.constant(layer.kernel()), self.constant(layer.bias)
-        strides = list(layer.stride)
-        return self.add("Conv", x, weights, bias, strides=strides, pads=pads)
+    def layer(
+        self, x: str, layer: Layer, *, scale: float = 1, share: float = 1, output: str | None = None
+    ) -> str:
+        """Write a share of what a layer makes of its input times a scale, as one convolution."""
+        weights, bias = layer.folded()
+        inputs = (x, self.constant(weights * scale * share), self.constant(bias * share))
+        pads, strides = [int(layer.conv.padding[0])] * 4, list(layer.conv.stride)
+        return self.add("Conv", *inputs, output=output, strides=strides, pads=pads)
 
     def block(self, x: str, block: Block) -> str:
         """Write a residual block."""
-        x = self.add("Relu", x)
-        inner = self.add("Relu", self.conv(x, block.first))
-        shortcut = x if block.shortcut is None else self.conv(x, block.shortcut)
-        return self.add("Add", self.conv(inner, block.second), shortcut)
+        inner = self.add("Relu", self.layer(x, block.first))
+        shortcut = x if block.shortcut is None else self.layer(x, block.shortcut)
+        return self.add("Relu", self.add("Add", self.layer(inner, block.second), shortcut))
 
 
-def export(network: Network, heads: Sequence[Head]) -> bytes:
-    """Return a network as a serialised ONNX model with outputs `layer2` and `layer3`.
-
-    Args:
-        network: what comes before the heads.
-        heads: the last 1 x 1 convolution of each output.
-    """
+def export(network: Network) -> bytes:
+    """Return a trained network as a serialised ONNX model with outputs `layer2` and `layer3`."""
     writer = _Writer()
-    x = writer.add("Relu", writer.conv("image", network.stem))
-    x = writer.block(writer.conv(x, network.second), network.stage1)
+    x = writer.add("Relu", writer.layer("image", network.stem, scale=INPUT_SCALE))
+    x = writer.add("Relu", writer.layer(x, network.second))
+    for block in network.stage1:
+        x = writer.block(x, block)
     outputs = []
-    for name, stage, head, stride in (
-        ("layer2", network.stage2, heads[0], 8),
-        ("layer3", network.stage3, heads[1], 16),
+    for name, stage, head, stride, share in (
+        ("layer2", network.stage2, network.heads[0], 8, _SHARES[0]),
+        ("layer3", network.stage3, network.heads[1], 16, _SHARES[1]),
     ):
         for block in stage:
             x = writer.block(x, block)
-        weights, bias = (writer.constant(values) for values in head)
-        writer.add("Conv", writer.add("Relu", x), weights, bias, output=name)
-        shape = ("batch", len(head[1]), f"height/{stride}", f"width/{stride}")
+        writer.layer(x, head, share=share, output=name)
+        shape = ("batch", head.conv.out_channels, f"height/{stride}", f"width/{stride}")
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     picture = ("batch", 3, "height", "width")
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, picture)
