@@ -49,7 +49,7 @@ class GraphScorers:
         if SUBSPACE in rows:
             self.patch_scores[SUBSPACE] = self._add_subspace(rows[SUBSPACE], embeddings)
         if PATCH_HEAD in rows:
-            self.patch_scores[PATCH_HEAD] = graph.add("Reshape", rows[PATCH_HEAD], graph.ints(-1))
+            self.patch_scores[PATCH_HEAD] = self._add_patch_head(rows[PATCH_HEAD])
         if {PICTURE, PICTURE_HEAD}.intersection(plain):
             pooled = self._add_pooled(embeddings)
             if PICTURE in plain:
@@ -94,8 +94,7 @@ class GraphScorers:
         if name == SUBSPACE:
             return parts.subspace.basis, -(parts.subspace.center @ parts.subspace.basis)
         assert parts.patch_head is not None
-        head = parts.patch_head
-        return head.weights[:, np.newaxis], np.array([head.bias], dtype=np.float32)
+        return parts.patch_head.hidden_weights, parts.patch_head.hidden_bias
 
     def _add_bank(self, bank: MemoryBank, columns: str) -> str:
         """Write the bank's `patch_scores`, less at the border, for projected embeddings (p, n)."""
@@ -119,6 +118,15 @@ class GraphScorers:
         whole = graph.add("Reshape", graph.add("Sum", *squares), graph.ints(-1))
         within = graph.add("ReduceSumSquare", inside, graph.ints(0), keepdims=0)
         return self._add_distances(graph.add("Sub", whole, within))
+
+    def _add_patch_head(self, hidden: str) -> str:
+        """Write the patch head's logits, given what goes into its hidden layer (k, n)."""
+        graph, head = self._graph, self._parts.patch_head
+        assert head is not None
+        weights = graph.constant(head.weights[np.newaxis])
+        logits = graph.add("MatMul", weights, graph.add("Relu", hidden))
+        flat = graph.add("Reshape", logits, graph.ints(-1))
+        return graph.add("Add", flat, graph.scalar(head.bias))
 
     def _add_pooled(self, embeddings: Sequence[str]) -> str:
         """Write `pooled_embedding`; the result is (1, 2d)."""

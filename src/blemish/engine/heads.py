@@ -59,7 +59,11 @@ class SegmentationHead:
 
 
 def fit_segmentation_head(
-    embeddings: Floats, shares: Floats, *, generator: np.random.Generator
+    embeddings: Floats,
+    shares: Floats,
+    *,
+    generator: np.random.Generator,
+    steps: int | None = None,
 ) -> SegmentationHead:
     """Fit a small network to what the masks say about patches.
 
@@ -71,6 +75,7 @@ def fit_segmentation_head(
         shares: (n, classes), the background first; each row sums to what the patch counts. A
             class that has nothing is never answered.
         generator: of the first weights, the order of the patches and the blanked channels.
+        steps: of the descent; None for as many as the patches are worth.
 
     Source: Srivastava et al., "Dropout", JMLR 15, 2014; Loshchilov and Hutter, "Decoupled Weight
         Decay Regularization", ICLR 2019.
@@ -81,7 +86,7 @@ def fit_segmentation_head(
     parameters = _first_parameters(channels, classes, generator)
     descent = _Descent(parameters)
     targets = shares * _class_weights(shares)
-    batches = _batches(len(embeddings), generator)
+    batches = _batches(len(embeddings), generator, steps=steps)
     for done, rows in enumerate(batches):
         kept = (generator.random(channels, dtype=np.float32) >= DROPOUT) / np.float32(1 - DROPOUT)
         inputs = (embeddings[rows] - mean) * (kept / deviation)
@@ -142,10 +147,13 @@ def _class_weights(shares: Floats) -> Floats:
     return scaled
 
 
-def _batches(patches: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
+def _batches(
+    patches: int, generator: np.random.Generator, *, steps: int | None
+) -> list[NDArray[np.int64]]:
     """Return the rows of each step: again and again through all patches in random order."""
     per_pass = -(-patches // _BATCH)
-    steps = min(max(_PASSES * per_pass, _MIN_STEPS), _STEPS)
+    if steps is None:
+        steps = min(max(_PASSES * per_pass, _MIN_STEPS), _STEPS)
 
     def passes() -> Iterator[NDArray[np.int64]]:
         for _ in range(-(-steps // per_pass)):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.gathering import ALTERNATIVES_TAKE, FoldPart, Gathered, KeptImage
-from blemish.engine.image_heads import LinearHead, fit_patch_head, fit_picture_head
+from blemish.engine.image_heads import LinearHead, PatchHead, fit_patch_head, fit_picture_head
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.scorers import (
     BANK,
@@ -53,7 +53,7 @@ class Parts:
     picture: PictureGaussian
     #: None where no anomalies are labelled
     picture_head: LinearHead | None
-    patch_head: LinearHead | None
+    patch_head: PatchHead | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +84,10 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
     inside = [part for fold, part in enumerate(gathered.folds) if fold not in left_out]
     pooled = {label: [row for part in inside for row in part.pooled[label]] for label in Label}
     moments = reduce(add, (part.moments for part in inside))
-    subspace = fit_subspace(moments)
     generator = np.random.default_rng([seed, *sorted(left_out)])
     parts = Parts(
         banks=_fit_banks(inside, gathered.projections, generator=generator),
-        subspace=subspace,
+        subspace=fit_subspace(moments),
         picture=fit_picture_gaussian(np.stack(pooled[Label.NORMAL])),
         picture_head=None,
         patch_head=None,
@@ -99,7 +98,7 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
     return replace(
         parts,
         picture_head=fit_picture_head(pooled[Label.NORMAL], pooled[Label.ANOMALY]),
-        patch_head=fit_patch_head(kept, subspace, generator=generator),
+        patch_head=fit_patch_head(kept, parts.banks[BANK], generator=generator),
     )
 
 

@@ -2,14 +2,14 @@
 
 The picture head looks at the pooled embedding, so it learns what changes a picture as a whole. The
 patch head looks at each patch: of a picture with a mask it learns the patches that are marked, of
-one without those that are farthest from normal ones, first as the subspace sees it, then as a
+one without those that are farthest from normal ones, first as a memory bank sees it, then as a
 first head does (multiple-instance learning: a picture is anomalous if any of its patches is).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,19 @@ from sklearn.linear_model import LogisticRegression
 
 from blemish.domain.entities import Label
 from blemish.engine.gathering import KeptImage
-from blemish.engine.scorers import Subspace
+from blemish.engine.heads import fit_segmentation_head
+from blemish.engine.scorers import MemoryBank
 
-_PICTURE_FIT, _PATCH_FIT = 10.0, 3.0
-"""Weights of the fit against a squared penalty of 1, on features of norm 1. From 1 to 100 the first
-changed image AUROC by at most 0.01 with 80 labelled anomalies."""
+_PICTURE_FIT = 10.0
+"""Weight of the fit against a squared penalty of 1, on features of norm 1. From 1 to 100 it changed
+image AUROC by at most 0.01 with 80 labelled anomalies."""
+
+_STEPS = 200
+"""Of a patch head's descent: 400 were no better. On wavelet features it had an image AUROC of .82,
+.94 and .95 on magnetic tiles, castings and solar cells, a logistic regression .74, .86 and .88."""
+
+_SUSPECTING_ROWS = 200
+"""Of the memory bank, the first to be chosen, which cover the rest coarsely: enough to suspect."""
 
 _MARKED = 0.25
 """Share of a patch that its mask must call anomalous for the patch to count as such."""
@@ -50,41 +58,73 @@ class LinearHead:
         return logits
 
 
+@dataclass(frozen=True, kw_only=True)
+class PatchHead:
+    """A classifier of patches with one hidden layer; above 0 it says anomalous."""
+
+    #: (d, hidden)
+    hidden_weights: NDArray[np.float32]
+    #: (hidden,)
+    hidden_bias: NDArray[np.float32]
+    #: (hidden,)
+    weights: NDArray[np.float32]
+    bias: float
+
+    def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) for embeddings (n, d)."""
+        hidden = np.maximum(embeddings @ self.hidden_weights + self.hidden_bias, 0)
+        logits: NDArray[np.float32] = hidden @ self.weights + np.float32(self.bias)
+        return logits
+
+
 def fit_picture_head(
     normal: Sequence[NDArray[np.float32]], anomalous: Sequence[NDArray[np.float32]]
 ) -> LinearHead:
-    """Fit a logistic regression to the pooled embeddings (D,) of both labels."""
+    """Fit a class-balanced logistic regression to the pooled embeddings (D,) of both labels."""
     features = np.stack([*normal, *anomalous])
-    return _fit(features, np.arange(len(features)) >= len(normal), fit=_PICTURE_FIT)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    deviation = np.maximum(deviation, 1e-3 * float(deviation.max()) + 1e-9)
+    scale = deviation * np.float32(features.shape[1] ** 0.5)
+    regression = LogisticRegression(C=_PICTURE_FIT, class_weight="balanced", max_iter=500)
+    regression.fit((features - mean) / scale, np.arange(len(features)) >= len(normal))
+    weights = regression.coef_[0] / scale
+    return LinearHead(
+        weights=weights.astype(np.float32),
+        bias=float(regression.intercept_[0] - weights @ mean),
+    )
 
 
 def fit_patch_head(
-    images: Sequence[KeptImage], subspace: Subspace, *, generator: np.random.Generator
-) -> LinearHead:
-    """Fit a logistic regression to patches of images of both labels.
+    images: Sequence[KeptImage], bank: MemoryBank, *, generator: np.random.Generator
+) -> PatchHead:
+    """Fit a small network to patches of images of both labels.
 
     Args:
         images: with at least one of each label.
-        subspace: of normal images.
-        generator: of the samples.
+        bank: of normal images.
+        generator: of the samples and the network.
     """
-    suspicion = [subspace.patch_scores(image.embeddings) for image in images]
+    few = replace(bank, rows=bank.rows[:_SUSPECTING_ROWS])
+    suspicion = [few.patch_scores(image.embeddings) for image in images]
     normal = sum(image.label is Label.NORMAL for image in images)
     others = [
         generator.choice(len(scores), min(_quota(_OTHERS, normal), len(scores)), replace=False)
         for scores in suspicion
     ]
-    head = _fit_patches(images, suspicion, others)
+    head = _fit_patches(images, suspicion, others, generator=generator)
     if all(image.marked is not None for image in images if image.label is Label.ANOMALY):
         return head
-    return _fit_patches(images, [head.logits(image.embeddings) for image in images], others)
+    suspicion = [head.logits(image.embeddings) for image in images]
+    return _fit_patches(images, suspicion, others, generator=generator)
 
 
 def _fit_patches(
     images: Sequence[KeptImage],
     suspicion: Sequence[NDArray[np.float32]],
     others: Sequence[NDArray[np.int64]],
-) -> LinearHead:
+    *,
+    generator: np.random.Generator,
+) -> PatchHead:
     rows, anomalous = [], []
     normal = sum(image.label is Label.NORMAL for image in images)
     most = max(2, _MOST_PATCHES // (len(images) - normal))
@@ -98,7 +138,19 @@ def _fit_patches(
             chosen = _highest(image.marked, min(most, marked))
         rows.append(image.embeddings[chosen])
         anomalous.append(np.full(len(chosen), image.label is Label.ANOMALY))
-    return _fit(np.concatenate(rows), np.concatenate(anomalous), fit=_PATCH_FIT)
+    found = np.concatenate(anomalous)
+    network = fit_segmentation_head(
+        np.concatenate(rows),
+        np.stack([~found, found], axis=1).astype(np.float32),
+        generator=generator,
+        steps=_STEPS,
+    )
+    return PatchHead(
+        hidden_weights=network.hidden_weights,
+        hidden_bias=network.hidden_bias,
+        weights=network.weights[:, 1] - network.weights[:, 0],
+        bias=float(network.bias[1] - network.bias[0]),
+    )
 
 
 def _quota(patches: int, images: int) -> int:
@@ -109,17 +161,3 @@ def _quota(patches: int, images: int) -> int:
 
 def _highest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(-scores, kind="stable")[:count])
-
-
-def _fit(features: NDArray[np.float32], anomalous: NDArray[np.bool_], *, fit: float) -> LinearHead:
-    """Fit a class-balanced logistic regression to features (n, D), each brought to one scale."""
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    deviation = np.maximum(deviation, 1e-3 * float(deviation.max()) + 1e-9)
-    scale = deviation * np.float32(features.shape[1] ** 0.5)
-    regression = LogisticRegression(C=fit, class_weight="balanced", max_iter=500)
-    regression.fit((features - mean) / scale, anomalous)
-    weights = regression.coef_[0] / scale
-    return LinearHead(
-        weights=weights.astype(np.float32),
-        bias=float(regression.intercept_[0] - weights @ mean),
-    )

@@ -18,7 +18,7 @@ LONG_SIDES = (256, 512)
 
 MOST_OPERATIONS = 15e9
 """Multiplications of the backbone on one picture, so that a detection takes tens of milliseconds.
-ResNet-18 takes 8.5e9 at 512 x 512."""
+ResNet-18 takes 7.3e9 at 512 x 512."""
 
 MOST_IN_ALL = 4e12
 """Of the backbone on all pictures of a training at the higher resolution: about a minute of two

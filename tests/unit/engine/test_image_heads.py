@@ -4,8 +4,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.gathering import KeptImage
 from blemish.engine.image_heads import fit_patch_head, fit_picture_head
-from blemish.engine.moments import Moments
-from blemish.engine.scorers import fit_subspace
+from blemish.engine.scorers import fit_memory_bank
 
 WIDTH, PATCHES = 6, 200
 DEFECT = np.array([0, 0, 0, 0, 3, 3], dtype=np.float32)
@@ -34,11 +33,10 @@ def images(count: int, *, masked: bool = False, first: int = 0) -> list[KeptImag
 
 def defect_scores(training: list[KeptImage]) -> NDArray[np.float32]:
     """Return logits of a fresh anomaly's patches."""
-    moments = Moments.none(WIDTH)
-    for each in training:
-        if each.label is Label.NORMAL:
-            moments += Moments.of(each.embeddings)
-    head = fit_patch_head(training, fit_subspace(moments), generator=np.random.default_rng(0))
+    normal = [each.embeddings for each in training if each.label is Label.NORMAL]
+    same, generator = np.eye(WIDTH, dtype=np.float32), np.random.default_rng(0)
+    bank = fit_memory_bank(np.concatenate(normal), same, generator=generator)
+    head = fit_patch_head(training, bank, generator=generator)
     return head.logits(image(900, Label.ANOMALY).embeddings)
 
 
