@@ -18,6 +18,10 @@ DROPOUT = 0.3
 anomaly by chance. On cracked cookies, 5 folds, IoU of pixels: a linear head 0.59, this network
 without the blanking 0.62, with it 0.65."""
 
+_FAINT = 5e-3
+"""A channel that deviates by less than this share of its mean says nothing: a constant one, as the
+colours of grey pictures are, would otherwise be enlarged until rounding decides."""
+
 _BATCH = 512
 _STEPS = 1_200
 _MIN_STEPS, _PASSES = 300, 30  # for less than `_STEPS` batches: so often through all patches
@@ -81,7 +85,8 @@ def fit_segmentation_head(
         Decay Regularization", ICLR 2019.
     """
     mean, deviation = embeddings.mean(axis=0), embeddings.std(axis=0)
-    deviation = np.maximum(deviation, 1e-6 * max(float(deviation.max()), 1e-6))
+    least = 1e-3 * float(deviation.max()) + 1e-9
+    deviation = np.maximum(deviation, _FAINT * np.abs(mean) + np.float32(least))
     channels, classes = embeddings.shape[1], shares.shape[1]
     parameters = _first_parameters(channels, classes, generator)
     descent = _Descent(parameters)

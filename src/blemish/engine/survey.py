@@ -40,7 +40,7 @@ class Survey:
 
     #: in the order of their digests, so that nothing depends on the order they came in
     images: tuple[SurveyedImage, ...]
-    #: the most common size
+    #: the most common size; of pictures that differ, one of the middle aspect
     size: PictureSize
     problems: Problems
 
@@ -68,8 +68,7 @@ def survey_images(
         progress(Progress(step="reading pictures", done=place + 1, total=len(images)))
     _require_normal_images(surveyed, problems)
     surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
-    counts = Counter(each.size for each in surveyed)
-    common = min(counts, key=lambda size: (-counts[size], size))
+    common = _usual_size([each.size for each in surveyed], mixed=mixed_sizes)
     if not mixed_sizes:
         for each in surveyed:
             try:
@@ -77,6 +76,24 @@ def survey_images(
             except ImageError as error:
                 problems.add(each.place, each.image, error)
     return Survey(images=tuple(surveyed), size=common, problems=problems)
+
+
+def _usual_size(sizes: Sequence[PictureSize], *, mixed: bool) -> PictureSize:
+    """Return the most common size or, where most may and do differ from it, that in the middle.
+
+    In the middle is the one with the median aspect: where hardly two are alike, the most common
+    size is a matter of chance, and may be a narrow one.
+    """
+    counts = Counter(sizes)
+    common = min(counts, key=lambda size: (-counts[size], size))
+    if not mixed or 2 * counts[common] >= len(sizes):
+        return common
+
+    def aspect(size: PictureSize) -> float:
+        width, height = size.upright
+        return width / height
+
+    return sorted(sizes, key=lambda size: (aspect(size), size))[len(sizes) // 2]
 
 
 def _require_normal_images(surveyed: Sequence[SurveyedImage], problems: Problems) -> None:

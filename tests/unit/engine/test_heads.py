@@ -130,3 +130,16 @@ def test_a_channel_that_never_changes_does_no_harm() -> None:
 
     assert np.isfinite(head.hidden_weights).all()
     assert (head.logits(embeddings).argmax(axis=1) == shares.argmax(axis=1)).mean() > 0.98
+
+
+def test_what_a_constant_channel_is_off_by_rounding_decides_nothing() -> None:
+    generator = np.random.default_rng(0)
+    embeddings = generator.normal(0, 1, (400, 4)).astype(np.float32)
+    embeddings[:, 3] = -6.906  # as kept in half precision
+    shares = np.stack([embeddings[:, 0] < 0, embeddings[:, 0] >= 0], axis=1).astype(np.float32)
+    head = fit_segmentation_head(embeddings, shares)
+
+    exact = embeddings.copy()
+    exact[:, 3] = -6.9078
+
+    np.testing.assert_allclose(head.logits(exact), head.logits(embeddings), atol=0.3)

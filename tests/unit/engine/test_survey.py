@@ -42,6 +42,15 @@ def test_the_most_common_size_is_the_size() -> None:
     assert survey.problems.found == {}
 
 
+def test_of_many_sizes_the_one_with_the_middle_aspect_is_the_size() -> None:
+    sizes = [(64, 160), (64, 160), (100, 80), (120, 90), (96, 72), (160, 66), (150, 70)]
+    images = [sized(f"{k}", *size) for k, size in enumerate(sizes)]
+
+    survey = survey_images(images, mixed_sizes=True, progress=lambda _: None)
+
+    assert survey.size.upright in {(120, 90), (96, 72)}
+
+
 def test_other_sizes_are_problems_in_the_order_of_the_data_set() -> None:
     images = [*normal_images(3), sized("odd", 80, 64), labeled(9), sized("odder", 64, 64)]
 
