@@ -86,7 +86,9 @@ def test_a_model_lives_and_falls_with_its_key(served: ServedDirectory, tmp_path:
     blemish(served, "export", PROJECT, version, "--to", str(tmp_path / "plain"))
     graph = (tmp_path / "plain" / MODEL).read_bytes()
     places = range(0, len(graph) - 64, len(graph) // 50)
-    marks = [graph[:16], *(graph[place : place + 64] for place in places)]
+    pieces = [graph[place : place + 64] for place in places]
+    marks = [graph[:16], *(piece for piece in pieces if len(set(piece)) > 16)]  # zeros are anywhere
+    assert len(marks) > 20
     assert files_with(tmp_path / "plain", marks) == {MODEL}
     assert files_with(served.folder, [*marks, b'"format": 1']) == set()
     assert files_with(served.folder / "kept", [b"source-ref", b"plates/"]) == set()

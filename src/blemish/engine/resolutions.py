@@ -16,6 +16,10 @@ from blemish.engine.images import graph_size
 LONG_SIDES = (256, 512)
 """Of the graph's pictures: the usual one, and the one that is tried where labels can tell."""
 
+LEAST_SHRUNK = 2
+"""Pictures are tried at a size only if they are so many times as large: four times the usual. In
+smaller ones little is lost, and trying doubles the time of a training, or more."""
+
 MOST_OPERATIONS = 15e9
 """Multiplications of the backbone on one picture, so that a detection takes tens of milliseconds.
 ResNet-18 takes 7.3e9 at 512 x 512."""
@@ -41,10 +45,8 @@ def input_sizes(
     for long_side in LONG_SIDES[1:] if choose else ():
         large = graph_size(*picture, long_side=long_side, step=backbone.step)
         operations = multiplications(backbone, *large)
-        if (
-            max(picture) > LONG_SIDES[0]
-            and max(large) <= 1.5 * max(picture)
-            and operations <= min(MOST_OPERATIONS, MOST_IN_ALL / images)
+        if max(picture) >= LEAST_SHRUNK * max(large) and operations <= min(
+            MOST_OPERATIONS, MOST_IN_ALL / images
         ):
             sizes.append(large)
     return sizes

@@ -31,7 +31,7 @@ def test_large_pictures_are_tried_at_both_resolutions(backbone: Backbone) -> Non
     ("picture", "images", "choose"),
     [
         pytest.param((1_200, 800), 100, False, id="no labels to choose by"),
-        pytest.param((320, 200), 100, True, id="small pictures"),
+        pytest.param((960, 600), 100, True, id="small pictures"),
         pytest.param((1_200, 800), 10**6, True, id="too many pictures"),
     ],
 )
