@@ -64,7 +64,7 @@ def test_a_training_is_begun_watched_cancelled_and_seen_to_its_end(
     expect(page.get_by_text("% of all done").first).to_be_visible()
     watched.shoot("train-running")
     expect(page.get_by_role("link", name="See what it learned")).to_have_attribute(
-        "href", f"/console/projects/{PROJECT}/models/2"
+        "href", f"/console/projects/{PROJECT}/models/2", timeout=60_000
     )
     page.get_by_text("Log").first.click()
     expect(page.get_by_text("completed").first).to_be_visible()
