@@ -44,10 +44,9 @@ def input_sizes(
     sizes = [usual]
     for long_side in LONG_SIDES[1:] if choose else ():
         large = graph_size(*picture, long_side=long_side, step=backbone.step)
-        operations = multiplications(backbone, *large)
-        if max(picture) >= LEAST_SHRUNK * max(large) and operations <= min(
-            MOST_OPERATIONS, MOST_IN_ALL / images
-        ):
+        if max(picture) < LEAST_SHRUNK * max(large):
+            continue
+        if multiplications(backbone, *large) <= min(MOST_OPERATIONS, MOST_IN_ALL / images):
             sizes.append(large)
     return sizes
 
@@ -57,8 +56,10 @@ def multiplications(backbone: Backbone, width: int, height: int) -> float:
     model = onnx.ModelProto()
     model.CopyFrom(backbone.model)
     its = next(entry for entry in model.graph.input if entry.name == backbone.input_name)
-    for dim, length in zip(its.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
-        dim.dim_value = length
+    shape = its.type.tensor_type.shape
+    del shape.dim[:]  # a file may say more or less of its input than how long its sides are
+    for length in (1, 3, height, width):
+        shape.dim.add().dim_value = length
     inferred = shape_inference.infer_shapes(model, data_prop=True).graph
     places = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -67,13 +68,13 @@ def multiplications(backbone: Backbone, width: int, height: int) -> float:
     weights = {entry.name: numpy_helper.to_array(entry).shape for entry in inferred.initializer}
     total = 0.0
     for node in inferred.node:
-        shape = weights.get(node.input[1]) if len(node.input) > 1 else None
-        if shape is None or node.op_type not in {"Conv", "Gemm", "MatMul"}:
+        kernel = weights.get(node.input[1]) if len(node.input) > 1 else None
+        if kernel is None or node.op_type not in {"Conv", "Gemm", "MatMul"}:
             continue
         made = places.get(node.output[0], [])
         positions = made[2:] if node.op_type == "Conv" else made[:-1]
         count = 1.0
-        for length in (*shape, *positions):
+        for length in (*kernel, *positions):
             count *= max(length, 1)
         total += count
     return total

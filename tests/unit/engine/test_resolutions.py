@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 from blemish.engine.backbones import Backbone, load_backbone
@@ -19,6 +21,16 @@ def test_every_weight_is_counted_at_every_place(backbone: Backbone) -> None:
     count = multiplications(backbone, 256, 160)
 
     assert count == 3 * 64 * first * at_eight + first * 4 * second * at_sixteen
+
+
+def test_a_file_need_not_say_what_its_input_is_like(backbone: Backbone) -> None:
+    silent = onnx.ModelProto()
+    silent.CopyFrom(backbone.model)
+    silent.graph.input[0].type.tensor_type.ClearField("shape")
+
+    count = multiplications(replace(backbone, model=silent), 256, 160)
+
+    assert count == multiplications(backbone, 256, 160)
 
 
 def test_large_pictures_are_tried_at_both_resolutions(backbone: Backbone) -> None:
