@@ -24,6 +24,7 @@ from blemish.engine.image_heads import LinearHead, PatchHead, fit_patch_head, fi
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.scorers import (
     BANK,
+    BANK_ROWS,
     WHITENED,
     MemoryBank,
     PictureGaussian,
@@ -109,14 +110,22 @@ def _fit_banks(
     generator: np.random.Generator,
 ) -> dict[str, MemoryBank]:
     """Fit the memory bank and, where layers are tried alone, these and one that is whitened."""
-    banks = {}
-    for name, projection in projections.items():
-        candidates = np.concatenate([rows for part in parts for rows in part.candidates[name]])
-        banks[name] = fit_memory_bank(candidates, projection, generator=generator)
-        if name == BANK and len(projections) > 1:
-            white = whitening_of(candidates)
-            few = candidates[::ALTERNATIVES_TAKE] @ white
-            banks[WHITENED] = fit_memory_bank(few, projection @ white, generator=generator)
+    candidates = {
+        name: np.concatenate([rows for part in parts for rows in part.candidates[name]])
+        for name in projections
+    }
+    banks = {BANK: fit_memory_bank(candidates[BANK], projections[BANK], generator=generator)}
+    others = {
+        name: (candidates[name], projection)
+        for name, projection in projections.items()
+        if name != BANK
+    }
+    if others:
+        white, few = whitening_of(candidates[BANK]), candidates[BANK][::ALTERNATIVES_TAKE]
+        others[WHITENED] = few @ white, projections[BANK] @ white
+    for name, its in others.items():
+        rows = BANK_ROWS // ALTERNATIVES_TAKE
+        banks[name] = fit_memory_bank(*its, generator=generator, rows=rows)
     return banks
 
 

@@ -95,16 +95,18 @@ def fit_memory_bank(
     projection: NDArray[np.float32],
     *,
     generator: np.random.Generator,
+    rows: int = BANK_ROWS,
 ) -> MemoryBank:
-    """Choose at most `BANK_ROWS` embeddings of normal images.
+    """Choose embeddings of normal images.
 
     Args:
         candidates: (n, p) already projected.
         projection: (d, p) by which they were.
         generator: of the coreset.
+        rows: that are chosen at most.
     """
     center = candidates.mean(axis=0)
-    size = min(BANK_ROWS, len(candidates))
+    size = min(rows, len(candidates))
     chosen = select_coreset(candidates, size, generator=generator)
     return MemoryBank(projection=projection, center=center, rows=candidates[chosen] - center)
 

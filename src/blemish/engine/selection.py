@@ -1,8 +1,9 @@
 """Selection: which scores a detector is made of.
 
 With `MIN_ANOMALIES` labelled anomalies or more, candidates are compared on held-out images, and the
-simplest stays unless another is better by more than one standard error. With fewer there is nothing
-to choose by: all scorers of normal images are averaged, and heads count as far as there are labels.
+usual one stays unless another is better by more than one standard error. With fewer there is
+nothing to choose by. The usual one is an average of all scorers of normal images, to which heads
+are added, the more the more anomalies they have seen.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ BANK_SHARE = 2 / 3
 bank alone had a mean image AUROC of .937 (two splits, five products) and an average of equals .912;
 with ResNet-18's .926 and .932: at two thirds they have .928 and .929."""
 
-HEAD_WEIGHTS = (0.0, 0.5, 1.0, 2.0)
-"""Of each head, against 1 of all scorers of normal images together."""
+HEAD_PRIOR = 10
+"""With n labelled anomalies each head counts `n / (n + HEAD_PRIOR)`, all scorers of normal images
+together 1."""
 
-FEW_LABELS_WEIGHT = 0.5
-"""Of each head with `MIN_ANOMALIES` labels, less with fewer in proportion."""
+HEAD_FACTORS = (1.0, 0.5, 0.0, 2.0)
+"""Of that weight, what is tried; the usual one first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +73,16 @@ def select(tables: Sequence[ScoreTable]) -> Selection:
         tables: of the same images, at one input resolution or at several, the lowest first.
     """
     fold_of = tables[0].fold_of
-    candidates = candidates_for(tables)
     scores = np.empty(len(fold_of))
     for outer in range(tables[0].folds):
         inner = fold_of != outer
-        chosen, _ = _choose(candidates, tables, outer, inner)
+        chosen, _ = _choose(tables, outer, inner)
         rows, table = np.flatnonzero(~inner), tables[chosen.at]
         scores[rows] = _fusion_of(chosen, table, outer, inner).fuse(
             {name: table.scores[name][outer, rows] for name in chosen.shares}
         )
     everything = np.ones(len(fold_of), dtype=np.bool_)
-    chosen, judged = _choose(candidates, tables, None, everything)
+    chosen, judged = _choose(tables, None, everything)
     return Selection(
         chosen=chosen,
         fusion=_fusion_of(chosen, tables[chosen.at], None, everything),
@@ -110,17 +111,25 @@ def map_fusion(chosen: Candidate, table: ScoreTable) -> Fusion:
     return fusion(patches, standards, total=total)
 
 
-def candidates_for(tables: Sequence[ScoreTable]) -> list[Candidate]:
-    """Return what can be chosen, the simplest first; with few anomalies there is one."""
+def candidates_for(tables: Sequence[ScoreTable], inner: NDArray[np.bool_]) -> list[Candidate]:
+    """Return what can be chosen, the usual first; with few anomalies there is one.
+
+    Args:
+        tables: of the same images.
+        inner: (m,) the images whose labels may be looked at.
+    """
     heads = [name for name in HEADS if name in tables[0].scores]
-    count = int(tables[0].anomalous.sum())
-    if count < MIN_ANOMALIES:
-        weight = FEW_LABELS_WEIGHT * count / MIN_ANOMALIES
+    anomalous = tables[0].anomalous
+    seen = int(anomalous[inner].sum())
+    weight = seen / (seen + HEAD_PRIOR)
+    if anomalous.sum() < MIN_ANOMALIES:
         return [_candidate("average", _average(tables[0], BANK), heads, weight)]
     return [
-        _candidate(label if at == 0 else _at_size(label, table), shares, heads, weight, at=at)
+        _candidate(
+            label if at == 0 else _at_size(label, table), shares, heads, factor * weight, at=at
+        )
         for at, table in enumerate(tables)
-        for weight in (HEAD_WEIGHTS if heads else HEAD_WEIGHTS[:1])
+        for factor in (HEAD_FACTORS if heads else HEAD_FACTORS[:1])
         for label, shares in _novelties(table).items()
     ]
 
@@ -134,7 +143,7 @@ def _average(table: ScoreTable, bank: str) -> dict[str, float]:
 
 
 def _novelties(table: ScoreTable) -> dict[str, dict[str, float]]:
-    """Return the shares of scorers of normal images that are tried, the simplest first."""
+    """Return the shares of scorers of normal images that are tried, the usual first."""
     local, plain = [table.local(BANK), table.local(SUBSPACE)], [BANK, SUBSPACE]
     novelties = {
         "average": _average(table, BANK),
@@ -159,16 +168,14 @@ def _candidate(
     if not (heads and weight):
         return Candidate(name=label, shares=shares, at=at)
     shares = shares | dict.fromkeys(heads, weight)
-    return Candidate(name=f"{label}, heads x {weight:g}", shares=shares, at=at)
+    return Candidate(name=f"{label}, heads x {weight:.2g}", shares=shares, at=at)
 
 
 def _choose(
-    candidates: Sequence[Candidate],
-    tables: Sequence[ScoreTable],
-    outer: int | None,
-    inner: NDArray[np.bool_],
+    tables: Sequence[ScoreTable], outer: int | None, inner: NDArray[np.bool_]
 ) -> tuple[Candidate, tuple[Judged, ...]]:
     """Choose by held-out scores of some images; `outer` is the fold that they do not know."""
+    candidates = candidates_for(tables, inner)
     if len(candidates) == 1:
         return candidates[0], ()
     anomalous = tables[0].anomalous[inner]

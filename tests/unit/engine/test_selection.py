@@ -47,11 +47,18 @@ def test_without_labels_scorers_are_averaged_by_place_where_images_are_aligned()
     assert selection.judged == ()
 
 
-def test_few_labels_count_in_proportion_and_choose_nothing() -> None:
-    three, nine = (select([table(anomalous=count)]).chosen for count in (3, 9))
+def test_heads_count_the_more_the_more_anomalies_they_saw() -> None:
+    three, nine, thirty = (
+        select([table(anomalous=count, head=3.0)]).chosen for count in (3, 9, 30)
+    )
 
-    assert three.shares[PICTURE_HEAD] == pytest.approx(nine.shares[PICTURE_HEAD] / 3)
-    assert nine.shares[PICTURE_HEAD] < 0.5
+    assert three.shares[PICTURE_HEAD] == pytest.approx(3 / 13)
+    assert nine.shares[PICTURE_HEAD] == pytest.approx(9 / 19)
+    assert thirty.shares[PICTURE_HEAD] == pytest.approx(30 / 40)
+
+
+def test_few_labels_choose_nothing() -> None:
+    assert select([table(anomalous=9)]).judged == ()
 
 
 def test_with_labels_the_better_scorer_is_chosen() -> None:
@@ -65,7 +72,8 @@ def test_with_labels_the_better_scorer_is_chosen() -> None:
 
 def test_a_higher_resolution_is_taken_where_it_is_clearly_better() -> None:
     usual = table(bank=1.0, bank_place=1.0, subspace=1.0, picture=1.0)
-    better = replace(table(bank_place=4.0, subspace=4.0, picture=4.0, seed=1), size=(512, 512))
+    clear = table(bank=4.0, bank_place=4.0, subspace=4.0, picture=4.0, head=4.0, seed=1)
+    better = replace(clear, size=(512, 512))
 
     selection = select([usual, better])
 
@@ -107,23 +115,31 @@ def test_heads_that_know_more_are_taken_along() -> None:
     assert chosen.shares[PICTURE_HEAD] > 0
 
 
-def test_the_simplest_stays_where_nothing_is_clearly_better() -> None:
-    alike = table(bank=3.0, bank_place=3.0, subspace=3.0, subspace_place=3.0, picture=3.0)
+def test_the_usual_one_stays_where_nothing_is_clearly_better() -> None:
+    alike = table(bank=3.0, bank_place=3.0, subspace=3.0, subspace_place=3.0, picture=3.0, head=3.0)
 
-    assert select([alike]).chosen.name == "average"
+    assert select([alike]).chosen.name == "average, heads x 0.67"
 
 
-def test_candidates_have_names_of_their_own_and_begin_with_the_average() -> None:
-    candidates = candidates_for([table()])
+def test_heads_that_mislead_are_left_out() -> None:
+    chosen = select([table(bank=2.0, bank_place=2.0, subspace=2.0, picture=2.0, head=-1.0)]).chosen
 
-    assert candidates[0].name == "average"
+    assert not set(HEADS) & set(chosen.shares)
+
+
+def test_candidates_have_names_of_their_own_and_begin_with_the_usual_one() -> None:
+    candidates = candidates_for([table()], np.ones(60, dtype=np.bool_))
+
+    assert candidates[0].name == "average, heads x 0.67"
     assert len({each.name for each in candidates}) == len(candidates) == 28
 
 
 def test_where_no_place_is_told_apart_nothing_is_tried_twice() -> None:
     loose = replace(table(), alignments={BANK: 0.0, SUBSPACE: 0.0})
 
-    tried = [tuple(each.shares.items()) for each in candidates_for([loose])]
+    tried = [
+        tuple(each.shares.items()) for each in candidates_for([loose], np.ones(60, dtype=np.bool_))
+    ]
 
     assert len(set(tried)) == len(tried) == 20
 
@@ -160,7 +176,7 @@ def test_a_map_is_in_the_unit_of_the_image_score() -> None:
 
 
 def test_a_candidate_without_patch_scores_still_has_a_map() -> None:
-    scores = table(picture=6.0)
+    scores = table(picture=6.0, head=-9.0)
     chosen = select([scores]).chosen
 
     assert chosen.shares == {PICTURE: 1}
