@@ -66,7 +66,11 @@ class KeptImage:
     @property
     def embeddings(self) -> NDArray[np.float32]:
         """The (n, d) embeddings, made anew each time."""
-        embeddings = self._halves.astype(np.float32)
+        return self.rows(slice(None))
+
+    def rows(self, chosen: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the embeddings of some patches."""
+        embeddings = self._halves[chosen].astype(np.float32)
         embeddings *= np.float32(self._unit)
         return embeddings
 

@@ -136,7 +136,7 @@ def _fit_patches(
         else:
             marked = int((image.marked >= min(_MARKED, float(image.marked.max()))).sum())
             chosen = _highest(image.marked, min(most, marked))
-        rows.append(image.embeddings[chosen])
+        rows.append(image.rows(chosen))
         anomalous.append(np.full(len(chosen), image.label is Label.ANOMALY))
     found = np.concatenate(anomalous)
     network = fit_segmentation_head(
