@@ -65,7 +65,7 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
 
 
 def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
-    """Draw the scorers of a detector that is averaged; the subspace keeps half of the width."""
+    """Draw the scorers of a detector that is averaged; the subspace has half of the width."""
     half, pictures = width // 2, 80
     bank = MemoryBank(
         projection=random_projection(width, seed=0),
@@ -75,7 +75,7 @@ def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
     return Parts(
         banks={BANK: bank},
         subspace=Subspace(
-            center=np.zeros(width, dtype=np.float32), basis=np.eye(width, half, dtype=np.float32)
+            center=np.zeros(width, dtype=np.float32), rest=np.eye(width, half, dtype=np.float32)
         ),
         picture=PictureGaussian(
             center=np.zeros(2 * width, dtype=np.float32),

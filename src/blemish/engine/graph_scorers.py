@@ -41,17 +41,15 @@ class GraphScorers:
         plain = list(dict.fromkeys(name.removesuffix(BY_PLACE) for name in names))
         banks = self._parts.banks
         rows = self._add_rows([name for name in plain if name in {*banks, SUBSPACE, PATCH_HEAD}])
-        whole = {SUBSPACE, PICTURE, PICTURE_HEAD}.intersection(plain)
-        embeddings = add_embeddings(graph, self._maps) if whole else []
         for name in plain:
             if name in banks:
                 self.patch_scores[name] = self._add_bank(banks[name], rows[name])
         if SUBSPACE in rows:
-            self.patch_scores[SUBSPACE] = self._add_subspace(rows[SUBSPACE], embeddings)
+            self.patch_scores[SUBSPACE] = self._add_subspace(rows[SUBSPACE])
         if PATCH_HEAD in rows:
             self.patch_scores[PATCH_HEAD] = self._add_patch_head(rows[PATCH_HEAD])
         if {PICTURE, PICTURE_HEAD}.intersection(plain):
-            pooled = self._add_pooled(embeddings)
+            pooled = self._add_pooled()
             if PICTURE in plain:
                 self._picture_scores[PICTURE] = self._add_picture(pooled)
             if PICTURE_HEAD in plain:
@@ -92,7 +90,7 @@ class GraphScorers:
         if name in parts.banks:
             return parts.banks[name].projection, -parts.banks[name].center
         if name == SUBSPACE:
-            return parts.subspace.basis, -(parts.subspace.center @ parts.subspace.basis)
+            return parts.subspace.rest, -(parts.subspace.center @ parts.subspace.rest)
         assert parts.patch_head is not None
         return parts.patch_head.hidden_weights, parts.patch_head.hidden_bias
 
@@ -107,17 +105,10 @@ class GraphScorers:
         squares = graph.add("ReduceSumSquare", columns, graph.ints(0), keepdims=0)
         return self._add_distances(graph.add("Add", nearest, squares))
 
-    def _add_subspace(self, inside: str, embeddings: Sequence[str]) -> str:
-        """Write the subspace's `patch_scores`, less at the border, given coordinates (k, n)."""
-        graph, center, start, squares = self._graph, self._parts.subspace.center, 0, []
-        for name, (channels, _, _) in zip(embeddings, self._maps.shapes.values(), strict=True):
-            part = center[start : start + channels].reshape(1, -1, 1, 1)
-            offsets = graph.add("Sub", name, graph.constant(part))
-            squares.append(graph.add("ReduceSumSquare", offsets, graph.ints(0, 1), keepdims=0))
-            start += channels
-        whole = graph.add("Reshape", graph.add("Sum", *squares), graph.ints(-1))
-        within = graph.add("ReduceSumSquare", inside, graph.ints(0), keepdims=0)
-        return self._add_distances(graph.add("Sub", whole, within))
+    def _add_subspace(self, outside: str) -> str:
+        """Write the subspace's `patch_scores`, less at the border, given coordinates (r, n)."""
+        squares = self._graph.add("ReduceSumSquare", outside, self._graph.ints(0), keepdims=0)
+        return self._add_distances(squares)
 
     def _add_patch_head(self, hidden: str) -> str:
         """Write the patch head's logits, given what goes into its hidden layer (k, n)."""
@@ -128,9 +119,9 @@ class GraphScorers:
         flat = graph.add("Reshape", logits, graph.ints(-1))
         return graph.add("Add", flat, graph.scalar(head.bias))
 
-    def _add_pooled(self, embeddings: Sequence[str]) -> str:
+    def _add_pooled(self) -> str:
         """Write `pooled_embedding`; the result is (1, 2d)."""
-        graph = self._graph
+        graph, embeddings = self._graph, add_embeddings(self._graph, self._maps)
         space, count = graph.ints(2, 3), graph.scalar(self._maps.grid[0] * self._maps.grid[1])
         means = [graph.add("ReduceMean", each, space, keepdims=1) for each in embeddings]
         deviations = []

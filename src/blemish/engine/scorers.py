@@ -126,33 +126,34 @@ def whitening_of(candidates: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, kw_only=True)
 class Subspace:
-    """The directions in which embeddings of normal images vary."""
+    """The directions in which embeddings of normal images vary, told by those that are left."""
 
     #: (d,)
     center: NDArray[np.float32]
-    #: (d, k) orthonormal
-    basis: NDArray[np.float32]
+    #: (d, r) orthonormal: at a right angle to the subspace. What an embedding has along them is all
+    #: that a score needs; as the difference of two squares it would lose digits, and take longer
+    rest: NDArray[np.float32]
 
     def patch_scores(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how far (n,) each embedding (n, d) is from the subspace."""
-        offsets = embeddings - self.center
-        inside = offsets @ self.basis
-        squares = np.einsum("nd,nd->n", offsets, offsets) - np.einsum("nk,nk->n", inside, inside)
-        distances: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0))
+        outside = embeddings @ self.rest - self.center @ self.rest
+        distances: NDArray[np.float32] = np.sqrt(np.einsum("nr,nr->n", outside, outside))
         return distances
 
 
 def fit_subspace(moments: Moments) -> Subspace:
     """Take the fewest principal components that hold `SUBSPACE_SHARE` of the variance.
 
+    One direction is always left.
+
     Source: SubspaceAD (arXiv 2602.23013), section 3: the residual of a principal component
     analysis of normal patches.
     """
     variances, directions = _principal_directions(moments.covariance)
     shares = np.cumsum(variances) / max(float(variances.sum()), 1e-30)
-    size = min(int(np.searchsorted(shares, SUBSPACE_SHARE)) + 1, len(variances))
+    size = min(int(np.searchsorted(shares, SUBSPACE_SHARE)) + 1, len(variances) - 1)
     return Subspace(
-        center=moments.mean.astype(np.float32), basis=directions[:, :size].astype(np.float32)
+        center=moments.mean.astype(np.float32), rest=directions[:, size:].astype(np.float32)
     )
 
 

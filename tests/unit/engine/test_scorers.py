@@ -132,7 +132,7 @@ def test_a_subspace_scores_what_leaves_it_and_not_what_moves_in_it() -> None:
     inside[:, 0] += 20
     outside[:, 3] += 4
 
-    assert subspace.basis.shape == (5, 2)
+    assert subspace.rest.shape == (5, 3)
     assert subspace.patch_scores(inside).max() < 0.05
     np.testing.assert_allclose(subspace.patch_scores(outside), 4, atol=0.05)
 
@@ -141,7 +141,7 @@ def test_a_subspace_of_one_value_scores_the_distance_to_it() -> None:
     subspace = fit_subspace(Moments.of(np.full((9, 3), 2, dtype=np.float32)))
 
     far = np.array([[2, 2, 6]], dtype=np.float32)
-    assert subspace.basis.shape[0] == 3
+    assert subspace.rest.shape[0] == 3
     assert subspace.patch_scores(far)[0] <= 4.001
 
 
