@@ -25,7 +25,7 @@ from blemish.engine.calibration import Calibration
 from blemish.engine.embedding import Embedder
 from blemish.engine.fusion import Fusion
 from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import HIDDEN, SegmentationHead
+from blemish.engine.heads import HIDDEN, PatchClassifier
 from blemish.engine.held_out import PICTURE, SUBSPACE, Parts
 from blemish.engine.scorers import (
     BANK,
@@ -46,7 +46,7 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
     """Fill a detector with random numbers: its time does not depend on them."""
     generator = np.random.default_rng(0)
     width = Embedder(backbone, width=SIDE, height=SIDE, threads=1).width
-    head = SegmentationHead(
+    head = PatchClassifier(
         hidden_weights=generator.standard_normal((width, HIDDEN), dtype=np.float32),
         hidden_bias=np.zeros(HIDDEN, dtype=np.float32),
         weights=generator.standard_normal((HIDDEN, classes), dtype=np.float32),

@@ -17,7 +17,7 @@ from blemish.engine.enlarging import enlarging_matrix
 from blemish.engine.fusion import fusion, standard
 from blemish.engine.gathering import gather
 from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import HIDDEN, SegmentationHead
+from blemish.engine.heads import HIDDEN, PatchClassifier
 from blemish.engine.held_out import (
     PATCH_HEAD,
     PICTURE,
@@ -208,11 +208,11 @@ def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
     )
 
 
-def random_head(width: int, *, scale: float) -> SegmentationHead:
+def random_head(width: int, *, scale: float) -> PatchClassifier:
     generator = np.random.default_rng(3)
     first = generator.standard_normal((width, HIDDEN), dtype=np.float32)
     second = generator.standard_normal((HIDDEN, 3), dtype=np.float32)
-    return SegmentationHead(
+    return PatchClassifier(
         hidden_weights=first / np.float32(scale * width**0.5),
         hidden_bias=first[0],
         weights=second / np.float32(HIDDEN**0.5),
@@ -231,8 +231,8 @@ def all_patch_scores(
         SUBSPACE: seen * fitted.subspace.patch_scores(embeddings),
     }
     by_place = {name + BY_PLACE: rows / parts.scales[name] for name, rows in scores.items()}
-    logits = fitted.patch_head.logits(embeddings).astype(np.float64)
-    return scores | by_place | {PATCH_HEAD: logits}
+    margins = fitted.patch_head.margins(embeddings)[:, 0].astype(np.float64)
+    return scores | by_place | {PATCH_HEAD: margins}
 
 
 def fused_score(

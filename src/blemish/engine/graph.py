@@ -22,7 +22,7 @@ from blemish.engine.fusion import Fusion
 from blemish.engine.graph_scorers import GraphScorers
 from blemish.engine.graph_segmentation import add_class_probabilities
 from blemish.engine.graph_writer import GraphWriter
-from blemish.engine.heads import SegmentationHead
+from blemish.engine.heads import PatchClassifier
 from blemish.engine.held_out import Parts
 
 
@@ -40,7 +40,7 @@ class DetectorParts:
     map_fusion: Fusion
     calibration: Calibration
     #: None for a classification model
-    head: SegmentationHead | None
+    head: PatchClassifier | None
 
 
 def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.ModelProto:

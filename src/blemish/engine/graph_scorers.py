@@ -111,13 +111,13 @@ class GraphScorers:
         return self._add_distances(squares)
 
     def _add_patch_head(self, hidden: str) -> str:
-        """Write the patch head's logits, given what goes into its hidden layer (k, n)."""
+        """Write the patch head's margins, given what goes into its hidden layer (k, n)."""
         graph, head = self._graph, self._parts.patch_head
         assert head is not None
-        weights = graph.constant(head.weights[np.newaxis])
-        logits = graph.add("MatMul", weights, graph.add("Relu", hidden))
-        flat = graph.add("Reshape", logits, graph.ints(-1))
-        return graph.add("Add", flat, graph.scalar(head.bias))
+        weights = graph.constant((head.weights[:, 1] - head.weights[:, 0])[np.newaxis])
+        margins = graph.add("MatMul", weights, graph.add("Relu", hidden))
+        flat = graph.add("Reshape", margins, graph.ints(-1))
+        return graph.add("Add", flat, graph.scalar(head.bias[1] - head.bias[0]))
 
     def _add_pooled(self) -> str:
         """Write `pooled_embedding`; the result is (1, 2d)."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blemish.engine.embedding import PIXELS, FeatureMaps, add_readout
 from blemish.engine.enlarging import add_enlarged
 from blemish.engine.graph_writer import GraphWriter
-from blemish.engine.heads import SegmentationHead
+from blemish.engine.heads import PatchClassifier
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
 """Of RGB, 0 to 1. Source: ITU-R BT.601."""
@@ -27,7 +27,7 @@ SPECK_WINDOW = 3
 
 
 def add_class_probabilities(
-    graph: GraphWriter, maps: FeatureMaps, head: SegmentationHead, size: tuple[int, int]
+    graph: GraphWriter, maps: FeatureMaps, head: PatchClassifier, size: tuple[int, int]
 ) -> None:
     """Write the probability of each class at each pixel, as an output."""
     types = len(head.bias) - 1

@@ -1,4 +1,4 @@
-"""Supervised heads: what labelled anomalies teach beyond the distance to normal images."""
+"""A classifier of patches, which the patch head and the segmentation head are both made of."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RATE, _DECAY = np.float32(4e-3), np.float32(1e-2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationHead:
+class PatchClassifier:
     """A classifier of patch embeddings with one hidden layer; class 0 is the background."""
 
     #: (d, hidden)
@@ -49,26 +49,32 @@ class SegmentationHead:
         logits: Floats = hidden @ self.weights + self.bias
         return logits
 
+    def margins(self, embeddings: Floats) -> Floats:
+        """Return (n, classes - 1): how far the logit of each is above the background's."""
+        logits = self.logits(embeddings)
+        margins: Floats = logits[:, 1:] - logits[:, :1]
+        return margins
+
     def probabilities(self, embeddings: Floats) -> Floats:
         """Return (n, classes) for embeddings (n, d); each row sums to 1."""
         return _softmax(self.logits(embeddings))
 
-    def shifted(self, offsets: Floats) -> SegmentationHead:
-        """Return a head whose logits are higher by (classes,)."""
+    def shifted(self, offsets: Floats) -> PatchClassifier:
+        """Return a classifier whose logits are higher by (classes,)."""
         return replace(self, bias=self.bias + offsets)
 
-    def without_specks(self, area: float) -> SegmentationHead:
-        """Return a head that takes what covers less than so many patches for background."""
+    def without_specks(self, area: float) -> PatchClassifier:
+        """Return a classifier that takes what covers less than so many patches for background."""
         return replace(self, speck_area=area)
 
 
-def fit_segmentation_head(
+def fit_patch_classifier(
     embeddings: Floats,
     shares: Floats,
     *,
     generator: np.random.Generator,
     steps: int | None = None,
-) -> SegmentationHead:
+) -> PatchClassifier:
     """Fit a small network to what the masks say about patches.
 
     A patch counts for each class by the share of its area. Classes are balanced half-way, by the
@@ -98,7 +104,7 @@ def fit_segmentation_head(
         gradients = _gradients(parameters, inputs, targets[rows])
         descent.step(gradients, rate=_RATE * _cosine(done / len(batches)))
     hidden_weights = parameters[0] / deviation[:, np.newaxis]
-    return SegmentationHead(
+    return PatchClassifier(
         hidden_weights=hidden_weights,
         hidden_bias=parameters[1] - mean @ hidden_weights,
         weights=parameters[2],

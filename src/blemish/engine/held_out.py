@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.gathering import ALTERNATIVES_TAKE, FoldPart, Gathered, KeptImage
-from blemish.engine.image_heads import LinearHead, PatchHead, fit_patch_head, fit_picture_head
+from blemish.engine.heads import PatchClassifier
+from blemish.engine.image_heads import LinearHead, fit_patch_head, fit_picture_head
 from blemish.engine.labeled import Progress, ProgressCallback
 from blemish.engine.scorers import (
     BANK,
@@ -54,7 +55,7 @@ class Parts:
     picture: PictureGaussian
     #: None where no anomalies are labelled
     picture_head: LinearHead | None
-    patch_head: PatchHead | None
+    patch_head: PatchClassifier | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +187,8 @@ def _score(parts: Parts, image: KeptImage, held_out: HeldOut, at: tuple[int, int
     if parts.picture_head is not None:
         held_out.scores[PICTURE_HEAD][at] = parts.picture_head.logits(pooled)[0]
     if parts.patch_head is not None:
-        held_out.scores[PATCH_HEAD][at] = image_score(parts.patch_head.logits(embeddings))
+        margins = parts.patch_head.margins(embeddings)[:, 0]
+        held_out.scores[PATCH_HEAD][at] = image_score(margins)
 
 
 def diagonal(values: NDArray[_Float], fold_of: NDArray[np.int64]) -> NDArray[_Float]:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from blemish.domain.entities import Label
 from blemish.engine.gathering import KeptImage
-from blemish.engine.heads import fit_segmentation_head
+from blemish.engine.heads import PatchClassifier, fit_patch_classifier
 from blemish.engine.scorers import MemoryBank
 
 _PICTURE_FIT = 10.0
@@ -58,25 +58,6 @@ class LinearHead:
         return logits
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchHead:
-    """A classifier of patches with one hidden layer; above 0 it says anomalous."""
-
-    #: (d, hidden)
-    hidden_weights: NDArray[np.float32]
-    #: (hidden,)
-    hidden_bias: NDArray[np.float32]
-    #: (hidden,)
-    weights: NDArray[np.float32]
-    bias: float
-
-    def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n,) for embeddings (n, d)."""
-        hidden = np.maximum(embeddings @ self.hidden_weights + self.hidden_bias, 0)
-        logits: NDArray[np.float32] = hidden @ self.weights + np.float32(self.bias)
-        return logits
-
-
 def fit_picture_head(
     normal: Sequence[NDArray[np.float32]], anomalous: Sequence[NDArray[np.float32]]
 ) -> LinearHead:
@@ -96,8 +77,8 @@ def fit_picture_head(
 
 def fit_patch_head(
     images: Sequence[KeptImage], bank: MemoryBank, *, generator: np.random.Generator
-) -> PatchHead:
-    """Fit a small network to patches of images of both labels.
+) -> PatchClassifier:
+    """Fit a classifier of two classes, background and anomaly, to patches of images.
 
     Args:
         images: with at least one of each label.
@@ -114,7 +95,7 @@ def fit_patch_head(
     head = _fit_patches(images, suspicion, others, generator=generator)
     if all(image.marked is not None for image in images if image.label is Label.ANOMALY):
         return head
-    suspicion = [head.logits(image.embeddings) for image in images]
+    suspicion = [head.margins(image.embeddings)[:, 0] for image in images]
     return _fit_patches(images, suspicion, others, generator=generator)
 
 
@@ -124,7 +105,7 @@ def _fit_patches(
     others: Sequence[NDArray[np.int64]],
     *,
     generator: np.random.Generator,
-) -> PatchHead:
+) -> PatchClassifier:
     rows, anomalous = [], []
     normal = sum(image.label is Label.NORMAL for image in images)
     most = max(2, _MOST_PATCHES // (len(images) - normal))
@@ -139,17 +120,11 @@ def _fit_patches(
         rows.append(image.rows(chosen))
         anomalous.append(np.full(len(chosen), image.label is Label.ANOMALY))
     found = np.concatenate(anomalous)
-    network = fit_segmentation_head(
+    return fit_patch_classifier(
         np.concatenate(rows),
         np.stack([~found, found], axis=1).astype(np.float32),
         generator=generator,
         steps=_STEPS,
-    )
-    return PatchHead(
-        hidden_weights=network.hidden_weights,
-        hidden_bias=network.hidden_bias,
-        weights=network.weights[:, 1] - network.weights[:, 0],
-        bias=float(network.bias[1] - network.bias[0]),
     )
 
 

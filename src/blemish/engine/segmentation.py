@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.engine.heads import SegmentationHead, fit_segmentation_head
+from blemish.engine.heads import PatchClassifier, fit_patch_classifier
 from blemish.engine.masked_patches import JoinedPatches, MaskedPatches, join_patches
 
 FOLDS = 3
@@ -33,7 +33,7 @@ def fit_segmentation(
     unmasked: NDArray[np.float32],
     seed: int,
     threads: int,
-) -> SegmentationHead:
+) -> PatchClassifier:
     """Fit a head for `anomaly_types`, each with the offset that gives held-out images the best IoU.
 
     Patches of anomalous images without a mask are learned from too: a first head says what each
@@ -53,10 +53,10 @@ def fit_segmentation(
     fold_of = assign_mask_folds(images)[patches.images]
     folds = int(fold_of.max()) + 1 if fold_of.max() > 0 else 0
 
-    def fit_all(guesses: Sequence[NDArray[np.float32]]) -> list[SegmentationHead]:
-        def fit(fold: int) -> SegmentationHead:  # the one after the last fold sees all
+    def fit_all(guesses: Sequence[NDArray[np.float32]]) -> list[PatchClassifier]:
+        def fit(fold: int) -> PatchClassifier:  # the one after the last fold sees all
             seen = patches.rows(fold_of != fold if folds else fold_of >= 0)
-            return fit_segmentation_head(
+            return fit_patch_classifier(
                 np.concatenate([seen.embeddings, *([unmasked] if guesses else [])]),
                 np.concatenate([seen.shares, *([guesses[fold]] if guesses else [])]),
                 generator=np.random.default_rng([seed, fold]),
@@ -74,7 +74,7 @@ def fit_segmentation(
 
 
 def _held_out_offsets(
-    heads: Sequence[SegmentationHead], patches: JoinedPatches, fold_of: NDArray[np.int64]
+    heads: Sequence[PatchClassifier], patches: JoinedPatches, fold_of: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return the best offsets of heads of which each but the last did not see its fold."""
     if len(heads) == 1:

@@ -14,7 +14,7 @@ from blemish.engine.graph_segmentation import (
     window_matrix,
 )
 from blemish.engine.graph_writer import GraphWriter
-from blemish.engine.heads import HIDDEN, SegmentationHead
+from blemish.engine.heads import HIDDEN, PatchClassifier
 from blemish.engine.sessions import open_session
 from tests.refining import refined
 
@@ -28,7 +28,7 @@ FLAT = np.full((*SIZE, 3), 128, np.uint8)
 
 
 def probabilities(
-    head: SegmentationHead, feature_map: NDArray[np.float32], pixels: NDArray[np.uint8]
+    head: PatchClassifier, feature_map: NDArray[np.float32], pixels: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Run the segmentation alone, on feature maps (C, h, w) that nothing averages."""
     graph = GraphWriter()
@@ -46,11 +46,11 @@ def probabilities(
     return answer
 
 
-def passing_head(classes: int, *, speck_area: float = 0.0) -> SegmentationHead:
+def passing_head(classes: int, *, speck_area: float = 0.0) -> PatchClassifier:
     """Make a head whose logits are the first channels of the embeddings, if they are positive."""
     first = np.zeros((2 * classes, HIDDEN), np.float32)
     first[:classes, :classes] = np.eye(classes)
-    return SegmentationHead(
+    return PatchClassifier(
         hidden_weights=first,
         hidden_bias=np.zeros(HIDDEN, np.float32),
         weights=np.eye(HIDDEN, classes, dtype=np.float32),

@@ -76,8 +76,8 @@ def test_neither_the_own_fold_nor_the_outer_one_is_seen() -> None:
         assert (found.maps[BANK][outer, place] == bank).all()
         assert found.scores[PICTURE][outer, place] == parts.picture.picture_scores(pooled)[0]
         assert parts.patch_head is not None
-        logits = image_score(parts.patch_head.logits(image.embeddings))
-        assert found.scores[HEADS[1]][outer, place] == logits
+        margins = parts.patch_head.margins(image.embeddings)[:, 0]
+        assert found.scores[HEADS[1]][outer, place] == image_score(margins)
 
 
 def test_anomalies_never_vouch_for_anything() -> None:

@@ -32,27 +32,27 @@ def images(count: int, *, masked: bool = False, first: int = 0) -> list[KeptImag
 
 
 def defect_scores(training: list[KeptImage]) -> NDArray[np.float32]:
-    """Return logits of a fresh anomaly's patches."""
+    """Return margins of a fresh anomaly's patches."""
     normal = [each.embeddings for each in training if each.label is Label.NORMAL]
     same, generator = np.eye(WIDTH, dtype=np.float32), np.random.default_rng(0)
     bank = fit_memory_bank(np.concatenate(normal), same, generator=generator)
     head = fit_patch_head(training, bank, generator=generator)
-    return head.logits(image(900, Label.ANOMALY).embeddings)
+    return head.margins(image(900, Label.ANOMALY).embeddings)[:, 0]
 
 
 def test_a_patch_head_learns_what_masks_mark_and_not_what_is_strange() -> None:
-    logits = defect_scores(images(8, masked=True))
+    margins = defect_scores(images(8, masked=True))
 
-    assert np.median(logits[:10]) > 0
-    assert np.median(logits[:10]) > logits[50]
-    assert np.median(logits[10:]) < 0
+    assert np.median(margins[:10]) > 0
+    assert np.median(margins[:10]) > margins[50]
+    assert np.median(margins[10:]) < 0
 
 
 def test_without_masks_it_finds_which_patches_make_the_difference() -> None:
-    logits = defect_scores(images(12))
+    margins = defect_scores(images(12))
 
-    assert np.median(logits[:10]) > np.median(logits[10:])
-    assert np.median(logits[:10]) > logits[50]
+    assert np.median(margins[:10]) > np.median(margins[10:])
+    assert np.median(margins[:10]) > margins[50]
 
 
 def test_a_picture_head_tells_labels_apart_that_differ_in_one_direction() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blemish.engine.heads import SegmentationHead
+from blemish.engine.heads import PatchClassifier
 from blemish.engine.masked_patches import MaskedPatches, join_patches
 from blemish.engine.segmentation import (
     MAX_SPECK_AREA,
@@ -153,7 +153,7 @@ def test_images_without_a_mask_are_learned_from() -> None:
     without = fit_segmentation(images(), TYPES, unmasked=NONE, seed=0, threads=1)
     learned = fit_segmentation(images(), TYPES, unmasked=guessed, seed=0, threads=1)
 
-    def doubt(head: SegmentationHead) -> float:
+    def doubt(head: PatchClassifier) -> float:
         probabilities = head.probabilities(fresh)
         return float((-probabilities * np.log(probabilities + 1e-9)).sum(axis=1).mean())
 
