@@ -70,7 +70,7 @@ def check_trained(served: ServedDirectory, client: Any, version: str) -> None:
 
 def test_a_training_that_is_killed_is_taken_up_again(served: ServedDirectory) -> None:
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     first = training_process(served)
 
@@ -85,7 +85,7 @@ def test_a_server_that_is_killed_takes_its_training_along_and_up_again(
     served: ServedDirectory, delay_s: float
 ) -> None:
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     first = training_process(served)
     time.sleep(delay_s)
@@ -99,7 +99,7 @@ def test_a_server_that_is_killed_takes_its_training_along_and_up_again(
 
 def test_server_and_training_killed_together_come_back(served: ServedDirectory) -> None:
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     first = training_process(served)
 
@@ -114,7 +114,7 @@ def test_a_training_that_sleeps_past_its_lease_is_replaced_for_good(
     served: ServedDirectory,
 ) -> None:
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     first = training_process(served)
 
@@ -130,7 +130,7 @@ def test_a_training_that_sleeps_past_its_lease_is_replaced_for_good(
 
 def test_a_server_that_sleeps_past_its_lease_goes_on(served: ServedDirectory) -> None:
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     training_process(served)
     assert served.process is not None
@@ -147,7 +147,7 @@ def test_a_training_that_dies_every_time_fails_with_the_reason(
 ) -> None:
     served = serve()
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     status = model_status(client, PROJECT, version)
 
@@ -168,7 +168,7 @@ def test_sigterm_ends_a_server_cleanly_and_its_training_goes_on_later(
     served: ServedDirectory,
 ) -> None:
     client = served.client()
-    make_dataset(served, client, band=True)
+    make_dataset(served, client)
     version = start_training(client)
     first = training_process(served)
 

@@ -79,7 +79,7 @@ def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
 
     page.get_by_role("button", name="Delete project").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Training set: 19 entries")
+    expect(dialog).to_contain_text("Training set: 18 entries")
     expect(dialog).to_contain_text("stopped first: version 1")
     watched.shoot("project-delete")
     expect(dialog.get_by_role("button", name="Delete project")).to_be_disabled()
