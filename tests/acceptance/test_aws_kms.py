@@ -26,9 +26,9 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "other-key", "AWS_SECRET_ACCESS_KEY": "other
 CONTEXT = {"what": "a test"}
 
 
-@pytest.fixture
-def moto(tmp_path: Path) -> Iterator[str]:
-    with moto_server(tmp_path / "moto.log") as url:
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with moto_server(tmp_path_factory.mktemp("moto") / "log") as url:
         yield url
 
 
