@@ -11,6 +11,8 @@ import structlog
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
+from tests.once import made_once
+
 ROOT = Path(__file__).parent.parent
 
 # the workers import every test, and hundreds of processes the package: compiling it each time took
@@ -46,10 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with a model of the drawn product, to be copied; all workers share it."""
     from tests.acceptance.product import train_into  # noqa: PLC0415 - not for tests of a unit
 
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    train_into(folder / "trained")
-    return folder / "trained"
+    return made_once("trained", train_into, temporary=tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,21 +68,16 @@ def host(client: Any, version: str = "1", project: str = PROJECT) -> None:
 
 
 def train_into(folder: Path) -> None:
-    """Make a data directory with a trained model, unless another worker has made it."""
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.exists():
-            return
-        served = ServedDirectory(folder.with_suffix(".unfinished"), environment={})
-        served.start()
-        try:
-            client = served.client()
-            make_dataset(served, client)
-            status = model_status(client, PROJECT, start_training(client))
-            wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
-        finally:
-            served.end()
-        served.folder.rename(folder)
+    """Make a data directory with a trained model."""
+    served = ServedDirectory(folder, environment={})
+    served.start()
+    try:
+        client = served.client()
+        make_dataset(served, client)
+        status = model_status(client, PROJECT, start_training(client))
+        wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+    finally:
+        served.end()
 
 
 def detect(client: Any, body: bytes, *, version: str = "latest", project: str = PROJECT) -> Any:

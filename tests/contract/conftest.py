@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.once import made_once
 from tests.products import (
     anomalous_images,
     normal_images,
@@ -28,7 +29,7 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | None
 def bundles(
     backbones: dict[str, Path | None], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """A classification model, and a segmentation model of each backbone."""
+    """A classification model, and a segmentation model of each backbone; all workers share them."""
     normal, stained = normal_images(8), anomalous_images(12, "stain", masked=True)
     holed = anomalous_images(3, "hole", first=2_000, masked=True)
     wanted = {
@@ -36,8 +37,11 @@ def bundles(
         "segmenting": (normal + stained + holed, backbones["tiny"]),
         "built-in": (normal + stained + holed, backbones["built-in"]),
     }
-    folders = {}
-    for name, (images, backbone) in wanted.items():
-        folders[name] = tmp_path_factory.mktemp(name)
-        train_into(folders[name], images, options(backbone))
-    return folders
+
+    def train_all(folder: Path) -> None:
+        for name, (images, backbone) in wanted.items():
+            (folder / name).mkdir(parents=True)
+            train_into(folder / name, images, options(backbone))
+
+    folder = made_once("bundles", train_all, temporary=tmp_path_factory)
+    return {name: folder / name for name in wanted}
