@@ -20,6 +20,10 @@ ROOT = Path(__file__).parent.parent
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# the workers share the cores, and numpy's threads spin while they wait for each other: a test that
+# fits parts as a training does, which has a limit of its own, took ten times as long
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 # as the server does; structlog's own way draws a traceback for two seconds
 PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
