@@ -30,7 +30,7 @@ from tests.acceptance.served import (
 
 pytestmark = pytest.mark.acceptance
 
-HEAVY = ("sklearn", "scipy", "onnx", "boto3", "torch", "aws_encryption_sdk", "nicegui", "fastapi")
+HEAVY = ("scipy", "onnx", "boto3", "torch", "aws_encryption_sdk", "nicegui", "fastapi")
 READY_IN_S = 2.0
 
 

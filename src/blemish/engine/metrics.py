@@ -1,7 +1,7 @@
 """How good verdicts, scores, masks and maps are. What cannot be measured is None, never NaN.
 
 Everywhere, a score at or above the threshold calls for the verdict "anomaly", and `truth` is True
-where there is an anomaly. numpy alone; no scikit-learn.
+where there is an anomaly. numpy alone.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from blemish.engine.segmentation import fit_segmentation
 from blemish.engine.selection import Selection, map_fusion, select
 from blemish.engine.survey import Survey, survey_images
 
-LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow", "scikit-learn")
+LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from blemish.domain.entities import Label
 from blemish.engine.gathering import KeptImage
@@ -66,3 +68,30 @@ def test_a_picture_head_tells_labels_apart_that_differ_in_one_direction() -> Non
     fresh = generator.normal(0, 1, (50, 12)).astype(np.float32)
     assert (head.logits(fresh + shift) > 0).mean() > 0.8
     assert (head.logits(fresh) < 0).mean() > 0.8
+
+
+@pytest.mark.parametrize(("normals", "anomalies", "width"), [(20, 9, 12), (60, 3, 12), (9, 5, 200)])
+def test_a_picture_head_is_the_balanced_logistic_regression(
+    normals: int, anomalies: int, width: int
+) -> None:
+    generator = np.random.default_rng(normals)
+    features = generator.normal(3, 2, (normals + anomalies, width)).astype(np.float32)
+    features[normals:, 3] += 5
+    truth = np.arange(len(features)) >= normals
+
+    head = fit_picture_head(list(features[:normals]), list(features[normals:]))
+
+    standardised = (features - features.mean(axis=0)) / features.std(axis=0) / width**0.5
+    theirs = LogisticRegression(
+        C=10, class_weight="balanced", solver="newton-cholesky", tol=1e-10
+    ).fit(standardised.astype(np.float64), truth)
+    expected = theirs.decision_function(standardised.astype(np.float64))
+    assert head.logits(features) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_picture_head_of_pictures_that_are_all_alike_says_neither() -> None:
+    same = [np.ones(8, dtype=np.float32)] * 4
+
+    head = fit_picture_head(same, same[:2])
+
+    assert head.logits(np.stack(same)) == pytest.approx(0, abs=1e-3)
