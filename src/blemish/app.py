@@ -26,6 +26,7 @@ from blemish.console.application import Console
 from blemish.console.services import Services
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
+from blemish.engine.images import ImageLimits
 from blemish.front import Front, S3Elsewhere
 from blemish.monitors import Monitors
 from blemish.runners.local import LocalHosting, LocalTrainings
@@ -38,7 +39,7 @@ from blemish.service.access_keys import AccessKeys
 from blemish.service.backbones import BUILT_IN
 from blemish.service.bundles import Bundles
 from blemish.service.datasets import DatasetService
-from blemish.service.detection import DetectionService, image_limits
+from blemish.service.detection import DetectionService
 from blemish.service.detection_counts import DetectionCounts, Tallies
 from blemish.service.detection_jobs import DetectionJobService
 from blemish.service.hosting import HostingWork
@@ -318,7 +319,7 @@ class _Parts:
                     database,
                     bundles=self._bundles,
                     objects=objects,
-                    limits=image_limits(limits),
+                    limits=ImageLimits.of(limits),
                     arns=arns,
                 ),
                 limits=limits,

@@ -15,7 +15,7 @@ from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.runners.line import Turn
 from blemish.service.detection import ModelBusyError, Outcome
-from blemish.service.training import TrainingFailure, TrainingJob, TrainingResult
+from blemish.service.training_runner import TrainingFailure, TrainingJob, TrainingResult
 from blemish.storage.errors import EncryptionError
 
 T = TypeVar("T")

@@ -16,10 +16,9 @@ from PIL import Image
 from blemish.cli.report import ReportRow, TypeArea, write_report
 from blemish.domain.entities import Label
 from blemish.domain.limits import OURS
-from blemish.engine.images import decode, turn
+from blemish.engine.images import ImageLimits, decode, turn
 from blemish.engine.metrics import precision_recall_f1
 from blemish.engine.runtime import Detector
-from blemish.service.detection import image_limits
 from blemish.service.training import TRAINED
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -71,8 +70,8 @@ def write_page(
 
 def _row(found: Found, detector: Detector) -> ReportRow:
     data = found.path.read_bytes()
-    picture = decode(data, limits=image_limits(OURS))
-    detection = detector.detect(data, limits=image_limits(OURS), mixed_sizes=True)
+    picture = decode(data, limits=ImageLimits.of(OURS))
+    detection = detector.detect(data, limits=ImageLimits.of(OURS), mixed_sizes=True)
     mask = found.answer.get("AnomalyMask")
     return ReportRow(
         name=found.path.name,

@@ -32,10 +32,9 @@ from blemish.domain.entities import DatasetType, Label, ObjectRef
 from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
 from blemish.domain.manifest import parse_line
 from blemish.engine.containers import read_container
-from blemish.engine.images import ImageError, decode, media_type
+from blemish.engine.images import ImageError, ImageLimits, decode, media_type
 from blemish.engine.sizes import PictureSize, check_size
 from blemish.service.datasets import EntryFilter
-from blemish.service.detection import image_limits
 from blemish.service.objects import Objects
 from blemish.storage.errors import ObjectError, StorageError
 from blemish.wire.errors import WireError
@@ -180,7 +179,7 @@ def _checked(visitor: Visitor, sent: _Sent) -> str:
     services = visitor.services
     if sent.data and media_type(sent.data) is None:
         raise ImageError("This is neither a JPEG nor a PNG file.")
-    picture = decode(sent.data, limits=image_limits(services.limits), at_least=CHECKED_AT)
+    picture = decode(sent.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
     size = PictureSize.of(picture.stored_size, orientation=picture.orientation)
     expected = _size_in(services, sent.project) or _told(sent.like)
     if expected and not services.mixed_sizes:

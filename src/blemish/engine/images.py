@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from blemish.domain.limits import Limits
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.containers import (
     PNG,
@@ -86,6 +87,15 @@ class ImageLimits:
     min_side: int
     max_side: int
     max_pixels: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        """Return what the limits of the service say of pictures."""
+        return cls(
+            min_side=limits.image_min_side,
+            max_side=limits.image_max_side,
+            max_pixels=limits.image_max_pixels,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
 from blemish.service.bundles import Bundles
 from blemish.service.detection import ModelBusyError, Outcome
 from blemish.service.hosting import Capacity
-from blemish.service.training import (
+from blemish.service.training_runner import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingJob,
@@ -51,7 +51,7 @@ class LocalTrainings:
     def train(
         self, job: TrainingJob, *, report: Callable[[str | None], None]
     ) -> TrainingResult | TrainingFailure:
-        """See `service.training.TrainingRunner`."""
+        """See `service.training_runner.TrainingRunner`."""
         with self._process(job) as process:
             assert process.stdout is not None
             for message in _messages(process.stdout, silence_s=self._silence_s):

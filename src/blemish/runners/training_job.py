@@ -15,11 +15,11 @@ from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
+from blemish.engine.images import ImageLimits
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
 from blemish.engine.runtime import Detector
 from blemish.engine.training import TrainingOptions, train
 from blemish.service.bundles import write_sealed
-from blemish.service.detection import image_limits
 from blemish.service.evaluation_files import (
     EvaluatedModel,
     evaluation_keys,
@@ -28,7 +28,7 @@ from blemish.service.evaluation_files import (
     result_document,
 )
 from blemish.service.objects import Objects
-from blemish.service.training import TrainingJob, TrainingResult
+from blemish.service.training_runner import TrainingJob, TrainingResult
 from blemish.storage.encryption import open_encryption
 from blemish.storage.kept import kept_lines
 from blemish.storage.stores import open_store
@@ -48,7 +48,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
     folder = Path(job.folder)
     limits = Limits(**job.limits)
     options = TrainingOptions(
-        limits=image_limits(limits),
+        limits=ImageLimits.of(limits),
         mixed_sizes=job.mixed_sizes,
         backbone=Path(job.backbone) if job.backbone else None,
         threads=job.threads,

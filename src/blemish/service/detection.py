@@ -75,15 +75,6 @@ class DetectionTally(Protocol):
         """Count a detection without one."""
 
 
-def image_limits(limits: Limits) -> ImageLimits:
-    """Return what a picture may measure."""
-    return ImageLimits(
-        min_side=limits.image_min_side,
-        max_side=limits.image_max_side,
-        max_pixels=limits.image_max_pixels,
-    )
-
-
 class DetectionService:
     """Says of a picture whether it shows an anomaly."""
 
@@ -100,7 +91,7 @@ class DetectionService:
     ) -> None:
         self._database = database
         self._hosted = hosted
-        self._limits = image_limits(limits)
+        self._limits = ImageLimits.of(limits)
         self._mixed_sizes = mixed_sizes
         self._arns = arns
         self._tally = tally

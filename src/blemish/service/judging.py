@@ -30,11 +30,10 @@ from blemish.domain.errors import ServiceError
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem
 from blemish.engine.errors import EngineError
-from blemish.engine.images import ImageError
+from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.sessions import ON_CPU
 from blemish.service.bundles import Bundles
-from blemish.service.detection import image_limits
 from blemish.service.detection_results import BatchResults, Found, Results, TrialResults
 from blemish.service.importing import ImportFailedError, last_of_each_image, problem_sentence
 from blemish.service.models import require_model
@@ -195,7 +194,7 @@ class DetectionJobWork:
     def _judged(self, detector: Detector, entry: DatasetEntry) -> Found:
         try:
             data = self._objects.read(entry.image)
-            limits = image_limits(self._limits)
+            limits = ImageLimits.of(self._limits)
             return detector.detect(data, limits=limits, mixed_sizes=self._mixed_sizes)
         except StoreUnavailableError:
             raise

@@ -8,10 +8,9 @@ conditional UPDATE that names the attempt; what a stale attempt made is thrown a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -24,6 +23,14 @@ from blemish.service.bundles import Bundles
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.objects import Objects
 from blemish.service.training_log import TrainingLog
+from blemish.service.training_runner import (
+    AttemptLostError,
+    TrainingFailure,
+    TrainingInterruptedError,
+    TrainingJob,
+    TrainingResult,
+    TrainingRunner,
+)
 from blemish.storage.database import Database
 from blemish.storage.errors import StorageError
 from blemish.storage.files import remove_tree
@@ -38,79 +45,6 @@ REPORT_PACE = timedelta(seconds=1)
 """How often a training that writes its files looks whether it was cancelled."""
 
 TRAINED = "Training completed successfully."
-
-
-class TrainingInterruptedError(Exception):
-    """The process ended or fell silent before it had a result; it may be tried again."""
-
-
-class AttemptLostError(Exception):
-    """The row is no longer this attempt's; what it makes counts for nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingJob:
-    """All that a training process is told; every value is JSON."""
-
-    entries: str
-    #: of the store of buckets; it may hold a secret
-    reach: Mapping[str, Any] = field(repr=False)
-    #: the `reach` of the encryption
-    encryption: Mapping[str, Any]
-    #: name that the bundle will have
-    bundle: str
-    #: of the key that seals it; None for the default one
-    kms_key_id: str | None
-    #: folder that the attempt writes to; exists and is empty
-    folder: str
-    project: str
-    version: int
-    arn: str
-    output_bucket: str
-    output_prefix: str
-    limits: Mapping[str, Any]
-    mixed_sizes: bool
-    backbone: str | None
-    threads: int
-    attempt: int
-    log_format: str
-    log_level: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingResult:
-    """What a training process made: `bundle`, sealed, and files for the output location."""
-
-    performance: Mapping[str, float]
-    notes: tuple[str, ...]
-    evaluation_ended_at: str
-    #: file below the attempt's folder -> key in the output bucket
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingFailure:
-    """Why the data or the settings cannot be trained with; trying again would not help."""
-
-    reason: str
-
-
-class TrainingRunner(Protocol):
-    """Where trainings run."""
-
-    def train(
-        self, job: TrainingJob, *, report: Callable[[str | None], None]
-    ) -> TrainingResult | TrainingFailure:
-        """Train to the end.
-
-        Args:
-            job: what to train.
-            report: called at least every few seconds, with how far it has come or None; an
-                AttemptLostError out of it ends the training.
-
-        Raises:
-            TrainingInterruptedError: there is no result, but there may be one next time.
-        """
 
 
 class TrainingWork:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blemish.storage.objects import ObjectStore
-from blemish.storage.s3_address import S3Address
-from blemish.storage.s3_objects import S3ObjectStore
+
+if TYPE_CHECKING:
+    from blemish.storage.s3_objects import S3ObjectStore
 
 
 def open_store(reach: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
@@ -17,4 +18,8 @@ def open_store(reach: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
         case {"folder": folder}:
             return ObjectStore(Path(folder))
         case _:
+            # botocore takes a training process on a folder a quarter of a second
+            from blemish.storage.s3_address import S3Address  # noqa: PLC0415
+            from blemish.storage.s3_objects import S3ObjectStore  # noqa: PLC0415
+
             return S3ObjectStore(S3Address(**reach))

@@ -23,7 +23,7 @@ from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
 from blemish.runners.training_process import ORPHANED, Reporter
 from blemish.service.bundles import Bundles
-from blemish.service.training import (
+from blemish.service.training_runner import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingJob,

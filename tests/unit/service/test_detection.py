@@ -16,7 +16,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.limits import ORIGINAL, OURS, Limits, Quota
 from blemish.engine.images import ImageError, ImageLimits, decode
-from blemish.service.detection import DetectionService, image_limits
+from blemish.service.detection import DetectionService
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 
@@ -87,7 +87,7 @@ def test_a_hosted_model_judges_a_picture(
 def test_pictures_may_measure_what_the_profile_says(
     limits: Limits, expected: tuple[int, int, int]
 ) -> None:
-    found = image_limits(limits)
+    found = ImageLimits.of(limits)
 
     assert (found.min_side, found.max_side, found.max_pixels) == expected
 
@@ -97,15 +97,15 @@ def test_a_picture_may_be_as_small_and_as_large_as_the_profile_says(limits: Limi
     least, most = limits.image_min_side, limits.image_max_side
 
     for size in ((least, most), (most, least)):
-        assert decode(gray(size), limits=image_limits(limits)).stored_size == size
+        assert decode(gray(size), limits=ImageLimits.of(limits)).stored_size == size
     for size in ((least - 1, most), (least, most + 1), (most, least - 1), (most + 1, least)):
         with pytest.raises(ImageError, match=f"each side must be {least} to {most:,} pixels"):
-            decode(gray(size), limits=image_limits(limits))
+            decode(gray(size), limits=ImageLimits.of(limits))
 
 
 def test_ours_has_an_end_to_the_pixels_too() -> None:
     with pytest.raises(ImageError, match="and both together at most 100,000,000"):
-        decode(gray((10_000, 10_001)), limits=image_limits(OURS))
+        decode(gray((10_000, 10_001)), limits=ImageLimits.of(OURS))
 
 
 def gray(size: tuple[int, int]) -> bytes:

@@ -12,8 +12,8 @@ import pytest
 
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.domain.limits import OURS
-from blemish.service.training import (
-    MAX_ATTEMPTS,
+from blemish.service.training import MAX_ATTEMPTS
+from blemish.service.training_runner import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingJob,
