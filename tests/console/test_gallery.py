@@ -23,6 +23,7 @@ Visit = Callable[..., Watched]
 MANY = 5_000
 MOST_CELLS = 200
 LONGEST_TASK_MS = 200
+ALL_THE_WAY_PX = 1_000_000
 MOST_WEIGHT = 1_500_000
 """Bytes of a page, the framework included and the thumbnails not, as a browser gets them."""
 
@@ -215,18 +216,23 @@ def test_five_thousand_pictures_scroll_without_a_stutter(
 def longest_frame_ms(watched: Watched) -> float:
     """Scroll to the end, a bit in each frame; return what the longest took of the page's thread.
 
-    Its processor time is counted, to which it does not matter what else the machine does.
+    Its processor time is counted, and the shorter of two passes: what is slow for what the page
+    does is so each time, what is slow for what else the machine does is not.
     """
     session = watched.context.new_cdp_session(watched.page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    took = []
-    before = worked_ms(session)
-    for step_px in (*[300] * 30, *[7_000] * 25):
-        assert watched.page.evaluate(SCROLL, step_px) < MOST_CELLS
-        after = worked_ms(session)
-        took.append(after - before)
-        before = after
-    return max(took)
+    passes: list[list[float]] = []
+    for _ in range(2):
+        watched.page.evaluate(SCROLL, -ALL_THE_WAY_PX)
+        took: list[float] = []
+        before = worked_ms(session)
+        for step_px in (*[300] * 30, *[7_000] * 25):
+            assert watched.page.evaluate(SCROLL, step_px) < MOST_CELLS
+            after = worked_ms(session)
+            took.append(after - before)
+            before = after
+        passes.append(took)
+    return max(min(frame) for frame in zip(passes[0], passes[1], strict=True))
 
 
 def worked_ms(session: CDPSession) -> float:
