@@ -1,9 +1,11 @@
-"""How long DetectAnomalies takes over HTTP, signed, beside the same graph in bare ONNX Runtime.
+"""How long a server takes to start, train, host and detect, beside the same done without one.
 
     python -m benchmarks.detection [--backbone FILE.onnx] [--rounds 5] [--results FILE.json]
 
-Both sides judge the same pictures, one round after the other in one run, as a line sends them: the
-ratio holds where the machine's speed drifts. Then the same again while the server trains.
+DetectAnomalies goes over HTTP, signed; beside it the same graph in bare ONNX Runtime judges the
+same pictures, one round after the other in one run, as a line sends them: the ratio holds where the
+machine's speed drifts. Then the same again while the server trains. A start stands beside an
+interpreter that imports the server's libraries and no more, hosting beside the load of the graph.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,10 +31,18 @@ from benchmarks.surroundings import SHARED
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.stores import bundles_of
-from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
+from tests.acceptance.served import (
+    BUCKET,
+    ServedDirectory,
+    dataset_status,
+    model_status,
+    wait_for,
+)
 from tests.acceptance.test_journey import PROJECT, put_cookies
 
 BUSY = {"TRAINING", "STARTING_HOSTING"}
+LIBRARIES = "alembic.command, botocore.session, numpy, onnxruntime, sqlalchemy.orm, uvicorn"
+STARTS = 3
 
 
 class Bare:
@@ -54,23 +66,50 @@ class Bare:
         self._session.run(None, {self._input: np.asarray(pixels)[np.newaxis]})
 
 
-def prepare(served: ServedDirectory, client: Any, cookies: Path) -> list[Path]:
-    """Train and host a model on the server; return the pictures to judge."""
+def prepare(
+    served: ServedDirectory, client: Any, cookies: Path
+) -> tuple[list[Path], dict[str, float]]:
+    """Train and host a model on the server; return the pictures to judge, and the seconds."""
     client.create_project(ProjectName=PROJECT)
     for kind, source in put_cookies(served, cookies).items():
         client.create_dataset(ProjectName=PROJECT, DatasetType=kind, DatasetSource=source)
-        while (
-            client.describe_dataset(ProjectName=PROJECT, DatasetType=kind)["DatasetDescription"][
-                "Status"
-            ]
-            != "CREATE_COMPLETE"
-        ):
-            time.sleep(0.1)
-    train(client)
-    wait_for(model_status(client, PROJECT, "1"), {"TRAINED"}, while_in=BUSY)
-    client.start_model(ProjectName=PROJECT, ModelVersion="1", MinInferenceUnits=1)
-    wait_for(model_status(client, PROJECT, "1"), {"HOSTED"}, while_in=BUSY)
-    return sorted((cookies / "test").rglob("*.jpg"))
+        wait_for(
+            dataset_status(client, PROJECT, kind),
+            {"CREATE_COMPLETE"},
+            while_in={"CREATE_IN_PROGRESS"},
+        )
+    status = model_status(client, PROJECT, "1")
+
+    def train_one() -> None:
+        train(client)
+        wait_for(status, {"TRAINED"}, while_in=BUSY)
+
+    def host() -> None:
+        client.start_model(ProjectName=PROJECT, ModelVersion="1", MinInferenceUnits=1)
+        while status() != "HOSTED":
+            time.sleep(0.01)
+
+    pictures = sorted((cookies / "test").rglob("*.jpg"))
+    return pictures, {
+        "train_s": milliseconds(train_one) / 1000,
+        "host_s": milliseconds(host) / 1000,
+    }
+
+
+def starts(served: ServedDirectory) -> dict[str, float]:
+    """Return the median seconds until a server listens, and of the imports it cannot do without."""
+    imports = [sys.executable, "-c", f"import {LIBRARIES}"]
+    started, imported = [], []
+    for _ in range(STARTS):
+        served.end()
+        started.append(milliseconds(served.start) / 1000)
+        imported.append(milliseconds(partial(subprocess.run, imports, check=True)) / 1000)
+    return {
+        "start_s": statistics.median(started),
+        "start_over_imports": statistics.median(
+            one / other for one, other in zip(started, imported, strict=True)
+        ),
+    }
 
 
 def train(client: Any) -> None:
@@ -107,19 +146,23 @@ def alternate(
 
 
 def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
-    """Return medians in milliseconds, and the ratios that count."""
+    """Return seconds, medians in milliseconds, and the ratios that count."""
     with TemporaryDirectory() as folder:
         served = ServedDirectory(
             Path(folder, "data"), environment={"BLEMISH_BACKBONE": str(backbone)}
         )
         served.start()
         try:
+            first = starts(served)
             client = served.client()
-            pictures = prepare(served, client, SHARED / "data" / "cookies")
+            pictures, took = prepare(served, client, SHARED / "data" / "cookies")
+            first |= took
             directory = DataDirectory(served.folder)
             (name,) = (bundle.name for bundle in directory.bundles.iterdir())
             bundles = bundles_of(Settings(data_dir=directory.root), directory)
-            bare = Bare(bundles.read(name).model)
+            graph = bundles.read(name).model
+            first["host_over_load"] = 1000 * first["host_s"] / milliseconds(partial(Bare, graph))
+            bare = Bare(graph)
             quiet = alternate(client, bare, pictures, rounds=rounds)
             train(client)
             time.sleep(3)  # until its process is at work
@@ -129,7 +172,7 @@ def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
             served.end()
     http, alone = (statistics.median(column) for column in zip(*quiet, strict=True))
     http_busy, _ = (statistics.median(column) for column in zip(*busy, strict=True))
-    return {
+    return first | {
         "http_ms": http,
         "bare_ms": alone,
         "http_over_bare": statistics.median(a / b for a, b in quiet),

@@ -200,7 +200,7 @@ def measure(*, seconds: float) -> dict[str, Any]:
             load = Load(served, client := served.client())
             busy_before = os.getloadavg()[0]
             alone = control_plane(load)
-            pictures = prepare(served, client, SHARED / "data" / "cookies")
+            pictures, _ = prepare(served, client, SHARED / "data" / "cookies")
             loaded = under_load(load, pictures, seconds=seconds)
         finally:
             served.end()

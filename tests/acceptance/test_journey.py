@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ from tests.acceptance.served import (
 
 pytestmark = pytest.mark.acceptance
 PROJECT = "cookies"
-TRAINED_IN_S = 60
-HOSTED_IN_S = 2
 MISTAKES = 2
 
 
@@ -61,18 +58,14 @@ def test_cookies_from_pictures_to_verdicts(
         client.create_dataset(ProjectName=PROJECT, DatasetType=kind, DatasetSource=source)
         status = dataset_status(client, PROJECT, kind)
         wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
-    began = time.monotonic()
     made = client.create_model(
         ProjectName=PROJECT,
         OutputConfig={"S3Location": {"Bucket": BUCKET, "Prefix": "out/"}},
     )["ModelMetadata"]
     status = model_status(client, PROJECT, made["ModelVersion"])
     wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
-    assert time.monotonic() - began < TRAINED_IN_S
-    began = time.monotonic()
     client.start_model(ProjectName=PROJECT, ModelVersion="1", MinInferenceUnits=1)
     wait_for(status, {"HOSTED"}, while_in={"STARTING_HOSTING"})
-    assert time.monotonic() - began < HOSTED_IN_S
 
     mistakes = 0
     for label in ("normal", "anomaly"):

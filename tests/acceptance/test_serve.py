@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +30,6 @@ from tests.acceptance.served import (
 pytestmark = pytest.mark.acceptance
 
 HEAVY = ("scipy", "onnx", "boto3", "torch", "aws_encryption_sdk", "nicegui", "fastapi")
-READY_IN_S = 2.0
 
 
 def mode(path: Path) -> int:
@@ -157,23 +155,14 @@ def test_a_port_in_use_and_a_wrong_setting_are_named(
     assert "Traceback" not in taken.stderr + wrong.stderr
 
 
-def test_the_server_is_ready_soon_and_imports_nothing_heavy(
+def test_a_server_that_starts_imports_nothing_heavy(
     serve: Callable[..., ServedDirectory],
 ) -> None:
     served = serve(PYTHONVERBOSE="1")
     imported = set(re.findall(r"^import '([\w.]+)'", served.log.read_text(), re.MULTILINE))
-    again = serve()
-    again.end()
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        again.start()
-        took.append(time.monotonic() - began)
-        again.end()
 
     assert "blemish.wire.dispatch" in imported
     assert [name for name in HEAVY if name in imported] == []
-    assert min(took) < READY_IN_S
 
 
 def test_systemd_is_told_once_whoever_connects_is_answered(
