@@ -29,7 +29,7 @@ serve: setup ## Serve the API and the console on loopback (DIR=folder, PORT=8000
 	@$(BIN)/blemish serve --data-dir '$(DIR)' --port '$(PORT)'
 
 test: check ## Check format, lint, types and layers, and run the tests
-	$(BIN)/python -m pytest -m 'not slow' --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

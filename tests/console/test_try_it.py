@@ -129,7 +129,7 @@ def test_a_batch_is_judged_verified_and_added(visit: Visit, hosting: ServedDirec
 
 
 def test_the_code_to_paste_works(visit: Visit, hosting: ServedDirectory, tmp_path: Path) -> None:
-    watched = visit()
+    watched = visit(permissions=["clipboard-write"])  # who has a window is not asked for it
     page = watched.open(TRY)
     page.get_by_role("button", name="Copy: Python (boto3)").click()
     expect(page.get_by_role("button", name="Copy: Python (boto3)")).to_have_text("Copied")
