@@ -40,7 +40,10 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/.dev ## Measure quality in full (hours; goes on where it was cut off)
+bench-full: $(VENV)/.dev ## Measure what takes hours (goes on where it was cut off)
+	$(BIN)/python -m benchmarks.fuzz
+	$(BIN)/python -m benchmarks.lifetimes
+	$(BIN)/python -m benchmarks.s3 --long
 	$(BIN)/python -m benchmarks.quality --full
 	$(BIN)/python -m benchmarks.scale
 
