@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 600
-"""A slow line takes minutes for the 130 MB of a wheelhouse."""
+"""A slow line takes minutes for the 120 MB of a wheelhouse."""
 
 
 @cache
