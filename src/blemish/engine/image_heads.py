@@ -83,8 +83,7 @@ def _logistic(inputs: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> NDAr
         Newton's method. A step that gains too little is halved: Boyd and Vandenberghe, "Convex
         Optimization", section 9.5.
     """
-    ones = np.ones(len(inputs))
-    inputs = np.column_stack([inputs, ones])
+    inputs = np.column_stack([inputs, np.ones(len(inputs))])
     signs = np.where(anomalous, 1, -1)
     counts = _PICTURE_FIT * len(inputs) / (2 * np.bincount(anomalous)[anomalous.astype(int)])
     penalty = np.append(np.ones(inputs.shape[1] - 1), 0)
@@ -95,9 +94,9 @@ def _logistic(inputs: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> NDAr
 
     weights = np.zeros(inputs.shape[1])
     for _ in range(_NEWTON_STEPS):
-        odds = 1 / (1 + np.exp(-signs * (inputs @ weights)))
-        slope = penalty * weights - inputs.T @ (counts * signs * (1 - odds))
-        curvature = (inputs.T * (counts * odds * (1 - odds))) @ inputs + np.diag(penalty)
+        wrong = 1 / (1 + np.exp(signs * (inputs @ weights)))  # the probability of the other label
+        slope = penalty * weights - inputs.T @ (counts * signs * wrong)
+        curvature = (inputs.T * (counts * wrong * (1 - wrong))) @ inputs + np.diag(penalty)
         step = np.linalg.solve(curvature, slope)
         gain, before = slope @ step, loss(weights)
         if gain <= _EXACT * before:
