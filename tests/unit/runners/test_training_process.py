@@ -350,3 +350,14 @@ def test_a_process_whose_server_is_gone_ends_without_a_word(line: bytes) -> None
     assert (process.wait(), said) == (ORPHANED, b"")
     process.stdin.close()
     process.stderr.close()
+
+
+def test_a_training_on_a_folder_loads_no_database_and_no_botocore() -> None:
+    heavy = "{'alembic', 'botocore', 'sqlalchemy'}"
+    program = f"import sys, blemish.runners.training_job; print({heavy} & set(sys.modules))"
+
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert printed.stdout.strip() == "set()"
