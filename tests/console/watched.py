@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ class Watched:
         if size is not None:
             self._resize(self._size)
         return path
+
+    def clock(self) -> Callable[[], float]:
+        """Return what tells the processor time of the page's thread so far, in milliseconds."""
+        session = self.context.new_cdp_session(self.page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+        def worked_ms() -> float:
+            found = session.send("Performance.getMetrics")["metrics"]
+            seconds = next(each["value"] for each in found if each["name"] == "TaskDuration")
+            return 1_000 * float(seconds)
+
+        return worked_ms
 
     def close(self) -> None:
         """Close it; nothing may have gone wrong in any of its pages."""
