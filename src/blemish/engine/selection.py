@@ -1,9 +1,9 @@
 """Selection: which scores a detector is made of.
 
 With `MIN_ANOMALIES` labelled anomalies or more, candidates are compared on held-out images, and the
-usual one stays unless another is better by more than one standard error. With fewer there is
-nothing to choose by. The usual one is an average of all scorers of normal images, to which heads
-are added, the more the more anomalies they have seen.
+usual one stays unless another is better by more than one standard error, and by more than half an
+anomaly. With fewer there is nothing to choose by. The usual one is an average of all scorers of
+normal images, to which heads are added, the more the more anomalies they have seen.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ together 1."""
 
 HEAD_FACTORS = (1.0, 0.5, 0.0, 2.0)
 """Of that weight, what is tried; the usual one first."""
+
+LEAST_LEAD = 0.5
+"""How many anomalies a candidate must rank better to be taken for another. Where both rank nearly
+all of them first, the standard error of the difference is near 0, and chance would choose: with
+ten anomalies and wavelet features, on castings, one draw in ten fell from .973 to .889."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,10 +202,10 @@ def _choose(
         for candidate, (above, below) in zip(candidates, placements, strict=True)
     )
     aurocs = [each.image_auroc for each in judged]
-    best = int(np.argmax(aurocs))
+    best, least = int(np.argmax(aurocs)), LEAST_LEAD / int(anomalous.sum())
     for place, (above, below) in enumerate(placements):
         error = _error(placements[best][0] - above, placements[best][1] - below)
-        if aurocs[best] - aurocs[place] <= error:
+        if aurocs[best] - aurocs[place] <= max(error, least):
             return candidates[place], judged
     return candidates[best], judged
 
