@@ -75,6 +75,7 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
             ui.add_head_html(
                 f'<link rel="stylesheet" href="{ROOT}/static/console.css">'
                 f'<script src="{ROOT}/static/theme.js"></script>'
+                f'<script src="{ROOT}/static/signed_out.js"></script>'
             )
             ui.on_exception(show_problem)
             ui.timer(SESSION_CHECK_S, visitor().principal, immediate=False)
