@@ -136,7 +136,7 @@ def mean_rows(records: Sequence[Record]) -> list[Row]:
 
 
 def difference_rows(records: Sequence[Record]) -> list[Row]:
-    """Return paired differences of image AUROC, with their 95 % intervals over the splits."""
+    """Return paired differences of image AUROC over the splits, with their 95 % intervals."""
     detectors = sorted({record["detector"] for record in records})
     own = [each for each in detectors if each not in PEERS]
     pairs = [((arm, each), (NORMALS, each)) for each in own for arm in (ALL, TEN, FIVE)]

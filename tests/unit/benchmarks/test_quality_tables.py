@@ -80,7 +80,7 @@ def test_differences_are_paired_by_split() -> None:
     assert (row["of"], row["less"], row["splits"]) == ("ours / normals only", row["less"], 2)
     assert row["less"] == f"{PEER} / normals only"
     assert row["difference"].mean == pytest.approx(0.25)
-    assert row["difference"].half == pytest.approx(12.706 * 0.25, rel=1e-3)
+    assert row["difference"].half == pytest.approx(12.706 * 0.25 * 3**0.5, rel=1e-3)
 
 
 def test_labels_are_compared_with_none() -> None:
