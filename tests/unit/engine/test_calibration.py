@@ -9,6 +9,7 @@ from blemish.engine.calibration import (
     FALSE_ALARM_RATE,
     MARGIN,
     MIN_ANOMALIES,
+    MOST_FALSE_ALARMS,
     calibrate,
     normal_limit,
     platt_scaling,
@@ -53,6 +54,32 @@ def test_a_few_clear_anomalies_lower_the_threshold_to_the_middle_of_the_gap() ->
     threshold = calibrate(scores, truth).threshold
 
     assert threshold == pytest.approx(2.05)
+
+
+@given(seed=SEEDS, normal=st.integers(2, 60), anomalous=st.integers(1, MIN_ANOMALIES - 1))
+def test_few_anomalies_that_look_normal_call_at_most_a_tenth_of_normal_images_anomalous(
+    seed: int, normal: int, anomalous: int
+) -> None:
+    scores, truth = scored(seed, normal, anomalous, gap=0)
+
+    threshold = np.float32(calibrate(scores, truth).threshold)
+
+    above = np.float32(scores[~truth]) >= threshold
+    assert above.sum() <= MOST_FALSE_ALARMS * normal
+
+
+@pytest.mark.parametrize("normal", [12, 25])
+def test_where_few_anomalies_decide_a_note_says_so(normal: int) -> None:
+    scores = np.array([*np.linspace(1, 2, normal - 1), 9.0, 2.1, 2.2, 9.5])
+    truth = np.arange(len(scores)) >= normal
+
+    calibration = calibrate(scores, truth)
+
+    assert calibration.threshold == pytest.approx(2.05)
+    assert calibration.notes == (
+        "The threshold tells the 3 labelled anomalies best from normal images, and promises no "
+        f"rate of false alarms: 1 of {normal} normal images that were held out lie above it.",
+    )
 
 
 @pytest.mark.parametrize("n", [19, 20, 39, 50, 200])
