@@ -8,7 +8,7 @@ scores. What is sampled of an image depends on its bytes and the seed alone.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -137,7 +137,7 @@ class Gatherer:
         self._masks = sum(each.image.mask is not None for each in survey.images)
         self._unmasked = len(survey.images) - self._normal - self._masks
         self._room = room
-        self._kept: Counter[Label] = Counter()
+        self._kept: dict[Label, set[bytes]] = {label: set() for label in Label}
 
     def add(
         self, each: SurveyedImage, pixels: NDArray[np.uint8], shares: Shares, *, fold: int
@@ -153,8 +153,9 @@ class Gatherer:
                 its = rows if name == BANK else rows[::ALTERNATIVES_TAKE]
                 part.candidates[name].append(its @ projection)
             part.moments += Moments.of(embeddings)
-        if self._kept[label] < self._room:
-            self._kept[label] += 1
+        kept = self._kept[label]
+        if len(kept) < self._room and each.digest not in kept:  # a copy would say nothing new
+            kept.add(each.digest)
             marked = np.sum(list(shares.values()), axis=0) if shares else None
             self.gathered.kept.append(KeptImage.of(label, embeddings, fold=fold, marked=marked))
         if shares or (self._masks and label is Label.NORMAL):

@@ -77,6 +77,16 @@ def test_normal_images_give_candidates_and_every_image_is_kept(embedder: Embedde
     assert kept.masked == []
 
 
+def test_a_copy_is_kept_once_for_each_label(embedder: Embedder) -> None:
+    (normal, other), (anomaly,) = normal_images(2), anomalous_images(1, "stain")
+    contradicting = replace(normal, label=Label.ANOMALY)
+
+    kept = gathered([normal] * 9 + [other, contradicting] + [anomaly] * 2, embedder)
+
+    labels = sorted(image.label for image in kept.kept)
+    assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 2
+
+
 @given(unit=st.integers(-60, 60), seed=st.integers(0, 2**31))
 def test_a_kept_image_loses_little_at_any_scale(unit: int, seed: int) -> None:
     embeddings = np.random.default_rng(seed).normal(0, 2.0**unit, (4, 3)).astype(np.float32)

@@ -109,6 +109,16 @@ def test_few_normal_images_promise_nothing(backbone_file: Path) -> None:
     assert report.bundle.info.history["notes"] == report.notes
 
 
+def test_many_copies_of_one_picture_count_once(backbone_file: Path) -> None:
+    (copied, *others) = normal_images(6)
+
+    report = trained([copied] * 260 + others + anomalous_images(2, "stain"), backbone_file)
+
+    counted = report.bundle.info.history["held_out_images"]
+    assert (counted["normal"], counted["anomaly"]) == (6, 2)
+    assert report.bundle.info.threshold > 0
+
+
 def test_steps_are_told_in_order(backbone_file: Path) -> None:
     steps: list[Progress] = []
 
