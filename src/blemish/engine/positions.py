@@ -58,7 +58,8 @@ def position_scales(maps: NDArray[np.float32], grid: tuple[int, int]) -> NDArray
 def alignment(maps: NDArray[np.float32], grid: tuple[int, int]) -> float:
     """Return the share of the variance of log patch scores within an image that its place explains.
 
-    Each image is foretold from the others; up to 1, and 0 or less where places say nothing.
+    Each image is foretold from the others; up to 1, and 0 or less where places say nothing, or
+    no patch differs from another.
 
     Args:
         maps: (B, n) as in `position_scales`.
@@ -69,11 +70,14 @@ def alignment(maps: NDArray[np.float32], grid: tuple[int, int]) -> float:
         return 0.0
     logs = np.log(maps + 1e-6 * float(maps.mean()) + 1e-30, dtype=np.float64)
     logs -= logs.mean(axis=1, keepdims=True)
+    variance = float(np.square(logs).sum())
+    if not variance:
+        return 0.0
     total = logs.sum(axis=0)
     missed = sum(
         float(np.square(row - _smoothed((total - row) / (images - 1), grid)).sum()) for row in logs
     )
-    return 1 - missed / max(float(np.square(logs).sum()), 1e-30)
+    return 1 - missed / variance
 
 
 def _smoothed(values: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:

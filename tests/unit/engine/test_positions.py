@@ -70,3 +70,7 @@ def test_alignment_tells_places_that_differ_from_places_that_do_not() -> None:
 
 def test_one_image_shows_no_alignment() -> None:
     assert alignment(maps(1, edge()), GRID) == 0
+
+
+def test_maps_without_any_difference_show_no_alignment() -> None:
+    assert alignment(np.zeros((5, PATCHES), dtype=np.float32), GRID) == 0
