@@ -8,6 +8,7 @@ normal images, to which heads are added, the more the more anomalies they have s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ BANK_SHARE = 2 / 3
 """Of the memory bank in an average; subspace and picture have the rest. With wavelet features the
 bank alone had a mean image AUROC of .937 (two splits, five products) and an average of equals .912;
 with ResNet-18's .926 and .932: at two thirds they have .928 and .929."""
+
+MIN_PICTURES = 4
+"""Different normal images from which on the picture scorer takes part: with fewer, a fit without
+two folds sees a single one, and nothing of how pictures vary."""
 
 HEAD_PRIOR = 10
 """With n labelled anomalies each head counts `n / (n + HEAD_PRIOR)`, all scorers of normal images
@@ -74,6 +79,8 @@ class Selection:
 def select(tables: Sequence[ScoreTable]) -> Selection:
     """Choose a candidate, and score every image by choices that did not see it.
 
+    They saw one number that it has a part in: how well the normal images are aligned.
+
     Args:
         tables: of the same images, at one input resolution or at several, the lowest first.
     """
@@ -103,13 +110,12 @@ def map_fusion(chosen: Candidate, table: ScoreTable) -> Fusion:
     alike: by place, what is unusual for a plain background outshines a defect on the product (on
     cookies, AUPRO up to 0.3 fell from 0.74 to 0.50).
     """
-    patches = {
-        name.removesuffix(BY_PLACE): share
-        for name, share in chosen.shares.items()
-        if name not in {PICTURE, PICTURE_HEAD}
-    }
+    patches = defaultdict[str, float](float)
+    for name, share in chosen.shares.items():
+        if name not in {PICTURE, PICTURE_HEAD}:
+            patches[name.removesuffix(BY_PLACE)] += share
     if not patches:
-        patches = dict.fromkeys((BANK, SUBSPACE), 1.0)
+        patches.update(dict.fromkeys((BANK, SUBSPACE), 1.0))
     normal = ~table.anomalous
     standards = {name: standard(table.held_out(name, None)[normal]) for name in patches}
     total = sum(patches.values()) / sum(chosen.shares.values())
@@ -141,10 +147,14 @@ def candidates_for(tables: Sequence[ScoreTable], inner: NDArray[np.bool_]) -> li
 
 def _average(table: ScoreTable, bank: str) -> dict[str, float]:
     """Return shares: half of the bank's with all places alike, half by place."""
-    rest = (1 - BANK_SHARE) / 2
-    shares = {bank: BANK_SHARE / 2, table.local(SUBSPACE): rest, PICTURE: rest}
+    others = [table.local(SUBSPACE), *_picture(table)]
+    shares = {bank: BANK_SHARE / 2} | dict.fromkeys(others, (1 - BANK_SHARE) / len(others))
     shares[table.local(bank)] = shares.get(table.local(bank), 0.0) + BANK_SHARE / 2
     return shares
+
+
+def _picture(table: ScoreTable) -> list[str]:
+    return [PICTURE] if (~table.anomalous).sum() >= MIN_PICTURES else []
 
 
 def _novelties(table: ScoreTable) -> dict[str, dict[str, float]]:
@@ -152,11 +162,12 @@ def _novelties(table: ScoreTable) -> dict[str, dict[str, float]]:
     local, plain = [table.local(BANK), table.local(SUBSPACE)], [BANK, SUBSPACE]
     novelties = {
         "average": _average(table, BANK),
-        **{name: {name: 1.0} for name in (*local, PICTURE)},
+        **{name: {name: 1.0} for name in (*local, *_picture(table))},
         "average of patch scorers": dict.fromkeys(local, 0.5),
     }
     if local != plain:
-        novelties["average, places alike"] = dict.fromkeys([*plain, PICTURE], 1 / 3)
+        alike = [*plain, *_picture(table)]
+        novelties["average, places alike"] = dict.fromkeys(alike, 1 / len(alike))
         novelties |= {name: {name: 1.0} for name in plain if name not in local}
     novelties |= {f"average, {bank}": _average(table, bank) for bank in table.alternatives}
     return novelties

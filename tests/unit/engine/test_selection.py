@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blemish.engine.fusion import standard
 from blemish.engine.held_out import HEADS, PICTURE, PICTURE_HEAD, SUBSPACE, HeldOut
 from blemish.engine.metrics import roc_auc
 from blemish.engine.score_table import BY_PLACE, ScoreTable, score_table
@@ -188,6 +189,35 @@ def test_a_map_is_in_the_unit_of_the_image_score() -> None:
     )
 
     assert fused.mean() == pytest.approx(1)
+
+
+def test_a_map_counts_patch_scores_as_the_image_score_does() -> None:
+    scores = table(anomalous=0)
+    chosen = select([scores]).chosen
+
+    weights = map_fusion(chosen, scores).weights
+
+    shares = {
+        name: weight * standard(scores.held_out(name, None)).deviation
+        for name, weight in weights.items()
+    }
+    assert chosen.shares[BANK] + chosen.shares[BANK + BY_PLACE] == pytest.approx(2 / 3)
+    assert chosen.shares[SUBSPACE] == pytest.approx(1 / 6)
+    assert shares[BANK] / shares[SUBSPACE] == pytest.approx(4)
+
+
+def test_too_few_pictures_say_nothing_of_how_pictures_vary() -> None:
+    for normal in (2, 3):
+        assert PICTURE not in select([table(normal=normal, anomalous=0)]).chosen.shares
+    assert PICTURE in select([table(normal=4, anomalous=0)]).chosen.shares
+    few = table(normal=3, anomalous=20)
+    tried = candidates_for([few], np.ones(23, dtype=np.bool_))
+    assert all(PICTURE not in each.shares for each in tried)
+    assert all(
+        sum(each.shares.get(name, 0) for name in few.scores if name not in HEADS)
+        == pytest.approx(1)
+        for each in tried
+    )
 
 
 def test_a_candidate_without_patch_scores_still_has_a_map() -> None:
