@@ -13,6 +13,7 @@ import json
 import math
 import pickle
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,9 @@ _STORAGE_DTYPES: dict[str, np.dtype[Any]] = {
     "BoolStorage": np.dtype("?"),
 }
 
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""PyTorch writes the first, and reads both."""
+
 _WRAPPERS = ("state_dict", "model")
 """Keys under which trainers keep the weights beside the rest of a checkpoint."""
 
@@ -65,9 +69,11 @@ def read_state_dict(path: Path) -> StateDict:
         raise BackboneError(f"{path} cannot be read ({error.strerror}).") from error
     try:
         tensors = _read_checkpoint(data) if data[:2] == b"PK" else _read_safetensors(data)
+        return {name: _as_float32(tensor) for name, tensor in tensors.items()}
     except _NotSoError as error:
         raise BackboneError(f"{path} {error}") from error
-    return {name: _as_float32(tensor) for name, tensor in tensors.items()}
+    except MemoryError as error:  # a number of a few damaged bytes can ask for any size
+        raise BackboneError(f"{path} is damaged, or needs more memory than there is.") from error
 
 
 class _NotSoError(Exception):
@@ -78,7 +84,7 @@ def _read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
     size = int.from_bytes(data[:8], "little")
     try:
         header = json.loads(data[8 : 8 + size]) if 0 < size <= len(data) - 8 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         raise _NotSoError(
@@ -111,11 +117,15 @@ def _read_checkpoint(data: bytes) -> dict[str, NDArray[Any]]:
             names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(names) != 1:
                 raise _NotSoError("is a zip archive, but no checkpoint of PyTorch.")
+            if any(entry.compress_type not in _COMPRESSIONS for entry in archive.infolist()):
+                raise _NotSoError("is damaged: it is compressed as no checkpoint of PyTorch is.")
             root = names[0].removesuffix("data.pkl")
             loaded = _TensorUnpickler(archive, root).load()
     except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, IndexError, KeyError) as error:
         raise _NotSoError(f"is damaged, or holds more than tensors: {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:  # the pickle asks for what cannot be
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _NotSoError(f"is damaged: {error}") from error  # its pickle asks for what cannot be
+    except (zlib.error, RuntimeError) as error:  # deflated, encrypted, or of a later form of zip
         raise _NotSoError(f"is damaged: {error}") from error
     for wrapper in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):

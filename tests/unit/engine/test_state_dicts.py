@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+import struct
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blemish.engine.errors import BackboneError
 from blemish.engine.state_dicts import read_state_dict
@@ -117,6 +122,101 @@ def test_safetensors_that_were_cut_off_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
     with pytest.raises(BackboneError, match="is damaged: a tensor is not where its header says"):
+        read_state_dict(path)
+
+
+def test_a_header_that_nests_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes((100_000).to_bytes(8, "little") + b"[" * 100_000)
+
+    with pytest.raises(BackboneError, match="is neither"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(10**23, 0), (1, 10**23), (2**55, 0)])
+def test_a_tensor_larger_than_any_memory_is_refused(tmp_path: Path, size: int, stride: int) -> None:
+    tensor = Call(REBUILD, (Storage("0", 6), 0, (size,), (stride,)))
+    path = write_pickle(tmp_path / "net.pth", {"w": tensor}, {"0": bytes(24)})
+
+    with pytest.raises(BackboneError, match="is damaged"):
+        read_state_dict(path)
+
+
+def compressed(path: Path, how: int) -> Path:
+    """Write the files of a zip archive anew."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", how) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_checkpoint_that_was_deflated_is_read(tmp_path: Path) -> None:
+    path = compressed(write_checkpoint(tmp_path / "net.pth", WEIGHTS), zipfile.ZIP_DEFLATED)
+
+    assert same(read_state_dict(path))
+
+
+def test_a_checkpoint_whose_deflated_stream_is_broken_is_refused(tmp_path: Path) -> None:
+    path = compressed(write_checkpoint(tmp_path / "net.pth", WEIGHTS), zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    data[30 + len("net/data.pkl")] ^= 0b110  # the kind of the first block becomes one there is not
+    path.write_bytes(data)
+
+    with pytest.raises(BackboneError, match="is damaged: Error -3 while decompressing"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param(8, 1, id="encrypted"),
+        pytest.param(8, 1 << 5, id="patched"),
+        pytest.param(10, 12, id="bzip2"),
+        pytest.param(10, 99, id="unknown compression"),
+        pytest.param(6, 224, id="later version"),
+    ],
+)
+def test_a_zip_archive_that_pytorch_would_not_write_is_refused(
+    tmp_path: Path, field: int, value: int
+) -> None:
+    path = write_checkpoint(tmp_path / "net.pth", WEIGHTS)
+    data = bytearray(path.read_bytes())
+    local, central = data.index(b"PK\3\4"), data.index(b"PK\1\2")
+    struct.pack_into("<H", data, local + field - 2, value)
+    struct.pack_into("<H", data, central + field, value)
+    path.write_bytes(data)
+
+    with pytest.raises(BackboneError, match="is damaged"):
+        read_state_dict(path)
+
+
+@given(
+    kind=st.sampled_from(["stored", "deflated", "safetensors"]),
+    edits=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 8), st.binary(max_size=4)),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_mutated_files_raise_nothing_but_backbone_errors(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, edits: list[tuple[float, int, bytes]]
+) -> None:
+    path = tmp_path_factory.mktemp("mutated") / "net"
+    if kind == "safetensors":
+        write_safetensors(path, WEIGHTS)
+    else:
+        write_checkpoint(path, WEIGHTS)
+    if kind == "deflated":
+        compressed(path, zipfile.ZIP_DEFLATED)
+    data = path.read_bytes()
+    for where, removed, added in edits:
+        start = int(where * len(data))
+        data = data[:start] + added + data[start + removed :]
+    path.write_bytes(data)
+
+    with suppress(BackboneError):
         read_state_dict(path)
 
 
