@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -37,15 +38,29 @@ from benchmarks.surroundings import PEER_PYTHON, PRETRAINED, ROOT, SHARED
 from blemish.engine.errors import EngineError
 
 EMBEDDED = "embedded"
-ENGINE = ROOT / "src/blemish/engine"
-PEER_FILES = tuple(
-    ROOT / name
-    for name in (
-        "benchmarks/quality_peer.py",
-        "benchmarks/speed_peer.py",
-        "requirements-peers.lock",
-    )
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
+BLEMISH = ROOT / "src/blemish"
+OURS = tuple(
+    ROOT / "benchmarks" / f"{name}.py"
+    for name in ("folders", "measures", "quality_plan", "quality_trial", "splits", "surroundings")
 )
+"""What makes a trial, whichever detector it has."""
+
+DOMAIN = tuple(sorted((BLEMISH / "domain").rglob("*.py")))
+SOURCES = (
+    *OURS,
+    *DOMAIN,
+    *sorted(its for its in (BLEMISH / "engine").rglob("*") if its.suffix in {".py", ".onnx"}),
+)
+PEER_SOURCES = (
+    *OURS,
+    *DOMAIN,
+    *(BLEMISH / "engine" / f"{its}.py" for its in ("containers", "images", "labeled", "metrics")),
+    *(ROOT / "benchmarks" / f"{its}.py" for its in ("quality_peer", "speed_peer")),
+    ROOT / "requirements-peers.lock",
+)
+"""The peers' trials take hours, and of the engine only what reads masks and compares maps."""
+
 FAILURES = (CalledProcessError, BrokenProcessPool, EngineError)
 
 
@@ -60,6 +75,8 @@ class Bench:
     #: the peers' .npz file of weights
     peer_weights: Path
     extent: str
+    #: name -> version of what the engine computes with
+    libraries: Mapping[str, str]
 
     def run(self, trial: Trial) -> dict[str, Any]:
         """Make one trial."""
@@ -69,15 +86,20 @@ class Bench:
             return pool.submit(try_engine, trial, self.backbones[trial.detector]).result()
 
     def keys(self, trials: Sequence[Trial]) -> Iterator[dict[str, Any]]:
-        """Yield the key of each trial; it changes with what the trial's result depends on."""
-        sources = sorted(path for path in ENGINE.rglob("*") if path.suffix in {".py", ".onnx"})
-        version = {
-            name: digest([*sources, *([file] if file else [])])
+        """Yield the key of each trial; it changes with what the trial's result depends on.
+
+        That is its pictures, the sources, the backbone and the libraries; how fast and how large
+        the machine is does not count.
+        """
+        sources = {
+            name: digest([*SOURCES, *([file] if file else [])])
             for name, file in self.backbones.items()
         }
-        version |= dict.fromkeys(PEERS, digest([*PEER_FILES, self.peer_backbone]))
+        sources |= dict.fromkeys(PEERS, digest([*PEER_SOURCES, self.peer_backbone]))
+        libraries = sorted(self.libraries.items())
         for trial in trials:
-            yield trial.key(extent=self.extent, version=version[trial.detector])
+            its = repr((sources[trial.detector], libraries, trial.content)).encode()
+            yield trial.key(extent=self.extent, version=sha256(its).hexdigest()[:12])
 
 
 def digest(files: Sequence[Path]) -> str:
@@ -181,6 +203,7 @@ def main() -> int:
             peer_backbone=files[0] if files else Path(),
             peer_weights=weights,
             extent=extent.name,
+            libraries={name: version(name) for name in LIBRARIES},
         )
         trials = plan(folders, list(bench.backbones), PEERS if with_peers else (), extent)
         if arguments.peers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
@@ -13,7 +13,7 @@ from benchmarks.folders import MANIFEST, read_folder
 from benchmarks.splits import Part, Picture, Split, groups_of, part_of, shuffled, split_by_group
 from blemish.domain.entities import Label
 from blemish.engine.folds import assign_folds
-from blemish.engine.labeled import LabeledImage
+from blemish.engine.labeled import LabeledImage, TrainingMask
 
 SPLITS = 5
 FOLDS = 5
@@ -57,6 +57,8 @@ class Trial:
     seed: int
     train: tuple[str, ...]
     test: Part
+    #: hash of what these pictures, their labels and their masks hold, in this order
+    content: str
 
     def key(self, *, extent: str, version: str) -> dict[str, Any]:
         """Return what tells this trial from all others, in every run."""
@@ -93,14 +95,22 @@ def plan(
     """
     trials = []
     for folder in folders:
-        parts = read_folder(folder)
+        images = read_folder(folder)
+        parts = [[_picture(image) for image in part] for part in images]
+        contents = {
+            picture.name: _content(picture, image.mask)
+            for its, part in zip(parts, images, strict=True)
+            for picture, image in zip(its, part, strict=True)
+        }
         for name, split in named_splits(folder, *parts):
             arms = [(ALL, detectors)] if name.startswith(FOLD) else _arms(detectors, peers)
             trials += [
                 trial
                 for arm, its in arms
                 for detector in its
-                for trial in _trials_of((folder, name), arm, detector, split, extent)
+                for trial in _trials_of(
+                    (folder, name), arm, detector, split, extent, contents=contents
+                )
             ]
     order = [REPEATED[0], GIVEN, *(f"{FOLD}{k}" for k in range(FOLDS)), *REPEATED[1:]]
 
@@ -111,22 +121,20 @@ def plan(
 
 
 def named_splits(
-    folder: Path, train: Sequence[LabeledImage], test: Sequence[LabeledImage]
+    folder: Path, train: Sequence[Picture], test: Sequence[Picture]
 ) -> Iterator[tuple[str, Split]]:
     """Yield the repeated splits by group, the given one, and folds of what a manifest names."""
-    parts = [[_picture(image) for image in part] for part in (train, test)]
-    pictures = [*parts[0], *parts[1]]
+    pictures = [*train, *test]
     groups = groups_of(folder.name, pictures)
     for seed, name in enumerate(REPEATED):
         yield name, split_by_group(pictures, groups, seed=seed)
-    yield GIVEN, Split(train=part_of(parts[0], seed=0), test=part_of(parts[1], seed=0))
+    yield GIVEN, Split(train=part_of(train, seed=0), test=part_of(test, seed=0))
     if not (folder / MANIFEST).is_file():
         return
-    its = parts[0]
-    folds = assign_folds([p.digest for p in its], [p.label for p in its], folds=FOLDS).tolist()
+    folds = assign_folds([p.digest for p in train], [p.label for p in train], folds=FOLDS).tolist()
     for fold in range(FOLDS):
-        inside = [p for p, its_fold in zip(its, folds, strict=True) if its_fold != fold]
-        outside = [p for p, its_fold in zip(its, folds, strict=True) if its_fold == fold]
+        inside = [p for p, its_fold in zip(train, folds, strict=True) if its_fold != fold]
+        outside = [p for p, its_fold in zip(train, folds, strict=True) if its_fold == fold]
         split = Split(train=part_of(inside, seed=0), test=part_of(outside, seed=0))
         yield f"{FOLD}{fold}", split
 
@@ -135,21 +143,38 @@ def _picture(image: LabeledImage) -> Picture:
     return Picture(image.name, Label(image.label), sha256(image.read()).digest())
 
 
+def _content(picture: Picture, mask: TrainingMask | None) -> str:
+    """Return what a trial depends on of a picture, whatever its name is."""
+    its = f"{picture.label} {picture.digest.hex()}"
+    if mask is None:
+        return its
+    return f"{its} {sha256(mask.read()).hexdigest()} {[*mask.colors.items()]}"
+
+
 def _arms(detectors: Sequence[str], peers: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
     return [(NORMALS, [*detectors, *peers]), *((arm, detectors) for arm in (ALL, TEN, FIVE))]
 
 
 def _trials_of(
-    named: tuple[Path, str], arm: str, detector: str, split: Split, extent: Extent
+    named: tuple[Path, str],
+    arm: str,
+    detector: str,
+    split: Split,
+    extent: Extent,
+    *,
+    contents: Mapping[str, str],
 ) -> Iterator[Trial]:
     """Yield the trials of one arm on one split, for each draw of labels and each seed."""
     folder, name = named
     train = split.train.capped(extent.train_normal, extent.train_anomaly)
+    test = split.test.capped(extent.test, extent.test)
     few = arm in {FIVE, TEN}
     if few and (len(train.anomaly) <= (ANOMALIES[arm] or 0) or name == GIVEN):
         return
     for draw, seed in product(range(extent.draws if few else 1), range(extent.seeds)):
         anomalies = shuffled(train.anomaly, seed=draw) if few else train.anomaly
+        taught = train.normal + anomalies[: ANOMALIES[arm]]
+        its = [[contents[n] for n in names] for names in (taught, test.normal, test.anomaly)]
         yield Trial(
             folder=folder,
             detector=detector,
@@ -157,6 +182,7 @@ def _trials_of(
             split=name,
             draw=draw,
             seed=seed,
-            train=train.normal + anomalies[: ANOMALIES[arm]],
-            test=split.test.capped(extent.test, extent.test),
+            train=taught,
+            test=test,
+            content=sha256(repr(its).encode()).hexdigest(),
         )

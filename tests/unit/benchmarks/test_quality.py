@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.quality import append_record, digest, read_records, run_trials
-from benchmarks.quality_plan import NORMALS, Trial
+from benchmarks.quality import SOURCES, Bench, append_record, digest, read_records, run_trials
+from benchmarks.quality_plan import ALL, GIVEN, NORMALS, QUICK, Extent, Trial, plan
 from benchmarks.splits import Part
+from benchmarks.surroundings import ROOT
 from blemish.engine.errors import TrainingError
 
 
@@ -43,6 +48,87 @@ def test_the_version_changes_with_any_file(tmp_path: Path) -> None:
     assert digest([one, other]) != before
 
 
+def test_the_version_is_of_every_source_that_a_trial_loads() -> None:
+    program = """
+import sys, benchmarks.quality_trial
+ours = [name for name in sys.modules if name.startswith(("benchmarks.", "blemish."))]
+print(*(sys.modules[name].__file__ for name in ours))
+"""
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+
+    assert len(loaded) > 20
+    assert {Path(its) for its in loaded} <= {*SOURCES}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A set of four pictures a label in each part; a training's anomalies have masks."""
+    made = tmp_path / "parts"
+    for place in ("train/normal", "train/anomaly", "test/normal", "test/anomaly", "masks/train"):
+        (made / place).mkdir(parents=True)
+        for number in range(4):
+            (made / place / f"{number}.png").write_bytes(f"{place} {number}".encode())
+    return made
+
+
+def versions(
+    folder: Path, *, libraries: Mapping[str, str] | None = None, extent: Extent = QUICK
+) -> dict[str, str]:
+    """Return the version of each trial of the given split, by its arm."""
+    bench = Bench(
+        backbones={"ours": None},
+        peer_backbone=Path("none"),
+        peer_weights=Path("none"),
+        extent=extent.name,
+        libraries=libraries or {},
+    )
+    keys = bench.keys(plan([folder], ["ours"], (), extent))
+    return {its["arm"]: its["version"] for its in keys if its["split"] == GIVEN}
+
+
+def test_what_nothing_has_changed_for_has_the_same_version(folder: Path) -> None:
+    assert versions(folder) == versions(folder)
+
+
+def test_the_version_changes_with_a_library(folder: Path) -> None:
+    before = versions(folder, libraries={"numpy": "2.0"})
+
+    after = versions(folder, libraries={"numpy": "2.1"})
+
+    assert {arm for arm in before if before[arm] != after[arm]} == {NORMALS, ALL}
+
+
+def test_the_version_changes_with_how_many_pictures_take_part(folder: Path) -> None:
+    before = versions(folder)
+
+    after = versions(folder, extent=replace(QUICK, train_anomaly=2))
+
+    assert {arm for arm in before if before[arm] != after[arm]} == {ALL}
+
+
+@pytest.mark.parametrize(
+    ("changed", "arms"),
+    [
+        ("train/normal/0.png", {NORMALS, ALL}),
+        ("train/anomaly/0.png", {ALL}),
+        ("masks/train/0.png", {ALL}),
+        ("test/normal/0.png", {NORMALS, ALL}),
+    ],
+)
+def test_the_version_changes_with_a_picture_or_mask_of_the_trial(
+    folder: Path, changed: str, arms: set[str]
+) -> None:
+    before = versions(folder)
+
+    (folder / changed).write_bytes(b"another")
+
+    after = versions(folder)
+    assert {arm for arm in before if before[arm] != after[arm]} == arms
+
+
 def trial(split: str, *, version: str = "1") -> tuple[Trial, dict[str, Any]]:
     made = Trial(
         folder=Path("parts"),
@@ -53,6 +139,7 @@ def trial(split: str, *, version: str = "1") -> tuple[Trial, dict[str, Any]]:
         seed=0,
         train=("1.png",),
         test=Part(normal=("2.png",), anomaly=("3.png",)),
+        content="",
     )
     return made, made.key(extent="quick", version=version)
 
