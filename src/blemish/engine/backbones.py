@@ -112,13 +112,22 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(data)
         onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError) as error:
+    except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
         raise BackboneError(f"The backbone {path} is no valid ONNX model: {error}") from error
+    graph = model.graph
+    named = (graph, *graph.input, *graph.output, *graph.initializer, *graph.value_info, *graph.node)
+    names = [each.name for each in named]
+    names += [name for node in graph.node for name in (*node.input, *node.output)]
+    if broken := [name for name in names if not isinstance(name, str)]:  # protobuf lets them pass
+        raise BackboneError(
+            f"The backbone {path} is no valid ONNX model: the name {broken[0]!r} is no UTF-8."
+        )
     return model
 
 
 def _step(model: onnx.ModelProto, path: Path) -> int:
-    told = {each.key: each.value for each in model.metadata_props}.get(STEP_KEY, str(GRAPH_STEP))
+    told = {each.key: each.value for each in model.metadata_props}.get(STEP_KEY, GRAPH_STEP)
+    told = str(told)  # what is no UTF-8 comes as bytes
     if not (told.isdecimal() and 0 < int(told) <= _MAX_STEP):
         raise BackboneError(
             f"The backbone {path} has {STEP_KEY} {told!r}; it must be 1 to {_MAX_STEP} pixels."

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from blemish.engine.backbone_catalogue import DRAWN, DRAWN_FILE, PACKAGED, WAVES
-from blemish.engine.backbones import feature_shapes, load_backbone
+from blemish.engine.backbones import STEP_KEY, feature_shapes, load_backbone
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph_writer import GraphWriter
 from blemish.engine.sessions import open_session
@@ -166,6 +166,24 @@ def test_a_file_that_is_no_network_is_named(tmp_path: Path, content: bytes) -> N
     path.write_bytes(content)
 
     with pytest.raises(BackboneError, match=r"broken\.onnx is no valid ONNX model"):
+        load_backbone(path)
+
+
+@pytest.mark.parametrize("name", [b"image", b"layer2", b"blemish"])
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path, name: bytes) -> None:
+    path = write_patch_backbone(tmp_path / "net.onnx", step="14")
+    path.write_bytes(path.read_bytes().replace(name, name[:-1] + b"\xff"))
+
+    with pytest.raises(BackboneError, match=r"net\.onnx is no valid ONNX model"):
+        load_backbone(path)
+
+
+def test_metadata_that_are_no_utf_8_are_refused(tmp_path: Path) -> None:
+    path = write_patch_backbone(tmp_path / "net.onnx", step="14")
+    step = STEP_KEY.encode() + b"\x12\x02"  # a field of two bytes
+    path.write_bytes(path.read_bytes().replace(step + b"14", step + b"1\xff"))
+
+    with pytest.raises(BackboneError, match=r"net\.onnx has blemish\.step .*; it must be 1 to 128"):
         load_backbone(path)
 
 
