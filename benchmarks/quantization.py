@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from benchmarks.banks import bank_candidates, bank_score
 from benchmarks.folders import read_folder
 from benchmarks.surroundings import LIMITS, ROOT, SHARED
 from blemish.domain.entities import Label
@@ -40,8 +41,7 @@ from blemish.engine.backbones import Backbone, load_backbone
 from blemish.engine.embedding import Embedder
 from blemish.engine.images import IMAGENET_DEVIATION, IMAGENET_MEAN, decode, resize
 from blemish.engine.metrics import roc_auc
-from blemish.engine.sampling import patch_quota, sample_rows
-from blemish.engine.scorers import fit_memory_bank, image_score, random_projection
+from blemish.engine.scorers import fit_memory_bank, random_projection
 from blemish.engine.sessions import open_session
 
 SIDE, MOST, CALIBRATING, DRAWS, ROUNDS = 256, 150, 6, 5, 20
@@ -125,11 +125,12 @@ def aurocs(backbone: Backbone, its: Set) -> NDArray[np.float64]:
         generator = np.random.default_rng(seed)
         normal = generator.permutation(np.flatnonzero(~its.anomalous))
         known, rest = normal[: len(normal) // 2].tolist(), normal[len(normal) // 2 :]
-        quota = patch_quota(len(known))
-        candidates = [sample_rows(rows[i], quota, generator=generator) @ projection for i in known]
-        bank = fit_memory_bank(np.concatenate(candidates), projection, generator=generator)
+        candidates = bank_candidates(
+            (rows[i] for i in known), len(known), projection, generator=generator
+        )
+        bank = fit_memory_bank(candidates, projection, generator=generator)
         tested = np.concatenate([rest, np.flatnonzero(its.anomalous)])
-        scores = np.array([image_score(bank.patch_scores(rows[i])) for i in tested.tolist()])
+        scores = np.array([bank_score(bank, rows[i], embedder.grid) for i in tested.tolist()])
         found.append(roc_auc(its.anomalous[tested], scores))
     return np.array(found, dtype=np.float64)
 

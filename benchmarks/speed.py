@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from benchmarks.banks import bank_candidates
 from benchmarks.folders import read_folder
 from benchmarks.surroundings import (
     LIMITS,
@@ -50,7 +51,6 @@ from blemish.engine.coreset import select_coreset
 from blemish.engine.embedding import Embedder
 from blemish.engine.images import decode, graph_size, least_decoded, resize
 from blemish.engine.runtime import Detector
-from blemish.engine.sampling import patch_quota, sample_rows
 from blemish.engine.scorers import BANK_ROWS, random_projection
 from blemish.engine.sessions import open_session
 from blemish.engine.training import train
@@ -66,13 +66,16 @@ def one_scorer(files: Sequence[Path], backbone: Path | None) -> Measured:
     with threadpool_limits(1):
         width, height = graph_size(*decode(files[0].read_bytes(), limits=LIMITS).upright_size)
         embedder = Embedder(load_backbone(backbone), width=width, height=height, threads=THREADS)
-        projection, kept = random_projection(embedder.width, seed=0), []
-        for file in files:
-            at_least = least_decoded(width, height)
+        projection = random_projection(embedder.width, seed=0)
+        at_least = least_decoded(width, height)
+
+        def embedded(file: Path) -> NDArray[np.float32]:
             pixels = decode(file.read_bytes(), limits=LIMITS, at_least=at_least).pixels
-            projected = embedder.embed(resize(pixels, width=width, height=height)) @ projection
-            kept.append(sample_rows(projected, patch_quota(len(files)), generator=generator))
-        candidates = np.concatenate(kept)
+            return embedder.embed(resize(pixels, width=width, height=height))
+
+        candidates = bank_candidates(
+            map(embedded, files), len(files), projection, generator=generator
+        )
         select_coreset(candidates, min(BANK_ROWS, len(candidates)), generator=generator)
     return {"seconds": time.perf_counter() - began, "peak_mib": _peak_mib()}
 

@@ -1,0 +1,37 @@
+"""The memory bank alone, as a training makes it of normal pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.engine.positions import border_weights
+from blemish.engine.sampling import candidate_quota, sample_rows
+from blemish.engine.scorers import MemoryBank, image_score
+
+
+def bank_candidates(
+    pictures: Iterable[NDArray[np.float32]],
+    count: int,
+    projection: NDArray[np.float32],
+    *,
+    generator: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Return the projected patches (n, p) that the bank is chosen from.
+
+    Args:
+        pictures: (n, d) embeddings of each normal picture.
+        count: of these pictures.
+        projection: (d, p).
+        generator: of the sample.
+    """
+    quota = candidate_quota(count)
+    its = [sample_rows(rows, quota, generator=generator) @ projection for rows in pictures]
+    return np.concatenate(its)
+
+
+def bank_score(bank: MemoryBank, rows: NDArray[np.float32], grid: tuple[int, int]) -> float:
+    """Return the image score of a picture's embeddings (n, d), whose patches have a grid (h, w)."""
+    return image_score(bank.patch_scores(rows) * border_weights(grid))
