@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.quantization import CALIBRATING, read_set
+
+
+def test_no_picture_that_ranges_are_taken_from_is_in_a_test(tmp_path: Path) -> None:
+    for place, name in enumerate(("train/normal", "train/anomaly", "test/normal", "test/anomaly")):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(5):
+            color = np.full((64, 64, 3), 20 * place + number, dtype=np.uint8)
+            Image.fromarray(color).save(tmp_path / name / f"{number}.png")
+
+    its = read_set(tmp_path)
+
+    calibrating, tested = (
+        {int(p[0, 0, 0]) for p in part} for part in (its.calibrating, its.pixels)
+    )
+    normal = {*range(5), *range(40, 45)}
+    assert len(calibrating) == CALIBRATING
+    assert calibrating <= normal
+    assert tested == {*range(5), *range(20, 25), *range(40, 45), *range(60, 65)} - calibrating
+    assert its.anomalous.tolist() == [int(p[0, 0, 0]) not in normal for p in its.pixels]
