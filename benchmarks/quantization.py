@@ -140,6 +140,19 @@ def aurocs(backbone: Backbone, its: Set) -> NDArray[np.float64]:
     return np.array(found, dtype=np.float64)
 
 
+def compared(before: NDArray[np.float64], after: NDArray[np.float64]) -> dict[str, float]:
+    """Return the mean of (n,) image AUROC and of its paired change, which has an error.
+
+    The standard error is that of the draws; on other pictures the change varies more.
+    """
+    change = after - before
+    return {
+        "image_auroc": float(before.mean()),
+        "int8_less_float32": float(change.mean()),
+        "standard_error": float(change.std(ddof=1)) / len(change) ** 0.5,
+    }
+
+
 def times_and_error(whole: Backbone, small: Backbone, pixels: Pixels) -> dict[str, float]:
     """Run both in turn with one thread: CPU milliseconds, and the relative error of the maps."""
     sessions = [open_session(b.model.SerializeToString(), threads=1) for b in (whole, small)]
@@ -169,12 +182,7 @@ def measure(folders: Sequence[Path], backbone: Path | None, to: Path) -> dict[st
     measured: dict[str, Any] = times_and_error(whole, small, sets[0].pixels[0])
     with threadpool_limits(1):
         for its in sets:
-            before, after = aurocs(whole, its), aurocs(small, its)
-            measured[its.name] = {
-                "image_auroc": float(before.mean()),
-                "int8_less_float32": float((after - before).mean()),
-                "standard_error": float((after - before).std() / DRAWS**0.5),
-            }
+            measured[its.name] = compared(aurocs(whole, its), aurocs(small, its))
     worst = min(measured[its.name]["int8_less_float32"] for its in sets)
     measured["take_int8"] = bool(measured["time_ratio"] <= MUST_SAVE and worst >= -MAY_LOSE)
     return measured
