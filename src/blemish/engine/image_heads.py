@@ -8,7 +8,7 @@ first head does (multiple-instance learning: a picture is anomalous if any of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,9 @@ image AUROC by at most 0.01 with 80 labelled anomalies."""
 
 _NEWTON_STEPS, _EXACT = 50, 1e-10
 """At most, and what is left to gain when they end, as a share: four to ten were needed."""
+
+_AT_ONCE = 250
+"""Pictures whose embeddings a fit has in double precision at a time."""
 
 _STEPS = 200
 """Of a patch head's descent: 400 were no better. On wavelet features it had an image AUROC of .82,
@@ -64,47 +67,72 @@ def fit_picture_head(
     normal: Sequence[NDArray[np.float32]], anomalous: Sequence[NDArray[np.float32]]
 ) -> LinearHead:
     """Fit a class-balanced logistic regression to the pooled embeddings (D,) of both labels."""
-    features = np.stack([*normal, *anomalous]).astype(np.float64)
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    pooled = [*normal, *anomalous]
+    mean: NDArray[np.float64] = sum(pooled, np.zeros(len(pooled[0]))) / len(pooled)
+    deviation = np.sqrt(sum((row - mean) ** 2 for row in pooled) / len(pooled))
     deviation = np.maximum(deviation, 1e-3 * float(deviation.max()) + 1e-9)
-    scale = deviation * features.shape[1] ** 0.5
-    inputs = (features - mean) / scale
-    # weights lie in the span of the pictures: of those there are fewer than channels
-    basis = np.linalg.qr(inputs.T).Q
-    *weights, bias = _logistic(inputs @ basis, np.arange(len(inputs)) >= len(normal))
-    weights = basis @ weights / scale
+    scale: NDArray[np.float64] = deviation * len(mean) ** 0.5
+
+    def inputs(some: slice) -> NDArray[np.float64]:
+        return (np.stack(pooled[some]) - mean) / scale
+
+    truth = np.arange(len(pooled)) >= len(normal)
+    if 1.5 * len(pooled) < len(mean):  # weights lie in their span: a basis makes the fit small
+        basis, coordinates = np.linalg.qr(inputs(slice(None)).T)
+        weights, bias = _logistic(lambda some: coordinates.T[some], truth, width=len(pooled))
+        weights = basis @ weights
+    else:
+        weights, bias = _logistic(inputs, truth, width=len(mean))
+    weights /= scale
     return LinearHead(weights=weights.astype(np.float32), bias=float(bias - weights @ mean))
 
 
-def _logistic(inputs: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the weights and, last, the bias of a penalised logistic regression.
+def _logistic(
+    inputs: Callable[[slice], NDArray[np.float64]], anomalous: NDArray[np.bool_], *, width: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return the weights and the bias of a penalised logistic regression.
+
+    Args:
+        inputs: gives some of the rows (n, width), anew each time, for all of them in double
+            precision were most of what a training on many pictures held.
+        anomalous: (n,).
+        width: of the inputs.
 
     Source: Hastie et al., "The Elements of Statistical Learning", 2nd edition, section 4.4.1:
         Newton's method. A step that gains too little is halved: Boyd and Vandenberghe, "Convex
         Optimization", section 9.5.
     """
-    inputs = np.column_stack([inputs, np.ones(len(inputs))])
+    n = len(anomalous)
     signs = np.where(anomalous, 1, -1)
-    counts = _PICTURE_FIT * len(inputs) / (2 * np.bincount(anomalous)[anomalous.astype(int)])
-    penalty = np.append(np.ones(inputs.shape[1] - 1), 0)
+    counts = _PICTURE_FIT * n / (2 * np.bincount(anomalous)[anomalous.astype(int)])
+    penalty = np.append(np.ones(width), 0)
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        errors = np.logaddexp(0, -signs * (inputs @ weights))
-        return float(counts @ errors + penalty @ weights**2 / 2)
+    def parts() -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        for start in range(0, n, _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            rows = inputs(some)
+            yield some, np.column_stack([rows, np.ones(len(rows))])
 
-    weights = np.zeros(inputs.shape[1])
+    def loss(weights: NDArray[np.float64], logits: NDArray[np.float64]) -> float:
+        return float(counts @ np.logaddexp(0, -signs * logits) + penalty @ weights**2 / 2)
+
+    weights, logits = np.zeros(width + 1), np.zeros(n)
     for _ in range(_NEWTON_STEPS):
-        wrong = 1 / (1 + np.exp(signs * (inputs @ weights)))  # the probability of the other label
-        slope = penalty * weights - inputs.T @ (counts * signs * wrong)
-        curvature = (inputs.T * (counts * wrong * (1 - wrong))) @ inputs + np.diag(penalty)
+        wrong = 1 / (1 + np.exp(signs * logits))  # the probability of the other label
+        slope, curvature = penalty * weights, np.diag(penalty)
+        for some, rows in parts():
+            slope -= rows.T @ (counts * signs * wrong)[some]
+            curvature += (rows.T * (counts * wrong * (1 - wrong))[some]) @ rows
         step = np.linalg.solve(curvature, slope)
-        gain, before = slope @ step, loss(weights)
+        change = np.concatenate([rows @ step for _, rows in parts()])
+        gain, before = slope @ step, loss(weights, logits)
         if gain <= _EXACT * before:
             break
-        while loss(weights - step) > before - gain / 4:
-            step, gain = step / 2, gain / 2
+        while loss(weights - step, logits - change) > before - gain / 4:
+            step, change, gain = step / 2, change / 2, gain / 2
         weights -= step
-    return weights
+        logits -= change
+    return weights[:-1], float(weights[-1])
 
 
 def fit_patch_head(

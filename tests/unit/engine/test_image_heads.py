@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -70,7 +72,10 @@ def test_a_picture_head_tells_labels_apart_that_differ_in_one_direction() -> Non
     assert (head.logits(fresh) < 0).mean() > 0.8
 
 
-@pytest.mark.parametrize(("normals", "anomalies", "width"), [(20, 9, 12), (60, 3, 12), (9, 5, 200)])
+@pytest.mark.parametrize(
+    ("normals", "anomalies", "width"),
+    [(20, 9, 12), (60, 3, 12), (9, 5, 200), (120, 40, 200), (900, 40, 12)],
+)
 def test_a_picture_head_is_the_balanced_logistic_regression(
     normals: int, anomalies: int, width: int
 ) -> None:
@@ -95,3 +100,19 @@ def test_a_picture_head_of_pictures_that_are_all_alike_says_neither() -> None:
     head = fit_picture_head(same, same[:2])
 
     assert head.logits(np.stack(same)) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("pictures", "width", "most"), [(8_000, 128, 1), (600, 640, 8)])
+def test_a_picture_head_of_many_pictures_is_fitted_in_little_memory(
+    pictures: int, width: int, most: float
+) -> None:
+    generator = np.random.default_rng(0)
+    features = generator.normal(0, 1, (pictures, width)).astype(np.float32)
+    normal, anomalous = list(features[100:]), list(features[:100])
+    tracemalloc.start()
+
+    fit_picture_head(normal, anomalous)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < most * features.nbytes
