@@ -8,28 +8,44 @@ from collections.abc import Iterable, Sequence
 from blemish.domain.palette import BACKGROUND, PALETTE
 from blemish.engine.bundle import AnomalyType
 from blemish.engine.labeled import TrainingMask
+from blemish.engine.masked_patches import MaskedPatches
 
 
 def choose_types(
-    types_of_images: Iterable[Iterable[str]], *, min_masks: int
+    images: Sequence[MaskedPatches], *, min_masks: int
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Choose the anomaly types that enough masks show.
+    """Choose the anomaly types that enough masks show, each in some patch that tells it apart.
+
+    A patch that shows a type that is left out tells of no other, so a small type that lies only
+    beside rare ones has none.
 
     Args:
-        types_of_images: of each mask, the anomaly types that have pixels in it.
+        images: of which a mask or a normal label says what they show.
         min_masks: the least number of masks for a type.
 
     Returns:
         the types in alphabetical order, and a sentence for each type that was left out.
     """
-    counts = Counter(name for types in types_of_images for name in types)
+    counts = Counter(name for image in images for name in image.shares)
+    enough = {name for name in counts if counts[name] >= min_masks}
+    chosen = {
+        name
+        for image in images
+        for name in enough & image.shares.keys()
+        if image.shares[name][image.known(enough)].any()
+    }
     notes = tuple(
-        f"The anomaly label '{name}' is left out of segmentation: of at least {min_masks} training "
-        f"images whose masks must show it, there are {counts[name]}."
-        for name in sorted(counts)
-        if counts[name] < min_masks
+        f"The anomaly label '{name}' is left out of segmentation: "
+        + (
+            "no part of a training image that was learned from shows it apart from labels that "
+            "are left out."
+            if name in enough
+            else f"of at least {min_masks} training images whose masks must show it, there are "
+            f"{counts[name]}."
+        )
+        for name in sorted(counts.keys() - chosen)
     )
-    return sorted(name for name in counts if counts[name] >= min_masks), notes
+    return sorted(chosen), notes
 
 
 def choose_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[AnomalyType, ...]:

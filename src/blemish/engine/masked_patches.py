@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,14 @@ class MaskedPatches:
     shares: Shares
     #: (n,) how many patches of the image each stands for
     weights: NDArray[np.float32]
+
+    def known(self, anomaly_types: Container[str]) -> NDArray[np.bool_]:
+        """Tell which patches (n,) show nothing but background and these types."""
+        known = np.ones(len(self.weights), dtype=np.bool_)
+        for name, share in self.shares.items():
+            if name not in anomaly_types:
+                known &= share == 0
+        return known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +120,8 @@ def join_patches(images: Sequence[MaskedPatches], anomaly_types: Sequence[str]) 
     """
     embeddings, shares, weights, places = [], [], [], []
     for place, image in enumerate(images):
-        n = len(image.embeddings)
-        nothing = np.zeros(n, dtype=np.float32)
-        others = [share for name, share in image.shares.items() if name not in anomaly_types]
-        known = np.sum(others, axis=0, initial=0) == 0 if others else nothing == 0
+        known = image.known(anomaly_types)
+        nothing = np.zeros(len(known), dtype=np.float32)
         types = np.stack([image.shares.get(name, nothing) for name in anomaly_types], axis=1)
         background = np.maximum(1 - types.sum(axis=1, keepdims=True), 0)
         embeddings.append(image.embeddings[known])

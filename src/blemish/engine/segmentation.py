@@ -129,7 +129,7 @@ def best_offsets(
         answered = weights * (margins > _OFFSETS[:, np.newaxis])
         both = answered @ shares[:, kind]
         either = answered.sum(axis=1) + weights @ shares[:, kind] - both
-        overlaps = both / either
+        overlaps = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
         best = np.flatnonzero(overlaps == overlaps.max())
         offsets[kind] = min(_OFFSETS[best], key=abs) if overlaps.any() else 0
     return offsets

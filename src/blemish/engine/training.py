@@ -153,9 +153,7 @@ def _learn(
         head=None,
     )
     masked = stage.gathered.masked
-    names, notes = choose_types(
-        [patches.shares for patches in masked], min_masks=options.min_masks_per_type
-    )
+    names, notes = choose_types(masked, min_masks=options.min_masks_per_type)
     learned = _Learned(
         size=stage.size,
         parts=parts,

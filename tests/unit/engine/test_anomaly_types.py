@@ -1,9 +1,11 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.domain.palette import BACKGROUND, PALETTE
 from blemish.engine.anomaly_types import choose_colors, choose_types
 from blemish.engine.labeled import TrainingMask
+from blemish.engine.masked_patches import MaskedPatches
 
 NAMES = st.sampled_from(["crack", "dent", "hole", "scratch", "stain"])
 HEX = st.sampled_from([BACKGROUND, "#23a436", "#23A436", "#14A3B3", "#000000"])
@@ -13,21 +15,65 @@ def mask(colors: dict[str, str]) -> TrainingMask:
     return TrainingMask(read=lambda: b"", colors=colors)
 
 
+def patches(*shown: str) -> MaskedPatches:
+    """Make an image of as many patches as words: each names the types that its patch shows."""
+    names = {name for patch in shown for name in patch.split("+") if name}
+    return MaskedPatches(
+        digest=b"",
+        embeddings=np.zeros((len(shown), 3), np.float32),
+        shares={
+            name: np.array([0.25 * (name in patch.split("+")) for patch in shown], np.float32)
+            for name in names
+        },
+        weights=np.ones(len(shown), np.float32),
+    )
+
+
 def test_types_with_masks_enough_are_chosen_in_alphabetical_order() -> None:
-    types, notes = choose_types([["stain", "hole"], ["hole"], ["stain"], []], min_masks=2)
+    images = [patches("stain", "hole"), patches("hole"), patches("stain"), patches("")]
+
+    types, notes = choose_types(images, min_masks=2)
 
     assert types == ["hole", "stain"]
     assert notes == ()
 
 
 def test_a_type_with_too_few_masks_is_left_out_and_named() -> None:
-    types, notes = choose_types([["stain"], ["stain"], ["hole"]], min_masks=2)
+    images = [patches("stain"), patches("stain"), patches("hole")]
+
+    types, notes = choose_types(images, min_masks=2)
 
     assert types == ["stain"]
     assert notes == (
         "The anomaly label 'hole' is left out of segmentation: of at least 2 training images whose "
         "masks must show it, there are 1.",
     )
+
+
+def test_a_type_that_lies_only_beside_those_left_out_is_left_out_and_named() -> None:
+    images = [
+        patches("", "dent", "dent+hole", "stain"),
+        patches("", "scratch", "scratch+hole+stain"),
+    ]
+
+    types, notes = choose_types(images, min_masks=2)
+
+    assert types == ["stain"]
+    assert [note.split("'")[1] for note in notes] == ["dent", "hole", "scratch"]
+    assert notes[1] == (
+        "The anomaly label 'hole' is left out of segmentation: no part of a training image that "
+        "was learned from shows it apart from labels that are left out."
+    )
+
+
+def test_a_type_that_is_told_apart_once_is_chosen() -> None:
+    images = [patches("dent+hole"), patches("dent+hole", "hole")]
+
+    types, _ = choose_types(images, min_masks=2)
+    few, _ = choose_types([*images, patches("hole")], min_masks=3)
+
+    assert types == ["dent", "hole"]
+    assert few == ["hole"]
 
 
 def test_a_type_keeps_the_colour_it_was_painted_in() -> None:

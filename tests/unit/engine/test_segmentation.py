@@ -100,6 +100,15 @@ def test_a_type_that_is_not_found_in_held_out_images_is_not_shifted() -> None:
     assert offsets[1] == 0
 
 
+def test_a_type_that_no_patch_shows_and_none_is_answered_for_is_not_shifted() -> None:
+    logits = np.array([[9, 0], [8, 0]], np.float32)
+    shares = np.array([[1, 0], [1, 0]], np.float32)
+
+    offsets = best_offsets(logits, shares, np.ones(2, np.float32))
+
+    assert offsets.tolist() == [0, 0]
+
+
 def test_types_are_dealt_out_evenly_and_identical_pictures_together() -> None:
     holes = [image(seed, "hole") for seed in range(6)]
     stains = [image(50 + seed, "stain") for seed in range(6)]
