@@ -69,6 +69,10 @@ def require_dataset(rows: Rows, project: str, kind: DatasetType) -> Dataset:
     return dataset
 
 
+def _allow(_rows: Rows) -> None:
+    """Forbid no change."""
+
+
 class DatasetService:
     """The datasets of the projects."""
 
@@ -176,9 +180,17 @@ class DatasetService:
         kind: DatasetType,
         *,
         changes: bytes,
+        check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus] = ALWAYS,
     ) -> DatasetStatus:
         """Keep the changes and have them applied in a while.
+
+        Args:
+            project: name of the project.
+            kind: of the dataset.
+            changes: JSON Lines.
+            check: raises what forbids them, within the transaction that makes the dataset busy.
+            once: what makes them happen once.
 
         Raises:
             ResourceNotFoundError: there is no such dataset.
@@ -194,7 +206,7 @@ class DatasetService:
         if not text.strip():
             raise ValidationError("Changes must hold at least one JSON Line.")
         name = f"changes-{self._new_name()}.jsonl"
-        return self._change(project, kind, name, changes, once=once)
+        return self._change(project, kind, name, changes, check=check, once=once)
 
     def remove(
         self,
@@ -235,6 +247,7 @@ class DatasetService:
         name: str,
         content: bytes | Iterable[bytes],
         *,
+        check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus],
     ) -> DatasetStatus:
         """Keep what is to be changed under a name, and write the row that says so."""
@@ -244,7 +257,9 @@ class DatasetService:
             self._check_move(require_dataset(rows, project, kind), target)
         self._kept.write(name, content)
         try:
-            self._move(project, kind, target, message=UPDATING, once=once, changes=name)
+            self._move(
+                project, kind, target, message=UPDATING, check=check, once=once, changes=name
+            )
         except BaseException:
             self._kept.delete(name)
             raise
@@ -258,6 +273,7 @@ class DatasetService:
         target: DatasetStatus,
         *,
         message: str,
+        check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus],
         changes: str | None = None,
     ) -> None:
@@ -265,6 +281,7 @@ class DatasetService:
             once.recall(rows)
             dataset = require_dataset(rows, project, kind)
             self._check_move(dataset, target)
+            check(rows)
             rows.datasets.move(
                 dataset.id,
                 sources=sources_of(target, DATASET_MOVES),

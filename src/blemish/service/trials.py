@@ -2,7 +2,8 @@
 
 Pictures that a person looked at because the model erred would bias a test set. So a test set takes
 only a whole trial, each picture that could be judged verified; a training set takes whatever was
-verified. Neither takes a picture that the other has.
+verified. Neither takes a picture that the other has, nor any while it is unknown what that will
+have.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from blemish.service.importing import problem_sentence
 from blemish.service.projects import PAGE_SIZE
 from blemish.service.tokens import next_token, token_position
 from blemish.storage.database import Database, Rows
+from blemish.storage.datasets import IN_PROGRESS
 
 TRIAL = DetectionJobKind.TRIAL
 
@@ -98,8 +100,9 @@ class TrialService:
 
         Raises:
             ResourceNotFoundError: there is no such trial or dataset.
-            ConflictError: the trial is not through, nothing is verified, the dataset is busy, or
-                the other one has pictures of it; or it is the test set, and not all is verified.
+            ConflictError: the trial is not through, nothing is verified, a dataset of the project
+                is busy, or the other one has pictures of it; or it is the test set, and not all is
+                verified.
         """
         with self._database.reading() as rows:
             once.recall(rows)
@@ -109,15 +112,19 @@ class TrialService:
                 raise _conflict(job, "no picture of it is verified. Verify some first")
             if kind is DatasetType.TEST:
                 _check_whole(job, verified, rows.trial_images.judged(job.id))
-            _check_apart(rows, job, verified, kind)
-        changes = "\n".join(verified.values()).encode()
-        return self._datasets.update(project, kind, changes=changes, once=once)
+        return self._datasets.update(
+            project,
+            kind,
+            changes="\n".join(verified.values()).encode(),
+            check=lambda rows: _check_apart(rows, job, verified, kind),
+            once=once,
+        )
 
     def check_apart(self, project: str, kind: DatasetType, refs: Collection[str]) -> None:
         """Keep pictures that are to be added to a dataset apart from the other one.
 
         Raises:
-            ConflictError: the other dataset of the project has some of them.
+            ConflictError: the other dataset of the project has some of them, or is busy.
         """
         with self._database.reading() as rows:
             if problem := _shared(rows, project, refs, kind):
@@ -154,11 +161,13 @@ def _check_apart(
 
 
 def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) -> str | None:
-    """Say which pictures for a dataset the other one of the project has; None if it has none."""
+    """Say why pictures for a dataset may be in the other one of the project; None if none is."""
     (other,) = set(DatasetType) - {kind}
     beside = rows.datasets.find(project, other)
     if beside is None:
         return None
+    if beside.status in IN_PROGRESS:  # its entries come only at the end of that
+        return f"the {other} dataset is {beside.status}, and may get the same. Wait for its end"
     shared = set(refs) - set(rows.entries.unknown(beside.id, refs))
     if not shared:
         return None

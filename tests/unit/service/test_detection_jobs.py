@@ -466,6 +466,50 @@ def test_a_test_set_takes_nothing_that_is_trained_on(judging: House) -> None:
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
 
 
+def test_a_trial_adds_nothing_while_the_other_dataset_may_get_the_same(judging: House) -> None:
+    judging.datasets.create(PROJECT, TEST, manifest=None)
+    job = trial(judging)
+    judging.trials.verify(PROJECT, job.name, entries=entries(*NEW))
+    judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
+    before = judging.kept_names()
+
+    with pytest.raises(ConflictError, match="the train dataset is UPDATE_IN_PROGRESS"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
+    with pytest.raises(ConflictError, match="the train dataset is UPDATE_IN_PROGRESS"):
+        judging.trials.check_apart(PROJECT, TEST, NEW)
+
+    assert judging.kept_names() == before
+    assert judging.datasets.describe(PROJECT, TEST)[0].status is DatasetStatus.CREATE_COMPLETE
+
+
+class Overtaken:
+    """A token during whose last look but one, outside of the write, something else is done."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._then = then
+        self._recalled = 0
+
+    def recall(self, _: Rows) -> None:
+        self._recalled += 1
+        if self._recalled == 2:
+            self._then()
+
+    def remember(self, rows: Rows, made: object, /, *, model_id: int | None = None) -> None:
+        """See `Once`."""
+
+
+def test_of_two_additions_at_once_of_the_same_pictures_one_is_refused(judging: House) -> None:
+    judging.datasets.create(PROJECT, TEST, manifest=None)
+    job = trial(judging)
+    judging.trials.verify(PROJECT, job.name, entries=entries(*NEW))
+    other = Overtaken(lambda: judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN))
+
+    with pytest.raises(ConflictError, match="the train dataset is UPDATE_IN_PROGRESS"):
+        judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST, once=other)
+
+    assert judging.settle().status is DatasetStatus.UPDATE_COMPLETE
+
+
 def test_a_trial_adds_nothing_before_anything_is_verified(judging: House) -> None:
     job = start(judging, TRIAL, NEW)
     with pytest.raises(ConflictError, match="it is CREATED; it must be SUCCEEDED"):
