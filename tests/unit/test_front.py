@@ -62,6 +62,13 @@ def test_what_is_not_signed_for_s3_is_the_api_s(parts: dict[str, str], expected:
     assert is_for_s3(scope(**parts)) == expected
 
 
+@pytest.mark.timeout(60)
+def test_a_search_grows_with_the_text_whatever_is_in_it() -> None:
+    scopes = "Credential=" * 100_000  # was looked through from each of them to the end
+
+    assert not is_for_s3(scope(authorization=scopes, query=scopes))
+
+
 class ListedPages:
     """The console, as far as `Front` knows it: what it is asked for goes into a list."""
 
@@ -141,9 +148,10 @@ async def test_a_socket_is_the_console_s_or_is_closed() -> None:
     front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages(called))
     await front(scope(path="/console/ws") | {"type": "websocket"}, nothing, nothing)
     await front(scope(path="/ws") | {"type": "websocket"}, nothing, send)
+    await front(scope(accept="text/html") | {"type": "websocket"}, nothing, send)
 
     assert called == ["console"]
-    assert sent == [{"type": "websocket.close"}]
+    assert sent == [{"type": "websocket.close"}] * 2
 
 
 @pytest.mark.anyio

@@ -30,7 +30,7 @@ POLL_S = 1.0
 """How often rows are looked at when nothing wakes the loop; leases are renewed at this pace."""
 
 SHORT_WORKERS = 4
-"""Threads for imports and for hosting; trainings and detection jobs have their own."""
+"""Threads for imports, and as many for hosting: a hosted model waits for no import."""
 
 Row = TypeVar("Row", Dataset, Model, DetectionJob)
 Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, contravariant=True)
@@ -77,7 +77,8 @@ class Reconciler:
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
-        self._short = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="work")
+        self._imports = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="import")
+        self._hosts = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="hosting")
         self._long = ThreadPoolExecutor(trainings_at_once, thread_name_prefix="training")
         self._single = ThreadPoolExecutor(1, thread_name_prefix="detection-job")
 
@@ -99,7 +100,8 @@ class Reconciler:
         self._awake.set()
         if self._thread.ident:
             self._thread.join()
-        self._short.shutdown()
+        self._imports.shutdown()
+        self._hosts.shutdown()
         self._long.shutdown()
         self._single.shutdown()
 
@@ -119,10 +121,10 @@ class Reconciler:
             jobs = rows.detection_jobs.unsettled()
         self._renew()
         for dataset in datasets:
-            self._take("dataset", dataset, self._datasets, self._short)
+            self._take("dataset", dataset, self._datasets, self._imports)
         for model in models:
             if model.status is not ModelStatus.TRAINING:
-                self._take("model", model, self._hosting, self._short)
+                self._take("model", model, self._hosting, self._hosts)
             elif self._count("training") < self._trainings_at_once:
                 self._take("training", model, self._trainings, self._long)
         for job in jobs:
