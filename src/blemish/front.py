@@ -23,8 +23,11 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 CONSOLE = b"/console"
 
 _SLASH = "(?:/|%2[Ff])"
+_PART = "[^/%,& ]{0,128}"
+"""Bounded, so that a search takes no longer than a multiple of the text, whatever is in it."""
+
 _FOR_S3 = re.compile(
-    f"Credential=[^/%,& ]*{_SLASH}[^/%,& ]*{_SLASH}[^/%,& ]*{_SLASH}s3{_SLASH}".encode()
+    f"Credential={_PART}{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}s3{_SLASH}".encode()
 )
 """Key id, date, region, service; encoded in a query, plain in a header."""
 
@@ -126,7 +129,8 @@ def _is_lost_browser(scope: Scope) -> bool:
     """Tell whether a person typed the address of the server, and nothing after it."""
     headers = dict(scope["headers"])
     return (
-        scope["raw_path"] == b"/"
+        scope["type"] == "http"
+        and scope["raw_path"] == b"/"
         and not scope["query_string"]
         and b"authorization" not in headers
         and headers.get(b"accept", b"").startswith(b"text/html")

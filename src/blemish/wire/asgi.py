@@ -5,6 +5,7 @@ Source: ASGI, "HTTP & WebSocket message format".
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -39,8 +40,7 @@ async def send_start(send: Send, status: int, headers: Mapping[str, str]) -> Non
 
 
 def _joined_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+    headers = defaultdict[str, list[str]](list)
+    for name, value in pairs:
+        headers[name.decode("latin-1").lower()].append(value.decode("latin-1").strip())
+    return {name: ",".join(values) for name, values in headers.items()}
