@@ -20,7 +20,7 @@ from blemish.domain.entities import (
     ModelStatus,
     ObjectRef,
 )
-from blemish.runners.reconciler import Reconciler, Work
+from blemish.runners.reconciler import SHORT_WORKERS, Reconciler, Work
 from blemish.service.detection_jobs import ImageList
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import BUCKET, url
@@ -273,6 +273,21 @@ def test_a_training_keeps_nobody_else_waiting(house: House, works: Works) -> Non
     begun(works.hosting, 1)
 
 
+def test_imports_keep_no_hosted_model_waiting(house: House, works: Works) -> None:
+    house.trained(S.SYSTEM_UPDATING)
+    for row in range(SHORT_WORKERS):
+        project = house.project(f"importing-{row}")
+        house.datasets.create(project, TRAIN, manifest=ObjectRef(bucket=BUCKET, key="a.manifest"))
+    works.datasets.may_end.clear()
+    reconciler = works.reconciler()
+
+    reconciler._look()
+
+    begun(works.datasets, SHORT_WORKERS)
+    begun(works.hosting, 1)
+    assert works.datasets.given_up == []  # as they would be who had to end first
+
+
 def test_a_row_that_another_server_holds_is_left_alone_until_its_lease_is_over(
     house: House, works: Works
 ) -> None:
@@ -307,7 +322,7 @@ def test_a_row_that_changed_since_it_was_looked_at_is_not_taken(house: House, wo
     house.models.stop("circuits", "1")
     reconciler = works.reconciler()
 
-    reconciler._take("model", old, works.hosting, reconciler._short)
+    reconciler._take("model", old, works.hosting, reconciler._hosts)
     assert works.hosting.begun == []
 
     reconciler._look()
