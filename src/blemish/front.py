@@ -26,9 +26,7 @@ _SLASH = "(?:/|%2[Ff])"
 _PART = "[^/%,& ]{0,128}"
 """Bounded, so that a search takes no longer than a multiple of the text, whatever is in it."""
 
-_FOR_S3 = re.compile(
-    f"Credential={_PART}{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}s3{_SLASH}".encode()
-)
+_FOR_S3 = re.compile(f"Credential={_PART}{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}s3{_SLASH}".encode())
 """Key id, date, region, service; encoded in a query, plain in a header."""
 
 _VERSION_2 = re.compile(rb"(?:^|&)AWSAccessKeyId=")
