@@ -55,8 +55,11 @@ class Thumbnails:
         """Write a file that is there whole or not at all; after a power cut it may be gone."""
         path.parent.mkdir(mode=0o700, exist_ok=True)
         aside = self._staging / uuid4().hex
-        aside.write_bytes(thumbnail)
-        aside.replace(path)
+        try:
+            aside.write_bytes(thumbnail)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def draw_thumbnail(data: bytes) -> bytes:

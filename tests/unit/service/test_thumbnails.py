@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import resource
 
 import pytest
 from PIL import Image
@@ -52,6 +53,23 @@ def test_it_is_made_once_and_anew_for_another_picture(house: House, thumbnails: 
     assert again == b"kept"
     assert thumbnails.of(REF) not in {first, b"kept"}
     assert not list(house.directory.staging.iterdir())
+
+
+def test_one_that_cannot_be_kept_is_shown_and_leaves_nothing(
+    house: House, thumbnails: Thumbnails
+) -> None:
+    house.objects.write(REF, png((300, 300)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+
+    try:
+        shown = thumbnails.of(REF)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert Image.open(io.BytesIO(shown)).size == (SIDE, SIDE)
+    assert not list(house.directory.staging.iterdir())
+    assert not list(house.directory.thumbnails.rglob("*.jpg"))
 
 
 def test_what_is_no_picture_has_none(house: House, thumbnails: Thumbnails) -> None:
