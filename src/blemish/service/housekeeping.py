@@ -20,6 +20,7 @@ from blemish.service.backbones import PARTIAL
 from blemish.service.client_tokens import LIFETIME
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
+from blemish.storage.errors import StoreWriteError
 from blemish.storage.files import remove_tree
 from blemish.storage.object_paths import ObjectPaths, lstat
 from blemish.storage.object_streams import STAGING, FileVersion
@@ -89,7 +90,7 @@ class Housekeeping:
         _tell("abandoned uploads deleted", len(abandoned), files=len(files))
 
     def remove_remains(self, now: datetime) -> None:
-        """Remove the files that no row speaks of and nobody works on."""
+        """Remove the files that no row speaks of and nobody works on, each that can be removed."""
         directory, before = self._directory, now - REMAINS_AGE
         staged = [
             path
@@ -109,15 +110,15 @@ class Housekeeping:
             names, parts = rows.kept_names(), rows.uploads.file_names()
             training = rows.models.with_status(ModelStatus.TRAINING)
         held = {f"{model.id}-{model.attempt}" for model in training}
-        remains = [
-            *staged,
+        unnamed = [
             *(path for path in kept if path.name not in names),
             *(path for path in uploaded if path.name not in parts),
             *(path for path in attempts if path.name not in held),
         ]
-        for path in remains:
-            remove_tree(path, staging=directory.staging)
-        _tell("remains removed", len(remains))
+        # what is staged lies where it can be removed, on whatever file system that is
+        remains = [(path, path.parent) for path in staged]
+        remains += [(path, directory.staging) for path in unnamed]
+        _tell("remains removed", sum(_remove(path, staging=staging) for path, staging in remains))
 
     def remove_thumbnails(self, now: datetime) -> None:
         """Remove old thumbnails, whose pictures may be gone or others by now."""
@@ -185,6 +186,16 @@ def _older(folder: Path, before: datetime) -> Iterator[Path]:
         found = lstat(path)
         if found and max(found.st_mtime, found.st_ctime) < before.timestamp():
             yield path
+
+
+def _remove(path: Path, *, staging: Path) -> bool:
+    """Remove a file or a folder; tell whether it could be done."""
+    try:
+        remove_tree(path, staging=staging)
+    except StoreWriteError as error:
+        logger.warning("remains cannot be removed", reason=str(error))
+        return False
+    return True
 
 
 def _tell(event: str, count: int, **others: int) -> None:

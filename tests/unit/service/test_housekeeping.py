@@ -162,6 +162,35 @@ def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
     assert kept.files(directory.buckets / "bucket") == ["picture"]
 
 
+def move_to_another_disk(folder: Path, disk: Path) -> None:
+    """Let a folder lie elsewhere, as if something were mounted there."""
+    if disk.stat().st_dev == folder.stat().st_dev:
+        pytest.skip("needs two file systems")
+    folder.rmdir()
+    folder.symlink_to(disk, target_is_directory=True)
+
+
+def test_remains_of_buckets_on_another_disk_go_too(kept: Kept, tmp_path: Path) -> None:
+    move_to_another_disk(kept.directory.buckets, tmp_path)
+    (kept.directory.buckets / ".staging").mkdir()
+    (kept.directory.buckets / ".staging" / "left").write_text("left")
+
+    kept.housekeeping.remove_remains(LATER)
+
+    assert kept.files(kept.directory.buckets / ".staging") == []
+
+
+def test_remains_that_cannot_be_removed_hold_up_no_others(kept: Kept, tmp_path: Path) -> None:
+    move_to_another_disk(kept.directory.kept, tmp_path)
+    for folder in (kept.directory.kept, kept.directory.attempts):
+        (folder / "left").write_text("left")
+
+    kept.housekeeping.remove_remains(LATER)
+
+    assert kept.files(kept.directory.kept) == ["left"]
+    assert kept.files(kept.directory.attempts) == []
+
+
 def test_a_fetch_that_was_cut_off_goes_when_it_is_a_day_old_and_no_backbone(kept: Kept) -> None:
     backbones = kept.directory.backbones
     for folder in (".partial", "resnet18"):
