@@ -121,9 +121,10 @@ class ModelService:
         name = f"entries-{self._new_name()}.jsonl"
         with self._database.reading() as rows:
             once.recall(rows)
-            require_project(rows, project)
+            owner = require_project(rows, project)
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
-            keys = evaluation_keys(output_prefix, project, version=1)
+            version = rows.projects.models_made(owner.id) + 1
+            keys = evaluation_keys(output_prefix, project, version=version)
             check_output(self._objects, output_bucket, keys, member="OutputConfig")
             datasets = trainable_datasets(rows, project, limits=self._limits)
             self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)

@@ -64,7 +64,11 @@ class Projects:
         mine = PROJECTS.c.id == project_id
         counted = update(PROJECTS).where(mine).values(models_made=PROJECTS.c.models_made + 1)
         self._connection.execute(counted)
-        made = select(PROJECTS.c.models_made).where(mine)
+        return self.models_made(project_id)
+
+    def models_made(self, project_id: int) -> int:
+        """Return the version of the newest model that was ever made; 0 if there was none."""
+        made = select(PROJECTS.c.models_made).where(PROJECTS.c.id == project_id)
         version: int = self._connection.execute(made).scalar_one()
         return version
 

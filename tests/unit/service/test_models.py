@@ -22,6 +22,7 @@ from blemish.domain.errors import (
 from blemish.domain.lifecycle import USABLE_DATASET
 from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.service.models import ModelService
+from blemish.service.projects import require_project
 from blemish.storage import s3_objects
 from blemish.storage.errors import KeyUnavailableError, StoreUnavailableError
 from blemish.storage.s3_address import S3Address
@@ -240,6 +241,20 @@ def test_a_prefix_that_no_file_can_have_is_refused(trainable: House, prefix: str
 
     assert caught.value.message.startswith("OutputConfig cannot be written to: ")
     assert trainable.kept_names() == set()
+
+
+def test_a_prefix_is_refused_once_the_version_makes_the_key_too_long(trainable: House) -> None:
+    longest = "k" * (255 - len("EvaluationManifest-circuits-9.json"))
+    with trainable.database.writing() as rows:
+        owner = require_project(rows, "circuits")
+        for _ in range(8):
+            rows.projects.next_model_version(owner.id)
+
+    ninth = create(trainable, prefix=longest)
+
+    assert ninth.version == 9
+    with pytest.raises(ValidationError, match="more than 255 bytes between slashes"):
+        create(trainable, prefix=longest)
 
 
 def test_what_is_frozen_is_sealed_under_the_key_that_was_named(trainable: House) -> None:
