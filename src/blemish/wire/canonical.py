@@ -1,7 +1,7 @@
 """A request in the one form that is signed by Signature Version 4.
 
-Services differ in one thing, the form of the path: `canonical_path` for all but S3, `object_path`
-for S3.
+Services differ in the forms of path and query: `canonical_path` and `canonical_query` for all but
+S3; `object_path`, and `decoded_query` too, for S3.
 
 Source: AWS IAM User Guide, "Create a signed AWS API request".
 """
@@ -36,12 +36,30 @@ def object_path(path: str) -> str:
     return quote(unquote_to_bytes(path.encode(errors="surrogateescape")), safe="/~")
 
 
+def canonical_query(query: str) -> str:
+    """Return a raw query in order of its pairs, without the signature itself.
+
+    The pairs stay as they were sent: most clients sign the very encoding that they send.
+    """
+    return _joined_pairs(query, form=str)
+
+
+def decoded_query(query: str) -> str:
+    """Return what `canonical_query` does, with names and values decoded and encoded anew.
+
+    Clients of S3 may send less encoding than they sign, as curl does. A plus is a space, as it is
+    to whoever reads the query: as anything else, it would be signed as what it is not.
+    """
+    return _joined_pairs(query, form=_encoded_anew)
+
+
 def canonical_request(
     request: HttpRequest,
     *,
     signed_headers: Sequence[str],
     body_sha256: str,
     path_form: Callable[[str], str] = canonical_path,
+    query_form: Callable[[str], str] = canonical_query,
 ) -> bytes:
     """Return the canonical form of a request that has all of the signed headers.
 
@@ -50,25 +68,13 @@ def canonical_request(
     lines = [
         request.method,
         path_form(request.path),
-        canonical_query(request.query),
+        query_form(request.query),
         *(f"{name}:{canonical_value(request.headers[name])}" for name in signed_headers),
         "",
         ";".join(signed_headers),
         body_sha256,
     ]
     return "\n".join(lines).encode(errors="surrogateescape")
-
-
-def canonical_query(query: str) -> str:
-    """Return a raw query in order of its pairs, without the signature itself.
-
-    The pairs stay as they were sent: clients sign the very encoding that they send.
-    """
-    if not query:
-        return ""
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    kept = sorted((name, value) for name, _, value in pairs if name != "X-Amz-Signature")
-    return "&".join(f"{name}={value}" for name, value in kept)
 
 
 def canonical_value(header: str) -> str:
@@ -96,3 +102,17 @@ def signing_key(secret: str, *, scope: str) -> bytes:
 def sign_text(text: str, *, key: bytes) -> str:
     """Return the signature of a text, in hexadecimal digits."""
     return hmac.digest(key, text.encode(), hashlib.sha256).hex()
+
+
+def _joined_pairs(query: str, *, form: Callable[[str], str]) -> str:
+    if not query:
+        return ""
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    formed = ((form(name), form(value)) for name, _, value in pairs)
+    kept = sorted((name, value) for name, value in formed if name != "X-Amz-Signature")
+    return "&".join(f"{name}={value}" for name, value in kept)
+
+
+def _encoded_anew(text: str) -> str:
+    sent = text.replace("+", " ").encode(errors="surrogateescape")
+    return quote(unquote_to_bytes(sent), safe="-_.~")

@@ -25,7 +25,7 @@ from blemish.domain.errors import AccessDeniedError as AccessDenied
 from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
 from blemish.wire.calls import Call, Gate, Observer, observed
-from blemish.wire.canonical import object_path
+from blemish.wire.canonical import canonical_query, decoded_query, object_path
 from blemish.wire.errors import WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.reading import ClientGoneError
@@ -112,6 +112,7 @@ class StreamingDispatcher:
             clock_skew_s=clock_skew_s,
             unsigned_payload=True,
             path_form=object_path,
+            query_forms=(canonical_query, decoded_query),
         )
         self._clock = clock
         self._request_ids = request_ids

@@ -10,12 +10,12 @@ Source: AWS IAM User Guide, "Create a signed AWS API request".
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from blemish.domain.principals import Principal, Signer
-from blemish.wire.canonical import canonical_path, canonical_request, sign
+from blemish.wire.canonical import canonical_path, canonical_query, canonical_request, sign
 from blemish.wire.claims import Claim, claim_of
 from blemish.wire.errors import (
     ClockSkewError,
@@ -51,6 +51,8 @@ class SignatureVerifier:
     unsigned_payload: bool = False
     #: a raw path -> the path as it is signed
     path_form: Callable[[str], str] = canonical_path
+    #: a raw query -> the query as it may be signed
+    query_forms: Sequence[Callable[[str], str]] = (canonical_query,)
 
     def verify(self, request: HttpRequest, *, body_sha256: str) -> Caller:
         """Return who signed a request.
@@ -85,18 +87,23 @@ class SignatureVerifier:
         signer = self.signer(claim.key_id)
         if signer is None:
             raise UnrecognizedClientError("There is no such access key.")
-        expected = sign(
-            canonical_request(
-                request,
-                signed_headers=claim.signed_headers,
-                body_sha256=signed_sha256,
-                path_form=self.path_form,
-            ),
-            secret=signer.secret,
-            timestamp=claim.timestamp,
-            scope=claim.scope,
-        )
-        if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
+        expected = [
+            sign(
+                canonical_request(
+                    request,
+                    signed_headers=claim.signed_headers,
+                    body_sha256=signed_sha256,
+                    path_form=self.path_form,
+                    query_form=query_form,
+                ),
+                secret=signer.secret,
+                timestamp=claim.timestamp,
+                scope=claim.scope,
+            )
+            for query_form in self.query_forms
+        ]
+        given = claim.signature.encode()
+        if not any(hmac.compare_digest(each.encode(), given) for each in expected):
             raise InvalidSignatureError(
                 "The signature is not that of this request. Check the secret access key, and that "
                 "nothing between client and server changes requests."

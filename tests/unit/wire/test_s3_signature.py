@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.domain.principals import Principal, Signer
-from blemish.wire.canonical import object_path, signing_key
+from blemish.wire.canonical import canonical_query, decoded_query, object_path, signing_key
 from blemish.wire.chunks import ChunkSigner
 from blemish.wire.errors import (
     ClockSkewError,
@@ -85,6 +85,7 @@ def verifier(*, after_s: float = 0) -> SignatureVerifier:
         clock_skew_s=900,
         unsigned_payload=True,
         path_form=object_path,
+        query_forms=(canonical_query, decoded_query),
     )
 
 
@@ -118,6 +119,55 @@ def test_a_path_is_not_normalised(path: str) -> None:
 
     with pytest.raises(InvalidSignatureError):
         verify(verifier(), HttpRequest("PUT", path, "", request.headers, b""))
+
+
+@pytest.mark.parametrize("signer", [S3SigV4Auth, S3SigV4QueryAuth])
+@pytest.mark.parametrize(
+    ("signed", "sent"),
+    [
+        ("prefix=a%2Fb%C3%BC", "prefix=a/bü"),
+        ("prefix=a%2Fb", "prefix=a%2fb"),
+        ("a%2Fb=1&a0=2", "a0=2&a/b=1"),  # sorted after the encoding, in which % is before 0
+        ("prefix=a%20b", "prefix=a+b"),
+        ("prefix=a%2Bb", "prefix=a%2bb"),
+        ("acl=", "acl"),
+    ],
+)
+def test_a_query_may_be_sent_with_another_encoding(
+    signer: type[S3SigV4Auth], signed: str, sent: str
+) -> None:
+    request = send(signer, query=signed)
+    query = request.query.replace(signed, sent)
+    assert query != request.query
+
+    changed = HttpRequest("PUT", request.path, query, request.headers, b"")
+
+    assert verify(verifier(), changed)[1] is None
+
+
+@given(query=st.binary(max_size=9))
+def test_any_bytes_that_are_not_signed_are_refused(query: bytes) -> None:
+    text = query.decode(errors="surrogateescape")
+    request = send()
+
+    with pytest.raises(InvalidSignatureError):
+        verify(verifier(), HttpRequest("PUT", request.path, f"{text}=", request.headers, b""))
+
+
+@pytest.mark.parametrize(
+    ("signed", "sent"),
+    [
+        ("prefix=a%2Bb", "prefix=a+b"),  # would be read as a space
+        ("prefix=a%2526b", "prefix=a%26b"),
+        ("prefix=a%26b=", "prefix=a&b="),
+        ("prefix=a%2Fb", "prefix=A/b"),
+    ],
+)
+def test_a_query_that_means_something_else_is_refused(signed: str, sent: str) -> None:
+    request = send(query=signed)
+
+    with pytest.raises(InvalidSignatureError):
+        verify(verifier(), HttpRequest("PUT", request.path, sent, request.headers, b""))
 
 
 def test_signed_chunks_follow_the_signature_of_the_headers() -> None:
