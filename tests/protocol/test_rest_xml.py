@@ -200,6 +200,12 @@ def test_what_no_header_can_hold_is_refused(text: str) -> None:
         serialize_output(MODEL.operation_model("GetObject"), {"ContentType": text})
 
 
+@pytest.mark.parametrize("name", ["日本", "a: b\r\nc", "a b"])
+def test_what_no_header_can_be_called_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="x-amz-meta-"):
+        serialize_output(MODEL.operation_model("GetObject"), {"Metadata": {name: "a"}})
+
+
 @pytest.mark.parametrize(
     ("method", "path", "query", "headers", "name"),
     [

@@ -10,6 +10,7 @@ from botocore import xform_name
 
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_streams import FileVersion
+from blemish.wire.rest_xml import check_headers
 from blemish.wire.s3_errors import MetadataTooLargeError
 
 KEPT = (
@@ -29,23 +30,31 @@ MAX_METADATA_BYTES = 2 * 1024
 
 
 def taken_headers(members: dict[str, Any]) -> dict[str, str]:
-    """Take the headers that are kept out of the members of a request."""
+    """Take the headers that are kept out of the members of a request.
+
+    Raises:
+        InvalidArgumentError: no answer could give one of them back.
+    """
     found = {name: members.pop(xform_name(name), None) for name in KEPT}
     if isinstance(expires := found["Expires"], datetime):
         found["Expires"] = expires.isoformat()
     codings = [each.strip() for each in (found["ContentEncoding"] or "").split(",")]
     # says how the body travelled, not what it is
     found["ContentEncoding"] = ",".join(each for each in codings if each != "aws-chunked") or None
-    return {name: value for name, value in found.items() if value is not None}
+    kept = {name: value for name, value in found.items() if value is not None}
+    check_headers({xform_name(name, "-"): value for name, value in kept.items()})
+    return kept
 
 
 def taken_metadata(members: dict[str, Any]) -> dict[str, str]:
     """Take the user's metadata out of the members of a request.
 
     Raises:
+        InvalidArgumentError: no answer could give one of them back: a link may hold any text.
         MetadataTooLargeError: they are longer than S3 allows.
     """
     metadata: dict[str, str] = members.pop("metadata", None) or {}
+    check_headers({f"x-amz-meta-{name}": text for name, text in metadata.items()})
     size = sum(len(text.encode()) for pair in metadata.items() for text in pair)
     if size > MAX_METADATA_BYTES:
         raise MetadataTooLargeError(

@@ -77,6 +77,7 @@ _ABOUT_THE_REQUEST = frozenset(
 _LEFT_ALONE = ("x-amz-checksum-", "x-amz-meta-")
 """What some clients send with every request of an upload; S3 has no use for it there either."""
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -121,7 +122,7 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
 
     Raises:
         ValueError: the output has a member that the model does not know.
-        InvalidArgumentError: a text cannot be sent in a header.
+        InvalidArgumentError: what `check_headers` raises.
     """
     values = dict(output)
     status = values.pop(STATUS, None) or operation.http.get("responseCode", 200)
@@ -130,9 +131,7 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
         members_to_xml({}, values)
         return HttpResponse(status, {}, b"")
     headers = located_headers(shape, values)
-    for name, text in headers.items():
-        if not _HEADER_TEXT.fullmatch(text):
-            raise InvalidArgumentError(f"{name} cannot be represented using ISO-8859-1.")
+    check_headers(headers)
     for name, member in shape.members.items():
         if "location" in member.serialization or name == streaming_payload(shape):
             values.pop(name, None)
@@ -140,6 +139,19 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
     if not document:
         return HttpResponse(status, headers, b"")
     return _xml_response(status, document, headers)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Go on if an answer can have these headers.
+
+    Raises:
+        InvalidArgumentError: a name, or a text, cannot be sent.
+    """
+    for name, text in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise InvalidArgumentError(f"{name!r:.300} cannot be the name of a header.")
+        if not _HEADER_TEXT.fullmatch(text):
+            raise InvalidArgumentError(f"{name} cannot be represented using ISO-8859-1.")
 
 
 def serialize_error(error: S3Error, *, resource: str, request_id: str) -> HttpResponse:

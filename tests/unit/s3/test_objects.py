@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -240,6 +241,30 @@ def test_what_is_not_offered_is_refused(bench: Bench) -> None:
     with pytest.raises(NotOfferedError, match="part_number"):
         bench.call("get_object", key="a", part_number=1)
     assert bench.get("a", version_id="null") == b"data"
+
+
+@pytest.mark.parametrize("operation", ["put_object", "copy_object", "create_multipart_upload"])
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"metadata": {"name": "日本"}},
+        {"metadata": {"name": "a\r\nb"}},
+        {"metadata": {"日本": "name"}},
+        {"metadata": {"a: b\r\nc": "name"}},
+        {"content_type": "a\0"},
+    ],
+)
+def test_what_no_answer_could_give_back_is_not_taken(
+    bench: Bench, operation: str, members: dict[str, Any]
+) -> None:
+    bench.put("source")
+    source = {"copy_source": f"{BUCKET}/source"} if operation == "copy_object" else {}
+
+    with pytest.raises(InvalidArgumentError):
+        bench.call(operation, key="a", **source, **members)
+
+    with pytest.raises(NoSuchKeyError):
+        bench.call("head_object", key="a")
 
 
 def test_metadata_are_bounded(bench: Bench) -> None:
