@@ -87,7 +87,10 @@ BODY_ROOM_BYTES = 256 * 1024 * 1024
 """Memory for all bodies at once, where two of the largest need no more."""
 
 DETECTIONS = frozenset({"DetectAnomalies"})
-"""Operations that take a picture, and are bounded by inference units instead of a rate."""
+"""Operations that take a picture, and are bounded by inference units instead of a rate.
+
+They wait behind no other operation: those may wait for an S3 elsewhere.
+"""
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
 FAULTS: Mapping[type[Exception], str] = {
@@ -289,6 +292,7 @@ class _Parts:
             ),
             body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
             gates=[gate, *_throttles(limits)],
+            apart=DETECTIONS,
         )
         s3 = self._s3(settings)
         waiting_requests = {"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting}

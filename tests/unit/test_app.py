@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from pydantic import SecretStr
 
 from blemish.app import running_server
@@ -16,7 +20,8 @@ from blemish.domain.limits import MIB, Quota
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import StoreCredentialsError
-from tests.asgi_client import boto3_client
+from blemish.wire.dispatch import WORKER_THREADS
+from tests.asgi_client import ENDPOINT, Answer, ask_among_others, boto3_client
 from tests.unit.house import House
 from tests.unit.service.keys import KeyHouse
 
@@ -134,6 +139,42 @@ def test_a_picture_in_a_detection_has_at_most_so_many_bytes(
     assert caught.value.response["Error"]["Message"] == (
         f"The body has {most + 1} bytes; DetectAnomalies takes at most {most} bytes."
     )
+
+
+def test_a_detection_is_answered_while_all_others_wait(house: House) -> None:
+    settings = Settings(data_dir=house.directory.root, metrics_token=SecretStr("a token"))
+    with running_server(settings, house.directory) as server:
+        key = server.keys.draw()
+        server.keys.create("first", key, policy=FULL_ACCESS, tags={})
+        credentials = Credentials(key.id, str(key.secret))
+
+        def ask(method: str, path: str, body: bytes, **headers: str) -> Coroutine[Any, Any, Answer]:
+            url = f"{ENDPOINT}/2020-11-20/projects{path}"
+            request = AWSRequest(method=method, url=url, data=body, headers=headers)
+            SigV4Auth(credentials, "lookoutvision", "eu-west-1").add_auth(request)
+            sent = dict(request.headers.items())
+            return ask_among_others(server.application, method, url, headers=sent, body=body)
+
+        async def waiting() -> bool:
+            headers = {"authorization": "Bearer a token"}
+            page = await ask_among_others(server.application, "GET", "/metrics", headers=headers)
+            return b'blemish_requests_waiting{service="lookoutvision"} 1.0' in page.body
+
+        async def converse() -> tuple[int, list[int]]:
+            with house.database.writing():  # nobody else writes until this ends
+                made = [
+                    asyncio.create_task(ask("POST", "", b'{"ProjectName": "p%d"}' % row))
+                    for row in range(WORKER_THREADS + 1)
+                ]
+                async with asyncio.timeout(20):
+                    while not await waiting():
+                        await asyncio.sleep(0.01)
+                path = "/circuits/models/1/detect"
+                detected = await ask("POST", path, b"a picture", **{"Content-Type": "image/png"})
+                assert not any(task.done() for task in made)
+            return detected.status, [answer.status for answer in await asyncio.gather(*made)]
+
+        assert asyncio.run(converse()) == (404, [200] * (WORKER_THREADS + 1))
 
 
 def detect(client: Any, body: bytes) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -56,6 +56,9 @@ without end, each waiting for the others.
 Source: benchmarks/load.py.
 """
 
+APART_THREADS = 2
+"""Requests that are worked on at once apart from the others; each is through soon."""
+
 
 class Dispatcher:
     """Answers the operations of a service model by the methods of some objects.
@@ -81,6 +84,7 @@ class Dispatcher:
         clock_skew_s: int = 900,
         faults: Mapping[type[Exception], str] = MappingProxyType({}),
         worker_threads: int = WORKER_THREADS,
+        apart: Collection[str] = (),
     ) -> None:
         """Put the parts together.
 
@@ -88,8 +92,10 @@ class Dispatcher:
         `max_body_bytes` the limit of an operation, by its name; all bodies over `SMALL_BYTES`
         together take no more than `body_room_bytes`. A call passes the gates, in their
         order, and the observers are told of it at its end, whatever that is. As many requests as
-        there are worker threads are worked on at once; others wait. `faults` is what a client is
-        told of errors that it may learn about; of all others it learns the request id alone.
+        there are worker threads are worked on at once; others wait. The operations that are
+        `apart` have threads of their own, for which they wait behind no other. `faults` is what a
+        client is told of errors that it may learn about; of all others it learns the request id
+        alone.
 
         Raises:
             TypeError: a method does not take the members of its operation.
@@ -108,11 +114,14 @@ class Dispatcher:
         self._body_room = BodyRoom(body_room_bytes)
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
+        self._apart = apart
+        self._apart_threads = CapacityLimiter(APART_THREADS)
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a thread."""
-        return self._worker_threads.statistics().tasks_waiting
+        limiters = self._worker_threads, self._apart_threads
+        return sum(limiter.statistics().tasks_waiting for limiter in limiters)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -203,9 +212,14 @@ class Dispatcher:
             return await self._in_thread(serialize_output, operation, call.answer)
 
     async def _in_thread(
-        self, function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
+        self,
+        function: Callable[[OperationModel, Unpack[Arguments]], Result],
+        operation: OperationModel,
+        *arguments: *Arguments,
     ) -> Result:
-        return await to_thread.run_sync(function, *arguments, limiter=self._worker_threads)
+        apart = operation.name in self._apart
+        limiter = self._apart_threads if apart else self._worker_threads
+        return await to_thread.run_sync(function, operation, *arguments, limiter=limiter)
 
     def _perform(
         self, operation: OperationModel, request: HttpRequest, body: Body, call: Call

@@ -351,6 +351,35 @@ def test_answers_that_wait_for_their_turn_hold_no_thread() -> None:
     assert told[200] == {"ProjectDescription": {"ProjectName": "circuits"}}
 
 
+def test_operations_that_are_apart_wait_behind_no_other(waiting: Waiting) -> None:
+    class Apart(Projects):
+        list_projects = waiting.list_projects
+
+        def describe_project(self, *, project_name: str) -> Future[dict[str, Any]]:
+            turn: Future[dict[str, Any]] = Future()
+            turn.set_result({"ProjectDescription": {"ProjectName": project_name}})
+            return turn
+
+    app = dispatcher(Apart(), worker_threads=1, apart={"DescribeProject"})
+
+    def get(path: str) -> Coroutine[Any, Any, Answer]:
+        return ask_among_others(app, "GET", path, headers=signed("GET", path, b""))
+
+    async def converse_all() -> tuple[int, list[int]]:
+        listed = [asyncio.create_task(get(PROJECTS)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while not app.waiting:
+                await asyncio.sleep(0.01)
+        described = await get(f"{PROJECTS}/circuits")
+        within_it = await app.invoke(within("DescribeProject", ProjectName="circuits"))
+        assert within_it["ProjectDescription"]["ProjectName"] == "circuits"
+        assert (app.waiting, waiting.may_go_on.is_set()) == (1, False)
+        waiting.may_go_on.set()
+        return described.status, [answer.status for answer in await asyncio.gather(*listed)]
+
+    assert asyncio.run(converse_all()) == (200, [200, 200])
+
+
 def test_a_body_that_there_is_no_room_for_is_not_read(projects: Projects) -> None:
     large = SMALL_BYTES + 1
     app = dispatcher(projects, body_room_bytes=0, max_body_bytes=lambda _: large)
