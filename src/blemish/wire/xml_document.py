@@ -1,7 +1,8 @@
 """Members as an XML document: the body of rest-xml.
 
 A request's document may not declare anything: without a document type there are no entities, so
-none is looked up or blown up. Its depth is bounded; its size is by whoever reads the body.
+none is looked up or blown up. Its depth and its elements are bounded; its size is by whoever reads
+the body.
 
 Source: Smithy, "XML binding traits".
 """
@@ -26,6 +27,11 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MAX_DEPTH = 16
 """Elements inside of each other; the deepest of S3's own has 6."""
 
+MAX_ELEMENTS = 100_000
+"""Of a document. The largest of S3's own has 10,000 parts to complete, with an ETag, a number and
+some checksums each; one of 1,000 objects to delete is far smaller.
+"""
+
 #: what a parser would change, or end the text at; S3 writes other control characters like this too
 _ENTITIES = {chr(code): f"&#x{code:X};" for code in range(32) if chr(code) not in "\t\n"}
 
@@ -43,7 +49,8 @@ def parse_xml(body: bytes) -> Element:
     """Return the root of a document.
 
     Raises:
-        MalformedXMLError: it is no XML, declares a document type, or is too deep.
+        MalformedXMLError: it is no XML, declares a document type, is too deep, or has too many
+            elements.
     """
     reader = _Reader()
     try:
@@ -156,6 +163,8 @@ class _Reader:
     def __init__(self) -> None:
         self.document = Element("")
         self._open = [self.document]
+        self._texts: list[list[str]] = [[]]  # of the open elements, joined when they are whole
+        self._elements = 0
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = _refuse_doctype
@@ -166,15 +175,19 @@ class _Reader:
     def _start(self, name: str, _: Mapping[str, str]) -> None:
         if len(self._open) > MAX_DEPTH:
             raise MalformedXMLError(f"The body has more than {MAX_DEPTH} levels of elements.")
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise MalformedXMLError(f"The body has more than {MAX_ELEMENTS} elements.")
         element = Element(name.rpartition(" ")[2])
         self._open[-1].children.append(element)
         self._open.append(element)
+        self._texts.append([])
 
     def _end(self, _: str) -> None:
-        self._open.pop()
+        self._open.pop().text = "".join(self._texts.pop())
 
     def _text(self, text: str) -> None:
-        self._open[-1].text += text
+        self._texts[-1].append(text)
 
 
 def _refuse_doctype(*_: object) -> None:

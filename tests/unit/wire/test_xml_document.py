@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from botocore.model import ServiceModel, Shape, StructureShape
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.wire.s3_errors import MalformedXMLError
-from blemish.wire.xml_document import MAX_DEPTH, Element, from_xml, parse_xml, to_xml
+from blemish.wire.xml_document import (
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    Element,
+    from_xml,
+    parse_xml,
+    to_xml,
+)
 
 
 def structure(**members: object) -> Shape:
@@ -93,6 +102,25 @@ def test_a_document_may_be_as_deep_as_the_limit() -> None:
     root = parse_xml(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
 
     assert root.name == "a"
+
+
+def test_a_document_may_have_as_many_elements_as_the_limit() -> None:
+    root = parse_xml(b"<a>" + b"<b/>" * (MAX_ELEMENTS - 1) + b"</a>")
+
+    assert len(root.children) == MAX_ELEMENTS - 1
+    with pytest.raises(MalformedXMLError, match="elements"):
+        parse_xml(b"<a>" + b"<b/>" * MAX_ELEMENTS + b"</a>")
+
+
+def test_text_between_elements_is_gathered_in_a_time_that_grows_with_it() -> None:
+    def seconds(elements: int) -> float:
+        began = process_time()
+        assert len(parse_xml(b"<a>" + (b"x" * 40 + b"<b/>") * elements + b"</a>").text)
+        return process_time() - began
+
+    few, many = (min(seconds(count) for _ in range(3)) for count in (9_000, 90_000))
+
+    assert many < 30 * few  # ten times the text; what is added anew each time takes far longer
 
 
 @pytest.mark.parametrize(
