@@ -317,13 +317,17 @@ class _Parts:
                 trials=trials,
                 training_log=training_log,
                 thumbnails=Thumbnails(
-                    directory.thumbnails, staging=directory.staging, objects=objects
+                    directory.thumbnails,
+                    staging=directory.staging,
+                    objects=objects,
+                    max_bytes=limits.detect_body_bytes,
                 ),
                 previews=Previews(
                     database,
                     bundles=self._bundles,
                     objects=objects,
                     limits=ImageLimits.of(limits),
+                    max_bytes=limits.detect_body_bytes,
                     arns=arns,
                 ),
                 limits=limits,

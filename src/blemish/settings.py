@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     """Profile of limits: ours, or those of Amazon Lookout for Vision."""
 
     detect_body_bytes: Annotated[int, Field(ge=1)] | None = None
-    """Bytes of a picture in a detection, instead of the profile's."""
+    """Bytes of a picture or a mask, sent or in a bucket, instead of the profile's."""
 
     image_max_side: Annotated[int, Field(ge=64, le=65_535)] | None = None
     """Pixels of the longest side of a picture, instead of the profile's."""

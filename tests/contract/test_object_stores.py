@@ -16,6 +16,7 @@ from blemish.storage.errors import (
     KeyNotAllowedError,
     ObjectMissingError,
     ObjectReadError,
+    ObjectTooLargeError,
     VersionMissingError,
 )
 from blemish.storage.objects import MAX_LINE_LENGTH, ObjectStore
@@ -27,8 +28,9 @@ from tests.acceptance.moto import KEY, REGION, moto_client, moto_server
 BUCKET = "pictures"
 KEYS = ["a", "b/c/d.jpg", "b c/ü+%20~#x", "é/e\u0301", "=&?;:@$,!'()*", "\\|<>[]{}^`"]
 NO_KEYS = ["", "/a", "a/", "a//b", "../a", "a/./b", "line\nfeed", "x" * 256]
+MOST = 12 * CHUNK_BYTES
 USES: list[Callable[[Objects, ObjectRef], object]] = [
-    lambda store, ref: store.read(ref),
+    lambda store, ref: store.read(ref, max_bytes=MOST),
     lambda store, ref: store.size(ref),
     lambda store, ref: list(store.read_lines(ref, max_bytes=100)),
 ]
@@ -88,7 +90,7 @@ def test_what_others_put_is_read(filled: Filled, key: str) -> None:
     filled.put(key, key.encode())
 
     filled.store.check_key(BUCKET, key)
-    assert filled.store.read(ref(key)) == key.encode()
+    assert filled.store.read(ref(key), max_bytes=MOST) == key.encode()
     assert filled.store.size(ref(key)) == len(key.encode())
     assert list(filled.store.read_lines(ref(key), max_bytes=100)) == [key]
     assert filled.store.existing([ref(key)]) == {ref(key)}
@@ -98,12 +100,12 @@ def test_what_others_put_is_read(filled: Filled, key: str) -> None:
 def test_what_is_written_is_read(filled: Filled, key: str) -> None:
     filled.store.write(ref(key), b"first")
     filled.store.write(ref(key), b"")
-    assert filled.store.read(ref(key)) == b""
+    assert filled.store.read(ref(key), max_bytes=MOST) == b""
     assert list(filled.store.read_lines(ref(key), max_bytes=0)) == []
 
     filled.store.write(ref(key), b"last")
 
-    assert filled.store.read(ref(key)) == b"last"
+    assert filled.store.read(ref(key), max_bytes=MOST) == b"last"
 
 
 def test_what_is_written_in_pieces_is_one_object(filled: Filled) -> None:
@@ -111,7 +113,17 @@ def test_what_is_written_in_pieces_is_one_object(filled: Filled) -> None:
 
     filled.store.write(ref("long"), iter(pieces))
 
-    assert filled.store.read(ref("long")) == b"".join(pieces)
+    assert filled.store.read(ref("long"), max_bytes=MOST) == b"".join(pieces)
+
+
+def test_no_more_is_read_than_is_allowed(filled: Filled) -> None:
+    filled.put("a", b"12345")
+
+    assert filled.store.read(ref("a"), max_bytes=5) == b"12345"
+    with pytest.raises(
+        ObjectTooLargeError, match=r"^s3://pictures/a has 5 bytes; at most 4 are allowed\.$"
+    ):
+        filled.store.read(ref("a"), max_bytes=4)
 
 
 def test_pieces_that_end_in_an_error_leave_what_was_there(filled: Filled) -> None:
@@ -124,7 +136,7 @@ def test_pieces_that_end_in_an_error_leave_what_was_there(filled: Filled) -> Non
     with pytest.raises(ZeroDivisionError):
         filled.store.write(ref("long"), broken())
 
-    assert filled.store.read(ref("long")) == b"old"
+    assert filled.store.read(ref("long"), max_bytes=MOST) == b"old"
 
 
 @pytest.mark.parametrize("key", NO_KEYS)
@@ -261,7 +273,7 @@ def test_another_process_opens_the_same_store_by_what_is_said_in_json(filled: Fi
 
     opened = open_store(json.loads(json.dumps(dict(filled.store.reach))))
 
-    assert opened.read(ref("a")) == b"data"
+    assert opened.read(ref("a"), max_bytes=MOST) == b"data"
 
 
 @pytest.mark.parametrize(

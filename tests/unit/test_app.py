@@ -50,7 +50,7 @@ def test_at_the_start_what_a_crash_left_behind_is_deleted_and_nothing_else(house
     assert names(directory.attempts) == names(directory.staging) == set()
     assert not list(directory.buckets.glob(".staging/*"))
     assert model.evaluation_result is not None
-    assert house.objects.read(model.evaluation_result)
+    assert house.objects.read(model.evaluation_result, max_bytes=MIB)
 
 
 def test_the_first_start_makes_a_key_and_later_ones_keep_it(tmp_path: Path) -> None:

@@ -89,13 +89,13 @@ async def _entry(visitor: Visitor, project: str, kind: str, ref: str) -> Entry:
 
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
-    size = read_container(visitor.read_object_here(object_of(entry.ref))).size
+    size = read_container(visitor.read_picture_here(object_of(entry.ref))).size
     head: dict[str, object] = {"width": size[0], "height": size[1], "types": []}
     mask = parse_line(entry.line).mask
     if mask is None:
         return pack(None, head)
     try:
-        types, pixels = decode(visitor.read_object_here(mask.ref), colors=mask.colors, size=size)
+        types, pixels = decode(visitor.read_picture_here(mask.ref), colors=mask.colors, size=size)
     except (ImageError, StorageError) as error:
         return pack(None, {**head, "problem": f"The mask it has cannot be shown: {error}"})
     return pack(pixels, {**head, "types": list(types)})
@@ -104,7 +104,7 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
 def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[Painted, ObjectRef | None]:
     """Check what came, and write it as a PNG beside the picture, if anything is painted."""
     picture = object_of(entry.ref)
-    size = read_container(visitor.read_object_here(picture)).size
+    size = read_container(visitor.read_picture_here(picture)).size
     painted = unpack(data, size=size)
     if not painted.types:
         return painted, None

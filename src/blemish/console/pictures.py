@@ -51,7 +51,7 @@ async def picture(request: Request, ref: str) -> Response:
     """Send a picture as it is stored; nothing that a browser would not take for a picture."""
 
     def read(visitor: Visitor, found: ObjectRef) -> tuple[bytes, str]:
-        data = visitor.read_object_here(found)
+        data = visitor.read_picture_here(found)
         kind = media_type(data)
         if kind is None:
             raise ImageError(f"{found} is neither a JPEG nor a PNG file.")

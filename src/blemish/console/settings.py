@@ -76,7 +76,7 @@ def limit_facts(limits: Limits) -> dict[str, str]:
         "Inference units of a model": f"{limits.max_inference_units:,}",
         "Requests a second, each operation": _most(limits.max_requests_per_s, "any number"),
         "Longest side of a picture": f"{limits.image_min_side:,} to {limits.image_max_side:,} px",
-        "Picture to be judged": f"{size_told(limits.detect_body_bytes)} at most",
+        "File of a picture or a mask": f"{size_told(limits.detect_body_bytes)} at most",
         "Training set": f"{limits.max_training_images:,} pictures",
         "Test set": f"{limits.max_test_images:,} pictures",
         "Masks": (

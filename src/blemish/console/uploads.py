@@ -35,7 +35,6 @@ from blemish.engine.containers import read_container
 from blemish.engine.images import ImageError, ImageLimits, decode, media_type
 from blemish.engine.sizes import PictureSize, check_size
 from blemish.service.datasets import EntryFilter
-from blemish.service.objects import Objects
 from blemish.storage.errors import ObjectError, StorageError
 from blemish.wire.errors import WireError
 
@@ -206,16 +205,17 @@ def _size_in(services: Services, project: str) -> PictureSize | None:
             continue
         for line in lines:
             try:
-                return _size_of(services.objects, parse_line(line).image)
+                return _size_of(services, parse_line(line).image)
             except (ObjectError, ImageError):
                 return None
     return None
 
 
-def _size_of(objects: Objects, ref: ObjectRef) -> PictureSize:
-    key = (id(objects), ref)
+def _size_of(services: Services, ref: ObjectRef) -> PictureSize:
+    key = (id(services.objects), ref)
     if key not in _sizes:
-        container = read_container(objects.read(ref))
+        most = services.limits.detect_body_bytes
+        container = read_container(services.objects.read(ref, max_bytes=most))
         if len(_sizes) >= MAX_SIZES:
             _sizes.clear()
         _sizes[key] = PictureSize.of(container.size, orientation=container.orientation)

@@ -106,14 +106,14 @@ class Visitor:
         return result
 
     async def read_object(self, ref: ObjectRef) -> bytes:
-        """Read an object of a bucket.
+        """Read an object that is no larger than a manifest may be.
 
         Raises:
             SignedOutError: the session is over.
             AccessDeniedError: the policies do not allow it.
             ObjectError: there is none, or it cannot be read.
         """
-        return await in_thread(self.read_object_here, ref)
+        return await in_thread(self._read, ref, self.services.limits.max_manifest_bytes)
 
     async def write_object(self, ref: ObjectRef, data: bytes) -> None:
         """Write an object into a bucket.
@@ -134,10 +134,13 @@ class Visitor:
         """
         await in_thread(self.authorize_here, action, resource)
 
-    def read_object_here(self, ref: ObjectRef) -> bytes:
-        """Read an object as `read_object` does, for who is in a thread already."""
+    def read_picture_here(self, ref: ObjectRef) -> bytes:
+        """Read a picture or a mask as `read_object` does, for who is in a thread already."""
+        return self._read(ref, self.services.limits.detect_body_bytes)
+
+    def _read(self, ref: ObjectRef, max_bytes: int) -> bytes:
         self.authorize_here("s3:GetObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
-        return self.services.objects.read(ref)
+        return self.services.objects.read(ref, max_bytes=max_bytes)
 
     def check_here(self, operation: str, /, **members: Any) -> None:
         """Allow an operation without calling it, for who is in a thread already.

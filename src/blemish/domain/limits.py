@@ -39,6 +39,7 @@ class Limits:
 
     #: of each operation, but of those that inference units bound; None: as many as come
     max_requests_per_s: int | None
+    #: of a picture's file or a mask's, sent or in a bucket
     detect_body_bytes: int
     image_min_side: int
     image_max_side: int

@@ -10,7 +10,7 @@ from blemish.domain.entities import Label
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMask:
-    """The anomaly mask of one image."""
+    """The anomaly mask of one image; `read` is that of an image."""
 
     read: Callable[[], bytes]
     #: "#RRGGBB" -> anomaly type
@@ -19,7 +19,10 @@ class TrainingMask:
 
 @dataclass(frozen=True, kw_only=True)
 class LabeledImage:
-    """One image with its label; `read` may be called more than once and gives the same bytes."""
+    """One image with its label.
+
+    `read` may be called more than once and gives the same bytes, or raises `ImageError`.
+    """
 
     #: what messages about the image call it
     name: str

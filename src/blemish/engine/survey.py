@@ -56,8 +56,8 @@ def survey_images(
     """
     problems, surveyed = Problems(), []
     for place, image in enumerate(images):
-        data = image.read()
         try:
+            data = image.read()
             container = read_container(data)
         except ImageError as error:
             problems.add(place, image, error)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from blemish.domain.entities import DatasetEntry, DatasetType
+from blemish.domain.entities import DatasetEntry, DatasetType, ObjectRef
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
-from blemish.engine.images import ImageLimits
+from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
 from blemish.engine.runtime import Detector
 from blemish.engine.training import TrainingOptions, train
@@ -30,6 +30,7 @@ from blemish.service.evaluation_files import (
 from blemish.service.objects import Objects
 from blemish.service.training_runner import TrainingJob, TrainingResult
 from blemish.storage.encryption import open_encryption
+from blemish.storage.errors import ObjectTooLargeError
 from blemish.storage.kept import kept_lines
 from blemish.storage.stores import open_store
 
@@ -55,19 +56,19 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
         seed=SEED,
         min_masks_per_type=limits.two_min_masks_per_type,
     )
-    objects = open_store(job.reach)
+    pictures = _Pictures(open_store(job.reach), max_bytes=limits.detect_body_bytes)
     encryption = open_encryption(job.encryption)
     lines = kept_lines(Path(job.entries), encryption=encryption)
-    train_entries, test_entries, single = _parts(lines, objects, progress=progress)
+    train_entries, test_entries, single = _parts(lines, pictures, progress=progress)
     if single:
         options = replace(options, min_masks_per_type=limits.single_min_masks_per_type)
 
     report = train(
-        [_labeled(entry, objects) for entry in train_entries], options=options, progress=progress
+        [_labeled(entry, pictures) for entry in train_entries], options=options, progress=progress
     )
     evaluation = evaluate(
         Detector.load(report.bundle, threads=job.threads),
-        [_labeled(entry, objects) for entry in test_entries],
+        [_labeled(entry, pictures) for entry in test_entries],
         limits=options.limits,
         mixed_sizes=job.mixed_sizes,
         progress=progress,
@@ -96,7 +97,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
 
 
 def _parts(
-    lines: Iterable[str], objects: Objects, *, progress: ProgressCallback
+    lines: Iterable[str], pictures: _Pictures, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry], bool]:
     """Read the frozen entries; return those to train on, those to test on, and if one was split.
 
@@ -112,17 +113,21 @@ def _parts(
             parts[frozen["dataset"]].append(entry)
     train_entries, test_entries = parts[DatasetType.TRAIN], parts[DatasetType.TEST]
     if single:
-        train_entries, test_entries = _split(train_entries, objects, progress=progress)
+        train_entries, test_entries = _split(train_entries, pictures, progress=progress)
     return train_entries, test_entries, single
 
 
 def _split(
-    entries: list[DatasetEntry], objects: Objects, *, progress: ProgressCallback
+    entries: list[DatasetEntry], pictures: _Pictures, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
     hashes = []
     for done, entry in enumerate(entries):
         progress(Progress(step="splitting off a test part", done=done, total=len(entries)))
-        hashes.append(hashlib.sha256(objects.read(entry.image)).hexdigest())
+        try:
+            data = pictures.image(entry.image)
+        except ImageError:
+            data = b""  # whichever part has it counts it among the problems
+        hashes.append(hashlib.sha256(data).hexdigest())
     labels = [entry.label for entry in entries if entry.label is not None]
     chosen = set(split_rows(labels, hashes))
     return (
@@ -131,13 +136,40 @@ def _split(
     )
 
 
-def _labeled(entry: DatasetEntry, objects: Objects) -> LabeledImage:
+class _Pictures:
+    """The pictures in the store; one that is too large is a problem of its own, as a broken one."""
+
+    def __init__(self, objects: Objects, *, max_bytes: int) -> None:
+        self._objects = objects
+        self._max_bytes = max_bytes
+
+    def image(self, ref: ObjectRef) -> bytes:
+        """Read an image.
+
+        Raises:
+            ImageError: it is too large.
+            ObjectError: it cannot be read.
+        """
+        return self._read(ref, "image")
+
+    def mask(self, ref: ObjectRef) -> bytes:
+        """Read a mask; errors as `image`."""
+        return self._read(ref, "mask")
+
+    def _read(self, ref: ObjectRef, what: str) -> bytes:
+        try:
+            return self._objects.read(ref, max_bytes=self._max_bytes)
+        except ObjectTooLargeError as error:
+            raise ImageError(f"The {what} {error.told}") from error
+
+
+def _labeled(entry: DatasetEntry, pictures: _Pictures) -> LabeledImage:
     assert entry.label is not None
     return LabeledImage(
         name=str(entry.image),
         label=entry.label,
-        read=partial(objects.read, entry.image),
-        mask=TrainingMask(read=partial(objects.read, entry.mask.ref), colors=entry.mask.colors)
+        read=partial(pictures.image, entry.image),
+        mask=TrainingMask(read=partial(pictures.mask, entry.mask.ref), colors=entry.mask.colors)
         if entry.mask
         else None,
     )

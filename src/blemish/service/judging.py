@@ -193,7 +193,7 @@ class DetectionJobWork:
 
     def _judged(self, detector: Detector, entry: DatasetEntry) -> Found:
         try:
-            data = self._objects.read(entry.image)
+            data = self._objects.read(entry.image, max_bytes=self._limits.detect_body_bytes)
             limits = ImageLimits.of(self._limits)
             return detector.detect(data, limits=limits, mixed_sizes=self._mixed_sizes)
         except StoreUnavailableError:

@@ -39,10 +39,11 @@ class Objects(Protocol):
             ObjectError: there is no such object, or it cannot be looked at.
         """
 
-    def read(self, ref: ObjectRef) -> bytes:
-        """Read an object.
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        """Read an object, and never more than `max_bytes` of it.
 
         Raises:
+            ObjectTooLargeError: it is longer.
             ObjectError: there is no such object, or it cannot be read.
         """
 

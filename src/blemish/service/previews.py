@@ -72,12 +72,15 @@ class Previews:
         bundles: Bundles,
         objects: Objects,
         limits: ImageLimits,
+        max_bytes: int,
         arns: ArnScope,
     ) -> None:
         self._database = database
         self._bundles = bundles
         self._objects = objects
         self._limits = limits
+        #: of a picture's file
+        self._max_bytes = max_bytes
         self._arns = arns
         self._judging = Lock()
         self._detectors: OrderedDict[str, Detector] = OrderedDict()
@@ -114,7 +117,8 @@ class Previews:
         found = self._drawn.get(key)
         if found is None:
             detector = self._detector(name)
-            found = draw_preview(detector, self._objects.read(ref), limits=self._limits)
+            data = self._objects.read(ref, max_bytes=self._max_bytes)
+            found = draw_preview(detector, data, limits=self._limits)
             self._drawn[key] = found
             while sum(map(_bytes_of, self._drawn.values())) > KEPT_BYTES:
                 self._drawn.popitem(last=False)

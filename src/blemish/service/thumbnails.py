@@ -27,10 +27,12 @@ ANY_SIZE = ImageLimits(min_side=1, max_side=65_535, max_pixels=200_000_000)
 class Thumbnails:
     """The thumbnails of the pictures in the buckets."""
 
-    def __init__(self, folder: Path, *, staging: Path, objects: Objects) -> None:
+    def __init__(self, folder: Path, *, staging: Path, objects: Objects, max_bytes: int) -> None:
         self._folder = folder
         self._staging = staging
         self._objects = objects
+        #: of a picture's file
+        self._max_bytes = max_bytes
 
     def of(self, ref: ObjectRef) -> bytes:
         """Return the thumbnail of a picture, upright, as JPEG.
@@ -46,7 +48,7 @@ class Thumbnails:
             return path.read_bytes()
         except FileNotFoundError:
             pass
-        thumbnail = draw_thumbnail(self._objects.read(ref))
+        thumbnail = draw_thumbnail(self._objects.read(ref, max_bytes=self._max_bytes))
         with suppress(OSError):  # on a full disk it is shown, and drawn again the next time
             self._keep(path, thumbnail)
         return thumbnail

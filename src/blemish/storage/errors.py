@@ -14,6 +14,7 @@
     + KeyNotAllowedError      no file can have the key's name
       . KeyTakenError         because a folder has it, or a file has a part of it
     + ObjectReadError         it is there, but cannot be read, or is not the text that it should be
+      . ObjectTooLargeError   because it has more bytes than are read of such an object
     + StoreWriteError         a file cannot be written
       . StoreFullError        because there is no room for it
     + StoreCredentialsError   no one can be in the store: there is no key to sign with
@@ -92,6 +93,14 @@ class KeyTakenError(KeyNotAllowedError):
 
 class ObjectReadError(ObjectError):
     """The object is there, but cannot be read, or is not what was asked for."""
+
+
+class ObjectTooLargeError(ObjectReadError):
+    """The object has more bytes than are allowed; none of them was read."""
+
+    def __init__(self, ref: ObjectRef, size_bytes: int, *, max_bytes: int) -> None:
+        self.told = f"has {size_bytes} bytes; at most {max_bytes} are allowed."
+        super().__init__(f"{ref} {self.told}")
 
 
 class StoreWriteError(ObjectError):

@@ -14,14 +14,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obstore.store import LocalStore
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.errors import ObjectMissingError, ObjectReadError, VersionMissingError
+from blemish.storage.errors import (
+    ObjectMissingError,
+    ObjectReadError,
+    ObjectTooLargeError,
+    VersionMissingError,
+)
 from blemish.storage.files import clear_staging, publish, staged
 from blemish.storage.object_paths import ObjectPaths, clear_errors, is_object, lstat
+
+if TYPE_CHECKING:
+    from obstore import GetResult
 
 STAGING = ".staging"
 """Where objects wait until they are whole; not a name that a bucket can have."""
@@ -87,16 +95,17 @@ class ObjectStore:
             raise ObjectMissingError(f"There is no object {ref}.")
         return found.st_size
 
-    def read(self, ref: ObjectRef) -> bytes:
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
         """Read an object.
 
         Raises:
+            ObjectTooLargeError: it is longer than `max_bytes`.
             ObjectReadError: it cannot be read.
             ObjectError: what `size` raises.
         """
         self.size(ref)
         with clear_errors(ref):
-            return self._files.get(_path(ref)).bytes().to_bytes()
+            return read_whole(self._files.get(_path(ref)), ref, max_bytes=max_bytes)
 
     def read_lines(
         self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
@@ -105,7 +114,8 @@ class ObjectStore:
 
         Raises:
             VersionMissingError: another version is asked for than the one that each object has.
-            ObjectReadError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
+            ObjectTooLargeError: it is longer than `max_bytes`.
+            ObjectReadError: it is not UTF-8, or cannot be read.
             ObjectError: what `size` raises.
         """
         self.size(ref)
@@ -187,11 +197,23 @@ class ObjectStore:
         meta = self._files.head(_path(ref))
         size, version = meta["size"], meta["e_tag"]
         if size > max_bytes:
-            raise ObjectReadError(f"{ref} has {size} bytes; at most {max_bytes} are allowed.")
+            raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
         for start in range(0, size, CHUNK_BYTES):
             end = min(start + CHUNK_BYTES, size)
             part = self._files.get(_path(ref), options={"range": (start, end), "if_match": version})
             yield part.bytes().to_bytes()
+
+
+def read_whole(found: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
+    """Read an object that was asked for: as many bytes as it had then, even if it grows meanwhile.
+
+    Raises:
+        ObjectTooLargeError: it is longer than `max_bytes`.
+    """
+    size = found.meta["size"]
+    if size > max_bytes:
+        raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
+    return found.bytes().to_bytes()
 
 
 def text_lines(chunks: Iterable[bytes], *, name: str) -> Iterator[str]:

@@ -25,13 +25,14 @@ from blemish.storage.errors import (
     KeyNotAllowedError,
     ObjectMissingError,
     ObjectReadError,
+    ObjectTooLargeError,
     StoreCredentialsError,
     StoreUnavailableError,
     StoreWriteError,
     VersionMissingError,
 )
 from blemish.storage.names import is_bucket_name, refusal
-from blemish.storage.objects import ObjectInfo, text_lines
+from blemish.storage.objects import ObjectInfo, read_whole, text_lines
 from blemish.storage.s3_address import S3Address
 
 if TYPE_CHECKING:
@@ -118,14 +119,15 @@ class S3ObjectStore:
         with self._reading(ref) as files:
             return files.head(ref.key)["size"]
 
-    def read(self, ref: ObjectRef) -> bytes:
-        """Read an object.
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        """Read an object, by one request.
 
         Raises:
+            ObjectTooLargeError: it is longer than `max_bytes`.
             ObjectError: what `size` raises.
         """
         with self._reading(ref) as files:
-            return files.get(ref.key).bytes().to_bytes()
+            return read_whole(files.get(ref.key), ref, max_bytes=max_bytes)
 
     def read_lines(
         self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
@@ -134,7 +136,8 @@ class S3ObjectStore:
 
         Raises:
             VersionMissingError: the object has no such version, or its version is a deletion.
-            ObjectReadError: it is longer than `max_bytes`, not UTF-8, or cannot be read.
+            ObjectTooLargeError: it is longer than `max_bytes`.
+            ObjectReadError: it is not UTF-8, or cannot be read.
             ObjectError: what `size` raises.
         """
         with self._reading(ref, version) as files:
@@ -299,7 +302,7 @@ def _chunks(
     meta = files.get(ref.key, options=one).meta if one else files.head(ref.key)
     size = meta["size"]
     if size > max_bytes:
-        raise ObjectReadError(f"{ref} has {size} bytes; at most {max_bytes} are allowed.")
+        raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
     for start in range(0, size, CHUNK_BYTES):
         end = min(start + CHUNK_BYTES, size)
         of_it: GetOptions = {"range": (start, end), "if_match": meta["e_tag"]}

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -282,6 +284,27 @@ def test_a_picture_that_cannot_be_used_is_named(
 
     with pytest.raises(error, match=r"s3://pictures/3\.png"):
         carry_out(job, progress=quiet)
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("what", ["image", "mask"])
+def test_what_is_too_large_is_counted_among_the_problems(
+    place: Workplace, what: str, *, single: bool
+) -> None:
+    lines = [*place.pictures(12), *place.pictures(15, "stain", first=100, masked=True)]
+    job = place.job(lines, None if single else lines[:2])
+    for key in ("stain102.png", "stain104.png", "stain106.png", "stain108.png"):
+        path = place.bucket / (key if what == "image" else f"mask-{key}")
+        os.truncate(path, OURS.detect_body_bytes + 1)
+
+    with pytest.raises(TrainingError) as caught:
+        carry_out(job, progress=quiet)
+
+    assert re.fullmatch(
+        rf"s3://pictures/stain10\d\.png: The {what} has 33554433 bytes; at most 33554432 are "
+        r"allowed\. \d more images cannot be used\.",
+        str(caught.value),
+    )
 
 
 def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:

@@ -153,6 +153,18 @@ def test_a_batch_writes_a_manifest_of_what_it_found(judging: House, bundle: Bund
     assert [name for name in judging.kept_names() if name.startswith("pictures")] == []
 
 
+def test_a_picture_that_is_too_large_is_the_one_that_is_not_judged(judging: House) -> None:
+    os.truncate(judging.directory.buckets / BUCKET / "new/1.png", OURS.detect_body_bytes + 1)
+
+    job = settle(judging, start(judging, BATCH, NEW))
+
+    assert job.status_message == "3 of 4 pictures were judged; 1 could not be."
+    line = json.loads(result(judging, job).read_text().splitlines()[1])
+    assert line["error"] == (
+        "s3://pictures/new/1.png has 33554433 bytes; at most 33554432 are allowed."
+    )
+
+
 def test_a_manifest_may_list_the_pictures(judging: House) -> None:
     listed = [json_line("new/0.png", "normal"), json_line("new/stain.png"), json_line("new/0.png")]
     place = judging.put_manifest(listed, key="list.jsonl")
@@ -193,11 +205,11 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._objects, name)
 
-    def read(self, ref: ObjectRef) -> bytes:
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
         self._left -= 1
         if not self._left:
             self._then()
-        data: bytes = self._objects.read(ref)
+        data: bytes = self._objects.read(ref, max_bytes=max_bytes)
         return data
 
 

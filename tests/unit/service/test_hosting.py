@@ -4,6 +4,7 @@ import pytest
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.domain.errors import ResourceNotFoundError
+from blemish.domain.limits import MIB
 from blemish.engine.errors import BundleError
 from blemish.service.hosting import HostingWork
 from blemish.storage.errors import EncryptionError, KeyUnavailableError, SealBrokenError
@@ -155,7 +156,7 @@ def test_a_deleted_model_leaves_its_evaluation_files_alone(house: House, work: H
     assert list(house.directory.staging.iterdir()) == []
     assert house.kept_names() == set()
     assert model.evaluation_result is not None
-    assert house.objects.read(model.evaluation_result)
+    assert house.objects.read(model.evaluation_result, max_bytes=MIB)
 
 
 def test_a_model_that_never_had_a_bundle_is_deleted(house: House, work: HostingWork) -> None:

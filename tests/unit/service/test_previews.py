@@ -92,6 +92,7 @@ def previews_of(house: House) -> Previews:
         bundles=house.bundles,
         objects=house.objects,
         limits=LIMITS,
+        max_bytes=house.limits.detect_body_bytes,
         arns=house.arns,
     )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import resource
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from blemish.domain.entities import ObjectRef
 from blemish.engine.images import ImageError
 from blemish.service.thumbnails import SIDE, Thumbnails
-from blemish.storage.errors import ObjectMissingError
+from blemish.storage.errors import ObjectMissingError, ObjectTooLargeError
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET
 
@@ -25,7 +26,10 @@ def png(size: tuple[int, int], color: str = "red") -> bytes:
 @pytest.fixture
 def thumbnails(house: House) -> Thumbnails:
     return Thumbnails(
-        house.directory.thumbnails, staging=house.directory.staging, objects=house.objects
+        house.directory.thumbnails,
+        staging=house.directory.staging,
+        objects=house.objects,
+        max_bytes=house.limits.detect_body_bytes,
     )
 
 
@@ -70,6 +74,14 @@ def test_one_that_cannot_be_kept_is_shown_and_leaves_nothing(
     assert Image.open(io.BytesIO(shown)).size == (SIDE, SIDE)
     assert not list(house.directory.staging.iterdir())
     assert not list(house.directory.thumbnails.rglob("*.jpg"))
+
+
+def test_what_is_too_large_has_none(house: House, thumbnails: Thumbnails) -> None:
+    house.objects.write(REF, png((300, 300)))
+    os.truncate(house.directory.buckets / BUCKET / REF.key, house.limits.detect_body_bytes + 1)
+
+    with pytest.raises(ObjectTooLargeError):
+        thumbnails.of(REF)
 
 
 def test_what_is_no_picture_has_none(house: House, thumbnails: Thumbnails) -> None:

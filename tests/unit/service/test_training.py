@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
-from blemish.domain.limits import OURS
+from blemish.domain.limits import MIB, OURS
 from blemish.service.training import MAX_ATTEMPTS
 from blemish.service.training_runner import (
     TrainingFailure,
@@ -59,8 +59,8 @@ def test_a_training_turns_the_model_to_trained(house: House, model: Model) -> No
     assert found.performance == Performance(f1_score=0.5, recall=0.25, precision=0.75)
     assert (found.evaluation_manifest, found.evaluation_result) == (MANIFEST, RESULT)
     assert found.evaluation_ended_at == datetime.fromisoformat(ENDED_AT)
-    assert house.objects.read(MANIFEST) == b"lines"
-    assert house.objects.read(RESULT) == b"{}"
+    assert house.objects.read(MANIFEST, max_bytes=MIB) == b"lines"
+    assert house.objects.read(RESULT, max_bytes=MIB) == b"{}"
     assert found.bundle is not None
     assert left_behind(house) == NOTHING | {"bundles": [found.bundle]}
     assert (house.directory.bundles / found.bundle / "model.onnx").read_bytes() == b"graph"
@@ -399,7 +399,7 @@ def test_evaluation_files_are_written_over_those_of_an_attempt_before(
 
     work(house, trained).carry_out(model, attempt=house.claim_model(model))
 
-    assert house.objects.read(MANIFEST) == b"lines"
+    assert house.objects.read(MANIFEST, max_bytes=MIB) == b"lines"
 
 
 def test_a_bucket_that_is_gone_by_the_end_is_the_reason(house: House, model: Model) -> None:

@@ -19,7 +19,7 @@ from blemish.domain.entities import (
     ObjectRef,
 )
 from blemish.domain.errors import ResourceNotFoundError
-from blemish.domain.limits import OURS, Limits
+from blemish.domain.limits import MIB, OURS, Limits
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import json_line, label_fields, masked_line, url
 from tests.unit.storage.samples import entry
@@ -226,8 +226,8 @@ def test_a_deleted_dataset_is_gone_but_its_pictures_are_not(house: House) -> Non
         house.datasets.describe("circuits", TRAIN)
     with house.database.reading() as rows:
         assert list(rows.entries.lines(1)) == []
-    assert house.objects.read(ObjectRef(bucket="pictures", key="train/normal-1.png"))
-    assert house.objects.read(ObjectRef(bucket="pictures", key="the.manifest"))
+    assert house.objects.read(ObjectRef(bucket="pictures", key="train/normal-1.png"), max_bytes=MIB)
+    assert house.objects.read(ObjectRef(bucket="pictures", key="the.manifest"), max_bytes=MIB)
 
 
 def begin_creating(house: House) -> None:

@@ -10,21 +10,24 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from obstore.store import LocalStore
 
 from blemish.domain.entities import ObjectRef
+from blemish.domain.limits import MIB
 from blemish.storage.errors import (
     BucketMissingError,
     KeyNotAllowedError,
     ObjectMissingError,
     ObjectReadError,
+    ObjectTooLargeError,
 )
 from blemish.storage.names import refusal
-from blemish.storage.objects import MAX_LINE_LENGTH, ObjectInfo, ObjectStore
+from blemish.storage.objects import MAX_LINE_LENGTH, ObjectInfo, ObjectStore, read_whole
 from tests.unit.storage.samples import BUCKET, python
 
 KEYS = st.lists(st.text(max_size=12), min_size=1, max_size=4).map("/".join)
 USES: list[Callable[[ObjectStore, ObjectRef], object]] = [
-    ObjectStore.read,
+    lambda store, ref: store.read(ref, max_bytes=100),
     ObjectStore.size,
     lambda store, ref: list(store.read_lines(ref, max_bytes=100)),
 ]
@@ -69,7 +72,7 @@ def test_a_key_names_exactly_one_file_or_is_refused(key: str) -> None:
             assert refusal(key) is not None
         else:
             assert Path(os.path.join(folder, BUCKET, key)).read_bytes() == key.encode()  # noqa: PTH118
-            assert store.read(ref(key)) == key.encode()
+            assert store.read(ref(key), max_bytes=MIB) == key.encode()
             assert list(store.read_lines(ref(key), max_bytes=100)) == [key]
             assert store.existing([ref(key)]) == {ref(key)}
             assert keys(store) == {key}
@@ -86,12 +89,12 @@ def test_a_file_put_by_hand_is_found_by_all_or_by_none(name: str) -> None:
         (bucket / name).write_bytes(b"data")
 
         if refusal(name) is None:
-            assert store.read(ref(name)) == b"data"
+            assert store.read(ref(name), max_bytes=MIB) == b"data"
             assert keys(store) == {name}
             assert store.existing([ref(name)]) == {ref(name)}
         else:
             with pytest.raises(KeyNotAllowedError):
-                store.read(ref(name))
+                store.read(ref(name), max_bytes=MIB)
             assert keys(store) == set()
             assert store.existing([ref(name)]) == set()
 
@@ -129,8 +132,29 @@ def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
     store.write(ref("empty"), b"")
 
     assert store.size(ref("empty")) == 0
-    assert store.read(ref("empty")) == b""
+    assert store.read(ref("empty"), max_bytes=MIB) == b""
     assert list(store.read_lines(ref("empty"), max_bytes=0)) == []
+
+
+def test_of_an_object_that_is_too_large_nothing_is_read(store: ObjectStore) -> None:
+    os.truncate(put(store, "large"), MIB + 1)
+
+    with pytest.raises(ObjectTooLargeError) as caught:
+        store.read(ref("large"), max_bytes=MIB)
+
+    assert str(caught.value) == (
+        "s3://pictures/large has 1048577 bytes; at most 1048576 are allowed."
+    )
+
+
+def test_what_an_object_grows_by_while_it_is_read_is_left_out(store: ObjectStore) -> None:
+    path = put(store, "growing", b"12345")
+    found = LocalStore(store.root).get(f"{BUCKET}/growing")
+
+    with path.open("ab") as file:
+        file.write(b"more")
+
+    assert read_whole(found, ref("growing"), max_bytes=5) == b"12345"
 
 
 def test_a_key_cannot_be_a_folder_or_lie_below_a_file(store: ObjectStore) -> None:
@@ -322,11 +346,11 @@ from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import ObjectReadError
 from blemish.storage.objects import ObjectStore
 store, text = ObjectStore(Path(sys.argv[1])), ObjectRef(bucket="pictures", key="text")
-store.read(text)
+store.read(text, max_bytes=9)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-for use in (store.read, lambda ref: list(store.read_lines(ref, max_bytes=9))):
+for use in (store.read, lambda *its, **most: list(store.read_lines(*its, **most))):
     try:
-        use(text)
+        use(text, max_bytes=9)
     except ObjectReadError as error:
         print(error)
 """
@@ -369,5 +393,5 @@ for key in ("old", "new/object"):
         "There is no room to write s3://pictures/old (File too large).",
         "There is no room to write s3://pictures/new/object (File too large).",
     ]
-    assert store.read(ref("old")) == b"old"
+    assert store.read(ref("old"), max_bytes=MIB) == b"old"
     assert sorted(path.name for path in store.root.rglob("*")) == [".staging", "old", BUCKET]

@@ -12,6 +12,7 @@ from blemish.storage import s3_objects
 from blemish.storage.errors import (
     ObjectError,
     ObjectReadError,
+    ObjectTooLargeError,
     StoreUnavailableError,
     StoreWriteError,
     VersionMissingError,
@@ -24,7 +25,7 @@ REF = ObjectRef(bucket="pictures", key="a")
 USES: list[Callable[[S3ObjectStore], object]] = [
     lambda store: store.has_bucket("pictures"),
     lambda store: store.size(REF),
-    lambda store: store.read(REF),
+    lambda store: store.read(REF, max_bytes=1),
     lambda store: list(store.read_lines(REF, max_bytes=1)),
     lambda store: store.existing([REF]),
     lambda store: list(store.list("pictures")),
@@ -46,11 +47,25 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_objects, "RETRIES", 0)
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(handler: type[QuietHandler]) -> Iterator[str]:
+    """Answer by this handler; yield the URL."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @contextmanager
 def refusing_server(status: int, code: str) -> Iterator[str]:
     """Answer everything by one error of S3; yield the URL."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             body = f"<Error><Code>{code}</Code></Error>".encode()
             self.send_response(status)
@@ -61,13 +76,8 @@ def refusing_server(status: int, code: str) -> Iterator[str]:
 
         do_HEAD = do_PUT = do_GET  # noqa: N815 - names of the standard library
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(Handler) as url:
+        yield url
 
 
 @pytest.fixture(params=[(403, "AccessDenied"), (301, "PermanentRedirect"), (503, "SlowDown")])
@@ -76,6 +86,25 @@ def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
     status, code = request.param
     with refusing_server(status, code) as url:
         yield status, url
+
+
+class VastHandler(QuietHandler):
+    """Promises an object of 3 GiB, and sends nothing of it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(3 << 30))
+        self.send_header("ETag", '"vast"')
+        self.send_header("Last-Modified", "Mon, 02 Mar 2026 10:00:00 GMT")
+        self.end_headers()
+
+
+@pytest.mark.acceptance
+def test_of_an_object_that_is_too_large_nothing_is_read() -> None:
+    with served(VastHandler) as url, pytest.raises(ObjectTooLargeError) as caught:
+        S3ObjectStore(address(url)).read(REF, max_bytes=100)
+
+    assert str(caught.value) == "s3://pictures/a has 3221225472 bytes; at most 100 are allowed."
 
 
 def test_a_store_that_cannot_be_reached_is_named() -> None:
