@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from blemish.wire.s3_errors import (
+    InvalidArgumentError,
     InvalidRangeError,
     NoSuchKeyError,
     NotModifiedError,
@@ -19,6 +20,7 @@ from blemish.wire.s3_errors import (
 )
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_COPIED_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,27 @@ def requested_range(text: str | None, size_bytes: int) -> tuple[int, int] | None
         raise InvalidRangeError(
             f"The range {text} is not satisfiable.",
             details={"RangeRequested": str(text), "ActualObjectSize": str(size_bytes)},
+        )
+    return start, end
+
+
+def copied_range(text: str | None, size_bytes: int) -> tuple[int, int]:
+    """Return the first byte of what is copied and the one after the last; without a text, of all.
+
+    A copy is refused where a read is answered with less than was asked for.
+
+    Raises:
+        InvalidArgumentError: it is no range, or not all of it lies within the object.
+    """
+    if not text:
+        return 0, size_bytes
+    found = _COPIED_RANGE.fullmatch(text)
+    if not found or int(found[1]) > int(found[2]):
+        raise InvalidArgumentError(f"The range {text!r:.300} must be bytes=first-last.")
+    start, end = int(found[1]), int(found[2]) + 1
+    if end > size_bytes:
+        raise InvalidArgumentError(
+            f"Range specified is not valid for source object of size: {size_bytes}"
         )
     return start, end
 

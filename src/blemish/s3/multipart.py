@@ -17,7 +17,7 @@ from blemish.s3.assembly import (
     chosen_checksum,
     part_chunks,
 )
-from blemish.s3.conditions import requested_range, write_check
+from blemish.s3.conditions import copied_range, write_check
 from blemish.s3.described import DescribedObjects, Readable, chunks, seen
 from blemish.s3.members import quoted, taken_headers, taken_metadata, told_checksums
 from blemish.s3.objects import open_source, source_ref, taken_source_conditions
@@ -119,12 +119,7 @@ class MultipartOperations:
         upload = found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         opened, _ = open_source(self._objects, source_ref(copy_source), conditions)
         try:
-            span = requested_range(copy_source_range, opened.version.size_bytes)
-            if copy_source_range and not span:
-                raise InvalidArgumentError(
-                    "The range of what is copied must be bytes=first-last, within the object."
-                )
-            start, end = span or (0, opened.version.size_bytes)
+            start, end = copied_range(copy_source_range, opened.version.size_bytes)
             part = self._take(
                 upload, part_number, lambda *digests: seen(opened.content(start, end), *digests)
             )

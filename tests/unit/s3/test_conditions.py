@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.s3.conditions import ReadConditions, requested_range, write_check
+from blemish.s3.conditions import (
+    ReadConditions,
+    copied_range,
+    requested_range,
+    write_check,
+)
 from blemish.wire.s3_errors import (
+    InvalidArgumentError,
     InvalidRangeError,
     NoSuchKeyError,
     NotModifiedError,
@@ -104,3 +110,19 @@ def test_a_range_is_what_slicing_gives(size: int, start: int, last: int) -> None
 )
 def test_what_is_no_range_is_the_whole(text: str | None) -> None:
     assert requested_range(text, 10) is None
+
+
+def test_a_copied_range_lies_within_the_object() -> None:
+    assert copied_range("bytes=2-10", 11) == (2, 11)
+    assert copied_range("bytes=3-3", 11) == (3, 4)
+    assert copied_range(None, 11) == (0, 11)
+
+    for text in ("bytes=0-11", "bytes=0-999", "bytes=11-12"):
+        with pytest.raises(InvalidArgumentError, match="not valid for source object of size: 11"):
+            copied_range(text, 11)
+
+
+@pytest.mark.parametrize("text", ["0-9", "bytes=1-", "bytes=-1", "bytes=2-1", "bytes=0-1,3-4"])
+def test_a_copied_range_has_a_first_and_a_last_byte(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="bytes=first-last"):
+        copied_range(text, 10)

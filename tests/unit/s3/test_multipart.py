@@ -14,7 +14,6 @@ from blemish.wire.s3_errors import (
     InvalidArgumentError,
     InvalidPartError,
     InvalidPartOrderError,
-    InvalidRangeError,
     InvalidRequestError,
     MalformedXMLError,
     NoSuchBucketError,
@@ -205,8 +204,8 @@ def test_parts_are_copied_from_objects(bench: Bench) -> None:
     upload.complete()
 
     assert bench.get(KEY) == FIRST + b"0123456789" + FIRST
-    for span, error in (("bytes=600-700", InvalidRangeError), ("0-9", InvalidArgumentError)):
-        with pytest.raises(error):
+    for span in ("bytes=600-700", "bytes=0-999", "0-9"):
+        with pytest.raises(InvalidArgumentError):
             Upload(bench).call(
                 "upload_part_copy",
                 part_number=1,
