@@ -7,8 +7,10 @@ version holds them as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from blemish.engine.bundle import (
@@ -21,9 +23,12 @@ from blemish.engine.bundle import (
 )
 from blemish.engine.errors import BundleError
 from blemish.storage.encryption import Encryption
+from blemish.storage.errors import EncryptionError
 from blemish.storage.files import publish_folder, remove_tree
 
 SUFFIX = ".sealed"
+
+T = TypeVar("T")
 
 
 class Bundles:
@@ -106,6 +111,27 @@ class Bundles:
             return content
         context = _context(folder.name, file)
         return self.encryption.open_bytes(content, context=context, name=str(path))
+
+
+def use_current(current: Callable[[], str], use: Callable[[str], T]) -> T:
+    """Use the bundle of a model; once more if it got another meanwhile, as a moved one does.
+
+    Args:
+        current: reads from the row which one it is.
+        use: what is done with the bundle of this name.
+
+    Raises:
+        BundleError, EncryptionError: it cannot be used, and is still the model's.
+    """
+    name = current()
+    while True:
+        try:
+            return use(name)
+        except (BundleError, EncryptionError):
+            now = current()
+            if now == name:
+                raise
+            name = now
 
 
 def write_sealed(

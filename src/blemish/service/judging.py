@@ -33,7 +33,7 @@ from blemish.engine.errors import EngineError
 from blemish.engine.images import ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.sessions import ON_CPU
-from blemish.service.bundles import Bundles
+from blemish.service.bundles import Bundles, use_current
 from blemish.service.detection_results import BatchResults, Found, Results, TrialResults
 from blemish.service.importing import ImportFailedError, last_of_each_image, problem_sentence
 from blemish.service.models import require_model
@@ -178,10 +178,13 @@ class DetectionJobWork:
         return [entry for _, entry in found]
 
     def _detector(self, job: DetectionJob) -> Detector:
-        with self._database.reading() as rows:
-            model = require_model(rows, job.project, str(job.model_version))
-        assert model.bundle is not None
-        bundle = self._bundles.read(model.bundle)
+        def current() -> str:
+            with self._database.reading() as rows:
+                model = require_model(rows, job.project, str(job.model_version))
+            assert model.bundle is not None
+            return model.bundle
+
+        bundle = use_current(current, self._bundles.read)
         return Detector.load(bundle, threads=1, providers=self._providers)
 
     def _results(self, job: DetectionJob) -> Results:

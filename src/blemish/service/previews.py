@@ -22,11 +22,10 @@ from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.containers import read_container
-from blemish.engine.errors import BundleError
 from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.images import ImageLimits, turn
 from blemish.engine.runtime import Detection, Detector
-from blemish.service.bundles import Bundles
+from blemish.service.bundles import Bundles, use_current
 from blemish.service.models import require_model
 from blemish.service.objects import Objects
 from blemish.storage.database import Database
@@ -136,16 +135,7 @@ class Previews:
         return found
 
     def _of(self, project: str, version: str, use: Callable[[str], T]) -> T:
-        """Use the bundle of a model; once more if it got another meanwhile, as a moved one does."""
-        name = self._bundle_name(project, version)
-        while True:
-            try:
-                return use(name)
-            except BundleError:
-                now = self._bundle_name(project, version)
-                if now == name:
-                    raise
-                name = now
+        return use_current(lambda: self._bundle_name(project, version), use)
 
     def _bundle_name(self, project: str, version: str) -> str:
         with self._database.reading() as rows:

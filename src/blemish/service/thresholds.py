@@ -21,7 +21,7 @@ from blemish.engine.thresholds import (
     threshold_effect,
     turning_points,
 )
-from blemish.service.bundles import Bundles
+from blemish.service.bundles import Bundles, use_current
 from blemish.service.models import require_model
 from blemish.storage.database import Database
 from blemish.storage.errors import EncryptionError
@@ -109,7 +109,7 @@ class ThresholdService:
             ResourceNotFoundError: there is no such project or model.
             ConflictError: it is not trained, or its bundle cannot be used.
         """
-        info = self._info(self._model(project, version))
+        info = self._info(project, version)
         scores = info.test_scores
         current = trained = None
         asked: Sequence[float] = ()
@@ -147,16 +147,17 @@ class ThresholdService:
         self._wake()
         return status
 
-    def _info(self, model: Model) -> BundleInfo:
+    def _info(self, project: str, version: str) -> BundleInfo:
+        try:
+            return use_current(lambda: self._bundle_name(project, version), self._bundles.info)
+        except (BundleError, EncryptionError) as error:
+            raise self._conflict(self._model(project, version), str(error)) from None
+
+    def _bundle_name(self, project: str, version: str) -> str:
+        model = self._model(project, version)
         if model.bundle is None:
             raise self._conflict(model, "it has a threshold when it is trained")
-        try:
-            return self._bundles.info(model.bundle)
-        except (BundleError, EncryptionError) as error:
-            now = self._model(model.project, str(model.version))
-            if now.bundle != model.bundle:  # it was moved before the bundle was read
-                return self._info(now)
-            raise self._conflict(model, str(error)) from None
+        return model.bundle
 
     def _model(self, project: str, version: str) -> Model:
         with self._database.reading() as rows:

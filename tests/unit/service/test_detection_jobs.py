@@ -21,6 +21,7 @@ from blemish.domain.errors import ConflictError, ResourceNotFoundError, Validati
 from blemish.domain.limits import OURS
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.engine.bundle import Bundle, read_bundle
+from blemish.service.bundles import Bundles
 from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
 from blemish.service.detection_jobs import ImageList, Output
 from blemish.service.judging import MAX_ATTEMPTS, NICENESS, DetectionJobWork
@@ -213,12 +214,12 @@ class Watched:
         return data
 
 
-def work_over(house: House, objects: Any) -> DetectionJobWork:
+def work_over(house: House, objects: Any, *, bundles: Bundles | None = None) -> DetectionJobWork:
     return DetectionJobWork(
         house.database,
         objects=objects,
         kept=house.kept,
-        bundles=house.bundles,
+        bundles=bundles or house.bundles,
         attempts=house.directory.attempts,
         arns=house.arns,
         limits=house.limits,
@@ -277,6 +278,34 @@ def test_a_job_is_judged_behind_the_threads_that_detect(judging: House) -> None:
 
     assert niceness == [max(before, NICENESS)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+class MovedBefore(Bundles):
+    """The bundles, of which the first is moved to other thresholds just before it is read."""
+
+    def __init__(self, house: House, thresholds: list[float]) -> None:
+        directory = house.directory
+        super().__init__(directory.bundles, staging=directory.staging, encryption=house.encryption)
+        self._move = house.thresholds.move
+        self._left = thresholds
+
+    def read(self, name: str) -> Bundle:
+        if self._left:
+            self._move(PROJECT, "1", threshold=self._left.pop(0))
+        return super().read(name)
+
+
+@pytest.mark.parametrize("kind", list(DetectionJobKind))
+def test_a_job_whose_model_is_moved_as_it_begins_is_judged_by_the_moved_one(
+    judging: House, kind: DetectionJobKind
+) -> None:
+    job = start(judging, kind, NEW)
+    work = work_over(judging, judging.objects, bundles=MovedBefore(judging, [1e3, 1e6]))
+
+    ended = settle(judging, job, work=work)
+
+    assert (ended.status, ended.status_message) == ("SUCCEEDED", "4 of 4 pictures were judged.")
+    assert ended.counts.normal == 4  # none has so high a score
 
 
 def lost_bundle(house: House) -> None:
