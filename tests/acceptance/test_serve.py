@@ -149,10 +149,22 @@ def test_a_port_in_use_and_a_wrong_setting_are_named(
     )
 
     assert taken.returncode == 2
-    assert f"127.0.0.1:{port}" in taken.stderr
+    assert f"127.0.0.1:{port} cannot be listened on" in taken.stderr
     assert wrong.returncode == 2
     assert "BLEMISH_CLOCK_SKEW_S='soon'" in wrong.stderr
     assert "Traceback" not in taken.stderr + wrong.stderr
+
+
+def test_a_folder_that_cannot_be_used_is_not_called_an_address(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    refused = subprocess.run(
+        [*SERVE, "--data-dir", str(file)], capture_output=True, text=True, check=False
+    )
+
+    assert refused.returncode == 2
+    assert refused.stderr == f"blemish: {file} cannot be used as a data directory: File exists.\n"
 
 
 def test_a_server_that_starts_imports_nothing_heavy(

@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+class AddressError(Exception):
+    """An address cannot be listened on; the message names it, and says why."""
+
+
 def leads_to(listener: socket.socket, url: str) -> bool:
     """Tell whether who connects to `url` reaches the address that `listener` is bound to."""
     split = urlsplit(url)

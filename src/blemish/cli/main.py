@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from blemish.cli.addresses import AddressError
 from blemish.cli.backbone import backbone
 from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
@@ -71,10 +72,15 @@ def serve(
     )
     try:
         run(settings)
-    except (DirectoryBusyError, EngineError, StorageError, ValueError) as error:
+    except (
+        AddressError,
+        DirectoryBusyError,
+        EngineError,
+        StorageError,
+        ValueError,
+        OSError,
+    ) as error:
         end(str(error))
-    except OSError as error:
-        end(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.")
 
 
 @app.command()

@@ -7,14 +7,15 @@ import os
 import signal
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
 from blemish.app import Server, running_server
-from blemish.cli.addresses import is_loopback, leads_to
+from blemish.cli.addresses import AddressError, is_loopback, leads_to
 from blemish.cli.aws_files import PROFILE, AwsFiles, settle_first_key
 from blemish.cli.notify import tell_ready
 from blemish.engine.sessions import ProviderError, check_providers
@@ -46,9 +47,10 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
+        AddressError: the address cannot be listened on.
         CertificateError: the files of the certificate cannot be used.
         DirectoryBusyError: another process serves the data directory.
-        OSError: the address cannot be listened on.
+        OSError: a file cannot be read or written.
         StorageError: the data directory cannot be used.
         ValueError: the settings contradict each other.
     """
@@ -77,7 +79,8 @@ def serve(settings: Settings) -> None:
             tell_clients()
             if certificate:
                 stack.enter_context(certificate.looked_at(renewed=tell_clients))
-            listener.listen(BACKLOG)  # whoever comes from now on waits for uvicorn
+            with _named_in_errors(settings):
+                listener.listen(BACKLOG)  # whoever comes from now on waits for uvicorn
             current = certificate.current if certificate else None
             _tell(_endpoint(settings.host, port, current), files, region=settings.region)
             tell_ready(os.environ)
@@ -146,11 +149,22 @@ def _bound(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        with _named_in_errors(settings):
+            listener.bind((settings.host, settings.port))
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+@contextmanager
+def _named_in_errors(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AddressError(
+            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}."
+        ) from error
 
 
 def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from blemish.storage.errors import RestoreUnfinishedError
+from blemish.storage.errors import DataDirectoryError, RestoreUnfinishedError
 
 
 class DirectoryBusyError(Exception):
@@ -55,8 +55,43 @@ class DataDirectory:
         """Make the folders that are missing; the whole is for its owner alone.
 
         Raises:
+            DataDirectoryError: they cannot be made.
             RestoreUnfinishedError: a restore into it was not brought to its end.
         """
+        with self._named_in_errors():
+            self._create()
+
+    @contextmanager
+    def lock(self, holder: str) -> Iterator[None]:
+        """Hold the directory; the lock goes with the process, however it ends.
+
+        Args:
+            holder: who holds it, in words, for whoever comes second.
+
+        Raises:
+            DataDirectoryError: nothing can be written into it.
+            DirectoryBusyError: another process holds it.
+        """
+        with self._named_in_errors():
+            file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DirectoryBusyError(
+                    f"{self.root} is served already, by {self._holder()}. "
+                    "Stop that server first, or use another folder."
+                ) from None
+            os.ftruncate(file, 0)
+            os.write(file, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
+            try:
+                yield
+            finally:
+                os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+
+    def _create(self) -> None:
         if self.restoring.exists():
             raise RestoreUnfinishedError(
                 f"A restore into {self.root} is under way, or was cut off. Wait for its end, or "
@@ -80,32 +115,14 @@ class DataDirectory:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager
-    def lock(self, holder: str) -> Iterator[None]:
-        """Hold the directory; the lock goes with the process, however it ends.
-
-        Args:
-            holder: who holds it, in words, for whoever comes second.
-
-        Raises:
-            DirectoryBusyError: another process holds it.
-        """
-        file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    def _named_in_errors(self) -> Iterator[None]:
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DirectoryBusyError(
-                    f"{self.root} is served already, by {self._holder()}. "
-                    "Stop that server first, or use another folder."
-                ) from None
-            os.ftruncate(file, 0)
-            os.write(file, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
-            try:
-                yield
-            finally:
-                os.ftruncate(file, 0)
-        finally:
-            os.close(file)
+            yield
+        except OSError as error:
+            raise DataDirectoryError(
+                f"{self.root} cannot be used as a data directory: {error.strerror}"
+                + (f" ({error.filename})." if error.filename != str(self.root) else ".")
+            ) from error
 
     def _holder(self) -> str:
         try:

@@ -1,6 +1,7 @@
 """What can go wrong with what the service keeps.
 
 * StorageError
+  - DataDirectoryError        the data directory cannot be made, or is no folder of ours
   - DatabaseError             the database cannot be opened
     + SchemaTooNewError       a later version of Blemish wrote it
     + DatabaseWriteError      the disk is full, or refuses to be written
@@ -38,6 +39,10 @@ from blemish.domain.entities import ObjectRef
 
 class StorageError(Exception):
     """Base of every error of rows and objects."""
+
+
+class DataDirectoryError(StorageError):
+    """The data directory cannot be made, or is no folder that can be written."""
 
 
 class DatabaseError(StorageError):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
+from blemish.storage.errors import DataDirectoryError
 from tests.unit.storage.samples import python
 
 
@@ -28,6 +29,19 @@ def test_a_folder_that_was_open_to_others_is_closed(directory: DataDirectory) ->
     directory.create()
 
     assert directory.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_cannot_be_a_data_directory_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    (tmp_path / "aws").touch()
+
+    with pytest.raises(DataDirectoryError, match=f"{file} cannot be used .*: File exists\\.$"):
+        DataDirectory(file).create()
+    with pytest.raises(DataDirectoryError, match=rf"{tmp_path} .* \({tmp_path / 'aws'}\)\.$"):
+        DataDirectory(tmp_path).create()
+    with pytest.raises(DataDirectoryError, match=f"{file} cannot be used"):
+        DataDirectory(file).lock("a server").__enter__()
 
 
 def test_a_second_server_learns_who_is_the_first(directory: DataDirectory) -> None:
