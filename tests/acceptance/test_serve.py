@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from blemish.cli.http_protocol import HEAD_BYTES
 from tests.acceptance.product import make_dataset, put_product, start_training
 from tests.acceptance.served import (
     SERVE,
@@ -187,6 +188,17 @@ def test_systemd_is_told_once_whoever_connects_is_answered(
         served = serve(NOTIFY_SOCKET=str(tmp_path / "notify"))
 
         assert systemd.recv(100) == b"READY=1"
+    assert served.client().list_projects()["Projects"] == []
+
+
+def test_a_head_of_a_request_that_does_not_end_is_refused(served: ServedDirectory) -> None:
+    host, _, port = served.endpoint.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connected:
+        connected.sendall(b"GET / HTTP/1.1\r\nx: ".ljust(HEAD_BYTES + 1, b"a"))
+
+        answer = connected.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
     assert served.client().list_projects()["Projects"] == []
 
 

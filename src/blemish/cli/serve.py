@@ -17,6 +17,7 @@ import uvicorn
 from blemish.app import Server, running_server
 from blemish.cli.addresses import AddressError, is_loopback, leads_to
 from blemish.cli.aws_files import PROFILE, AwsFiles, settle_first_key
+from blemish.cli.http_protocol import LimitedProtocol
 from blemish.cli.notify import tell_ready
 from blemish.engine.sessions import ProviderError, check_providers
 from blemish.logs import configure_logs
@@ -92,7 +93,7 @@ def _config(server: Server, certificate: RenewedCertificate | None) -> uvicorn.C
     return uvicorn.Config(
         server.application,
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
         ws="websockets-sansio",
         lifespan="on",
         access_log=False,
