@@ -10,9 +10,11 @@ where they are quicker and the image AUROC of no folder is worse by more than `M
 Measured on an AMD EPYC with VNNI, ONNX Runtime 1.32: ImageNet ResNet-18 in 0.31 of the time, its
 features off by 10 %, image AUROC on cookies, magnetic_tile, casting, solar_cells and a paper less
 by 0.000, 0.006, 0.001, -0.001 and 0.007; a procedural network of 6.5 MB in 0.32 of the time, on
-cookies, casting and the paper less by 0.009, 0.003 and 0.006 (standard errors 0.004 to 0.007). So
-neither is shipped in 8 bits. Ranges by percentile, weights of 7 bits and a first layer of 32 were
-no better. Without VNNI, sums of such products overflow: its scores would be others there.
+cookies, casting and the paper less by 0.009, 0.003 and 0.006 (standard errors 0.004 to 0.008). So
+neither is shipped in 8 bits. This was with a smaller bank, no weights at the border, and ranges
+from pictures that were tested too, if anything in favour of 8 bits; it is not measured again yet.
+Ranges by percentile, weights of 7 bits and a first layer of 32 were no better. Without VNNI, sums
+of such products overflow: its scores would be others there.
 """
 
 from __future__ import annotations
