@@ -202,6 +202,17 @@ def test_a_head_of_a_request_that_does_not_end_is_refused(served: ServedDirector
     assert served.client().list_projects()["Projects"] == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's table of connections")
+def test_a_client_that_is_there_no_more_is_noticed_some_time(served: ServedDirectory) -> None:
+    host, _, port = served.endpoint.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connected:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        ends = [f":{number:04X}" for number in (int(port), connected.getsockname()[1])]
+        [timer] = [row[5] for row in rows if [row[1][-5:], row[2][-5:]] == ends]
+
+    assert timer.startswith("02:")  # that of keepalive
+
+
 def test_sigint_ends_it_too(served: ServedDirectory) -> None:
     assert served.end(signal.SIGINT) == 0
     assert "Traceback" not in served.log.read_text()

@@ -31,10 +31,15 @@ from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
 from blemish.wire.calls import Call, Gate, Observer, observed
 from blemish.wire.constraints import check_constraints
-from blemish.wire.errors import RequestEntityTooLargeError, UnknownOperationError, WireError
+from blemish.wire.errors import (
+    BodyTimeoutError,
+    RequestEntityTooLargeError,
+    UnknownOperationError,
+    WireError,
+)
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.protocol import parse_request, serialize_error, serialize_output
-from blemish.wire.reading import Body, BodyRoom, ClientGoneError, read_body
+from blemish.wire.reading import IDLE_S, Body, BodyRoom, ClientGoneError, read_body
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
@@ -79,6 +84,7 @@ class Dispatcher:
         request_ids: Callable[[], str],
         max_body_bytes: Callable[[str], int],
         body_room_bytes: int = 256 * 1024 * 1024,
+        idle_s: float = IDLE_S,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         clock_skew_s: int = 900,
@@ -90,12 +96,12 @@ class Dispatcher:
 
         `signer` knows whose an access key id is, and None for one that opens nothing;
         `max_body_bytes` the limit of an operation, by its name; all bodies over `SMALL_BYTES`
-        together take no more than `body_room_bytes`. A call passes the gates, in their
-        order, and the observers are told of it at its end, whatever that is. As many requests as
-        there are worker threads are worked on at once; others wait. The operations that are
-        `apart` have threads of their own, for which they wait behind no other. `faults` is what a
-        client is told of errors that it may learn about; of all others it learns the request id
-        alone.
+        together take no more than `body_room_bytes`, and nobody may send nothing of one for
+        `idle_s`. A call passes the gates, in their order, and the observers are told of it at its
+        end, whatever that is. As many requests as there are worker threads are worked on at once;
+        others wait. The operations that are `apart` have threads of their own, for which they wait
+        behind no other. `faults` is what a client is told of errors that it may learn about; of
+        all others it learns the request id alone.
 
         Raises:
             TypeError: a method does not take the members of its operation.
@@ -112,6 +118,7 @@ class Dispatcher:
         self._observers = observers
         self._max_body_bytes = max_body_bytes
         self._body_room = BodyRoom(body_room_bytes)
+        self._idle_s = idle_s
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
         self._apart = apart
@@ -203,7 +210,12 @@ class Dispatcher:
         limit_bytes = self._max_body_bytes(operation.name)
         declared_bytes = _declared_bytes(request.headers)
         with self._body_room.holding(min(_expected_bytes(request.headers), limit_bytes)):
-            body = await read_body(receive, limit_bytes=limit_bytes, declared_bytes=declared_bytes)
+            body = await read_body(
+                receive,
+                limit_bytes=limit_bytes,
+                declared_bytes=declared_bytes,
+                idle_s=self._idle_s,
+            )
             request = replace(request, body=body.content or b"")
             done = await self._in_thread(self._perform, operation, request, body, call)
             if isinstance(done, HttpResponse):
@@ -283,6 +295,10 @@ def _expected_bytes(headers: Mapping[str, str]) -> int:
     return sys.maxsize if "transfer-encoding" in headers else _declared_bytes(headers) or 0
 
 
+_UNREAD = {RequestEntityTooLargeError.shape, BodyTimeoutError.shape}
+"""Errors of which the rest of the body is not read."""
+
+
 async def _send_response(
     send: Send, response: HttpResponse, *, request_id: str, method: str
 ) -> None:
@@ -291,7 +307,7 @@ async def _send_response(
         "content-length": str(len(response.body)),
         "x-amzn-requestid": request_id,
     }
-    if response.status == RequestEntityTooLargeError.status:
+    if response.headers.get("x-amzn-errortype") in _UNREAD:
         headers["connection"] = "close"  # the rest of the body is not waited for
     await send_start(send, response.status, headers)
     body = b"" if method == "HEAD" else response.body

@@ -1,6 +1,7 @@
 """What goes wrong before an operation is known, or before its members are.
 
 * WireError
+  - BodyTimeoutError                 400
   - IncompleteSignatureError         400
   - SerializationError               400
   - InvalidSignatureError            403
@@ -31,6 +32,13 @@ class WireError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class BodyTimeoutError(WireError):
+    """The body did not come in time."""
+
+    shape = "RequestTimeoutException"
+    status = 400
 
 
 class IncompleteSignatureError(WireError):

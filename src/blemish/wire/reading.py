@@ -7,17 +7,23 @@ that says so; only one that is many times too large breaks the connection off.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
+
+import anyio
 
 from blemish.domain.errors import ThrottlingError
 from blemish.wire.asgi import Receive
-from blemish.wire.errors import RequestEntityTooLargeError
+from blemish.wire.errors import BodyTimeoutError, RequestEntityTooLargeError
 
 HARD_STOP = 8
 """How many times the limit a body may be before it is read no further."""
+
+IDLE_S = 60
+"""How long a client may send nothing while its body is waited for."""
 
 
 SMALL_BYTES = 64 * 1024
@@ -70,11 +76,31 @@ class BodyRoom:
             self._free_bytes += taken
 
 
-async def read_body(receive: Receive, *, limit_bytes: int, declared_bytes: int | None) -> Body:
+async def next_message(receive: Receive, *, idle_s: float) -> MutableMapping[str, Any]:
+    """Return the next part of a body.
+
+    Raises:
+        ClientGoneError: the client hung up.
+        BodyTimeoutError: nothing came for too long.
+    """
+    try:
+        with anyio.fail_after(idle_s):
+            message = await receive()
+    except TimeoutError:
+        raise BodyTimeoutError(f"Nothing of the body came for {idle_s} seconds.") from None
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message
+
+
+async def read_body(
+    receive: Receive, *, limit_bytes: int, declared_bytes: int | None, idle_s: float = IDLE_S
+) -> Body:
     """Read a body from an ASGI server; `declared_bytes` is its Content-Length, if it has one.
 
     Raises:
         RequestEntityTooLargeError: it is over `HARD_STOP` times the limit.
+        BodyTimeoutError: nothing came for too long.
         ClientGoneError: the client hung up.
     """
     hard_stop = HARD_STOP * limit_bytes
@@ -84,9 +110,7 @@ async def read_body(receive: Receive, *, limit_bytes: int, declared_bytes: int |
     size = 0
     more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
+        message = await next_message(receive, idle_s=idle_s)
         chunk = message.get("body", b"")
         size += len(chunk)
         _check_size(size, hard_stop=hard_stop)

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import anyio
 from anyio import from_thread
 
 from blemish.wire.asgi import Receive
@@ -24,7 +23,8 @@ from blemish.wire.checksums import (
     in_base64,
 )
 from blemish.wire.chunks import ChunkedBody, ChunkSigner
-from blemish.wire.reading import ClientGoneError
+from blemish.wire.errors import BodyTimeoutError
+from blemish.wire.reading import IDLE_S, next_message
 from blemish.wire.s3_errors import (
     BadDigestError,
     IncompleteBodyError,
@@ -33,16 +33,12 @@ from blemish.wire.s3_errors import (
     InvalidRequestError,
     MaxMessageLengthExceededError,
     MissingContentLengthError,
-    RequestTimeoutError,
     XAmzContentSHA256MismatchError,
 )
-from blemish.wire.s3_signature import CHUNKED, WITH_TRAILERS
+from blemish.wire.s3_signature import CHUNKED, WITH_TRAILERS, in_s3_terms
 
 BLOCK_BYTES = 1024 * 1024
 """About as much is taken from the socket at a time."""
-
-IDLE_S = 60
-"""How long a client may send nothing while its body is waited for."""
 
 DOCUMENT_BYTES = 8 * 1024 * 1024
 """Of a body that is an XML document: 10,000 parts or 1,000 keys with all that may go with them."""
@@ -73,14 +69,9 @@ class Incoming:
         while size < BLOCK_BYTES and not self.ended:
             self.begun = True
             try:
-                with anyio.fail_after(self._idle_s):
-                    message = await self._receive()
-            except TimeoutError:
-                raise RequestTimeoutError(
-                    f"Nothing of the body came for {self._idle_s} seconds."
-                ) from None
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
+                message = await next_message(self._receive, idle_s=self._idle_s)
+            except BodyTimeoutError as error:
+                raise in_s3_terms(error) from None
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             self.ended = not message.get("more_body", False)

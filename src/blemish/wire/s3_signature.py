@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, parse_qsl
 from blemish.wire.canonical import signing_key
 from blemish.wire.chunks import ChunkSigner
 from blemish.wire.errors import (
+    BodyTimeoutError,
     ClockSkewError,
     ExpiredLinkError,
     IncompleteSignatureError,
@@ -34,6 +35,7 @@ from blemish.wire.s3_errors import (
     InvalidRequestError,
     MethodNotAllowedError,
     NotOfferedError,
+    RequestTimeoutError,
     RequestTimeTooSkewedError,
     S3Error,
     SignatureDoesNotMatchError,
@@ -51,6 +53,7 @@ _CONTENT_SHA256 = "x-amz-content-sha256"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
+    BodyTimeoutError: RequestTimeoutError,
     ClockSkewError: RequestTimeTooSkewedError,
     ExpiredLinkError: AccessDeniedError,
     IncompleteSignatureError: AuthorizationHeaderMalformedError,

@@ -396,6 +396,20 @@ def test_a_body_that_there_is_no_room_for_is_not_read(projects: Projects) -> Non
     assert create(app, b'{"ProjectName": "circuits"}').status == 200
 
 
+def test_a_client_that_sends_nothing_more_leaves_its_room_to_others(projects: Projects) -> None:
+    large = SMALL_BYTES + 1
+    app = dispatcher(projects, body_room_bytes=large, max_body_bytes=lambda _: large, idle_s=0.01)
+    begun = {"type": "http.request", "body": b"a", "more_body": True}
+    chunked = scope(PROJECTS, method="POST", headers=[(b"transfer-encoding", b"chunked")])
+
+    answers = [converse(app, chunked, [begun]) for _ in range(2)]
+
+    for answer in answers:
+        assert answer.status == 400
+        assert answer.headers["x-amzn-errortype"] == "RequestTimeoutException"
+        assert answer.headers["connection"] == "close"
+
+
 def test_the_wire_imports_no_client() -> None:
     program = (
         "import sys, blemish.wire.dispatch;"

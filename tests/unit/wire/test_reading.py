@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.domain.errors import ThrottlingError
-from blemish.wire.errors import RequestEntityTooLargeError
+from blemish.wire.errors import BodyTimeoutError, RequestEntityTooLargeError
 from blemish.wire.reading import (
     HARD_STOP,
     SMALL_BYTES,
@@ -77,6 +77,15 @@ def test_a_declared_length_far_above_the_limit_is_not_even_begun() -> None:
 def test_a_client_that_hangs_up_is_gone() -> None:
     with pytest.raises(ClientGoneError):
         read(Sender([b"1234"], hangs_up=True), limit_bytes=10)
+
+
+def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets this event")
+
+    with pytest.raises(BodyTimeoutError, match=r"0\.01 seconds"):
+        asyncio.run(read_body(receive, limit_bytes=10, declared_bytes=None, idle_s=0.01))
 
 
 def test_bodies_are_held_while_there_is_room_and_leave_it_to_others() -> None:
