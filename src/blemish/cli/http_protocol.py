@@ -25,20 +25,25 @@ class LimitedProtocol(HttpToolsProtocol):
     """
 
     _kept_bytes = 0
+    _in_body = False
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, piece by piece, so that none is larger than what is left to a head."""
+        """Take what came; of a head no more at once than is left to it."""
         while data and not self._is_over():
-            left_bytes = HEAD_BYTES - self._kept_bytes
+            left_bytes = len(data) if self._in_body else HEAD_BYTES - self._kept_bytes
             if left_bytes == 0:
                 self._refuse()
                 return
             piece, data = data[:left_bytes], data[left_bytes:]
             self._kept_bytes += len(piece)
             super().data_received(piece)
+            if self._kept_bytes > HEAD_BYTES:  # of trailers
+                self._refuse()
+                return
 
     def on_headers_complete(self) -> None:
         """Begin to answer the request."""
+        self._in_body = True
         self._kept_bytes = 0
         super().on_headers_complete()
 
@@ -49,6 +54,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body; what comes next is another request."""
+        self._in_body = False
         self._kept_bytes = 0
         super().on_message_complete()
 
