@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
@@ -25,6 +25,8 @@ from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from blemish.cli.tls import Certificate, RenewedCertificate
 
 GRACE_S = 10
@@ -57,8 +59,7 @@ def serve(settings: Settings) -> None:
     """
     _check_providers(settings)
     configure_logs(log_format=settings.log_format, level=settings.log_level)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+    _on_signals(_end)
     certificate = _certificate(settings)
     directory = DataDirectory(settings.data_dir)
     directory.create()
@@ -82,11 +83,13 @@ def serve(settings: Settings) -> None:
                 stack.enter_context(certificate.looked_at(renewed=tell_clients))
             with _named_in_errors(settings):
                 listener.listen(BACKLOG)  # whoever comes from now on waits for uvicorn
+            web = uvicorn.Server(_config(server, certificate))
+            _on_signals(web.handle_exit)  # what is raised while a loop starts comes out as an error
             current = certificate.current if certificate else None
             _tell(_endpoint(settings.host, port, current), files, region=settings.region)
             tell_ready(os.environ)
             gc.freeze()  # to look through all that stays would hold every request up for 0.2 s
-            uvicorn.Server(_config(server, certificate)).run(sockets=[listener])
+            web.run(sockets=[listener])
 
 
 def _config(server: Server, certificate: RenewedCertificate | None) -> uvicorn.Config:
@@ -139,8 +142,13 @@ def _check_reach(listener: socket.socket, settings: Settings) -> None:
         raise ValueError(INSECURE.format(host=settings.host))
 
 
+def _on_signals(handler: Callable[[int, FrameType | None], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
 def _end(*_: object) -> NoReturn:
-    """End in good order; uvicorn raises the signal again once its own end is done."""
+    """End in good order, before there is a server that could."""
     sys.exit(0)
 
 
