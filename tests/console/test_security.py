@@ -125,6 +125,19 @@ def test_guessing_is_slowed_down_and_wrong_secrets_get_no_session(
     served.end()
 
 
+def test_a_form_that_is_too_large_is_refused(visit: Visit, served: ServedDirectory) -> None:
+    watched = visit(signed_in=False)
+
+    answer = watched.context.request.post(
+        f"{watched.root}/sign-in",
+        form={"key": "a", "secret": "b" * 1_000_000},
+        headers={"origin": served.endpoint},
+    )
+
+    assert answer.status == 413
+    assert "A body may not have more than" in answer.text()
+
+
 def test_a_key_that_is_disabled_ends_what_is_open(visit: Visit, served: ServedDirectory) -> None:
     key = make_key(served, "leaver", "FullAccess")
     watched = visit(signed_in=False)

@@ -29,7 +29,8 @@ from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_thread
 from blemish.service.sessions import LIFETIME
 from blemish.wire.asgi import Receive, Scope, Send, address_of, send_start
-from blemish.wire.reading import read_body
+from blemish.wire.errors import WireError
+from blemish.wire.reading import ClientGoneError, read_body
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -76,7 +77,13 @@ class SignIn:
         await _redirect(send, target)
 
     async def _sign_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(receive, limit_bytes=FORM_BYTES, declared_bytes=None)
+        try:
+            body = await read_body(receive, limit_bytes=FORM_BYTES, declared_bytes=None)
+        except ClientGoneError:
+            return
+        except WireError as error:
+            await _send_page(send, error.status, problem=error.message)
+            return
         form = parse_qs((body.content or b"").decode(errors="replace"))
         key_id, secret, target = (
             form.get(name, [""])[0].strip() for name in ("key", "secret", "next")
