@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from blemish.console.services import Services
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
 from blemish.engine.images import ImageLimits
+from blemish.faults import FAULTS
 from blemish.front import Front, S3Elsewhere
 from blemish.monitors import Monitors
 from blemish.runners.local import LocalHosting, LocalTrainings
@@ -59,13 +60,6 @@ from blemish.service.trials import TrialService
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
-from blemish.storage.errors import (
-    DatabaseWriteError,
-    EncryptionError,
-    KeyServiceError,
-    StoreUnavailableError,
-    StoreWriteError,
-)
 from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.keyring import DEFAULT, Keyring, new_key
@@ -91,16 +85,6 @@ DETECTIONS = frozenset({"DetectAnomalies"})
 
 They wait behind no other operation: those may wait for an S3 elsewhere.
 """
-
-NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
-FAULTS: Mapping[type[Exception], str] = {
-    StoreWriteError: NO_ROOM,
-    DatabaseWriteError: NO_ROOM,
-    KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",
-    EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",
-    StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",
-}
-"""What clients are told of errors that are no fault of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,22 @@
+"""Errors that are no fault of ours, and what clients are told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from blemish.storage.errors import (
+    DatabaseWriteError,
+    EncryptionError,
+    KeyServiceError,
+    StoreUnavailableError,
+    StoreWriteError,
+)
+
+NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
+FAULTS: Mapping[type[Exception], str] = {
+    StoreWriteError: NO_ROOM,
+    DatabaseWriteError: NO_ROOM,
+    KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",
+    EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",
+    StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",
+}
