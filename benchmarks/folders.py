@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from blemish.domain.entities import Label
-from blemish.engine.labeled import LabeledImage, TrainingMask
+from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 
 MANIFEST = "manifests/template.manifest"
 ANOMALY = "anomaly"  # the type that a mask of 0 and 255 shows

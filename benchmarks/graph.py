@@ -20,14 +20,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.surroundings import ROOT, SHARED
-from blemish.engine.backbones import Backbone, load_backbone
-from blemish.engine.calibration import Calibration
-from blemish.engine.embedding import Embedder
-from blemish.engine.fusion import Fusion
-from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import HIDDEN, PatchClassifier
-from blemish.engine.held_out import PICTURE, SUBSPACE, Parts
-from blemish.engine.scorers import (
+from blemish.engine.backbones.backbone import Backbone, load_backbone
+from blemish.engine.backbones.embedding import Embedder
+from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
+from blemish.engine.graph.sessions import open_session
+from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
+from blemish.engine.scorers.scorers import (
     BANK,
     BANK_ROWS,
     PROJECTED_WIDTH,
@@ -36,7 +34,9 @@ from blemish.engine.scorers import (
     Subspace,
     random_projection,
 )
-from blemish.engine.sessions import open_session
+from blemish.engine.training.calibration import Calibration
+from blemish.engine.training.cross_validation import PICTURE, SUBSPACE, Parts
+from blemish.engine.training.fusion import Fusion
 
 SIDE = 256
 WARM_UP = 3

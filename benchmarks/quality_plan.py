@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.folders import MANIFEST, read_folder
 from benchmarks.splits import Part, Picture, Split, groups_of, part_of, shuffled, split_by_group
 from blemish.domain.entities import Label
-from blemish.engine.folds import assign_folds
-from blemish.engine.labeled import LabeledImage, TrainingMask
+from blemish.engine.training.folds import assign_folds
+from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 
 SPLITS = 5
 FOLDS = 5

@@ -41,13 +41,13 @@ from benchmarks.banks import bank_candidates, bank_score
 from benchmarks.folders import read_folder
 from benchmarks.surroundings import LIMITS, ROOT, SHARED
 from blemish.domain.entities import Label
-from blemish.engine.backbones import Backbone, load_backbone
-from blemish.engine.embedding import Embedder
-from blemish.engine.images import IMAGENET_DEVIATION, IMAGENET_MEAN, decode, resize
-from blemish.engine.labeled import LabeledImage
+from blemish.engine.backbones.backbone import Backbone, load_backbone
+from blemish.engine.backbones.embedding import Embedder
+from blemish.engine.graph.sessions import open_session
+from blemish.engine.images.decode import IMAGENET_DEVIATION, IMAGENET_MEAN, decode, resize
 from blemish.engine.metrics import roc_auc
-from blemish.engine.scorers import fit_memory_bank, random_projection
-from blemish.engine.sessions import open_session
+from blemish.engine.scorers.scorers import fit_memory_bank, random_projection
+from blemish.engine.training.labeled_images import LabeledImage
 
 SIDE, MOST, CALIBRATING, DRAWS, ROUNDS = 256, 150, 6, 5, 20
 MAY_LOSE = 0.005

@@ -29,8 +29,8 @@ from benchmarks.quality_plan import find_sets
 from benchmarks.quality_trial import peak_mib
 from benchmarks.surroundings import ROOT, SHARED, training_options
 from blemish.domain.entities import Label
-from blemish.engine.labeled import LabeledImage
-from blemish.engine.training import train
+from blemish.engine.training.labeled_images import LabeledImage
+from blemish.engine.training.train import train
 
 MOST_CUT = 0.1  # of each side
 GAIN = (0.8, 1.2)

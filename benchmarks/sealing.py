@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.surroundings import SHARED
 from blemish.engine.bundle import Bundle, write_bundle
 from blemish.engine.runtime import Detector
-from blemish.engine.training import train
+from blemish.engine.training.train import train
 from blemish.service.bundles import Bundles
 from blemish.storage.encryption import Encryption
 from blemish.storage.keyring import DEFAULT, Keyring, new_key

@@ -45,15 +45,15 @@ from benchmarks.surroundings import (
     training_options,
 )
 from blemish.domain.entities import Label
-from blemish.engine.backbones import load_backbone
+from blemish.engine.backbones.backbone import load_backbone
+from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import Bundle
-from blemish.engine.coreset import select_coreset
-from blemish.engine.embedding import Embedder
-from blemish.engine.images import decode, graph_size, least_decoded, resize
+from blemish.engine.graph.sessions import open_session
+from blemish.engine.images.decode import decode, graph_size, least_decoded, resize
 from blemish.engine.runtime import Detector
-from blemish.engine.scorers import BANK_ROWS, random_projection
-from blemish.engine.sessions import open_session
-from blemish.engine.training import train
+from blemish.engine.scorers.coreset import select_coreset
+from blemish.engine.scorers.scorers import BANK_ROWS, random_projection
+from blemish.engine.training.train import train
 
 PICTURES, JUDGED = 80, 12
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from blemish.engine.images import ImageLimits
-from blemish.engine.training import TrainingOptions
+from blemish.engine.images.decode import ImageLimits
+from blemish.engine.training.train import TrainingOptions
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))

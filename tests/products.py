@@ -13,12 +13,12 @@ from onnx import helper
 from PIL import Image
 
 from blemish.domain.entities import Label
-from blemish.engine.backbones import STEP_KEY
+from blemish.engine.backbones.backbone import STEP_KEY
 from blemish.engine.bundle import write_bundle
-from blemish.engine.graph_writer import GraphWriter
-from blemish.engine.images import ImageLimits
-from blemish.engine.labeled import LabeledImage, TrainingMask
-from blemish.engine.training import TrainingOptions, TrainingReport, train
+from blemish.engine.graph.writer import GraphWriter
+from blemish.engine.images.decode import ImageLimits
+from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
+from blemish.engine.training.train import TrainingOptions, TrainingReport, train
 
 LIMITS = ImageLimits(min_side=16, max_side=4_096, max_pixels=10_000_000)
 SIZE = (96, 64)  # width, height: the graph sees 256 x 160

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.engine.graph_segmentation import EDGE_VARIANCE
+from blemish.engine.graph.segmentation import EDGE_VARIANCE
 
 Floats = NDArray[np.floating[Any]]
 

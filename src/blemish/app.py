@@ -26,7 +26,7 @@ from blemish.console.application import Console
 from blemish.console.services import Services
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
-from blemish.engine.images import ImageLimits
+from blemish.engine.images.decode import ImageLimits
 from blemish.faults import FAULTS
 from blemish.front import Front, S3Elsewhere
 from blemish.monitors import Monitors

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.engine.backbone_catalogue import CATALOGUE
+from blemish.engine.backbones.catalogue import CATALOGUE
 from tests.acceptance.hub import HubState, running_hub
 from tests.acceptance.product import PROJECT, make_dataset, start_training
 from tests.acceptance.served import ServedDirectory, model_status, wait_for

@@ -9,16 +9,19 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from blemish.engine.backbones import Backbone, load_backbone
+from blemish.engine.backbones.backbone import Backbone, load_backbone
+from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import read_bundle
-from blemish.engine.calibration import Calibration
-from blemish.engine.embedding import Embedder
-from blemish.engine.enlarging import enlarging_matrix
-from blemish.engine.fusion import fusion, standard
-from blemish.engine.gathering import gather
-from blemish.engine.graph import DetectorParts, detector_graph
-from blemish.engine.heads import HIDDEN, PatchClassifier
-from blemish.engine.held_out import (
+from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
+from blemish.engine.graph.sessions import open_session
+from blemish.engine.images.decode import decode, resize
+from blemish.engine.images.upsample import enlarging_matrix
+from blemish.engine.runtime import Detection, Detector
+from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
+from blemish.engine.scorers.positions import border_weights
+from blemish.engine.scorers.scorers import bank_projections, image_score, pooled_embedding
+from blemish.engine.training.calibration import Calibration
+from blemish.engine.training.cross_validation import (
     PATCH_HEAD,
     PICTURE,
     PICTURE_HEAD,
@@ -26,15 +29,12 @@ from blemish.engine.held_out import (
     fit_parts,
     hold_out,
 )
-from blemish.engine.images import decode, resize
-from blemish.engine.labeled import LabeledImage
-from blemish.engine.positions import border_weights
-from blemish.engine.runtime import Detection, Detector
-from blemish.engine.score_table import BY_PLACE, score_table
-from blemish.engine.scorers import bank_projections, image_score, pooled_embedding
-from blemish.engine.selection import Candidate, map_fusion
-from blemish.engine.sessions import open_session
-from blemish.engine.survey import survey_images
+from blemish.engine.training.features import gather
+from blemish.engine.training.fusion import fusion, standard
+from blemish.engine.training.labeled_images import LabeledImage
+from blemish.engine.training.score_table import BY_PLACE, score_table
+from blemish.engine.training.selection import Candidate, map_fusion
+from blemish.engine.training.validation import survey_images
 from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
 from tests.refining import refined
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.errors import BundleError
-from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.runners.line import Turn
 from blemish.service.detection import ModelBusyError, Outcome

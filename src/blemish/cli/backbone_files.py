@@ -11,11 +11,11 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from blemish.engine.architectures import build_backbone
-from blemish.engine.backbone_catalogue import CATALOGUE, PACKAGED, WAVES, known_by_checksum
-from blemish.engine.backbones import load_backbone
+from blemish.engine.backbones.architectures import build_backbone
+from blemish.engine.backbones.backbone import load_backbone
+from blemish.engine.backbones.catalogue import CATALOGUE, PACKAGED, WAVES, known_by_checksum
+from blemish.engine.backbones.state_dicts import read_state_dict
 from blemish.engine.errors import BackboneError
-from blemish.engine.state_dicts import read_state_dict
 from blemish.service.backbones import BUILT_IN, BackboneInfo, Backbones
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory

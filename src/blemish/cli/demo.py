@@ -32,7 +32,7 @@ from blemish.cli.demo_data import (
 from blemish.cli.demo_page import Found, write_page
 from blemish.domain.entities import Label
 from blemish.domain.manifest import object_ref
-from blemish.engine.images import media_type
+from blemish.engine.images.decode import media_type
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.database import Database
 

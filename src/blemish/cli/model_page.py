@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blemish.engine.bundle import BundleInfo
-from blemish.engine.chosen import Choice, choice_of
+from blemish.engine.training.selection_report import Choice, choice_of
 
 
 def print_model(info: BundleInfo) -> None:

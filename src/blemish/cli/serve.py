@@ -19,7 +19,7 @@ from blemish.cli.addresses import AddressError, is_loopback, leads_to
 from blemish.cli.aws_files import PROFILE, AwsFiles, settle_first_key
 from blemish.cli.http_protocol import LimitedProtocol
 from blemish.cli.notify import tell_ready
-from blemish.engine.sessions import ProviderError, check_providers
+from blemish.engine.graph.sessions import ProviderError, check_providers
 from blemish.logs import configure_logs
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory

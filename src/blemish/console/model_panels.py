@@ -15,7 +15,7 @@ from blemish.console.model_actions import FORBIDDEN, share
 from blemish.console.model_data import Evaluated
 from blemish.console.verdicts import CELL_NAMES, Cell, TypeResult, cell_counts
 from blemish.engine.bundle import BundleInfo
-from blemish.engine.chosen import Judged, choice_of
+from blemish.engine.training.selection_report import Judged, choice_of
 from blemish.service.thresholds import MOVABLE
 
 STAYS = (

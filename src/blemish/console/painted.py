@@ -20,8 +20,8 @@ from blemish.console.visitor import SignedOutError, Visitor, in_thread
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
 from blemish.domain.manifest import parse_line
-from blemish.engine.containers import ImageError, read_container
 from blemish.engine.errors import EngineError
+from blemish.engine.images.headers import ImageError, read_container
 from blemish.storage.errors import StorageError
 from blemish.wire.errors import WireError
 

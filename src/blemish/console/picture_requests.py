@@ -22,8 +22,8 @@ from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ThrottlingError, ValidationError
 from blemish.domain.palette import BACKGROUND
-from blemish.engine.containers import png_chunk
-from blemish.engine.images import media_type
+from blemish.engine.images.decode import media_type
+from blemish.engine.images.headers import png_chunk
 
 MIB = 1024 * 1024
 

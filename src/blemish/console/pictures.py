@@ -15,7 +15,7 @@ from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError
 from blemish.domain.manifest import object_ref
-from blemish.engine.images import ImageError, media_type
+from blemish.engine.images.decode import ImageError, media_type
 from blemish.storage.errors import BucketMissingError, ObjectError, ObjectMissingError
 
 CACHE_S = 3_600

@@ -15,7 +15,7 @@ from blemish.console.guard import ROOT
 from blemish.console.keys import KeysPart
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits
-from blemish.engine.backbone_catalogue import PACKAGED, WAVES
+from blemish.engine.backbones.catalogue import PACKAGED, WAVES
 from blemish.engine.errors import BackboneError
 from blemish.service.backbones import BUILT_IN, Backbones
 from blemish.service.storage_use import storage_use

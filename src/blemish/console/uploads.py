@@ -31,9 +31,9 @@ from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.entities import DatasetType, Label, ObjectRef
 from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
 from blemish.domain.manifest import parse_line
-from blemish.engine.containers import read_container
-from blemish.engine.images import ImageError, ImageLimits, decode, media_type
-from blemish.engine.sizes import PictureSize, check_size
+from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
+from blemish.engine.images.headers import read_container
+from blemish.engine.images.sizes import PictureSize, check_size
 from blemish.service.datasets import EntryFilter
 from blemish.storage.errors import ObjectError, StorageError
 from blemish.wire.errors import WireError

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blemish.engine.errors import BundleError
-from blemish.engine.sizes import PictureSize
+from blemish.engine.images.sizes import PictureSize
 
 FORMAT = 1
 MODEL, INFO, CHECKSUMS = "model.onnx", "bundle.json", "SHA256SUMS"

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.bundle import MeasuredScores
-from blemish.engine.images import ImageError, ImageLimits, decode_mask, encode_mask
-from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback
+from blemish.engine.images.decode import ImageError, ImageLimits, decode_mask, encode_mask
 from blemish.engine.metrics import (
     average_precision,
     intersection_over_union,
     precision_recall_f1,
     roc_auc,
 )
-from blemish.engine.problems import Problems
 from blemish.engine.runtime import AnomalyArea, Detection, Detector
+from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
+from blemish.engine.training.problems import Problems
 
 
 @dataclass(frozen=True, kw_only=True)

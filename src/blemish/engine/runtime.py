@@ -13,9 +13,9 @@ from PIL import Image
 
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
-from blemish.engine.images import ImageLimits, Picture, decode, resize, turn_back
-from blemish.engine.sessions import ON_CPU, SESSION_ERRORS, ProviderError, open_session
-from blemish.engine.sizes import PictureSize, check_size
+from blemish.engine.graph.sessions import ON_CPU, SESSION_ERRORS, ProviderError, open_session
+from blemish.engine.images.decode import ImageLimits, Picture, decode, resize, turn_back
+from blemish.engine.images.sizes import PictureSize, check_size
 
 _OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")
 _CLASSES = "class_probabilities"

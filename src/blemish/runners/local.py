@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any, TypeVar
 
 from blemish.domain.entities import InferenceUnits
-from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.graph.sessions import ON_CPU
+from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detector
-from blemish.engine.sessions import ON_CPU
 from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
 from blemish.service.bundles import Bundles
 from blemish.service.detection import ModelBusyError, Outcome

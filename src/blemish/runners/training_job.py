@@ -15,10 +15,15 @@ from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
-from blemish.engine.images import ImageError, ImageLimits
-from blemish.engine.labeled import LabeledImage, Progress, ProgressCallback, TrainingMask
+from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detector
-from blemish.engine.training import TrainingOptions, train
+from blemish.engine.training.labeled_images import (
+    LabeledImage,
+    Progress,
+    ProgressCallback,
+    TrainingMask,
+)
+from blemish.engine.training.train import TrainingOptions, train
 from blemish.service.bundles import write_sealed
 from blemish.service.evaluation_files import (
     EvaluatedModel,

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import Any
 
 from blemish.engine.errors import EngineError
-from blemish.engine.labeled import Progress
+from blemish.engine.training.labeled_images import Progress
 from blemish.storage.errors import StorageError
 
 HEARTBEAT_S = 1.0

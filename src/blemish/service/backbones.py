@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from blemish.engine.backbone_catalogue import CATALOGUE, DRAWN, DRAWN_FILE, WAVES
+from blemish.engine.backbones.catalogue import CATALOGUE, DRAWN, DRAWN_FILE, WAVES
 from blemish.engine.errors import BackboneError
 from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
 

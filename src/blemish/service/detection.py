@@ -19,7 +19,7 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.domain.limits import Limits, Quota
-from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detection
 from blemish.service.models import require_model
 from blemish.storage.database import Database

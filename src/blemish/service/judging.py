@@ -30,9 +30,9 @@ from blemish.domain.errors import ServiceError
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem
 from blemish.engine.errors import EngineError
-from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.graph.sessions import ON_CPU
+from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
-from blemish.engine.sessions import ON_CPU
 from blemish.service.bundles import Bundles, use_current
 from blemish.service.detection_results import BatchResults, Found, Results, TrialResults
 from blemish.service.importing import ImportFailedError, last_of_each_image, problem_sentence

@@ -21,9 +21,9 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.engine.bundle import Bundle, BundleInfo
-from blemish.engine.containers import read_container
 from blemish.engine.heat_maps import encode_heat_map
-from blemish.engine.images import ImageLimits, turn
+from blemish.engine.images.decode import ImageLimits, turn
+from blemish.engine.images.headers import read_container
 from blemish.engine.runtime import Detection, Detector
 from blemish.service.bundles import Bundles, use_current
 from blemish.service.models import require_model

@@ -11,7 +11,7 @@ from uuid import uuid4
 from PIL import Image
 
 from blemish.domain.entities import ObjectRef
-from blemish.engine.images import ImageLimits, decode
+from blemish.engine.images.decode import ImageLimits, decode
 from blemish.service.objects import Objects
 
 SIDE = 256

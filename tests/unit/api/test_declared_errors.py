@@ -21,7 +21,7 @@ from botocore.model import ServiceModel
 from blemish.api.service_model import service_model
 from blemish.domain.entities import DatasetType, ModelStatus
 from blemish.domain.limits import ORIGINAL
-from blemish.engine.images import ImageError
+from blemish.engine.images.decode import ImageError
 from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.throttle import Throttle

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from blemish.domain.entities import ModelStatus
-from blemish.engine.images import ImageError
+from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import AnomalyArea
 from tests.unit.api.requests import CIRCUITS, MODEL, MODEL_ARN, OUTPUT, answer, message
 from tests.unit.fakes import FakeHosting, detection

@@ -16,8 +16,8 @@ from blemish.engine.bundle import (
     write_bundle,
 )
 from blemish.engine.errors import BundleError
+from blemish.engine.images.sizes import PictureSize
 from blemish.engine.runtime import Detector
-from blemish.engine.sizes import PictureSize
 
 INFO = BundleInfo(
     graph_size=(192, 256),

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.domain.limits import MIB
-from blemish.engine.enlarging import enlarging_matrix
 from blemish.engine.heat_maps import HEAT_COLORS, encode_heat_map, heat_levels
+from blemish.engine.images.upsample import enlarging_matrix
 
 LARGEST = (16_384, 6_103)
 """The most pixels that a picture may have."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.engine.bundle import read_bundle
-from blemish.engine.images import ImageError, resize, turn
+from blemish.engine.graph.sessions import open_session
+from blemish.engine.images.decode import ImageError, resize, turn
 from blemish.engine.runtime import Detection, Detector
-from blemish.engine.sessions import open_session
 from tests.products import COLORS, LIMITS, SIZE, draw, png
 
 ORIENTATION = 0x0112

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from blemish.engine.bundle import Bundle, MeasuredScores, read_bundle
 from blemish.engine.errors import BundleError
-from blemish.engine.graph_writer import GraphWriter
+from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.runtime import Detector
 from blemish.engine.thresholds import (
     MOST_TURNS,

@@ -9,7 +9,7 @@ import pytest
 
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.bundle import read_bundle
-from blemish.engine.images import ImageError
+from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detection
 from blemish.runners.line import WAITING_PER_UNIT
 from blemish.runners.local import LocalHosting

@@ -18,9 +18,9 @@ from blemish.domain.entities import Label
 from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.errors import TrainingError
-from blemish.engine.labeled import Progress
 from blemish.engine.runtime import Detector
 from blemish.engine.thresholds import threshold_effect
+from blemish.engine.training.labeled_images import Progress
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
 from blemish.runners.training_process import ORPHANED, Reporter

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.engine.backbone_catalogue import CATALOGUE, DRAWN_FILE, known_by_checksum
+from blemish.engine.backbones.catalogue import CATALOGUE, DRAWN_FILE, known_by_checksum
 from blemish.engine.errors import BackboneError
 from blemish.service import backbones as service
 from blemish.service.backbones import BackboneInfo, Backbones, ProjectBackbones

@@ -6,7 +6,7 @@ import pytest
 
 from blemish.engine.bundle import Bundle, BundleInfo, write_bundle
 from blemish.engine.errors import BundleError
-from blemish.engine.sizes import PictureSize
+from blemish.engine.images.sizes import PictureSize
 from blemish.service.bundles import Bundles
 from blemish.storage.errors import KeyUnavailableError, SealBrokenError
 from tests.unit.house import House

@@ -15,7 +15,7 @@ from blemish.domain.errors import (
     quota_code,
 )
 from blemish.domain.limits import ORIGINAL, OURS, Limits, Quota
-from blemish.engine.images import ImageError, ImageLimits, decode
+from blemish.engine.images.decode import ImageError, ImageLimits, decode
 from blemish.service.detection import DetectionService
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House

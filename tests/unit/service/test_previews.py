@@ -12,7 +12,7 @@ from PIL import Image
 from blemish.domain.entities import Model, ModelStatus, ObjectRef
 from blemish.domain.errors import ConflictError
 from blemish.engine.errors import BundleError
-from blemish.engine.images import ImageError, ImageLimits
+from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
 from blemish.service import previews
 from blemish.service.previews import LOADED, SIDE, Previews, draw_preview

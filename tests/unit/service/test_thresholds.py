@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import ConflictError, ResourceNotFoundError
 from blemish.engine.bundle import Bundle, BundleInfo, MeasuredScores
-from blemish.engine.graph_writer import GraphWriter
-from blemish.engine.sizes import PictureSize
+from blemish.engine.graph.writer import GraphWriter
+from blemish.engine.images.sizes import PictureSize
 from blemish.engine.thresholds import move_threshold, turning_points
 from blemish.service.bundles import Bundles
 from blemish.service.thresholds import MOVABLE, ThresholdService

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from blemish.domain.entities import ObjectRef
-from blemish.engine.images import ImageError
+from blemish.engine.images.decode import ImageError
 from blemish.service.thumbnails import SIDE, Thumbnails
 from blemish.storage.errors import ObjectMissingError, ObjectTooLargeError
 from tests.unit.house import House

@@ -1,0 +1,159 @@
+"""Backbones: the frozen networks that turn a picture into feature maps.
+
+Any ONNX file is a backbone whose first input is (B, 3, H, W) float32, RGB with ImageNet's mean and
+deviation removed, and whose outputs hold the feature maps of `LAYERS` by name. H and W are
+multiples of 32, or of what its metadata call `blemish.step`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import inliner, utils, version_converter
+
+from blemish.engine.backbones.catalogue import WAVES
+from blemish.engine.backbones.scattering import scattering
+from blemish.engine.errors import BackboneError
+from blemish.engine.graph.sessions import SESSION_ERRORS, open_session
+from blemish.engine.graph.writer import MIN_OPSET
+from blemish.engine.images.decode import GRAPH_STEP
+
+LAYERS = ("layer2", "layer3")
+"""The feature maps that patch embeddings are made of; the grid of the first is the patches' grid.
+
+Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, section 3.1.
+"""
+
+STEP_KEY = "blemish.step"
+"""The metadata of an ONNX file that says what the sides of its pictures must be multiples of."""
+
+_PROBE_STEPS = 2
+_MAX_STEP = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A network whose outputs are `LAYERS`, and nothing else."""
+
+    name: str
+    #: of the serialised network, hexadecimal
+    sha256: str
+    model: onnx.ModelProto
+    #: what the sides of pictures must be multiples of, in pixels
+    step: int = GRAPH_STEP
+
+    @property
+    def input_name(self) -> str:
+        """Name of the input for pictures."""
+        return str(self.model.graph.input[0].name)
+
+
+def load_backbone(path: Path | None) -> Backbone:
+    """Read a backbone from an ONNX file, or write the built-in one.
+
+    Raises:
+        BackboneError: the file is missing, is no ONNX model, has not the outputs of `LAYERS`, or
+            does not run on a picture.
+    """
+    if path is None:
+        return _built_in()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BackboneError(f"The backbone {path} cannot be read: {error.strerror}.") from error
+    model = _parse(data, path)
+    backbone = Backbone(
+        name=path.stem,
+        sha256=hashlib.sha256(data).hexdigest(),
+        model=_with_layers_only(model, path),
+        step=_step(model, path),
+    )
+    side = _PROBE_STEPS * backbone.step
+    feature_shapes(backbone, width=side, height=side)
+    return backbone
+
+
+def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape (C, h, w) of each of `LAYERS` for pictures of one size, by running once.
+
+    Raises:
+        BackboneError: the network does not run on such a picture, or gives no feature maps.
+    """
+    picture = np.zeros((1, 3, height, width), dtype=np.float32)
+    try:
+        session = open_session(backbone.model.SerializeToString(), threads=1)
+        maps = session.run(list(LAYERS), {backbone.input_name: picture})
+    except SESSION_ERRORS as error:
+        raise BackboneError(
+            f"The backbone {backbone.name} does not run on a picture of {width} x {height} pixels, "
+            f"given as (1, 3, {height}, {width}) float32: {error}"
+        ) from error
+    for layer, feature_map in zip(LAYERS, maps, strict=True):
+        if feature_map.ndim != 4 or feature_map.dtype != np.float32:
+            raise BackboneError(
+                f"The output {layer} of the backbone {backbone.name} is {feature_map.dtype} of "
+                f"shape {feature_map.shape}; it must be float32 of shape (B, C, H, W)."
+            )
+    return {layer: tuple(maps[i].shape[1:]) for i, layer in enumerate(LAYERS)}
+
+
+def _built_in() -> Backbone:
+    model = scattering()
+    serialised = model.SerializeToString(deterministic=True)
+    return Backbone(name=WAVES, sha256=hashlib.sha256(serialised).hexdigest(), model=model)
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(data)
+        onnx.checker.check_model(model)
+    except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
+        raise BackboneError(f"The backbone {path} is no valid ONNX model: {error}") from error
+    graph = model.graph
+    named = (graph, *graph.input, *graph.output, *graph.initializer, *graph.value_info, *graph.node)
+    names = [each.name for each in named]
+    names += [name for node in graph.node for name in (*node.input, *node.output)]
+    if broken := [name for name in names if not isinstance(name, str)]:  # protobuf lets them pass
+        raise BackboneError(
+            f"The backbone {path} is no valid ONNX model: the name {broken[0]!r} is no UTF-8."
+        )
+    return model
+
+
+def _step(model: onnx.ModelProto, path: Path) -> int:
+    told = {each.key: each.value for each in model.metadata_props}.get(STEP_KEY, GRAPH_STEP)
+    told = str(told)  # what is no UTF-8 comes as bytes
+    if not (told.isdecimal() and 0 < int(told) <= _MAX_STEP):
+        raise BackboneError(
+            f"The backbone {path} has {STEP_KEY} {told!r}; it must be 1 to {_MAX_STEP} pixels."
+        )
+    return int(told)
+
+
+def _with_layers_only(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """Cut a network off after `LAYERS`, in an operator set that this code writes too."""
+    outputs = {output.name for output in model.graph.output}
+    if missing := [layer for layer in LAYERS if layer not in outputs]:
+        raise BackboneError(
+            f"The backbone {path} has no output {' and no output '.join(missing)}; its outputs "
+            f"are {', '.join(sorted(outputs))}."
+        )
+    constants = {constant.name for constant in model.graph.initializer}
+    inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
+    if not inputs:
+        raise BackboneError(f"The backbone {path} has no input for a picture.")
+    model = inliner.inline_local_functions(model)
+    model = utils.Extractor(model).extract_model(inputs[:1], list(LAYERS))
+    if all(o.version >= MIN_OPSET for o in model.opset_import if o.domain in {"", "ai.onnx"}):
+        return model
+    try:
+        return version_converter.convert_version(model, MIN_OPSET)
+    except (version_converter.ConvertError, RuntimeError) as error:
+        raise BackboneError(
+            f"The backbone {path} cannot be brought to operator set {MIN_OPSET}: {error}"
+        ) from error

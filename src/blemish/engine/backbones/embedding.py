@@ -1,0 +1,143 @@
+"""Patch embeddings: what the backbone sees around each patch of a picture.
+
+An embedding joins the feature maps of `backbones.LAYERS`, each averaged over 3 x 3 positions and
+brought to the grid of the first. Average and resize are linear and treat every channel alike, so
+whatever is linear in an embedding can be computed on the feature maps, before them, where it is
+cheaper: a graph never holds the embeddings of full width unless they are what it is asked for.
+
+Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, section 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.engine.backbones.backbone import LAYERS, Backbone, feature_shapes
+from blemish.engine.graph.sessions import open_session
+from blemish.engine.graph.writer import GraphWriter
+from blemish.engine.images.decode import IMAGENET_DEVIATION, IMAGENET_MEAN
+
+PIXELS = "pixels"
+_PREFIX = "backbone/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaps:
+    """The feature maps of one picture inside a graph."""
+
+    #: layer -> name of the value in the graph
+    names: dict[str, str]
+    #: layer -> (C, h, w)
+    shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) of the patches."""
+        _, h, w = self.shapes[LAYERS[0]]
+        return h, w
+
+    @property
+    def width(self) -> int:
+        """Width of an embedding."""
+        return sum(shape[0] for shape in self.shapes.values())
+
+    @property
+    def channels(self) -> dict[str, slice]:
+        """Where each layer's channels stand in an embedding."""
+        ends = accumulate(shape[0] for shape in self.shapes.values())
+        return {
+            layer: slice(end - shape[0], end)
+            for (layer, shape), end in zip(self.shapes.items(), ends, strict=True)
+        }
+
+
+def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: int) -> FeatureMaps:
+    """Write the way from uint8 RGB pixels (1, height, width, 3), a new input, to feature maps.
+
+    Raises:
+        BackboneError: the backbone does not run on pictures of this size.
+    """
+    shapes = feature_shapes(backbone, width=width, height=height)
+    pixels = graph.input(PIXELS, np.uint8, (1, height, width, 3))
+    scale = graph.constant((1 / (255 * IMAGENET_DEVIATION)).reshape(1, 3, 1, 1))
+    shift = graph.constant((-IMAGENET_MEAN / IMAGENET_DEVIATION).reshape(1, 3, 1, 1))
+    planes = graph.add("Transpose", pixels, perm=[0, 3, 1, 2])
+    scaled = graph.add("Mul", graph.add("Cast", planes, to=1), scale)
+    graph.add("Add", scaled, shift, output=_PREFIX + backbone.input_name)
+    graph.adopt(backbone.model, prefix=_PREFIX)
+    return FeatureMaps(names={layer: _PREFIX + layer for layer in LAYERS}, shapes=shapes)
+
+
+def add_readout(
+    graph: GraphWriter,
+    maps: FeatureMaps,
+    *,
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+) -> str:
+    """Write `embedding @ weights + bias` for every patch; the result is (1, k, h, w).
+
+    Args:
+        graph: where it is written.
+        maps: the feature maps that the embeddings, of width d, are made of.
+        weights: (d, k).
+        bias: (k,).
+    """
+    parts, start = [], 0
+    for layer in LAYERS:
+        channels, *grid = maps.shapes[layer]
+        rows = weights[start : start + channels]
+        kernel = [graph.constant(rows.T[:, :, np.newaxis, np.newaxis])]
+        if start == 0:  # adding it once is enough: average and resize keep a constant
+            kernel.append(graph.constant(bias))
+        part = graph.add("Conv", maps.names[layer], *kernel)
+        part = graph.add("AveragePool", part, kernel_shape=[3, 3], pads=[1] * 4)
+        if tuple(grid) != maps.grid:
+            size = graph.constant(np.array([1, weights.shape[1], *maps.grid], dtype=np.int64))
+            part = graph.add("Resize", part, "", "", size, mode="linear")
+        parts.append(part)
+        start += channels
+    return graph.add("Sum", *parts)
+
+
+def add_embeddings(graph: GraphWriter, maps: FeatureMaps) -> list[str]:
+    """Write the embeddings of full width; the result is (1, C, h, w) of each layer."""
+    parts = []
+    for layer in LAYERS:
+        channels, *grid = maps.shapes[layer]
+        part = graph.add("AveragePool", maps.names[layer], kernel_shape=[3, 3], pads=[1] * 4)
+        if tuple(grid) != maps.grid:
+            size = graph.constant(np.array([1, channels, *maps.grid], dtype=np.int64))
+            part = graph.add("Resize", part, "", "", size, mode="linear")
+        parts.append(part)
+    return parts
+
+
+class Embedder:
+    """Runs a backbone over pictures of one size."""
+
+    def __init__(self, backbone: Backbone, *, width: int, height: int, threads: int) -> None:
+        graph = GraphWriter()
+        maps = add_features(graph, backbone, width=width, height=height)
+        graph.add("Concat", *add_embeddings(graph, maps), output="embeddings", axis=1)
+        graph.output("embeddings", np.float32, (1, maps.width, *maps.grid))
+        #: (width, height) of the pictures
+        self.size = (width, height)
+        #: (h, w) of the patches
+        self.grid = maps.grid
+        #: of an embedding
+        self.width = maps.width
+        #: layer -> its channels in an embedding
+        self.channels = maps.channels
+        self._session = open_session(graph.model().SerializeToString(), threads=threads)
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the (n, d) embeddings of one picture, (height, width, 3) RGB, row by row."""
+        outputs: list[NDArray[Any]] = self._session.run(None, {PIXELS: pixels[np.newaxis]})
+        embeddings: NDArray[np.float32] = outputs[0].reshape(self.width, -1).T
+        return np.ascontiguousarray(embeddings)

@@ -1,0 +1,1 @@
+"""Image files in, pixels out: the only such path, for training, hosting and the edge."""

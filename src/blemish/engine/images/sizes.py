@@ -1,0 +1,39 @@
+"""The size of a picture, and the rule that the pictures of a detector have one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blemish.engine.images.decode import ImageError
+
+_FIRST_SIDEWAYS = 5  # EXIF orientations from here on swap width and height
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class PictureSize:
+    """(width, height) in pixels, before and after the EXIF turn."""
+
+    stored: tuple[int, int]
+    upright: tuple[int, int]
+
+    @classmethod
+    def of(cls, stored: tuple[int, int], *, orientation: int) -> PictureSize:
+        """Return the size of a picture that is stored with an EXIF orientation, 1 to 8."""
+        width, height = stored
+        upright = (height, width) if orientation >= _FIRST_SIDEWAYS else stored
+        return cls(stored=stored, upright=upright)
+
+    def __str__(self) -> str:
+        text = "{:,} x {:,} pixels".format(*self.stored)
+        turned = " ({:,} x {:,} upright)".format(*self.upright)
+        return text if self.stored == self.upright else text + turned
+
+
+def check_size(size: PictureSize, *, expected: PictureSize) -> None:
+    """Refuse a picture that has neither the stored nor the upright size of the others.
+
+    Raises:
+        ImageError: names both sizes.
+    """
+    if size.stored != expected.stored and size.upright != expected.upright:
+        raise ImageError(f"The image has {size}; it must have {expected}, as most training images.")

@@ -1,0 +1,1 @@
+"""Scorers: how far an image is from the normal images that a detector learned."""

@@ -1,0 +1,71 @@
+"""Which anomaly types a segmentation head learns, and in which colours it answers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from blemish.domain.palette import BACKGROUND, PALETTE
+from blemish.engine.bundle import AnomalyType
+from blemish.engine.training.labeled_images import TrainingMask
+from blemish.engine.training.masked_patches import MaskedPatches
+
+
+def choose_types(
+    images: Sequence[MaskedPatches], *, min_masks: int
+) -> tuple[list[str], tuple[str, ...]]:
+    """Choose the anomaly types that enough masks show, each in some patch that tells it apart.
+
+    A patch that shows a type that is left out tells of no other, so a small type that lies only
+    beside rare ones has none.
+
+    Args:
+        images: of which a mask or a normal label says what they show.
+        min_masks: the least number of masks for a type.
+
+    Returns:
+        the types in alphabetical order, and a sentence for each type that was left out.
+    """
+    counts = Counter(name for image in images for name in image.shares)
+    enough = {name for name in counts if counts[name] >= min_masks}
+    chosen = {
+        name
+        for image in images
+        for name in enough & image.shares.keys()
+        if image.shares[name][image.known(enough)].any()
+    }
+    notes = tuple(
+        f"The anomaly label '{name}' is left out of segmentation: "
+        + (
+            "no part of a training image that was learned from shows it apart from labels that "
+            "are left out."
+            if name in enough
+            else f"of at least {min_masks} training images whose masks must show it, there are "
+            f"{counts[name]}."
+        )
+        for name in sorted(counts.keys() - chosen)
+    )
+    return sorted(chosen), notes
+
+
+def choose_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[AnomalyType, ...]:
+    """Give each anomaly type the colour it was painted in, so that answers look like the masks.
+
+    A type that was painted in several colours, in the background's, or in one that another type
+    has already gets the first free colour of the palette.
+    """
+    painted: dict[str, set[str]] = defaultdict(set)
+    for mask in masks:
+        for color, name in mask.colors.items():
+            painted[name].add(color.upper())
+    taken = {BACKGROUND}
+    colors: dict[str, str] = {}
+    for name in names:
+        if len(painted[name]) == 1 and not painted[name] <= taken:
+            (colors[name],) = painted[name]
+            taken.add(colors[name])
+    for name in names:
+        if name not in colors:
+            colors[name] = next(color for color in PALETTE if color not in taken)
+            taken.add(colors[name])
+    return tuple(AnomalyType(name=name, color=colors[name]) for name in names)

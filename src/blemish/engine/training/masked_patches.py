@@ -1,0 +1,136 @@
+"""What anomaly masks say about patches: the share of its area that each anomaly type covers."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from blemish.engine.images.decode import Picture, decode_mask, turn
+from blemish.engine.training.labeled_images import TrainingMask
+
+Shares = Mapping[str, NDArray[np.float32]]
+"""Anomaly type -> (n,) share of each patch's area, 0 to 1; what is left is background."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedPatches:
+    """Some patches of one image, of which a mask or a normal label says what they show."""
+
+    #: SHA-256 of the image's bytes
+    digest: bytes
+    #: (n, d)
+    embeddings: NDArray[np.float32]
+    shares: Shares
+    #: (n,) how many patches of the image each stands for
+    weights: NDArray[np.float32]
+
+    def known(self, anomaly_types: Container[str]) -> NDArray[np.bool_]:
+        """Tell which patches (n,) show nothing but background and these types."""
+        known = np.ones(len(self.weights), dtype=np.bool_)
+        for name, share in self.shares.items():
+            if name not in anomaly_types:
+                known &= share == 0
+        return known
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedPatches:
+    """Patches of several images, for the anomaly types that a head shall know."""
+
+    #: (n, d)
+    embeddings: NDArray[np.float32]
+    #: (n, 1 + types), the background first; each row sums to 1
+    shares: NDArray[np.float32]
+    #: (n,) how many patches each stands for
+    weights: NDArray[np.float32]
+    #: (n,) place of the image that each is of
+    images: NDArray[np.int64]
+
+    def rows(self, chosen: NDArray[np.bool_]) -> JoinedPatches:
+        """Return some of the patches."""
+        return JoinedPatches(
+            embeddings=self.embeddings[chosen],
+            shares=self.shares[chosen],
+            weights=self.weights[chosen],
+            images=self.images[chosen],
+        )
+
+
+def mask_shares(mask: TrainingMask, picture: Picture, *, grid: tuple[int, int]) -> Shares:
+    """Bring a picture's mask to the (h, w) grid of patches, turned upright as the picture is.
+
+    Raises:
+        ImageError: the mask cannot be used.
+    """
+    h, w = grid
+    shares = {}
+    found = decode_mask(mask.read(), colors=mask.colors, size=picture.stored_size)
+    for anomaly_type, pixels in found.items():
+        upright = turn(pixels, picture.orientation).astype(np.float32)
+        areas = Image.fromarray(upright).resize((w, h), Image.Resampling.BOX)
+        shares[anomaly_type] = np.clip(np.asarray(areas).ravel(), 0, 1)
+    return shares
+
+
+def sample_patches(
+    embeddings: NDArray[np.float32],
+    shares: Shares,
+    *,
+    digest: bytes,
+    background: int,
+    anomalous: int,
+    generator: np.random.Generator,
+) -> MaskedPatches:
+    """Choose at most so many patches of pure background, and of those with some anomaly.
+
+    Args:
+        embeddings: (n, d) of one image.
+        shares: of its patches.
+        digest: SHA-256 of the image's bytes.
+        background: patches of the first kind.
+        anomalous: patches of the second kind.
+        generator: of the choice.
+    """
+    any_anomaly = np.zeros(len(embeddings), dtype=np.bool_)
+    for share in shares.values():
+        any_anomaly |= share > 0
+    parts = ((~any_anomaly, background), (any_anomaly, anomalous))
+    weights = np.zeros(len(embeddings), dtype=np.float32)
+    for part, count in parts:
+        rows = np.flatnonzero(part)
+        chosen = generator.permutation(rows)[:count]
+        weights[chosen] = len(rows) / max(len(chosen), 1)
+    kept = weights > 0
+    return MaskedPatches(
+        digest=digest,
+        embeddings=embeddings[kept],
+        shares={name: share[kept] for name, share in shares.items()},
+        weights=weights[kept],
+    )
+
+
+def join_patches(images: Sequence[MaskedPatches], anomaly_types: Sequence[str]) -> JoinedPatches:
+    """Join the patches of all images for the anomaly types that a head shall know.
+
+    Patches that show another type are left out: they are neither background nor one of these.
+    """
+    embeddings, shares, weights, places = [], [], [], []
+    for place, image in enumerate(images):
+        known = image.known(anomaly_types)
+        nothing = np.zeros(len(known), dtype=np.float32)
+        types = np.stack([image.shares.get(name, nothing) for name in anomaly_types], axis=1)
+        background = np.maximum(1 - types.sum(axis=1, keepdims=True), 0)
+        embeddings.append(image.embeddings[known])
+        shares.append(np.concatenate([background, types], axis=1)[known])
+        weights.append(image.weights[known])
+        places.append(np.full(int(known.sum()), place))
+    return JoinedPatches(
+        embeddings=np.concatenate(embeddings),
+        shares=np.concatenate(shares),
+        weights=np.concatenate(weights),
+        images=np.concatenate(places),
+    )

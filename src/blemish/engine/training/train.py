@@ -1,0 +1,278 @@
+"""Training: labelled images in, a bundle out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from blemish.domain.entities import Label
+from blemish.domain.palette import BACKGROUND
+from blemish.engine.backbones.backbone import Backbone, load_backbone
+from blemish.engine.backbones.embedding import Embedder
+from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
+from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
+from blemish.engine.images.decode import ImageLimits, least_decoded
+from blemish.engine.metrics import precision_recall_f1, roc_auc
+from blemish.engine.scorers.scorers import bank_projections
+from blemish.engine.training.anomaly_types import choose_colors, choose_types
+from blemish.engine.training.calibration import MIN_ANOMALIES, calibrate
+from blemish.engine.training.cross_validation import Parts, fit_parts, hold_out
+from blemish.engine.training.features import Gathered, gather, room_for
+from blemish.engine.training.folds import FOLDS, assign_folds
+from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
+from blemish.engine.training.resolutions import input_sizes
+from blemish.engine.training.score_table import ScoreTable, score_table
+from blemish.engine.training.segmentation import fit_segmentation
+from blemish.engine.training.selection import Selection, map_fusion, select
+from blemish.engine.training.validation import Survey, survey_images
+
+LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What a training depends on besides its pictures."""
+
+    limits: ImageLimits
+    #: whether pictures may differ in size
+    mixed_sizes: bool
+    #: an ONNX file with outputs `layer2` and `layer3`; None for the built-in network
+    backbone: Path | None
+    threads: int
+    seed: int
+    #: an anomaly type with fewer masks is left out of the segmentation head
+    min_masks_per_type: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingReport:
+    """What a training made, and what it has to tell."""
+
+    bundle: Bundle
+    #: sentences for people, about what the data did not allow
+    notes: tuple[str, ...]
+    #: anomaly types of the segmentation head; empty for a classification model
+    anomaly_types: tuple[str, ...]
+
+
+def train(
+    images: Sequence[LabeledImage],
+    *,
+    options: TrainingOptions,
+    progress: ProgressCallback,
+) -> TrainingReport:
+    """Learn from labelled images; the bundle is in memory, to be kept by whoever asked for it.
+
+    Same images (in any order), options and machine: same bundle, bit for bit.
+
+    Raises:
+        TrainingError: images or masks cannot be used; all of their problems are counted.
+        BackboneError: the backbone of `options` cannot be used.
+    """
+    with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
+        backbone = load_backbone(options.backbone)
+        survey = survey_images(images, mixed_sizes=options.mixed_sizes, progress=progress)
+        learned = _learn(survey, backbone, options, progress)
+
+    progress(Progress(step="writing the bundle", done=0, total=1))
+    width, height = learned.size
+    calibration = learned.parts.calibration
+    info = BundleInfo(
+        graph_size=(width, height),
+        picture_size=survey.size,
+        threshold=float(np.float32(calibration.threshold)),  # as the graph has it
+        background=BACKGROUND,
+        anomaly_types=learned.types,
+        history=_history(learned, options),
+        decoded_at_least=least_decoded(width, height),
+    )
+    model = detector_graph(learned.parts, width=width, height=height)
+    progress(Progress(step="writing the bundle", done=1, total=1))
+    return TrainingReport(
+        bundle=Bundle(info=info, model=model.SerializeToString(deterministic=True)),
+        notes=learned.notes,
+        anomaly_types=tuple(each.name for each in learned.types),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Learned:
+    """What the images taught."""
+
+    #: (width, height) of the graph
+    size: tuple[int, int]
+    parts: DetectorParts
+    selection: Selection
+    #: (m,) of the images that `selection` has scores of
+    anomalous: NDArray[np.bool_]
+    #: patch scorer -> how well normal images are aligned, in its eyes
+    alignments: Mapping[str, float]
+    types: tuple[AnomalyType, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """What the images taught, before anything is chosen."""
+
+    #: (width, height)
+    size: tuple[int, int]
+    gathered: Gathered
+    table: ScoreTable
+    parts: Parts
+
+
+def _learn(
+    survey: Survey, backbone: Backbone, options: TrainingOptions, progress: ProgressCallback
+) -> _Learned:
+    """Fit the parts of a detector, and choose among them."""
+    labels = [each.image.label for each in survey.images]
+    digests = [each.digest for each in survey.images]
+    normal = {
+        digest for digest, label in zip(digests, labels, strict=True) if label is Label.NORMAL
+    }
+    fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
+    stages = _stages(survey, backbone, options, progress, fold_of=fold_of)
+    selection = select([stage.table for stage in stages])
+    stage = stages[selection.chosen.at]
+    calibration = calibrate(selection.scores, stage.table.anomalous)
+    parts = DetectorParts(
+        backbone=backbone,
+        parts=stage.parts,
+        scales=dict(stage.table.scales),
+        fusion=selection.fusion,
+        map_fusion=map_fusion(selection.chosen, stage.table),
+        calibration=calibration,
+        head=None,
+    )
+    masked = stage.gathered.masked
+    names, notes = choose_types(masked, min_masks=options.min_masks_per_type)
+    learned = _Learned(
+        size=stage.size,
+        parts=parts,
+        selection=selection,
+        anomalous=stage.table.anomalous,
+        alignments=stage.table.alignments,
+        types=(),
+        notes=calibration.notes + notes,
+    )
+    if not names:
+        return learned
+
+    progress(Progress(step="segmentation head", done=0, total=1))
+    unmasked = stage.gathered.unmasked
+    head = fit_segmentation(
+        masked,
+        names,
+        unmasked=np.concatenate(
+            [np.empty((0, len(parts.parts.subspace.center)), np.float32), *unmasked]
+        ),
+        seed=options.seed,
+        threads=options.threads,
+    )
+    masks = [each.image.mask for each in survey.images if each.image.mask]
+    return replace(learned, parts=replace(parts, head=head), types=choose_colors(names, masks))
+
+
+def _stages(
+    survey: Survey,
+    backbone: Backbone,
+    options: TrainingOptions,
+    progress: ProgressCallback,
+    *,
+    fold_of: NDArray[np.int64],
+) -> list[_Stage]:
+    """Fit everything that may be chosen, at each input resolution that is tried."""
+    images = survey.images
+    anomalies = {each.digest for each in images if each.image.label is Label.ANOMALY}
+    choose = len(anomalies) >= MIN_ANOMALIES
+    sizes = input_sizes(survey.size.upright, backbone, images=len(images), choose=choose)
+    embedders = [
+        Embedder(backbone, width=width, height=height, threads=options.threads)
+        for width, height in sizes
+    ]
+    room = min(room_for(embedder) for embedder in embedders)  # the same images at every resolution
+    stages: list[_Stage] = []
+    for number, embedder in enumerate(embedders, start=1):
+        told = progress
+        if len(embedders) > 1:
+            told = _told_of(f"resolution {number} of {len(embedders)}", progress)
+        alternatives = choose and not stages
+        projections = bank_projections(
+            embedder.channels, seed=options.seed, alternatives=alternatives
+        )
+        gathered = gather(
+            survey,
+            embedder,
+            projections,
+            fold_of=fold_of,
+            limits=options.limits,
+            room=room,
+            seed=options.seed,
+            progress=told,
+        )
+        stages.append(_stage(gathered, embedder.size, options, told))
+    return stages
+
+
+def _told_of(part: str, progress: ProgressCallback) -> ProgressCallback:
+    """Return how progress is told where the same steps come several times."""
+    return lambda its: progress(replace(its, step=f"{its.step}, {part}"))
+
+
+def _stage(
+    gathered: Gathered,
+    size: tuple[int, int],
+    options: TrainingOptions,
+    progress: ProgressCallback,
+) -> _Stage:
+    """Fit everything that may be chosen at one resolution."""
+    seed = options.seed
+    held_out = hold_out(gathered, seed=seed, threads=options.threads, progress=progress)
+    progress(Progress(step="fitting to all images", done=0, total=1))
+    parts = fit_parts(gathered, (), seed=seed)
+    gathered.kept.clear()  # the largest of what is held, and of no more use
+    table = score_table(held_out, gathered.grid, size=size)
+    return _Stage(size=size, gathered=gathered, table=table, parts=parts)
+
+
+def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
+    """Describe for people how the detector came to be."""
+    backbone, calibration = learned.parts.backbone, learned.parts.calibration
+    anomalous, scores = learned.anomalous, learned.selection.scores
+    metrics = precision_recall_f1(anomalous, scores >= calibration.threshold)
+    return {
+        "backbone": {"name": backbone.name, "sha256": backbone.sha256},
+        "seed": options.seed,
+        "threads": options.threads,
+        "held_out_images": {
+            "normal": int((~anomalous).sum()),
+            "anomaly": int(anomalous.sum()),
+            **metrics._asdict(),
+            "image_auroc": roc_auc(anomalous, scores),
+        },
+        "selection": {
+            "chosen": learned.selection.chosen.name,
+            "scores": dict(learned.selection.chosen.shares),
+            "graph_size": list(learned.size),
+            "alignment": dict(learned.alignments),
+            "candidates": [
+                {
+                    "name": each.candidate.name,
+                    "image_auroc": each.image_auroc,
+                    "standard_error": each.standard_error,
+                }
+                for each in learned.selection.judged
+            ],
+        },
+        "confidence": {"slope": calibration.slope, "midpoint": calibration.midpoint},
+        "versions": {name: version(name) for name in LIBRARIES},
+        "notes": learned.notes,
+    }

@@ -1,0 +1,107 @@
+"""A first look at the training images: their hashes and sizes, and what is wrong with them.
+
+Only headers are read here. What shows when pixels are decoded is added by `gathering`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blemish.domain.entities import Label
+from blemish.engine.errors import TrainingError
+from blemish.engine.images.decode import ImageError
+from blemish.engine.images.headers import read_container
+from blemish.engine.images.sizes import PictureSize, check_size
+from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
+from blemish.engine.training.problems import Problems
+
+MIN_NORMAL = 2
+"""Different normal images without which none can be held out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyedImage:
+    """A labelled image whose header could be read."""
+
+    #: among the images that were given
+    place: int
+    image: LabeledImage
+    #: SHA-256 of the image's bytes
+    digest: bytes
+    size: PictureSize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What the headers say."""
+
+    #: in the order of their digests, so that nothing depends on the order they came in
+    images: tuple[SurveyedImage, ...]
+    #: the most common size; of pictures that differ, one of the middle aspect
+    size: PictureSize
+    problems: Problems
+
+
+def survey_images(
+    images: Sequence[LabeledImage], *, mixed_sizes: bool, progress: ProgressCallback
+) -> Survey:
+    """Read every image's header.
+
+    Raises:
+        TrainingError: fewer than `MIN_NORMAL` different normal images have a header that can be
+            read.
+    """
+    problems, surveyed = Problems(), []
+    for place, image in enumerate(images):
+        try:
+            data = image.read()
+            container = read_container(data)
+        except ImageError as error:
+            problems.add(place, image, error)
+        else:
+            size = PictureSize.of(container.size, orientation=container.orientation)
+            digest = hashlib.sha256(data).digest()
+            surveyed.append(SurveyedImage(place=place, image=image, digest=digest, size=size))
+        progress(Progress(step="reading pictures", done=place + 1, total=len(images)))
+    _require_normal_images(surveyed, problems)
+    surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
+    common = _usual_size([each.size for each in surveyed], mixed=mixed_sizes)
+    if not mixed_sizes:
+        for each in surveyed:
+            try:
+                check_size(each.size, expected=common)
+            except ImageError as error:
+                problems.add(each.place, each.image, error)
+    return Survey(images=tuple(surveyed), size=common, problems=problems)
+
+
+def _usual_size(sizes: Sequence[PictureSize], *, mixed: bool) -> PictureSize:
+    """Return the most common size or, where most may and do differ from it, that in the middle.
+
+    In the middle is the one with the median aspect: where hardly two are alike, the most common
+    size is a matter of chance, and may be a narrow one.
+    """
+    counts = Counter(sizes)
+    common = min(counts, key=lambda size: (-counts[size], size))
+    if not mixed or 2 * counts[common] >= len(sizes):
+        return common
+
+    def aspect(size: PictureSize) -> float:
+        width, height = size.upright
+        return width / height
+
+    return sorted(sizes, key=lambda size: (aspect(size), size))[len(sizes) // 2]
+
+
+def _require_normal_images(surveyed: Sequence[SurveyedImage], problems: Problems) -> None:
+    distinct = {each.digest for each in surveyed if each.image.label is Label.NORMAL}
+    if len(distinct) >= MIN_NORMAL:
+        return
+    problems.raise_if_any()
+    raise TrainingError(
+        f"The training images show {len(distinct)} different normal pictures; at least "
+        f"{MIN_NORMAL} are needed."
+    )

@@ -1,0 +1,219 @@
+import io
+import os
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from blemish.engine.images.decode import ImageError, ImageLimits, decode, decode_mask, media_type
+from blemish.engine.images.headers import MAX_JPEG_SCANS, PNG_SIGNATURE, png_chunk, read_container
+
+LIMITS = ImageLimits(min_side=1, max_side=16_384, max_pixels=100_000_000)
+SHARED = Path(os.environ.get("BLEMISH_SHARED", Path(__file__).parents[4] / "shared"))
+
+
+def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"".join([PNG_SIGNATURE, png_chunk(b"IHDR", header), *chunks, png_chunk(b"IEND", b"")])
+
+
+def photograph(width: int = 96, height: int = 72) -> Image.Image:
+    noise = np.random.default_rng(7).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+PICTURE = photograph()
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+FILES = {
+    "baseline": encoded(PICTURE, "JPEG", exif=EXIF, icc_profile=b"profile" * 100),
+    "progressive": encoded(PICTURE, "JPEG", progressive=True),
+    "cmyk": encoded(PICTURE.convert("CMYK"), "JPEG"),
+    "rgb": encoded(PICTURE, "PNG"),
+    "palette": encoded(PICTURE.quantize(20), "PNG", transparency=3),
+    "alpha": encoded(PICTURE.convert("RGBA"), "PNG", exif=EXIF),
+    "bits": encoded(PICTURE.convert("1"), "PNG"),
+}
+
+
+def test_media_type_goes_by_the_first_bytes() -> None:
+    assert media_type(FILES["baseline"]) == "image/jpeg"
+    assert media_type(FILES["rgb"]) == "image/png"
+    assert media_type(b"GIF89a") is None
+    assert media_type(b"") is None
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a....", b"\x89PNG", b"<svg/>"])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="must be a JPEG or PNG file"):
+        decode(data, limits=LIMITS)
+
+
+@pytest.mark.parametrize("side", [30_000, 2**31 - 1])
+def test_a_bomb_is_refused_by_its_header(side: int) -> None:
+    bomb = png(side, side, png_chunk(b"IDAT", zlib.compress(bytes(10_000))))
+
+    with pytest.raises(ImageError, match=f"{side:,} x {side:,} pixels") as caught:
+        decode(bomb, limits=LIMITS)
+
+    assert caught.value.__cause__ is None  # no decoder was asked
+
+
+def test_a_jpeg_of_too_many_pixels_is_refused_by_its_header() -> None:
+    data = bytearray(FILES["baseline"])
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 16_000, 16_000)
+
+    with pytest.raises(ImageError, match="16,000 x 16,000 pixels") as caught:
+        decode(bytes(data), limits=LIMITS)
+
+    assert caught.value.__cause__ is None
+
+
+def test_compressed_text_and_profiles_of_a_png_are_not_unpacked() -> None:
+    bomb = zlib.compress(bytes(64 << 20))  # Pillow itself would refuse more than 1 MiB
+    pixels = png_chunk(b"IDAT", zlib.compress(bytes(64 * (1 + 64 * 3))))
+    text, profile = png_chunk(b"zTXt", b"a\0\0" + bomb), png_chunk(b"iCCP", b"a\0\0" + bomb)
+
+    picture = decode(png(64, 64, text, profile, pixels), limits=LIMITS)
+
+    assert not picture.pixels.any()
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    data = FILES["progressive"]
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+
+    with pytest.raises(ImageError, match=f"more than {MAX_JPEG_SCANS} scans"):
+        decode(data[:-2] + last_scan * MAX_JPEG_SCANS + data[-2:], limits=LIMITS)
+
+
+def test_a_second_frame_header_cannot_claim_another_size() -> None:
+    data = FILES["baseline"]
+    frame = data.index(b"\xff\xc0")
+    header = data[frame : frame + 19]
+
+    with pytest.raises(ImageError, match="2 frame headers"):
+        decode(data[:frame] + header + data[frame:], limits=LIMITS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_truncated_file_is_refused(name: str) -> None:
+    data = FILES[name]
+
+    for tenth in range(10):
+        with pytest.raises(ImageError):
+            decode(data[: len(data) * tenth // 10], limits=LIMITS)
+
+
+@pytest.mark.parametrize("name", ["rgb", "palette", "alpha", "bits"])
+def test_a_png_with_a_flipped_bit_in_its_pixels_is_refused(name: str) -> None:
+    data = bytearray(FILES[name])
+    data[data.index(b"IDAT") + 20] ^= 1
+
+    with pytest.raises(ImageError, match="checksum"):
+        decode(bytes(data), limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"",
+        b"Exif",
+        b"XX*\0\x08\0\0\0",
+        b"II*\0\xff\xff\xff\xff",
+        b"II*\0\x08\0\0\0\xff\xff",
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x00\0\0",  # orientation 0
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x09\0\0",  # orientation 9
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x01\0\x06\0\0",  # text, not a number
+    ],
+)
+def test_unreadable_exif_counts_as_upright(exif: bytes) -> None:
+    segment = b"\xff\xe1" + struct.pack(">H", 8 + len(exif)) + b"Exif\0\0" + exif
+    data = FILES["progressive"]
+
+    assert read_container(data[:2] + segment + data[2:]).orientation == 1
+
+
+def test_exif_is_read_in_either_byte_order() -> None:
+    big = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"
+    little = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+
+    for exif in (big, little):
+        assert read_container(png(1, 1, png_chunk(b"eXIf", exif))).orientation == 6
+
+
+@given(data=st.binary(max_size=300), name=st.sampled_from(["", *FILES]))
+def test_random_bytes_raise_nothing_but_image_errors(data: bytes, name: str) -> None:
+    start = FILES[name][:64] if name else b""
+
+    with pytest.raises(ImageError):
+        decode(start + data, limits=LIMITS)
+
+
+@given(
+    name=st.sampled_from(list(FILES)),
+    edits=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 3), st.binary(max_size=4)),
+        min_size=1,
+        max_size=8,
+    ),
+    mend=st.booleans(),
+)
+def test_mutated_files_raise_nothing_but_image_errors(
+    name: str, edits: list[tuple[float, int, bytes]], *, mend: bool
+) -> None:
+    data = FILES[name]
+    for where, removed, added in edits:
+        start = int(where**2 * len(data))  # more often near the header
+        data = data[:start] + added + data[start + removed :]
+    if mend:
+        data = with_right_checksums(data)
+
+    with suppress(ImageError):
+        decode(data, limits=LIMITS)
+    with suppress(ImageError):
+        decode_mask(data, colors={"#000000": "hole"}, size=PICTURE.size)
+
+
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason=f"no real pictures in {SHARED}")
+def test_a_real_photograph_that_is_cut_off_or_damaged_raises_nothing_but_image_errors() -> None:
+    data = (SHARED / "data/cookies/training-images/normal-1.jpg").read_bytes()
+    generator = np.random.default_rng(0)
+
+    for tenth in range(10):
+        with pytest.raises(ImageError):
+            decode(data[: len(data) * tenth // 10], limits=LIMITS)
+    for _ in range(20):
+        damaged = bytearray(data)
+        for place in generator.integers(2, len(data), 5):
+            damaged[place] = generator.integers(256)
+        try:
+            picture = decode(bytes(damaged), limits=LIMITS)
+        except ImageError:
+            continue
+        assert picture.pixels.dtype == np.uint8
+
+
+def with_right_checksums(data: bytes) -> bytes:
+    """Mend the checksums of a PNG, so that damage inside of its chunks reaches the decoder."""
+    if not data.startswith(PNG_SIGNATURE):
+        return data
+    mended, start = [PNG_SIGNATURE], 8
+    while start + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        mended.append(png_chunk(kind, data[start + 8 : start + 8 + length]))
+        start += 12 + length
+    return b"".join(mended)

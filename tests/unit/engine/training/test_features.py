@@ -1,0 +1,197 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from blemish.domain.entities import Label
+from blemish.engine.backbones.backbone import load_backbone
+from blemish.engine.backbones.embedding import Embedder
+from blemish.engine.errors import TrainingError
+from blemish.engine.scorers.scorers import BANK
+from blemish.engine.training import features as gathering
+from blemish.engine.training.features import Gathered, KeptImage, gather, room_for
+from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
+from blemish.engine.training.validation import survey_images
+from tests.products import (
+    CHANNELS,
+    COLORS,
+    LIMITS,
+    anomalous_images,
+    draw,
+    labeled,
+    mask_png,
+    normal_images,
+)
+
+PATCHES = 12 * 8
+WIDTH = sum(CHANNELS.values())
+SAME: NDArray[np.float32] = np.eye(WIDTH, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def embedder(backbone_file: Path) -> Embedder:
+    return Embedder(load_backbone(backbone_file), width=96, height=64, threads=1)
+
+
+def gathered(images: Sequence[LabeledImage], embedder: Embedder) -> Gathered:
+    survey = survey_images(images, mixed_sizes=False, progress=lambda _: None)
+    fold_of = np.arange(len(survey.images)) % 2
+    return gather(
+        survey,
+        embedder,
+        {BANK: SAME},
+        fold_of=fold_of,
+        limits=LIMITS,
+        room=room_for(embedder),
+        seed=0,
+        progress=lambda _: None,
+    )
+
+
+def candidates(kept: Gathered) -> list[NDArray[np.float32]]:
+    return [rows for part in kept.folds for rows in part.candidates[BANK]]
+
+
+def cut_off(image: LabeledImage) -> LabeledImage:
+    """Return the image without its last pixels; its header stays whole."""
+    whole = image.read()
+    start = whole.index(b"IDAT") + 200
+    return replace(image, read=lambda: whole[:start])
+
+
+def test_normal_images_give_candidates_and_every_image_is_kept(embedder: Embedder) -> None:
+    images = normal_images(3) + anomalous_images(2, "stain")
+
+    kept = gathered(images, embedder)
+
+    assert [rows.shape for rows in candidates(kept)] == [(PATCHES, WIDTH)] * 3
+    assert sum(part.moments.count for part in kept.folds) == 3 * PATCHES
+    labels = sorted(image.label for image in kept.kept)
+    assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 3
+    assert all(image.marked is None for image in kept.kept)
+    assert kept.masked == []
+
+
+def test_a_copy_is_kept_once_for_each_label(embedder: Embedder) -> None:
+    (normal, other), (anomaly,) = normal_images(2), anomalous_images(1, "stain")
+    contradicting = replace(normal, label=Label.ANOMALY)
+
+    kept = gathered([normal] * 9 + [other, contradicting] + [anomaly] * 2, embedder)
+
+    labels = sorted(image.label for image in kept.kept)
+    assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 2
+
+
+@given(unit=st.integers(-60, 60), seed=st.integers(0, 2**31))
+def test_a_kept_image_loses_little_at_any_scale(unit: int, seed: int) -> None:
+    embeddings = np.random.default_rng(seed).normal(0, 2.0**unit, (4, 3)).astype(np.float32)
+
+    kept = KeptImage.of(Label.NORMAL, embeddings, fold=0, marked=None)
+
+    largest = float(np.abs(embeddings).max())
+    np.testing.assert_allclose(kept.embeddings, embeddings, rtol=1e-3, atol=1e-6 * largest)
+
+
+def test_an_image_without_any_feature_is_kept() -> None:
+    kept = KeptImage.of(Label.NORMAL, np.zeros((4, 3), np.float32), fold=0, marked=None)
+
+    assert not kept.embeddings.any()
+
+
+def test_every_image_is_pooled_in_its_fold(embedder: Embedder) -> None:
+    kept = gathered(normal_images(3) + anomalous_images(2, "stain"), embedder)
+
+    for fold, part in enumerate(kept.folds):
+        for label in Label:
+            its = [image for image in kept.kept if (image.fold, image.label) == (fold, label)]
+            assert len(part.pooled[label]) == len(its)
+            for row, image in zip(part.pooled[label], its, strict=True):
+                np.testing.assert_allclose(row[:WIDTH], image.embeddings.mean(axis=0), rtol=1e-3)
+                np.testing.assert_allclose(
+                    row[WIDTH:], image.embeddings.std(axis=0), rtol=1e-2, atol=1e-4
+                )
+
+
+def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) -> None:
+    images = [
+        *normal_images(2),
+        *anomalous_images(3, "stain", masked=True),
+        *anomalous_images(1, "stain", first=5_000),  # without a mask: nobody knows which patches
+    ]
+
+    kept = gathered(images, embedder)
+
+    assert len(kept.masked) == 5
+    assert sum("stain" in patches.shares for patches in kept.masked) == 3
+    assert [rows.shape for rows in kept.unmasked] == [(PATCHES, WIDTH)]
+    marked = [image.marked for image in kept.kept if image.marked is not None]
+    assert len(marked) == 3
+    assert all(0.1 < share.max() <= 1 for share in marked)
+
+
+def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MAX_HELD_OUT", 2)
+    monkeypatch.setattr("blemish.engine.training.sampling.MAX_PATCHES", 40)
+    monkeypatch.setattr("blemish.engine.training.sampling.MAX_CANDIDATES", 40)
+    images = normal_images(4) + anomalous_images(4, "stain", masked=True)
+
+    kept = gathered(images, embedder)
+
+    assert [len(rows) for rows in candidates(kept)] == [10] * 4
+    assert len(kept.kept) == 4
+    assert all(len(patches.embeddings) <= 5 + 10 for patches in kept.masked)
+
+
+def test_patches_that_are_wide_are_kept_of_fewer_images(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "KEPT_BYTES", 2 * 3 * 2 * PATCHES * WIDTH)
+
+    kept = gathered(normal_images(5) + anomalous_images(4, "stain"), embedder)
+
+    labels = [image.label for image in kept.kept]
+    assert labels.count(Label.NORMAL) == labels.count(Label.ANOMALY) == 3
+
+
+def test_samples_do_not_depend_on_the_order_of_images(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blemish.engine.training.sampling.MAX_PATCHES", 40)
+    monkeypatch.setattr("blemish.engine.training.sampling.MAX_CANDIDATES", 40)
+    images = normal_images(4) + anomalous_images(2, "hole", masked=True)
+
+    straight, turned = gathered(images, embedder), gathered(images[::-1], embedder)
+
+    for first, second in zip(candidates(straight), candidates(turned), strict=True):
+        assert (first == second).all()
+    for a, b in zip(straight.masked, turned.masked, strict=True):
+        assert (a.embeddings == b.embeddings).all()
+
+
+def test_pictures_and_masks_that_cannot_be_used_are_counted_together(embedder: Embedder) -> None:
+    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
+    other_size = TrainingMask(read=lambda: mask_png(draw(7, size=(80, 64))), colors=COLORS)
+    images = [
+        *normal_images(2),
+        cut_off(labeled(50)),
+        replace(labeled(51, "hole"), mask=unknown),
+        replace(labeled(52, "hole"), mask=other_size),
+    ]
+
+    with pytest.raises(
+        TrainingError, match=r"^normal-50\.png: .*truncated.* 2 more images cannot be used\.$"
+    ):
+        gathered(images, embedder)
+
+
+def test_a_mask_with_an_unknown_colour_is_named(embedder: Embedder) -> None:
+    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
+    images = [*normal_images(2), replace(labeled(51, "hole"), mask=unknown)]
+
+    with pytest.raises(TrainingError, match=r"^hole-51\.png: .*#14A3B3"):
+        gathered(images, embedder)
