@@ -34,6 +34,7 @@ from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.s3.authorization import s3_gate
 from blemish.s3.operations import s3_operations
+from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.s3.service_model import s3_model
 from blemish.service.access import AccessService
 from blemish.service.access_keys import AccessKeys
@@ -68,7 +69,6 @@ from blemish.stores import bucket_maker, encryption_of, s3_store_of
 from blemish.upkeep import housekeeper
 from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
-from blemish.wire.s3_dispatch import StreamingDispatcher
 from blemish.wire.throttle import Throttle
 
 LEASE = timedelta(seconds=10)

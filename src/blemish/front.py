@@ -14,9 +14,9 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from blemish.monitoring.status_pages import PATHS
+from blemish.s3.protocol.errors import NotOfferedError
+from blemish.s3.protocol.rest_xml import serialize_error
 from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
-from blemish.wire.rest_xml import serialize_error
-from blemish.wire.s3_errors import NotOfferedError
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 

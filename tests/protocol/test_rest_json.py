@@ -100,7 +100,7 @@ def test_botocore_reads_errors_that_the_model_does_not_have(error: type[WireErro
 
     assert answer.status == error.status
     assert read_by_botocore(answer, None)["Error"] == {
-        "Code": error.shape,
+        "Code": error.code,
         "Message": "What is wrong.",
     }
 

@@ -14,16 +14,8 @@ from botocore.serialize import create_serializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.rest_xml import (
-    parse_request,
-    serialize_error,
-    serialize_output,
-    streaming_payload,
-)
-from blemish.wire.routing import Router
-from blemish.wire.s3_addressing import path_with_bucket
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.addressing import path_with_bucket
+from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRequestError,
     MalformedXMLError,
@@ -31,6 +23,14 @@ from blemish.wire.s3_errors import (
     NotOfferedError,
     S3Error,
 )
+from blemish.s3.protocol.rest_xml import (
+    parse_request,
+    serialize_error,
+    serialize_output,
+    streaming_payload,
+)
+from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.routing import Router
 from tests.protocol.strategies import values
 
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"))

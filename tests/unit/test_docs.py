@@ -109,7 +109,7 @@ def test_every_error_is_described_with_its_status() -> None:
         for found in vars(service_errors).values()
         if isinstance(found, type) and hasattr(found, "shape")
     }
-    common = {found.shape: found.status for found in WireError.__subclasses__()}
+    common = {found.code: found.status for found in WireError.__subclasses__()}
 
     told = {row[0]: int(row[1]) for row in rows(page("errors.md"), "error")}
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from blemish.domain.errors import ServiceError
 from blemish.wire.calls import Call
-from blemish.wire.errors import WireError
-from blemish.wire.s3_errors import S3Error
+from blemish.wire.errors import ProtocolError
 
 CLIENT_GONE = "ClientGone"
 """The error of a call whose client hung up before there was an answer."""
@@ -21,9 +20,9 @@ def is_read_only(operation: str | None) -> bool:
 def error_name(call: Call) -> str | None:
     """Return the name of the error that a call ended with, None of a success."""
     match call.error:
-        case ServiceError() | WireError():
+        case ServiceError():
             return call.error.shape
-        case S3Error():
+        case ProtocolError():
             return call.error.code
         case _:
             return None if call.status else CLIENT_GONE

@@ -14,10 +14,8 @@ from typing import Any
 
 from botocore import xform_name
 
-from blemish.storage.kept import KeptFiles
-from blemish.storage.uploads import Part, Upload
-from blemish.wire.checksums import ALGORITHMS, in_base64
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.checksums import ALGORITHMS, in_base64
+from blemish.s3.protocol.errors import (
     BadDigestError,
     EntityTooSmallError,
     InvalidPartError,
@@ -25,6 +23,8 @@ from blemish.wire.s3_errors import (
     InvalidRequestError,
     MalformedXMLError,
 )
+from blemish.storage.kept import KeptFiles
+from blemish.storage.uploads import Part, Upload
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 """Of every part but the last."""

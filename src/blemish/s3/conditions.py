@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRangeError,
     NoSuchKeyError,

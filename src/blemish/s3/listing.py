@@ -10,8 +10,8 @@ from urllib.parse import quote
 from blemish.s3.described import DescribedObjects
 from blemish.s3.members import quoted
 from blemish.s3.offered import refuse_unoffered
+from blemish.s3.protocol.errors import InvalidArgumentError
 from blemish.storage.listing import ListedObject, Listing
-from blemish.wire.s3_errors import InvalidArgumentError
 
 MAX_KEYS = 1_000
 """Keys and common prefixes of one page. Source: Amazon S3 API Reference, "ListObjectsV2"."""

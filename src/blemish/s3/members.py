@@ -8,10 +8,10 @@ from typing import Any
 
 from botocore import xform_name
 
+from blemish.s3.protocol.errors import MetadataTooLargeError
+from blemish.s3.protocol.rest_xml import check_headers
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_streams import FileVersion
-from blemish.wire.rest_xml import check_headers
-from blemish.wire.s3_errors import MetadataTooLargeError
 
 KEPT = (
     "CacheControl",

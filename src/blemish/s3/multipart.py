@@ -22,14 +22,14 @@ from blemish.s3.described import DescribedObjects, Readable, chunks, seen
 from blemish.s3.members import quoted, taken_headers, taken_metadata, told_checksums
 from blemish.s3.objects import open_source, source_ref, taken_source_conditions
 from blemish.s3.offered import object_ref, refuse_unoffered
+from blemish.s3.protocol.checksums import ALGORITHMS, in_base64
+from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchUploadError
 from blemish.s3.uploads import found_upload, told_part_checksums
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_paths import ObjectPaths
 from blemish.storage.uploads import Part, Upload
-from blemish.wire.checksums import ALGORITHMS, in_base64
-from blemish.wire.s3_errors import InvalidArgumentError, NoSuchUploadError
 
 MAX_PART_NUMBER = 10_000
 """Source: Amazon S3 User Guide, "Multipart upload limits"."""

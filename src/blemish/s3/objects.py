@@ -20,16 +20,16 @@ from blemish.s3.members import (
     told_object,
 )
 from blemish.s3.offered import as_s3_errors, object_ref, refuse_unoffered
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_streams import FileVersion, OpenObject
-from blemish.wire.calls import Call
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.errors import (
     AccessDeniedError,
     InvalidArgumentError,
     InvalidRequestError,
     MalformedXMLError,
     S3Error,
 )
+from blemish.storage.object_metadata import ObjectMetadata
+from blemish.storage.object_streams import FileVersion, OpenObject
+from blemish.wire.calls import Call
 
 MAX_DELETED = 1_000
 """Objects of one DeleteObjects. Source: Amazon S3 API Reference, "DeleteObjects"."""

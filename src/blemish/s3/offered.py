@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from blemish.domain.entities import ObjectRef
+from blemish.s3.protocol import errors as s3_errors
 from blemish.storage.errors import (
     BucketExistsError,
     BucketMissingError,
@@ -16,7 +17,6 @@ from blemish.storage.errors import (
     ObjectMissingError,
 )
 from blemish.storage.names import MAX_KEY_BYTES
-from blemish.wire import s3_errors
 
 MEANINGLESS = frozenset(
     {"checksum_algorithm", "checksum_mode", "content_length", "content_md5", "request_payer"}

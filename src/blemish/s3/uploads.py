@@ -8,10 +8,10 @@ from blemish.domain.entities import ObjectRef
 from blemish.s3.listing import encoder
 from blemish.s3.members import quoted, told_checksums
 from blemish.s3.offered import object_ref, refuse_unoffered
+from blemish.s3.protocol.errors import NoSuchUploadError
 from blemish.storage.database import Database
 from blemish.storage.object_paths import ObjectPaths
 from blemish.storage.uploads import Part, Upload
-from blemish.wire.s3_errors import NoSuchUploadError
 
 MAX_LISTED = 1_000
 """Parts or uploads of one page. Source: Amazon S3 User Guide, "Multipart upload limits"."""

@@ -295,7 +295,7 @@ def _expected_bytes(headers: Mapping[str, str]) -> int:
     return sys.maxsize if "transfer-encoding" in headers else _declared_bytes(headers) or 0
 
 
-_UNREAD = {RequestEntityTooLargeError.shape, BodyTimeoutError.shape}
+_UNREAD = {RequestEntityTooLargeError.code, BodyTimeoutError.code}
 """Errors of which the rest of the body is not read."""
 
 

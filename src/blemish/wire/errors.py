@@ -23,10 +23,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-class WireError(Exception):
-    """Base of the errors that no service model declares."""
+class ProtocolError(Exception):
+    """Base of every error whose name and status are AWS's, but in no service model."""
 
-    shape: ClassVar[str]
+    #: its name on the wire
+    code: ClassVar[str]
     status: ClassVar[int]
 
     def __init__(self, message: str) -> None:
@@ -34,31 +35,35 @@ class WireError(Exception):
         self.message = message
 
 
+class WireError(ProtocolError):
+    """Base of the errors that all services have in common."""
+
+
 class BodyTimeoutError(WireError):
     """The body did not come in time."""
 
-    shape = "RequestTimeoutException"
+    code = "RequestTimeoutException"
     status = 400
 
 
 class IncompleteSignatureError(WireError):
     """The signature lacks a part, or a part of it is malformed."""
 
-    shape = "IncompleteSignatureException"
+    code = "IncompleteSignatureException"
     status = 400
 
 
 class SerializationError(WireError):
     """The request cannot be read as what its operation takes."""
 
-    shape = "SerializationException"
+    code = "SerializationException"
     status = 400
 
 
 class InvalidSignatureError(WireError):
     """The signature is not that of this request, this service or this time."""
 
-    shape = "InvalidSignatureException"
+    code = "InvalidSignatureException"
     status = 403
 
 
@@ -73,26 +78,26 @@ class ExpiredLinkError(InvalidSignatureError):
 class MissingAuthenticationTokenError(WireError):
     """The request is not signed."""
 
-    shape = "MissingAuthenticationTokenException"
+    code = "MissingAuthenticationTokenException"
     status = 403
 
 
 class UnrecognizedClientError(WireError):
     """Nobody has this access key."""
 
-    shape = "UnrecognizedClientException"
+    code = "UnrecognizedClientException"
     status = 403
 
 
 class UnknownOperationError(WireError):
     """No operation has this method and path."""
 
-    shape = "UnknownOperationException"
+    code = "UnknownOperationException"
     status = 404
 
 
 class RequestEntityTooLargeError(WireError):
     """The body is so large that it is not even read to its end."""
 
-    shape = "RequestEntityTooLargeException"
+    code = "RequestEntityTooLargeException"
     status = 413

@@ -50,11 +50,12 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
 
 def serialize_error(model: ServiceModel, error: ServiceError | WireError) -> HttpResponse:
     """Answer with the error shape that the class of `error` names."""
-    kind = {"x-amzn-errortype": error.shape}
     if isinstance(error, WireError):
-        return _json_response(error.status, {"Message": error.message}, kind)
+        error_type = {"x-amzn-errortype": error.code}
+        return _json_response(error.status, {"Message": error.message}, error_type)
+    error_type = {"x-amzn-errortype": error.shape}
     shape = model.shape_for(error.shape)
-    return _answer(shape.metadata["error"]["httpStatusCode"], shape, error.members(), kind)
+    return _answer(shape.metadata["error"]["httpStatusCode"], shape, error.members(), error_type)
 
 
 def _answer(

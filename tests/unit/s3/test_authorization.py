@@ -9,8 +9,8 @@ from botocore import xform_name
 from blemish.domain.errors import AccessDeniedError
 from blemish.domain.principals import Principal, Signer
 from blemish.s3.authorization import ACTIONS, s3_gate
+from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.s3.service_model import s3_model
-from blemish.wire.s3_dispatch import StreamingDispatcher
 from tests.asgi_client import KEY_ID, SECRET, boto3_client
 from tests.unit.principals import ARN, allow, call_of, principal
 from tests.unit.s3.conftest import BUCKET, Bench

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.errors import (
     BucketAlreadyOwnedByYouError,
     BucketNotEmptyError,
     InvalidBucketNameError,

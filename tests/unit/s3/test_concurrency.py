@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-from blemish.wire.s3_errors import NoSuchKeyError
+from blemish.s3.protocol.errors import NoSuchKeyError
 from tests.unit.s3.conftest import Bench
 
 WRITERS, ROUNDS = 4, 60

@@ -13,7 +13,7 @@ from blemish.s3.conditions import (
     requested_range,
     write_check,
 )
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRangeError,
     NoSuchKeyError,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from blemish.wire.s3_errors import InvalidArgumentError, NoSuchBucketError
+from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchBucketError
 from tests.unit.s3.conftest import Bench, md5
 
 KEYS = ["a b", "a/1", "a/2", "b+c", "d/e/f", "ä"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blemish.s3 import assembly
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.errors import (
     BadDigestError,
     EntityTooSmallError,
     InvalidArgumentError,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.errors import (
     BadDigestError,
     InvalidArgumentError,
     InvalidRangeError,

@@ -16,8 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.domain.principals import Principal, Signer
+from blemish.s3.protocol.chunks import ChunkSigner
+from blemish.s3.protocol.errors import (
+    InvalidArgumentError,
+    InvalidRequestError,
+    NotOfferedError,
+    S3Error,
+)
+from blemish.s3.protocol.signature import (
+    S3_ERRORS,
+    SIGNED_CHUNKS,
+    in_s3_terms,
+    signed_payload,
+    verify,
+)
 from blemish.wire.canonical import canonical_query, decoded_query, object_path, signing_key
-from blemish.wire.chunks import ChunkSigner
 from blemish.wire.errors import (
     ClockSkewError,
     ExpiredLinkError,
@@ -26,19 +39,6 @@ from blemish.wire.errors import (
     WireError,
 )
 from blemish.wire.messages import HttpRequest
-from blemish.wire.s3_errors import (
-    InvalidArgumentError,
-    InvalidRequestError,
-    NotOfferedError,
-    S3Error,
-)
-from blemish.wire.s3_signature import (
-    S3_ERRORS,
-    SIGNED_CHUNKS,
-    in_s3_terms,
-    signed_payload,
-    verify,
-)
 from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
 
 KEY_ID = "BLEMKEY1"

@@ -12,9 +12,9 @@ from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blemish.s3.protocol.chunks import MAX_LINE_BYTES, MAX_TRAILERS, ChunkedBody, ChunkSigner
+from blemish.s3.protocol.errors import IncompleteBodyError, S3Error, SignatureDoesNotMatchError
 from blemish.wire.canonical import signing_key
-from blemish.wire.chunks import MAX_LINE_BYTES, MAX_TRAILERS, ChunkedBody, ChunkSigner
-from blemish.wire.s3_errors import IncompleteBodyError, S3Error, SignatureDoesNotMatchError
 
 SCOPE = "20130524/us-east-1/s3/aws4_request"
 KEY = signing_key("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", scope=SCOPE)

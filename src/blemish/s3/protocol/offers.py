@@ -15,12 +15,12 @@ from typing import Any
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel, StructureShape
 
+from blemish.s3.protocol.checksums import PREFIX
+from blemish.s3.protocol.errors import NotOfferedError
+from blemish.s3.protocol.rest_xml import streaming_payload
 from blemish.wire.calls import Call
-from blemish.wire.checksums import PREFIX
 from blemish.wire.dispatch import Handler, arguments_of
 from blemish.wire.located import members_at, wire_name
-from blemish.wire.rest_xml import streaming_payload
-from blemish.wire.s3_errors import NotOfferedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,17 +49,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+from blemish.wire.errors import ProtocolError
 
-class S3Error(Exception):
+
+class S3Error(ProtocolError):
     """Base of every error that is answered in S3's XML."""
 
-    code: ClassVar[str]
     status: ClassVar[int] = 400
 
     def __init__(self, message: str, *, details: Mapping[str, str] = MappingProxyType({})) -> None:
         """Say what is wrong, in a sentence; `details` are further elements, by their wire names."""
         super().__init__(message)
-        self.message = message
         self.details = details
 
 

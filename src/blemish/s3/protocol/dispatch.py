@@ -23,22 +23,9 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.errors import AccessDeniedError as AccessDenied
 from blemish.domain.principals import Signer
-from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
-from blemish.wire.calls import Call, Gate, Observer, observed
-from blemish.wire.canonical import canonical_query, decoded_query, object_path
-from blemish.wire.errors import WireError
-from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.reading import ClientGoneError
-from blemish.wire.rest_xml import (
-    parse_request,
-    serialize_error,
-    serialize_output,
-    streaming_payload,
-)
-from blemish.wire.routing import Router
-from blemish.wire.s3_addressing import path_with_bucket
-from blemish.wire.s3_body import DOCUMENT_BYTES, Body, Incoming, announced
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.addressing import path_with_bucket
+from blemish.s3.protocol.body import DOCUMENT_BYTES, Body, Incoming, announced
+from blemish.s3.protocol.errors import (
     AccessDeniedError,
     InternalError,
     MissingContentLengthError,
@@ -46,8 +33,21 @@ from blemish.wire.s3_errors import (
     NotOfferedError,
     S3Error,
 )
-from blemish.wire.s3_offers import checks_body, offers_of
-from blemish.wire.s3_signature import in_s3_terms, signed_payload, verify
+from blemish.s3.protocol.offers import checks_body, offers_of
+from blemish.s3.protocol.rest_xml import (
+    parse_request,
+    serialize_error,
+    serialize_output,
+    streaming_payload,
+)
+from blemish.s3.protocol.signature import in_s3_terms, signed_payload, verify
+from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
+from blemish.wire.calls import Call, Gate, Observer, observed
+from blemish.wire.canonical import canonical_query, decoded_query, object_path
+from blemish.wire.errors import WireError
+from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.reading import ClientGoneError
+from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)

@@ -5,8 +5,8 @@ from botocore.model import ServiceModel, Shape, StructureShape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.wire.s3_errors import MalformedXMLError
-from blemish.wire.xml_document import (
+from blemish.s3.protocol.errors import MalformedXMLError
+from blemish.s3.protocol.xml_document import (
     MAX_DEPTH,
     MAX_ELEMENTS,
     Element,

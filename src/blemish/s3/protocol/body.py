@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from anyio import from_thread
 
-from blemish.wire.asgi import Receive
-from blemish.wire.checksums import (
+from blemish.s3.protocol.checksums import (
     ALGORITHMS,
     PREFIX,
     Digest,
@@ -22,10 +21,8 @@ from blemish.wire.checksums import (
     announced_checksums,
     in_base64,
 )
-from blemish.wire.chunks import ChunkedBody, ChunkSigner
-from blemish.wire.errors import BodyTimeoutError
-from blemish.wire.reading import IDLE_S, next_message
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.chunks import ChunkedBody, ChunkSigner
+from blemish.s3.protocol.errors import (
     BadDigestError,
     IncompleteBodyError,
     InvalidArgumentError,
@@ -35,7 +32,10 @@ from blemish.wire.s3_errors import (
     MissingContentLengthError,
     XAmzContentSHA256MismatchError,
 )
-from blemish.wire.s3_signature import CHUNKED, WITH_TRAILERS, in_s3_terms
+from blemish.s3.protocol.signature import CHUNKED, WITH_TRAILERS, in_s3_terms
+from blemish.wire.asgi import Receive
+from blemish.wire.errors import BodyTimeoutError
+from blemish.wire.reading import IDLE_S, next_message
 
 BLOCK_BYTES = 1024 * 1024
 """About as much is taken from the socket at a time."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.wire.s3_addressing import path_with_bucket
+from blemish.s3.protocol.addressing import path_with_bucket
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,22 @@ from typing import Any
 
 from botocore.model import OperationModel, StructureShape
 
+from blemish.s3.protocol.errors import (
+    InvalidArgumentError,
+    InvalidRequestError,
+    MalformedXMLError,
+    NotOfferedError,
+    S3Error,
+)
+from blemish.s3.protocol.xml_document import (
+    DECLARATION,
+    from_xml,
+    members_from_xml,
+    members_to_xml,
+    parse_xml,
+    text_element,
+    to_xml,
+)
 from blemish.wire.errors import SerializationError
 from blemish.wire.located import (
     located_headers,
@@ -27,22 +43,6 @@ from blemish.wire.located import (
 )
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.routing import markers
-from blemish.wire.s3_errors import (
-    InvalidArgumentError,
-    InvalidRequestError,
-    MalformedXMLError,
-    NotOfferedError,
-    S3Error,
-)
-from blemish.wire.xml_document import (
-    DECLARATION,
-    from_xml,
-    members_from_xml,
-    members_to_xml,
-    parse_xml,
-    text_element,
-    to_xml,
-)
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 

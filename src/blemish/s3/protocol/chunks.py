@@ -23,8 +23,8 @@ import hmac
 import re
 from collections.abc import Callable, Iterator
 
+from blemish.s3.protocol.errors import IncompleteBodyError, SignatureDoesNotMatchError
 from blemish.wire.canonical import ALGORITHM, sign_text
-from blemish.wire.s3_errors import IncompleteBodyError, SignatureDoesNotMatchError
 
 MAX_LINE_BYTES = 4 * 1024
 """Of a chunk's head or a trailer."""

@@ -7,8 +7,8 @@ from botocore.httpchecksum import CrtCrc32cChecksum, CrtCrc64NvmeChecksum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.wire.checksums import ALGORITHMS, algorithm_of, announced_checksums, in_base64
-from blemish.wire.s3_errors import InvalidRequestError, NotOfferedError
+from blemish.s3.protocol.checksums import ALGORITHMS, algorithm_of, announced_checksums, in_base64
+from blemish.s3.protocol.errors import InvalidRequestError, NotOfferedError
 
 #: of b"123456789": the check values of the catalogue of parametrised CRC algorithms, and FIPS 180
 KNOWN = {

@@ -14,10 +14,8 @@ from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.wire.asgi import Receive
-from blemish.wire.reading import ClientGoneError
-from blemish.wire.s3_body import BLOCK_BYTES, Announced, Body, Incoming, announced
-from blemish.wire.s3_errors import (
+from blemish.s3.protocol.body import BLOCK_BYTES, Announced, Body, Incoming, announced
+from blemish.s3.protocol.errors import (
     BadDigestError,
     IncompleteBodyError,
     InvalidArgumentError,
@@ -30,7 +28,9 @@ from blemish.wire.s3_errors import (
     S3Error,
     XAmzContentSHA256MismatchError,
 )
-from blemish.wire.s3_signature import UNSIGNED_CHUNKS_AND_TRAILERS
+from blemish.s3.protocol.signature import UNSIGNED_CHUNKS_AND_TRAILERS
+from blemish.wire.asgi import Receive
+from blemish.wire.reading import ClientGoneError
 from blemish.wire.signature import UNSIGNED_PAYLOAD
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 
 from botocore.model import ListShape, Shape, StructureShape
 
+from blemish.s3.protocol.errors import MalformedXMLError
 from blemish.wire.errors import SerializationError
-from blemish.wire.s3_errors import MalformedXMLError
 from blemish.wire.text import read_text, write_text
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from awscrt import checksums as crt
 
-from blemish.wire.s3_errors import InvalidRequestError, NotOfferedError
+from blemish.s3.protocol.errors import InvalidRequestError, NotOfferedError
 
 PREFIX = "x-amz-checksum-"
 """Of the header, or of the trailer, that holds a checksum in base64."""

@@ -17,9 +17,9 @@ from botocore.credentials import Credentials
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from blemish.wire.s3_body import Body
-from blemish.wire.s3_dispatch import StreamingDispatcher
-from blemish.wire.s3_errors import NoSuchKeyError
+from blemish.s3.protocol.body import Body
+from blemish.s3.protocol.dispatch import StreamingDispatcher
+from blemish.s3.protocol.errors import NoSuchKeyError
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, signer
 
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"))

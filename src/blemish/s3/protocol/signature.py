@@ -12,8 +12,21 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, parse_qsl
 
+from blemish.s3.protocol.chunks import ChunkSigner
+from blemish.s3.protocol.errors import (
+    AccessDeniedError,
+    AuthorizationHeaderMalformedError,
+    InvalidAccessKeyIdError,
+    InvalidArgumentError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotOfferedError,
+    RequestTimeoutError,
+    RequestTimeTooSkewedError,
+    S3Error,
+    SignatureDoesNotMatchError,
+)
 from blemish.wire.canonical import signing_key
-from blemish.wire.chunks import ChunkSigner
 from blemish.wire.errors import (
     BodyTimeoutError,
     ClockSkewError,
@@ -27,19 +40,6 @@ from blemish.wire.errors import (
     WireError,
 )
 from blemish.wire.messages import HttpRequest
-from blemish.wire.s3_errors import (
-    AccessDeniedError,
-    AuthorizationHeaderMalformedError,
-    InvalidAccessKeyIdError,
-    InvalidArgumentError,
-    InvalidRequestError,
-    MethodNotAllowedError,
-    NotOfferedError,
-    RequestTimeoutError,
-    RequestTimeTooSkewedError,
-    S3Error,
-    SignatureDoesNotMatchError,
-)
 from blemish.wire.signature import UNSIGNED_PAYLOAD, Caller, SignatureVerifier, caller_of
 
 CHUNKED = "STREAMING-"

@@ -15,10 +15,10 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 
 from blemish.domain.errors import AccessDeniedError as AccessDenied
+from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.wire.calls import Call
-from blemish.wire.s3_dispatch import StreamingDispatcher
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, ask, boto3_client
-from tests.unit.wire.s3_objects import (
+from tests.unit.s3.protocol.objects_by_name import (
     URL,
     WHEN,
     Objects,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from blemish.wire.s3_dispatch import DRAIN_BYTES, StreamingDispatcher
+from blemish.s3.protocol.dispatch import DRAIN_BYTES, StreamingDispatcher
 from tests.asgi_client import ENDPOINT, converse
-from tests.unit.wire.s3_objects import URL, Objects, code_of, dispatcher, scope_of, send
+from tests.unit.s3.protocol.objects_by_name import URL, Objects, code_of, dispatcher, scope_of, send
 
 
 @pytest.fixture
