@@ -28,9 +28,9 @@ import onnxruntime as ort
 from PIL import Image
 
 from benchmarks.surroundings import SHARED
+from blemish.server.stores import bundles_of
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.stores import bundles_of
 from tests.acceptance.served import (
     BUCKET,
     ServedDirectory,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from blemish.cli.sample_product import COLORS, draw_product, jpeg
+from blemish.demo.sample_product import COLORS, draw_product, jpeg
 from tests.acceptance.served import (
     BUCKET,
     ServedDirectory,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blemish.cli.sample_product import COLORS, draw_product, jpeg
+from blemish.demo.sample_product import COLORS, draw_product, jpeg
 from tests.acceptance.served import ServedDirectory
 
 pytestmark = pytest.mark.acceptance

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from blemish.cli.http_protocol import HEAD_BYTES
+from blemish.server.http_protocol import HEAD_BYTES
 from tests.acceptance.product import make_dataset, put_product, start_training
 from tests.acceptance.served import (
     SERVE,

@@ -62,7 +62,7 @@ class Clock:
 
 
 class House:
-    """Every service over one data directory, put together as `app.py` does it."""
+    """Every service over one data directory, put together as `server/app.py` does it."""
 
     def __init__(self, root: Path, *, limits: Limits = OURS) -> None:
         self.directory = DataDirectory(root)

@@ -10,8 +10,8 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from blemish.api.service_model import service_model
-from blemish.app import running_server
 from blemish.domain.entities import ModelStatus
+from blemish.server.app import running_server
 from blemish.settings import Settings
 from tests.asgi_client import boto3_client, installed_models
 from tests.unit.house import PROJECT, House

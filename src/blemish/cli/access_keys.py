@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blemish.cli.aws_files import AwsFiles, credentials_text
 from blemish.domain.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey
+from blemish.server.aws_files import AwsFiles, credentials_text
 from blemish.service.access_keys import FIRST_KEY, AccessKeyError, AccessKeys
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database

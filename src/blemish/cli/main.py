@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from blemish.cli.addresses import AddressError
 from blemish.cli.backbone import backbone
 from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
@@ -16,6 +15,7 @@ from blemish.cli.kms import kms
 from blemish.cli.models import models
 from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
+from blemish.server.addresses import AddressError
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.errors import StorageError
 
@@ -60,7 +60,7 @@ def serve(
     insecure: InsecureOption = None,
 ) -> None:
     """Serve the API until it is told to end; on loopback, unless a host is given."""
-    from blemish.cli.serve import serve as run
+    from blemish.server.serve import serve as run
 
     settings = settings_of(
         data_dir=data_dir,
@@ -149,7 +149,7 @@ def demo(
     ),
 ) -> None:
     """Watch a product being learned and its defects being found."""
-    from blemish.cli.demo import DemoError, run_demo
+    from blemish.demo.demo import DemoError, run_demo
 
     try:
         found = run_demo(data_dir, images=images)

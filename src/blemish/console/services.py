@@ -1,4 +1,4 @@
-"""What the pages work with; `app.py` puts it together."""
+"""What the pages work with; `server/app.py` puts it together."""
 
 from __future__ import annotations
 

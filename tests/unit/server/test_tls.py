@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from blemish.cli.tls import CertificateError, RenewedCertificate, read_certificate
+from blemish.server.tls import CertificateError, RenewedCertificate, read_certificate
 from tests.certificates import made, write
 
 NOW = datetime.now(UTC)

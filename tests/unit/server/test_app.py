@@ -13,10 +13,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from pydantic import SecretStr
 
-from blemish.app import running_server
 from blemish.domain.builtin_policies import FULL_ACCESS
 from blemish.domain.errors import quota_code
 from blemish.domain.limits import MIB, Quota
+from blemish.server.app import running_server
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import StoreCredentialsError

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.cli.sample_plate import (
+from blemish.demo.sample_plate import (
     BOSS,
     COUNTERSINK,
     HALF_HEIGHT,

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from blemish.cli.addresses import is_loopback, leads_to
+from blemish.server.addresses import is_loopback, leads_to
 
 pytestmark = pytest.mark.acceptance  # it binds, on loopback
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from blemish.cli.sample_product import COLORS, SamplePicture, draw_sample_set, jpeg
+from blemish.demo.sample_product import COLORS, SamplePicture, draw_sample_set, jpeg
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 from blemish.domain.palette import BACKGROUND, PALETTE

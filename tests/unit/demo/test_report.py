@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.cli.report import (
+from blemish.demo.report import (
     SHOWN_SIDE,
     ReportRow,
     TypeArea,

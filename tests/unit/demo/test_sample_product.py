@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from blemish.cli.sample_plate import HEIGHT, WIDTH
-from blemish.cli.sample_product import COLORS, draw_product, draw_sample_set, jpeg
+from blemish.demo.sample_plate import HEIGHT, WIDTH
+from blemish.demo.sample_product import COLORS, draw_product, draw_sample_set, jpeg
 from blemish.domain.entities import Label
 from blemish.domain.palette import PALETTE
 

@@ -8,7 +8,7 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from blemish.front import ELSEWHERE, Front, S3Elsewhere, is_for_s3
+from blemish.server.front import ELSEWHERE, Front, S3Elsewhere, is_for_s3
 
 CREDENTIALS = Credentials("BLEMEXAMPLE", "secret")
 S3, API = "s3", "lookoutvision"

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 import uvicorn
 
-from blemish.cli.http_protocol import HEAD_BYTES, LimitedProtocol
+from blemish.server.http_protocol import HEAD_BYTES, LimitedProtocol
 from blemish.wire.asgi import Receive, Scope, Send, send_start
 
 pytestmark = pytest.mark.acceptance  # it listens, on loopback

@@ -21,18 +21,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from blemish.cli.aws_files import PROFILE, AwsFiles
-from blemish.cli.demo_data import (
+from blemish.demo.data import (
     BUCKET,
     DemoDataError,
     Manifests,
     copy_user_data,
     write_sample_data,
 )
-from blemish.cli.demo_page import Found, write_page
+from blemish.demo.page import Found, write_page
 from blemish.domain.entities import Label
 from blemish.domain.manifest import object_ref
 from blemish.engine.images.decode import media_type
+from blemish.server.aws_files import PROFILE, AwsFiles
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.database import Database
 

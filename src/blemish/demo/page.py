@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.cli.report import ReportRow, TypeArea, write_report
+from blemish.demo.report import ReportRow, TypeArea, write_report
 from blemish.domain.entities import Label
 from blemish.domain.limits import OURS
 from blemish.engine.images.decode import ImageLimits, decode, turn
 from blemish.engine.metrics import precision_recall_f1
 from blemish.engine.runtime import Detector
+from blemish.server.stores import bundles_of
 from blemish.service.training import TRAINED
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.stores import bundles_of
 
 BACKGROUND = "background"
 

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
-from blemish.app import Server, running_server
-from blemish.cli.addresses import AddressError, is_loopback, leads_to
-from blemish.cli.aws_files import PROFILE, AwsFiles, settle_first_key
-from blemish.cli.http_protocol import LimitedProtocol
-from blemish.cli.notify import tell_ready
 from blemish.engine.graph.sessions import ProviderError, check_providers
 from blemish.logs import configure_logs
+from blemish.server.addresses import AddressError, is_loopback, leads_to
+from blemish.server.app import Server, running_server
+from blemish.server.aws_files import PROFILE, AwsFiles, settle_first_key
+from blemish.server.http_protocol import LimitedProtocol
+from blemish.server.notify import tell_ready
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from blemish.cli.tls import Certificate, RenewedCertificate
+    from blemish.server.tls import Certificate, RenewedCertificate
 
 GRACE_S = 10
 """How long requests under way may take once the server is told to end."""
@@ -111,7 +111,7 @@ def _config(server: Server, certificate: RenewedCertificate | None) -> uvicorn.C
 def _certificate(settings: Settings) -> RenewedCertificate | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    from blemish.cli.tls import RenewedCertificate  # noqa: PLC0415 - not without TLS
+    from blemish.server.tls import RenewedCertificate  # noqa: PLC0415 - not without TLS
 
     return RenewedCertificate(settings.tls_cert, settings.tls_key, now=lambda: datetime.now(UTC))
 

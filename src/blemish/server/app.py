@@ -21,21 +21,23 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.api.thresholds import ThresholdOperations
-from blemish.backbones import backbones_of
 from blemish.console.application import Console
 from blemish.console.services import Services
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
 from blemish.engine.images.decode import ImageLimits
-from blemish.faults import FAULTS
-from blemish.front import Front, S3Elsewhere
-from blemish.monitors import Monitors
 from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.s3.authorization import s3_gate
 from blemish.s3.operations import s3_operations
 from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.s3.service_model import s3_model
+from blemish.server.backbones import backbones_of
+from blemish.server.faults import FAULTS
+from blemish.server.front import Front, S3Elsewhere
+from blemish.server.monitors import Monitors
+from blemish.server.stores import bucket_maker, encryption_of, s3_store_of
+from blemish.server.upkeep import housekeeper
 from blemish.service.access import AccessService
 from blemish.service.access_keys import AccessKeys
 from blemish.service.backbones import BUILT_IN
@@ -65,8 +67,6 @@ from blemish.storage.files import clear_staging, remove_tree
 from blemish.storage.kept import KeptFiles
 from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.objects import ObjectStore
-from blemish.stores import bucket_maker, encryption_of, s3_store_of
-from blemish.upkeep import housekeeper
 from blemish.wire.calls import Gate
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.throttle import Throttle

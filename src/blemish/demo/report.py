@@ -77,7 +77,7 @@ def write_report(
         notes: sentences that belong to the result, such as what could not be measured.
     """
     environment = Environment(
-        loader=PackageLoader("blemish.cli", ""), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("blemish.demo", ""), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("report.html.jinja").render(
         title=title,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.cli.notify import tell_ready
+from blemish.server.notify import tell_ready
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -1,0 +1,1 @@
+"""Settings in, a running server out: its parts put together, and its front to the network."""
