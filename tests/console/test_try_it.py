@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from blemish.cli.sdk_model import install_model
-from blemish.console.snippets import Target, snippets
+from blemish.console.models.snippets import Target, snippets
 from tests.acceptance.product import NORMAL, PROJECT, host, pictures
 from tests.acceptance.served import ServedDirectory
 from tests.acceptance.test_access import Keys

@@ -10,25 +10,18 @@ from nicegui import app as framework
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
-from blemish.console import (
-    bring,
-    compare,
-    dashboard,
-    gallery,
-    model,
-    models,
-    painted,
-    painter,
-    picture_requests,
-    pictures,
-    previews,
-    projects,
-    settings,
-    train,
-    try_it,
-    uploads,
-)
-from blemish.console.guard import ROOT
+from blemish.console.auth.guard import ROOT
+from blemish.console.images import add_images as bring
+from blemish.console.images import gallery, uploads
+from blemish.console.images import stored_images as pictures
+from blemish.console.masks import painter
+from blemish.console.masks import painter_requests as painted
+from blemish.console.models import compare, model, models, previews
+from blemish.console.projects import dashboard, projects
+from blemish.console.settings import settings
+from blemish.console.training import train
+from blemish.console.trials import image_requests as picture_requests
+from blemish.console.trials import try_it
 
 PAGES = (
     bring,

@@ -21,7 +21,7 @@ from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.api.thresholds import ThresholdOperations
-from blemish.console.application import Console
+from blemish.console.app import Console
 from blemish.console.services import Services
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits

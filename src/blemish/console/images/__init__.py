@@ -1,0 +1,1 @@
+"""The images of a project: added, shown, labelled and removed."""

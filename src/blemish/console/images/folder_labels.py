@@ -1,0 +1,86 @@
+"""Where what people bring belongs: its label and its data set, by the folders that it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from blemish.console.masks.mask_files import is_mask_key
+from blemish.domain.entities import DatasetType, Label
+from blemish.storage.names import refusal
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+"""How the names of pictures end, in any case."""
+
+NAMELESS = "picture"
+"""Of a file whose own name no object can have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A picture that is in a bucket, and what it shall be in the project."""
+
+    #: what people know it by
+    path: str
+    #: `s3://bucket/key`
+    ref: str
+    kind: DatasetType
+    label: Label | None
+
+
+def label_of(path: str) -> Label | None:
+    """Return the label that a folder of the path names, the innermost if several do."""
+    for folder in reversed(path.split("/")[:-1]):
+        for label in Label:
+            if folder.casefold() == label:
+                return label
+    return None
+
+
+def kind_of(path: str, *, otherwise: DatasetType) -> DatasetType:
+    """Return the data set that a folder of the path names, the innermost if several do."""
+    for folder in reversed(path.split("/")[:-1]):
+        for kind in DatasetType:
+            if folder.casefold() == kind:
+                return kind
+    return otherwise
+
+
+def object_name(path: str) -> str:
+    """Return the file's own name where an object can have it."""
+    name = path.rsplit("/", 1)[-1]
+    return NAMELESS if refusal(name) else name
+
+
+def is_picture_name(key: str) -> bool:
+    """Tell whether a key ends as those of pictures do; a mask painted beside one is none."""
+    return key.lower().endswith(SUFFIXES) and not is_mask_key(key)
+
+
+def split_new(
+    pieces: Sequence[Piece], there: Mapping[DatasetType, Collection[str]]
+) -> tuple[list[Piece], list[tuple[str, str]]]:
+    """Tell pictures that are new in a project from those that it has.
+
+    A picture in the training set is none for the test set: a model would be asked what it was told.
+
+    Args:
+        pieces: what is brought.
+        there: addresses of the pictures that each data set has.
+
+    Returns:
+        The new ones, and the paths of the others with the reason.
+    """
+    owners = {ref: kind for kind, refs in there.items() for ref in refs}
+    new, known = list[Piece](), list[tuple[str, str]]()
+    for piece in pieces:
+        owner = owners.get(piece.ref)
+        if owner is None:
+            new.append(piece)
+        else:
+            known.append((piece.path, f"already in the {SPOKEN[owner]} set"))
+    return new, known
+
+
+SPOKEN: Mapping[DatasetType, str] = {DatasetType.TRAIN: "training", DatasetType.TEST: "test"}
+"""What people call the data sets."""

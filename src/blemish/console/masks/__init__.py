@@ -1,0 +1,1 @@
+"""Anomaly masks, painted in the browser and kept in the bucket."""

@@ -1,0 +1,194 @@
+"""The painter: what is wrong on a picture, painted pixel by pixel.
+
+Painting happens in the browser, in a component of ours; here is which picture comes next, and
+which anomaly types there are. Pixels travel beside the page, see `painted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+
+from blemish.console.auth.guard import ROOT
+from blemish.console.images.entries import Entry, all_entries
+from blemish.console.images.gallery_data import query_of
+from blemish.console.images.gallery_memory import Place
+from blemish.console.images.gallery_requests import new_view
+from blemish.console.images.stored_images import picture_url
+from blemish.console.masks.anomaly_types import (
+    AnomalyType,
+    add_type,
+    drop_type,
+    project_types,
+    rename_type,
+)
+from blemish.console.masks.mask_files import MAX_INDEX
+from blemish.console.masks.painter_requests import painted_url
+from blemish.console.ui.frame import empty, frame, link, page, project_path, text, visitor
+from blemish.console.visitor import in_thread
+from blemish.domain.errors import ValidationError
+
+SETS = {"train": "training set", "test": "test set"}
+
+FILTERS = ("filter", "type", "q", "sort")
+"""Parameters of the gallery that say which pictures come next, in which order."""
+
+
+class Painter(Element, component="../static/painter.js"):
+    """The canvas, its tools, and the list of anomaly types."""
+
+    def __init__(self, *, may_change: bool, back: str) -> None:
+        super().__init__()
+        self._props["may-change"] = may_change
+        self._props["back"] = back
+        self._props["types"] = []
+        self._props["picture"] = {}
+
+    def show(self, picture: dict[str, Any]) -> None:
+        """Show another picture."""
+        self._props["picture"] = picture
+        self.update()
+
+    def offer(self, types: list[dict[str, Any]]) -> None:
+        """Offer these anomaly types."""
+        self._props["types"] = types
+        self.update()
+
+
+@page("/projects/{project}/paint", title="Paint")
+async def paint(project: str) -> None:
+    """Show the painter on one picture of a data set, the first one unless another is asked for."""
+    parameters = ui.context.client.request.query_params
+    kind = parameters.get("set", "train")
+    if kind not in SETS:
+        raise ValidationError("set must be train or test.")
+    query = {name: parameters[name] for name in FILTERS if parameters.get(name)}
+    ref = parameters.get("ref")
+    desk = _Desk(project, kind, query)
+    await desk.open(ref)
+    ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/painter.css">')
+    with frame("Paint", project=project, here="pictures"):
+        if not desk.refs:
+            _nothing(project, kind)
+            return
+        desk.draw(may_change=await visitor().may("UpdateDatasetEntries", **desk.names))
+        await desk.show()
+
+
+def _nothing(project: str, kind: str) -> None:
+    with empty("No pictures to paint on", f"The {SETS[kind]} has none that this shows."):
+        link("Bring pictures", project_path(project, "/add"))
+        link("All pictures", project_path(project, f"/pictures?set={kind}"))
+        text("")
+
+
+class _Desk:
+    """One open painter: where it is among the pictures, and the numbers of the types in it."""
+
+    def __init__(self, project: str, kind: str, query: dict[str, str]) -> None:
+        self.names = {"ProjectName": project, "DatasetType": kind, "Changes": b"{}"}
+        #: in their order when the page was opened, whatever is changed meanwhile
+        self.refs: Sequence[str] = ()
+        self._project = project
+        self._kind = kind
+        self._query = query
+        self._row = 0
+        self._numbers: dict[str, int] = {}
+
+    async def open(self, ref: str | None) -> None:
+        """Find the pictures to go through, and begin with one of them."""
+        entries = await all_entries(visitor(), self._project, self._kind)
+        place = Place(project=self._project, kind=self._kind)
+        view = await new_view(visitor(), place, entries, query_of(self._query))
+        self.refs = view.refs
+        if ref is None:
+            return
+        if ref not in self.refs:  # such as one that was unlabelled until it was painted on
+            await self._entry(ref)
+            self.refs = [ref, *self.refs]
+        self._row = self.refs.index(ref)
+
+    def draw(self, *, may_change: bool) -> None:
+        """Draw the painter."""
+        back = project_path(self._project, f"/pictures?{self._parameters()}")
+        self._painter = Painter(may_change=may_change, back=f"{ROOT}{back}")
+        self._painter.on("go", self._go)
+        self._painter.on("saved", self._offer)
+        self._painter.on("added", self._typed(self._add))
+        self._painter.on("renamed", self._typed(self._rename))
+        self._painter.on("dropped", self._typed(self._drop))
+
+    async def show(self) -> None:
+        """Show the picture that the painter is at."""
+        await self._offer()
+        ref = self.refs[self._row]
+        entry = await self._entry(ref)
+        self._painter.show(
+            {
+                "ref": ref,
+                "name": entry.name,
+                "label": entry.label,
+                "place": f"{self._row + 1:,} of {len(self.refs):,}, {SETS[self._kind]}",
+                "first": self._row == 0,
+                "last": self._row == len(self.refs) - 1,
+                "url": picture_url(ref),
+                "mask": painted_url(self._project, self._kind, ref),
+            }
+        )
+
+    async def _entry(self, ref: str) -> Entry:
+        for entry in await all_entries(visitor(), self._project, self._kind):
+            if entry.ref == ref:
+                return entry
+        raise ValidationError(f"{ref:.300} is not in the {SETS[self._kind]} any more.")
+
+    async def _go(self, event: GenericEventArguments) -> None:
+        step = 1 if event.args == 1 else -1
+        self._row = min(len(self.refs) - 1, max(0, self._row + step))
+        await self.show()
+        address = project_path(
+            self._project, f"/paint?{self._parameters(ref=self.refs[self._row])}"
+        )
+        ui.navigate.history.replace(f"{ROOT}{address}")
+
+    def _parameters(self, **more: str) -> str:
+        return urlencode({"set": self._kind, **self._query, **more})
+
+    async def _offer(self) -> None:
+        types = await project_types(visitor(), self._project)
+        self._painter.offer([self._offered(each) for each in types])
+
+    def _offered(self, each: AnomalyType) -> dict[str, Any]:
+        if each.name not in self._numbers and len(self._numbers) >= MAX_INDEX:
+            raise ValidationError("Reload the page: it has seen too many anomaly types.")
+        number = self._numbers.setdefault(each.name, len(self._numbers) + 1)
+        return {"index": number, "name": each.name, "color": each.color, "used": each.used}
+
+    def _typed(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a handler that changes the types by names that a person typed."""
+
+        async def handle(event: GenericEventArguments) -> None:
+            names = event.args if isinstance(event.args, list) else [event.args]
+            await in_thread(partial(visitor().check_here, "UpdateDatasetEntries", **self.names))
+            await change(*(str(name) for name in names))
+            await self._offer()
+
+        return handle
+
+    async def _add(self, name: str) -> None:
+        kept = await add_type(visitor(), self._project, name)
+        await self._offer()
+        self._painter.run_method("choose", self._numbers[kept])
+
+    async def _rename(self, old: str, new: str) -> None:
+        kept = await rename_type(visitor(), self._project, old, new)
+        self._numbers[kept] = self._numbers.pop(old, len(self._numbers) + 1)
+
+    async def _drop(self, name: str) -> None:
+        await drop_type(visitor(), self._project, name)

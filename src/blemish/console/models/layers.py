@@ -1,0 +1,88 @@
+"""A picture with the heat map and the mask of a model over it, which sliders fade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nicegui import ui
+from nicegui.events import GenericEventArguments
+
+from blemish.console.images.stored_images import picture_url, thumbnail_url
+from blemish.console.models.previews import heat_map_url, mask_url
+from blemish.console.ui.frame import text
+
+FADE = "(event) => document.documentElement.style.setProperty('--NAME', event.target.value / 100)"
+_VALUE = "(event) => emit(Number(event.target.value))"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The model whose view of pictures is shown."""
+
+    project: str
+    version: str
+    #: in force
+    threshold: float
+    #: whether it makes masks
+    mask: bool
+
+
+class Faders:
+    """The sliders of a page: they fade all of its pictures, without asking the server."""
+
+    def __init__(self, *, mask: bool) -> None:
+        self._values = {"heat": 100, "mask": 0}
+        self._drawn: list[tuple[str, ui.element]] = []
+        self._told = {"heat": "Heat map"} | ({"mask": "Mask"} if mask else {})
+
+    def draw(self) -> None:
+        """Draw the sliders, once more in a dialog; they stand where people left them."""
+        for name, told in self._told.items():
+            with ui.element("label").classes("fade"):
+                text(told)
+                slider = ui.element("input").props("type=range min=0 max=100")
+                slider.props["value"] = self._values[name]
+            self._drawn.append((name, slider))
+            slider.on("input", js_handler=FADE.replace("NAME", name))
+            slider.on("change", lambda event, name=name: self._left(name, event), js_handler=_VALUE)
+
+    def _left(self, name: str, event: GenericEventArguments) -> None:
+        """Keep a value, for the framework puts a slider back to what it knows."""
+        self._values[name] = int(event.args)
+        self._drawn = [each for each in self._drawn if not each[1].is_deleted]
+        for told, slider in self._drawn:
+            slider.props["value"] = self._values[told]
+
+
+def layers(
+    ref: str, name: str, *, model: Seen | None, large: bool = False, button: bool = False
+) -> ui.element:
+    """Draw a picture with what a model sees in it.
+
+    Args:
+        ref: address of the picture.
+        name: what it is called, in words for those who do not see it.
+        model: whose heat map and mask lie over it; None for the picture alone.
+        large: the picture itself rather than its thumbnail.
+        button: whether it can be pressed.
+    """
+    outer = ui.element("button" if button else "div").classes("layers")
+    if button:
+        outer.props("type=button").props["aria-label"] = f"Look at {name}"
+    with outer:
+        url = picture_url(ref) if large else thumbnail_url(ref)
+        _image(url, "" if button else name, lazy=not large)
+        if model is not None:
+            where = (model.project, model.version, ref)
+            _image(heat_map_url(*where, threshold=model.threshold), "", "over heat")
+            if model.mask:
+                _image(mask_url(*where, threshold=model.threshold), "", "over mask")
+    return outer
+
+
+def _image(url: str, told: str, classes: str = "", *, lazy: bool = True) -> None:
+    image = ui.element("img").classes(classes)
+    image.props["src"] = url
+    image.props["alt"] = told
+    if lazy:
+        image.props["loading"] = "lazy"

@@ -1,0 +1,1 @@
+"""The projects of a server, and the overview of one."""

@@ -1,0 +1,177 @@
+"""The projects: as cards, to be searched, made and deleted."""
+
+from __future__ import annotations
+
+from asyncio import gather
+from urllib.parse import quote
+
+from nicegui import ui
+
+from blemish.console.auth.guard import ROOT
+from blemish.console.images.stored_images import thumbnail_url
+from blemish.console.projects.deletion import ask_to_delete
+from blemish.console.projects.summary import ProjectSummary, summary_of
+from blemish.console.ui.frame import empty, frame, heading, page, project_path, text, visitor
+from blemish.console.visitor import Visitor
+
+CARDS = 24
+"""How many are shown at first, and how many more at each press of the button."""
+
+STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
+
+
+@page("/", title="Projects")
+async def projects(q: str = "") -> None:
+    """Show the projects as cards."""
+    who = visitor()
+    names = await project_names(who)
+    may_create = await who.may("CreateProject", ProjectName="new")
+    ui.add_head_html(STYLE)
+    with frame("Projects"):
+        board = _Board(who, names)
+        with ui.element("div").classes("head"):
+            heading("Projects")
+            ui.element("div").classes("room")
+            if names:
+                search = ui.input("Search", value=q).props("clearable debounce=150 type=search")
+                search.on_value_change(lambda event: board.search(event.value or ""))
+                _new_button(allowed=may_create)
+        if names:
+            board.draw()
+            await board.search(q)
+            return
+        advice = (
+            "A project is one product that you inspect: its pictures, and the models they teach."
+        )
+        with empty("No projects yet", advice):
+            _new_button(allowed=may_create)
+
+
+async def project_names(who: Visitor) -> list[str]:
+    """Return the names of all projects, newest first."""
+    names: list[str] = []
+    token = None
+    while True:
+        answer = await who.call("ListProjects", MaxResults=100, NextToken=token)
+        names += [each["ProjectName"] for each in answer["Projects"]]
+        token = answer.get("NextToken")
+        if token is None:
+            return names
+
+
+class _Board:
+    """The cards of those projects whose names have what is searched for."""
+
+    def __init__(self, who: Visitor, names: list[str]) -> None:
+        self._visitor = who
+        self._names = names
+        self._query = ""
+        self._shown = 0
+
+    def draw(self) -> None:
+        """Draw the places of the cards."""
+        self._cards = ui.element("div").classes("tiles")
+        self._none = text("", classes="quiet").props("role=status")
+        self._more = ui.button("Show more", on_click=self._go_on).props("outline")
+
+    async def search(self, query: str) -> None:
+        """Show the projects that have this in their name, whatever its case."""
+        if query != self._query:
+            there = f"{ROOT}/?q={quote(query, safe='')}" if query else f"{ROOT}/"
+            ui.navigate.history.replace(there)
+        self._query, self._shown = query, 0
+        self._cards.clear()
+        found = self._found()
+        self._none.set_content("" if found else "No project has that in its name.")
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        query, found = self._query, self._found()
+        names = found[self._shown : self._shown + CARDS]
+        self._shown += len(names)
+        self._more.set_visibility(self._shown < len(found))
+        summaries = await gather(*(summary_of(self._visitor, name) for name in names))
+        if query != self._query:  # somebody types on
+            return
+        with self._cards:
+            for summary in summaries:
+                if summary is not None:
+                    _card(summary)
+
+    def _found(self) -> list[str]:
+        wanted = self._query.casefold()
+        return [name for name in self._names if wanted in name.casefold()]
+
+
+def _card(summary: ProjectSummary) -> None:
+    with ui.element("article").classes("project-card"):
+        with ui.element("div").classes("project-picture"):
+            if summary.picture is None:
+                ui.icon("add_photo_alternate", size="40px").props("aria-hidden=true")
+            else:
+                picture = ui.element("img").props('alt="" loading=lazy')
+                picture.props["src"] = thumbnail_url(summary.picture)
+        with ui.element("div").classes("project-told"):
+            with ui.element("h2"):
+                anchor = ui.element("a")
+                anchor.props["href"] = ROOT + project_path(summary.name)
+                with anchor:
+                    text(summary.name)
+            text(_pictures_told(summary), classes="quiet")
+            with ui.element("div").classes("line"):
+                _pills(summary)
+        button = (
+            ui.button(icon="delete_outline", color=None)
+            .props("flat round dense")
+            .classes("project-delete")
+        )
+        button.props["aria-label"] = f"Delete project {summary.name}"
+        button.on_click(lambda: ask_to_delete(visitor(), summary.name))
+
+
+def _pictures_told(summary: ProjectSummary) -> str:
+    if not summary.pictures:
+        return "No pictures yet"
+    count = f"{summary.pictures:,} picture{'' if summary.pictures == 1 else 's'}"
+    return f"{count}, {summary.labeled:,} labelled"
+
+
+def _pills(summary: ProjectSummary) -> None:
+    measured = summary.measured
+    if summary.training:
+        text("Training", classes="pill busy")
+    if measured is not None:
+        text(f"F1 {measured['Performance']['F1Score']:.0%}", classes="pill")
+    if not summary.models:
+        text("No model yet", classes="pill")
+        return
+    count = f"{len(summary.models)}{'+' if summary.more_models else ''}"
+    text(f"{count} model{'' if count == '1' else 's'}", classes="pill")
+    if summary.hosted:
+        text("Hosted", classes="pill good")
+
+
+def _new_button(*, allowed: bool) -> None:
+    button = ui.button("New project", icon="add", on_click=_ask_for_name)
+    if not allowed:
+        button.disable()
+        button.tooltip("Your access key may not create projects.")
+
+
+def _ask_for_name() -> None:
+    with ui.dialog() as dialog, ui.card().classes("stack"):
+        dialog.props('aria-label="New project"')
+        heading("New project", 2)
+        name = ui.input("Name").props(
+            'autofocus maxlength=255 hint="Letters, digits, underscores and hyphens"'
+        )
+
+        async def create() -> None:
+            made = await visitor().call("CreateProject", ProjectName=(name.value or "").strip())
+            ui.navigate.to(project_path(made["ProjectMetadata"]["ProjectName"]))
+
+        name.on("keydown.enter", create)
+        with ui.element("div").classes("line dialog-actions"):
+            ui.button("Cancel", on_click=dialog.close).props("flat")
+            ui.button("Create", on_click=create)
+    dialog.open()

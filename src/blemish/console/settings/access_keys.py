@@ -1,0 +1,193 @@
+"""The access keys: who may use the server. A part of the settings.
+
+IAM has no place in the API of the service, so each action is asked for by its name there, on any
+resource: `iam:ListAccessKeys`, `iam:CreateAccessKey`, `iam:UpdateAccessKey`, `iam:DeleteAccessKey`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nicegui import ui
+
+from blemish.console.settings.key_dialogs import ask, ask_for_key, ask_for_policy, show_secret
+from blemish.console.ui.frame import text, visitor
+from blemish.console.visitor import Visitor
+from blemish.domain.builtin_policies import BUILT_IN
+from blemish.domain.entities import AccessKey, KeyPair
+from blemish.domain.errors import AccessDeniedError
+from blemish.service.access_keys import FIRST_KEY
+
+LIST, CREATE = "iam:ListAccessKeys", "iam:CreateAccessKey"
+UPDATE, DELETE = "iam:UpdateAccessKey", "iam:DeleteAccessKey"
+
+COLUMNS = ("Name", "Access key ID", "Policy", "State", "Created", "Change")
+
+OWN = "You are signed in with this key. Sign in with another one to change it."
+IN_FILE = "A file of the server holds this key too. There, `blemish keys {} first` changes both."
+FORBIDDEN = "Your access key does not allow it ({})."
+
+
+class KeysPart:
+    """The table of the access keys, and what can be done with each."""
+
+    async def draw(self) -> None:
+        """Draw it, or say why the visitor may not see the keys."""
+        with ui.element("section").classes("panel").props("aria-labelledby=keys"):
+            with ui.element("div").classes("head"):
+                with ui.element("h2").props("id=keys"):
+                    text("Access keys")
+                ui.element("div").classes("room")
+                self._bar = ui.element("div")
+            self._body = ui.element("div")
+        #: where dialogs are: the rows that open them are drawn anew when something changes
+        self._dialogs = ui.element("div").classes("dialogs")
+        await self._fill()
+
+    async def _fill(self) -> None:
+        who = visitor()
+        self._bar.clear()
+        self._body.clear()
+        try:
+            keys = await who.act_on_keys(LIST, who.services.keys.all)
+        except AccessDeniedError as error:
+            with self._body:
+                text(error.message, classes="quiet", tag="p")
+            return
+        own = (await who.principal()).name
+        forbidden = {
+            action: None if await _may(who, action) else FORBIDDEN.format(action)
+            for action in (CREATE, UPDATE, DELETE)
+        }
+        with self._bar:
+            button = ui.button("New access key", icon="add", on_click=self._create)
+            _refuse(button, forbidden[CREATE])
+        with self._body, ui.element("table").classes("plain"):
+            with ui.element("thead"), ui.element("tr"):
+                for name in COLUMNS:
+                    text(name, tag="th").props("scope=col")
+            with ui.element("tbody"):
+                for key in keys:
+                    self._row(key, own=key.name == own, forbidden=forbidden)
+
+    def _row(self, key: AccessKey, *, own: bool, forbidden: dict[str, str | None]) -> None:
+        in_file = key.name == FIRST_KEY
+        update = forbidden[UPDATE] or (OWN if own else None)
+        with ui.element("tr"):
+            with ui.element("td"):
+                text(key.name, tag="strong")
+                if own:
+                    text(" (yours)", classes="quiet")
+            text(key.id, tag="td").classes("code")
+            text(key.policy if key.policy in BUILT_IN else "Own document", tag="td")
+            with ui.element("td"):
+                state = ("Enabled", "good") if key.enabled else ("Disabled", "bad")
+                text(state[0], classes=f"pill {state[1]}")
+            text(f"{key.created_at:%Y-%m-%d}", tag="td")
+            with ui.element("td").classes("actions"):
+                self._action("Policy", key, self._policy, update)
+                turn = "Disable" if key.enabled else "Enable"
+                self._action(turn, key, self._turn, update)
+                rotate = update or (IN_FILE.format("rotate") if in_file else None)
+                self._action("Rotate", key, self._rotate, rotate)
+                delete = forbidden[DELETE] or (OWN if own else None)
+                delete = delete or (IN_FILE.format("delete") if in_file else None)
+                self._action("Delete", key, self._delete, delete)
+
+    @staticmethod
+    def _action(
+        word: str, key: AccessKey, act: Callable[[AccessKey], object], why_not: str | None
+    ) -> None:
+        button = ui.button(word, on_click=lambda: act(key)).props("flat dense")
+        button.props["aria-label"] = f"{word} {key.name}"
+        _refuse(button, why_not)
+
+    async def _create(self) -> None:
+        async def create(name: str, policy: str) -> None:
+            who = visitor()
+            keys = who.services.keys
+
+            def make() -> KeyPair:
+                pair = keys.draw()
+                keys.create(name, pair, policy=policy, tags={})
+                return pair
+
+            pair = await who.act_on_keys(CREATE, make, UserName=name)
+            await self._fill()
+            with self._dialogs:
+                show_secret(name, pair)
+
+        with self._dialogs:
+            ask_for_key(create)
+
+    async def _policy(self, key: AccessKey) -> None:
+        async def change(policy: str) -> None:
+            who = visitor()
+            await who.act_on_keys(
+                UPDATE,
+                lambda: who.services.keys.set_policy(key.name, policy),
+                UserName=key.name,
+                Change="policy",
+            )
+            await self._fill()
+
+        with self._dialogs:
+            ask_for_policy(key, change)
+
+    async def _turn(self, key: AccessKey) -> None:
+        who, enabled = visitor(), not key.enabled
+        await who.act_on_keys(
+            UPDATE,
+            lambda: who.services.keys.set_enabled(key.name, enabled=enabled),
+            UserName=key.name,
+            Change="enabled" if enabled else "disabled",
+        )
+        await self._fill()
+
+    async def _rotate(self, key: AccessKey) -> None:
+        async def rotate() -> None:
+            who = visitor()
+            keys = who.services.keys
+
+            def renew() -> KeyPair:
+                pair = keys.draw()
+                keys.rotate(key.name, pair)
+                return pair
+
+            pair = await who.act_on_keys(UPDATE, renew, UserName=key.name, Change="rotated")
+            await self._fill()
+            with self._dialogs:
+                show_secret(key.name, pair)
+
+        told = "It gets another ID and another secret. Those it has now count no longer, at once."
+        with self._dialogs:
+            ask(f"Rotate {key.name}?", told, "Rotate", rotate)
+
+    async def _delete(self, key: AccessKey) -> None:
+        async def delete() -> None:
+            who = visitor()
+            await who.act_on_keys(
+                DELETE, lambda: who.services.keys.delete(key.name), UserName=key.name
+            )
+            await self._fill()
+
+        told = "Whoever uses it is refused from now on. To refuse it for a while, disable it."
+        with self._dialogs:
+            ask(f"Delete {key.name}?", told, "Delete", delete, negative=True)
+
+
+async def _may(who: Visitor, action: str) -> bool:
+    try:
+        await who.authorize(action, "*")
+    except AccessDeniedError:
+        return False
+    return True
+
+
+def _refuse(button: ui.button, why: str | None) -> None:
+    """Disable a button that may not be used, and say why."""
+    if why is None:
+        return
+    button.disable()
+    with button:
+        ui.tooltip(why)

@@ -1,0 +1,173 @@
+"""The settings: access keys, limits, backbones, storage, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from nicegui import ui
+
+from blemish.console.auth.guard import ROOT
+from blemish.console.settings.access_keys import KeysPart
+from blemish.console.ui.frame import frame, heading, page, text, visitor
+from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.limits import MIB, Limits
+from blemish.engine.backbones.catalogue import PACKAGED, WAVES
+from blemish.engine.errors import BackboneError
+from blemish.service.backbones import BUILT_IN, Backbones
+from blemish.service.storage_use import storage_use
+
+STYLE = (
+    f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
+    f'<link rel="stylesheet" href="{ROOT}/static/settings.css">'
+)
+
+PACKAGES = {
+    "Blemish": "blemish",
+    "ONNX Runtime": "onnxruntime",
+    "NiceGUI": "nicegui",
+}
+
+API_VERSION = "2020-11-20"
+"""Of the API of Amazon Lookout for Vision. Source: its service model."""
+
+
+@page("/settings", title="Settings")
+async def settings() -> None:
+    """Show the settings."""
+    who = visitor()
+    backbones = await in_thread(_backbones, who)
+    versions = await in_thread(_versions)
+    ui.add_head_html(STYLE)
+    with frame("Settings"):
+        heading("Settings")
+        await KeysPart().draw()
+        with ui.element("div").classes("columns"):
+            with ui.element("div").classes("stack"):
+                _facts("Limits", limit_facts(who.services.limits))
+            with ui.element("div").classes("stack"):
+                room = ui.element("div")
+                _draw_backbones(backbones, who.services.default_backbone)
+                _facts("Versions", versions)
+        with room:
+            waiting = text("Measuring the storage ...", classes="quiet", tag="p")
+
+        async def measure() -> None:
+            found = await in_thread(storage_use, who.services.directory)
+            facts = {told: size_told(size) for told, size in found.parts.items()}
+            facts["Free on the disk"] = f"{size_told(found.free)} of {size_told(found.total)}"
+            waiting.delete()
+            with room:
+                _facts("Storage", facts)
+
+        ui.timer(0.1, measure, once=True)
+
+
+def limit_facts(limits: Limits) -> dict[str, str]:
+    """Return what is allowed, in words."""
+    return {
+        "Projects": f"{limits.max_projects:,}",
+        "Models in a project": f"{limits.max_models_per_project:,}",
+        "Trainings at once": _most(limits.max_concurrent_trainings, "the others wait"),
+        "Hosted models": _most(limits.max_hosted_models, "as many as fit into memory"),
+        "Inference units of a model": f"{limits.max_inference_units:,}",
+        "Requests a second, each operation": _most(limits.max_requests_per_s, "any number"),
+        "Longest side of a picture": f"{limits.image_min_side:,} to {limits.image_max_side:,} px",
+        "File of a picture or a mask": f"{size_told(limits.detect_body_bytes)} at most",
+        "Training set": f"{limits.max_training_images:,} pictures",
+        "Test set": f"{limits.max_test_images:,} pictures",
+        "Masks": (
+            f"{limits.max_masked_training_images:,} for training, "
+            f"{limits.max_masked_test_images:,} for testing"
+        ),
+        "Needed to train with one set": (
+            f"{limits.single_min_normal} normal, {limits.single_min_anomaly} anomalous"
+        ),
+        "Needed to train with two sets": (
+            f"{limits.train_min_normal} normal to train; {limits.test_min_labeled} labelled, "
+            f"{limits.test_min_normal} normal and {limits.test_min_anomaly} anomalous to test"
+        ),
+        "Masks that an anomaly type needs": (
+            f"{limits.single_min_masks_per_type} in one set, {limits.two_min_masks_per_type} in two"
+        ),
+        "Anomaly types": (
+            f"{limits.max_anomaly_types}, {limits.max_anomaly_types_per_mask} in one mask"
+        ),
+        "Tags of a model": f"{limits.max_tags_per_model}",
+        "Pictures of a trial": f"{limits.max_trial_images:,}",
+        "Pictures of a batch": f"{limits.max_batch_images:,}",
+        "Manifest": f"{size_told(limits.max_manifest_bytes)} at most",
+    }
+
+
+def size_told(size: int) -> str:
+    """Return a number of bytes for people."""
+    if size < 1024:
+        return f"{size} bytes"
+    number = size / 1024
+    for unit in ("KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:,.1f} {unit}".replace(".0 ", " ")
+        number /= 1024
+    return f"{number:,.1f} TiB"
+
+
+def _most(number: int | None, otherwise: str) -> str:
+    return otherwise.capitalize() if number is None else f"{number:,}"
+
+
+def _versions() -> dict[str, str]:
+    versions = {told: importlib.metadata.version(name) for told, name in PACKAGES.items()}
+    versions["API of Amazon Lookout for Vision"] = API_VERSION
+    versions["Python"] = platform.python_version()
+    versions["SQLite"] = sqlite3.sqlite_version
+    versions["System"] = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    return versions
+
+
+def _backbones(who: Visitor) -> list[tuple[str, str, str]]:
+    """Return the backbones: name, architecture and size, licence or what is wrong with it."""
+    folder = Backbones(who.services.directory.backbones)
+    found = [(own.name, "part of Blemish", own.licence) for own in PACKAGED]
+    for name in folder.names():
+        try:
+            info = folder.info(name)
+        except BackboneError as error:
+            found.append((name, "cannot be used", str(error)))
+        else:
+            size = f"{info.size_bytes / MIB:.0f} MiB"
+            found.append((name, f"{info.architecture}, {size}", info.licence))
+    return found
+
+
+def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None:
+    used = WAVES if default == BUILT_IN else default
+    with ui.element("section").classes("panel"):
+        heading("Backbones", 2)
+        with ui.element("table").classes("plain"), ui.element("tbody"):
+            for name, told, licence in backbones:
+                with ui.element("tr"):
+                    with ui.element("td"), ui.element("span").classes("line"):
+                        text(name, tag="strong")
+                        if name == used:
+                            text("in use", classes="pill good")
+                    text(told, tag="td")
+                    text(licence, tag="td")
+        if used not in {name for name, _, _ in backbones}:
+            text(f"In use is the file {used}.", tag="p")
+        with ui.element("p").classes("quiet"):
+            text("On the server, ")
+            text("blemish backbone pull NAME", tag="code")
+            text(" adds one.")
+
+
+def _facts(title: str, facts: Mapping[str, Any]) -> None:
+    with ui.element("section").classes("panel"):
+        heading(title, 2)
+        with ui.element("dl").classes("facts"):
+            for name, told in facts.items():
+                text(name, tag="dt")
+                text(told, tag="dd")

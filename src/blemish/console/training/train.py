@@ -1,0 +1,225 @@
+"""Train: what will be used, what is missing, and the trainings as they go on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from blemish.console.images.entries import all_entries, picture_bucket
+from blemish.console.training.trainings import Trainings
+from blemish.console.ui.frame import (
+    empty,
+    frame,
+    heading,
+    link,
+    page,
+    problem_text,
+    project_path,
+    text,
+    visitor,
+)
+from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.entities import DatasetType
+from blemish.domain.errors import (
+    AccessDeniedError,
+    ResourceNotFoundError,
+    ServiceError,
+    ValidationError,
+)
+from blemish.storage.errors import ObjectError
+
+PREFIX = "training-results/"
+"""Where the evaluation files go, unless another place is named."""
+
+LOOK_S = 2.0
+"""How often it is looked whether a model can be trained now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Set:
+    """A data set, as far as a training is about it."""
+
+    kind: str
+    stats: Mapping[str, int]
+    #: anomaly type -> masks that may show it
+    masks: Mapping[str, int]
+
+
+@page("/projects/{project}/train", title="Train")
+async def train(project: str) -> None:
+    """Show what a training would use, and the trainings."""
+    looking = visitor()
+    await looking.call("DescribeProject", ProjectName=project)
+    sets = [found for kind in DatasetType if (found := await _set(looking, project, kind))]
+    ui.add_head_html('<link rel="stylesheet" href="/console/static/trying.css">')
+    with frame("Train", project=project, here="train"):
+        heading("Train")
+        if not any(found.kind == DatasetType.TRAIN for found in sets):
+            with empty(
+                "Nothing to train on yet",
+                "A model learns from pictures: of 20 good ones it can learn what is normal. "
+                "Bring some, and say which are good.",
+            ):
+                link("Bring pictures", project_path(project, "/add"), classes="button")
+            return
+        trainings = Trainings(project)
+        with ui.element("div").classes("columns"):
+            _draw_sets(project, sets, looking)
+            form = _Form(project, trainings, bucket=await _bucket(looking, project))
+        await form.refresh()
+        await trainings.refresh()
+
+
+def tags_of(lines: str) -> list[dict[str, str]]:
+    """Return the tags that a person wrote, one a line, as the API takes them.
+
+    Raises:
+        ValidationError: a line is no tag.
+    """
+    tags = []
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        key, sign, value = line.partition("=")
+        if not sign or not key.strip():
+            raise ValidationError(f"The tag {line!r} is not written as key = value.")
+        tags.append({"Key": key.strip(), "Value": value.strip()})
+    return tags
+
+
+async def _set(looking: Visitor, project: str, kind: DatasetType) -> _Set | None:
+    try:
+        found = await looking.call("DescribeDataset", ProjectName=project, DatasetType=kind)
+    except ResourceNotFoundError:
+        return None
+    entries = await all_entries(looking, project, kind)
+    masks = Counter(name for entry in entries if entry.label for name in entry.types)
+    stats = found["DatasetDescription"]["ImageStats"]
+    return _Set(kind=kind, stats=stats, masks=dict(sorted(masks.items())))
+
+
+async def _bucket(looking: Visitor, project: str) -> str:
+    try:
+        return await picture_bucket(looking, project)
+    except (AccessDeniedError, ObjectError):
+        return ""
+
+
+def _draw_sets(project: str, sets: list[_Set], looking: Visitor) -> None:
+    with ui.element("section").classes("panel"):
+        heading("What will be used", 2)
+        _draw_table(
+            ("Set", "Normal", "Anomaly", "Not labelled"),
+            [
+                (
+                    {"train": "To train on", "test": "To test with"}[found.kind],
+                    found.stats["Normal"],
+                    found.stats["Anomaly"],
+                    found.stats["Total"] - found.stats["Labeled"],
+                )
+                for found in sets
+            ],
+        )
+        if len(sets) == 1:
+            text(
+                "There is no test set: a part of the pictures is held back to measure the model.",
+                classes="quiet",
+                tag="p",
+            )
+        text("Pictures without a label are left out.", classes="quiet", tag="p")
+        _draw_masks(sets, looking)
+        link("See the pictures", project_path(project, "/pictures?set=train"))
+
+
+def _draw_masks(sets: list[_Set], looking: Visitor) -> None:
+    heading("Masks by anomaly type", 2)
+    names = sorted({name for found in sets for name in found.masks})
+    if not names:
+        text(
+            "No masks: the model will tell normal from anomaly. Paint some, and it also learns "
+            "where each type of anomaly is.",
+            classes="quiet",
+            tag="p",
+        )
+        return
+    limits = looking.services.limits
+    least = limits.single_min_masks_per_type if len(sets) == 1 else limits.two_min_masks_per_type
+    to_train = sets[0].masks
+    _draw_table(
+        ("Type", *({"train": "To train on", "test": "To test with"}[each.kind] for each in sets)),
+        [(name, *(each.masks.get(name, 0) for each in sets)) for name in names],
+    )
+    few = [name for name in names if to_train.get(name, 0) < least]
+    if few:
+        told = ", ".join(few)
+        text(f"Needs {least} masks to be learned: {told}.", classes="warning", tag="p")
+
+
+def _draw_table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    with ui.element("table").classes("plain"):
+        with ui.element("thead"), ui.element("tr"):
+            for told in head:
+                with ui.element("th").props("scope=col"):
+                    text(told)
+        with ui.element("tbody"):
+            for row in rows:
+                with ui.element("tr"):
+                    for cell in row:
+                        with ui.element("td"):
+                            text(f"{cell:,}" if isinstance(cell, int) else str(cell))
+
+
+class _Form:
+    """What a person may say of a training, and the button that begins it."""
+
+    def __init__(self, project: str, trainings: Trainings, *, bucket: str) -> None:
+        self._project = project
+        self._trainings = trainings
+        self._visitor = visitor()
+        with ui.element("section").classes("panel training-form"):
+            heading("A new model", 2)
+            self._description = ui.input("Description, without spaces")
+            self._tags = ui.textarea("Tags, one a line: key = value").props("autogrow rows=2")
+            self._bucket = ui.input("Bucket for the results", value=bucket)
+            self._prefix = ui.input("Folder in it", value=PREFIX)
+            self._key = ui.input("KMS key (the server's own if left empty)")
+            with ui.element("div").classes("line"):
+                self._button = ui.button("Train", on_click=self._begin)
+                self._button.props('aria-describedby="why-not"')
+                self._reason = ui.label().classes("reason").props("id=why-not role=status")
+        ui.timer(LOOK_S, self.refresh, immediate=False)
+
+    async def refresh(self) -> None:
+        """Let the button be pressed if a model can be trained now, or say why it cannot."""
+        try:
+            await in_thread(self._check)
+            reason = ""
+        except ServiceError as error:
+            reason = problem_text(error)
+        self._button.set_enabled(not reason)
+        self._reason.text = reason
+
+    def _check(self) -> None:
+        self._visitor.check_here("CreateModel", ProjectName=self._project)
+        self._visitor.services.models.check_trainable(self._project)
+
+    async def _begin(self) -> None:
+        self._button.props("loading")
+        try:
+            await self._visitor.call("CreateModel", **self._members())
+        finally:
+            self._button.props(remove="loading")
+        self._description.value = ""
+        await self._trainings.refresh()
+
+    def _members(self) -> dict[str, Any]:
+        place = {"Bucket": self._bucket.value.strip(), "Prefix": self._prefix.value.strip()}
+        return {
+            "ProjectName": self._project,
+            "OutputConfig": {"S3Location": {name: told for name, told in place.items() if told}},
+            "Description": self._description.value.strip() or None,
+            "KmsKeyId": self._key.value.strip() or None,
+            "Tags": tags_of(self._tags.value) or None,
+        }

@@ -1,0 +1,1 @@
+"""Images judged for people to verify: one by one, or a whole trial."""

@@ -1,0 +1,212 @@
+"""What every page has around it, and what becomes of its errors.
+
+    @page("/projects/{project}/train", title="Train")
+    async def train(project: str) -> None:
+        with frame("Train", project=project, here="train"):
+            ...
+
+A page calls the API as its `visitor()`, and lets errors pass: while it is built they take its
+place, later they are shown above it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+from urllib.parse import quote
+
+from nicegui import ui
+
+from blemish.console.auth.guard import ROOT, SIGN_IN
+from blemish.console.auth.sign_in import SIGN_OUT
+from blemish.console.visitor import SignedOutError, Visitor
+from blemish.domain.errors import ServiceError
+from blemish.engine.errors import EngineError
+from blemish.storage.errors import StorageError
+from blemish.wire.errors import WireError
+
+Parameters = ParamSpec("Parameters")
+
+SESSION_CHECK_S = 5.0
+"""How often an open page asks whether its session goes on."""
+
+TELLING = (ServiceError, WireError, StorageError, EngineError, SignedOutError)
+"""Errors whose messages are for people."""
+
+FAILED = "That failed, through a fault of the server. What it was stands in the server's log."
+
+RAIL = (
+    ("overview", "Overview", "insights", ""),
+    ("pictures", "Pictures", "photo_library", "/pictures"),
+    ("train", "Train", "model_training", "/train"),
+    ("models", "Models", "category", "/models"),
+    ("try", "Try it", "image_search", "/try"),
+)
+"""Of the pages of a project: its name in `frame`, what people read, icon, end of the path."""
+
+for kind, props in (
+    (ui.button, "unelevated no-caps"),
+    (ui.input, "outlined dense"),
+    (ui.select, "outlined dense"),
+    (ui.number, "outlined dense"),
+    (ui.textarea, "outlined dense"),
+):
+    kind.default_props(props)
+
+
+def visitor() -> Visitor:
+    """Return who looks at the page that is being built, or whose event is worked on."""
+    found: Visitor = ui.context.client.request.state.visitor
+    return found
+
+
+def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
+    """Register what builds the page at a path below `/console`."""
+
+    def register(
+        build: Callable[Parameters, Awaitable[None]],
+    ) -> Callable[Parameters, Awaitable[None]]:
+        @ui.page(path, title=f"{title} - Blemish", response_timeout=30)
+        @wraps(build)
+        async def built(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            ui.add_head_html(
+                f'<link rel="stylesheet" href="{ROOT}/static/console.css">'
+                f'<script src="{ROOT}/static/theme.js"></script>'
+                f'<script src="{ROOT}/static/signed_out.js"></script>'
+            )
+            ui.on_exception(show_problem)
+            ui.timer(SESSION_CHECK_S, visitor().principal, immediate=False)
+            try:
+                await build(*args, **kwargs)
+            except TELLING as error:
+                ui.context.client.content.clear()
+                with ui.context.client.content:
+                    _show_instead(error)
+
+        return built
+
+    return register
+
+
+@contextmanager
+def frame(title: str, *, project: str | None = None, here: str = "") -> Iterator[None]:
+    """Draw the bar, and a project's rail; what is drawn inside is the page.
+
+    Args:
+        title: the heading that the page shows itself, for the trail in the bar.
+        project: whose page it is.
+        here: name in `RAIL` of the page, or of the one it belongs to.
+    """
+    _bar(title, project)
+    with ui.element("div").classes("below"):
+        if project is not None:
+            _rail(project, here)
+        with ui.element("div").classes("page").props("id=page"):
+            yield
+
+
+def link(text: str, path: str, *, classes: str = "") -> ui.element:
+    """Draw a link to a page of the console; the path begins with a slash."""
+    anchor = ui.element("a").props(f'href="{ROOT}{quote(path, safe="/?=&%#")}"').classes(classes)
+    with anchor:
+        ui.html(tag="span", content="", sanitize=False).set_content(_escaped(text))
+    return anchor
+
+
+def project_path(project: str, rest: str = "") -> str:
+    """Return the path of a page of a project, below `/console`."""
+    return f"/projects/{quote(project, safe='')}{rest}"
+
+
+def heading(text: str, level: int = 1) -> None:
+    """Draw a heading."""
+    ui.html(_escaped(text), sanitize=False, tag=f"h{level}")
+
+
+def text(content: str, *, classes: str = "", tag: str = "span") -> ui.html:
+    """Draw a piece of text, whatever signs are in it."""
+    return ui.html(_escaped(content), sanitize=False, tag=tag).classes(classes)
+
+
+def empty(title: str, advice: str) -> ui.element:
+    """Draw what stands where nothing is yet; buttons for the next step go inside."""
+    block = ui.element("div").classes("empty")
+    with block:
+        heading(title, 2)
+        text(advice, tag="p")
+    return block
+
+
+def show_problem(error: Exception) -> None:
+    """Show an error above the page, or the way in to who is signed out."""
+    if isinstance(error, SignedOutError):
+        ui.navigate.to(SIGN_IN.removeprefix(ROOT))
+        return
+    ui.notify(
+        problem_text(error), type="negative", multi_line=True, timeout=12_000, close_button="Close"
+    )
+
+
+def problem_text(error: Exception) -> str:
+    """Return what a person is told of an error."""
+    return str(error) if isinstance(error, TELLING) else FAILED
+
+
+def _show_instead(error: Exception) -> None:
+    if isinstance(error, SignedOutError):
+        ui.navigate.to(SIGN_IN.removeprefix(ROOT))
+        return
+    with frame("Not here"), empty("This page cannot be shown", problem_text(error)):
+        link("All projects", "/")
+
+
+def _bar(title: str, project: str | None) -> None:
+    with ui.element("header").classes("bar"):
+        ui.html('<a class="skip" href="#page">Skip to the page</a>', sanitize=False)
+        with ui.element("a").props(f'href="{ROOT}/"').classes("mark"):
+            ui.html(
+                f'<img src="{ROOT}/static/mark.svg" alt="" width="24" height="24">', sanitize=False
+            )
+            text("Blemish")
+        if project is not None:
+            link(project, project_path(project), classes="crumb")
+        text(title, classes="crumb")
+        ui.element("div").classes("room")
+        link("Projects", "/", classes="plain")
+        link("Settings", "/settings", classes="plain")
+        button = ui.button(icon="contrast").props("flat round dense data-theme-button")
+        button.props('aria-label="Theme"').on("click", js_handler="() => nextTheme()")
+        _sign_out()
+
+
+def _sign_out() -> None:
+    with ui.element("form").props(f'method=post action="{SIGN_OUT}"'):
+        ui.button("Sign out").props("flat dense type=submit")
+
+
+def _rail(project: str, here: str) -> None:
+    with ui.element("nav").classes("rail").props('aria-label="Project"'):
+        for name, told, icon, rest in RAIL:
+            current = " aria-current=page" if name == here else ""
+            target = f"{ROOT}{project_path(project, rest)}"
+            with ui.element("a").props(f'href="{target}"{current}'):
+                ui.icon(icon, size="20px").props("aria-hidden=true")
+                text(told)
+
+
+def _escaped(content: str) -> str:
+    return content.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+class _Expected(logging.Filter):
+    """Keeps errors out of the log that were told to who caused them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else record.msg
+        return not isinstance(error, TELLING)
+
+
+logging.getLogger("nicegui").addFilter(_Expected())

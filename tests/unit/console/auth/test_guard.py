@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blemish.console.auth.guard import cookies_of, is_open, origin_problem
+from blemish.console.auth.sign_in import target_of
+
+HOST = {"host": "factory:8000"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "headers", "allowed"),
+    [
+        ("http", "GET", {}, True),
+        ("http", "HEAD", {}, True),
+        ("http", "GET", {"origin": "http://factory:8000"}, True),
+        ("http", "GET", {"origin": "https://factory:8000"}, True),
+        ("http", "POST", {"origin": "http://FACTORY:8000"}, True),
+        ("http", "POST", {}, False),
+        ("http", "PUT", {"origin": "null"}, False),
+        ("http", "GET", {"origin": "http://evil"}, False),
+        ("http", "POST", {"origin": "http://factory:8001"}, False),
+        ("http", "POST", {"origin": "http://factory:8000.evil"}, False),
+        ("websocket", "", {"origin": "http://factory:8000"}, True),
+        ("websocket", "", {"origin": "http://evil"}, False),
+        ("websocket", "", {}, False),
+    ],
+)
+def test_only_pages_of_this_host_may_ask(
+    kind: str, method: str, headers: dict[str, str], *, allowed: bool
+) -> None:
+    scope: dict[str, Any] = {"type": kind, "method": method}
+
+    assert (origin_problem(scope, HOST | headers) is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "path", "expected"),
+    [
+        ("http", "GET", "/console/static/console.css", True),
+        ("http", "GET", "/console/_nicegui/3/static/quasar.js", True),
+        ("http", "POST", "/console/_nicegui/client/1/upload/2", False),
+        ("http", "GET", "/console/_nicegui_ws/socket.io/", False),
+        ("websocket", "", "/console/static/", False),
+        ("http", "GET", "/console/picture", False),
+        ("http", "GET", "/console/projects/static/", False),
+    ],
+)
+def test_only_style_and_framework_are_anyone_s(
+    kind: str, method: str, path: str, *, expected: bool
+) -> None:
+    assert is_open({"type": kind, "method": method, "path": path}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "session"),
+    [("a=b; session=x", "x"), ("\x00", None), ("=;=", None), ("session", None), ("", None)],
+)
+def test_a_session_is_read_from_whatever_cookies_come(text: str, session: str | None) -> None:
+    assert cookies_of({"cookie": text}).get("session") == session
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("/console/projects/a?set=train", "/console/projects/a?set=train"),
+        ("/console", "/console"),
+        ("", "/console/"),
+        ("/", "/console/"),
+        ("//evil/console/", "/console/"),
+        ("https://evil/console/", "/console/"),
+        ("/console/\r\nset-cookie: a=b", "/console/"),
+        ("/console/\\evil", "/console/"),
+        ("/consoles", "/console/"),
+        ("javascript:alert(1)", "/console/"),
+    ],
+)
+def test_signing_in_leads_to_a_page_of_the_console(text: str, target: str) -> None:
+    assert target_of(text) == target

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from blemish.console.images.folder_labels import (
+    NAMELESS,
+    Piece,
+    is_picture_name,
+    kind_of,
+    label_of,
+    object_name,
+    split_new,
+)
+from blemish.domain.entities import DatasetType, Label
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("cookies/normal/1.jpg", Label.NORMAL),
+        ("ANOMALY/crack/1.jpg", Label.ANOMALY),
+        ("normal/anomaly/1.jpg", Label.ANOMALY),
+        ("normal.jpg", None),
+        ("abnormal/1.jpg", None),
+        ("test-anomaly/1.jpg", None),
+        ("good/1.jpg", None),
+    ],
+)
+def test_a_folder_names_the_label(path: str, label: Label | None) -> None:
+    assert label_of(path) == label
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("cookies/Test/normal/1.jpg", DatasetType.TEST),
+        ("cookies/train/1.jpg", DatasetType.TRAIN),
+        ("testing/1.jpg", DatasetType.TRAIN),
+        ("test", DatasetType.TRAIN),
+    ],
+)
+def test_a_folder_names_the_data_set(path: str, kind: DatasetType) -> None:
+    assert kind_of(path, otherwise=DatasetType.TRAIN) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/<img src=x onerror=alert(1)>.jpg", "<img src=x onerror=alert(1)>.jpg"),
+        ("a/Teil ö.PNG", "Teil ö.PNG"),
+        ("a/..", NAMELESS),
+        ("a/", NAMELESS),
+        ("a/tab\there.jpg", NAMELESS),
+        ("a/" + "x" * 300, NAMELESS),
+    ],
+)
+def test_a_file_keeps_its_name_where_an_object_can_have_it(path: str, name: str) -> None:
+    assert object_name(path) == name
+
+
+def test_what_a_project_has_is_not_added_again_to_either_of_its_sets() -> None:
+    pieces = [
+        Piece(path=name, ref=f"s3://pictures/{name}", kind=DatasetType.TEST, label=None)
+        for name in ("a.jpg", "b.jpg", "c.jpg")
+    ]
+    there = {DatasetType.TRAIN: ["s3://pictures/a.jpg"], DatasetType.TEST: ["s3://pictures/c.jpg"]}
+
+    new, known = split_new(pieces, there)
+
+    assert [piece.path for piece in new] == ["b.jpg"]
+    assert known == [
+        ("a.jpg", "already in the training set"),
+        ("c.jpg", "already in the test set"),
+    ]
+
+
+def test_pictures_are_told_by_their_endings() -> None:
+    assert is_picture_name("a/b.JPG")
+    assert not is_picture_name("a/b.txt")

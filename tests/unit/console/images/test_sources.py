@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from blemish.console.images.folder_labels import Piece
+from blemish.console.images.sources import place_of, summary
+from blemish.domain.entities import DatasetType, Label
+from blemish.domain.errors import ValidationError
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("s3://pictures", ("pictures", "")),
+        (" s3://pictures/ ", ("pictures", "")),
+        ("s3://pictures/a b/c", ("pictures", "a b/c/")),
+        ("s3://pictures/a/", ("pictures", "a/")),
+    ],
+)
+def test_an_address_names_a_whole_folder(address: str, place: tuple[str, str]) -> None:
+    assert place_of(address) == place
+
+
+@pytest.mark.parametrize("address", ["", "s3://", "pictures/a", "http://pictures/a", "s3:///a"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError):
+        place_of(address)
+
+
+def test_the_summary_counts_labels_and_places() -> None:
+    pieces = [
+        Piece(path=name, ref=name, kind=kind, label=label)
+        for name, kind, label in (
+            ("a", DatasetType.TRAIN, Label.NORMAL),
+            ("b", DatasetType.TRAIN, None),
+            ("c", DatasetType.TEST, Label.ANOMALY),
+        )
+    ]
+
+    assert summary(pieces, others=1) == (
+        "3 pictures: 1 anomaly, 1 normal, 1 without a label; 2 for the training set, "
+        "1 for the test set. 1 other object left out."
+    )
+    assert summary([], others=0).startswith("There are no pictures")
