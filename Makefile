@@ -5,7 +5,6 @@ SHELL       := bash
 PYTHON ?= python3
 UV     ?= uv
 VENV   := .venv
-PRETRAINING := .venv-pretraining
 BIN    := $(VENV)/bin
 PEERS  := .venv-peers
 # What `make demo` left is served until there are data of one's own.
@@ -15,14 +14,14 @@ IMAGES ?=
 WHEELS ?= wheelhouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-full bench-peers pretrain wheelhouse lock clean
+.PHONY: help setup demo serve test check bench bench-full bench-peers wheelhouse lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Make .venv with the locked dependencies (PYTHON=python3.12)
 
-demo: setup ## Watch Blemish learn a product and find its defects (IMAGES=folder: your own pictures)
+demo: setup ## Watch Blemish learn a product and find its defects (IMAGES=folder: your own images)
 	@$(BIN)/blemish demo $(if $(IMAGES),--images '$(IMAGES)')
 
 serve: setup ## Serve the API and the console on loopback (DIR=folder, PORT=8000)
@@ -51,9 +50,6 @@ bench-peers: $(VENV)/.dev $(PEERS)/.made ## Measure quality and speed beside ano
 	$(BIN)/python -m benchmarks.quality --peers
 	$(BIN)/python -m benchmarks.speed
 
-pretrain: $(PRETRAINING)/.installed ## Train the drawn backbone anew (half an hour)
-	$(PRETRAINING)/bin/python -m pretraining --work build/pretraining
-
 wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without a network
 	@echo "Writing $(WHEELS)"
 	@rm -rf '$(WHEELS)'
@@ -69,7 +65,7 @@ lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --group peers -o requirements-peers.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-s3-clients $(PEERS) $(PRETRAINING) build wheelhouse .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-s3-clients $(PEERS) build wheelhouse .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
@@ -101,13 +97,6 @@ $(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/.made
 	@$(call pip,install --require-hashes -r requirements.lock)
 	@$(call pip,install --no-deps --no-build-isolation --editable .)
 	@rm $(VENV)/.installing
-	@touch $@
-
-$(PRETRAINING)/.installed: pyproject.toml
-	@echo "Making $(PRETRAINING) (200 MB to fetch)"
-	@$(PYTHON) -m venv --clear $(PRETRAINING)
-	@$(PRETRAINING)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(PRETRAINING)/bin/python -m pip install --quiet --group pretraining
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime

@@ -27,7 +27,7 @@ MINUTES = 14
 def main() -> int:
     """Run one after the other, each in a process of its own; return how many failed."""
     if not (SHARED / "data").is_dir():
-        print(f"{SHARED} is absent: set BLEMISH_SHARED to the folder of real pictures.")
+        print(f"{SHARED} is absent: set BLEMISH_SHARED to the folder of real images.")
         return 1
     failed, began = 0, time.monotonic()
     for name, *options in BENCHMARKS:

@@ -1,4 +1,4 @@
-"""The memory bank alone, as a training makes it of normal pictures."""
+"""The memory bank alone, as a training makes it of normal images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blemish.engine.training.sampling import candidate_quota, sample_rows
 
 
 def bank_candidates(
-    pictures: Iterable[NDArray[np.float32]],
+    images: Iterable[NDArray[np.float32]],
     count: int,
     projection: NDArray[np.float32],
     *,
@@ -22,16 +22,16 @@ def bank_candidates(
     """Return the projected patches (n, p) that the bank is chosen from.
 
     Args:
-        pictures: (n, d) embeddings of each normal picture.
-        count: of these pictures.
+        images: (n, d) embeddings of each normal image.
+        count: of these images.
         projection: (d, p).
         generator: of the sample.
     """
     quota = candidate_quota(count)
-    its = [sample_rows(rows, quota, generator=generator) @ projection for rows in pictures]
+    its = [sample_rows(rows, quota, generator=generator) @ projection for rows in images]
     return np.concatenate(its)
 
 
 def bank_score(bank: MemoryBank, rows: NDArray[np.float32], grid: tuple[int, int]) -> float:
-    """Return the image score of a picture's embeddings (n, d), whose patches have a grid (h, w)."""
+    """Return the image score of an image's embeddings (n, d), whose patches have a grid (h, w)."""
     return image_score(bank.patch_scores(rows) * border_weights(grid))

@@ -35,7 +35,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "before": {"BeforeCreationDate": datetime(2025, 1, 1, tzinfo=UTC)},
     "after": {"AfterCreationDate": datetime(2023, 1, 1, tzinfo=UTC)},
     "contains": {"SourceRefContains": "7.png"},
-    "contains_nothing": {"SourceRefContains": "no such picture"},
+    "contains_nothing": {"SourceRefContains": "no such image"},
     "together": {
         "Labeled": True,
         "AnomalyClass": "anomaly",
@@ -47,10 +47,10 @@ FILTERS: dict[str, dict[str, Any]] = {
 
 
 def long_lines(served: ServedDirectory, entries: int) -> list[dict[str, Any]]:
-    """Put so many pictures; return their manifest lines, each as long as a line may be."""
+    """Put so many images; return their manifest lines, each as long as a line may be."""
     lines = []
     for number in range(entries):
-        url = served.put(f"pictures/{number:06}.png", b"picture")
+        url = served.put(f"images/{number:06}.png", b"image")
         found = line(url, LABELS[number % len(LABELS)]) | {"note": ""}
         found["note"] = "x" * (MAX_LINE_LENGTH - len(json.dumps(found)))
         lines.append(found)

@@ -3,7 +3,7 @@
     python -m benchmarks.detection [--backbone FILE.onnx] [--rounds 5] [--results FILE.json]
 
 DetectAnomalies goes over HTTP, signed; beside it the same graph in bare ONNX Runtime judges the
-same pictures, one round after the other in one run, as a line sends them: the ratio holds where the
+same images, one round after the other in one run, as a line sends them: the ratio holds where the
 machine's speed drifts. Then the same again while the server trains. A start stands beside an
 interpreter that imports the server's libraries and no more, hosting beside the load of the graph.
 """
@@ -61,15 +61,15 @@ class Bare:
 
     def detect(self, path: Path) -> None:
         """Decode, resize and run."""
-        with Image.open(path) as picture:
-            pixels = picture.convert("RGB").resize(self._size, Image.Resampling.BILINEAR)
+        with Image.open(path) as image:
+            pixels = image.convert("RGB").resize(self._size, Image.Resampling.BILINEAR)
         self._session.run(None, {self._input: np.asarray(pixels)[np.newaxis]})
 
 
 def prepare(
     served: ServedDirectory, client: Any, cookies: Path
 ) -> tuple[list[Path], dict[str, float]]:
-    """Train and host a model on the server; return the pictures to judge, and the seconds."""
+    """Train and host a model on the server; return the images to judge, and the seconds."""
     client.create_project(ProjectName=PROJECT)
     for kind, source in put_cookies(served, cookies).items():
         client.create_dataset(ProjectName=PROJECT, DatasetType=kind, DatasetSource=source)
@@ -89,8 +89,8 @@ def prepare(
         while status() != "HOSTED":
             time.sleep(0.01)
 
-    pictures = sorted((cookies / "test").rglob("*.jpg"))
-    return pictures, {
+    images = sorted((cookies / "test").rglob("*.jpg"))
+    return images, {
         "train_s": milliseconds(train_one) / 1000,
         "host_s": milliseconds(host) / 1000,
     }
@@ -126,7 +126,7 @@ def milliseconds(call: Callable[[], Any]) -> float:
 
 
 def alternate(
-    client: Any, bare: Bare, pictures: list[Path], *, rounds: int
+    client: Any, bare: Bare, images: list[Path], *, rounds: int
 ) -> list[tuple[float, float]]:
     """Return the median milliseconds of each round over HTTP, and of the bare round after it."""
 
@@ -139,8 +139,8 @@ def alternate(
         )
 
     def median(judge: Callable[[Path], None]) -> float:
-        judge(pictures[0])
-        return statistics.median(milliseconds(partial(judge, path)) for path in pictures)
+        judge(images[0])
+        return statistics.median(milliseconds(partial(judge, path)) for path in images)
 
     return [(median(over_http), median(bare.detect)) for _ in range(rounds)]
 
@@ -155,7 +155,7 @@ def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
         try:
             first = starts(served)
             client = served.client()
-            pictures, took = prepare(served, client, SHARED / "data" / "cookies")
+            images, took = prepare(served, client, SHARED / "data" / "cookies")
             first |= took
             directory = DataDirectory(served.folder)
             (name,) = (bundle.name for bundle in directory.bundles.iterdir())
@@ -163,10 +163,10 @@ def measure(backbone: Path, *, rounds: int) -> dict[str, float]:
             graph = bundles.read(name).model
             first["host_over_load"] = 1000 * first["host_s"] / milliseconds(partial(Bare, graph))
             bare = Bare(graph)
-            quiet = alternate(client, bare, pictures, rounds=rounds)
+            quiet = alternate(client, bare, images, rounds=rounds)
             train(client)
             time.sleep(3)  # until its process is at work
-            busy = alternate(client, bare, pictures, rounds=1)
+            busy = alternate(client, bare, images, rounds=1)
             during = client.describe_model(ProjectName=PROJECT, ModelVersion="2")
         finally:
             served.end()

@@ -1,4 +1,4 @@
-"""Labelled pictures in folders, as `../shared/data` and most users have them.
+"""Labelled images in folders, as `../shared/data` and most users have them.
 
 FOLDER/{train,test}/{normal,anomaly}/IMAGE, and FOLDER/masks/{train,test}/STEM.png (0 and 255)
 FOLDER/manifests/template.manifest with paths below FOLDER, and FOLDER/test/{normal,anomaly}
@@ -17,7 +17,7 @@ ANOMALY = "anomaly"  # the type that a mask of 0 and 255 shows
 
 
 def read_folder(folder: Path) -> tuple[list[LabeledImage], list[LabeledImage]]:
-    """Return the training and the test part of a folder of labelled pictures."""
+    """Return the training and the test part of a folder of labelled images."""
     manifest = folder / MANIFEST
     train = _read_manifest(manifest) if manifest.is_file() else _read_part(folder, "train")
     return train, _read_part(folder, "test")

@@ -29,13 +29,13 @@ from blemish.engine.scorers.scorers import (
     BANK,
     BANK_ROWS,
     PROJECTED_WIDTH,
+    ImageGaussian,
     MemoryBank,
-    PictureGaussian,
     Subspace,
     random_projection,
 )
 from blemish.engine.training.calibration import Calibration
-from blemish.engine.training.cross_validation import PICTURE, SUBSPACE, Parts
+from blemish.engine.training.cross_validation import IMAGE, SUBSPACE, Parts
 from blemish.engine.training.fusion import Fusion
 
 SIDE = 256
@@ -57,7 +57,7 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
         backbone=backbone,
         parts=_random_scorers(width, generator),
         scales={},
-        fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE, PICTURE), 1.0)),
+        fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE, IMAGE), 1.0)),
         map_fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE), 1.0)),
         calibration=Calibration(threshold=1.0, slope=1.0, midpoint=1.0, notes=()),
         head=head if classes else None,
@@ -66,7 +66,7 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
 
 def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
     """Draw the scorers of a detector that is averaged; the subspace has half of the width."""
-    half, pictures = width // 2, 80
+    half, images = width // 2, 80
     bank = MemoryBank(
         projection=random_projection(width, seed=0),
         center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
@@ -77,13 +77,13 @@ def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
         subspace=Subspace(
             center=np.zeros(width, dtype=np.float32), rest=np.eye(width, half, dtype=np.float32)
         ),
-        picture=PictureGaussian(
+        image=ImageGaussian(
             center=np.zeros(2 * width, dtype=np.float32),
-            directions=np.eye(2 * width, pictures, dtype=np.float32),
-            variances=np.ones(pictures, dtype=np.float32),
+            directions=np.eye(2 * width, images, dtype=np.float32),
+            variances=np.ones(images, dtype=np.float32),
             rest=1.0,
         ),
-        picture_head=None,
+        image_head=None,
         patch_head=None,
     )
 
@@ -91,11 +91,11 @@ def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
 def contenders(backbone: Backbone, *, threads: int) -> dict[str, Callable[[], Any]]:
     """Return what is compared, ready to run."""
     generator = np.random.default_rng(1)
-    picture = generator.standard_normal((1, 3, SIDE, SIDE), dtype=np.float32)
+    image = generator.standard_normal((1, 3, SIDE, SIDE), dtype=np.float32)
     pixels = generator.integers(0, 256, (1, SIDE, SIDE, 3), dtype=np.uint8)
     bare = open_session(backbone.model.SerializeToString(), threads=threads)
     runs: dict[str, Callable[[], Any]] = {
-        "backbone": partial(bare.run, None, {backbone.input_name: picture})
+        "backbone": partial(bare.run, None, {backbone.input_name: image})
     }
     for name, classes in (("classification model", 0), ("segmentation model, one type", 2)):
         graph = detector_graph(random_parts(backbone, classes=classes), width=SIDE, height=SIDE)

@@ -151,7 +151,7 @@ def mixed(load: Load) -> list[bytes]:
     ]
 
 
-def under_load(load: Load, pictures: list[Path], *, seconds: float) -> dict[str, float]:
+def under_load(load: Load, images: list[Path], *, seconds: float) -> dict[str, float]:
     """Return what becomes of requests and detections that come at the same time."""
     judged = [
         load.signed(
@@ -161,7 +161,7 @@ def under_load(load: Load, pictures: list[Path], *, seconds: float) -> dict[str,
             ContentType="image/jpeg",
             Body=path.read_bytes(),
         )
-        for path in pictures
+        for path in images
     ]
     requests = mixed(load)
     load.start(judged, connections=1, seconds=1).outcome()  # to warm up
@@ -200,8 +200,8 @@ def measure(*, seconds: float) -> dict[str, Any]:
             load = Load(served, client := served.client())
             busy_before = os.getloadavg()[0]
             alone = control_plane(load)
-            pictures, _ = prepare(served, client, SHARED / "data" / "cookies")
-            loaded = under_load(load, pictures, seconds=seconds)
+            images, _ = prepare(served, client, SHARED / "data" / "cookies")
+            loaded = under_load(load, images, seconds=seconds)
         finally:
             served.end()
     return {

@@ -3,9 +3,9 @@
     python -m benchmarks.quality [FOLDER ...] [--backbone FILE.onnx ...] [--full | --peers]
         [--minutes N] [--results FILE.jsonl]
 
-Without folders, every set of the shared pictures. Each trial is one training in a process of its
+Without folders, every set of the shared images. Each trial is one training in a process of its
 own, and one line of the results, in which a run that was cut off is taken up again. `--full` draws
-labels ten times and has three seeds; `--peers` tries normal pictures alone, beside PatchCore and
+labels ten times and has three seeds; `--peers` tries normal images alone, beside PatchCore and
 PaDiM, which a full run has too where they are installed. The tables are printed as Markdown, and
 written beside the results as JSON.
 """
@@ -88,7 +88,7 @@ class Bench:
     def keys(self, trials: Sequence[Trial]) -> Iterator[dict[str, Any]]:
         """Yield the key of each trial; it changes with what the trial's result depends on.
 
-        That is its pictures, the sources, the backbone and the libraries; how fast and how large
+        That is its images, the sources, the backbone and the libraries; how fast and how large
         the machine is does not count.
         """
         sources = {
@@ -184,7 +184,7 @@ def main() -> int:
     arguments = _arguments()
     folders = arguments.folders or (find_sets(SHARED / "data") if SHARED.is_dir() else [])
     if not folders:
-        print(f"{SHARED} is absent: set BLEMISH_SHARED to the shared pictures, or name folders.")
+        print(f"{SHARED} is absent: set BLEMISH_SHARED to the shared images, or name folders.")
         return 1
     files = arguments.backbone or ([PRETRAINED] if PRETRAINED.is_file() else [])
     with_peers = (arguments.full or arguments.peers) and bool(files)
@@ -218,10 +218,10 @@ def main() -> int:
 
 
 def _capped(extent: Any) -> str:
-    """Say how many pictures of a label take part at most."""
+    """Say how many images of a label take part at most."""
     anomalies = "all" if extent.train_anomaly is None else f"{extent.train_anomaly}"
     return (
-        f"in training at most {extent.train_normal} normal pictures and {anomalies} anomalies, "
+        f"in training at most {extent.train_normal} normal images and {anomalies} anomalies, "
         f"in the test at most {extent.test} of each."
     )
 

@@ -4,7 +4,7 @@
 
 Reads one JSON object from the input (`model`: patchcore or padim, `train`, `test`: files, `maps`:
 a file to write or null, `seed`, `threads`) and answers with one: seconds and peak memory of the
-training, and the raw score of each test picture, never clamped or normalised.
+training, and the raw score of each test image, never clamped or normalised.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def new_model(name: str, network: Any) -> Any:
 
 
 def fit(model: Any, network: Any, files: list[str]) -> None:
-    """Learn from pictures, without Lightning's trainer, which favours the model in time."""
+    """Learn from images, without Lightning's trainer, which favours the model in time."""
     model.model.train()
     network.eval()
     with torch.inference_mode():
@@ -51,9 +51,9 @@ def fit(model: Any, network: Any, files: list[str]) -> None:
 
 
 def read(model: Any, file: str) -> Any:
-    """Return a picture as the model takes it: (3, H, W)."""
-    picture = import_module("anomalib.data.utils").read_image(file, as_tensor=True)
-    return model.pre_processor.transform(picture)
+    """Return an image as the model takes it: (3, H, W)."""
+    image = import_module("anomalib.data.utils").read_image(file, as_tensor=True)
+    return model.pre_processor.transform(image)
 
 
 def main() -> None:

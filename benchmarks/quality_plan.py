@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.folders import MANIFEST, read_folder
-from benchmarks.splits import Part, Picture, Split, groups_of, part_of, shuffled, split_by_group
+from benchmarks.splits import (
+    LabeledDigest,
+    Part,
+    Split,
+    groups_of,
+    part_of,
+    shuffled,
+    split_by_group,
+)
 from blemish.domain.entities import Label
 from blemish.engine.training.folds import assign_folds
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
@@ -29,7 +37,7 @@ REPEATED = tuple(str(number) for number in range(SPLITS))
 
 @dataclass(frozen=True, kw_only=True)
 class Extent:
-    """How much is measured; caps are of pictures a label."""
+    """How much is measured; caps are of images a label."""
 
     name: str
     train_normal: int | None
@@ -46,7 +54,7 @@ FULL = Extent(name="full", train_normal=80, train_anomaly=None, test=100, draws=
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One training of one detector and the pictures it is tested on, by their names."""
+    """One training of one detector and the images it is tested on, by their names."""
 
     folder: Path
     detector: str
@@ -57,7 +65,7 @@ class Trial:
     seed: int
     train: tuple[str, ...]
     test: Part
-    #: hash of what these pictures, their labels and their masks hold, in this order
+    #: hash of what these images, their labels and their masks hold, in this order
     content: str
 
     def key(self, *, extent: str, version: str) -> dict[str, Any]:
@@ -75,7 +83,7 @@ class Trial:
 
 
 def find_sets(data: Path) -> list[Path]:
-    """Return the folders of labelled pictures in a folder and in its folders."""
+    """Return the folders of labelled images in a folder and in its folders."""
     found = []
     for folder in sorted(path for path in data.iterdir() if path.is_dir()):
         if (folder / "train").is_dir() or (folder / MANIFEST).is_file():
@@ -91,16 +99,16 @@ def plan(
     """Return all trials; what a run that is cut off has made is comparable among itself.
 
     Seeds, draws, splits and arms change slowest, in this order, so that every set and arm has one
-    trial before any has a second. Peers see normal pictures alone.
+    trial before any has a second. Peers see normal images alone.
     """
     trials = []
     for folder in folders:
         images = read_folder(folder)
-        parts = [[_picture(image) for image in part] for part in images]
+        parts = [[_digest(image) for image in part] for part in images]
         contents = {
-            picture.name: _content(picture, image.mask)
-            for its, part in zip(parts, images, strict=True)
-            for picture, image in zip(its, part, strict=True)
+            labeled.name: _content(labeled, image.mask)
+            for digests, part in zip(parts, images, strict=True)
+            for labeled, image in zip(digests, part, strict=True)
         }
         for name, split in named_splits(folder, *parts):
             arms = [(ALL, detectors)] if name.startswith(FOLD) else _arms(detectors, peers)
@@ -121,13 +129,13 @@ def plan(
 
 
 def named_splits(
-    folder: Path, train: Sequence[Picture], test: Sequence[Picture]
+    folder: Path, train: Sequence[LabeledDigest], test: Sequence[LabeledDigest]
 ) -> Iterator[tuple[str, Split]]:
     """Yield the repeated splits by group, the given one, and folds of what a manifest names."""
-    pictures = [*train, *test]
-    groups = groups_of(folder.name, pictures)
+    images = [*train, *test]
+    groups = groups_of(folder.name, images)
     for seed, name in enumerate(REPEATED):
-        yield name, split_by_group(pictures, groups, seed=seed)
+        yield name, split_by_group(images, groups, seed=seed)
     yield GIVEN, Split(train=part_of(train, seed=0), test=part_of(test, seed=0))
     if not (folder / MANIFEST).is_file():
         return
@@ -139,13 +147,13 @@ def named_splits(
         yield f"{FOLD}{fold}", split
 
 
-def _picture(image: LabeledImage) -> Picture:
-    return Picture(image.name, Label(image.label), sha256(image.read()).digest())
+def _digest(image: LabeledImage) -> LabeledDigest:
+    return LabeledDigest(image.name, Label(image.label), sha256(image.read()).digest())
 
 
-def _content(picture: Picture, mask: TrainingMask | None) -> str:
-    """Return what a trial depends on of a picture, whatever its name is."""
-    its = f"{picture.label} {picture.digest.hex()}"
+def _content(image: LabeledDigest, mask: TrainingMask | None) -> str:
+    """Return what a trial depends on of an image, whatever its name is."""
+    its = f"{image.label} {image.digest.hex()}"
     if mask is None:
         return its
     return f"{its} {sha256(mask.read()).hexdigest()} {[*mask.colors.items()]}"

@@ -34,7 +34,7 @@ PIXELS = ("pixel_auroc", "aupro_30", "aupro_05")
 def of_trial(record: Record) -> dict[str, float | None]:
     """Return the measures of one trial.
 
-    anomalib's F1 is at the threshold that is best for the test pictures, as its default is.
+    anomalib's F1 is at the threshold that is best for the test images, as its default is.
     """
     scores = np.array(record["scores"])
     truth = np.arange(len(scores)) >= record["normals"]
@@ -56,7 +56,7 @@ def of_trial(record: Record) -> dict[str, float | None]:
 
 
 def pooled_iou(overlaps: Iterable[Mapping[str, Any]]) -> float | None:
-    """Return the IoU of the pixels of all pictures and types together."""
+    """Return the IoU of the pixels of all images and types together."""
     its = list(overlaps)
     both = sum(each["both"] for each in its)
     union = sum(each["truth"] + each["answer"] for each in its) - both
@@ -84,7 +84,7 @@ def quality_rows(records: Sequence[Record]) -> list[Row]:
 
 
 def _calibration(records: Sequence[Record]) -> dict[str, float | None]:
-    """Return the measures of Confidence over the pictures of all trials of the first seed."""
+    """Return the measures of Confidence over the images of all trials of the first seed."""
     its = [each for each in records if "called" in each and each["seed"] == 0]
     if not its:
         return dict.fromkeys(("brier", "log_loss", "ece"))
@@ -198,7 +198,7 @@ TITLES = {
     "pixels": "Pixels, splits by group",
     "differences": "Paired differences of image AUROC, with their 95 % interval",
     "given": "The given split, which leaks",
-    "folds": "Segmentation, five folds of the training pictures",
+    "folds": "Segmentation, five folds of the training images",
 }
 
 

@@ -28,7 +28,7 @@ from blemish.engine.runtime import Detection, Detector
 from blemish.engine.training.labeled_images import LabeledImage
 from blemish.engine.training.train import train
 
-MASKED_PICTURES = 60
+MASKED_IMAGES = 60
 """Of each label: pixels are compared on at most so many."""
 
 Masks = NDArray[np.bool_]
@@ -36,16 +36,16 @@ Masks = NDArray[np.bool_]
 
 @dataclass(kw_only=True)
 class Overlap:
-    """Pixels of one anomaly type in truth and answer, over pictures whose truth is known."""
+    """Pixels of one anomaly type in truth and answer, over images whose truth is known."""
 
     both: int = 0
     truth: int = 0
     answer: int = 0
-    #: IoU of each picture that has the type in truth or answer
+    #: IoU of each image that has the type in truth or answer
     ious: list[float] = field(default_factory=list)
 
     def add(self, truth: Masks, answer: Masks) -> None:
-        """Count one picture."""
+        """Count one image."""
         self.both += int((truth & answer).sum())
         self.truth += int(truth.sum())
         self.answer += int(answer.sum())
@@ -54,17 +54,17 @@ class Overlap:
 
 
 class Pixels:
-    """Gathers masks and anomaly maps of test pictures."""
+    """Gathers masks and anomaly maps of test images."""
 
     def __init__(self) -> None:
         self._masks: list[Masks] = []
         self._maps: list[NDArray[np.float32]] = []
-        self._room = dict.fromkeys(Label, MASKED_PICTURES)
+        self._room = dict.fromkeys(Label, MASKED_IMAGES)
 
     def add(
         self, image: LabeledImage, anomaly_map: NDArray[np.float32], stored: tuple[int, int]
     ) -> None:
-        """Keep a picture whose truth is known, while there is room."""
+        """Keep an image whose truth is known, while there is room."""
         truths = truths_of(image, stored)
         if truths is None or not self._room[image.label]:
             return
@@ -89,8 +89,8 @@ def truths_of(image: LabeledImage, stored: tuple[int, int]) -> dict[str, Masks] 
     return decode_mask(image.mask.read(), colors=image.mask.colors, size=stored)
 
 
-def pictures_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
-    """Return the pictures that a trial trains on, and those it tests: normal ones first."""
+def images_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
+    """Return the images that a trial trains on, and those it tests: normal ones first."""
     images = {image.name: image for part in read_folder(trial.folder) for image in part}
     tested = trial.test.normal + trial.test.anomaly
     return [images[name] for name in trial.train], [images[name] for name in tested]
@@ -98,7 +98,7 @@ def pictures_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
 
 def try_engine(trial: Trial, backbone: Path | None) -> dict[str, Any]:
     """Train and test our own engine; what it returns goes into the results as it is."""
-    train_part, test_part = pictures_of(trial)
+    train_part, test_part = images_of(trial)
     options = training_options(backbone, seed=trial.seed)
     began = time.perf_counter()
     bundle = train(train_part, options=options, progress=lambda _: None).bundle
@@ -125,7 +125,7 @@ def try_engine(trial: Trial, backbone: Path | None) -> dict[str, Any]:
 
 
 def _count(overlaps: dict[str, Overlap], image: LabeledImage, detection: Detection) -> None:
-    """Count the pixels of a picture for each type that the detector knows."""
+    """Count the pixels of an image for each type that the detector knows."""
     truths = truths_of(image, detection.stored_size)
     if detection.mask is None or truths is None:
         return
@@ -136,7 +136,7 @@ def _count(overlaps: dict[str, Overlap], image: LabeledImage, detection: Detecti
 
 def try_peer(trial: Trial, python: Path, weights: Path) -> dict[str, Any]:
     """Have anomalib do the same in its own Python; `weights` are of the backbone's convolutions."""
-    train_part, test_part = pictures_of(trial)
+    train_part, test_part = images_of(trial)
     with TemporaryDirectory() as folder:
         maps = Path(folder, "maps.npz")
         asked = {
@@ -159,8 +159,8 @@ def try_peer(trial: Trial, python: Path, weights: Path) -> dict[str, Any]:
         pixels = Pixels()
         with np.load(maps) as found:
             for image, name in zip(test_part, found.files, strict=True):
-                with Image.open(trial.folder / image.name) as picture:
-                    pixels.add(image, found[name], picture.size)
+                with Image.open(trial.folder / image.name) as opened:
+                    pixels.add(image, found[name], opened.size)
     result: dict[str, Any] = json.loads(ended.stdout)
     return result | {"normals": len(trial.test.normal), "pixels": pixels.measures()}
 

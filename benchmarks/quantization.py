@@ -3,8 +3,8 @@
     python -m benchmarks.quantization [FOLDER ...] [--backbone FILE.onnx] [--to FILE.onnx]
 
 ONNX Runtime's static quantization: activations of 8 bits without a sign, weights of 8 bits with one
-for each channel, ranges from six normal pictures of each folder, which are in no test. With both
-networks a memory bank then detects on the same draws of the other normal pictures; 8 bits are taken
+for each channel, ranges from six normal images of each folder, which are in no test. With both
+networks a memory bank then detects on the same draws of the other normal images; 8 bits are taken
 where they are quicker and the image AUROC of no folder is worse by more than `MAY_LOSE`.
 
 Measured on an AMD EPYC with VNNI, ONNX Runtime 1.32: ImageNet ResNet-18 in 0.31 of the time, its
@@ -12,7 +12,7 @@ features off by 10 %, image AUROC on cookies, magnetic_tile, casting, solar_cell
 by 0.000, 0.006, 0.001, -0.001 and 0.007; a procedural network of 6.5 MB in 0.32 of the time, on
 cookies, casting and the paper less by 0.009, 0.003 and 0.006 (standard errors 0.004 to 0.008). So
 neither is shipped in 8 bits. This was with a smaller bank, no weights at the border, and ranges
-from pictures that were tested too, if anything in favour of 8 bits. Measured as it is now on an
+from images that were tested too, if anything in favour of 8 bits. Measured as it is now on an
 AMD EPYC without VNNI: ResNet-18 in 0.54 of the time, its features off by 36 %, since sums of such
 products overflow there, image AUROC on the same five more by 0.003 and less by 0.028, 0.006, 0.008
 and 0.006 (0.004 to 0.009). Ranges by percentile, weights of 7 bits and a first layer of 32 were no
@@ -58,10 +58,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Set:
-    """Pictures of one folder."""
+    """Images of one folder."""
 
     name: str
-    #: normal pictures that ranges are taken from, and nothing else is
+    #: normal images that ranges are taken from, and nothing else is
     calibrating: list[Pixels]
     #: what is learned from and tested
     pixels: list[Pixels]
@@ -70,7 +70,7 @@ class Set:
 
 
 def read_set(folder: Path) -> Set:
-    """Read at most `MOST` pictures of both parts, drawn at random, and the calibrating ones."""
+    """Read at most `MOST` images of both parts, drawn at random, and the calibrating ones."""
     images = [image for part in read_folder(folder) for image in part]
     drawn = [images[i] for i in np.random.default_rng(0).permutation(len(images))]
     calibrating = [image for image in drawn if image.label is Label.NORMAL][:CALIBRATING]
@@ -88,14 +88,14 @@ def _pixels(image: LabeledImage) -> Pixels:
 
 
 class Calibrating(CalibrationDataReader):  # type: ignore[misc]
-    """Hands the quantization one picture after the other."""
+    """Hands the quantization one image after the other."""
 
-    def __init__(self, name: str, pictures: Sequence[Pixels]) -> None:
+    def __init__(self, name: str, images: Sequence[Pixels]) -> None:
         self._name = name
-        self._left = iter(pictures)
+        self._left = iter(images)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next picture as the network's input."""
+        """Return the next image as the network's input."""
         pixels = next(self._left, None)
         return None if pixels is None else {self._name: planes(pixels)}
 
@@ -108,14 +108,14 @@ def planes(pixels: Pixels) -> NDArray[np.float32]:
 
 def quantized(backbone: Backbone, sets: Sequence[Set], path: Path) -> Backbone:
     """Write the backbone in 8 bits and read it again."""
-    pictures = [pixels for its in sets for pixels in its.calibrating]
+    images = [pixels for its in sets for pixels in its.calibrating]
     with TemporaryDirectory() as folder:
         whole = Path(folder, "whole.onnx")
         onnx.save(backbone.model, whole)
         quantize_static(
             whole,
             path,
-            Calibrating(backbone.input_name, pictures),
+            Calibrating(backbone.input_name, images),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -125,7 +125,7 @@ def quantized(backbone: Backbone, sets: Sequence[Set], path: Path) -> Backbone:
 
 
 def aurocs(backbone: Backbone, its: Set) -> NDArray[np.float64]:
-    """Return the image AUROC of a memory bank over several draws of half of the normal pictures."""
+    """Return the image AUROC of a memory bank over several draws of half of the normal images."""
     embedder = Embedder(backbone, width=SIDE, height=SIDE, threads=2)
     projection = random_projection(embedder.width, seed=0)
     rows = [embedder.embed(pixels) for pixels in its.pixels]
@@ -147,7 +147,7 @@ def aurocs(backbone: Backbone, its: Set) -> NDArray[np.float64]:
 def compared(before: NDArray[np.float64], after: NDArray[np.float64]) -> dict[str, float]:
     """Return the mean of (n,) image AUROC and of its paired change, which has an error.
 
-    The standard error is that of the draws; on other pictures the change varies more.
+    The standard error is that of the draws; on other images the change varies more.
     """
     change = after - before
     return {

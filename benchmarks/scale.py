@@ -1,8 +1,8 @@
-"""How memory and time of a training grow with its pictures: 1,000 of them, then 16,000.
+"""How memory and time of a training grow with its images: 1,000 of them, then 16,000.
 
     python -m benchmarks.scale [--images 1000 16000] [--backbone FILE.onnx] [--results FILE.json]
 
-The pictures are the shared ones, repeated; each repetition is turned over, cut and lit in its own
+The images are the shared ones, repeated; each repetition is turned over, cut and lit in its own
 way, which its number alone decides. What it takes to make them is not counted. The trainings run
 on two threads, each in a process of its own. On a busy machine the time of its processors says more
 than that of the wall.
@@ -37,13 +37,13 @@ GAIN = (0.8, 1.2)
 
 
 class Maker:
-    """Makes pictures out of others, and keeps the time that it takes."""
+    """Makes images out of others, and keeps the time that it takes."""
 
     def __init__(self) -> None:
         self.spent_s = 0.0
 
     def make(self, path: Path, number: int) -> bytes:
-        """Return the repetition of a picture that has this number; always the same bytes."""
+        """Return the repetition of an image that has this number; always the same bytes."""
         began = time.process_time()
         data = repetition(path.read_bytes(), number)
         self.spent_s += time.process_time() - began
@@ -51,24 +51,24 @@ class Maker:
 
 
 def repetition(data: bytes, number: int) -> bytes:
-    """Turn a picture over, cut and light it as its number says; an encoded JPEG."""
+    """Turn an image over, cut and light it as its number says; an encoded JPEG."""
     generator = np.random.default_rng(number)
     with Image.open(io.BytesIO(data)) as opened:
-        picture = opened.convert("RGB")
+        image = opened.convert("RGB")
     for turn in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM):
         if generator.random() < 0.5:
-            picture = picture.transpose(turn)
-    cut = generator.uniform(0, MOST_CUT, 4) * np.tile(picture.size, 2)
+            image = image.transpose(turn)
+    cut = generator.uniform(0, MOST_CUT, 4) * np.tile(image.size, 2)
     left, top, right, bottom = np.round(cut).astype(int).tolist()
-    box = (left, top, picture.width - right, picture.height - bottom)
-    lit = np.asarray(picture.resize(picture.size, box=box)) * generator.uniform(*GAIN)
+    box = (left, top, image.width - right, image.height - bottom)
+    lit = np.asarray(image.resize(image.size, box=box)) * generator.uniform(*GAIN)
     made = io.BytesIO()
     Image.fromarray(lit.clip(0, 255).astype(np.uint8)).save(made, "JPEG", quality=92)
     return made.getvalue()
 
 
 def repeated(folders: Sequence[Path], count: int, maker: Maker) -> list[LabeledImage]:
-    """Return so many pictures: nine in ten normal, the rest anomalies without a mask."""
+    """Return so many images: nine in ten normal, the rest anomalies without a mask."""
     kinds: dict[Label, list[Path]] = {label: [] for label in Label}
     for folder in folders:
         for part in read_folder(folder):
@@ -84,7 +84,7 @@ def repeated(folders: Sequence[Path], count: int, maker: Maker) -> list[LabeledI
 
 
 def measure(folders: Sequence[Path], count: int, backbone: Path | None) -> dict[str, float]:
-    """Train on so many pictures."""
+    """Train on so many images."""
     maker = Maker()
     images = repeated(folders, count, maker)
     options = training_options(backbone, seed=0)
@@ -102,7 +102,7 @@ def measure(folders: Sequence[Path], count: int, backbone: Path | None) -> dict[
 
 
 def main() -> None:
-    """Measure each number of pictures and print a line."""
+    """Measure each number of images and print a line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/scale.json")
     arguments = parser.parse_args()
     if not SHARED.is_dir():
-        print(f"{SHARED} is absent: set BLEMISH_SHARED to the shared pictures.")
+        print(f"{SHARED} is absent: set BLEMISH_SHARED to the shared images.")
         return
     folders, rows = find_sets(SHARED / "data"), []
     print("| images | peak MiB | training s | ms an image | CPU ms an image |")

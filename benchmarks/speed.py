@@ -3,9 +3,9 @@
     python -m benchmarks.speed [FOLDER] [--backbone FILE.onnx] [--rounds 10] [--peer PYTHON]
         [--results FILE.json]
 
-At most 80 normal pictures are trained on, with two threads, each training in a process of its own.
+At most 80 normal images are trained on, with two threads, each training in a process of its own.
 `one scorer` is the work that PatchCore does: decode, features, coreset. Detections alternate with
-the bare backbone and the peer, picture by picture, so that the ratios hold where the machine's
+the bare backbone and the peer, image by image, so that the ratios hold where the machine's
 speed drifts. The peer has the same weights, 256 x 256 pixels and a coreset of 2 %.
 """
 
@@ -55,7 +55,7 @@ from blemish.engine.scorers.coreset import select_coreset
 from blemish.engine.scorers.scorers import BANK_ROWS, random_projection
 from blemish.engine.training.train import train
 
-PICTURES, JUDGED = 80, 12
+IMAGES, JUDGED = 80, 12
 
 Measured = dict[str, float]
 
@@ -81,11 +81,11 @@ def one_scorer(files: Sequence[Path], backbone: Path | None) -> Measured:
 
 
 def full_training(folder: Path, backbone: Path | None) -> tuple[Measured, Bundle]:
-    """Train as the server does, on normal pictures alone."""
+    """Train as the server does, on normal images alone."""
     options = training_options(backbone, seed=0)
     images = [image for image in read_folder(folder)[0] if image.label is Label.NORMAL]
     began = time.perf_counter()
-    bundle = train(images[:PICTURES], options=options, progress=lambda _: None).bundle
+    bundle = train(images[:IMAGES], options=options, progress=lambda _: None).bundle
     return {"seconds": time.perf_counter() - began, "peak_mib": _peak_mib()}, bundle
 
 
@@ -94,7 +94,7 @@ def _peak_mib() -> float:
 
 
 def steps(bundle: Bundle, backbone: Path | None) -> dict[str, Callable[[bytes], Any]]:
-    """Return what a detection consists of, and its whole, each as a function of a picture."""
+    """Return what a detection consists of, and its whole, each as a function of an image."""
     detector, network = Detector.load(bundle, threads=THREADS), load_backbone(backbone)
     graph = open_session(bundle.model, threads=THREADS)
     bare = open_session(network.model.SerializeToString(), threads=THREADS)
@@ -103,8 +103,8 @@ def steps(bundle: Bundle, backbone: Path | None) -> dict[str, Callable[[bytes], 
     pixels = np.zeros((1, height, width, 3), dtype=np.uint8)
 
     def decoded(data: bytes) -> None:
-        picture = decode(data, limits=LIMITS, at_least=bundle.info.decoded_at_least)
-        resize(picture.pixels, width=width, height=height)
+        image = decode(data, limits=LIMITS, at_least=bundle.info.decoded_at_least)
+        resize(image.pixels, width=width, height=height)
 
     return {
         "whole": partial(detector.detect, limits=LIMITS, mixed_sizes=True),
@@ -186,7 +186,7 @@ def alternate(
 
 def measure(folder: Path, backbone: Path | None, peer: Peer | None, *, rounds: int) -> Any:
     """Measure training, then detection."""
-    files = sorted((folder / "train" / "normal").iterdir())[:PICTURES]
+    files = sorted((folder / "train" / "normal").iterdir())[:IMAGES]
     judged = [
         f for label in Label for f in sorted((folder / "test" / label).iterdir())[: JUDGED // 2]
     ]

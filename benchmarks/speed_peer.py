@@ -91,15 +91,15 @@ class Peer:
         )
 
     def fit(self, files: list[str]) -> dict[str, float]:
-        """Learn from pictures."""
+        """Learn from images."""
         began = time.perf_counter()
         self._model = self._new()
         self._model.model.train()
         self._network.eval()
         with torch.inference_mode():
             for start in range(0, len(files), BATCH):
-                pictures = [self._read(f, as_tensor=True) for f in files[start : start + BATCH]]
-                small = [self._model.pre_processor.transform(picture) for picture in pictures]
+                images = [self._read(f, as_tensor=True) for f in files[start : start + BATCH]]
+                small = [self._model.pre_processor.transform(image) for image in images]
                 self._model.model(torch.stack(small))
             self._model.fit()
         self._model.eval()
@@ -107,7 +107,7 @@ class Peer:
         return {"seconds": time.perf_counter() - began, "peak_mib": peak_mib}
 
     def detect(self, file: str) -> dict[str, float]:
-        """Judge one picture."""
+        """Judge one image."""
         began = time.perf_counter()
         with torch.inference_mode():
             self._model(self._read(file, as_tensor=True)[None])

@@ -1,8 +1,8 @@
-"""Splits of labelled pictures into a training and a test part that share no group.
+"""Splits of labelled images into a training and a test part that share no group.
 
-Pictures of one group show the same piece, sheet or moment, so a detector that has seen one of them
-knows the others. A split deals whole groups to two halves, each kind of picture evenly. Pure: the
-same pictures and seed give the same split, on any machine and with any version of any library.
+Images of one group show the same piece, sheet or moment, so a detector that has seen one of them
+knows the others. A split deals whole groups to two halves, each kind of image evenly. Pure: the
+same images and seed give the same split, on any machine and with any version of any library.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ RUN_GAP = 300
 spans at most 290 ids, and three in four tiles lie further apart."""
 
 
-class Picture(NamedTuple):
-    """What a split needs to know of a picture."""
+class LabeledDigest(NamedTuple):
+    """What a split needs to know of an image."""
 
     name: str
     label: Label
@@ -33,7 +33,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Names of the pictures of one part, each list in an order drawn by the split's seed."""
+    """Names of the images of one part, each list in an order drawn by the split's seed."""
 
     normal: tuple[str, ...]
     anomaly: tuple[str, ...]
@@ -51,33 +51,33 @@ class Split:
     test: Part
 
 
-def groups_of(folder: str, pictures: Sequence[Picture]) -> list[tuple[str, str]]:
-    """Return for each picture its (kind, group); identical pictures share one.
+def groups_of(folder: str, images: Sequence[LabeledDigest]) -> list[tuple[str, str]]:
+    """Return for each image its (kind, group); identical images share one.
 
     Args:
         folder: the set's name, which says how its files are named.
-        pictures: of both given parts together.
+        images: of both given parts together.
     """
     if folder == "magnetic_tile":
-        return _by_run([picture.name for picture in pictures])
+        return _by_run([image.name for image in images])
     if folder.startswith("PA_"):
-        keys = [re.findall(r"_(\d\d)_", picture.name)[-1] for picture in pictures]
-        return [("sheet", key) for key in _merge(keys, [each.digest for each in pictures])]
-    normal = {picture.digest for picture in pictures if picture.label is Label.NORMAL}
+        keys = [re.findall(r"_(\d\d)_", image.name)[-1] for image in images]
+        return [("sheet", key) for key in _merge(keys, [each.digest for each in images])]
+    normal = {image.digest for image in images if image.label is Label.NORMAL}
     return [
-        (Label.NORMAL if picture.digest in normal else Label.ANOMALY, picture.digest.hex())
-        for picture in pictures
+        (Label.NORMAL if image.digest in normal else Label.ANOMALY, image.digest.hex())
+        for image in images
     ]
 
 
 def split_by_group(
-    pictures: Sequence[Picture], groups: Sequence[tuple[str, str]], *, seed: int
+    images: Sequence[LabeledDigest], groups: Sequence[tuple[str, str]], *, seed: int
 ) -> Split:
     """Deal the groups of each kind, in an order drawn by `seed`, to the half that has fewer."""
-    members: dict[tuple[str, str], list[Picture]] = defaultdict(list)
-    for picture, group in zip(pictures, groups, strict=True):
-        members[group].append(picture)
-    halves: tuple[list[Picture], list[Picture]] = ([], [])
+    members: dict[tuple[str, str], list[LabeledDigest]] = defaultdict(list)
+    for image, group in zip(images, groups, strict=True):
+        members[group].append(image)
+    halves: tuple[list[LabeledDigest], list[LabeledDigest]] = ([], [])
     for kind in sorted({kind for kind, _ in members}):
         counts = [0, 0]
         its = ["/".join(group) for group in members if group[0] == kind]
@@ -89,11 +89,11 @@ def split_by_group(
     return Split(train=part_of(halves[0], seed=seed), test=part_of(halves[1], seed=seed))
 
 
-def part_of(pictures: Sequence[Picture], *, seed: int) -> Part:
-    """Return the pictures' names, by label, in an order drawn by `seed`."""
+def part_of(images: Sequence[LabeledDigest], *, seed: int) -> Part:
+    """Return the images' names, by label, in an order drawn by `seed`."""
 
     def named(label: Label) -> tuple[str, ...]:
-        return shuffled((each.name for each in pictures if each.label is label), seed=seed)
+        return shuffled((each.name for each in images if each.label is label), seed=seed)
 
     return Part(normal=named(Label.NORMAL), anomaly=named(Label.ANOMALY))
 
@@ -118,7 +118,7 @@ def _by_run(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _merge(keys: Sequence[str], digests: Sequence[bytes]) -> list[str]:
-    """Make one of groups that hold an identical picture, named by the first."""
+    """Make one of groups that hold an identical image, named by the first."""
     first: dict[bytes, str] = {}
     name_of = {key: key for key in keys}
     for key, digest in zip(keys, digests, strict=True):

@@ -19,7 +19,7 @@ THREADS = 2
 
 
 def training_options(backbone: Path | None, *, seed: int) -> TrainingOptions:
-    """Return what a training depends on besides its pictures."""
+    """Return what a training depends on besides its images."""
     return TrainingOptions(
         limits=LIMITS,
         mixed_sizes=True,

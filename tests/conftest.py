@@ -1,4 +1,4 @@
-"""What every test shares: hypothesis profiles, and where the real pictures are."""
+"""What every test shares: hypothesis profiles, and where the real images are."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real pictures and the real backbone."""
+    """The folder of real images and the real backbone."""
     folder = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))
     if not (folder / "data").is_dir():
-        pytest.skip(f"{folder} is absent: set BLEMISH_SHARED to the folder of real pictures")
+        pytest.skip(f"{folder} is absent: set BLEMISH_SHARED to the folder of real images")
     return folder

@@ -29,7 +29,7 @@ SHADES = {"stain": (200, 40, 30), "hole": (0, 0, 0)}
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """One picture of the product."""
+    """One image of the product."""
 
     pixels: NDArray[np.uint8]
     #: anomaly type -> (H, W)
@@ -70,7 +70,7 @@ def mask_png(drawing: Drawing) -> bytes:
 
 
 def labeled(seed: int, *anomaly_types: str, masked: bool = False) -> LabeledImage:
-    """Draw a picture and label it."""
+    """Draw an image and label it."""
     drawing = draw(seed, *anomaly_types)
     data, mask = png(drawing.pixels), mask_png(drawing)
     return LabeledImage(
@@ -82,14 +82,14 @@ def labeled(seed: int, *anomaly_types: str, masked: bool = False) -> LabeledImag
 
 
 def normal_images(count: int, *, first: int = 0) -> list[LabeledImage]:
-    """Draw normal pictures."""
+    """Draw normal images."""
     return [labeled(first + i) for i in range(count)]
 
 
 def anomalous_images(
     count: int, *anomaly_types: str, first: int = 1_000, masked: bool = False
 ) -> list[LabeledImage]:
-    """Draw pictures with a defect of each of the types."""
+    """Draw images with a defect of each of the types."""
     return [labeled(first + i, *anomaly_types, masked=masked) for i in range(count)]
 
 

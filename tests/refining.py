@@ -14,9 +14,9 @@ Floats = NDArray[np.floating[Any]]
 
 
 def refined(logits: NDArray[np.float32], pixels: NDArray[np.uint8]) -> Floats:
-    """Bring logits (classes, h, w) to pixels (classes, H, W) along the picture's edges.
+    """Bring logits (classes, h, w) to pixels (classes, H, W) along the image's edges.
 
-    The picture's sides are multiples of the grid's.
+    The image's sides are multiples of the grid's.
     """
     _, h, w = logits.shape
     height, width, _ = pixels.shape

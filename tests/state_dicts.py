@@ -197,7 +197,7 @@ def mobilenetv4_weights() -> Weights:
 
 
 def dinov2_weights(*, depth: int = 2, width: int = 128, side: int = 3) -> Weights:
-    """Draw a vision transformer of few blocks, for pictures of `side` x `side` patches."""
+    """Draw a vision transformer of few blocks, for images of `side` x `side` patches."""
     drawing = Drawing(3)
     drawing.normal("cls_token", (1, 1, width), spread=0.5)
     drawing.normal("pos_embed", (1, side**2 + 1, width), spread=0.5)

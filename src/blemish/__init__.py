@@ -1,1 +1,1 @@
-"""Blemish finds defects in pictures of products, behind the API of Amazon Lookout for Vision."""
+"""Blemish finds defects in images of products, behind the API of Amazon Lookout for Vision."""

@@ -67,10 +67,10 @@ class Settings(BaseSettings):
     """Profile of limits: ours, or those of Amazon Lookout for Vision."""
 
     detect_body_bytes: Annotated[int, Field(ge=1)] | None = None
-    """Bytes of a picture or a mask, sent or in a bucket, instead of the profile's."""
+    """Bytes of an image or a mask, sent or in a bucket, instead of the profile's."""
 
     image_max_side: Annotated[int, Field(ge=64, le=65_535)] | None = None
-    """Pixels of the longest side of a picture, instead of the profile's."""
+    """Pixels of the longest side of an image, instead of the profile's."""
 
     inference_units: Annotated[int, Field(ge=1)] | None = None
     """The most inference units of a model, instead of the profile's."""
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     """Trainings at once, instead of the profile's; whether others wait is the profile's."""
 
     mixed_sizes: bool = False
-    """Whether the pictures of a project may differ in size."""
+    """Whether the images of a project may differ in size."""
 
     backbone: str | None = None
     """Name of a backbone, or path of one; without it, the built-in one."""

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from blemish.api.service_model import service_model
-from tests.acceptance.product import PROJECT, host, make_dataset, pictures, start_training
+from tests.acceptance.product import PROJECT, host, images, make_dataset, start_training
 from tests.acceptance.served import BUCKET, ServedDirectory, line
 from tests.fuzzed_requests import Fuzzer, Pools, Request, signed_headers
 
@@ -204,7 +204,7 @@ def _prepare(served: ServedDirectory) -> None:
     make_dataset(served, client)
     host(client, start_training(client))
     served.put("out.txt", b"")
-    lines = [line(served.put(f"{row}.png", b"picture"), "normal") for row in range(3)]
+    lines = [line(served.put(f"{row}.png", b"image"), "normal") for row in range(3)]
     served.put_manifest("good.manifest", lines)
     served.put("bad.manifest", b"{\nno JSON\n\xff")
     for name in ("first", "second"):
@@ -212,8 +212,8 @@ def _prepare(served: ServedDirectory) -> None:
 
 
 def _pools(served: ServedDirectory, *, seed: int) -> Pools:
-    good = _entry(served.put("new.png", b"picture")).decode()
-    jpeg = pictures()[0][1]
+    good = _entry(served.put("new.png", b"image")).decode()
+    jpeg = images()[0][1]
     generator = random.Random(seed)
     token = [f"token-{number}" for number in range(20)]
     return Pools(

@@ -33,7 +33,7 @@ PATIENCE_S = 60
 CALLS_BETWEEN_STARTS = 12
 """A start takes as long as a hundred calls."""
 
-PICTURES = 20
+IMAGES = 20
 MEMORY = Path("/dev/shm")
 
 
@@ -60,13 +60,13 @@ def environment_of(prepared: Path) -> dict[str, str]:
 
 
 def prepare(folder: Path) -> None:
-    """Make a data directory with pictures, manifests, and two models that are trained."""
+    """Make a data directory with images, manifests, and two models that are trained."""
     write_backbone(folder.with_suffix(".onnx"))
     served = ServedDirectory(folder, environment=environment_of(folder))
     served.start()
     client = served.client()
     try:
-        for number in range(PICTURES):
+        for number in range(IMAGES):
             served.put(f"{number}.png", png(draw(number).pixels))
         served.put_manifest("good.manifest", GOOD_LINES)
         bad = [*GOOD_LINES, line(f"s3://{BUCKET}/none.png", "normal")]

@@ -26,9 +26,9 @@ from tests.acceptance.lifetime_rows import GONE, DatasetRow, ModelRow, may_follo
 from tests.acceptance.lifetime_server import (
     CALLS_BETWEEN_STARTS,
     GOOD_LINES,
+    IMAGES,
     OUTPUT,
     PATIENCE_S,
-    PICTURES,
     SOURCES,
     KilledServer,
     Refused,
@@ -45,7 +45,7 @@ Versions = st.sampled_from([1, 1, 2, 2, 3, 4])
 Kills = st.one_of(*[st.none()] * 6, st.floats(0.002, 0.02))
 
 
-PICTURE = png(draw(0).pixels)
+IMAGE = png(draw(0).pixels)
 
 
 class Lifetimes(RuleBasedStateMachine):
@@ -162,7 +162,7 @@ class Lifetimes(RuleBasedStateMachine):
     @rule(
         project=Names,
         kind=Kinds,
-        pictures=st.lists(st.integers(0, PICTURES - 1), min_size=1, max_size=12),
+        images=st.lists(st.integers(0, IMAGES - 1), min_size=1, max_size=12),
         label=st.sampled_from(["normal", "anomaly", None]),
         good=st.booleans(),
         kill=Kills,
@@ -171,13 +171,13 @@ class Lifetimes(RuleBasedStateMachine):
         self,
         project: str,
         kind: str,
-        pictures: list[int],
+        images: list[int],
         label: str | None,
         *,
         good: bool,
         kill: float | None,
     ) -> None:
-        refs = [f"s3://{BUCKET}/{number}.png" for number in pictures]
+        refs = [f"s3://{BUCKET}/{number}.png" for number in images]
         changes = {ref: json.dumps(line(ref, label)) for ref in refs}
         lines = list(changes.values()) + ([] if good else [json.dumps(line(f"{BUCKET}", label))])
         members = {"ProjectName": project, "DatasetType": kind}
@@ -301,8 +301,8 @@ class Lifetimes(RuleBasedStateMachine):
         if model is None or model.damaged:
             return  # it would be waited for, in vain
         which = {"ProjectName": project, "ModelVersion": str(version)}
-        picture = {"ContentType": "image/png", "Body": PICTURE}
-        match self.server.call("detect_anomalies", **which, **picture):
+        image = {"ContentType": "image/png", "Body": IMAGE}
+        match self.server.call("detect_anomalies", **which, **image):
             case Refused("ResourceNotFoundException"):
                 assert model.may_be_gone
             case Refused("ConflictException", message):

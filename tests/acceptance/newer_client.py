@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 
 def main() -> None:
-    """Make projects, page through them, and send a picture to a model that is not there."""
+    """Make projects, page through them, and send an image to a model that is not there."""
     client = boto3.client("lookoutvision")
     for name in ("cups", "lids", "trays"):
         client.create_project(ProjectName=name)
@@ -20,7 +20,7 @@ def main() -> None:
     names = [[project["ProjectName"] for project in page["Projects"]] for page in pages]
     try:
         client.detect_anomalies(
-            ProjectName="cups", ModelVersion="1", ContentType="image/png", Body=b"picture"
+            ProjectName="cups", ModelVersion="1", ContentType="image/png", Body=b"image"
         )
     except client.exceptions.ResourceNotFoundException as error:
         refused = error.response["ResourceType"]

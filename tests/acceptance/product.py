@@ -24,7 +24,7 @@ NORMAL, ANOMALY = 15, 3
 
 
 @cache
-def pictures() -> tuple[tuple[str, bytes], ...]:
+def images() -> tuple[tuple[str, bytes], ...]:
     """Return labels and JPEG files, the normal ones first."""
     generators = np.random.default_rng(11).spawn(NORMAL + ANOMALY)
     kinds = [None] * NORMAL + [tuple(COLORS)[row % len(COLORS)] for row in range(ANOMALY)]
@@ -35,10 +35,10 @@ def pictures() -> tuple[tuple[str, bytes], ...]:
 
 
 def put_product(served: ServedDirectory) -> dict[str, Any]:
-    """Put the pictures and a manifest into the bucket; return it as a DatasetSource."""
+    """Put the images and a manifest into the bucket; return it as a DatasetSource."""
     lines = [
         line(served.put(f"plates/{row}.jpg", data), label)
-        for row, (label, data) in enumerate(pictures())
+        for row, (label, data) in enumerate(images())
     ]
     return served.put_manifest("plates.manifest", lines)
 

@@ -24,16 +24,16 @@ LARGE = b"".join(hashlib.sha256(b"%d" % row).digest() for row in range(MIB // 32
 
 def move_files(client: Any, folder: Path) -> dict[str, Any]:
     """Send a file and a large body there, copy the latter, and get them back."""
-    picture, back, large = folder / "picture", folder / "back", io.BytesIO()
-    picture.write_bytes(LARGE[:MIB])
-    client.upload_file(str(picture), BUCKET, "a b/ä+.png", ExtraArgs={"ContentType": "image/png"})
+    image, back, large = folder / "image", folder / "back", io.BytesIO()
+    image.write_bytes(LARGE[:MIB])
+    client.upload_file(str(image), BUCKET, "a b/ä+.png", ExtraArgs={"ContentType": "image/png"})
     client.download_file(BUCKET, "a b/ä+.png", str(back))
     client.upload_fileobj(io.BytesIO(LARGE), BUCKET, "large")
     in_parts = TransferConfig(multipart_threshold=16 * MIB, multipart_chunksize=16 * MIB)
     client.copy({"Bucket": BUCKET, "Key": "large"}, BUCKET, "copy", Config=in_parts)
     client.download_fileobj(BUCKET, "copy", large)
     return {
-        "file": back.read_bytes() == picture.read_bytes(),
+        "file": back.read_bytes() == image.read_bytes(),
         "type": client.head_object(Bucket=BUCKET, Key="a b/ä+.png")["ContentType"],
         "large": large.getvalue() == LARGE,
         "etags": [client.head_object(Bucket=BUCKET, Key=key)["ETag"] for key in ("large", "copy")],

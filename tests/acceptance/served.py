@@ -23,7 +23,7 @@ from tests.botocore_sessions import new_session
 
 SERVE = (sys.executable, "-m", "blemish.cli.main", "serve", "--port", "0")
 START_PATIENCE_S = 30
-BUCKET = "pictures"
+BUCKET = "images"
 
 
 class ServedDirectory:
@@ -118,7 +118,7 @@ class ServedDirectory:
 
 
 def line(url: str, label: str | None) -> dict[str, Any]:
-    """Return the manifest line of a picture; without a label for None."""
+    """Return the manifest line of an image; without a label for None."""
     if label is None:
         return {"source-ref": url}
     return {

@@ -21,8 +21,8 @@ from tests.acceptance.product import (
     PROJECT,
     detect,
     host,
+    images,
     make_dataset,
-    pictures,
     start_training,
 )
 from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
@@ -82,7 +82,7 @@ def test_a_training_that_is_cancelled_ends_promptly_and_leaves_nothing(
 
 
 class Stream:
-    """Clients that have one picture judged again and again, until the end of the context."""
+    """Clients that have one image judged again and again, until the end of the context."""
 
     def __init__(self, served: ServedDirectory, *, clients: int) -> None:
         self._served = served
@@ -108,10 +108,10 @@ class Stream:
 
     def _ask(self) -> None:
         client = self._served.client()
-        _, picture = pictures()[0]
+        _, image = images()[0]
         while not self._over.is_set():
             try:
-                self.answers.append(detect(client, picture))
+                self.answers.append(detect(client, image))
             except (BotoCoreError, ClientError) as error:
                 self.errors.append(error)
 
@@ -134,8 +134,8 @@ def test_a_hosted_model_is_moved_to_another_threshold_and_units_without_losing_a
             )
             assert (moved["Status"], moved["TrainedThreshold"]) == ("SYSTEM_UPDATING", trained)
             wait_for(status, {"HOSTED"}, while_in={"SYSTEM_UPDATING"})
-            _, picture = pictures()[0]
-            assert detect(client, picture)["IsAnomalous"] == (threshold == 0.0)
+            _, image = images()[0]
+            assert detect(client, image)["IsAnomalous"] == (threshold == 0.0)
             stream.wait_for_more()
         client.update_inference_units(**model, MinInferenceUnits=2)
         wait_for(status, {"HOSTED"}, while_in={"SYSTEM_UPDATING"})
@@ -160,7 +160,7 @@ def test_a_moved_threshold_outlives_a_kill_and_is_exported(
     served.start()
 
     client = served.client(models=installed_models())
-    _, anomaly = pictures()[-1]
+    _, anomaly = images()[-1]
     result = client.detect_anomalies(
         ProjectName=PROJECT,
         ModelVersion="1",
@@ -187,7 +187,7 @@ def test_a_batch_that_is_cut_off_begins_again_and_ends_whole(
 ) -> None:
     served = served_model
     client = served.client(models=installed_models())
-    many = [data for _, data in pictures()] * 8  # more than are judged before the server is killed
+    many = [data for _, data in images()] * 8  # more than are judged before the server is killed
     refs = [served.put(f"many/{row}.jpg", data) for row, data in enumerate(many)]
     lines = [{"source-ref": ref} for ref in [*refs, f"s3://{BUCKET}/absent.jpg"]]
     place = served.put_manifest("list.jsonl", lines)["GroundTruthManifest"]["S3Object"]

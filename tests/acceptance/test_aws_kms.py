@@ -15,7 +15,7 @@ from blemish.storage.errors import KeyServiceError, KeyUnavailableError
 from blemish.storage.kms_address import KmsAddress
 from blemish.storage.sealed_header import SealingKey, sealing_key_of
 from tests.acceptance.moto import moto_server
-from tests.acceptance.product import PROJECT, detect, host, make_dataset, pictures
+from tests.acceptance.product import PROJECT, detect, host, images, make_dataset
 from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
 from tests.unit.storage.sealing import new_encryption, new_keyring
 
@@ -149,7 +149,7 @@ def test_a_model_under_a_key_of_aws_kms_from_training_to_verdict(
 
     client.create_model(ProjectName=PROJECT, OutputConfig=output, KmsKeyId=arn)
     host(client, "1")
-    _, body = pictures()[-1]
+    _, body = images()[-1]
     before = detect(client, body)
 
     kms.disable_key(KeyId=key_id(arn))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.product import PROJECT, detect, host, pictures
+from tests.acceptance.product import PROJECT, detect, host, images
 from tests.acceptance.served import ServedDirectory, environment, model_status, wait_for
 
 pytestmark = pytest.mark.acceptance
@@ -70,7 +70,7 @@ def test_a_server_at_work_is_backed_up_and_answers_the_same_elsewhere(
     served = served_model
     client = served.client()
     host(client)
-    _, body = pictures()[0]
+    _, body = images()[0]
     verdict, seen = detect(client, body), everything(client)
     archive, keys, passphrase = (tmp_path / name for name in ("blemish.tar", "keys", "passphrase"))
     passphrase.write_text(f"{PASSPHRASE}\n")

@@ -19,7 +19,7 @@ from tests.acceptance.product import (
     PROJECT,
     detect,
     host,
-    pictures,
+    images,
     put_product,
     start_training,
 )
@@ -43,9 +43,9 @@ def refused(call: Callable[[], Any]) -> tuple[str, str]:
     return str(error["Code"]), str(error["Message"])
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     data = io.BytesIO()
-    picture.save(data, kind, **options)
+    image.save(data, kind, **options)
     return data.getvalue()
 
 
@@ -76,8 +76,8 @@ def hosted(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         served.end()
 
 
-def a_picture() -> Image.Image:
-    return Image.open(io.BytesIO(pictures()[0][1])).convert("RGB")
+def a_image() -> Image.Image:
+    return Image.open(io.BytesIO(images()[0][1])).convert("RGB")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def a_picture() -> Image.Image:
     [
         (b"", "empty"),
         (b"GIF89a, or so it says", "JPEG"),
-        (pictures()[0][1][:5_000], "truncated"),
+        (images()[0][1][:5_000], "truncated"),
         (png_bomb(30_000), "30,000 x 30,000"),
         (encoded(Image.new("RGB", (100, 100))), "100 x 100"),
         (encoded(Image.new("RGB", (10, 10))), "10 x 10"),
@@ -108,7 +108,7 @@ def test_a_wrong_content_type_names_the_right_ones(hosted: ServedDirectory) -> N
             ProjectName=PROJECT,
             ModelVersion="1",
             ContentType="application/octet-stream",
-            Body=pictures()[0][1],
+            Body=images()[0][1],
         )
     )
 
@@ -120,12 +120,12 @@ def test_a_wrong_content_type_names_the_right_ones(hosted: ServedDirectory) -> N
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "I;16", "1"])
 def test_png_files_of_any_kind_are_judged(hosted: ServedDirectory, mode: str) -> None:
     if mode == "I;16":
-        grey = np.asarray(a_picture().convert("L")).astype(np.uint16) * 257
-        picture = Image.fromarray(grey)
+        grey = np.asarray(a_image().convert("L")).astype(np.uint16) * 257
+        image = Image.fromarray(grey)
     else:
-        picture = a_picture().convert(mode)
+        image = a_image().convert(mode)
 
-    result = detect(hosted.client(), encoded(picture))
+    result = detect(hosted.client(), encoded(image))
 
     assert 0 <= result["Confidence"] <= 1
 
@@ -134,10 +134,10 @@ def test_cmyk_and_turned_jpeg_files_are_judged(hosted: ServedDirectory) -> None:
     client = hosted.client()
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = a_picture().transpose(Image.Transpose.ROTATE_90)
+    turned = a_image().transpose(Image.Transpose.ROTATE_90)
 
-    upright = detect(client, encoded(a_picture()))
-    cmyk = detect(client, encoded(a_picture().convert("CMYK"), "JPEG", quality=95))
+    upright = detect(client, encoded(a_image()))
+    cmyk = detect(client, encoded(a_image().convert("CMYK"), "JPEG", quality=95))
     by_exif = detect(client, encoded(turned, exif=exif))
 
     assert 0 <= cmyk["Confidence"] <= 1
@@ -180,7 +180,7 @@ def failed_import(served: ServedDirectory, lines: list[Any]) -> str:
 
 
 def test_a_manifest_says_all_that_is_wrong_with_it(hosted: ServedDirectory) -> None:
-    good = line(hosted.put("plates/0.jpg", pictures()[0][1]), "normal")
+    good = line(hosted.put("plates/0.jpg", images()[0][1]), "normal")
     no_class = json.loads(json.dumps(good))
     del no_class["anomaly-label-metadata"]["class-name"]
 
@@ -216,20 +216,20 @@ def test_a_manifest_says_all_that_is_wrong_with_it(hosted: ServedDirectory) -> N
         ("unknown colour", "#0000FF"),
     ],
 )
-def test_pictures_that_cannot_be_trained_on_fail_the_training(
+def test_images_that_cannot_be_trained_on_fail_the_training(
     served: ServedDirectory, kind: str, words: str
 ) -> None:
     client = served.client()
     put_product(served)
     lines = [
-        line(f"s3://{BUCKET}/plates/{row}.jpg", label) for row, (label, _) in enumerate(pictures())
+        line(f"s3://{BUCKET}/plates/{row}.jpg", label) for row, (label, _) in enumerate(images())
     ]
     if kind == "no image":
-        served.put("plates/0.jpg", b"not a picture")
+        served.put("plates/0.jpg", b"not an image")
     elif kind == "other size":
         served.put("plates/1.jpg", encoded(Image.new("RGB", (100, 100)), "JPEG"))
     else:
-        size = (10, 10) if kind == "mask of another size" else a_picture().size
+        size = (10, 10) if kind == "mask of another size" else a_image().size
         mask = encoded(Image.new("RGB", size, "#0000FF"))
         masked = {
             "anomaly-mask-ref": served.put("mask.png", mask),
@@ -239,7 +239,7 @@ def test_pictures_that_cannot_be_trained_on_fail_the_training(
                 "human-annotated": "yes",
             },
         }
-        for each, (label, _) in zip(lines, pictures(), strict=True):
+        for each, (label, _) in zip(lines, images(), strict=True):
             each.update(masked if label == "anomaly" else {})
     client.create_project(ProjectName=PROJECT)
     source = served.put_manifest("plates.manifest", lines)
@@ -260,10 +260,10 @@ def test_mixed_sizes_are_a_setting(serve: Callable[..., ServedDirectory]) -> Non
     served = serve(BLEMISH_MIXED_SIZES="true")
     client = served.client()
     put_product(served)
-    half = a_picture().resize((200, 150))
+    half = a_image().resize((200, 150))
     served.put("plates/1.jpg", encoded(half, "JPEG"))
     lines = [
-        line(f"s3://{BUCKET}/plates/{row}.jpg", label) for row, (label, _) in enumerate(pictures())
+        line(f"s3://{BUCKET}/plates/{row}.jpg", label) for row, (label, _) in enumerate(images())
     ]
     client.create_project(ProjectName=PROJECT)
     client.create_dataset(

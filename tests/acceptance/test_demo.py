@@ -27,7 +27,7 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_finds_defects_and_run_again_takes_pictures_of_ones_own_of_any_size(
+def test_the_demo_finds_defects_and_run_again_takes_images_of_ones_own_of_any_size(
     tmp_path: Path,
 ) -> None:
     images, folder = tmp_path / "images", tmp_path / "demo"
@@ -35,8 +35,8 @@ def test_the_demo_finds_defects_and_run_again_takes_pictures_of_ones_own_of_any_
     for row, generator in enumerate(generators):
         label = "normal" if row < 16 else "anomaly"
         kind = None if row < 16 else tuple(COLORS)[row % 3]
-        picture, _ = draw_product(generator, anomaly_type=kind)
-        cut = picture[: 288 - 8 * (row % 2)]
+        image, _ = draw_product(generator, anomaly_type=kind)
+        cut = image[: 288 - 8 * (row % 2)]
         (images / label).mkdir(parents=True, exist_ok=True)
         (images / label / f"{row}.JPG").write_bytes(jpeg(cut))
 
@@ -49,7 +49,7 @@ def test_the_demo_finds_defects_and_run_again_takes_pictures_of_ones_own_of_any_
     assert right is not None
     assert int(right[1]) >= 0.8 * int(right[2])
     for run in (own, again):
-        assert run.returncode in {0, 1}, run.stderr  # so few pictures may not be enough to tell
+        assert run.returncode in {0, 1}, run.stderr  # so few images may not be enough to tell
     assert re.findall(r"\d of 6 right", own.stdout) == re.findall(r"\d of 6 right", again.stdout)
     assert " of 6 right" in again.stdout
     for run in (drawn, own, again):
@@ -59,7 +59,7 @@ def test_the_demo_finds_defects_and_run_again_takes_pictures_of_ones_own_of_any_
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
 
 
-def test_the_demo_needs_a_folder_of_normal_pictures(tmp_path: Path) -> None:
+def test_the_demo_needs_a_folder_of_normal_images(tmp_path: Path) -> None:
     empty = demo("--images", str(tmp_path), "--data-dir", str(tmp_path / "demo"))
 
     assert empty.returncode == 2

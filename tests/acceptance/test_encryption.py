@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blemish.engine.bundle import MODEL
-from tests.acceptance.product import PROJECT, detect, make_dataset, pictures
+from tests.acceptance.product import PROJECT, detect, images, make_dataset
 from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
 
 pytestmark = pytest.mark.acceptance
@@ -74,7 +74,7 @@ def files_with(folder: Path, marks: list[bytes]) -> set[str]:
 def test_a_model_lives_and_falls_with_its_key(served: ServedDirectory, tmp_path: Path) -> None:
     client = served.client()
     make_dataset(served, client)
-    _, body = pictures()[-1]
+    _, body = images()[-1]
     alias, arn = blemish(served, "keys", "kms", "create", "line-4").splitlines()
     assert alias == ALIAS
 
@@ -133,7 +133,7 @@ def test_a_key_that_is_lost_while_a_model_is_hosted_shows_at_the_next_start(
 
     file.unlink()
 
-    assert "IsAnomalous" in detect(client, pictures()[0][1], version=version)
+    assert "IsAnomalous" in detect(client, images()[0][1], version=version)
     served.end()
     served.start()
     client = served.client()

@@ -1,4 +1,4 @@
-"""The main job on real pictures: two datasets, a model with masks, hosted, detecting."""
+"""The main job on real images: two datasets, a model with masks, hosted, detecting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISTAKES = 2
 
 
 def put_cookies(served: ServedDirectory, cookies: Path) -> dict[str, dict[str, Any]]:
-    """Put the pictures into the bucket; return the DatasetSource of each dataset."""
+    """Put the images into the bucket; return the DatasetSource of each dataset."""
     template = (cookies / "manifests" / "template.manifest").read_text()
     train = [json.loads(text) for text in template.splitlines()]
     for entry in train:
@@ -45,7 +45,7 @@ def put_cookies(served: ServedDirectory, cookies: Path) -> dict[str, dict[str, A
     }
 
 
-def test_cookies_from_pictures_to_verdicts(
+def test_cookies_from_images_to_verdicts(
     serve: Callable[..., ServedDirectory], shared: Path
 ) -> None:
     backbone = shared / "weights" / "resnet18-layer1-3.onnx"
@@ -95,8 +95,8 @@ def check_answer(result: dict[str, Any], path: Path) -> None:
     )
     areas = [found["PixelAnomaly"]["TotalPercentageArea"] for found in result["Anomalies"]]
     assert sum(areas) == pytest.approx(1, abs=1e-6)
-    with Image.open(io.BytesIO(result["AnomalyMask"])) as mask, Image.open(path) as picture:
-        assert (mask.mode, mask.format, mask.size) == ("RGB", "PNG", picture.size)
+    with Image.open(io.BytesIO(result["AnomalyMask"])) as mask, Image.open(path) as image:
+        assert (mask.mode, mask.format, mask.size) == ("RGB", "PNG", image.size)
         green = (np.asarray(mask) == (0x23, 0xA4, 0x36)).all(axis=2)
     assert green.mean() == pytest.approx(areas[1] if types else 0, abs=1e-6)
 

@@ -15,8 +15,8 @@ from tests.acceptance.product import (
     PROJECT,
     detect,
     host,
+    images,
     make_dataset,
-    pictures,
     start_training,
 )
 from tests.acceptance.served import ServedDirectory, model_status, wait_for
@@ -184,7 +184,7 @@ def test_hosted_models_are_hosted_again_after_a_kill(served_model: ServedDirecto
     served = served_model
     client = served.client()
     host(client)
-    _, body = pictures()[0]
+    _, body = images()[0]
     before = detect(client, body)
 
     served.end(signal.SIGKILL)

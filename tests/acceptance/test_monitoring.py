@@ -109,8 +109,8 @@ def test_no_secret_and_no_content_reaches_a_log(serve: Callable[..., ServedDirec
         client.detect_anomalies(
             ProjectName="plates", ModelVersion="1", ContentType="image/png", Body=CONTENT
         )
-    s3.put_object(Bucket="pictures", Key="a", Body=CONTENT, Metadata={"note": CONTENT})
-    link = s3.generate_presigned_url("get_object", Params={"Bucket": "pictures", "Key": "a"})
+    s3.put_object(Bucket="images", Key="a", Body=CONTENT, Metadata={"note": CONTENT})
+    link = s3.generate_presigned_url("get_object", Params={"Bucket": "images", "Key": "a"})
     assert urlopen(link).read().decode() == CONTENT
     served.end()
 
@@ -187,10 +187,10 @@ def test_a_detection_is_counted_and_a_model_that_is_loaded_again_is_waited_for(
     served, version = served_model, "1"
     client = served.client()
     host(client)
-    picture = (served.bucket / "plates" / "0.jpg").read_bytes()
-    found = detect(client, picture)
+    image = (served.bucket / "plates" / "0.jpg").read_bytes()
+    found = detect(client, image)
     with pytest.raises(ClientError):
-        detect(client, b"no picture")
+        detect(client, b"no image")
 
     text = urlopen(f"{served.endpoint}/metrics").read().decode()
     expected = {
@@ -214,7 +214,7 @@ def test_a_detection_is_counted_and_a_model_that_is_loaded_again_is_waited_for(
         _, problems = wait_until_ready_is(served, 503)
         assert problems == {"models": f"not loaded yet: plates/{version}"}
     wait_until_ready_is(served, 200)
-    assert detect(served.client(), picture) == found
+    assert detect(served.client(), image) == found
 
 
 @contextmanager

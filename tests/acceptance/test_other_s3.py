@@ -1,4 +1,4 @@
-"""The buckets in an S3 of someone else's: from pictures there to verdicts here."""
+"""The buckets in an S3 of someone else's: from images there to verdicts here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.acceptance.moto import KEY, REGION, moto_client, moto_server
-from tests.acceptance.product import PROJECT, detect, host, pictures, start_training
+from tests.acceptance.product import PROJECT, detect, host, images, start_training
 from tests.acceptance.served import (
     BUCKET,
     SERVE,
@@ -51,10 +51,10 @@ def settings(url: str) -> dict[str, str]:
 
 
 def put_product(s3: Any) -> dict[str, Any]:
-    """Put pictures and a manifest into a new bucket; return it as a DatasetSource."""
+    """Put images and a manifest into a new bucket; return it as a DatasetSource."""
     s3.create_bucket(Bucket=BUCKET)
     lines = []
-    for row, (label, data) in enumerate(pictures()):
+    for row, (label, data) in enumerate(images()):
         s3.put_object(Bucket=BUCKET, Key=f"plates/{row}.jpg", Body=data)
         lines.append(json.dumps(line(f"s3://{BUCKET}/plates/{row}.jpg", label)))
     s3.put_object(Bucket=BUCKET, Key="plates.manifest", Body="\n".join(lines).encode())
@@ -75,7 +75,7 @@ def own_s3(served: ServedDirectory) -> Any:
     )
 
 
-def test_from_pictures_in_another_s3_to_verdicts(
+def test_from_images_in_another_s3_to_verdicts(
     serve: Callable[..., ServedDirectory], moto: str
 ) -> None:
     s3 = moto_client(moto)
@@ -93,7 +93,7 @@ def test_from_pictures_in_another_s3_to_verdicts(
     model = client.describe_model(ProjectName=PROJECT, ModelVersion=version)["ModelDescription"]
     for name in ("EvaluationManifest", "EvaluationResult"):
         assert s3.get_object(**model[name])["Body"].read()
-    for label, data in (pictures()[0], pictures()[-1]):
+    for label, data in (images()[0], images()[-1]):
         assert detect(client, data)["IsAnomalous"] == (label == "anomaly")
     assert list(served.bucket.iterdir()) == []
     assert KEY["secret_access_key"] not in served.log.read_text()
@@ -114,7 +114,7 @@ def test_what_is_wrong_with_the_other_s3_is_said(
     moto_client(moto).create_bucket(Bucket=BUCKET)
     client = serve(**settings(moto)).client()
     client.create_project(ProjectName=PROJECT)
-    for bucket, reason in {BUCKET: "no object s3://pictures/a", "absent": "no bucket"}.items():
+    for bucket, reason in {BUCKET: "no object s3://images/a", "absent": "no bucket"}.items():
         source = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Key": "a"}}}
         client.create_dataset(ProjectName=PROJECT, DatasetType="train", DatasetSource=source)
         status = dataset_status(client, PROJECT, "train")
@@ -145,7 +145,7 @@ def test_a_manifest_is_read_in_the_version_that_was_named(
 ) -> None:
     s3 = moto_client(moto)
     s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="1.jpg", Body=pictures()[0][1])
+    s3.put_object(Bucket=BUCKET, Key="1.jpg", Body=images()[0][1])
     one = json.dumps(line(f"s3://{BUCKET}/1.jpg", "normal"))
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
     enabled = {"Status": "Enabled"}

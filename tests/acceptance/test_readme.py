@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.acceptance.product import ANOMALY, NORMAL, host, pictures
+from tests.acceptance.product import ANOMALY, NORMAL, host, images
 from tests.acceptance.served import ServedDirectory, dataset_status, wait_for
 from tests.asgi_client import installed_models
 
@@ -30,24 +30,24 @@ def fenced(text: str, language: str) -> list[str]:
 
 @pytest.fixture
 def place(served: ServedDirectory, tmp_path: Path) -> Path:
-    """A folder as the pages have it: served data, pictures in a bucket, one picture to judge."""
+    """A folder as the pages have it: served data, images in a bucket, one image to judge."""
     (tmp_path / "data").symlink_to(served.folder)
     bucket = served.folder / "buckets" / "factory"
-    for number, (label, picture) in enumerate(pictures()):
+    for number, (label, image) in enumerate(images()):
         (bucket / label).mkdir(parents=True, exist_ok=True)
-        (bucket / label / f"{number:03}.jpg").write_bytes(picture)
-    (tmp_path / "plate.jpg").write_bytes(pictures()[-1][1])
+        (bucket / label / f"{number:03}.jpg").write_bytes(image)
+    (tmp_path / "plate.jpg").write_bytes(images()[-1][1])
     return tmp_path
 
 
 @pytest.fixture
 def workplace(served: ServedDirectory, tmp_path: Path) -> Path:
-    """A folder as the README has it: served data, labelled pictures, one picture to judge."""
+    """A folder as the README has it: served data, labelled images, one image to judge."""
     (tmp_path / "data").symlink_to(served.folder)
-    for number, (label, picture) in enumerate(pictures()):
-        (tmp_path / "pictures" / label).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "pictures" / label / f"{number:03}.jpg").write_bytes(picture)
-    (tmp_path / "plate.jpg").write_bytes(pictures()[-1][1])
+    for number, (label, image) in enumerate(images()):
+        (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / label / f"{number:03}.jpg").write_bytes(image)
+    (tmp_path / "plate.jpg").write_bytes(images()[-1][1])
     return tmp_path
 
 
@@ -74,7 +74,7 @@ def run(program: str, place: Path, text: str, **more: str) -> str:
     return ended.stdout
 
 
-def test_the_guide_leads_from_pictures_to_a_verdict(place: Path) -> None:
+def test_the_guide_leads_from_images_to_a_verdict(place: Path) -> None:
     manifest, *steps = fenced(GUIDE, "python")
 
     run(manifest, place, GUIDE)
@@ -130,7 +130,7 @@ def test_the_programs_of_the_additions_do_what_the_page_says(
     in_force = [line for line in lines if line.startswith("in force: ")]
     assert [float(line.removeprefix("in force: ")) for line in in_force] != [threshold]
     assert "HOSTED 2" in lines
-    assert f"SUCCEEDED {ANOMALY} of {ANOMALY} pictures were judged." in lines
+    assert f"SUCCEEDED {ANOMALY} of {ANOMALY} images were judged." in lines
     assert lines[-1] == "UPDATE_COMPLETE"
     with Image.open(place / "heat.png") as heat, Image.open(place / "plate.jpg") as plate:
         assert heat.size == plate.size

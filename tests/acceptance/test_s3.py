@@ -92,17 +92,17 @@ def test_who_does_not_sign_rightly_is_told_in_the_service_s_own_words(
 
 
 def test_a_file_goes_there_and_back(s3: Any, bucket: str, tmp_path: Path) -> None:
-    picture = tmp_path / "picture"
-    picture.write_bytes(os.urandom(MIB))
+    image = tmp_path / "image"
+    image.write_bytes(os.urandom(MIB))
     extra = {"ContentType": "image/png", "Metadata": {"line": "4"}}
 
-    s3.upload_file(str(picture), bucket, "plates/normal 1+1 ä.png", ExtraArgs=extra)
+    s3.upload_file(str(image), bucket, "plates/normal 1+1 ä.png", ExtraArgs=extra)
     s3.download_file(bucket, "plates/normal 1+1 ä.png", str(tmp_path / "back"))
 
-    assert (tmp_path / "back").read_bytes() == picture.read_bytes()
+    assert (tmp_path / "back").read_bytes() == image.read_bytes()
     head = s3.head_object(Bucket=bucket, Key="plates/normal 1+1 ä.png")
     assert (head["ContentType"], head["Metadata"]) == ("image/png", {"line": "4"})
-    assert head["ETag"] == f'"{hashlib.md5(picture.read_bytes()).hexdigest()}"'
+    assert head["ETag"] == f'"{hashlib.md5(image.read_bytes()).hexdigest()}"'
 
 
 def test_a_hundred_megabytes_go_there_in_parts_and_back(
@@ -294,11 +294,11 @@ def test_a_reader_sees_the_old_object_or_the_new_one(
 def test_a_file_put_by_hand_is_an_object(shared: ServedDirectory, s3: Any, bucket: str) -> None:
     path = shared.folder / "buckets" / bucket / "plates" / "a.jpg"
     path.parent.mkdir()
-    path.write_bytes(b"picture")
+    path.write_bytes(b"image")
 
-    assert s3.get_object(Bucket=bucket, Key="plates/a.jpg")["Body"].read() == b"picture"
+    assert s3.get_object(Bucket=bucket, Key="plates/a.jpg")["Body"].read() == b"image"
     (listed,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
-    assert listed["ETag"] == f'"{hashlib.md5(b"picture").hexdigest()}"'
+    assert listed["ETag"] == f'"{hashlib.md5(b"image").hexdigest()}"'
     assert sorted(each.name for each in path.parents[1].rglob("*")) == ["a.jpg", "plates"]
 
 

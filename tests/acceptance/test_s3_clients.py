@@ -97,20 +97,20 @@ def in_parts(data: bytes, part_mib: int) -> str:
 
 
 def test_the_cli_copies_a_file_there_and_back(cli: Cli, served: ServedDirectory) -> None:
-    picture = cli.folder / "a b ä.png"
-    picture.write_bytes(bytes(range(256)) * 50_000)
+    image = cli.folder / "a b ä.png"
+    image.write_bytes(bytes(range(256)) * 50_000)
 
     cli.s3("mb", "s3://made-by-cli")
-    cli.s3("cp", picture.name, "s3://made-by-cli/plates/")
-    cli.s3("cp", f"s3://made-by-cli/plates/{picture.name}", "s3://made-by-cli/copy.png")
+    cli.s3("cp", image.name, "s3://made-by-cli/plates/")
+    cli.s3("cp", f"s3://made-by-cli/plates/{image.name}", "s3://made-by-cli/copy.png")
     cli.s3("cp", "s3://made-by-cli/copy.png", "back.png")
 
-    assert (cli.folder / "back.png").read_bytes() == picture.read_bytes()
+    assert (cli.folder / "back.png").read_bytes() == image.read_bytes()
     listed = cli.s3("ls", "s3://made-by-cli")
     assert "PRE plates/" in listed
-    assert f"{picture.stat().st_size} copy.png" in listed
+    assert f"{image.stat().st_size} copy.png" in listed
     assert "made-by-cli" in cli.s3("ls")
-    assert (served.folder / "buckets/made-by-cli/plates" / picture.name).is_file()
+    assert (served.folder / "buckets/made-by-cli/plates" / image.name).is_file()
 
 
 def test_the_cli_syncs_a_folder_both_ways_and_removes_it(cli: Cli, served: ServedDirectory) -> None:

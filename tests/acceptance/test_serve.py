@@ -258,7 +258,7 @@ def test_a_full_disk_refuses_a_change_and_keeps_what_was_there(tmp_path: Path) -
             client.update_dataset_entries(
                 ProjectName="plates",
                 DatasetType="train",
-                Changes='{"source-ref": "s3://pictures/plates/0.jpg"}\n' * 2_000,
+                Changes='{"source-ref": "s3://images/plates/0.jpg"}\n' * 2_000,
             )
 
         error = caught.value.response["Error"]

@@ -74,5 +74,5 @@ def visit(browser: Browser, served: ServedDirectory) -> Iterator[Callable[..., W
 
 @pytest.fixture(scope="session")
 def cookies(shared: Path) -> Path:
-    """The folder of real pictures of cookies."""
+    """The folder of real images of cookies."""
     return shared / "data" / "cookies"

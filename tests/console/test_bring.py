@@ -1,4 +1,4 @@
-"""A folder of pictures comes into a project, in a real browser."""
+"""A folder of images comes into a project, in a real browser."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def project(served: ServedDirectory) -> str:
     return name
 
 
-def picture(width: int, height: int) -> bytes:
+def image(width: int, height: int) -> bytes:
     output = io.BytesIO()
     Image.new("RGB", (width, height), (30, 90, 200)).save(output, "JPEG")
     return output.getvalue()
 
 
 def some_cookies(cookies: Path, folder: Path, *, count: int) -> Path:
-    """Copy a few pictures of cookies into folders named by their labels."""
+    """Copy a few images of cookies into folders named by their labels."""
     for label in ("normal", "anomaly"):
         (folder / label).mkdir(parents=True)
         for each in sorted((cookies / "test" / label).iterdir())[:count]:
@@ -68,9 +68,9 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     first = min((folder / "normal").iterdir())
     shutil.copy(first, folder / "normal" / "zz again.jpg")
     shutil.move(min((folder / "anomaly").iterdir()), folder / "anomaly" / HOSTILE)
-    (folder / "normal" / "notes.txt").write_text("not a picture")
-    (folder / "normal" / "small.jpg").write_bytes(picture(8, 8))
-    (folder / "normal" / "other.jpg").write_bytes(picture(320, 200))
+    (folder / "normal" / "notes.txt").write_text("not an image")
+    (folder / "normal" / "small.jpg").write_bytes(image(8, 8))
+    (folder / "normal" / "other.jpg").write_bytes(image(320, 200))
     (folder / ".DS_Store").write_bytes(b"\0")
     watched = visit()
     page = watched.open(f"/projects/{project}/add")
@@ -82,14 +82,14 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     assert findings(page) == []
     page.get_by_role("button", name="Bring 12 files").click()
 
-    expect(page.get_by_role("heading", name="8 pictures added")).to_be_visible()
+    expect(page.get_by_role("heading", name="8 images added")).to_be_visible()
     watched.shoot("bring-done", whole=True)
     assert findings(page) == []
     rows = page.locator("details li")
     expect(rows.filter(has_text="notes.txt")).to_contain_text("neither a JPEG nor a PNG")
     expect(rows.filter(has_text="small.jpg")).to_contain_text("8 x 8")
     expect(rows.filter(has_text="other.jpg")).to_contain_text("320 x 200")
-    expect(rows.filter(has_text="is the same picture as")).to_have_count(1)
+    expect(rows.filter(has_text="is the same image as")).to_have_count(1)
     assert stats(served, project, "train") == (8, 4, 4)
     listed = served.client().list_dataset_entries(ProjectName=project, DatasetType="train")
     assert any(HOSTILE in line for line in listed["DatasetEntries"])
@@ -97,7 +97,7 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     page.get_by_role("button", name="Bring more").click()
     page.get_by_label("A folder").set_input_files(folder / "anomaly")
     page.get_by_role("button", name="Bring 4 files").click()
-    expect(page.get_by_role("heading", name="0 pictures added")).to_be_visible()
+    expect(page.get_by_role("heading", name="0 images added")).to_be_visible()
     expect(page.get_by_text("4 already there")).to_be_visible()
     expect(rows.filter(has_text=HOSTILE)).to_contain_text("already in the training set")
 
@@ -116,7 +116,7 @@ def test_folders_named_train_and_test_are_two_data_sets(
     assert findings(page) == []
     page.get_by_role("button", name="Bring 4 files").click()
 
-    expect(page.get_by_role("heading", name="4 pictures added")).to_be_visible()
+    expect(page.get_by_role("heading", name="4 images added")).to_be_visible()
     watched.shoot("bring-done")
     assert stats(served, project, "train") == (2, 2, 0)
     assert stats(served, project, "test") == (2, 0, 2)
@@ -126,7 +126,7 @@ def test_dropped_files_come_in_and_leaving_meanwhile_is_warned_of(
     visit: Visit, served: ServedDirectory, project: str
 ) -> None:
     page = visit().open(f"/projects/{project}/add")
-    files = [base64.b64encode(picture(100 + number, 100)).decode() for number in range(2)]
+    files = [base64.b64encode(image(100 + number, 100)).decode() for number in range(2)]
     dropped = page.evaluate_handle(
         """files => {
             const transfer = new DataTransfer();
@@ -154,18 +154,18 @@ def test_dropped_files_come_in_and_leaving_meanwhile_is_warned_of(
     through.set()
     for route in held:
         route.continue_()
-    expect(page.get_by_role("heading", name="1 picture added")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 image added")).to_be_visible()
     expect(page.get_by_text("101 x 100")).to_be_visible()
     assert not page.evaluate(ASKS_BEFORE_LEAVING)
     assert stats(served, project, "train") == (1, 1, 0)
 
 
-def test_pictures_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(
+def test_images_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(
     visit: Visit, served: ServedDirectory, project: str, tmp_path: Path
 ) -> None:
     for path in ("train/normal/1.jpg", "train/normal/2.jpg", "test/anomaly/3.JPG", "notes.txt"):
-        served.put(f"{project}/{path}", picture(640, 480))
-    url = served.put(f"{project}/masked/4.jpg", picture(640, 480))
+        served.put(f"{project}/{path}", image(640, 480))
+    url = served.put(f"{project}/masked/4.jpg", image(640, 480))
     manifest = tmp_path / "more.manifest"
     manifest.write_text(json.dumps(line(url, "anomaly")) + "\n")
     watched = visit()
@@ -174,9 +174,9 @@ def test_pictures_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(
 
     bucket.get_by_label("Address").fill(f"s3://{BUCKET}/{project}/train")
     bucket.get_by_role("button", name="Look what is there").click()
-    expect(bucket.get_by_role("status")).to_contain_text("2 pictures: 2 normal")
-    bucket.get_by_role("button", name="Add 2 pictures").click()
-    expect(bucket.get_by_role("status")).to_contain_text("2 pictures added.")
+    expect(bucket.get_by_role("status")).to_contain_text("2 images: 2 normal")
+    bucket.get_by_role("button", name="Add 2 images").click()
+    expect(bucket.get_by_role("status")).to_contain_text("2 images added.")
 
     by_manifest = page.get_by_role("region", name="By a manifest")
     by_manifest.locator("input[type=file]").set_input_files(manifest)
@@ -204,10 +204,10 @@ def test_a_key_that_may_only_look_brings_nothing(
     request = watched.context.request
     headers = {"origin": served.endpoint}
     url = f"{watched.root}/upload/{project}"
-    sent = request.put(f"{url}/train?path=a.jpg", data=picture(640, 480), headers=headers)
+    sent = request.put(f"{url}/train?path=a.jpg", data=image(640, 480), headers=headers)
     added = request.post(
         f"{url}/entries",
-        data=[{"path": "a.jpg", "ref": "s3://pictures/a.jpg", "kind": "train"}],
+        data=[{"path": "a.jpg", "ref": "s3://images/a.jpg", "kind": "train"}],
         headers=headers,
     )
     foreign = request.put(f"{url}/train?path=a.jpg", data=b"", headers={"origin": "http://x.y"})

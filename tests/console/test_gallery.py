@@ -1,4 +1,4 @@
-"""The gallery in a real browser: finding, labelling, undoing, and thousands of pictures."""
+"""The gallery in a real browser: finding, labelling, undoing, and thousands of images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.acceptance.product import PROJECT, pictures
+from tests.acceptance.product import PROJECT, images
 from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
 from tests.console.test_security import make_key
 from tests.console.watched import Watched
@@ -45,20 +45,20 @@ def make(served: ServedDirectory, project: str, lines: list[dict[str, Any]]) -> 
     return client
 
 
-def put_pictures(served: ServedDirectory, folder: str, count: int) -> list[str]:
-    """Put pictures into the bucket, the same few under many names; return their addresses."""
-    first = [served.put(f"{folder}/0.jpg", data) for _, data in pictures()[:1]]
-    for _, data in pictures()[1:16]:
+def put_images(served: ServedDirectory, folder: str, count: int) -> list[str]:
+    """Put images into the bucket, the same few under many names; return their addresses."""
+    first = [served.put(f"{folder}/0.jpg", data) for _, data in images()[:1]]
+    for _, data in images()[1:16]:
         first.append(served.put(f"{folder}/{len(first)}.jpg", data))
     for number in range(len(first), count):
         whole = served.bucket / folder / f"{number % 16}.jpg"
         os.link(whole, served.bucket / folder / f"{number}.jpg")
-        first.append(f"s3://pictures/{folder}/{number}.jpg")
+        first.append(f"s3://images/{folder}/{number}.jpg")
     return first[:count]
 
 
 def cell(page: Page, number: int) -> Locator:
-    return page.locator(f"#picture-{number}")
+    return page.locator(f"#image-{number}")
 
 
 def saved(page: Page) -> None:
@@ -71,12 +71,12 @@ def labels(client: Any, project: str) -> dict[str, int]:
 
 
 def test_who_labels_sees_it_at_once_and_can_undo_it(visit: Visit, served: ServedDirectory) -> None:
-    refs = put_pictures(served, "label", 30)
+    refs = put_images(served, "label", 30)
     client = make(
         served, "label", [line(ref, "normal" if row < 4 else None) for row, ref in enumerate(refs)]
     )
     watched = visit()
-    page = watched.open("/projects/label/pictures")
+    page = watched.open("/projects/label/images")
     expect(cell(page, 0)).to_have_attribute("aria-label", "0.jpg, normal")
     expect(page.get_by_text("11 more normal in the training set")).to_be_visible()
 
@@ -104,11 +104,11 @@ def test_who_labels_sees_it_at_once_and_can_undo_it(visit: Visit, served: Served
 
 
 def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirectory) -> None:
-    refs = put_pictures(served, "find", 40)
+    refs = put_images(served, "find", 40)
     made = [line(ref, "normal" if row % 2 else None) for row, ref in enumerate(refs)]
     client = make(served, "find", made)
     watched = visit(dark=True)
-    page = watched.open("/projects/find/pictures?filter=unlabelled")
+    page = watched.open("/projects/find/images?filter=unlabelled")
     expect(page.locator(".cell")).to_have_count(20)
 
     page.get_by_label("Search by name").fill("1")
@@ -117,7 +117,7 @@ def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirec
     page.reload()
     expect(page.locator(".cell")).to_have_count(5)
     page.get_by_label("Search by name").fill("nothing")
-    expect(page.get_by_text("No picture is like that")).to_be_visible()
+    expect(page.get_by_text("No image is like that")).to_be_visible()
     page.get_by_role("button", name="Show all").click()
     page.get_by_role("button", name="Unlabelled 20").click()
     page.get_by_role("button", name="Select all 20").click()
@@ -139,30 +139,28 @@ def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirec
 
 
 def test_a_reload_comes_back_to_the_same_place(visit: Visit, served: ServedDirectory) -> None:
-    refs = put_pictures(served, "place", 200)
-    named = served.put("place/<img src=x onerror=alert(1)>.jpg", pictures()[0][1])
+    refs = put_images(served, "place", 200)
+    named = served.put("place/<img src=x onerror=alert(1)>.jpg", images()[0][1])
     make(served, "place", [line(ref, None) for ref in [*refs, named]])
     watched = visit(signed_in=False)
     watched.sign_in(make_key(served, "looker", "ReadOnly"))
-    page = watched.open("/projects/place/pictures")
-    expect(page.locator("#picture-0 .name")).to_have_text("0.jpg")
+    page = watched.open("/projects/place/images")
+    expect(page.locator("#image-0 .name")).to_have_text("0.jpg")
     expect(page.get_by_role("button", name="Normal N")).to_be_disabled()
     page.keyboard.press("n")
     page.keyboard.press("End")
-    expect(page.locator("#picture-200 .name")).to_have_text("<img src=x onerror=alert(1)>.jpg")
+    expect(page.locator("#image-200 .name")).to_have_text("<img src=x onerror=alert(1)>.jpg")
     page.reload()
-    expect(page.locator("#picture-200 .name")).to_have_text("<img src=x onerror=alert(1)>.jpg")
+    expect(page.locator("#image-200 .name")).to_have_text("<img src=x onerror=alert(1)>.jpg")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(
-        re.compile("/paint.set=train&ref=s3%3A%2F%2Fpictures%2Fplace%2F%3Cimg")
-    )
+    expect(page).to_have_url(re.compile("/paint.set=train&ref=s3%3A%2F%2Fimages%2Fplace%2F%3Cimg"))
 
 
 def test_a_change_that_is_refused_is_taken_back(visit: Visit, served: ServedDirectory) -> None:
-    refs = put_pictures(served, "refused", 16)
+    refs = put_images(served, "refused", 16)
     client = make(served, "refused", [line(ref, None) for ref in refs])
     watched = visit()
-    page = watched.open("/projects/refused/pictures")
+    page = watched.open("/projects/refused/images")
     cell(page, 0).click()
     client.delete_dataset(ProjectName="refused", DatasetType="train")
     page.keyboard.press("a")
@@ -170,16 +168,16 @@ def test_a_change_that_is_refused_is_taken_back(visit: Visit, served: ServedDire
     expect(cell(page, 0)).not_to_have_class("cell anomaly")
     watched.problems.clear()  # the browser notes each refusal
 
-    page = watched.open("/projects/refused/pictures")
-    expect(page.get_by_text("No pictures yet")).to_be_visible()
-    page = watched.open("/projects/refused/pictures?set=test")
+    page = watched.open("/projects/refused/images")
+    expect(page.get_by_text("No images yet")).to_be_visible()
+    page = watched.open("/projects/refused/images?set=test")
     expect(page.get_by_text("No test set")).to_be_visible()
     watched.shoot("gallery-empty")
 
 
 def test_what_a_model_found_most_anomalous_comes_first(visit: Visit) -> None:
     watched = visit()
-    page = watched.open(f"/projects/{PROJECT}/pictures")
+    page = watched.open(f"/projects/{PROJECT}/images")
     page.get_by_label("Sort by").select_option("score")
 
     expect(page.locator(".cell .extra").nth(1)).to_be_visible()
@@ -188,14 +186,14 @@ def test_what_a_model_found_most_anomalous_comes_first(visit: Visit) -> None:
     expect(page).to_have_url(re.compile("sort=score"))
 
 
-def test_five_thousand_pictures_scroll_without_a_stutter(
+def test_five_thousand_images_scroll_without_a_stutter(
     visit: Visit, served: ServedDirectory
 ) -> None:
-    refs = put_pictures(served, "many", MANY)
+    refs = put_images(served, "many", MANY)
     client = make(served, "many", [line(ref, None) for ref in refs])
     watched = visit()
     weight = weigh(watched)
-    page = watched.open("/projects/many/pictures")
+    page = watched.open("/projects/many/images")
     expect(cell(page, 0)).to_be_visible()
     page.wait_for_load_state("networkidle")
     assert 100_000 < sum(weight.values()) < MOST_WEIGHT, weight

@@ -1,4 +1,4 @@
-"""The whole way of somebody who never writes a program, on real pictures of cookies."""
+"""The whole way of somebody who never writes a program, on real images of cookies."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def bring(watched: Watched, folder: Path) -> None:
     page = watched.open(f"/projects/{PROJECT}/add")
     page.get_by_label("A folder").set_input_files(folder)
     page.get_by_role("button", name=f"Bring {NORMAL + ANOMALY} files").click()
-    expect(page.get_by_role("heading", name=f"{NORMAL + ANOMALY} pictures added")).to_be_visible(
+    expect(page.get_by_role("heading", name=f"{NORMAL + ANOMALY} images added")).to_be_visible(
         timeout=60_000
     )
 
 
 def label(watched: Watched) -> None:
-    page = watched.open(f"/projects/{PROJECT}/pictures?set=train")
+    page = watched.open(f"/projects/{PROJECT}/images?set=train")
     page.get_by_role("button", name=f"Unlabelled {ANOMALY}").click()
     page.get_by_role("button", name=f"Select all {ANOMALY}").click()
     page.get_by_role("button", name="Anomaly A").click()
@@ -120,18 +120,18 @@ def look(watched: Watched) -> None:
     expect(page.get_by_text("the training chose")).to_be_visible()
 
 
-def try_out(watched: Watched, picture: Path) -> None:
+def try_out(watched: Watched, image: Path) -> None:
     page = watched.open(f"/projects/{PROJECT}/try")
     page.get_by_role("button", name="Start the model").click()
-    expect(page.get_by_label("Pictures to try")).to_be_enabled(timeout=30_000)
-    page.get_by_label("Pictures to try").set_input_files(picture)
+    expect(page.get_by_label("Images to try")).to_be_enabled(timeout=30_000)
+    page.get_by_label("Images to try").set_input_files(image)
     expect(page.get_by_text("sure")).to_be_visible()
-    # with the lowest threshold all pictures are anomalies, and this one is none
+    # with the lowest threshold all images are anomalies, and this one is none
     page.get_by_role("button", name="It is normal").click()
     page.get_by_role("button", name="Add the verified").click()
     expect(page.get_by_text("In the training set as")).to_be_visible()
     watched.shoot("journey-tried")
-    watched.open(f"/projects/{PROJECT}/pictures?set=train")
+    watched.open(f"/projects/{PROJECT}/images?set=train")
     expect(page.get_by_role("button", name=f"Normal {NORMAL + 1}", exact=True)).to_be_visible()
 
 

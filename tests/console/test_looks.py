@@ -1,4 +1,4 @@
-"""Every page, in both themes and at both sizes: what bars people from it, and pictures of it."""
+"""Every page, in both themes and at both sizes: what bars people from it, and images of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PAGES = {
     "projects": "/",
     "overview": f"/projects/{PROJECT}",
     "add": f"/projects/{PROJECT}/add",
-    "pictures": f"/projects/{PROJECT}/pictures?set=train",
-    "paint": f"/projects/{PROJECT}/paint?set=train&ref=s3%3A%2F%2Fpictures%2Fplates%2F16.jpg",
+    "images": f"/projects/{PROJECT}/images?set=train",
+    "paint": f"/projects/{PROJECT}/paint?set=train&ref=s3%3A%2F%2Fimages%2Fplates%2F16.jpg",
     "train": f"/projects/{PROJECT}/train",
     "models": f"/projects/{PROJECT}/models",
     "model": f"/projects/{PROJECT}/models/1",

@@ -85,7 +85,7 @@ def test_a_model_shows_how_good_it_is(visit: Visit, dark: bool) -> None:
     watched.shoot("model-whole", whole=True)
 
 
-def test_a_cell_of_the_confusion_matrix_opens_its_pictures(visit: Visit) -> None:
+def test_a_cell_of_the_confusion_matrix_opens_its_images(visit: Visit) -> None:
     page = model_page(visit).page
     cell = page.get_by_role("button", name="normal passed")
     count = int(cell.locator("b").inner_text())
@@ -100,7 +100,7 @@ def test_a_cell_of_the_confusion_matrix_opens_its_pictures(visit: Visit) -> None
     expect(cell).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_test_picture_is_looked_at_large(visit: Visit) -> None:
+def test_a_test_image_is_looked_at_large(visit: Visit) -> None:
     watched = model_page(visit)
     page = watched.page
 
@@ -164,7 +164,7 @@ def test_heat_maps_and_the_bundle_are_sent_to_who_may_have_them(visit: Visit) ->
     asked: dict[str, str | float | bool] = {
         "project": PROJECT,
         "version": "1",
-        "ref": "s3://pictures/plates/0.jpg",
+        "ref": "s3://images/plates/0.jpg",
     }
     request = watched.context.request
 
@@ -203,7 +203,7 @@ def test_two_models_are_compared(visit: Visit, dark: bool) -> None:
     watched = visit(dark=dark)
     page = watched.open(f"/projects/{PROJECT}/compare?a=1&b=2")
 
-    expect(page.get_by_role("heading", name="Picture by picture")).to_be_visible()
+    expect(page.get_by_role("heading", name="Image by image")).to_be_visible()
     expect(page.locator(".pair").first).to_be_visible()
     page.wait_for_function(DRAWN.format(block=".pair"))
     watched.shoot("compare")

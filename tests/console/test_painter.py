@@ -41,10 +41,10 @@ READ = """() => {
 }"""
 
 
-def project_of(served: ServedDirectory, name: str, pictures: dict[str, bytes]) -> Any:
-    """Make a project with these pictures, unlabelled, in its training set; return a client."""
+def project_of(served: ServedDirectory, name: str, images: dict[str, bytes]) -> Any:
+    """Make a project with these images, unlabelled, in its training set; return a client."""
     client = served.client()
-    lines = [line(served.put(f"{name}/{key}", data), None) for key, data in pictures.items()]
+    lines = [line(served.put(f"{name}/{key}", data), None) for key, data in images.items()]
     client.create_project(ProjectName=name)
     source = served.put_manifest(f"{name}.manifest", lines)
     client.create_dataset(ProjectName=name, DatasetType="train", DatasetSource=source)
@@ -55,7 +55,7 @@ def project_of(served: ServedDirectory, name: str, pictures: dict[str, bytes]) -
 
 
 def entry_of(client: Any, project: str, ref: str) -> dict[str, Any]:
-    """Return the entry of a picture."""
+    """Return the entry of an image."""
     answer = client.list_dataset_entries(
         ProjectName=project, DatasetType="train", SourceRefContains=ref
     )
@@ -76,7 +76,7 @@ def buffer_of(page: Page) -> Pixels:
 
 
 def open_painter(watched: Watched, project: str, ref: str) -> Page:
-    """Open the painter on a picture, and wait for the picture."""
+    """Open the painter on an image, and wait for the image."""
     page = watched.open(f"/projects/{project}/paint?set=train&ref={quote(ref, safe='')}")
     expect(page.locator(".painter-stage.ready")).to_be_visible()
     return page
@@ -111,12 +111,12 @@ def test_what_is_painted_is_read_back_pixel_for_pixel(
     visit: Visit, served: ServedDirectory, cookies: Path
 ) -> None:
     name = "painted"
-    pictures = {
+    images = {
         f"{row}.jpg": (cookies / f"training-images/anomaly-{row}.jpg").read_bytes()
         for row in (1, 2)
     }
-    client = project_of(served, name, pictures)
-    ref = f"s3://pictures/{name}/1.jpg"
+    client = project_of(served, name, images)
+    ref = f"s3://images/{name}/1.jpg"
     watched = visit()
     page = open_painter(watched, name, ref)
 
@@ -152,14 +152,14 @@ def test_what_is_painted_is_read_back_pixel_for_pixel(
     assert np.array_equal(buffer_of(page), painted)
 
 
-def test_strokes_are_undone_and_pictures_saved_on_the_way(
+def test_strokes_are_undone_and_images_saved_on_the_way(
     visit: Visit, served: ServedDirectory, cookies: Path
 ) -> None:
     name = "edited"
     folder = cookies / "training-images"
-    pictures = {f"{row}.jpg": (folder / f"anomaly-{row}.jpg").read_bytes() for row in (1, 2)}
-    client = project_of(served, name, pictures)
-    first, second = (f"s3://pictures/{name}/{row}.jpg" for row in (1, 2))
+    images = {f"{row}.jpg": (folder / f"anomaly-{row}.jpg").read_bytes() for row in (1, 2)}
+    client = project_of(served, name, images)
+    first, second = (f"s3://images/{name}/{row}.jpg" for row in (1, 2))
     watched = visit(dark=True)
     page = open_painter(watched, name, first)
     add_type(page, "crack")
@@ -179,7 +179,7 @@ def test_strokes_are_undone_and_pictures_saved_on_the_way(
     page.keyboard.press("Control+Shift+Z")
     assert np.array_equal(buffer_of(page), filled)
 
-    # the next picture: what was painted is saved on the way there
+    # the next image: what was painted is saved on the way there
     watched.shoot("painter-fill")
     assert findings(page) == []
     page.keyboard.press("PageDown")
@@ -220,8 +220,8 @@ def test_the_filter_of_the_gallery_says_what_comes_next(
     name = "filtered"
     data = io.BytesIO()
     Image.new("RGB", (200, 200), "grey").save(data, "PNG")
-    pictures = {key: data.getvalue() for key in ("10.png", "9.png", "<img src=x>.png")}
-    project_of(served, name, pictures)
+    images = {key: data.getvalue() for key in ("10.png", "9.png", "<img src=x>.png")}
+    project_of(served, name, images)
     watched = visit()
 
     page = watched.open(f"/projects/{name}/paint?set=train&filter=unlabelled&q=.png")
@@ -234,8 +234,8 @@ def test_the_filter_of_the_gallery_says_what_comes_next(
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", name="<img src=x>.png")).to_be_visible()
     expect(page.locator(".painter-stage.ready")).to_be_visible()
-    page.get_by_role("link", name="All pictures").click()
-    expect(page).to_have_url(re.compile(r"/pictures\?set=train&filter=unlabelled&q=.png$"))
+    page.get_by_role("link", name="All images").click()
+    expect(page).to_have_url(re.compile(r"/images\?set=train&filter=unlabelled&q=.png$"))
 
 
 def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory) -> None:
@@ -243,7 +243,7 @@ def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory)
     data = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(data, "PNG")
     project_of(served, name, {"1.png": data.getvalue()})
-    ref = f"s3://pictures/{name}/1.png"
+    ref = f"s3://images/{name}/1.png"
     watched = visit(signed_in=False)
     watched.sign_in(make_key(served, "looks", "ReadOnly"))
     page = open_painter(watched, name, ref)
@@ -263,15 +263,15 @@ def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory)
 PAINT = """async ([width, height, strokes]) => {
     const { MaskBuffer } = await import("/console/static/mask_buffer.js");
     const mask = new MaskBuffer(width, height, new Uint8Array(width * height), () => {});
-    const pictures = [];
+    const images = [];
     for (const [kind, points, size] of strokes) {
         if (kind === "line") mask.line(points.slice(0, 2), points.slice(2, 4), size, 1);
         else mask.polygon(points, 1);
         mask.end();
-        pictures.push([Array.from(mask.pixels).join(""), mask.painted]);
+        images.push([Array.from(mask.pixels).join(""), mask.painted]);
         if (mask.done.length) mask.undo();
     }
-    return [pictures, mask.painted];
+    return [images, mask.painted];
 }"""
 
 
@@ -286,11 +286,11 @@ def test_strokes_cover_the_pixels_whose_centres_they_cover(visit: Visit) -> None
         for kind, row, size in zip(kinds, corners, sizes, strict=True)
     ]
 
-    pictures, left = visit().page.evaluate(PAINT, [width, height, strokes])
+    images, left = visit().page.evaluate(PAINT, [width, height, strokes])
 
     assert left == 0
     y, x = np.mgrid[:height, :width] + 0.5
-    for (kind, points, size), (pixels, painted) in zip(strokes, pictures, strict=True):
+    for (kind, points, size), (pixels, painted) in zip(strokes, images, strict=True):
         found = np.array(list(pixels), dtype=np.uint8).reshape(height, width)
         wanted = (in_line if kind == "line" else in_polygon)(x, y, points, size)
         assert np.array_equal(found, wanted), (kind, points, size)
@@ -314,14 +314,14 @@ def in_polygon(x: Any, y: Any, points: list[float], _: int) -> Any:
     return np.all(turns, axis=0) | ~np.any(turns, axis=0)
 
 
-def test_strokes_stay_fluid_on_a_large_picture(visit: Visit, served: ServedDirectory) -> None:
+def test_strokes_stay_fluid_on_a_large_image(visit: Visit, served: ServedDirectory) -> None:
     name = "large"
     data = io.BytesIO()
     noise = np.random.default_rng(5).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((4096, 4096), Image.Resampling.NEAREST).save(data, "JPEG")
     client = project_of(served, name, {"1.jpg": data.getvalue()})
     watched = visit()
-    page = open_painter(watched, name, f"s3://pictures/{name}/1.jpg")
+    page = open_painter(watched, name, f"s3://images/{name}/1.jpg")
     add_type(page, "crack")
 
     moves = [stroke_ms(watched) for _ in range(2)]
@@ -337,7 +337,7 @@ def test_strokes_stay_fluid_on_a_large_picture(visit: Visit, served: ServedDirec
     page.keyboard.press("Control+z")
     page.keyboard.press("0")
     save(page)
-    mask = stored_mask(served, entry_of(client, name, f"s3://pictures/{name}/1.jpg"))
+    mask = stored_mask(served, entry_of(client, name, f"s3://images/{name}/1.jpg"))
     assert mask.size == (4096, 4096)
     assert np.array_equal(np.asarray(mask)[..., 0] < 255, buffer_of(page) == 1)
 
@@ -365,20 +365,20 @@ def stroke_ms(watched: Watched) -> list[float]:
     return [*took, worked_ms() - before]
 
 
-def test_a_mask_lies_on_the_picture_as_it_is_stored(visit: Visit, served: ServedDirectory) -> None:
+def test_a_mask_lies_on_the_image_as_it_is_stored(visit: Visit, served: ServedDirectory) -> None:
     name = "turned"
     turned = Image.Exif()
     turned[0x0112] = 6
-    pictures = {}
+    images = {}
     for kind in ("jpeg", "png"):
         data = io.BytesIO()
         Image.new("RGB", (320, 200), "grey").save(data, kind, exif=turned)
-        pictures[f"1.{kind}"] = data.getvalue()
-    project_of(served, name, pictures)
+        images[f"1.{kind}"] = data.getvalue()
+    project_of(served, name, images)
     watched = visit()
 
-    for key in pictures:
-        page = open_painter(watched, name, f"s3://pictures/{name}/{key}")
+    for key in images:
+        page = open_painter(watched, name, f"s3://images/{name}/{key}")
         assert buffer_of(page).shape == (200, 320)
 
 

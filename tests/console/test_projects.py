@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.acceptance.product import detect, host, make_dataset, pictures, start_training
+from tests.acceptance.product import detect, host, images, make_dataset, start_training
 from tests.acceptance.served import ServedDirectory, line
 from tests.console.watched import Watched
 
@@ -58,13 +58,13 @@ def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
     make_dataset(served, client)
     version = start_training(client)
     host(client, version)
-    for _, data in pictures()[-6:]:
+    for _, data in images()[-6:]:
         detect(client, data)
     watched = visit()
     page = watched.open("/")
     expect(page.get_by_text("Hosted", exact=True)).to_be_visible()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.project-picture img')].every(e => e.naturalWidth)"
+        "() => [...document.querySelectorAll('.project-image img')].every(e => e.naturalWidth)"
     )
     watched.shoot("projects")
     page.get_by_role("link", name="plates").click()
@@ -91,7 +91,7 @@ def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
     assert "plates" not in names
 
 
-def test_a_picture_with_a_hostile_name_is_a_picture(visit: Visit, served: ServedDirectory) -> None:
+def test_a_image_with_a_hostile_name_is_a_image(visit: Visit, served: ServedDirectory) -> None:
     client = served.client()
     data = io.BytesIO()
     Image.new("RGB", (64, 64), "teal").save(data, "PNG")
@@ -102,7 +102,7 @@ def test_a_picture_with_a_hostile_name_is_a_picture(visit: Visit, served: Served
     watched = visit(dark=True)
     page = watched.open("/?q=hostile")
 
-    picture = page.locator(".project-picture img")
-    expect(picture).to_have_count(1)
-    page.wait_for_function("() => document.querySelector('.project-picture img').naturalWidth")
+    image = page.locator(".project-image img")
+    expect(image).to_have_count(1)
+    page.wait_for_function("() => document.querySelector('.project-image img').naturalWidth")
     watched.shoot("projects")

@@ -15,7 +15,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from blemish.cli.sdk_model import install_model
 from blemish.console.models.snippets import Target, snippets
-from tests.acceptance.product import NORMAL, PROJECT, host, pictures
+from tests.acceptance.product import NORMAL, PROJECT, host, images
 from tests.acceptance.served import ServedDirectory
 from tests.acceptance.test_access import Keys
 from tests.console.watched import Watched, key_of
@@ -41,28 +41,28 @@ def hosting(served: ServedDirectory) -> ServedDirectory:
 
 
 def uploads(*rows: int) -> list[FilePayload]:
-    """Return pictures of the product that nobody has labelled, as a browser chooses them."""
+    """Return images of the product that nobody has labelled, as a browser chooses them."""
     return [
         {
             "name": f"<img onerror=alert({row})>.jpg",
             "mimeType": "image/jpeg",
-            "buffer": pictures()[row][1] + bytes(row + 1),
+            "buffer": images()[row][1] + bytes(row + 1),
         }
         for row in rows
     ]
 
 
 def choose(page: Page, label: str, *rows: int) -> None:
-    """Choose pictures."""
+    """Choose images."""
     page.get_by_label(label).set_input_files(uploads(*rows))
 
 
-def test_pictures_are_judged_corrected_and_added(visit: Visit, hosting: ServedDirectory) -> None:
+def test_images_are_judged_corrected_and_added(visit: Visit, hosting: ServedDirectory) -> None:
     client = hosting.client()
     watched = visit()
     page = watched.open(TRY)
-    cards = page.get_by_role("list", name="Tried pictures").get_by_role("listitem")
-    choose(page, "Pictures to try", 0, NORMAL, NORMAL + 1)
+    cards = page.get_by_role("list", name="Tried images").get_by_role("listitem")
+    choose(page, "Images to try", 0, NORMAL, NORMAL + 1)
     expect(cards).to_have_count(3)
     expect(page.get_by_text("sure")).to_have_count(3)
     expect(page.get_by_role("button", name="Look at").first).to_be_visible()
@@ -74,19 +74,19 @@ def test_pictures_are_judged_corrected_and_added(visit: Visit, hosting: ServedDi
     expect(page.get_by_text("In the training set as")).to_have_count(2)
 
     stats = client.describe_dataset(ProjectName=PROJECT, DatasetType="train")
-    assert stats["DatasetDescription"]["ImageStats"]["Total"] == len(pictures()) + 2
+    assert stats["DatasetDescription"]["ImageStats"]["Total"] == len(images()) + 2
 
     page.get_by_role("button", name="Look at").first.click()
     watched.shoot("try-large", whole=True)
 
 
-def test_a_picture_of_the_test_set_is_refused_for_the_training_set(
+def test_a_image_of_the_test_set_is_refused_for_the_training_set(
     visit: Visit, hosting: ServedDirectory
 ) -> None:
     client = hosting.client()
     watched = visit()
     page = watched.open(TRY)
-    choose(page, "Pictures to try", 3)
+    choose(page, "Images to try", 3)
     page.get_by_role("button", name="Right").click()
     page.get_by_role("button", name="Add the verified").click()
     expect(page.get_by_text("In the training set as")).to_be_visible()
@@ -97,7 +97,7 @@ def test_a_picture_of_the_test_set_is_refused_for_the_training_set(
     client.create_dataset(ProjectName=PROJECT, DatasetType="test", DatasetSource=source)
 
     page.get_by_role("button", name="Clear all").click()
-    choose(page, "Pictures to try", 3)
+    choose(page, "Images to try", 3)
     page.get_by_role("button", name="Right").click()
     page.get_by_role("button", name="Add the verified").click()
 
@@ -110,7 +110,7 @@ def test_a_batch_is_judged_verified_and_added(visit: Visit, hosting: ServedDirec
     watched = visit(dark=True)
     page = watched.open(TRY)
     page.get_by_label("Name of the trial").fill("monday")
-    choose(page, "Pictures of the batch", 1, 2, NORMAL + 2)
+    choose(page, "Images of the batch", 1, 2, NORMAL + 2)
     expect(page.get_by_text("succeeded")).to_be_visible()
     watched.shoot("try-trials", whole=True)
     page.get_by_role("link", name="monday").click()
@@ -121,7 +121,7 @@ def test_a_batch_is_judged_verified_and_added(visit: Visit, hosting: ServedDirec
     page.reload()
     expect(page.locator("[aria-pressed=true]")).to_have_count(3)
     page.get_by_role("button", name="Add the verified to the training set").click()
-    expect(page.get_by_text("The verified pictures are in the training set now")).to_be_visible()
+    expect(page.get_by_text("The verified images are in the training set now")).to_be_visible()
     found = client.list_dataset_entries(
         ProjectName=PROJECT, DatasetType="train", SourceRefContains="plates/"
     )
@@ -133,12 +133,12 @@ def test_the_code_to_paste_works(visit: Visit, hosting: ServedDirectory, tmp_pat
     page = watched.open(TRY)
     page.get_by_role("button", name="Copy: Python (boto3)").click()
     expect(page.get_by_role("button", name="Copy: Python (boto3)")).to_have_text("Copied")
-    shown = page.get_by_label("Python (boto3): Judge a picture", exact=True).inner_text()
+    shown = page.get_by_label("Python (boto3): Judge an image", exact=True).inner_text()
     target = Target(endpoint=hosting.endpoint, region="us-east-1", project=PROJECT, version="1")
     tools = snippets(target)
     (boto3,) = tools["Python (boto3)"]
     assert shown.strip() == boto3.code.strip()
-    (tmp_path / "picture.jpg").write_bytes(pictures()[0][1])
+    (tmp_path / "image.jpg").write_bytes(images()[0][1])
     key_id, secret = key_of(hosting)
     environment = os.environ | {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
 
@@ -166,7 +166,7 @@ def test_who_may_only_read_starts_and_adds_nothing(visit: Visit, hosting: Served
     page = watched.open(TRY)
 
     expect(page.get_by_role("button", name="Stop the model")).to_be_disabled()
-    expect(page.get_by_label("Pictures of the batch")).to_be_disabled()
+    expect(page.get_by_label("Images of the batch")).to_be_disabled()
 
 
 @pytest.mark.usefixtures("hosting")
@@ -174,12 +174,12 @@ def test_a_model_is_stopped_and_started(visit: Visit) -> None:
     watched = visit()
     page = watched.open(TRY)
     page.get_by_role("button", name="Stop the model").click()
-    expect(page.get_by_text("Start the model to try pictures with it")).to_be_visible()
+    expect(page.get_by_text("Start the model to try images with it")).to_be_visible()
     watched.shoot("try-stopped")
-    expect(page.get_by_label("Pictures to try")).to_be_disabled()
+    expect(page.get_by_label("Images to try")).to_be_disabled()
     page.get_by_role("button", name="Start the model").click()
-    expect(page.get_by_label("Pictures to try")).to_be_enabled()
-    page.get_by_label("Pictures to try").set_input_files(
-        FilePayload(name="notes.jpg", mimeType="image/jpeg", buffer=b"no picture")
+    expect(page.get_by_label("Images to try")).to_be_enabled()
+    page.get_by_label("Images to try").set_input_files(
+        FilePayload(name="notes.jpg", mimeType="image/jpeg", buffer=b"no image")
     )
     expect(page.locator(".cards .problem")).to_be_visible()

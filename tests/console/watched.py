@@ -72,7 +72,7 @@ class Watched:
         return self.page
 
     def shoot(self, name: str, *, size: tuple[int, int] | None = None, whole: bool = False) -> Path:
-        """Take a picture of the page, for people to look at; at another size for the moment."""
+        """Take an image of the page, for people to look at; at another size for the moment."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         if size is not None:
             self._resize(size)

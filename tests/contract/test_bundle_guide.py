@@ -52,11 +52,11 @@ def test_the_script_gives_the_servers_answer(
 ) -> None:
     detector = Detector.load(read_bundle(bundles[kind]), threads=1)
     data = jpeg(41, *anomaly_types, size=size)
-    (tmp_path / "picture.jpg").write_bytes(data)
+    (tmp_path / "image.jpg").write_bytes(data)
     (tmp_path / "script.py").write_text(script())
 
     printed = subprocess.run(
-        [sys.executable, tmp_path / "script.py", bundles[kind], tmp_path / "picture.jpg"],
+        [sys.executable, tmp_path / "script.py", bundles[kind], tmp_path / "image.jpg"],
         capture_output=True,
         text=True,
         check=True,

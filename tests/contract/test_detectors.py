@@ -22,9 +22,9 @@ from blemish.engine.scorers.positions import border_weights
 from blemish.engine.scorers.scorers import bank_projections, image_score, pooled_embedding
 from blemish.engine.training.calibration import Calibration
 from blemish.engine.training.cross_validation import (
+    IMAGE,
+    IMAGE_HEAD,
     PATCH_HEAD,
-    PICTURE,
-    PICTURE_HEAD,
     SUBSPACE,
     fit_parts,
     hold_out,
@@ -93,7 +93,7 @@ def test_the_map_is_highest_where_the_defect_is(detector: Detector) -> None:
         assert columns.min() - 8 <= x * width / WIDTH <= columns.max() + 8
 
 
-def test_the_order_of_pictures_does_not_matter(detector: Detector) -> None:
+def test_the_order_of_images_does_not_matter(detector: Detector) -> None:
     straight = [found.score for found in detections(detector, FRESH)]
     turned = [found.score for found in detections(detector, FRESH[::-1])]
 
@@ -177,7 +177,7 @@ def pixels(image: LabeledImage) -> NDArray[np.uint8]:
 
 
 def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
-    """Fit every scorer to a few pictures, and use them all; draw a segmentation head."""
+    """Fit every scorer to a few images, and use them all; draw a segmentation head."""
     survey = survey_images(
         normal_images(4) + anomalous_images(3, "stain"), mixed_sizes=False, progress=lambda _: None
     )
@@ -239,13 +239,13 @@ def fused_score(
     parts: DetectorParts, embeddings: NDArray[np.float32], grid: tuple[int, int]
 ) -> float:
     fitted, pooled = parts.parts, pooled_embedding(embeddings)[np.newaxis]
-    assert fitted.picture_head is not None
+    assert fitted.image_head is not None
     scores = {
         name: np.array([image_score(rows.astype(np.float32))])
         for name, rows in all_patch_scores(parts, embeddings, grid).items()
     }
-    scores[PICTURE] = fitted.picture.picture_scores(pooled)
-    scores[PICTURE_HEAD] = fitted.picture_head.logits(pooled)
+    scores[IMAGE] = fitted.image.image_scores(pooled)
+    scores[IMAGE_HEAD] = fitted.image_head.logits(pooled)
     return float(parts.fusion.fuse(scores)[0])
 
 

@@ -25,7 +25,7 @@ from blemish.storage.s3_objects import CHUNK_BYTES, S3ObjectStore
 from blemish.storage.stores import open_store
 from tests.acceptance.moto import KEY, REGION, moto_client, moto_server
 
-BUCKET = "pictures"
+BUCKET = "images"
 KEYS = ["a", "b/c/d.jpg", "b c/ü+%20~#x", "é/e\u0301", "=&?;:@$,!'()*", "\\|<>[]{}^`"]
 NO_KEYS = ["", "/a", "a/", "a//b", "../a", "a/./b", "line\nfeed", "x" * 256]
 MOST = 12 * CHUNK_BYTES
@@ -81,7 +81,7 @@ def ref(key: str, bucket: str = BUCKET) -> ObjectRef:
 
 def test_there_are_the_buckets_that_there_are(filled: Filled) -> None:
     assert filled.store.has_bucket(BUCKET)
-    for bucket in ("absent", "Upper", "..", "", "a\0b", "pictures/a"):
+    for bucket in ("absent", "Upper", "..", "", "a\0b", "images/a"):
         assert not filled.store.has_bucket(bucket)
 
 
@@ -121,7 +121,7 @@ def test_no_more_is_read_than_is_allowed(filled: Filled) -> None:
 
     assert filled.store.read(ref("a"), max_bytes=5) == b"12345"
     with pytest.raises(
-        ObjectTooLargeError, match=r"^s3://pictures/a has 5 bytes; at most 4 are allowed\.$"
+        ObjectTooLargeError, match=r"^s3://images/a has 5 bytes; at most 4 are allowed\.$"
     ):
         filled.store.read(ref("a"), max_bytes=4)
 
@@ -142,7 +142,7 @@ def test_pieces_that_end_in_an_error_leave_what_was_there(filled: Filled) -> Non
 @pytest.mark.parametrize("key", NO_KEYS)
 def test_a_key_that_no_file_can_have_is_refused(filled: Filled, key: str) -> None:
     for use in USES:
-        with pytest.raises(KeyNotAllowedError, match="cannot be a key in the bucket pictures"):
+        with pytest.raises(KeyNotAllowedError, match="cannot be a key in the bucket images"):
             use(filled.store, ref(key))
     with pytest.raises(KeyNotAllowedError):
         filled.store.check_key(BUCKET, key)
@@ -173,7 +173,7 @@ def test_an_object_that_is_missing_is_named(filled: Filled) -> None:
     filled.put("a/b/c", b"")
 
     for use in USES:
-        with pytest.raises(ObjectMissingError, match=r"There is no object s3://pictures/a/c\."):
+        with pytest.raises(ObjectMissingError, match=r"There is no object s3://images/a/c\."):
             use(filled.store, ref("a/c"))
 
 
@@ -221,7 +221,7 @@ def test_a_text_of_several_chunks_is_read_by_lines(filled: Filled) -> None:
 def test_a_text_that_is_none_is_refused(filled: Filled, data: bytes, reason: str) -> None:
     filled.put("text", data)
 
-    with pytest.raises(ObjectReadError, match=f"s3://pictures/text {reason}"):
+    with pytest.raises(ObjectReadError, match=f"s3://images/text {reason}"):
         list(filled.store.read_lines(ref("text"), max_bytes=4))
 
 
@@ -239,7 +239,7 @@ def test_a_text_that_changes_while_it_is_read_is_refused(filled: Filled) -> None
 
     filled.put("text", b"others\n" * (CHUNK_BYTES // 6))
 
-    with pytest.raises(ObjectReadError, match="s3://pictures/text was changed while it was read"):
+    with pytest.raises(ObjectReadError, match="s3://images/text was changed while it was read"):
         list(lines)
 
 
@@ -258,11 +258,11 @@ def test_a_version_that_an_object_does_not_have_is_named(filled: Filled, version
 
     told = f"There is no version '{version[:99]}"
     assert str(caught.value).startswith(told)
-    assert " of s3://pictures/text" in str(caught.value)
+    assert " of s3://images/text" in str(caught.value)
 
 
 def test_a_version_of_nothing_is_missing_too(filled: Filled) -> None:
-    with pytest.raises(ObjectMissingError, match="s3://pictures/absent"):
+    with pytest.raises(ObjectMissingError, match="s3://images/absent"):
         list(filled.store.read_lines(ref("absent"), max_bytes=6, version="null"))
     with pytest.raises(BucketMissingError, match=r"There is no bucket 'absent'\."):
         list(filled.store.read_lines(ref("text", "absent"), max_bytes=6, version="null"))

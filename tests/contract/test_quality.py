@@ -1,4 +1,4 @@
-"""Floors on what the engine finds in real pictures: a change that loses quality fails here."""
+"""Floors on what the engine finds in real images: a change that loses quality fails here."""
 
 from pathlib import Path
 

@@ -53,9 +53,9 @@ def house(folder: Path, empty_database: Path) -> Iterator[House]:
 
 @pytest.fixture
 def trainable(house: House) -> House:
-    """The services, with a project that has just enough pictures in one dataset."""
+    """The services, with a project that has just enough images in one dataset."""
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     return house
 
 

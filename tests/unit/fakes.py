@@ -120,7 +120,7 @@ def detection(
     mask: list[list[int]] | None = None,
     colors: tuple[str, ...] = ("#FFFFFF",),
 ) -> Detection:
-    """Return what a detector says about a picture of 3 x 2 pixels."""
+    """Return what a detector says about an image of 3 x 2 pixels."""
     return Detection(
         score=2.5,
         threshold=2.0,

@@ -157,7 +157,7 @@ class House:
     def _wake(self) -> None:
         self.wakes += 1
 
-    def put(self, key: str, data: bytes = b"picture", *, bucket: str = BUCKET) -> str:
+    def put(self, key: str, data: bytes = b"image", *, bucket: str = BUCKET) -> str:
         """Put an object into a bucket, which is made; return its address."""
         path = self.directory.buckets / bucket / key
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ class House:
         return ObjectRef(bucket=BUCKET, key=key)
 
     def lines(self, label: Label | None, count: int, *, prefix: str = "") -> list[str]:
-        """Put so many pictures of a label; return their JSON Lines."""
+        """Put so many images of a label; return their JSON Lines."""
         keys = [f"{prefix}{label or 'unlabelled'}-{i}.png" for i in range(count)]
         for key in keys:
             self.put(key, key.encode())
@@ -187,7 +187,7 @@ class House:
         self.datasets.create(project, kind, manifest=self.put_manifest(lines))
         return self.settle(project=project, kind=kind)
 
-    def pictures(
+    def images(
         self,
         kind: DatasetType = DatasetType.TRAIN,
         *,
@@ -195,7 +195,7 @@ class House:
         anomaly: int = 0,
         other: int = 0,
     ) -> Dataset:
-        """Make a dataset of so many pictures and see it through."""
+        """Make a dataset of so many images and see it through."""
         counts = ((Label.NORMAL, normal), (Label.ANOMALY, anomaly), (None, other))
         return self.dataset(
             [

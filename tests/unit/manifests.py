@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-BUCKET = "pictures"
+BUCKET = "images"
 
 
 def label_fields(
@@ -54,7 +54,7 @@ def url(key: str, *, bucket: str = BUCKET) -> str:
 
 
 def json_line(key: str, label: str | None = None, **fields: Any) -> str:
-    """Return the JSON Line of a picture in the usual bucket."""
+    """Return the JSON Line of an image in the usual bucket."""
     labelled = {} if label is None else label_fields(label)
     return json.dumps({"source-ref": url(key)} | labelled | fields)
 

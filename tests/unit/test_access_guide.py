@@ -30,11 +30,11 @@ def creating(tags: dict[str, str], action: str = "CreateModel") -> Asked:
 
 
 def listing(**keys: Any) -> Asked:
-    return ask("s3:ListBucket", "arn:aws:s3:::pictures", **LINE_4, **keys)
+    return ask("s3:ListBucket", "arn:aws:s3:::images", **LINE_4, **keys)
 
 
 def putting(key: str) -> Asked:
-    return ask("s3:PutObject", f"arn:aws:s3:::pictures/{key}", **LINE_4)
+    return ask("s3:PutObject", f"arn:aws:s3:::images/{key}", **LINE_4)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_no_operation_tells_anything_to_who_may_do_nothing(house: House) -> None
 
         before = {operation: error_of(client, operation) for operation in operations}
         house.project()
-        house.pictures(normal=15)
+        house.images(normal=15)
         model = house.trained(ModelStatus.TRAINED)
         after = {operation: error_of(client, operation) for operation in operations}
 

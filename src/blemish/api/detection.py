@@ -1,4 +1,4 @@
-"""The operation that judges a picture."""
+"""The operation that judges an image."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 backbone = typer.Typer(
     no_args_is_help=True,
-    help="The networks that turn pictures into features, beside those in the package.",
+    help="The networks that turn images into features, beside those in the package.",
 )
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]

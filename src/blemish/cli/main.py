@@ -22,7 +22,7 @@ from blemish.storage.errors import StorageError
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Find defects in pictures of products, behind the API of Amazon Lookout for Vision.",
+    help="Find defects in images of products, behind the API of Amazon Lookout for Vision.",
 )
 sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need to know the API.")
 app.add_typer(sdk_model, name="sdk-model")
@@ -142,7 +142,7 @@ def restore(
 @app.command()
 def demo(
     images: Annotated[
-        Path | None, typer.Option(help="Your own pictures: normal/ and anomaly/ in a folder.")
+        Path | None, typer.Option(help="Your own images: normal/ and anomaly/ in a folder.")
     ] = None,
     data_dir: Annotated[Path, typer.Option(help="Folder of the demo's data.")] = Path(
         ".blemish-demo"

@@ -1,4 +1,4 @@
-"""The command line: `blemish models`, what trainings made of their pictures."""
+"""The command line: `blemish models`, what trainings made of their images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
 from blemish.storage.errors import StorageError
 
-models = typer.Typer(no_args_is_help=True, help="What trainings made of their pictures.")
+models = typer.Typer(no_args_is_help=True, help="What trainings made of their images.")
 
 
 @models.command()

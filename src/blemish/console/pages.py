@@ -13,15 +13,14 @@ from starlette.staticfiles import StaticFiles
 from blemish.console.auth.guard import ROOT
 from blemish.console.images import add_images as bring
 from blemish.console.images import gallery, uploads
-from blemish.console.images import stored_images as pictures
+from blemish.console.images import stored_images as images
 from blemish.console.masks import painter
 from blemish.console.masks import painter_requests as painted
 from blemish.console.models import compare, model, models, previews
 from blemish.console.projects import dashboard, projects
 from blemish.console.settings import settings
 from blemish.console.training import train
-from blemish.console.trials import image_requests as picture_requests
-from blemish.console.trials import try_it
+from blemish.console.trials import image_requests, try_it
 
 PAGES = (
     bring,
@@ -32,8 +31,8 @@ PAGES = (
     models,
     painted,
     painter,
-    picture_requests,
-    pictures,
+    image_requests,
+    images,
     previews,
     projects,
     settings,

@@ -51,10 +51,10 @@ class Services:
     trials: TrialService
     training_log: TrainingLog
     thumbnails: Thumbnails
-    #: what models say of stored pictures
+    #: what models say of stored images
     previews: Previews
     limits: Limits
-    #: whether the pictures of a project may differ in size
+    #: whether the images of a project may differ in size
     mixed_sizes: bool
     #: name of the backbone, or its file, where a project has no other
     default_backbone: str

@@ -134,8 +134,8 @@ class Visitor:
         """
         await in_thread(self.authorize_here, action, resource)
 
-    def read_picture_here(self, ref: ObjectRef) -> bytes:
-        """Read a picture or a mask as `read_object` does, for who is in a thread already."""
+    def read_image_here(self, ref: ObjectRef) -> bytes:
+        """Read an image or a mask as `read_object` does, for who is in a thread already."""
         return self._read(ref, self.services.limits.detect_body_bytes)
 
     def _read(self, ref: ObjectRef, max_bytes: int) -> bytes:

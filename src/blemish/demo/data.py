@@ -1,4 +1,4 @@
-"""What the demo learns from: pictures and manifests, written into a bucket's folder."""
+"""What the demo learns from: images and manifests, written into a bucket's folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from blemish.demo.sample_product import COLORS, SamplePicture, draw_sample_set, jpeg
+from blemish.demo.sample_product import COLORS, SampleImage, draw_sample_set, jpeg
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 from blemish.domain.palette import BACKGROUND, PALETTE
@@ -22,7 +22,7 @@ Advance = Callable[[int, int], None]
 
 
 class DemoDataError(Exception):
-    """The folder of pictures is not as it must be; the message says how it should be."""
+    """The folder of images is not as it must be; the message says how it should be."""
 
 
 Manifests = Mapping[DatasetType, str]
@@ -40,20 +40,20 @@ def write_sample_data(bucket: Path, *, advance: Advance) -> Manifests:
 
 
 def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> Manifests:
-    """Copy a user's pictures into `bucket`.
+    """Copy a user's images into `bucket`.
 
     Args:
         folder: `normal` and `anomaly` in it, or these two in each of `train` and `test`.
         bucket: the bucket's folder.
-        advance: told how many pictures of how many are there.
+        advance: told how many images of how many are there.
 
     Raises:
-        DemoDataError: the folder is laid out otherwise, or holds no pictures.
+        DemoDataError: the folder is laid out otherwise, or holds no images.
     """
-    found = list(_user_pictures(folder))
+    found = list(_user_images(folder))
     if not found:
         raise DemoDataError(
-            f"{folder} holds no pictures. Put JPEG or PNG files into {folder}/normal and "
+            f"{folder} holds no images. Put JPEG or PNG files into {folder}/normal and "
             f"{folder}/anomaly, or into these two folders in {folder}/train and {folder}/test."
         )
     lines: dict[DatasetType, list[dict[str, Any]]] = {}
@@ -67,7 +67,7 @@ def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> Manifests
     return {kind: _write_manifest(bucket, kind, part) for kind, part in lines.items()}
 
 
-def _user_pictures(folder: Path) -> Iterator[tuple[DatasetType, Label, Path]]:
+def _user_images(folder: Path) -> Iterator[tuple[DatasetType, Label, Path]]:
     if not folder.is_dir():
         raise DemoDataError(f"{folder} is not a folder.")
     split = {kind: folder / kind for kind in DatasetType if (folder / kind).is_dir()}
@@ -79,19 +79,19 @@ def _user_pictures(folder: Path) -> Iterator[tuple[DatasetType, Label, Path]]:
                         yield kind, label, path
 
 
-def _write_sample(bucket: Path, kind: DatasetType, picture: SamplePicture) -> dict[str, Any]:
-    key = f"images/{kind}/{picture.name}.jpg"
-    _write(bucket / key, jpeg(picture.image))
-    line = _line(key, picture.label)
-    if picture.mask is not None and picture.anomaly_type is not None:
-        mask_key = f"masks/{kind}/{picture.name}.png"
-        _write(bucket / mask_key, encode_mask(picture.mask, colors=PALETTE))
-        color = COLORS[picture.anomaly_type]
+def _write_sample(bucket: Path, kind: DatasetType, image: SampleImage) -> dict[str, Any]:
+    key = f"images/{kind}/{image.name}.jpg"
+    _write(bucket / key, jpeg(image.image))
+    line = _line(key, image.label)
+    if image.mask is not None and image.anomaly_type is not None:
+        mask_key = f"masks/{kind}/{image.name}.png"
+        _write(bucket / mask_key, encode_mask(image.mask, colors=PALETTE))
+        color = COLORS[image.anomaly_type]
         line["anomaly-mask-ref"] = f"s3://{BUCKET}/{mask_key}"
         line["anomaly-mask-ref-metadata"] = {
             "internal-color-map": {
                 "0": {"class-name": "BACKGROUND", "hex-color": BACKGROUND},
-                "1": {"class-name": picture.anomaly_type, "hex-color": color},
+                "1": {"class-name": image.anomaly_type, "hex-color": color},
             },
             "type": SEGMENTATION,
             "human-annotated": "yes",

@@ -49,10 +49,10 @@ class DemoError(Exception):
 
 
 def run_demo(folder: Path, *, images: Path | None) -> bool:
-    """Learn a product and judge its test pictures; say whether detection worked.
+    """Learn a product and judge its test images; say whether detection worked.
 
     Raises:
-        DemoError: the folder is not the demo's to make anew, the pictures cannot be used, or the
+        DemoError: the folder is not the demo's to make anew, the images cannot be used, or the
             server refuses something.
     """
     console = Console()
@@ -73,7 +73,7 @@ def run_demo(folder: Path, *, images: Path | None) -> bool:
     write_page(page, found=found, model=model, directory=directory)
     console.print(_table(found))
     console.print(_summary(found, model))
-    console.print(f"Pictures, heat maps and verdicts: [bold]{page}[/bold]")
+    console.print(f"Images, heat maps and verdicts: [bold]{page}[/bold]")
     console.print(f"Look around in a browser: make serve DIR={folder}", highlight=False)
     return _worked(found)
 
@@ -132,7 +132,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _write_data(directory: DataDirectory, images: Path | None, progress: Progress) -> Manifests:
-    task = progress.add_task("copying pictures" if images else "drawing pictures", total=None)
+    task = progress.add_task("copying images" if images else "drawing images", total=None)
 
     def advance(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total)
@@ -249,7 +249,7 @@ def _describe(client: Any, version: str) -> dict[str, Any]:
 def _detect(
     client: Any, directory: DataDirectory, model: Mapping[str, Any], progress: Progress
 ) -> list[Found]:
-    """Have the hosted model judge the pictures that training kept for the test."""
+    """Have the hosted model judge the images that training kept for the test."""
     manifest = directory.buckets / BUCKET / model["EvaluationManifest"]["Key"]
     lines = [json.loads(line) for line in manifest.read_text().splitlines()]
     found = []
@@ -270,7 +270,7 @@ def _detect(
 
 
 def _worked(found: list[Found]) -> bool:
-    """Say whether anomalies were told from normal pictures better than by saying one thing."""
+    """Say whether anomalies were told from normal images better than by saying one thing."""
     right = dict.fromkeys(Label, 0)
     for each in found:
         right[each.truth] += each.verdict is each.truth
@@ -278,7 +278,7 @@ def _worked(found: list[Found]) -> bool:
 
 
 def _table(found: list[Found]) -> Table:
-    table = Table("image", "truth", "verdict", "confidence", title="Test pictures")
+    table = Table("image", "truth", "verdict", "confidence", title="Test images")
     for each in found:
         mark = "" if each.verdict is each.truth else "  [red]wrong[/red]"
         confidence = f"{each.answer['Confidence']:.2f}"

@@ -29,7 +29,7 @@ BACKGROUND = "background"
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What the server says about one test picture."""
+    """What the server says about one test image."""
 
     path: Path
     truth: Label
@@ -37,7 +37,7 @@ class Found:
 
     @property
     def verdict(self) -> Label:
-        """The label that the answer gives the picture."""
+        """The label that the answer gives the image."""
         return Label.ANOMALY if self.answer["IsAnomalous"] else Label.NORMAL
 
 
@@ -46,7 +46,7 @@ def write_page(
 ) -> None:
     """Write the demo's page.
 
-    A client of the original gets no heat map: each picture is judged once more by the bundle.
+    A client of the original gets no heat map: each image is judged once more by the bundle.
     """
     (name,) = (folder.name for folder in directory.bundles.iterdir())
     bundle = bundles_of(Settings(data_dir=directory.root), directory).read(name)
@@ -70,7 +70,7 @@ def write_page(
 
 def _row(found: Found, detector: Detector) -> ReportRow:
     data = found.path.read_bytes()
-    picture = decode(data, limits=ImageLimits.of(OURS))
+    image = decode(data, limits=ImageLimits.of(OURS))
     detection = detector.detect(data, limits=ImageLimits.of(OURS), mixed_sizes=True)
     mask = found.answer.get("AnomalyMask")
     return ReportRow(
@@ -78,9 +78,9 @@ def _row(found: Found, detector: Detector) -> ReportRow:
         truth=found.truth,
         verdict=found.verdict,
         confidence=found.answer["Confidence"],
-        pixels=picture.pixels,
-        anomaly_map=turn(detection.anomaly_map, picture.orientation),
-        mask=None if mask is None else turn(_pixels(mask), picture.orientation),
+        pixels=image.pixels,
+        anomaly_map=turn(detection.anomaly_map, image.orientation),
+        mask=None if mask is None else turn(_pixels(mask), image.orientation),
         areas=tuple(
             TypeArea(
                 name=area["Name"],

@@ -1,4 +1,4 @@
-"""The demo's page: every test picture with its heat map, its mask and what was said about it."""
+"""The demo's page: every test image with its heat map, its mask and what was said about it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from blemish.engine.heat_maps import COLDEST, HEAT_COLORS, heat_levels, heat_pal
 from blemish.engine.metrics import PrecisionRecallF1
 
 SHOWN_SIDE = 640
-"""Long side, in pixels, to which pictures are reduced for the page."""
+"""Long side, in pixels, to which images are reduced for the page."""
 
-_MASK_COVER = 200  # alpha of a mask over the picture; its white background is clear
+_MASK_COVER = 200  # alpha of a mask over the image; its white background is clear
 
 
 @dataclass(frozen=True, kw_only=True)
 class TypeArea:
-    """How much of a picture one anomaly type covers."""
+    """How much of an image one anomaly type covers."""
 
     name: str
     share: float  # 0 to 1
@@ -34,7 +34,7 @@ class TypeArea:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRow:
-    """One test picture and what was said about it; arrays lie as the picture is to be shown."""
+    """One test image and what was said about it; arrays lie as the image is to be shown."""
 
     name: str
     truth: Label
@@ -69,10 +69,10 @@ def write_report(
     Args:
         path: the file, written anew.
         title: the heading.
-        rows: the test pictures.
-        metrics: over these pictures.
+        rows: the test images.
+        metrics: over these images.
         threshold: image score at which the verdict turns; the heat maps are drawn by it.
-        trained_on: how many pictures the model has learnt from.
+        trained_on: how many images the model has learnt from.
         training_s: how long that took.
         notes: sentences that belong to the result, such as what could not be measured.
     """
@@ -95,11 +95,11 @@ def write_report(
 def heat_map_overlay(
     pixels: NDArray[np.uint8], anomaly_map: NDArray[np.float32], *, threshold: float
 ) -> NDArray[np.uint8]:
-    """Draw an anomaly map over its picture.
+    """Draw an anomaly map over its image.
 
     Args:
         pixels: (H, W, 3) RGB.
-        anomaly_map: (h, w), enlarged bilinearly to the picture.
+        anomaly_map: (h, w), enlarged bilinearly to the image.
         threshold: in the unit of the map.
 
     Returns:
@@ -122,10 +122,10 @@ def _worst_first(row: ReportRow) -> tuple[int, float, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Card:
-    """A row as the page shows it, with its pictures as data URLs."""
+    """A row as the page shows it, with its images as data URLs."""
 
     row: ReportRow
-    picture: str
+    image: str
     heat_map: str | None
     mask: str | None
 
@@ -141,9 +141,7 @@ def _card(row: ReportRow, *, threshold: float) -> _Card:
         reduced = _reduced(row.mask, Image.Resampling.NEAREST)
         cover = np.where((reduced == 255).all(axis=2), 0, _MASK_COVER).astype(np.uint8)
         mask = _data_url(np.dstack([reduced, cover]), "PNG", optimize=True)
-    return _Card(
-        row=row, picture=_data_url(pixels, "JPEG", quality=85), heat_map=heat_map, mask=mask
-    )
+    return _Card(row=row, image=_data_url(pixels, "JPEG", quality=85), heat_map=heat_map, mask=mask)
 
 
 def _reduced(pixels: NDArray[np.uint8], resampling: Image.Resampling) -> NDArray[np.uint8]:

@@ -77,7 +77,7 @@ def flawless_piece(pose: np.random.Generator, surface: np.random.Generator) -> P
 
 
 def photograph(piece: Piece, camera: np.random.Generator) -> NDArray[np.uint8]:
-    """Light the scene, and take its picture with a lens and a sensor that are not perfect."""
+    """Light the scene, and take its image with a lens and a sensor that are not perfect."""
     cover = ramp(-piece.outline, -0.7, 0.7)[..., None]
     scene = _belt(piece, camera) * (1 - cover) + _lit_metal(piece, camera) * cover
     y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
@@ -90,7 +90,7 @@ def photograph(piece: Piece, camera: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _lit_metal(piece: Piece, camera: np.random.Generator) -> Plane:
-    """Light the plate by a lamp that hangs to the upper left, about the same at every picture."""
+    """Light the plate by a lamp that hangs to the upper left, about the same at every image."""
     lamp = np.array(
         [-0.42 + camera.uniform(-0.01, 0.01), -0.52 + camera.uniform(-0.01, 0.01), 0.74]
     )

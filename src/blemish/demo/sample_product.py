@@ -44,26 +44,26 @@ TEST_NORMAL, TEST_EACH = 12, 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplePicture:
-    """One drawn picture with its truth."""
+class SampleImage:
+    """One drawn image with its truth."""
 
     name: str
     label: Label
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    mask: NDArray[np.uint8] | None  # (H, W) index into PALETTE; None for a normal picture
+    mask: NDArray[np.uint8] | None  # (H, W) index into PALETTE; None for a normal image
     anomaly_type: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSet:
-    """The pictures to train on and those to test with."""
+    """The images to train on and those to test with."""
 
-    train: tuple[SamplePicture, ...]
-    test: tuple[SamplePicture, ...]
+    train: tuple[SampleImage, ...]
+    test: tuple[SampleImage, ...]
 
 
 def draw_sample_set(seed: int, *, advance: Callable[[int, int], None] | None = None) -> SampleSet:
-    """Draw the demo's pictures: 48 to train on, half of them with a defect, and 24 to test with.
+    """Draw the demo's images: 48 to train on, half of them with a defect, and 24 to test with.
 
     `advance` is told how many of how many are drawn.
     """
@@ -74,18 +74,18 @@ def draw_sample_set(seed: int, *, advance: Callable[[int, int], None] | None = N
     )
     to_train = TRAIN_NORMAL + TRAIN_EACH * len(COLORS)
     total = to_train + TEST_NORMAL + TEST_EACH * len(COLORS)
-    pictures = []
-    for done, picture in enumerate(drawing, start=1):
-        pictures.append(picture)
+    images = []
+    for done, image in enumerate(drawing, start=1):
+        images.append(image)
         if advance:
             advance(done, total)
-    return SampleSet(train=tuple(pictures[:to_train]), test=tuple(pictures[to_train:]))
+    return SampleSet(train=tuple(images[:to_train]), test=tuple(images[to_train:]))
 
 
 def draw_product(
     generator: np.random.Generator, *, anomaly_type: str | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Draw one picture, (H, W, 3) RGB, and its mask, (H, W) index into PALETTE.
+    """Draw one image, (H, W, 3) RGB, and its mask, (H, W) index into PALETTE.
 
     Args:
         generator: spawned from, never drawn from.
@@ -110,12 +110,10 @@ def jpeg(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_split(
-    generator: np.random.Generator, *, normal: int, each: int
-) -> Iterator[SamplePicture]:
+def _draw_split(generator: np.random.Generator, *, normal: int, each: int) -> Iterator[SampleImage]:
     for number, child in enumerate(generator.spawn(normal), start=1):
         image, _ = draw_product(child, anomaly_type=None)
-        yield SamplePicture(
+        yield SampleImage(
             name=f"normal-{number:02}",
             label=Label.NORMAL,
             image=image,
@@ -125,7 +123,7 @@ def _draw_split(
     for anomaly_type in COLORS:
         for number, child in enumerate(generator.spawn(each), start=1):
             image, mask = draw_product(child, anomaly_type=anomaly_type)
-            yield SamplePicture(
+            yield SampleImage(
                 name=f"{anomaly_type}-{number:02}",
                 label=Label.ANOMALY,
                 image=image,

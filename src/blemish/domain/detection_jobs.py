@@ -1,7 +1,7 @@
-"""Detection jobs: many pictures judged by one model, one after the other, in the background.
+"""Detection jobs: many images judged by one model, one after the other, in the background.
 
 A batch writes what it finds to a result manifest. A trial keeps it, so that a person can say of
-each picture whether the model was right, and add what was verified to a dataset. Both are Blemish's
+each image whether the model was right, and add what was verified to a dataset. Both are Blemish's
 own; the original had trials in its console alone.
 
     CREATED -> RUNNING -> SUCCEEDED | FAILED
@@ -16,7 +16,7 @@ from enum import StrEnum
 from blemish.domain.entities import ModelStatus, ObjectRef
 
 UNTRAINED = frozenset({ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED, ModelStatus.DELETING})
-"""A model in one of these judges no picture; in any other it does, hosted or not."""
+"""A model in one of these judges no image; in any other it does, hosted or not."""
 
 
 class DetectionJobKind(StrEnum):
@@ -43,17 +43,17 @@ class DetectionJobStatus(StrEnum):
 class ImageCounts:
     """How far a job has come."""
 
-    #: pictures of the job; None until its list is read
+    #: images of the job; None until its list is read
     total: int | None
     normal: int
     anomaly: int
-    #: pictures that could not be judged
+    #: images that could not be judged
     failed: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionJob:
-    """One request to judge pictures. It outlives its model, and goes with its project."""
+    """One request to judge images. It outlives its model, and goes with its project."""
 
     id: int
     project: str
@@ -64,7 +64,7 @@ class DetectionJob:
     status_message: str
     created_at: datetime
     updated_at: datetime
-    #: a manifest that lists the pictures; None if the request did
+    #: a manifest that lists the images; None if the request did
     manifest: ObjectRef | None
     #: the kept file with those that the request listed; None once the job is through
     images: str | None
@@ -77,12 +77,12 @@ class DetectionJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialImage:
-    """What a trial found in one picture, and what a person said of it."""
+    """What a trial found in one image, and what a person said of it."""
 
     #: in the order of the list, from 1
     position: int
     source_ref: str
-    #: None for both if the picture could not be judged
+    #: None for both if the image could not be judged
     is_anomalous: bool | None
     confidence: float | None
     #: why it could not be judged
@@ -97,7 +97,7 @@ def result_key(prefix: str | None, project: str, name: str) -> str:
 
 
 def result_mask_key(prefix: str | None, project: str, name: str, *, position: int) -> str:
-    """Return the key of the mask that a batch detected in the picture at a position."""
+    """Return the key of the mask that a batch detected in the image at a position."""
     return f"{_place(prefix, project, name)}/masks/{position}.png"
 
 

@@ -235,7 +235,7 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionCount:
-    """How many pictures a model judged in one hour."""
+    """How many images a model judged in one hour."""
 
     model_version: int
     #: when the hour began

@@ -17,7 +17,7 @@ MAX_LINE_LENGTH = 8_192
 """Characters of one JSON Line. Source: shape `DatasetEntry` of the service model."""
 
 MOST_PIXELS = 100_000_000
-"""Of a picture, however long its sides may be: decoded, it takes three bytes for each."""
+"""Of an image, however long its sides may be: decoded, it takes three bytes for each."""
 
 
 class Quota(StrEnum):
@@ -39,7 +39,7 @@ class Limits:
 
     #: of each operation, but of those that inference units bound; None: as many as come
     max_requests_per_s: int | None
-    #: of a picture's file or a mask's, sent or in a bucket
+    #: of an image's file or a mask's, sent or in a bucket
     detect_body_bytes: int
     image_min_side: int
     image_max_side: int
@@ -140,5 +140,5 @@ PROFILES: Mapping[str, Limits] = MappingProxyType({"blemish": OURS, "original": 
 
 
 def with_longest_side(limits: Limits, side: int) -> Limits:
-    """Return limits with another longest side of a picture, and the pixels of its square."""
+    """Return limits with another longest side of an image, and the pixels of its square."""
     return replace(limits, image_max_side=side, image_max_pixels=min(side * side, MOST_PIXELS))

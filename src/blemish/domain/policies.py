@@ -269,7 +269,7 @@ def _resource(text: str, *, variables: bool) -> tuple[Tokens, ...]:
     if parts[0] != ("arn",) or not _is_plain(parts[1]) or not _is_plain(parts[2]):
         raise PatternError(
             f"a resource must be * or an ARN that names its service, such as "
-            f"arn:aws:s3:::pictures/*, not {text!r}"
+            f"arn:aws:s3:::images/*, not {text!r}"
         )
     if any(isinstance(token, Variable) for tokens in parts[:5] for token in tokens):
         raise PatternError(f"{text!r} has a variable before its fifth colon")

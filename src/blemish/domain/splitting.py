@@ -14,13 +14,13 @@ MIN_TEST = {Label.NORMAL: 5, Label.ANOMALY: 1}
 def split_rows(labels: Sequence[Label], hashes: Sequence[str]) -> list[int]:
     """Choose the rows that are tested on; the rest is trained on.
 
-    Within each label the pictures are ordered by the SHA-256 of their bytes and the first fifth is
-    chosen, so that a retry splits alike and a picture added later moves few others. Identical
-    pictures stay together, on the side of the first, whatever their labels.
+    Within each label the images are ordered by the SHA-256 of their bytes and the first fifth is
+    chosen, so that a retry splits alike and an image added later moves few others. Identical
+    images stay together, on the side of the first, whatever their labels.
 
     Args:
-        labels: of each picture.
-        hashes: SHA-256 of each picture's bytes, hexadecimal.
+        labels: of each image.
+        hashes: SHA-256 of each image's bytes, hexadecimal.
 
     Returns:
         row numbers, in ascending order.

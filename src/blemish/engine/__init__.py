@@ -1,1 +1,1 @@
-"""Pictures in, scores out; no HTTP, no SQL."""
+"""Images in, scores out; no HTTP, no SQL."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blemish.engine.errors import BundleError
-from blemish.engine.images.sizes import PictureSize
+from blemish.engine.images.sizes import ImageSize
 
 FORMAT = 1
 MODEL, INFO, CHECKSUMS = "model.onnx", "bundle.json", "SHA256SUMS"
@@ -55,8 +55,8 @@ class BundleInfo:
 
     #: (width, height) in pixels
     graph_size: tuple[int, int]
-    #: of most training pictures
-    picture_size: PictureSize
+    #: of most training images
+    image_size: ImageSize
     #: the one in force, in the graph as well
     threshold: float
     #: colour of what is no anomaly, "#RRGGBB"
@@ -156,8 +156,8 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
         "graph": {"file": MODEL, "width": width, "height": height}
         | _resize_rule(info.decoded_at_least),
         "pictures": {
-            "stored_size": info.picture_size.stored,
-            "upright_size": info.picture_size.upright,
+            "stored_size": info.image_size.stored,
+            "upright_size": info.image_size.upright,
         },
         "threshold": info.threshold,
         "trained_threshold": info.trained_threshold,
@@ -181,7 +181,7 @@ def _from_json(document: Any) -> BundleInfo:
     trained = float(document.get("trained_threshold", threshold))
     return BundleInfo(
         graph_size=(int(graph["width"]), int(graph["height"])),
-        picture_size=PictureSize(
+        image_size=ImageSize(
             stored=_size(pictures["stored_size"]), upright=_size(pictures["upright_size"])
         ),
         threshold=threshold,

@@ -3,9 +3,9 @@
 * EngineError
   - BackboneError   the network that the settings name cannot be used
   - BundleError     a bundle cannot be read: damaged, incomplete, or of a newer format
-  - TrainingError   the labelled pictures cannot be trained or evaluated on
+  - TrainingError   the labelled images cannot be trained or evaluated on
 
-`images.ImageError` stands apart: it is about the one picture that a caller sent. Each message is
+`images.ImageError` stands apart: it is about the one image that a caller sent. Each message is
 a sentence for people; whoever calls the engine passes it on.
 """
 
@@ -25,4 +25,4 @@ class BundleError(EngineError):
 
 
 class TrainingError(EngineError):
-    """The labelled pictures cannot be used; names the first problem and how many more there are."""
+    """The labelled images cannot be used; names the first problem and how many more there are."""

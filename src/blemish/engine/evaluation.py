@@ -33,7 +33,7 @@ class Verdict:
     is_anomalous: bool
     #: of a segmentation model; None for a classification model
     anomalies: tuple[AnomalyArea, ...] | None
-    #: the anomaly mask as RGB PNG of the picture's stored size; None for a classification model
+    #: the anomaly mask as RGB PNG of the image's stored size; None for a classification model
     mask_png: bytes | None
 
 
@@ -79,7 +79,7 @@ def evaluate(
     """Run `detector` over test images, in their order, and measure what it says.
 
     Raises:
-        TrainingError: pictures or masks cannot be used; all of their problems are counted.
+        TrainingError: images or masks cannot be used; all of their problems are counted.
     """
     problems = Problems()
     verdicts: list[Verdict] = []

@@ -1,7 +1,7 @@
-"""The heat map: where the scores of a picture come from, in colours that lie over it.
+"""The heat map: where the scores of an image come from, in colours that lie over it.
 
 Heat is a score as a share of the threshold: from three quarters of it on, for as long as it is
-large. So the same colour means the same in all pictures of a model, and a picture without colour
+large. So the same colour means the same in all images of a model, and an image without colour
 is far from being called anomalous.
 """
 
@@ -37,7 +37,7 @@ COLDEST = 0.75
 """Score, as a share of the threshold, from which on heat is shown."""
 
 MOST_COVER = 0.85
-"""Share of the colour over the picture where it is hottest."""
+"""Share of the colour over the image where it is hottest."""
 
 _LEVELS = np.linspace(0, 1, 256)
 
@@ -74,12 +74,12 @@ def encode_heat_map(
     """Draw a heat map as a transparent PNG with a palette.
 
     Each row is written as its difference from the one above: of patches enlarged to pixels hardly
-    anything is left, so that the largest picture's fits into the 5 MiB of an answer.
+    anything is left, so that the largest image's fits into the 5 MiB of an answer.
 
     Args:
-        anomaly_map: (h, w), as the picture is stored.
+        anomaly_map: (h, w), as the image is stored.
         threshold: in the unit of the map, not negative.
-        size: (width, height) of the picture as it is stored.
+        size: (width, height) of the image as it is stored.
 
     Source: PNG specification, sections 9 (filter "up") and 11.
     """

@@ -1,4 +1,4 @@
-"""The detector at work: a bundle and a picture in, a verdict out."""
+"""The detector at work: a bundle and an image in, a verdict out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from PIL import Image
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
 from blemish.engine.graph.sessions import ON_CPU, SESSION_ERRORS, ProviderError, open_session
-from blemish.engine.images.decode import ImageLimits, Picture, decode, resize, turn_back
-from blemish.engine.images.sizes import PictureSize, check_size
+from blemish.engine.images.decode import DecodedImage, ImageLimits, decode, resize, turn_back
+from blemish.engine.images.sizes import ImageSize, check_size
 
 _OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")
 _CLASSES = "class_probabilities"
@@ -23,7 +23,7 @@ _CLASSES = "class_probabilities"
 
 @dataclass(frozen=True, kw_only=True)
 class AnomalyArea:
-    """How much of a picture one anomaly type, or the background, covers."""
+    """How much of an image one anomaly type, or the background, covers."""
 
     name: str
     #: 0 to 1
@@ -34,7 +34,7 @@ class AnomalyArea:
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """What a detector says about one picture; arrays lie as the picture is stored."""
+    """What a detector says about one image; arrays lie as the image is stored."""
 
     score: float
     threshold: float
@@ -54,7 +54,7 @@ class Detection:
 
 
 class Detector:
-    """A loaded bundle that judges pictures; may be used by several threads at once."""
+    """A loaded bundle that judges images; may be used by several threads at once."""
 
     def __init__(self, info: BundleInfo, session: ort.InferenceSession) -> None:
         self.info = info
@@ -81,31 +81,31 @@ class Detector:
         return cls(bundle.info, session)
 
     def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:
-        """Judge one encoded picture.
+        """Judge one encoded image.
 
         Args:
             data: a JPEG or PNG file.
-            limits: how large the picture may be.
-            mixed_sizes: whether it may have another size than the training pictures.
+            limits: how large the image may be.
+            mixed_sizes: whether it may have another size than the training images.
 
         Raises:
-            ImageError: it is no picture, or not one of the size that the detector was trained on.
+            ImageError: it is no image, or not one of the size that the detector was trained on.
         """
-        picture = decode(data, limits=limits, at_least=self.info.decoded_at_least)
+        image = decode(data, limits=limits, at_least=self.info.decoded_at_least)
         if not mixed_sizes:
-            size = PictureSize(stored=picture.stored_size, upright=picture.upright_size)
-            check_size(size, expected=self.info.picture_size)
+            size = ImageSize(stored=image.stored_size, upright=image.upright_size)
+            check_size(size, expected=self.info.image_size)
         width, height = self.info.graph_size
-        pixels = resize(picture.pixels, width=width, height=height)
+        pixels = resize(image.pixels, width=width, height=height)
         score, confidence, is_anomalous, anomaly_map, *classes = self._run(pixels)
-        mask = _stored_mask(classes[0], picture) if classes else None
+        mask = _stored_mask(classes[0], image) if classes else None
         return Detection(
             score=float(score),
             threshold=self.info.threshold,
             is_anomalous=bool(is_anomalous),
             confidence=float(confidence),
-            anomaly_map=turn_back(anomaly_map, picture.orientation),
-            stored_size=picture.stored_size,
+            anomaly_map=turn_back(anomaly_map, image.orientation),
+            stored_size=image.stored_size,
             anomalies=None if mask is None else self._areas(mask),
             mask=mask,
             colors=self.colors,
@@ -126,8 +126,8 @@ class Detector:
         )
 
 
-def _stored_mask(probabilities: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
-    """Choose a class for each pixel and bring the mask to the stored picture's size, by nearest."""
+def _stored_mask(probabilities: NDArray[np.float32], image: DecodedImage) -> NDArray[np.uint8]:
+    """Choose a class for each pixel and bring the mask to the stored image's size, by nearest."""
     classes = Image.fromarray(probabilities.argmax(axis=0).astype(np.uint8))
-    upright = np.asarray(classes.resize(picture.upright_size, Image.Resampling.NEAREST))
-    return np.ascontiguousarray(turn_back(upright, picture.orientation))
+    upright = np.asarray(classes.resize(image.upright_size, Image.Resampling.NEAREST))
+    return np.ascontiguousarray(turn_back(upright, image.orientation))

@@ -1,4 +1,4 @@
-"""The members of a call as the audit log has them: short, without pictures and secrets."""
+"""The members of a call as the audit log has them: short, without images and secrets."""
 
 from __future__ import annotations
 

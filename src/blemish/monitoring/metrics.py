@@ -86,15 +86,15 @@ class DetectionMetrics:
         def counter(name: str, text: str) -> Counter:
             return Counter(f"blemish_{name}", text, MODEL, registry=None)
 
-        self._anomalies = counter("detected_anomaly_count", "Pictures that show an anomaly.")
-        self._images = counter("processed_image_count", "Pictures that were judged.")
-        self._invalid = counter("invalid_image_count", "Pictures that could not be judged.")
+        self._anomalies = counter("detected_anomaly_count", "Images that show an anomaly.")
+        self._images = counter("processed_image_count", "Images that were judged.")
+        self._invalid = counter("invalid_image_count", "Images that could not be judged.")
         self._successes = counter("successful_request_count", "Detections that were answered.")
-        self._errors = counter("error_count", "Detections that failed, invalid pictures included.")
+        self._errors = counter("error_count", "Detections that failed, invalid images included.")
         self._throttled = counter("throttled_count", "Detections refused while too many waited.")
         self._times = Histogram(
             "blemish_time_seconds",
-            "From a picture to its verdict, the wait for an inference unit included, in seconds.",
+            "From an image to its verdict, the wait for an inference unit included, in seconds.",
             MODEL,
             buckets=BUCKETS_S,
             registry=None,
@@ -103,7 +103,7 @@ class DetectionMetrics:
         self._counted: set[tuple[str, str]] = set()
 
     def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
-        """Count a picture with a verdict."""
+        """Count an image with a verdict."""
         with self._lock:
             labels = self._labels(model)
             self._successes.labels(*labels).inc()

@@ -109,10 +109,10 @@ def _units(models: list[Model], capacities: Mapping[int, Capacity]) -> Iterator[
         "blemish_desired_inference_units", "Units that the model is to have.", labels=MODEL
     )
     in_service = GaugeMetricFamily(
-        "blemish_in_service_inference_units", "Units that judge pictures.", labels=MODEL
+        "blemish_in_service_inference_units", "Units that judge images.", labels=MODEL
     )
     waiting = GaugeMetricFamily(
-        "blemish_pictures_waiting", "Pictures that wait for a unit.", labels=MODEL
+        "blemish_pictures_waiting", "Images that wait for a unit.", labels=MODEL
     )
     for model in models:
         if model.units is None:

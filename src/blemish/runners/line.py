@@ -1,6 +1,6 @@
-"""The line before a hosted model: so many pictures are judged at once, and so many may wait.
+"""The line before a hosted model: so many images are judged at once, and so many may wait.
 
-Who waits holds no thread, only the picture. Whoever comes when the line is full is told how long
+Who waits holds no thread, only the image. Whoever comes when the line is full is told how long
 those before will take.
 """
 
@@ -16,14 +16,14 @@ from blemish.service.detection import ModelBusyError
 from blemish.service.hosting import Capacity
 
 WAITING_PER_UNIT = 32
-"""Pictures that may wait for each inference unit: at a second a picture, for half a minute, within
+"""Images that may wait for each inference unit: at a second an image, for half a minute, within
 the minute after which clients give up."""
 
 FIRST_GUESS_S = 1.0
-"""How long a picture is taken to need before the first one was judged."""
+"""How long an image is taken to need before the first one was judged."""
 
 NEWEST_SHARE = 0.1
-"""How much the newest picture counts in the mean of how long one needs."""
+"""How much the newest image counts in the mean of how long one needs."""
 
 T = TypeVar("T")
 

@@ -143,7 +143,7 @@ class _Hosted:
 
 
 class LocalHosting:
-    """Keeps the detectors of hosted models in memory, each with a line of pictures before it."""
+    """Keeps the detectors of hosted models in memory, each with a line of images before it."""
 
     def __init__(
         self,

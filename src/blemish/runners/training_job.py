@@ -47,7 +47,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
 
     Raises:
         EngineError: the data or the backbone cannot be used.
-        ObjectError: a picture or mask cannot be read.
+        ObjectError: an image or mask cannot be read.
         EncryptionError: the entries cannot be opened, or the bundle cannot be sealed.
         OSError: there is no room for what is written.
     """
@@ -61,19 +61,19 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
         seed=SEED,
         min_masks_per_type=limits.two_min_masks_per_type,
     )
-    pictures = _Pictures(open_store(job.reach), max_bytes=limits.detect_body_bytes)
+    images = _Images(open_store(job.reach), max_bytes=limits.detect_body_bytes)
     encryption = open_encryption(job.encryption)
     lines = kept_lines(Path(job.entries), encryption=encryption)
-    train_entries, test_entries, single = _parts(lines, pictures, progress=progress)
+    train_entries, test_entries, single = _parts(lines, images, progress=progress)
     if single:
         options = replace(options, min_masks_per_type=limits.single_min_masks_per_type)
 
     report = train(
-        [_labeled(entry, pictures) for entry in train_entries], options=options, progress=progress
+        [_labeled(entry, images) for entry in train_entries], options=options, progress=progress
     )
     evaluation = evaluate(
         Detector.load(report.bundle, threads=job.threads),
-        [_labeled(entry, pictures) for entry in test_entries],
+        [_labeled(entry, images) for entry in test_entries],
         limits=options.limits,
         mixed_sizes=job.mixed_sizes,
         progress=progress,
@@ -102,7 +102,7 @@ def carry_out(job: TrainingJob, *, progress: ProgressCallback) -> TrainingResult
 
 
 def _parts(
-    lines: Iterable[str], pictures: _Pictures, *, progress: ProgressCallback
+    lines: Iterable[str], images: _Images, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry], bool]:
     """Read the frozen entries; return those to train on, those to test on, and if one was split.
 
@@ -118,18 +118,18 @@ def _parts(
             parts[frozen["dataset"]].append(entry)
     train_entries, test_entries = parts[DatasetType.TRAIN], parts[DatasetType.TEST]
     if single:
-        train_entries, test_entries = _split(train_entries, pictures, progress=progress)
+        train_entries, test_entries = _split(train_entries, images, progress=progress)
     return train_entries, test_entries, single
 
 
 def _split(
-    entries: list[DatasetEntry], pictures: _Pictures, *, progress: ProgressCallback
+    entries: list[DatasetEntry], images: _Images, *, progress: ProgressCallback
 ) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
     hashes = []
     for done, entry in enumerate(entries):
         progress(Progress(step="splitting off a test part", done=done, total=len(entries)))
         try:
-            data = pictures.image(entry.image)
+            data = images.image(entry.image)
         except ImageError:
             data = b""  # whichever part has it counts it among the problems
         hashes.append(hashlib.sha256(data).hexdigest())
@@ -141,8 +141,8 @@ def _split(
     )
 
 
-class _Pictures:
-    """The pictures in the store; one that is too large is a problem of its own, as a broken one."""
+class _Images:
+    """The images in the store; one that is too large is a problem of its own, as a broken one."""
 
     def __init__(self, objects: Objects, *, max_bytes: int) -> None:
         self._objects = objects
@@ -168,13 +168,13 @@ class _Pictures:
             raise ImageError(f"The {what} {error.told}") from error
 
 
-def _labeled(entry: DatasetEntry, pictures: _Pictures) -> LabeledImage:
+def _labeled(entry: DatasetEntry, images: _Images) -> LabeledImage:
     assert entry.label is not None
     return LabeledImage(
         name=str(entry.image),
         label=entry.label,
-        read=partial(pictures.image, entry.image),
-        mask=TrainingMask(read=partial(pictures.mask, entry.mask.ref), colors=entry.mask.colors)
+        read=partial(images.image, entry.image),
+        mask=TrainingMask(read=partial(images.mask, entry.mask.ref), colors=entry.mask.colors)
         if entry.mask
         else None,
     )

@@ -75,13 +75,13 @@ LEASE = timedelta(seconds=10)
 """How long an owner of a row may be silent before another may take it."""
 
 JSON_BODY_BYTES = 16 * 1024 * 1024
-"""Bodies other than pictures: the 10 MiB of UpdateDatasetEntries in base64, and some."""
+"""Bodies other than images: the 10 MiB of UpdateDatasetEntries in base64, and some."""
 
 BODY_ROOM_BYTES = 256 * 1024 * 1024
 """Memory for all bodies at once, where two of the largest need no more."""
 
 DETECTIONS = frozenset({"DetectAnomalies"})
-"""Operations that take a picture, and are bounded by inference units instead of a rate.
+"""Operations that take an image, and are bounded by inference units instead of a rate.
 
 They wait behind no other operation: those may wait for an S3 elsewhere.
 """

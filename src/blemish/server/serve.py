@@ -40,7 +40,7 @@ BACKLOG = 2048
 
 
 INSECURE = (
-    "{host}: other machines could read pictures, answers and data on their way. Give the server a "
+    "{host}: other machines could read images, answers and data on their way. Give the server a "
     "certificate by --tls-cert and --tls-key; or --insecure, if something in front of it speaks "
     "TLS or the network is trusted. The default, 127.0.0.1, is reached from this machine alone."
 )

@@ -1,6 +1,6 @@
 """Datasets: made from a manifest, changed by JSON Lines, listed, deleted.
 
-What takes time (reading a manifest, looking for its pictures) is done later, by whoever owns the
+What takes time (reading a manifest, looking for its images) is done later, by whoever owns the
 row; `import_dataset` is that work. A request only checks, writes the row and answers.
 """
 
@@ -229,7 +229,7 @@ class DatasetService:
     def delete(
         self, project: str, kind: DatasetType, *, once: Once[DatasetStatus] = ALWAYS
     ) -> DatasetStatus:
-        """Delete a dataset in a while; its pictures stay where they are.
+        """Delete a dataset in a while; its images stay where they are.
 
         Raises:
             ResourceNotFoundError: there is no such dataset.

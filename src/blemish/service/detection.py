@@ -1,4 +1,4 @@
-"""Detection: one picture for a hosted model."""
+"""Detection: one image for a hosted model."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ UPDATE_PATIENCE_S = 10.0
 T = TypeVar("T")
 
 Outcome = Detection | ImageError | None
-"""What a model says of a picture; why it says nothing; None if the model was not there."""
+"""What a model says of an image; why it says nothing; None if the model was not there."""
 
 
 class ModelBusyError(Exception):
-    """As many pictures wait for a model as may; `wait_s` is how long those before it will take."""
+    """As many images wait for a model as may; `wait_s` is how long those before it will take."""
 
     def __init__(self, *, wait_s: float) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class HostedModels(Protocol):
         timeout_s: float,
         then: Callable[[Outcome], T],
     ) -> Future[T]:
-        """Have a picture judged when its turn comes; return what `then` makes of the outcome.
+        """Have an image judged when its turn comes; return what `then` makes of the outcome.
 
         A model that is not loaded is waited for so long.
 
@@ -69,14 +69,14 @@ class DetectionTally(Protocol):
     """Who counts detections."""
 
     def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
-        """Count a picture with a verdict."""
+        """Count an image with a verdict."""
 
     def failed(self, model: Model, error: BaseException) -> None:
         """Count a detection without one."""
 
 
 class DetectionService:
-    """Says of a picture whether it shows an anomaly."""
+    """Says of an image whether it shows an anomaly."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class DetectionService:
         self._clock = clock
 
     def detect(self, project: str, version: str, *, body: bytes, media_type: str) -> Detection:
-        """Judge one picture, and wait for it.
+        """Judge one image, and wait for it.
 
         Raises:
             ServiceError: what `submit` and its future raise.
@@ -116,15 +116,15 @@ class DetectionService:
         media_type: str,
         answer: Callable[[Detection], T],
     ) -> Future[T]:
-        """Have one picture judged when its turn comes; return what `answer` makes of it.
+        """Have one image judged when its turn comes; return what `answer` makes of it.
 
         The future raises the last two of these as well.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
-            ThrottlingError: as many pictures wait for the model as may.
+            ThrottlingError: as many images wait for the model as may.
             ConflictError: the model is not hosted.
-            ValidationError: the body is no picture that the model can judge.
+            ValidationError: the body is no image that the model can judge.
         """
         if media_type not in MEDIA_TYPES:
             raise ValidationError(
@@ -157,7 +157,7 @@ class DetectionService:
             )
         except ModelBusyError as error:
             raise ThrottlingError(
-                f"Model version {model.version} of project {model.project} has as many pictures "
+                f"Model version {model.version} of project {model.project} has as many images "
                 f"waiting as it may; they take about {error.wait_s:.1f} seconds. Come back then, "
                 "or start the model with more inference units.",
                 retry_after_s=max(1, math.ceil(error.wait_s)),

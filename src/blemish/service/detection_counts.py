@@ -1,4 +1,4 @@
-"""How many pictures were judged, and how many show an anomaly: by project, model and hour.
+"""How many images were judged, and how many show an anomaly: by project, model and hour.
 
 A detection adds to a count in memory, and waits for no disk. The counts are written together: by
 the housekeeper every few seconds, at the end of a server, and before somebody looks at them. What
@@ -41,7 +41,7 @@ class DetectionCounts:
         self._new: defaultdict[Place, _Sum] = defaultdict(_Sum)
 
     def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:  # noqa: ARG002
-        """Count a picture with a verdict."""
+        """Count an image with a verdict."""
         hour = self._now().replace(minute=0, second=0, microsecond=0)
         with self._lock:
             counted = self._new[model.project, model.version, hour]
@@ -49,7 +49,7 @@ class DetectionCounts:
             counted.anomalies += is_anomalous
 
     def failed(self, model: Model, error: BaseException) -> None:
-        """Count nothing: a picture without a verdict was not processed."""
+        """Count nothing: an image without a verdict was not processed."""
 
     def keep(self) -> None:
         """Write what is new; what cannot be written stays new.
@@ -106,7 +106,7 @@ class Tallies:
         self._tallies = tallies
 
     def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
-        """Count a picture with a verdict."""
+        """Count an image with a verdict."""
         for tally in self._tallies:
             tally.judged(model, is_anomalous=is_anomalous, took_s=took_s)
 

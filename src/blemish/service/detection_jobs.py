@@ -36,12 +36,12 @@ from blemish.storage.database import Database, Rows
 from blemish.storage.detection_jobs import IN_PROGRESS
 from blemish.storage.kept import KeptFiles
 
-QUEUED = "The pictures wait to be judged."
+QUEUED = "The images wait to be judged."
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageList:
-    """Which pictures to judge: those of a manifest, or those of `images`, `s3://bucket/key`."""
+    """Which images to judge: those of a manifest, or those of `images`, `s3://bucket/key`."""
 
     manifest: ObjectRef | None
     images: Sequence[str]
@@ -101,18 +101,18 @@ class DetectionJobService:
         *,
         kind: DetectionJobKind,
         name: str | None,
-        pictures: ImageList,
+        image_list: ImageList,
         output: Output | None,
         once: Once[DetectionJob] = ALWAYS,
     ) -> DetectionJob:
-        """Have pictures judged in a while, under a name that is made if none is given.
+        """Have images judged in a while, under a name that is made if none is given.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
             ConflictError: the model is not trained, or the name is taken.
-            ValidationError: the list names no pictures, or there is no place for the result.
+            ValidationError: the list names no images, or there is no place for the result.
         """
-        _check_list(pictures)
+        _check_list(image_list)
         name = name or self._new_name()
         with self._database.reading() as rows:
             once.recall(rows)
@@ -121,7 +121,7 @@ class DetectionJobService:
         if output:
             key = result_key(output.prefix, project, name)
             check_output(self._objects, output.bucket, [key], member="OutputConfig")
-        images = self._keep(pictures.images)
+        images = self._keep(image_list.images)
         try:
             with self._database.writing() as rows:
                 once.recall(rows)
@@ -133,7 +133,7 @@ class DetectionJobService:
                     name=name,
                     model_version=model.version,
                     status_message=QUEUED,
-                    manifest=pictures.manifest,
+                    manifest=image_list.manifest,
                     images=images,
                     output_bucket=output.bucket if output else None,
                     output_prefix=output.prefix if output else None,
@@ -198,7 +198,7 @@ class DetectionJobService:
     def _keep(self, images: Sequence[str]) -> str | None:
         if not images:
             return None
-        name = f"pictures-{self._new_name()}.jsonl"
+        name = f"images-{self._new_name()}.jsonl"
         lines = (f"{json.dumps({SOURCE: ref}, ensure_ascii=False)}\n" for ref in images)
         self._kept.write(name, "".join(lines).encode())
         return name
@@ -212,7 +212,7 @@ class DetectionJobService:
         if model.status in UNTRAINED:
             arn = self._arns.model(model.project, model.version)
             raise ConflictError(
-                f"Model {arn} is {model.status}; pictures can be judged when it is trained.",
+                f"Model {arn} is {model.status}; images can be judged when it is trained.",
                 resource_type=ResourceType.MODEL,
                 resource_id=arn,
             )
@@ -228,10 +228,10 @@ def _check_free(rows: Rows, project: str, kind: DetectionJobKind, name: str) -> 
         )
 
 
-def _check_list(pictures: ImageList) -> None:
-    if (pictures.manifest is None) == (not pictures.images):
+def _check_list(image_list: ImageList) -> None:
+    if (image_list.manifest is None) == (not image_list.images):
         raise ValidationError("ImageSource must have either Manifest or Images.")
-    if wrong := [ref for ref in pictures.images if object_ref(ref) is None]:
+    if wrong := [ref for ref in image_list.images if object_ref(ref) is None]:
         raise ValidationError(
             f"Images must be addresses such as s3://bucket/key; {_shown(wrong)} "
             f"{'is' if len(wrong) == 1 else 'are'} not."

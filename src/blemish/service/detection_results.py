@@ -1,6 +1,6 @@
 """What becomes of what a detection job finds: a batch's manifest and masks, a trial's rows.
 
-A result manifest is the list of the job with what was found in each picture, as an evaluation
+A result manifest is the list of the job with what was found in each image, as an evaluation
 manifest has it. It is gathered in a file and written at the end, whole: memory holds one line.
 """
 
@@ -27,20 +27,20 @@ from blemish.storage.files import clear_file_errors
 
 CHUNK_BYTES = 1024 * 1024
 ERROR = "error"
-"""The field of a line that says why its picture could not be judged."""
+"""The field of a line that says why its image could not be judged."""
 
 OURS = frozenset({ERROR, *DETECTED_FIELDS})
 """Fields of a line that are about what was found; those of an earlier job go."""
 
 Found = Detection | str
-"""What a detector says of a picture, or why it says nothing."""
+"""What a detector says of an image, or why it says nothing."""
 
 
 class Results(Protocol):
-    """Where what is found goes, picture by picture."""
+    """Where what is found goes, image by image."""
 
     def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
-        """Take what was found in one picture.
+        """Take what was found in one image.
 
         Raises:
             ObjectError: it cannot be kept.

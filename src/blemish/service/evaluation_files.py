@@ -138,7 +138,7 @@ def detected_members(
     ended_at: datetime,
     job_name: str,
 ) -> dict[str, Any]:
-    """Return the members of a JSON Line that say what a model found in its picture.
+    """Return the members of a JSON Line that say what a model found in its image.
 
     Args:
         model: that found it.

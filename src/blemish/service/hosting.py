@@ -24,10 +24,10 @@ MOVING = "The model is being loaded again after a restart."
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What a loaded model judges pictures with."""
+    """What a loaded model judges images with."""
 
     units: int
-    #: pictures that wait for a unit
+    #: images that wait for a unit
     waiting: int
 
 

@@ -121,7 +121,7 @@ class Housekeeping:
         _tell("remains removed", sum(_remove(path, staging=staging) for path, staging in remains))
 
     def remove_thumbnails(self, now: datetime) -> None:
-        """Remove old thumbnails, whose pictures may be gone or others by now."""
+        """Remove old thumbnails, whose images may be gone or others by now."""
         before = now - THUMBNAIL_AGE
         folders = [each for each in self._directory.thumbnails.iterdir() if each.is_dir()]
         old = [path for folder in folders for path in _older(folder, before)]

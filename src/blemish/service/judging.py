@@ -1,7 +1,7 @@
-"""The work behind a detection job: its list read, each picture judged, what was found kept.
+"""The work behind a detection job: its list read, each image judged, what was found kept.
 
-It is done in a thread of the server, beside detections and behind them: one picture at a time, by a
-detector of its own with one thread of low priority. A picture that cannot be judged is no failure
+It is done in a thread of the server, beside detections and behind them: one image at a time, by a
+detector of its own with one thread of low priority. An image that cannot be judged is no failure
 of the job. After a crash or a restart the job begins again; it writes the same to the same places.
 """
 
@@ -89,7 +89,7 @@ class DetectionJobWork:
         self._stopping.set()
 
     def carry_out(self, job: DetectionJob, *, attempt: int) -> None:
-        """Judge the pictures of a job; a stale attempt changes nothing."""
+        """Judge the images of a job; a stale attempt changes nothing."""
         if attempt > MAX_ATTEMPTS:
             self.give_up(job, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
             return
@@ -110,7 +110,7 @@ class DetectionJobWork:
                 job.id,
                 attempt=attempt,
                 target=DetectionJobStatus.FAILED,
-                status_message=f"The pictures were not judged: {reason}",
+                status_message=f"The images were not judged: {reason}",
                 now=self._now(),
             )
         if current and job.images:
@@ -156,7 +156,7 @@ class DetectionJobWork:
         """Read the list.
 
         Raises:
-            ImportFailedError: it is no list of pictures, or there are too many.
+            ImportFailedError: it is no list of images, or there are too many.
             StorageError: it cannot be read.
         """
         if job.images is not None:
@@ -172,9 +172,9 @@ class DetectionJobWork:
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         if not found:
-            raise ImportFailedError("the list names no picture.")
+            raise ImportFailedError("the list names no image.")
         if len(found) > most:
-            raise ImportFailedError(f"the list names more than {most} pictures, the most allowed.")
+            raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
         return [entry for _, entry in found]
 
     def _detector(self, job: DetectionJob) -> Detector:
@@ -233,7 +233,7 @@ class _Progress:
         self.tell()
 
     def count(self, found: Found) -> None:
-        """Count one picture more."""
+        """Count one image more."""
         counts = self.counts
         match found:
             case str():
@@ -254,10 +254,10 @@ class _Progress:
         self._told_at = self._now()
         counts = self.counts
         done = counts.normal + counts.anomaly + counts.failed
-        self._report(counts, f"{done} of {counts.total} pictures are judged.")
+        self._report(counts, f"{done} of {counts.total} images are judged.")
 
     def summary(self) -> str:
         """Say how it ended."""
         counts = self.counts
-        judged = f"{counts.normal + counts.anomaly} of {counts.total} pictures were judged"
+        judged = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
         return f"{judged}; {counts.failed} could not be." if counts.failed else f"{judged}."

@@ -1,6 +1,6 @@
-"""What a model says of pictures that are stored, for people who look at it: hosted or not.
+"""What a model says of images that are stored, for people who look at it: hosted or not.
 
-A picture is judged when somebody looks at it, one at a time; what was said is kept for a while, and
+An image is judged when somebody looks at it, one at a time; what was said is kept for a while, and
 so are the last two models, since people compare two.
 """
 
@@ -37,7 +37,7 @@ THREADS = 1
 """Of a model: hosted ones and trainings have the other processors."""
 
 SIDE = 1024
-"""Pixels of the longer side of what is drawn; on a screen it lies over a picture."""
+"""Pixels of the longer side of what is drawn; on a screen it lies over an image."""
 
 KEPT_BYTES = 64 * 1024 * 1024
 """Of what was drawn."""
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a model says of a picture; the images lie over the picture when it is upright."""
+    """What a model says of an image; the images lie over the image when it is upright."""
 
     score: float
     is_anomalous: bool
@@ -62,7 +62,7 @@ class Preview:
 
 
 class Previews:
-    """Judges stored pictures by trained models; may be used by several threads."""
+    """Judges stored images by trained models; may be used by several threads."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Previews:
         self._bundles = bundles
         self._objects = objects
         self._limits = limits
-        #: of a picture's file
+        #: of an image's file
         self._max_bytes = max_bytes
         self._arns = arns
         self._judging = Lock()
@@ -100,11 +100,11 @@ class Previews:
         return self._of(project, version, self._bundles.read)
 
     def of(self, project: str, version: str, ref: ObjectRef) -> Preview:
-        """Return what a model says of a picture, of whatever size that is.
+        """Return what a model says of an image, of whatever size that is.
 
         Raises:
             ObjectError: there is no such object, or it cannot be read.
-            ImageError: it is no picture.
+            ImageError: it is no image.
             ServiceError, BundleError, EncryptionError: as `info`.
         """
         size_bytes = self._objects.size(ref)
@@ -151,10 +151,10 @@ class Previews:
 
 
 def draw_preview(detector: Detector, data: bytes, *, limits: ImageLimits) -> Preview:
-    """Judge an encoded picture, and draw what is said of it.
+    """Judge an encoded image, and draw what is said of it.
 
     Raises:
-        ImageError: it is no picture.
+        ImageError: it is no image.
     """
     detection = detector.detect(data, limits=limits, mixed_sizes=True)
     orientation = read_container(data).orientation

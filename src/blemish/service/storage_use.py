@@ -25,7 +25,7 @@ class StorageUse:
 def storage_use(directory: DataDirectory) -> StorageUse:
     """Measure a data directory; looks at every file, and so takes its time."""
     folders = {
-        "Pictures and other objects": directory.buckets,
+        "Images and other objects": directory.buckets,
         "Uploads that are not complete": directory.uploads,
         "Models": directory.bundles,
         "Frozen data sets of models": directory.kept,

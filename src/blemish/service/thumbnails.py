@@ -1,4 +1,4 @@
-"""Thumbnails of pictures: made once, kept as files, and made anew if those are gone."""
+"""Thumbnails of images: made once, kept as files, and made anew if those are gone."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ ANY_SIZE = ImageLimits(min_side=1, max_side=65_535, max_pixels=200_000_000)
 
 
 class Thumbnails:
-    """The thumbnails of the pictures in the buckets."""
+    """The thumbnails of the images in the buckets."""
 
     def __init__(self, folder: Path, *, staging: Path, objects: Objects, max_bytes: int) -> None:
         self._folder = folder
         self._staging = staging
         self._objects = objects
-        #: of a picture's file
+        #: of an image's file
         self._max_bytes = max_bytes
 
     def of(self, ref: ObjectRef) -> bytes:
-        """Return the thumbnail of a picture, upright, as JPEG.
+        """Return the thumbnail of an image, upright, as JPEG.
 
         Raises:
             ObjectError: there is no such object, or it cannot be read.
-            ImageError: it is no picture.
+            ImageError: it is no image.
         """
         size_bytes = self._objects.size(ref)
         name = hashlib.sha256(f"{ref}\n{size_bytes}".encode()).hexdigest()
@@ -70,8 +70,8 @@ def draw_thumbnail(data: bytes) -> bytes:
     Raises:
         ImageError: it is none.
     """
-    picture = Image.fromarray(decode(data, limits=ANY_SIZE, at_least=(SIDE, SIDE)).pixels)
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
+    image = Image.fromarray(decode(data, limits=ANY_SIZE, at_least=(SIDE, SIDE)).pixels)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
     output = io.BytesIO()
-    picture.save(output, "JPEG", quality=QUALITY)
+    image.save(output, "JPEG", quality=QUALITY)
     return output.getvalue()

@@ -1,8 +1,8 @@
 """Trials: what one found, what a person says of it, and what becomes of that.
 
-Pictures that a person looked at because the model erred would bias a test set. So a test set takes
-only a whole trial, each picture that could be judged verified; a training set takes whatever was
-verified. Neither takes a picture that the other has, nor any while it is unknown what that will
+Images that a person looked at because the model erred would bias a test set. So a test set takes
+only a whole trial, each image that could be judged verified; a training set takes whatever was
+verified. Neither takes an image that the other has, nor any while it is unknown what that will
 have.
 """
 
@@ -61,7 +61,7 @@ class TrialService:
         return found[:limit], next_token(scope, found[limit - 1].position) if more else None
 
     def verify(self, project: str, name: str, *, entries: bytes) -> int:
-        """Keep what a person says of pictures; return how many.
+        """Keep what a person says of images; return how many.
 
         Args:
             project: name of the project.
@@ -71,7 +71,7 @@ class TrialService:
         Raises:
             ResourceNotFoundError: there is no such trial.
             ConflictError: it is not through.
-            ValidationError: a line is wrong, has no label, or is of a picture outside the trial.
+            ValidationError: a line is wrong, has no label, or is of an image outside the trial.
         """
         found = _parsed(entries)
         with self._database.writing() as rows:
@@ -96,12 +96,12 @@ class TrialService:
         kind: DatasetType,
         once: Once[DatasetStatus] = ALWAYS,
     ) -> DatasetStatus:
-        """Have the verified pictures added to a dataset in a while.
+        """Have the verified images added to a dataset in a while.
 
         Raises:
             ResourceNotFoundError: there is no such trial or dataset.
             ConflictError: the trial is not through, nothing is verified, a dataset of the project
-                is busy, or the other one has pictures of it; or it is the test set, and not all is
+                is busy, or the other one has images of it; or it is the test set, and not all is
                 verified.
         """
         with self._database.reading() as rows:
@@ -109,7 +109,7 @@ class TrialService:
             job = self._finished(rows, project, name)
             verified = rows.trial_images.verified(job.id)
             if not verified:
-                raise _conflict(job, "no picture of it is verified. Verify some first")
+                raise _conflict(job, "no image of it is verified. Verify some first")
             if kind is DatasetType.TEST:
                 _check_whole(job, verified, rows.trial_images.judged(job.id))
         return self._datasets.update(
@@ -121,7 +121,7 @@ class TrialService:
         )
 
     def check_apart(self, project: str, kind: DatasetType, refs: Collection[str]) -> None:
-        """Keep pictures that are to be added to a dataset apart from the other one.
+        """Keep images that are to be added to a dataset apart from the other one.
 
         Raises:
             ConflictError: the other dataset of the project has some of them, or is busy.
@@ -146,7 +146,7 @@ def _check_whole(job: DetectionJob, verified: Collection[str], judged: Collectio
     if missing := len(judged) - len(verified):
         raise _conflict(
             job,
-            f"{missing} of the {len(judged)} pictures that it judged are not verified. Pictures "
+            f"{missing} of the {len(judged)} images that it judged are not verified. Images "
             "that were picked out would bias a test set: verify all of them, or add them to the "
             "training set",
         )
@@ -155,13 +155,13 @@ def _check_whole(job: DetectionJob, verified: Collection[str], judged: Collectio
 def _check_apart(
     rows: Rows, job: DetectionJob, verified: Collection[str], kind: DatasetType
 ) -> None:
-    """Keep the two datasets of a project from sharing pictures."""
+    """Keep the two datasets of a project from sharing images."""
     if problem := _shared(rows, job.project, verified, kind):
         raise _conflict(job, problem)
 
 
 def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) -> str | None:
-    """Say why pictures for a dataset may be in the other one of the project; None if none is."""
+    """Say why images for a dataset may be in the other one of the project; None if none is."""
     (other,) = set(DatasetType) - {kind}
     beside = rows.datasets.find(project, other)
     if beside is None:
@@ -172,7 +172,7 @@ def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) 
     if not shared:
         return None
     return (
-        f"{len(shared)} of its pictures are in the {other} dataset, {min(shared)} among them. "
+        f"{len(shared)} of its images are in the {other} dataset, {min(shared)} among them. "
         "What a model was trained on cannot test it"
     )
 
@@ -198,7 +198,7 @@ def _parsed(entries: bytes) -> list[tuple[int, DatasetEntry]]:
 def _unfit(entry: DatasetEntry, judged: Collection[str]) -> list[str]:
     problems = []
     if str(entry.image) not in judged:
-        problems.append(f"{entry.image} is no picture that the trial judged")
+        problems.append(f"{entry.image} is no image that the trial judged")
     if entry.label is None:
         problems.append(f"{entry.image} has no label")
     return problems

@@ -1,4 +1,4 @@
-"""Rows of how many pictures models judged, by the hour."""
+"""Rows of how many images models judged, by the hour."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Restore:
                 path.touch(mode=0o600)
                 path.write_bytes(data)
             self._check(restoring / DATABASE)
-            os.sync()  # one for all: there may be a million pictures
+            os.sync()  # one for all: there may be a million images
             for name in (*FOLDERS, DATABASE):
                 if (restoring / name).exists():
                     (restoring / name).rename(self._directory.root / name)

@@ -1,4 +1,4 @@
-"""Rows of what trials found, picture by picture."""
+"""Rows of what trials found, image by image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blemish.storage.tables import TRIAL_IMAGES
 
 
 class TrialImages:
-    """The pictures of trials, within one transaction."""
+    """The images of trials, within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -38,7 +38,7 @@ class TrialImages:
     def page(
         self, job_id: int, *, after: int, limit: int, verified: bool | None
     ) -> list[TrialImage]:
-        """Return the first pictures above a position; only those verified, or not, if asked."""
+        """Return the first images above a position; only those verified, or not, if asked."""
         statement = select(TRIAL_IMAGES).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.position > after
         )
@@ -49,27 +49,27 @@ class TrialImages:
         return [_image(row) for row in found]
 
     def judged(self, job_id: int) -> set[str]:
-        """Return the addresses of the pictures that could be judged."""
+        """Return the addresses of the images that could be judged."""
         mine = select(TRIAL_IMAGES.c.source_ref).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.error.is_(None)
         )
         return set(self._connection.scalars(mine))
 
     def verify(self, job_id: int, lines: Mapping[str, str]) -> None:
-        """Keep the verified JSON Line of each picture, by its address."""
+        """Keep the verified JSON Line of each image, by its address."""
         statement = (
             update(TRIAL_IMAGES)
             .where(
                 TRIAL_IMAGES.c.job_id == job_id,
-                TRIAL_IMAGES.c.source_ref == bindparam("of_picture"),
+                TRIAL_IMAGES.c.source_ref == bindparam("of_image"),
             )
             .values(verified_line=bindparam("line"))
         )
-        values = [{"of_picture": ref, "line": line} for ref, line in lines.items()]
+        values = [{"of_image": ref, "line": line} for ref, line in lines.items()]
         self._connection.execute(statement, values)
 
     def verified(self, job_id: int) -> dict[str, str]:
-        """Return the verified JSON Lines by their pictures' addresses, in their order."""
+        """Return the verified JSON Lines by their images' addresses, in their order."""
         mine = select(TRIAL_IMAGES.c.source_ref, TRIAL_IMAGES.c.verified_line).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.verified_line.is_not(None)
         )

@@ -107,7 +107,7 @@ def test_delete_dataset_entries_takes_addresses_within_the_model(
         extended_client.delete_dataset_entries(**DATASET, SourceRefs=refs)
 
 
-PICTURE = MODEL | {"ContentType": "image/png", "Body": b"a picture"}
+IMAGE = MODEL | {"ContentType": "image/png", "Body": b"an image"}
 MASKED = detection(anomalies=(), mask=[[0, 0, 0], [0, 0, 0]])
 
 
@@ -117,9 +117,9 @@ def test_any_detection_has_a_heat_map_where_it_is_asked_for(
 ) -> None:
     trainable.trained(ModelStatus.HOSTED)
     hosting.answer = found
-    plain = extended_client.detect_anomalies(**PICTURE)["DetectAnomalyResult"]
+    plain = extended_client.detect_anomalies(**IMAGE)["DetectAnomalyResult"]
 
-    result = extended_client.detect_anomalies(**PICTURE, HeatMap=True)["DetectAnomalyResult"]
+    result = extended_client.detect_anomalies(**IMAGE, HeatMap=True)["DetectAnomalyResult"]
 
     with Image.open(io.BytesIO(result["HeatMap"])) as image:
         assert (image.format, image.size) == ("PNG", found.stored_size)
@@ -134,7 +134,7 @@ def test_who_asks_for_no_heat_map_gets_none(
     trainable.trained(ModelStatus.HOSTED)
     hosting.answer = detection()
 
-    result = extended_client.detect_anomalies(**PICTURE, HeatMap=False)["DetectAnomalyResult"]
+    result = extended_client.detect_anomalies(**IMAGE, HeatMap=False)["DetectAnomalyResult"]
 
     assert result.keys() == {"Source", "IsAnomalous", "Confidence"}
 

@@ -124,8 +124,8 @@ def test_a_denial_says_who_what_and_where_in_the_words_of_iam(gate: ApiGate) -> 
 
 
 TAGS = [{"Key": "line", "Value": "4"}]
-OUTPUT = {"OutputConfig": {"S3Location": {"Bucket": "pictures", "Prefix": "out/"}}}
-PUT = allow("s3:PutObject", "arn:aws:s3:::pictures/out/*")
+OUTPUT = {"OutputConfig": {"S3Location": {"Bucket": "images", "Prefix": "out/"}}}
+PUT = allow("s3:PutObject", "arn:aws:s3:::images/out/*")
 
 
 def test_a_model_with_tags_needs_to_be_tagged_too(gate: ApiGate) -> None:
@@ -241,15 +241,15 @@ def test_what_has_no_tags_is_a_resource_by_its_name_alone(gate: ApiGate, arn: st
 def test_who_makes_a_dataset_of_a_manifest_must_be_allowed_to_read_it(gate: ApiGate) -> None:
     source = {
         "DatasetSource": {
-            "GroundTruthManifest": {"S3Object": {"Bucket": "pictures", "Key": "a/the.manifest"}}
+            "GroundTruthManifest": {"S3Object": {"Bucket": "images", "Key": "a/the.manifest"}}
         }
     }
     maker = allow("lookoutvision:CreateDataset")
-    read = allow("s3:GetObject", "arn:aws:s3:::pictures/a/*")
+    read = allow("s3:GetObject", "arn:aws:s3:::images/a/*")
 
     assert passes(gate, principal(maker), "CreateDataset")
     assert passes(gate, principal(maker, read), "CreateDataset", source)
-    assert "s3:GetObject on resource: arn:aws:s3:::pictures/a/the.manifest" in denial(
+    assert "s3:GetObject on resource: arn:aws:s3:::images/a/the.manifest" in denial(
         gate, principal(maker), "CreateDataset", source
     )
 
@@ -258,7 +258,7 @@ def test_who_makes_a_model_must_be_allowed_to_write_where_its_files_go(gate: Api
     maker = allow("lookoutvision:CreateModel")
 
     assert passes(gate, principal(maker, PUT), "CreateModel", OUTPUT)
-    assert "s3:PutObject on resource: arn:aws:s3:::pictures/out/*" in denial(
+    assert "s3:PutObject on resource: arn:aws:s3:::images/out/*" in denial(
         gate, principal(maker), "CreateModel", OUTPUT
     )
 
@@ -325,21 +325,21 @@ def model_of_ours() -> ServiceModel:
 @pytest.mark.parametrize(
     ("members", "action", "resource"),
     [
-        ({"Images": ["s3://pictures/a.png"]}, "s3:GetObject", "arn:aws:s3:::pictures/a.png"),
+        ({"Images": ["s3://images/a.png"]}, "s3:GetObject", "arn:aws:s3:::images/a.png"),
         (
-            {"Manifest": {"Bucket": "pictures", "Key": "a"}},
+            {"Manifest": {"Bucket": "images", "Key": "a"}},
             "s3:GetObject",
-            "arn:aws:s3:::pictures/a",
+            "arn:aws:s3:::images/a",
         ),
         (
-            {"Manifest": {"Bucket": "pictures", "Prefix": "a/"}},
+            {"Manifest": {"Bucket": "images", "Prefix": "a/"}},
             "s3:GetObject",
-            "arn:aws:s3:::pictures/a/*",
+            "arn:aws:s3:::images/a/*",
         ),
         (
-            {"OutputConfig": {"S3Location": {"Bucket": "pictures"}}},
+            {"OutputConfig": {"S3Location": {"Bucket": "images"}}},
             "s3:PutObject",
-            "arn:aws:s3:::pictures/*",
+            "arn:aws:s3:::images/*",
         ),
     ],
 )
@@ -352,4 +352,4 @@ def test_objects_that_a_new_operation_names_are_asked_for(
     gate(call_of(principal(judge, allow(action, resource)), "Judge", members))
     with pytest.raises(AccessDeniedError, match=re.escape(f"{action} on resource: {resource} ")):
         gate(call_of(principal(judge), "Judge", members))
-    gate(call_of(principal(judge), "Judge", {"SourceRefs": ["s3://pictures/a.png"]}))
+    gate(call_of(principal(judge), "Judge", {"SourceRefs": ["s3://images/a.png"]}))

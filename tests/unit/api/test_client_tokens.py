@@ -60,7 +60,7 @@ class Case:
 
 def _with_datasets(house: House) -> None:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
 
 
 def _with_model(status: ModelStatus) -> Callable[[House], object]:
@@ -78,7 +78,7 @@ def _with_verified_trial(house: House) -> None:
         "1",
         kind=DetectionJobKind.TRIAL,
         name="trial",
-        pictures=ImageList(manifest=None, images=[url("new.png")]),
+        image_list=ImageList(manifest=None, images=[url("new.png")]),
         output=None,
     )
     house.put("new.png")
@@ -105,7 +105,7 @@ def _with_verified_trial(house: House) -> None:
         rows.trial_images.put(job.id, [image])
 
 
-PICTURES = {"Images": [url("new.png")]}
+IMAGES = {"Images": [url("new.png")]}
 CHANGES = json_line("train/normal-0.png", "normal").encode()
 CASES = {
     "CreateProject": Case(members=CIRCUITS, prepare=lambda _: None),
@@ -150,13 +150,13 @@ CASES = {
         again=None,
     ),
     "StartBatchDetection": Case(
-        members=MODEL | {"ImageSource": PICTURES, "OutputConfig": OUTPUT},
+        members=MODEL | {"ImageSource": IMAGES, "OutputConfig": OUTPUT},
         prepare=_with_model(S.TRAINED),
         other={"BatchName": "another"},
         again=None,
     ),
     "StartTrialDetection": Case(
-        members=MODEL | {"ImageSource": PICTURES},
+        members=MODEL | {"ImageSource": IMAGES},
         prepare=_with_model(S.TRAINED),
         other={"TrialName": "another"},
         again=None,

@@ -56,7 +56,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "DescribeModel": MODEL,
     "DescribeModelPackagingJob": {**CIRCUITS, "JobName": "job"},
     "DescribeProject": CIRCUITS,
-    "DetectAnomalies": {**MODEL, "ContentType": "image/png", "Body": b"picture"},
+    "DetectAnomalies": {**MODEL, "ContentType": "image/png", "Body": b"image"},
     "ListDatasetEntries": DATASET,
     "ListModelPackagingJobs": CIRCUITS,
     "ListModels": CIRCUITS,
@@ -89,7 +89,7 @@ class World:
     def trainable(self) -> None:
         """Make a project that the original would train."""
         self.house.project()
-        self.house.pictures(normal=20, anomaly=10)
+        self.house.images(normal=20, anomaly=10)
 
     def model(self, status: ModelStatus = ModelStatus.TRAINED) -> None:
         """Make a model in a status."""
@@ -319,7 +319,7 @@ def test_a_parameter_that_is_not_valid(world: World, operation: str) -> None:
     check_error(refused(world, operation, **INVALID[operation]), "ValidationException")
 
 
-def test_a_picture_that_is_none(world: World) -> None:
+def test_a_image_that_is_none(world: World) -> None:
     world.model(ModelStatus.HOSTED)
     world.hosting.answer = ImageError("The image is truncated.")
 
@@ -366,7 +366,7 @@ def test_the_sixth_call_within_a_second_is_throttled(
     assert response["RetryAfterSeconds"] == 1
 
 
-def test_a_picture_too_many_in_the_line_is_throttled(world: World) -> None:
+def test_a_image_too_many_in_the_line_is_throttled(world: World) -> None:
     world.model(ModelStatus.HOSTED)
     world.hosting.busy_for_s = 2.5
 

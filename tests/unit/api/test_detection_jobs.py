@@ -47,7 +47,7 @@ def start_trial(client: Any, **members: Any) -> str:
 
 
 def see_through(house: House, kind: DetectionJobKind, name: str) -> DetectionJob:
-    """End a job as the work does; the trial's second picture is anomalous, the third broken."""
+    """End a job as the work does; the trial's second image is anomalous, the third broken."""
     job = house.detection_jobs.describe("circuits", name, kind=kind)
     now = house.clock.advance(60)
     found = [
@@ -90,7 +90,7 @@ def test_a_batch_is_described_as_it_was_asked_for(extended_client: Any, model: H
             "ProjectName": "circuits",
             "ModelVersion": "1",
             "Status": "CREATED",
-            "StatusMessage": "The pictures wait to be judged.",
+            "StatusMessage": "The images wait to be judged.",
             "CreationTimestamp": now,
             "LastUpdatedTimestamp": now,
             "ImageStats": {"Normal": 0, "Anomaly": 0, "Failed": 0},

@@ -143,7 +143,7 @@ def test_delete_model_answers_the_arn(client: Any, trainable: House) -> None:
 
 
 def detect(client: Any, **members: Any) -> dict[str, Any]:
-    request = MODEL | {"ContentType": "image/png", "Body": b"a picture"} | members
+    request = MODEL | {"ContentType": "image/png", "Body": b"an image"} | members
     result: dict[str, Any] = client.detect_anomalies(**request)["DetectAnomalyResult"]
     return result
 
@@ -160,7 +160,7 @@ def test_a_classification_model_answers_a_verdict_alone(
         "IsAnomalous": is_anomalous,
         "Confidence": 0.625,
     }
-    assert hosting.asked[0]["data"] == b"a picture"
+    assert hosting.asked[0]["data"] == b"an image"
 
 
 def test_a_segmentation_model_answers_areas_and_a_mask(
@@ -193,7 +193,7 @@ def test_a_segmentation_model_answers_areas_and_a_mask(
         ]
 
 
-def test_a_normal_picture_of_a_segmentation_model_has_a_mask_of_background(
+def test_a_normal_image_of_a_segmentation_model_has_a_mask_of_background(
     client: Any, trainable: House, hosting: FakeHosting
 ) -> None:
     trainable.trained(S.HOSTED)
@@ -213,7 +213,7 @@ def test_a_normal_picture_of_a_segmentation_model_has_a_mask_of_background(
         assert mask.getcolors() == [(6, (255, 255, 255))]
 
 
-def test_a_broken_picture_is_the_callers_fault(
+def test_a_broken_image_is_the_callers_fault(
     client: Any, trainable: House, hosting: FakeHosting
 ) -> None:
     trainable.trained(S.HOSTED)

@@ -143,7 +143,7 @@ def test_a_version_that_is_too_long_is_refused(client: Any, house: House) -> Non
 def test_describe_dataset_counts_the_images(client: Any, house: House) -> None:
     house.project()
     made = house.clock.time
-    house.pictures(normal=3, anomaly=2, other=1)
+    house.images(normal=3, anomaly=2, other=1)
 
     response = client.describe_dataset(**DATASET)
 
@@ -162,7 +162,7 @@ def test_describe_dataset_counts_the_images(client: Any, house: House) -> None:
 
 def test_delete_dataset_answers_nothing(client: Any, house: House) -> None:
     house.project()
-    house.pictures(normal=1)
+    house.images(normal=1)
 
     assert answer(client.delete_dataset(**DATASET)) == {}
     status = client.describe_dataset(**DATASET)["DatasetDescription"]["Status"]
@@ -174,7 +174,7 @@ def test_update_dataset_entries_takes_text_and_bytes(
     client: Any, house: House, changes: str | bytes
 ) -> None:
     house.project()
-    house.pictures(normal=1)
+    house.images(normal=1)
     for key in ("ä.png", "b.png"):
         house.put(key)
 
@@ -186,7 +186,7 @@ def test_update_dataset_entries_takes_text_and_bytes(
 
 @pytest.fixture
 def dated(house: House) -> House:
-    """A dataset of three pictures, labelled on three days, and one without a label."""
+    """A dataset of three images, labelled on three days, and one without a label."""
     house.project()
     lines = []
     for day, label in enumerate(("normal", "anomaly", "normal"), start=1):

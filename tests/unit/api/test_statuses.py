@@ -17,7 +17,7 @@ from tests.unit.service.test_thresholds import trained
 
 D = DatasetStatus
 M = ModelStatus
-PICTURE = {"ContentType": "image/png", "Body": b"a picture"}
+IMAGE = {"ContentType": "image/png", "Body": b"an image"}
 NORMAL = url("train/normal-0.png")
 CONFIGURATION = {
     "Greengrass": {
@@ -40,7 +40,7 @@ ON_A_MODEL: dict[str, tuple[Ask, set[ModelStatus]]] = {
         {M.TRAINED, M.TRAINING_FAILED, M.HOSTING_FAILED},
     ),
     "DetectAnomalies": (
-        lambda client: client.detect_anomalies(**MODEL, **PICTURE),
+        lambda client: client.detect_anomalies(**MODEL, **IMAGE),
         {M.HOSTED, M.SYSTEM_UPDATING},
     ),
     "StartModelPackagingJob": (
@@ -132,7 +132,7 @@ def test_a_dataset_is_asked_only_for_what_its_status_allows(
 def test_a_model_waits_for_the_test_dataset_too(
     client: Any, trainable: House, status: DatasetStatus
 ) -> None:
-    dataset = trainable.pictures(DatasetType.TEST, normal=1)
+    dataset = trainable.images(DatasetType.TEST, normal=1)
     with trainable.database.writing() as rows:
         rows.datasets.move(
             dataset.id, sources=list(D), target=status, status_message="", now=trainable.clock()

@@ -20,7 +20,7 @@ TRUTH = np.array([False, False, True, True, True])
 PROBABILITY = np.array([0.1, 0.4, 0.35, 0.8, 0.99])
 
 
-def test_the_interval_is_wider_than_students_as_splits_share_their_pictures() -> None:
+def test_the_interval_is_wider_than_students_as_splits_share_their_images() -> None:
     found = interval([0.01, 0.03, 0.02, 0.05, 0.04])
 
     assert found.mean == pytest.approx(0.03)
@@ -28,7 +28,7 @@ def test_the_interval_is_wider_than_students_as_splits_share_their_pictures() ->
 
 
 def test_the_interval_of_five_splits_covers_the_true_difference_in_19_of_20_cases() -> None:
-    """Two detectors are equally good, and each case has 60 normal pictures and 70 anomalies."""
+    """Two detectors are equally good, and each case has 60 normal images and 70 anomalies."""
     generator, cases, covered = np.random.default_rng(0), 1_500, 0
 
     for _ in range(cases):
@@ -65,7 +65,7 @@ def test_confidence_that_is_right_as_often_as_it_says_has_no_calibration_error()
     assert calibration_error(right, np.full(400, 1.0)) == pytest.approx(0.25)
 
 
-def test_up_to_200_pictures_there_is_no_calibration_error() -> None:
+def test_up_to_200_images_there_is_no_calibration_error() -> None:
     assert calibration_error(np.ones(200, dtype=bool), np.ones(200)) is None
     assert calibration_error(np.ones(201, dtype=bool), np.ones(201)) == 0.0
 
@@ -82,7 +82,7 @@ def test_large_masks_and_maps_are_compared_at_256_pixels() -> None:
     assert small.sum() == 32 * 128
 
 
-def test_small_pictures_keep_their_size() -> None:
+def test_small_images_keep_their_size() -> None:
     assert compared_size((128, 100)) == (128, 100)
 
 

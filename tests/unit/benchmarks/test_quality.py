@@ -65,7 +65,7 @@ print(*(sys.modules[name].__file__ for name in ours))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A set of four pictures a label in each part; a training's anomalies have masks."""
+    """A set of four images a label in each part; a training's anomalies have masks."""
     made = tmp_path / "parts"
     for place in ("train/normal", "train/anomaly", "test/normal", "test/anomaly", "masks/train"):
         (made / place).mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_the_version_changes_with_a_library(folder: Path) -> None:
     assert {arm for arm in before if before[arm] != after[arm]} == {NORMALS, ALL}
 
 
-def test_the_version_changes_with_how_many_pictures_take_part(folder: Path) -> None:
+def test_the_version_changes_with_how_many_images_take_part(folder: Path) -> None:
     before = versions(folder)
 
     after = versions(folder, extent=replace(QUICK, train_anomaly=2))
@@ -118,7 +118,7 @@ def test_the_version_changes_with_how_many_pictures_take_part(folder: Path) -> N
         ("test/normal/0.png", {NORMALS, ALL}),
     ],
 )
-def test_the_version_changes_with_a_picture_or_mask_of_the_trial(
+def test_the_version_changes_with_a_image_or_mask_of_the_trial(
     folder: Path, changed: str, arms: set[str]
 ) -> None:
     before = versions(folder)
@@ -154,7 +154,7 @@ class Runs:
     def __call__(self, made: Trial) -> dict[str, Any]:
         self.made.append(made.split)
         if made.split == self._failing:
-            raise TrainingError("Too few pictures.")
+            raise TrainingError("Too few images.")
         pixels = dict.fromkeys(("pixel_auroc", "aupro_30", "aupro_05"))
         numbers = {"normals": 1, "scores": [0.1, 0.9], "training_s": 1.0, "peak_mib": 1.0}
         return numbers | {"called": [0, 1], "pixels": pixels}
@@ -198,4 +198,4 @@ def test_a_trial_that_fails_is_counted_and_the_others_are_made(
 
     assert [record["split"] for record in records] == ["1"]
     assert failed == 1
-    assert "Too few pictures." in capsys.readouterr().out
+    assert "Too few images." in capsys.readouterr().out

@@ -24,7 +24,7 @@ PEER = "anomalib patchcore"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A set of 48 normal pictures and 32 anomalies, each a byte of its own."""
+    """A set of 48 normal images and 32 anomalies, each a byte of its own."""
     made = tmp_path / "data" / "parts"
     for part in ("train", "test"):
         for label, count in (("normal", 24), ("anomaly", 16)):
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_every_arm_has_every_repeated_split_and_the_same_test_pictures(folder: Path) -> None:
+def test_every_arm_has_every_repeated_split_and_the_same_test_images(folder: Path) -> None:
     trials = plan([folder], ["ours"], [PEER], QUICK)
 
     for split in REPEATED:
@@ -51,7 +51,7 @@ def test_every_arm_has_every_repeated_split_and_the_same_test_pictures(folder: P
         assert not any({*t.train} & {*t.test.normal, *t.test.anomaly} for t in its)
 
 
-def test_the_peer_sees_the_normal_pictures_that_ours_sees(folder: Path) -> None:
+def test_the_peer_sees_the_normal_images_that_ours_sees(folder: Path) -> None:
     trials = plan([folder], ["ours"], [PEER], QUICK)
 
     seen = {
@@ -91,7 +91,7 @@ def test_an_arm_of_more_labels_than_there_are_is_left_out(folder: Path) -> None:
     assert arms == {NORMALS, FIVE, ALL}
 
 
-def test_the_pictures_that_a_manifest_names_are_also_tried_in_folds(folder: Path) -> None:
+def test_the_images_that_a_manifest_names_are_also_tried_in_folds(folder: Path) -> None:
     lines = [
         {
             "source-ref": str(path.relative_to(folder)),

@@ -12,7 +12,7 @@ PEER = "anomalib patchcore"
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    """Return a trial of two normal pictures and two anomalies, all told apart."""
+    """Return a trial of two normal images and two anomalies, all told apart."""
     pixels = dict.fromkeys(("pixel_auroc", "aupro_30", "aupro_05"))
     return {
         "set": "parts",
@@ -64,7 +64,7 @@ def test_a_row_is_the_mean_over_splits_and_its_spread_that_of_the_seeds() -> Non
     assert row["spread"] == pytest.approx(0.25 / 2**0.5)
 
 
-def test_the_calibration_is_pooled_over_the_pictures_of_all_splits() -> None:
+def test_the_calibration_is_pooled_over_the_images_of_all_splits() -> None:
     (row,) = summarize([record(), record(split="1", confidence=[1.0, 1.0, 1.0, 1.0])])["repeated"]
 
     assert row["brier"] == pytest.approx((0.01 + 0.04 + 0.01) / 8)

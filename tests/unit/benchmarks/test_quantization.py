@@ -9,7 +9,7 @@ from PIL import Image
 from benchmarks.quantization import CALIBRATING, compared, read_set
 
 
-def test_no_picture_that_ranges_are_taken_from_is_in_a_test(tmp_path: Path) -> None:
+def test_no_image_that_ranges_are_taken_from_is_in_a_test(tmp_path: Path) -> None:
     for place, name in enumerate(("train/normal", "train/anomaly", "test/normal", "test/anomaly")):
         (tmp_path / name).mkdir(parents=True)
         for number in range(5):

@@ -27,12 +27,12 @@ def test_a_repetition_depends_on_its_number_alone() -> None:
     assert len(set(made)) == 20
 
 
-def test_a_repetition_has_the_size_of_its_picture() -> None:
-    with Image.open(io.BytesIO(repetition(encoded(90), 5))) as picture:
-        assert picture.size == (100, 80)
+def test_a_repetition_has_the_size_of_its_image() -> None:
+    with Image.open(io.BytesIO(repetition(encoded(90), 5))) as image:
+        assert image.size == (100, 80)
 
 
-def test_one_in_ten_pictures_is_an_anomaly(tmp_path: Path) -> None:
+def test_one_in_ten_images_is_an_anomaly(tmp_path: Path) -> None:
     for place, label in enumerate(Label):
         for part in ("train", "test"):
             (tmp_path / part / label).mkdir(parents=True)

@@ -6,26 +6,26 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.splits import Part, Picture, groups_of, part_of, split_by_group
+from benchmarks.splits import LabeledDigest, Part, groups_of, part_of, split_by_group
 from blemish.domain.entities import Label
 
 LABELS = st.sampled_from(list(Label))
 
 
-def pictures(*names: str, label: Label = Label.NORMAL) -> list[Picture]:
-    """Return pictures that all differ."""
-    return [Picture(name, label, sha256(name.encode()).digest()) for name in names]
+def images(*names: str, label: Label = Label.NORMAL) -> list[LabeledDigest]:
+    """Return images that all differ."""
+    return [LabeledDigest(name, label, sha256(name.encode()).digest()) for name in names]
 
 
-def sides(groups: Sequence[tuple[str, str]], its: Sequence[Picture], part: Part) -> set[str]:
+def sides(groups: Sequence[tuple[str, str]], its: Sequence[LabeledDigest], part: Part) -> set[str]:
     names = {*part.normal, *part.anomaly}
     return {
-        "/".join(group) for group, picture in zip(groups, its, strict=True) if picture.name in names
+        "/".join(group) for group, image in zip(groups, its, strict=True) if image.name in names
     }
 
 
 def test_one_tile_under_several_exposures_is_one_group() -> None:
-    its = pictures(
+    its = images(
         "test/anomaly/crack_exp1_num_3191.jpg",
         "train/anomaly/crack_exp6_num_3279.jpg",
         "train/anomaly/crack_exp1_num_32128.jpg",
@@ -39,7 +39,7 @@ def test_one_tile_under_several_exposures_is_one_group() -> None:
 
 
 def test_one_sheet_of_paper_is_one_group_with_and_without_defects() -> None:
-    its = pictures(
+    its = images(
         "train/anomaly/PA_BRG03_TL_S_D_01_2.png",
         "test/normal/PA_BRG03_TL_S_ND_01_7.png",
         "test/normal/PA_BRG03_TL_S_ND_02_7.png",
@@ -50,18 +50,18 @@ def test_one_sheet_of_paper_is_one_group_with_and_without_defects() -> None:
     assert one == same != other
 
 
-def test_sheets_that_hold_an_identical_picture_are_one_group() -> None:
-    first, second, third = pictures("a_01_1.png", "a_02_1.png", "a_03_1.png")
-    fourth = Picture("a_02_2.png", Label.NORMAL, third.digest)
+def test_sheets_that_hold_an_identical_image_are_one_group() -> None:
+    first, second, third = images("a_01_1.png", "a_02_1.png", "a_03_1.png")
+    fourth = LabeledDigest("a_02_2.png", Label.NORMAL, third.digest)
 
     groups = groups_of("PA_X", [first, second, third, fourth])
 
     assert groups[1] == groups[2] == groups[3] != groups[0]
 
 
-def test_elsewhere_identical_pictures_are_one_group() -> None:
-    one, other = pictures("train/normal/1.png", "train/normal/2.png")
-    copy = Picture("test/anomaly/1.png", Label.ANOMALY, one.digest)
+def test_elsewhere_identical_images_are_one_group() -> None:
+    one, other = images("train/normal/1.png", "train/normal/2.png")
+    copy = LabeledDigest("test/anomaly/1.png", Label.ANOMALY, one.digest)
 
     groups = groups_of("castings", [one, other, copy])
 
@@ -69,22 +69,22 @@ def test_elsewhere_identical_pictures_are_one_group() -> None:
 
 
 @given(of=st.lists(st.tuples(st.integers(0, 9), LABELS), min_size=1), seed=st.integers(0, 99))
-def test_no_group_is_on_both_sides_and_no_picture_is_lost(
+def test_no_group_is_on_both_sides_and_no_image_is_lost(
     of: list[tuple[int, Label]], seed: int
 ) -> None:
-    its = [Picture(str(n), label, bytes([n])) for n, (_, label) in enumerate(of)]
+    its = [LabeledDigest(str(n), label, bytes([n])) for n, (_, label) in enumerate(of)]
     groups = [("piece", str(group)) for group, _ in of]
 
     split = split_by_group(its, groups, seed=seed)
 
     assert not sides(groups, its, split.train) & sides(groups, its, split.test)
     found = [*split.train.normal, *split.train.anomaly, *split.test.normal, *split.test.anomaly]
-    assert sorted(found) == sorted(picture.name for picture in its)
+    assert sorted(found) == sorted(image.name for image in its)
 
 
 def test_each_kind_is_dealt_evenly() -> None:
-    good = pictures(*(f"good{n}" for n in range(20)))
-    bad = pictures(*(f"bad{n}" for n in range(9)), label=Label.ANOMALY)
+    good = images(*(f"good{n}" for n in range(20)))
+    bad = images(*(f"bad{n}" for n in range(9)), label=Label.ANOMALY)
 
     split = split_by_group([*good, *bad], groups_of("set", [*good, *bad]), seed=0)
 
@@ -92,8 +92,8 @@ def test_each_kind_is_dealt_evenly() -> None:
     assert (len(split.train.anomaly), len(split.test.anomaly)) == (5, 4)
 
 
-def test_a_split_depends_on_the_seed_and_not_on_the_order_of_the_pictures() -> None:
-    its = pictures(*(f"{n}.png" for n in range(40)))
+def test_a_split_depends_on_the_seed_and_not_on_the_order_of_the_images() -> None:
+    its = images(*(f"{n}.png" for n in range(40)))
 
     first = split_by_group(its, groups_of("set", its), seed=1)
 
@@ -103,7 +103,7 @@ def test_a_split_depends_on_the_seed_and_not_on_the_order_of_the_pictures() -> N
 
 
 def test_a_larger_cap_keeps_what_a_smaller_one_keeps() -> None:
-    part = part_of(pictures(*(f"{n}.png" for n in range(40))), seed=3)
+    part = part_of(images(*(f"{n}.png" for n in range(40))), seed=3)
 
     small, large = part.capped(5, None), part.capped(9, None)
 

@@ -15,7 +15,7 @@ from tests.unit.service.test_bundles import BUNDLE
 @pytest.fixture
 def model(house: House) -> Model:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     model = house.trained()
     assert model.bundle is not None
     house.bundles.remove(model.bundle)
@@ -69,7 +69,7 @@ def test_a_model_that_is_not_there_is_named(
 
 def test_a_model_without_a_bundle_is_told_by_its_status(house: House, tmp_path: Path) -> None:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     house.model()
 
     refused = export(house, tmp_path / "to")

@@ -36,7 +36,7 @@ SELECTION = {
 
 def shown(house: House, bundle: Bundle) -> str:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     model = house.trained()
     assert model.bundle is not None
     house.bundles.remove(model.bundle)

@@ -27,7 +27,7 @@ HOSTILE = '<img src=x onerror="alert(1)">.jpg'
 MEASURED = PrecisionRecallF1(precision=0.5, recall=0.75, f1=0.6)
 
 
-def picture(width: int = 60, height: int = 40) -> NDArray[np.uint8]:
+def image(width: int = 60, height: int = 40) -> NDArray[np.uint8]:
     generator = np.random.default_rng(0)
     return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
@@ -39,9 +39,7 @@ def row(
     verdict: Label = Label.NORMAL,
     confidence: float = 0.9,
 ) -> ReportRow:
-    return ReportRow(
-        name=name, truth=truth, verdict=verdict, confidence=confidence, pixels=picture()
-    )
+    return ReportRow(name=name, truth=truth, verdict=verdict, confidence=confidence, pixels=image())
 
 
 class Page(HTMLParser):
@@ -65,7 +63,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
     def images(self) -> dict[str, Image.Image]:
-        """Decode every picture of the page, by its alternative text."""
+        """Decode every image of the page, by its alternative text."""
         found: dict[str, Image.Image] = {}
         for tag, attributes in self.tags:
             if tag == "img":
@@ -174,20 +172,20 @@ def test_the_summary_counts_and_measures(path: Path) -> None:
     page = written(
         path,
         [row("a", truth=Label.ANOMALY), row("b", verdict=Label.ANOMALY), row("c"), row("d")],
-        notes=["Only 4 pictures were left for the test."],
+        notes=["Only 4 images were left for the test."],
     )
 
-    assert "2 of 4 test pictures judged right, after learning from 48 pictures" in page.text
+    assert "2 of 4 test images judged right, after learning from 48 images" in page.text
     for fact in (
         "F1 0.60",
         "Precision 0.50",
         "Recall 0.75",
         "Missed 1",
         "False alarms 1",
-        "Test pictures 4",
+        "Test images 4",
         "Trained on 48",
         "Training time 17 s",
-        "Only 4 pictures were left for the test.",
+        "Only 4 images were left for the test.",
     ):
         assert fact in page.text
 
@@ -198,7 +196,7 @@ def test_what_was_not_measured_is_said_so(path: Path) -> None:
     assert "F1 not measured Precision not measured Recall not measured" in page.text
 
 
-def test_a_card_shows_picture_heat_map_and_mask(path: Path) -> None:
+def test_a_card_shows_image_heat_map_and_mask(path: Path) -> None:
     mask = np.full((40, 60, 3), 255, dtype=np.uint8)
     mask[10:20, 10:30] = (0x23, 0xA4, 0x36)
     full = replace(
@@ -227,8 +225,8 @@ def test_without_heat_maps_and_masks_there_is_nothing_to_fade(path: Path) -> Non
     assert 'type="range"' not in page.source
 
 
-def test_large_pictures_are_reduced_and_small_ones_are_not_enlarged(path: Path) -> None:
-    page = written(path, [replace(row("large"), pixels=picture(1500, 1000)), row("small")])
+def test_large_images_are_reduced_and_small_ones_are_not_enlarged(path: Path) -> None:
+    page = written(path, [replace(row("large"), pixels=image(1500, 1000)), row("small")])
 
     sizes = {name: image.size for name, image in page.images().items()}
     assert sizes == {"large": (SHOWN_SIDE, round(SHOWN_SIDE * 2 / 3)), "small": (60, 40)}
@@ -248,7 +246,7 @@ def test_heat_peaks_where_the_map_does() -> None:
 
 
 @given(seed=st.integers(0, 2**31), threshold=st.floats(0, 100))
-def test_scores_well_below_the_threshold_leave_the_picture(seed: int, threshold: float) -> None:
+def test_scores_well_below_the_threshold_leave_the_image(seed: int, threshold: float) -> None:
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (8, 9, 3), dtype=np.uint8)
     anomaly_map = generator.uniform(0, 0.74, (3, 2)) * threshold

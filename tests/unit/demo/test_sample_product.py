@@ -49,7 +49,7 @@ def test_another_seed_gives_another_piece_but_not_another_product() -> None:
 
 @pytest.mark.parametrize("anomaly_type", COLORS)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_defect_changes_the_picture_where_its_mask_says(seed: int, anomaly_type: str) -> None:
+def test_a_defect_changes_the_image_where_its_mask_says(seed: int, anomaly_type: str) -> None:
     flawless, _ = drawn(seed, None)
 
     image, mask = drawn(seed, anomaly_type)
@@ -82,23 +82,23 @@ def test_a_flawless_piece_has_no_mask() -> None:
     assert image.dtype == np.uint8
 
 
-def test_the_sample_set_has_enough_of_each_kind_and_no_picture_twice() -> None:
+def test_the_sample_set_has_enough_of_each_kind_and_no_image_twice() -> None:
     sample = draw_sample_set(0)
 
-    pictures = sample.train + sample.test
-    assert Counter(picture.anomaly_type for picture in sample.train) == {
+    images = sample.train + sample.test
+    assert Counter(image.anomaly_type for image in sample.train) == {
         None: 24, "scratch": 8, "stain": 8, "chip": 8
     }  # fmt: skip
-    assert Counter(picture.anomaly_type for picture in sample.test) == {
+    assert Counter(image.anomaly_type for image in sample.test) == {
         None: 12, "scratch": 4, "stain": 4, "chip": 4
     }  # fmt: skip
-    assert len({picture.image.tobytes() for picture in pictures}) == len(pictures)
+    assert len({image.image.tobytes() for image in images}) == len(images)
     for split in (sample.train, sample.test):
-        assert len({picture.name for picture in split}) == len(split)
-    for picture in pictures:
-        is_anomaly = picture.anomaly_type is not None
-        assert picture.label == (Label.ANOMALY if is_anomaly else Label.NORMAL)
-        assert (picture.mask is not None) == is_anomaly
+        assert len({image.name for image in split}) == len(split)
+    for image in images:
+        is_anomaly = image.anomaly_type is not None
+        assert image.label == (Label.ANOMALY if is_anomaly else Label.NORMAL)
+        assert (image.mask is not None) == is_anomaly
 
 
 def test_jpeg_keeps_size_and_look() -> None:

@@ -13,7 +13,7 @@ from blemish.domain.policy_context import Context
 
 ARN = "arn:aws:lookoutvision:eu-west-1:123456789012"
 MODEL = f"{ARN}:model/circuits/1"
-OBJECT = "arn:aws:s3:::pictures/line-4/a.png"
+OBJECT = "arn:aws:s3:::images/line-4/a.png"
 
 YES, NO, EXPLICIT = Decision.ALLOWED, Decision.NOT_ALLOWED, Decision.DENIED
 

@@ -20,7 +20,7 @@ def test_the_statuses_are_those_of_the_service_model(
 
 
 def test_an_object_reads_as_its_address() -> None:
-    assert str(ObjectRef(bucket="pictures", key="a/b c.png")) == "s3://pictures/a/b c.png"
+    assert str(ObjectRef(bucket="images", key="a/b c.png")) == "s3://images/a/b c.png"
 
 
 def test_an_access_key_does_not_show_its_secret() -> None:

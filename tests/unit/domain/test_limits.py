@@ -51,7 +51,7 @@ def test_the_profiles_are_chosen_by_name() -> None:
 
 @pytest.mark.parametrize("profile", [OURS, ORIGINAL])
 @pytest.mark.parametrize(("side", "pixels"), [(64, 4_096), (10_000, 10**8), (10_001, 10**8)])
-def test_a_picture_of_another_side_may_be_a_square_within_the_memory_there_is(
+def test_a_image_of_another_side_may_be_a_square_within_the_memory_there_is(
     profile: Limits, side: int, pixels: int
 ) -> None:
     limits = with_longest_side(profile, side)

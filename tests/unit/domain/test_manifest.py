@@ -54,12 +54,12 @@ def test_the_manifest_of_the_originals_console_is_read_whole(shared: Path) -> No
 
 
 def test_a_line_is_kept_as_it_came_without_its_line_break() -> None:
-    line = '  {"source-ref" :  "s3://pictures/ä b.png"}\t'
+    line = '  {"source-ref" :  "s3://images/ä b.png"}\t'
 
     ((number, found),) = parse_manifest([f"\ufeff{line}\r\n"], [])
 
     assert (number, found.line) == (1, line)
-    assert found.image == ObjectRef(bucket="pictures", key="ä b.png")
+    assert found.image == ObjectRef(bucket="images", key="ä b.png")
 
 
 def test_a_line_may_be_as_long_as_the_service_model_allows() -> None:
@@ -105,7 +105,7 @@ def test_a_line_with_an_image_alone_is_unlabelled() -> None:
 def test_a_chained_ground_truth_job_gives_label_and_mask() -> None:
     """A classification job, and a segmentation job over its output, as Ground Truth writes them."""
     fields = {
-        "source-ref": "s3://pictures/line-4/0017.jpg",
+        "source-ref": "s3://images/line-4/0017.jpg",
         "classify-parts": 1,
         "classify-parts-metadata": {
             "confidence": 0.94,
@@ -115,7 +115,7 @@ def test_a_chained_ground_truth_job_gives_label_and_mask() -> None:
             "creation-date": "2021-10-12T17:36:30.234567",
             "type": "groundtruth/image-classification",
         },
-        "paint-parts-ref": "s3://pictures/annotations/0.png",
+        "paint-parts-ref": "s3://images/annotations/0.png",
         "paint-parts-ref-metadata": {
             "internal-color-map": {
                 "0": {"class-name": "BACKGROUND", "hex-color": "#ffffff", "confidence": 0.8},
@@ -163,7 +163,7 @@ def test_a_mask_may_have_any_name_that_ends_in_ref(attribute: str) -> None:
     found = entry(fields).mask
 
     assert found is not None
-    assert found.ref == ObjectRef(bucket="pictures", key="m.png")
+    assert found.ref == ObjectRef(bucket="images", key="m.png")
     assert found.colors == {"#A1B2C3": "dent"}
 
 

@@ -39,11 +39,11 @@ def problem(fields: object) -> str:
         ('{"a": NaN}', "it is not JSON (NaN is not JSON)"),
         ("[" * 8_000, "it is not JSON (nested too deep)"),
         (
-            r'{"source-ref": "s3://pictures/\ud800.png"}',
+            r'{"source-ref": "s3://images/\ud800.png"}',
             "it is not JSON (it escapes one half of a character without the other)",
         ),
         ("[]", "it must be a JSON object, not a list"),
-        ('"s3://pictures/a.png"', "it must be a JSON object, not a str"),
+        ('"s3://images/a.png"', "it must be a JSON object, not a str"),
         ("null", "it must be a JSON object, not a NoneType"),
         (" " * 8_192 + "{", "it has 8193 characters; at most 8192 are allowed"),
     ],

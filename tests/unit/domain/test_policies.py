@@ -116,8 +116,8 @@ RESOURCES = [
     ),
     (
         "but in the last part, which may have colons itself",
-        [allow(Resource="arn:aws:s3:::pictures/*.png")],
-        ask("s3:GetObject", "arn:aws:s3:::pictures/a:b.png"),
+        [allow(Resource="arn:aws:s3:::images/*.png")],
+        ask("s3:GetObject", "arn:aws:s3:::images/a:b.png"),
         YES,
     ),
     ("parts left out stand for all", [allow(Resource="arn:aws:lookoutvision")], ask(), YES),
@@ -126,14 +126,14 @@ RESOURCES = [
     ("and not only some", [allow(Resource=f"{ARN}:*")], ask(resource="*"), NO),
     (
         "a bucket is not its objects",
-        [allow(Resource="arn:aws:s3:::pictures")],
+        [allow(Resource="arn:aws:s3:::images")],
         ask("s3:GetObject", OBJECT),
         NO,
     ),
     (
         "objects are not their bucket",
-        [allow(Resource="arn:aws:s3:::pictures/*")],
-        ask("s3:ListBucket", "arn:aws:s3:::pictures"),
+        [allow(Resource="arn:aws:s3:::images/*")],
+        ask("s3:ListBucket", "arn:aws:s3:::images"),
         NO,
     ),
     (
@@ -164,7 +164,7 @@ RESOURCES = [
 
 TAGGED = "aws:ResourceTag/line"
 
-MINE = "arn:aws:s3:::pictures/${aws:username}/*"
+MINE = "arn:aws:s3:::images/${aws:username}/*"
 VARIABLES = [
     (
         "in a resource",
@@ -253,8 +253,8 @@ VARIABLES = [
     ),
     (
         "with a colon in what comes in",
-        [allow(Resource="arn:aws:s3:::pictures/${aws:PrincipalTag/line}/*")],
-        ask("s3:GetObject", "arn:aws:s3:::pictures/a:b/c", principal={"line": "a:b"}),
+        [allow(Resource="arn:aws:s3:::images/${aws:PrincipalTag/line}/*")],
+        ask("s3:GetObject", "arn:aws:s3:::images/a:b/c", principal={"line": "a:b"}),
         YES,
     ),
     (
@@ -285,7 +285,7 @@ def test_variables_are_texts_in_the_older_version(version: str | None) -> None:
     policy = document(allow(Resource=MINE), version=version)
 
     assert decision(policy, ask("s3:GetObject", OBJECT, aws_username="line-4")) is NO
-    literal = "arn:aws:s3:::pictures/${aws:username}/a.png"
+    literal = "arn:aws:s3:::images/${aws:username}/a.png"
     assert decision(policy, ask("s3:GetObject", literal, aws_username="line-4")) is YES
 
 

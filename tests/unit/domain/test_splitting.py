@@ -12,7 +12,7 @@ from blemish.domain.entities import Label
 from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.domain.splitting import MIN_TEST, TEST_SHARE, split_rows
 
-Pictures = list[tuple[Label, str]]
+Images = list[tuple[Label, str]]
 
 
 def digest(name: object) -> str:
@@ -22,97 +22,97 @@ def digest(name: object) -> str:
 DIFFERENT = st.dictionaries(
     st.integers(0, 10_000).map(digest), st.sampled_from(list(Label)), max_size=60
 ).map(lambda found: [(label, sha) for sha, label in found.items()])
-"""Pictures of which no two are identical."""
+"""Images of which no two are identical."""
 
 SOME_IDENTICAL = st.lists(
     st.tuples(st.sampled_from(list(Label)), st.integers(0, 12).map(digest)), max_size=60
 )
 
 
-def split(pictures: Sequence[tuple[Label, str]]) -> list[int]:
-    return split_rows([label for label, _ in pictures], [sha for _, sha in pictures])
+def split(images: Sequence[tuple[Label, str]]) -> list[int]:
+    return split_rows([label for label, _ in images], [sha for _, sha in images])
 
 
-def count(pictures: Pictures, rows: list[int], label: Label) -> int:
-    return sum(pictures[row][0] is label for row in rows)
+def count(images: Images, rows: list[int], label: Label) -> int:
+    return sum(images[row][0] is label for row in rows)
 
 
 @given(DIFFERENT)
 def test_a_fifth_of_each_label_is_tested_on_and_never_fewer_than_the_least(
-    pictures: Pictures,
+    images: Images,
 ) -> None:
-    rows = split(pictures)
+    rows = split(images)
 
     for label, least in MIN_TEST.items():
-        there = sum(found is label for found, _ in pictures)
-        assert count(pictures, rows, label) == min(there, max(least, round(there * TEST_SHARE)))
+        there = sum(found is label for found, _ in images)
+        assert count(images, rows, label) == min(there, max(least, round(there * TEST_SHARE)))
 
 
 @given(SOME_IDENTICAL)
-def test_identical_pictures_never_make_the_test_part_smaller(pictures: Pictures) -> None:
-    rows = split(pictures)
+def test_identical_images_never_make_the_test_part_smaller(images: Images) -> None:
+    rows = split(images)
 
     for label, least in {Label.NORMAL: 5, Label.ANOMALY: 1}.items():
-        there = sum(found is label for found, _ in pictures)
-        assert count(pictures, rows, label) >= min(there, max(least, round(0.2 * there)))
+        there = sum(found is label for found, _ in images)
+        assert count(images, rows, label) >= min(there, max(least, round(0.2 * there)))
 
 
 @pytest.mark.parametrize(("anomalies", "chosen"), [([1, 0], [1]), ([1, *range(11, 20)], [1, 11])])
-def test_an_anomaly_that_came_along_with_a_normal_picture_counts_once(
+def test_an_anomaly_that_came_along_with_a_normal_image_counts_once(
     anomalies: list[int], chosen: list[int]
 ) -> None:
-    """The picture 1 is there with both labels."""
+    """The image 1 is there with both labels."""
     normal = [(Label.NORMAL, f"{number:064x}") for number in range(1, 9)]
-    pictures = normal + [(Label.ANOMALY, f"{number:064x}") for number in anomalies]
+    images = normal + [(Label.ANOMALY, f"{number:064x}") for number in anomalies]
 
-    rows = split(pictures)
+    rows = split(images)
 
-    assert [int(pictures[row][1], 16) for row in rows] == [1, 2, 3, 4, 5, *chosen]
+    assert [int(images[row][1], 16) for row in rows] == [1, 2, 3, 4, 5, *chosen]
 
 
 @given(SOME_IDENTICAL)
-def test_identical_pictures_stay_together_whatever_their_labels(pictures: Pictures) -> None:
-    rows = set(split(pictures))
+def test_identical_images_stay_together_whatever_their_labels(images: Images) -> None:
+    rows = set(split(images))
 
-    tested = {pictures[row][1] for row in rows}
-    trained = {sha for row, (_, sha) in enumerate(pictures) if row not in rows}
+    tested = {images[row][1] for row in rows}
+    trained = {sha for row, (_, sha) in enumerate(images) if row not in rows}
     assert not tested & trained
 
 
-@given(pictures=SOME_IDENTICAL, random=st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_does_not_matter(pictures: Pictures, random: Random) -> None:
-    order = list(range(len(pictures)))
+@given(images=SOME_IDENTICAL, random=st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(images: Images, random: Random) -> None:
+    order = list(range(len(images)))
     random.shuffle(order)
 
-    shuffled = split([pictures[row] for row in order])
+    shuffled = split([images[row] for row in order])
 
-    assert sorted(order[row] for row in shuffled) == split(pictures)
+    assert sorted(order[row] for row in shuffled) == split(images)
 
 
-@given(pictures=DIFFERENT, label=st.sampled_from(list(Label)))
-def test_a_picture_added_later_moves_at_most_one_other(pictures: Pictures, label: Label) -> None:
-    before = split(pictures)
+@given(images=DIFFERENT, label=st.sampled_from(list(Label)))
+def test_a_image_added_later_moves_at_most_one_other(images: Images, label: Label) -> None:
+    before = split(images)
 
-    after = split([*pictures, (label, digest("another"))])
+    after = split([*images, (label, digest("another"))])
 
-    assert len(set(before) ^ (set(after) - {len(pictures)})) <= 1
+    assert len(set(before) ^ (set(after) - {len(images)})) <= 1
 
 
 @given(SOME_IDENTICAL)
-def test_rows_come_once_and_in_ascending_order(pictures: Pictures) -> None:
-    rows = split(pictures)
+def test_rows_come_once_and_in_ascending_order(images: Images) -> None:
+    rows = split(images)
 
     assert rows == sorted(set(rows))
 
 
-def test_the_pictures_with_the_lowest_hashes_are_chosen() -> None:
-    pictures = [(Label.NORMAL, f"{row:064x}") for row in (9, 3, 30, 1, 7, 5, 8, 2, 6, 4)]
+def test_the_images_with_the_lowest_hashes_are_chosen() -> None:
+    images = [(Label.NORMAL, f"{row:064x}") for row in (9, 3, 30, 1, 7, 5, 8, 2, 6, 4)]
 
-    assert split(pictures) == [1, 3, 5, 7, 9]
+    assert split(images) == [1, 3, 5, 7, 9]
 
 
 @pytest.mark.parametrize("limits", [OURS, ORIGINAL])
-def test_the_least_single_dataset_leaves_ten_normal_pictures_to_train_on(limits: Limits) -> None:
-    pictures = [(Label.NORMAL, digest(row)) for row in range(limits.single_min_normal)]
+def test_the_least_single_dataset_leaves_ten_normal_images_to_train_on(limits: Limits) -> None:
+    images = [(Label.NORMAL, digest(row)) for row in range(limits.single_min_normal)]
 
-    assert len(pictures) - len(split(pictures)) >= 10
+    assert len(images) - len(split(images)) >= 10

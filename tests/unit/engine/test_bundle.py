@@ -16,12 +16,12 @@ from blemish.engine.bundle import (
     write_bundle,
 )
 from blemish.engine.errors import BundleError
-from blemish.engine.images.sizes import PictureSize
+from blemish.engine.images.sizes import ImageSize
 from blemish.engine.runtime import Detector
 
 INFO = BundleInfo(
     graph_size=(192, 256),
-    picture_size=PictureSize(stored=(768, 576), upright=(576, 768)),
+    image_size=ImageSize(stored=(768, 576), upright=(576, 768)),
     threshold=2.5,
     background="#FFFFFF",
     anomaly_types=(AnomalyType(name="Riß, tief", color="#23A436"),),

@@ -12,7 +12,7 @@ from blemish.engine.heat_maps import HEAT_COLORS, encode_heat_map, heat_levels
 from blemish.engine.images.upsample import enlarging_matrix
 
 LARGEST = (16_384, 6_103)
-"""The most pixels that a picture may have."""
+"""The most pixels that an image may have."""
 
 
 def drawn(
@@ -49,7 +49,7 @@ def test_the_same_share_of_the_threshold_is_the_same_colour() -> None:
     assert (first == second).all()
 
 
-def test_a_cold_picture_is_seen_through_and_the_hottest_place_is_yellow() -> None:
+def test_a_cold_image_is_seen_through_and_the_hottest_place_is_yellow() -> None:
     anomaly_map = np.zeros((2, 3), dtype=np.float32)
     anomaly_map[0, 2] = 9.0
 
@@ -63,7 +63,7 @@ def test_a_threshold_of_zero_makes_every_score_hot() -> None:
     assert (heat_levels(flat(0.1), threshold=0.0, size=(3, 2)) == 255).all()
 
 
-def test_the_heat_map_of_the_largest_picture_fits_into_an_answer() -> None:
+def test_the_heat_map_of_the_largest_image_fits_into_an_answer() -> None:
     ragged = np.random.default_rng(0).uniform(0.5, 2, (12, 32)).astype(np.float32)
     anomaly_map = (enlarging_matrix(12, 96) @ ragged @ enlarging_matrix(32, 256).T).astype(
         np.float32

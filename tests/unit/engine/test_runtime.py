@@ -64,7 +64,7 @@ def test_areas_and_mask_speak_of_the_same_pixels(detector: Detector) -> None:
     assert colors == {"background": "#FFFFFF"} | {name: color for color, name in COLORS.items()}
 
 
-def test_a_normal_picture_is_background_alone(detector: Detector) -> None:
+def test_a_normal_image_is_background_alone(detector: Detector) -> None:
     found = detect(detector, png(draw(79).pixels))
 
     assert not found.is_anomalous
@@ -83,7 +83,7 @@ def test_a_classification_model_has_no_mask(classifying_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_answers_lie_as_the_picture_is_stored(detector: Detector, orientation: int) -> None:
+def test_answers_lie_as_the_image_is_stored(detector: Detector, orientation: int) -> None:
     drawing = draw(81, "stain")
     upright = detect(detector, png(drawing.pixels))
 
@@ -97,14 +97,14 @@ def test_answers_lie_as_the_picture_is_stored(detector: Detector, orientation: i
     assert (turn(turned.anomaly_map, orientation) == upright.anomaly_map).all()
 
 
-def test_a_picture_of_another_size_is_refused(detector: Detector) -> None:
+def test_a_image_of_another_size_is_refused(detector: Detector) -> None:
     data = png(draw(82, size=(100, 64)).pixels)
 
     with pytest.raises(ImageError, match=r"has 100 x 64 pixels; it must have 96 x 64 pixels"):
         detect(detector, data)
 
 
-def test_mixed_sizes_are_brought_to_the_graph_and_masks_come_back_in_the_pictures_own(
+def test_mixed_sizes_are_brought_to_the_graph_and_masks_come_back_in_the_images_own(
     detector: Detector,
 ) -> None:
     drawing = draw(83, "stain")

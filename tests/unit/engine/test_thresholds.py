@@ -22,7 +22,7 @@ from blemish.engine.thresholds import (
 )
 from tests.products import LIMITS, draw, png
 
-PICTURE = png(draw(41, "stain").pixels)
+IMAGE = png(draw(41, "stain").pixels)
 SCORES = st.lists(st.floats(0, 100, width=32), max_size=20).map(tuple)
 
 
@@ -36,7 +36,7 @@ def initializers(bundle: Bundle) -> dict[str, onnx.TensorProto]:
 
 
 def verdict(bundle: Bundle) -> tuple[bool, float, float]:
-    found = Detector.load(bundle, threads=1).detect(PICTURE, limits=LIMITS, mixed_sizes=False)
+    found = Detector.load(bundle, threads=1).detect(IMAGE, limits=LIMITS, mixed_sizes=False)
     return found.is_anomalous, found.confidence, found.threshold
 
 

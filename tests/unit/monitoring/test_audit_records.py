@@ -120,7 +120,7 @@ def test_what_a_call_was_denied_in_part_is_named() -> None:
         source=S3,
         operation="DeleteObjects",
         caller=CALLER,
-        members={"Bucket": "pictures"},
+        members={"Bucket": "images"},
         refused={"a": "You may not.", "b": "You may not."},
         status=200,
     )
@@ -151,7 +151,7 @@ def test_what_was_only_read_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("operation", "members", "told"),
     [
-        ("DetectAnomalies", {"Body": b"picture"}, {"body": "7 bytes"}),
+        ("DetectAnomalies", {"Body": b"image"}, {"body": "7 bytes"}),
         ("UpdateDatasetEntries", {"Changes": b"{}"}, {"changes": "2 bytes"}),
         ("UntagResource", {"TagKeys": ["a"] * MAX_ITEMS}, {"tagKeys": ["a"] * MAX_ITEMS}),
         ("UntagResource", {"TagKeys": ["a"] * (MAX_ITEMS + 1)}, {"tagKeys": "21 items"}),
@@ -171,7 +171,7 @@ def test_what_was_only_read_is_not_repeated() -> None:
         ("CreateProject", {"ProjectName": {"not": "a name"}}, {"projectName": None}),
     ],
 )
-def test_members_are_short_and_have_no_picture(
+def test_members_are_short_and_have_no_image(
     operation: str, members: dict[str, Any], told: dict[str, Any]
 ) -> None:
     record = record_of(operation=operation, members=members, status=200)
@@ -204,7 +204,7 @@ def test_of_s3_only_path_and_query_are_recorded() -> None:
         source=S3,
         operation="PutObject",
         members={
-            "Bucket": "pictures",
+            "Bucket": "images",
             "Key": "a/b.png",
             "Metadata": {"note": "private"},
             "SSECustomerKey": "a key",
@@ -214,11 +214,11 @@ def test_of_s3_only_path_and_query_are_recorded() -> None:
         status=200,
     )
 
-    assert record["requestParameters"] == {"bucketName": "pictures", "key": "a/b.png"}
+    assert record["requestParameters"] == {"bucketName": "images", "key": "a/b.png"}
     assert record["responseElements"] is None
     assert [found["ARN"] for found in record["resources"]] == [
-        "arn:aws:s3:::pictures",
-        "arn:aws:s3:::pictures/a/b.png",
+        "arn:aws:s3:::images",
+        "arn:aws:s3:::images/a/b.png",
     ]
     assert (record["managementEvent"], record["eventCategory"]) == (False, "Data")
 

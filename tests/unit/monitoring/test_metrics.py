@@ -51,7 +51,7 @@ def test_detections_are_counted_by_model_as_cloudwatch_does(
 
     metrics.judged(model, is_anomalous=True, took_s=0.04)
     metrics.judged(model, is_anomalous=False, took_s=0.2)
-    metrics.failed(model, ValidationError("No picture."))
+    metrics.failed(model, ValidationError("No image."))
     metrics.failed(model, CONFLICT)
     metrics.failed(model, BUSY)
 
@@ -89,7 +89,7 @@ def test_units_and_models_are_looked_up(
     assert unit("max_inference_units") == 4
     assert unit("desired_inference_units") == 4
     assert unit("in_service_inference_units") == 4
-    assert unit("pictures_waiting") == 5
+    assert unit("images_waiting") == 5
     statuses = {
         status: registry.get_sample_value("blemish_models", {"status": status}) for status in S
     }

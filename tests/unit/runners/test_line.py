@@ -145,11 +145,11 @@ def test_what_goes_wrong_is_raised_to_who_waits_and_takes_no_unit_with_it(clock:
     line = Line(DETECTOR, units=1, clock=clock)
 
     def fail(_: object) -> None:
-        raise ValueError("no picture")
+        raise ValueError("no image")
 
     failing, following = added(line, Turn(fail), Turn(lambda detector: detector))
 
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no image"):
         failing.result(PATIENCE_S)
     assert following.result(PATIENCE_S) == DETECTOR
 

@@ -20,7 +20,7 @@ from tests.products import LIMITS, SIZE, draw, png
 from tests.unit.runners.waiting import PATIENCE_S
 from tests.unit.storage.sealing import new_encryption, new_keyring
 
-PICTURE = png(draw(1).pixels)
+IMAGE = png(draw(1).pixels)
 BUNDLE = "7-1"
 ONE = InferenceUnits(minimum=1, maximum=None)
 
@@ -39,9 +39,9 @@ def hosting(bundle: Path, tmp_path: Path) -> LocalHosting:
 
 
 def detect(
-    hosting: LocalHosting, data: bytes = PICTURE, *, model_id: int = 7, timeout_s: float = 0.05
+    hosting: LocalHosting, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
 ) -> Detection | None:
-    """Have a picture judged, and wait for it."""
+    """Have an image judged, and wait for it."""
     outcome = begin(hosting, data, model_id=model_id, timeout_s=timeout_s).result(PATIENCE_S)
     if isinstance(outcome, ImageError):
         raise outcome
@@ -49,7 +49,7 @@ def detect(
 
 
 def begin(
-    hosting: LocalHosting, data: bytes = PICTURE, *, model_id: int = 7, timeout_s: float = 0.05
+    hosting: LocalHosting, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
 ) -> Future[Outcome]:
     return hosting.judge(
         model_id,
@@ -61,7 +61,7 @@ def begin(
     )
 
 
-def test_a_loaded_model_judges_pictures(hosting: LocalHosting) -> None:
+def test_a_loaded_model_judges_images(hosting: LocalHosting) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
     normal = detect(hosting)
@@ -152,11 +152,11 @@ def test_a_damaged_bundle_is_not_loaded(hosting: LocalHosting, tmp_path: Path) -
     assert detect(hosting) is None
 
 
-def test_a_picture_that_cannot_be_judged_takes_no_unit_with_it(hosting: LocalHosting) -> None:
+def test_a_image_that_cannot_be_judged_takes_no_unit_with_it(hosting: LocalHosting) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     for _ in range(3):
         with pytest.raises(ImageError):
-            detect(hosting, b"no picture")
+            detect(hosting, b"no image")
 
     assert detect(hosting) is not None
 

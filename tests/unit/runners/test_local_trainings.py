@@ -76,7 +76,7 @@ def job(*steps: Any) -> TrainingJob:
         project="circuits",
         version=1,
         arn="arn",
-        output_bucket="pictures",
+        output_bucket="images",
         output_prefix="",
         limits=asdict(OURS),
         mixed_sizes=False,
@@ -112,11 +112,11 @@ def local(*, silence_s: float = 20.0, command: Sequence[str] = COMMAND) -> Local
 
 
 def test_a_process_says_how_far_it_is_and_what_came_of_it(reports: Reports) -> None:
-    steps = [{"alive": True}, {"progress": "reading pictures, 50%"}, {"alive": True}, TRAINED]
+    steps = [{"alive": True}, {"progress": "reading images, 50%"}, {"alive": True}, TRAINED]
 
     result = local().train(job(*steps), report=reports)
 
-    assert reports.texts == [None, "reading pictures, 50%", None]
+    assert reports.texts == [None, "reading images, 50%", None]
     assert isinstance(result, TrainingResult)
     assert asdict(result) == TRAINED["trained"]
 

@@ -73,7 +73,7 @@ class Works:
 @pytest.fixture
 def works(house: House) -> Iterator[Works]:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     with ExitStack() as stack:
         yield Works(house, stack)
 
@@ -441,7 +441,7 @@ def detection_job(house: House, name: str) -> DetectionJob:
         "1",
         kind=DetectionJobKind.TRIAL,
         name=name,
-        pictures=ImageList(manifest=None, images=[url("new.png")]),
+        image_list=ImageList(manifest=None, images=[url("new.png")]),
         output=None,
     )
 

@@ -66,8 +66,8 @@ class Workplace:
         self.bucket.mkdir(parents=True, exist_ok=True)
         (self.bucket / key).write_bytes(data)
 
-    def pictures(self, count: int, *types: str, first: int = 0, masked: bool = False) -> list[str]:
-        """Draw so many pictures with defects of these types; return their JSON Lines."""
+    def images(self, count: int, *types: str, first: int = 0, masked: bool = False) -> list[str]:
+        """Draw so many images with defects of these types; return their JSON Lines."""
         lines = []
         for seed in range(first, first + count):
             drawing, key = draw(seed, *types), f"{'-'.join(types)}{seed}.png"
@@ -138,8 +138,8 @@ def place(tmp_path: Path, backbone: Path) -> Workplace:
 
 
 def test_a_single_dataset_is_split(place: Workplace) -> None:
-    unlabelled = place.pictures(1, "hole", first=500)[0].replace('"anomaly"', '"unclear"')
-    lines = [*place.pictures(15), *place.pictures(5, "stain", first=100), unlabelled]
+    unlabelled = place.images(1, "hole", first=500)[0].replace('"anomaly"', '"unclear"')
+    lines = [*place.images(15), *place.images(5, "stain", first=100), unlabelled]
     steps: list[str] = []
 
     result = carry_out(place.job(lines), progress=lambda found: steps.append(found.step))
@@ -166,10 +166,10 @@ def test_a_single_dataset_is_split(place: Workplace) -> None:
 
 
 def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> None:
-    train = [*place.pictures(10), *place.pictures(5, "stain", first=100, masked=True)]
+    train = [*place.images(10), *place.images(5, "stain", first=100, masked=True)]
     test = [
-        *place.pictures(2, first=200),
-        *place.pictures(2, "stain", first=300, masked=True),
+        *place.images(2, first=200),
+        *place.images(2, "stain", first=300, masked=True),
     ]
 
     result = carry_out(place.job(train, test), progress=quiet)
@@ -191,8 +191,8 @@ def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> 
 def test_what_the_bundle_says_of_thresholds_is_what_the_evaluation_measured(
     place: Workplace,
 ) -> None:
-    train = [*place.pictures(10), *place.pictures(3, "stain", first=100)]
-    test = [*place.pictures(4, first=200), *place.pictures(3, "stain", first=300)]
+    train = [*place.images(10), *place.images(3, "stain", first=100)]
+    test = [*place.images(4, first=200), *place.images(3, "stain", first=300)]
 
     result = carry_out(place.job(train, test), progress=quiet)
 
@@ -211,7 +211,7 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
     place: Workplace,
 ) -> None:
     """14 masks, of which 11 are trained on: enough for two datasets, too few for one."""
-    lines = [*place.pictures(12), *place.pictures(14, "stain", first=100, masked=True)]
+    lines = [*place.images(12), *place.images(14, "stain", first=100, masked=True)]
 
     result = carry_out(place.job(lines, limits=ORIGINAL), progress=quiet)
 
@@ -220,7 +220,7 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
 
 
 def test_the_bundle_is_nowhere_in_plain(place: Workplace) -> None:
-    carry_out(place.job(place.pictures(12), place.pictures(2, first=200)), progress=quiet)
+    carry_out(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
 
     assert sorted(path.name for path in (place.attempt / "bundle").iterdir()) == [
         "SHA256SUMS.sealed",
@@ -234,7 +234,7 @@ def test_the_bundle_is_nowhere_in_plain(place: Workplace) -> None:
 
 
 def test_a_key_that_is_lost_meanwhile_is_the_reason(place: Workplace) -> None:
-    job = place.job(place.pictures(12), place.pictures(2, first=200))
+    job = place.job(place.images(12), place.images(2, first=200))
     (key,) = (place.folder / "keyring").iterdir()
 
     def lose(found: Progress) -> None:
@@ -246,7 +246,7 @@ def test_a_key_that_is_lost_meanwhile_is_the_reason(place: Workplace) -> None:
 
 
 def test_a_training_process_tells_why_a_key_cannot_be_used(place: Workplace) -> None:
-    job = place.job(place.pictures(12), place.pictures(2, first=200))
+    job = place.job(place.images(12), place.images(2, first=200))
     (key,) = (place.folder / "keyring").iterdir()
     key.unlink()
 
@@ -257,7 +257,7 @@ def test_a_training_process_tells_why_a_key_cannot_be_used(place: Workplace) -> 
 
 
 def test_what_the_test_set_does_not_give_is_null_there_and_zero_here(place: Workplace) -> None:
-    result = carry_out(place.job(place.pictures(12), place.pictures(2, first=200)), progress=quiet)
+    result = carry_out(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
 
     metrics = place.document(result, "result")["AggregatedEvaluationResults"]["Metrics"]
     assert metrics["ROCAUC"] is metrics["Recall"] is None
@@ -266,7 +266,7 @@ def test_what_the_test_set_does_not_give_is_null_there_and_zero_here(place: Work
 
 
 def break_one(place: Workplace) -> None:
-    (place.bucket / "3.png").write_bytes(b"no picture")
+    (place.bucket / "3.png").write_bytes(b"no image")
 
 
 def remove_one(place: Workplace) -> None:
@@ -275,14 +275,14 @@ def remove_one(place: Workplace) -> None:
 
 @pytest.mark.parametrize(("harm", "error"), [(break_one, TrainingError), (remove_one, ObjectError)])
 @pytest.mark.parametrize("single", [True, False])
-def test_a_picture_that_cannot_be_used_is_named(
+def test_a_image_that_cannot_be_used_is_named(
     place: Workplace, harm: Callable[[Workplace], None], error: type[Exception], *, single: bool
 ) -> None:
-    lines = place.pictures(15)
+    lines = place.images(15)
     job = place.job(lines, None if single else lines[:2])
     harm(place)
 
-    with pytest.raises(error, match=r"s3://pictures/3\.png"):
+    with pytest.raises(error, match=r"s3://images/3\.png"):
         carry_out(job, progress=quiet)
 
 
@@ -291,7 +291,7 @@ def test_a_picture_that_cannot_be_used_is_named(
 def test_what_is_too_large_is_counted_among_the_problems(
     place: Workplace, what: str, *, single: bool
 ) -> None:
-    lines = [*place.pictures(12), *place.pictures(15, "stain", first=100, masked=True)]
+    lines = [*place.images(12), *place.images(15, "stain", first=100, masked=True)]
     job = place.job(lines, None if single else lines[:2])
     for key in ("stain102.png", "stain104.png", "stain106.png", "stain108.png"):
         path = place.bucket / (key if what == "image" else f"mask-{key}")
@@ -301,7 +301,7 @@ def test_what_is_too_large_is_counted_among_the_problems(
         carry_out(job, progress=quiet)
 
     assert re.fullmatch(
-        rf"s3://pictures/stain10\d\.png: The {what} has 33554433 bytes; at most 33554432 are "
+        rf"s3://images/stain10\d\.png: The {what} has 33554433 bytes; at most 33554432 are "
         r"allowed\. \d more images cannot be used\.",
         str(caught.value),
     )
@@ -309,7 +309,7 @@ def test_what_is_too_large_is_counted_among_the_problems(
 
 def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
     limited = ("bash", "-c", 'ulimit -f 8; exec "$0" "$@"', *PROCESS)
-    job = place.job(place.pictures(15))
+    job = place.job(place.images(15))
     reports: list[str | None] = []
 
     result = LocalTrainings(silence_s=60, command=limited).train(job, report=reports.append)

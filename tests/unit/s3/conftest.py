@@ -21,7 +21,7 @@ from blemish.storage.kept import KeptFiles
 from blemish.storage.object_paths import ObjectPaths
 from tests.unit.house import Clock
 
-BUCKET = "pictures"
+BUCKET = "images"
 
 
 class Body:

@@ -32,7 +32,7 @@ def names(folder: Path) -> set[str]:
 
 def test_at_the_start_what_a_crash_left_behind_is_deleted_and_nothing_else(house: House) -> None:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     model = house.trained()
     house.put("out/EvaluationResult-circuits-1.json")
     directory = house.directory
@@ -113,7 +113,7 @@ def test_the_original_throttles_each_operation_by_itself(
         assert client.describe_project(ProjectName="circuits")
     for _ in range(20):
         with pytest.raises(client.exceptions.ResourceNotFoundException):
-            detect(client, b"a picture")
+            detect(client, b"an image")
 
 
 def test_ours_throttles_nothing(house: House, client_of: Callable[[Settings], Any]) -> None:
@@ -126,7 +126,7 @@ def test_ours_throttles_nothing(house: House, client_of: Callable[[Settings], An
     ("told", "most"),
     [({}, 32 * MIB), ({"limits": "original"}, 8 * MIB), ({"detect_body_bytes": MIB}, MIB)],
 )
-def test_a_picture_in_a_detection_has_at_most_so_many_bytes(
+def test_a_image_in_a_detection_has_at_most_so_many_bytes(
     house: House, client_of: Callable[[Settings], Any], told: dict[str, Any], most: int
 ) -> None:
     client = client_of(Settings(data_dir=house.directory.root, **told))
@@ -170,7 +170,7 @@ def test_a_detection_is_answered_while_all_others_wait(house: House) -> None:
                     while not await waiting():
                         await asyncio.sleep(0.01)
                 path = "/circuits/models/1/detect"
-                detected = await ask("POST", path, b"a picture", **{"Content-Type": "image/png"})
+                detected = await ask("POST", path, b"an image", **{"Content-Type": "image/png"})
                 assert not any(task.done() for task in made)
             return detected.status, [answer.status for answer in await asyncio.gather(*made)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from blemish.engine.bundle import Bundle, BundleInfo, write_bundle
 from blemish.engine.errors import BundleError
-from blemish.engine.images.sizes import PictureSize
+from blemish.engine.images.sizes import ImageSize
 from blemish.service.bundles import Bundles
 from blemish.storage.errors import KeyUnavailableError, SealBrokenError
 from tests.unit.house import House
@@ -15,7 +15,7 @@ from tests.unit.storage.sealing import key
 BUNDLE = Bundle(
     info=BundleInfo(
         graph_size=(192, 256),
-        picture_size=PictureSize(stored=(768, 576), upright=(768, 576)),
+        image_size=ImageSize(stored=(768, 576), upright=(768, 576)),
         threshold=2.5,
         background="#FFFFFF",
         anomaly_types=(),

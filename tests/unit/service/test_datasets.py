@@ -28,7 +28,7 @@ from tests.unit.house import House
 from tests.unit.manifests import json_line, label_fields, url
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
-MANIFEST = ObjectRef(bucket="pictures", key="the.manifest")
+MANIFEST = ObjectRef(bucket="images", key="the.manifest")
 ALL = EntryFilter()
 CHANGES = json_line("a.png").encode()
 
@@ -57,7 +57,7 @@ def put_into(house: House, status: DatasetStatus) -> Dataset:
 
 
 def listed(house: House, wanted: EntryFilter = ALL) -> list[str]:
-    """Return the keys of the pictures that pass a filter."""
+    """Return the keys of the images that pass a filter."""
     lines, token = house.datasets.entries("circuits", TRAIN, wanted=wanted, token=None)
     assert token is None
     return [json.loads(line)["source-ref"].removeprefix(url("")) for line in lines]
@@ -235,7 +235,7 @@ def test_a_dataset_is_deleted_unless_it_is_busy(house: House, status: DatasetSta
 
 @pytest.fixture
 def filled(house: House) -> House:
-    """A dataset of five pictures, labelled on five days, and two without a label."""
+    """A dataset of five images, labelled on five days, and two without a label."""
     house.project()
     lines = []
     for day, (key, label) in enumerate(
@@ -277,7 +277,7 @@ def day(number: int) -> datetime:
         (EntryFilter(contains="3_."), ["N/3_.png"]),
         (EntryFilter(contains="%"), ["x%.png"]),
         (EntryFilter(contains="_"), ["N/3_.png"]),
-        (EntryFilter(contains="s3://pictures/a"), ["a/2.png"]),
+        (EntryFilter(contains="s3://images/a"), ["a/2.png"]),
         (EntryFilter(label=Label.NORMAL, created_after=day(1)), ["N/3_.png"]),
         (EntryFilter(labeled=False, label=Label.NORMAL), []),
         (EntryFilter(labeled=False, created_before=day(5), contains="x"), ["x%.png"]),
@@ -298,7 +298,7 @@ def test_the_numbers_of_a_dataset_are_counted_by_label(filled: House) -> None:
 def test_entries_are_the_lines_as_they_came(house: House) -> None:
     house.project()
     house.put("ä.png")
-    line = '{ "source-ref":"s3://pictures/ä.png",  "anything": [1, {"else": null}] }'
+    line = '{ "source-ref":"s3://images/ä.png",  "anything": [1, {"else": null}] }'
     house.dataset([line])
 
     entries, _ = house.datasets.entries("circuits", TRAIN, wanted=ALL, token=None)
@@ -360,7 +360,7 @@ def test_the_token_of_a_dataset_that_was_made_anew_is_refused(filled: House) -> 
     _, token = filled.datasets.entries("circuits", TRAIN, wanted=ALL, token=None, limit=2)
     filled.datasets.delete("circuits", TRAIN)
     filled.settle()
-    filled.pictures(normal=3)
+    filled.images(normal=3)
 
     with pytest.raises(ServiceError):
         filled.datasets.entries("circuits", TRAIN, wanted=ALL, token=token)

@@ -49,7 +49,7 @@ def tally() -> Tally:
 @pytest.fixture
 def service(house: House, runner: FakeHosting, tally: Tally) -> DetectionService:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     return DetectionService(
         house.database,
         hosted=runner,
@@ -61,18 +61,18 @@ def service(house: House, runner: FakeHosting, tally: Tally) -> DetectionService
     )
 
 
-def test_a_hosted_model_judges_a_picture(
+def test_a_hosted_model_judges_a_image(
     house: House, service: DetectionService, runner: FakeHosting
 ) -> None:
     model = house.trained(S.HOSTED)
 
-    found = service.detect("circuits", "latest", body=b"a picture", media_type="image/png")
+    found = service.detect("circuits", "latest", body=b"an image", media_type="image/png")
 
     assert found is runner.answer
     assert runner.asked == [
         {
             "model_id": model.id,
-            "data": b"a picture",
+            "data": b"an image",
             "limits": ImageLimits(min_side=64, max_side=16_384, max_pixels=100_000_000),
             "mixed_sizes": True,
             "timeout_s": 10.0,
@@ -84,7 +84,7 @@ def test_a_hosted_model_judges_a_picture(
     ("limits", "expected"),
     [(OURS, (64, 16_384, 100_000_000)), (ORIGINAL, (64, 4_096, 4_096 * 4_096))],
 )
-def test_pictures_may_measure_what_the_profile_says(
+def test_images_may_measure_what_the_profile_says(
     limits: Limits, expected: tuple[int, int, int]
 ) -> None:
     found = ImageLimits.of(limits)
@@ -93,7 +93,7 @@ def test_pictures_may_measure_what_the_profile_says(
 
 
 @pytest.mark.parametrize("limits", [OURS, ORIGINAL])
-def test_a_picture_may_be_as_small_and_as_large_as_the_profile_says(limits: Limits) -> None:
+def test_a_image_may_be_as_small_and_as_large_as_the_profile_says(limits: Limits) -> None:
     least, most = limits.image_min_side, limits.image_max_side
 
     for size in ((least, most), (most, least)):
@@ -109,7 +109,7 @@ def test_ours_has_an_end_to_the_pixels_too() -> None:
 
 
 def gray(size: tuple[int, int]) -> bytes:
-    """Encode a picture of one colour."""
+    """Encode an image of one colour."""
     buffer = io.BytesIO()
     Image.new("L", size).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
@@ -120,7 +120,7 @@ def test_a_model_that_is_loaded_again_is_waited_for(
 ) -> None:
     house.trained(S.SYSTEM_UPDATING)
 
-    found = service.detect("circuits", "1", body=b"a picture", media_type="image/jpeg")
+    found = service.detect("circuits", "1", body=b"an image", media_type="image/jpeg")
 
     assert found is runner.answer
 
@@ -130,7 +130,7 @@ def test_a_model_that_is_loaded_again_is_waited_for(
 )
 def test_another_content_type_is_refused(service: DetectionService, media_type: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        service.detect("circuits", "1", body=b"a picture", media_type=media_type)
+        service.detect("circuits", "1", body=b"an image", media_type=media_type)
 
     assert caught.value.message == (
         f"Content-Type is '{media_type}'; it must be one of image/jpeg, image/png."
@@ -144,14 +144,14 @@ def test_an_empty_body_is_refused(service: DetectionService) -> None:
     assert caught.value.message == "The body is empty; it must be a JPEG or PNG image."
 
 
-def test_what_is_wrong_with_a_picture_is_passed_on(
+def test_what_is_wrong_with_a_image_is_passed_on(
     house: House, service: DetectionService, runner: FakeHosting
 ) -> None:
     house.trained(S.HOSTED)
     runner.answer = ImageError("The image is truncated.")
 
     with pytest.raises(ValidationError) as caught:
-        service.detect("circuits", "1", body=b"half a picture", media_type="image/png")
+        service.detect("circuits", "1", body=b"half an image", media_type="image/png")
 
     assert caught.value.message == "The image is truncated."
 
@@ -163,7 +163,7 @@ def test_a_model_that_is_not_hosted_judges_nothing(
     house.trained(status)
 
     with pytest.raises(ConflictError) as caught:
-        service.detect("circuits", "latest", body=b"a picture", media_type="image/png")
+        service.detect("circuits", "latest", body=b"an image", media_type="image/png")
 
     assert caught.value.message == (
         f"Model version 1 of project circuits is {status}; it must be HOSTED. "
@@ -186,7 +186,7 @@ def test_a_model_with_a_full_line_says_how_long_it_is(
     runner.busy_for_s = wait_s
 
     with pytest.raises(ThrottlingError) as caught:
-        service.detect("circuits", "latest", body=b"a picture", media_type="image/png")
+        service.detect("circuits", "latest", body=b"an image", media_type="image/png")
 
     assert f"they take about {wait_s:.1f} seconds" in caught.value.message
     assert caught.value.members()["RetryAfterSeconds"] == retry_after_s
@@ -199,7 +199,7 @@ def test_the_answer_is_made_of_the_detection_when_it_is_there(
     house.trained(S.HOSTED)
 
     future = service.submit(
-        "circuits", "1", body=b"a picture", media_type="image/png", answer=lambda found: [found]
+        "circuits", "1", body=b"an image", media_type="image/png", answer=lambda found: [found]
     )
 
     assert future.result() == [runner.answer]
@@ -213,7 +213,7 @@ def test_a_model_that_does_not_come_back_is_named_with_its_status_of_now(
     runner.meanwhile = lambda: house.put_into(model, S.HOSTING_FAILED)
 
     with pytest.raises(ConflictError) as caught:
-        service.detect("circuits", "1", body=b"a picture", media_type="image/png")
+        service.detect("circuits", "1", body=b"an image", media_type="image/png")
 
     assert "is HOSTING_FAILED;" in caught.value.message
 
@@ -230,7 +230,7 @@ def test_an_unknown_model_is_not_found(
     service: DetectionService, project: str, version: str, kind: ResourceType
 ) -> None:
     with pytest.raises(ResourceNotFoundError) as caught:
-        service.detect(project, version, body=b"a picture", media_type="image/png")
+        service.detect(project, version, body=b"an image", media_type="image/png")
 
     assert caught.value.resource_type is kind
 
@@ -240,7 +240,7 @@ def test_a_verdict_is_counted_with_the_time_that_it_took(
 ) -> None:
     house.trained(S.HOSTED)
 
-    found = service.detect("circuits", "latest", body=b"a picture", media_type="image/png")
+    found = service.detect("circuits", "latest", body=b"an image", media_type="image/png")
 
     assert tally.noted == [("circuits", 1, found.is_anomalous, 2.5)]
 
@@ -268,7 +268,7 @@ def test_a_detection_without_a_verdict_is_counted_once(
     runner.answer, runner.busy_for_s = answer, busy_for_s
 
     with pytest.raises(error):
-        service.detect("circuits", "1", body=b"a picture", media_type="image/png")
+        service.detect("circuits", "1", body=b"an image", media_type="image/png")
 
     assert tally.noted == [("circuits", 1, error)]
 
@@ -277,6 +277,6 @@ def test_of_a_model_that_is_not_there_nothing_is_counted(
     service: DetectionService, tally: Tally
 ) -> None:
     with pytest.raises(ResourceNotFoundError):
-        service.detect("circuits", "7", body=b"a picture", media_type="image/png")
+        service.detect("circuits", "7", body=b"an image", media_type="image/png")
 
     assert tally.noted == []

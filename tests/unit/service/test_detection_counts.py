@@ -24,7 +24,7 @@ def model(trainable: House) -> Model:
     return trainable.trained()
 
 
-def test_pictures_are_counted_by_the_hour(
+def test_images_are_counted_by_the_hour(
     house: House, counts: DetectionCounts, model: Model
 ) -> None:
     began = house.clock.time.replace(minute=0, second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""Batches and trials from start to end, over real pictures and a real small detector."""
+"""Batches and trials from start to end, over real images and a real small detector."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def judging(house: House, bundle: Bundle) -> House:
-    """A project with a trained model that is real, and pictures of its product."""
+    """A project with a trained model that is real, and images of its product."""
     house.apply(replace(OURS, image_min_side=16))
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     model = house.trained()
     assert model.bundle is not None
     shutil.rmtree(house.directory.bundles / model.bundle)
@@ -68,7 +68,7 @@ def judging(house: House, bundle: Bundle) -> House:
     for row in range(3):
         house.put(f"new/{row}.png", png(draw(500 + row).pixels))
     house.put("new/stain.png", png(draw(600, "stain").pixels))
-    house.put("new/broken.png", b"no picture")
+    house.put("new/broken.png", b"no image")
     return house
 
 
@@ -89,7 +89,7 @@ def start(
         "latest",
         kind=kind,
         name=name,
-        pictures=ImageList(manifest=manifest, images=images),
+        image_list=ImageList(manifest=manifest, images=images),
         output=PLACE if kind is BATCH else None,
         once=once,
     )
@@ -132,7 +132,7 @@ def test_a_batch_writes_a_manifest_of_what_it_found(judging: House, bundle: Bund
 
     assert (job.status, job.status_message) == (
         "SUCCEEDED",
-        "4 of 6 pictures were judged; 2 could not be.",
+        "4 of 6 images were judged; 2 could not be.",
     )
     counts = job.counts
     assert counts.total == 6
@@ -151,22 +151,22 @@ def test_a_batch_writes_a_manifest_of_what_it_found(judging: House, bundle: Bund
         assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
     else:
         assert masks == [None] * 4
-    assert [name for name in judging.kept_names() if name.startswith("pictures")] == []
+    assert [name for name in judging.kept_names() if name.startswith("images")] == []
 
 
-def test_a_picture_that_is_too_large_is_the_one_that_is_not_judged(judging: House) -> None:
+def test_a_image_that_is_too_large_is_the_one_that_is_not_judged(judging: House) -> None:
     os.truncate(judging.directory.buckets / BUCKET / "new/1.png", OURS.detect_body_bytes + 1)
 
     job = settle(judging, start(judging, BATCH, NEW))
 
-    assert job.status_message == "3 of 4 pictures were judged; 1 could not be."
+    assert job.status_message == "3 of 4 images were judged; 1 could not be."
     line = json.loads(result(judging, job).read_text().splitlines()[1])
     assert line["error"] == (
-        "s3://pictures/new/1.png has 33554433 bytes; at most 33554432 are allowed."
+        "s3://images/new/1.png has 33554433 bytes; at most 33554432 are allowed."
     )
 
 
-def test_a_manifest_may_list_the_pictures(judging: House) -> None:
+def test_a_manifest_may_list_the_images(judging: House) -> None:
     listed = [json_line("new/0.png", "normal"), json_line("new/stain.png"), json_line("new/0.png")]
     place = judging.put_manifest(listed, key="list.jsonl")
 
@@ -196,7 +196,7 @@ def test_a_result_manifest_is_a_list_again_and_its_verdicts_are_no_labels(judgin
 
 
 class Watched:
-    """The objects of a house; something happens when so many pictures are read."""
+    """The objects of a house; something happens when so many images are read."""
 
     def __init__(self, objects: Any, *, reads: int, then: Callable[[], object]) -> None:
         self._objects = objects
@@ -304,7 +304,7 @@ def test_a_job_whose_model_is_moved_as_it_begins_is_judged_by_the_moved_one(
 
     ended = settle(judging, job, work=work)
 
-    assert (ended.status, ended.status_message) == ("SUCCEEDED", "4 of 4 pictures were judged.")
+    assert (ended.status, ended.status_message) == ("SUCCEEDED", "4 of 4 images were judged.")
     assert ended.counts.normal == 4  # none has so high a score
 
 
@@ -322,9 +322,9 @@ def lost_key(house: House) -> None:
     ("lines", "harm", "told"),
     [
         (["{}", "no JSON"], None, "line 1: 'source-ref' is missing; line 2: "),
-        (["", " "], None, "the list names no picture."),
+        (["", " "], None, "the list names no image."),
         ([json_line(f"{row}.png") for row in range(4)], None, "the list names more than 3"),
-        (None, None, "There is no object s3://pictures/list.jsonl"),
+        (None, None, "There is no object s3://images/list.jsonl"),
         ([json_line("new/0.png")], lost_bundle, "cannot be read"),
         ([json_line("new/0.png")], lost_key, "key"),
     ],
@@ -385,7 +385,7 @@ def test_a_job_that_never_ends_is_given_up(judging: House) -> None:
 
     assert ended.status == "FAILED"
     assert ended.status_message == (
-        f"The pictures were not judged: it was interrupted {MAX_ATTEMPTS} times."
+        f"The images were not judged: it was interrupted {MAX_ATTEMPTS} times."
     )
 
 
@@ -455,7 +455,7 @@ def test_what_is_verified_is_kept_and_may_be_said_anew(judging: House) -> None:
         (b"{}", "line 1: 'source-ref' is missing"),
         (
             entries(NEW[0]) + b"\n" + entries(url("other.png")),
-            "line 2: s3://pictures/other.png is no",
+            "line 2: s3://images/other.png is no",
         ),
         (json.dumps({"source-ref": NEW[0]}).encode(), "has no label"),
     ],
@@ -470,7 +470,7 @@ def test_what_cannot_be_verified_changes_nothing(judging: House, given: bytes, t
     assert judging.trials.images(PROJECT, job.name, verified=True, token=None)[0] == []
 
 
-def test_verified_pictures_go_into_the_training_set(judging: House) -> None:
+def test_verified_images_go_into_the_training_set(judging: House) -> None:
     job = trial(judging)
     judging.trials.verify(PROJECT, job.name, entries=entries(NEW[3]))
 
@@ -485,14 +485,14 @@ def test_a_test_set_takes_a_whole_trial_alone(judging: House) -> None:
     judging.datasets.create(PROJECT, TEST, manifest=None)
     job = trial(judging, [*NEW, url("absent.png")])
     judging.trials.verify(PROJECT, job.name, entries=entries(*NEW[:3]))
-    with pytest.raises(ConflictError, match="1 of the 4 pictures that it judged are not verified"):
+    with pytest.raises(ConflictError, match="1 of the 4 images that it judged are not verified"):
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
     judging.trials.verify(PROJECT, job.name, entries=entries(NEW[3]))
 
     judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
 
     assert judging.settle(kind=TEST).status is DatasetStatus.UPDATE_COMPLETE
-    with pytest.raises(ConflictError, match="4 of its pictures are in the test dataset"):
+    with pytest.raises(ConflictError, match="4 of its images are in the test dataset"):
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
 
 
@@ -503,7 +503,7 @@ def test_a_test_set_takes_nothing_that_is_trained_on(judging: House) -> None:
     judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
     judging.settle()
 
-    with pytest.raises(ConflictError, match="4 of its pictures are in the train dataset"):
+    with pytest.raises(ConflictError, match="4 of its images are in the train dataset"):
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
 
 
@@ -539,7 +539,7 @@ class Overtaken:
         """See `Once`."""
 
 
-def test_of_two_additions_at_once_of_the_same_pictures_one_is_refused(judging: House) -> None:
+def test_of_two_additions_at_once_of_the_same_images_one_is_refused(judging: House) -> None:
     judging.datasets.create(PROJECT, TEST, manifest=None)
     job = trial(judging)
     judging.trials.verify(PROJECT, job.name, entries=entries(*NEW))
@@ -557,7 +557,7 @@ def test_a_trial_adds_nothing_before_anything_is_verified(judging: House) -> Non
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
     settle(judging, job)
 
-    with pytest.raises(ConflictError, match="no picture of it is verified"):
+    with pytest.raises(ConflictError, match="no image of it is verified"):
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
 
 
@@ -566,7 +566,7 @@ def test_a_trial_adds_nothing_before_anything_is_verified(judging: House) -> Non
     [
         ([], None, "either Manifest or Images"),
         (NEW, ObjectRef(bucket=BUCKET, key="list"), "either Manifest or Images"),
-        (["pictures/1.png", *NEW], None, "'pictures/1.png' is not"),
+        (["images/1.png", *NEW], None, "'images/1.png' is not"),
     ],
 )
 def test_a_list_that_is_none_is_refused(
@@ -585,7 +585,7 @@ def test_a_place_that_is_none_is_refused(judging: House) -> None:
             "1",
             kind=BATCH,
             name=None,
-            pictures=ImageList(manifest=None, images=NEW),
+            image_list=ImageList(manifest=None, images=NEW),
             output=Output(bucket="absent", prefix=None),
         )
 

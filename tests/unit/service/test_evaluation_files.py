@@ -39,7 +39,7 @@ def verdict(
     anomalies: tuple[AnomalyArea, ...] | None = None,
 ) -> Verdict:
     return Verdict(
-        name="a picture",
+        name="an image",
         label=label,
         score=1.5,
         confidence=confidence,
@@ -105,7 +105,7 @@ def test_a_manifest_line_has_the_members_of_the_original(
 
     labelled = "2024-01-02T03:04:05.678Z"
     assert found == {
-        "source-ref": "s3://pictures/a b.png",
+        "source-ref": "s3://images/a b.png",
         "source-ref-metadata": {"creation-date": labelled},
         "anomaly-label": int(label is Label.ANOMALY),
         "anomaly-label-metadata": {
@@ -131,7 +131,7 @@ def test_a_manifest_line_has_the_members_of_the_original(
     }
 
 
-def test_a_picture_without_a_date_was_labelled_when_it_was_evaluated() -> None:
+def test_a_image_without_a_date_was_labelled_when_it_was_evaluated() -> None:
     entry = parse_line(json_line("a.png", **label_fields("normal", date="Mon Aug 22 2022")))
 
     found = line(entry, verdict())

@@ -23,7 +23,7 @@ def runner() -> FakeHosting:
 @pytest.fixture
 def work(house: House, runner: FakeHosting) -> HostingWork:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     return house.hosting_work(runner)
 
 

@@ -105,7 +105,7 @@ def test_uploads_that_nothing_was_added_to_for_long_are_given_up(kept: Kept) -> 
     for name, begun, added in [("fresh", 1, None), ("abandoned", 9, 8), ("slow", 30, 6)]:
         upload = Upload(
             id=name,
-            ref=ObjectRef(bucket="pictures", key=name),
+            ref=ObjectRef(bucket="images", key=name),
             headers={},
             metadata={},
             checksum_algorithm=None,
@@ -130,7 +130,7 @@ def test_uploads_that_nothing_was_added_to_for_long_are_given_up(kept: Kept) -> 
 
     assert kept.files(kept.directory.uploads) == ["slow"]
     with kept.database.reading() as rows:
-        left = rows.uploads.page("pictures", prefix="", after_key="", after_id="", limit=10)
+        left = rows.uploads.page("images", prefix="", after_key="", after_id="", limit=10)
     assert [upload.id for upload in left] == ["fresh", "slow"]
 
 
@@ -149,7 +149,7 @@ def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
     (directory.buckets / ".staging").mkdir()
     (directory.buckets / ".staging" / "left").write_text("left")
     (directory.buckets / "bucket").mkdir()
-    (directory.buckets / "bucket" / "picture").write_text("the user's")
+    (directory.buckets / "bucket" / "image").write_text("the user's")
 
     kept.housekeeping.remove_remains(datetime.now(UTC))
     early = [*directory.root.rglob("left*")]
@@ -159,7 +159,7 @@ def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
     assert list(directory.root.rglob("left*")) == []
     assert kept.files(directory.kept) == [model.entries]
     assert kept.files(directory.attempts) == [f"{model.id}-1"]
-    assert kept.files(directory.buckets / "bucket") == ["picture"]
+    assert kept.files(directory.buckets / "bucket") == ["image"]
 
 
 def move_to_another_disk(folder: Path, disk: Path) -> None:
@@ -216,12 +216,12 @@ def test_an_attempt_goes_once_its_model_is_trained(kept: Kept) -> None:
     assert kept.files(kept.directory.attempts) == []
 
 
-def put(kept: Kept, key: str, *, bucket: str = "pictures") -> Path:
+def put(kept: Kept, key: str, *, bucket: str = "images") -> Path:
     """Put an object with metadata."""
     ref = ObjectRef(bucket=bucket, key=key)
     path = kept.directory.buckets / bucket / key
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"picture")
+    path.write_bytes(b"image")
     with kept.database.writing() as rows:
         rows.object_metadata.put(ref, FileVersion.of(path.stat()), ObjectMetadata(etag="x"))
     return path
@@ -230,10 +230,10 @@ def put(kept: Kept, key: str, *, bucket: str = "pictures") -> Path:
 def test_objects_that_were_deleted_by_hand_are_forgotten(kept: Kept) -> None:
     put(kept, "a/kept")
     put(kept, "a/deleted").unlink()
-    put(kept, "a/changed").write_bytes(b"another picture")
-    shutil.rmtree(put(kept, "gone/picture").parent)
-    shutil.rmtree(put(kept, "file/picture").parent)
-    (kept.directory.buckets / "pictures" / "file").write_text("a file now")
+    put(kept, "a/changed").write_bytes(b"another image")
+    shutil.rmtree(put(kept, "gone/image").parent)
+    shutil.rmtree(put(kept, "file/image").parent)
+    (kept.directory.buckets / "images" / "file").write_text("a file now")
     shutil.rmtree(put(kept, "away", bucket="not-mounted").parent)
 
     kept.housekeeping.forget_objects(NOW)
@@ -245,10 +245,10 @@ def test_objects_that_were_deleted_by_hand_are_forgotten(kept: Kept) -> None:
 
 
 def test_more_objects_than_are_looked_at_at_once_are_forgotten_too(kept: Kept) -> None:
-    (kept.directory.buckets / "pictures").mkdir()
+    (kept.directory.buckets / "images").mkdir()
     with kept.database.writing() as rows:
         for number in range(2_500):
-            ref = ObjectRef(bucket="pictures", key=f"{number:05}")
+            ref = ObjectRef(bucket="images", key=f"{number:05}")
             version = FileVersion(size_bytes=1, modified_ns=number)
             rows.object_metadata.put(ref, version, ObjectMetadata(etag="x"))
 

@@ -52,12 +52,12 @@ def test_a_manifest_becomes_a_dataset(house: House) -> None:
     assert dataset.status is S.CREATE_COMPLETE
     assert dataset.status_message == "The dataset was created successfully."
     assert dataset.updated_at == house.clock.time
-    assert dataset.image_bucket == "pictures"
+    assert dataset.image_bucket == "images"
     assert house.entry_lines() == lines
     assert house.stats() == ImageStats(total=3, labeled=2, normal=1, anomaly=1)
 
 
-def test_a_manifest_may_lie_in_another_bucket_than_its_pictures(house: House) -> None:
+def test_a_manifest_may_lie_in_another_bucket_than_its_images(house: House) -> None:
     house.put("a.png")
     house.put("the.manifest", json_line("a.png").encode(), bucket="manifests")
     manifest = ObjectRef(bucket="manifests", key="the.manifest")
@@ -75,7 +75,7 @@ def test_a_version_of_the_manifest_that_there_is_not_is_named(house: House) -> N
     assert made.manifest_version == dataset.manifest_version == "abc"
     assert dataset.status is S.CREATE_FAILED
     assert dataset.status_message == (
-        "The dataset was not created: There is no version 'abc' of s3://pictures/the.manifest: "
+        "The dataset was not created: There is no version 'abc' of s3://images/the.manifest: "
         "an object in a folder has one version, 'null'."
     )
 
@@ -83,9 +83,9 @@ def test_a_version_of_the_manifest_that_there_is_not_is_named(house: House) -> N
 @pytest.mark.parametrize(
     "manifest",
     [
-        ObjectRef(bucket="pictures", key="no.manifest"),
+        ObjectRef(bucket="images", key="no.manifest"),
         ObjectRef(bucket="elsewhere", key="the.manifest"),
-        ObjectRef(bucket="pictures", key="../the.manifest"),
+        ObjectRef(bucket="images", key="../the.manifest"),
     ],
 )
 def test_a_manifest_that_is_not_there_is_named(house: House, manifest: ObjectRef) -> None:
@@ -114,21 +114,21 @@ def test_a_manifest_that_is_not_there_is_named(house: House, manifest: ObjectRef
         ),
         (
             [json_line("a.png"), json.dumps({"source-ref": "s3://others/b.png"})],
-            "line 2: s3://others/b.png is not in the bucket pictures of the dataset.",
+            "line 2: s3://others/b.png is not in the bucket images of the dataset.",
         ),
         (
             [json_line("a.png", **mask_fields("s3://others/m.png", {"dent": "#000001"}))],
-            "line 1: s3://others/m.png is not in the bucket pictures of the dataset.",
+            "line 1: s3://others/m.png is not in the bucket images of the dataset.",
         ),
         (
             [json_line("a.png"), json_line("missing.png", "normal")],
-            "line 2: s3://pictures/missing.png does not exist.",
+            "line 2: s3://images/missing.png does not exist.",
         ),
-        ([json_line("folder")], "line 1: s3://pictures/folder does not exist."),
-        ([json_line("folder/../a.png")], "line 1: s3://pictures/folder/../a.png does not exist."),
+        ([json_line("folder")], "line 1: s3://images/folder does not exist."),
+        ([json_line("folder/../a.png")], "line 1: s3://images/folder/../a.png does not exist."),
         (
             [masked_line("a.png", "dent", mask="folder/m.png")],
-            "line 1: s3://pictures/folder/m.png does not exist.",
+            "line 1: s3://images/folder/m.png does not exist.",
         ),
         (
             [json_line("one.png"), "{", masked_line("a.png", "dent", mask="two.png"), "[]"],
@@ -145,14 +145,14 @@ def test_what_is_wrong_with_a_manifest_is_said(house: House, lines: list[str], r
 
 
 def test_a_manifest_that_is_no_text_is_refused(house: House) -> None:
-    house.put("the.manifest", b'{"source-ref": "s3://pictures/\xff.png"}')
-    manifest = ObjectRef(bucket="pictures", key="the.manifest")
+    house.put("the.manifest", b'{"source-ref": "s3://images/\xff.png"}')
+    manifest = ObjectRef(bucket="images", key="the.manifest")
     house.datasets.create("circuits", TRAIN, manifest=manifest)
 
     dataset = house.settle()
 
     assert dataset.status is S.CREATE_FAILED
-    assert "s3://pictures/the.manifest" in dataset.status_message
+    assert "s3://images/the.manifest" in dataset.status_message
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_five_problems_are_shown_and_the_others_counted(house: House, count: int
     reason = not_created(house, [json_line(f"{i}.png") for i in range(1, count + 1)])
 
     assert reason.count("does not exist") == 5
-    assert reason.startswith("line 1: s3://pictures/1.png does not exist; line 2: ")
+    assert reason.startswith("line 1: s3://images/1.png does not exist; line 2: ")
     assert reason.endswith(end)
 
 
@@ -186,7 +186,7 @@ def test_a_manifest_has_a_size_limit(house: House) -> None:
     house.put("a.png")
     line = json_line("a.png")
 
-    assert "s3://pictures/the.manifest" in not_created(
+    assert "s3://images/the.manifest" in not_created(
         house, [line], max_manifest_bytes=len(line) - 1
     )
 
@@ -198,7 +198,7 @@ def test_a_manifest_has_a_size_limit(house: House) -> None:
         (TEST, replace(OURS, max_training_images=2, max_test_images=3)),
     ],
 )
-def test_a_dataset_has_at_most_so_many_pictures(
+def test_a_dataset_has_at_most_so_many_images(
     house: House, kind: DatasetType, limits: Limits
 ) -> None:
     house.apply(limits)
@@ -215,7 +215,7 @@ def test_a_dataset_has_at_most_so_many_pictures(
     )
 
 
-def test_a_picture_that_comes_twice_counts_once_and_the_last_line_holds(house: House) -> None:
+def test_a_image_that_comes_twice_counts_once_and_the_last_line_holds(house: House) -> None:
     house.apply(replace(OURS, max_training_images=2))
     house.put("a.png")
     house.put("b.png")
@@ -234,7 +234,7 @@ def test_a_picture_that_comes_twice_counts_once_and_the_last_line_holds(house: H
         (TEST, replace(OURS, max_masked_training_images=1, max_masked_test_images=2)),
     ],
 )
-def test_a_dataset_with_masks_has_at_most_so_many_pictures(
+def test_a_dataset_with_masks_has_at_most_so_many_images(
     house: House, kind: DatasetType, limits: Limits
 ) -> None:
     house.apply(limits)

@@ -43,8 +43,8 @@ def project(house: House) -> None:
 
 @pytest.fixture
 def trainable(house: House) -> House:
-    """A project with just enough pictures in one dataset."""
-    house.pictures(normal=15)
+    """A project with just enough images in one dataset."""
+    house.images(normal=15)
     return house
 
 
@@ -98,8 +98,8 @@ def test_a_model_begins_in_training(trainable: House) -> None:
 
 
 def test_the_entries_of_both_datasets_are_frozen(house: House) -> None:
-    house.pictures(normal=10, other=1)
-    house.pictures(TEST, normal=1, anomaly=1)
+    house.images(normal=10, other=1)
+    house.images(TEST, normal=1, anomaly=1)
 
     model = house.model()
 
@@ -124,7 +124,7 @@ def test_later_changes_of_the_dataset_touch_no_frozen_entry(trainable: House) ->
 
 def test_a_frozen_entry_is_the_line_as_it_came(house: House) -> None:
     house.put("ä.png")
-    odd = '{ "source-ref":"s3://pictures/ä.png",  "other": "\\u00e4\\n" }'
+    odd = '{ "source-ref":"s3://images/ä.png",  "other": "\\u00e4\\n" }'
     house.dataset([*house.lines(Label.NORMAL, 15), odd])
 
     assert frozen(house, house.model())[-1] == ("train", odd)
@@ -153,13 +153,13 @@ Counts = tuple[int, int]
         (ORIGINAL, (10, 0), (11, 9), ["test", 9, "anomaly", 10]),
     ],
 )
-def test_too_few_labelled_pictures_are_counted_out(
+def test_too_few_labelled_images_are_counted_out(
     house: House, limits: Limits, train: Counts, test: Counts | None, missing: list[str | int]
 ) -> None:
     house.apply(limits)
-    house.pictures(normal=train[0], anomaly=train[1], other=30)
+    house.images(normal=train[0], anomaly=train[1], other=30)
     if test:
-        house.pictures(TEST, normal=test[0], anomaly=test[1], other=30)
+        house.images(TEST, normal=test[0], anomaly=test[1], other=30)
     if not missing:
         house.models.check_trainable(PROJECT)
         assert house.model().status is S.TRAINING
@@ -189,7 +189,7 @@ def test_a_model_needs_a_project(house: House) -> None:
 
 
 def test_a_model_needs_a_training_dataset(house: House) -> None:
-    house.pictures(TEST, normal=20)
+    house.images(TEST, normal=20)
 
     with pytest.raises(ResourceNotFoundError) as caught:
         house.model()
@@ -203,8 +203,8 @@ def test_a_model_needs_a_training_dataset(house: House) -> None:
 def test_a_model_needs_datasets_at_rest(
     house: House, kind: DatasetType, status: DatasetStatus
 ) -> None:
-    house.pictures(normal=10)
-    house.pictures(TEST, normal=1)
+    house.images(normal=10)
+    house.images(TEST, normal=1)
     put_dataset_into(house, kind, status)
     if status in USABLE_DATASET:
         assert house.model()
@@ -218,9 +218,9 @@ def test_a_model_needs_datasets_at_rest(
     assert caught.value.resource_id == f"circuits/{kind}"
 
 
-@pytest.mark.parametrize("bucket", ["nowhere", "..", "pictures/out"])
+@pytest.mark.parametrize("bucket", ["nowhere", "..", "images/out"])
 def test_a_model_needs_a_bucket_for_its_evaluation_files(trainable: House, bucket: str) -> None:
-    (trainable.directory.buckets / "pictures" / "out").mkdir()
+    (trainable.directory.buckets / "images" / "out").mkdir()
 
     with pytest.raises(ValidationError) as caught:
         create(trainable, bucket=bucket)
@@ -309,7 +309,7 @@ def test_a_project_has_at_most_so_many_models(trainable: House) -> None:
 
 
 def test_the_original_trains_two_models_at_once(house: House) -> None:
-    house.pictures(normal=20, anomaly=10)
+    house.images(normal=20, anomaly=10)
     house.apply(ORIGINAL)
     first = house.model()
     house.model()

@@ -26,7 +26,7 @@ ORIENTATION = 0x0112
 
 
 class FixedDetector:
-    """Says of each picture that the left half, as it is stored, is hot and stained."""
+    """Says of each image that the left half, as it is stored, is hot and stained."""
 
     def __init__(self, *, masks: bool = True) -> None:
         self.masks = masks
@@ -39,7 +39,7 @@ class FixedDetector:
         try:
             width, height = Image.open(io.BytesIO(data)).size
         except OSError as error:
-            raise ImageError("no picture") from error
+            raise ImageError("no image") from error
         mask = np.zeros((height, width), dtype=np.uint8)
         mask[:, : width // 2] = 1
         return Detection(
@@ -55,7 +55,7 @@ class FixedDetector:
         )
 
 
-def picture(width: int, height: int, *, orientation: int = 1) -> bytes:
+def encoded_image(width: int, height: int, *, orientation: int = 1) -> bytes:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     output = io.BytesIO()
@@ -82,7 +82,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[FixedDetector]:
 
 @pytest.fixture
 def looked_at(trainable: House) -> Previews:
-    trainable.objects.write(REF, picture(40, 20))
+    trainable.objects.write(REF, encoded_image(40, 20))
     return previews_of(trainable)
 
 
@@ -105,10 +105,10 @@ def version(model: Model) -> tuple[str, str]:
     ("orientation", "size", "hot"),
     [(1, (40, 20), (0, 0)), (3, (40, 20), (19, 39)), (6, (20, 40), (0, 0)), (8, (20, 40), (39, 0))],
 )
-def test_what_is_drawn_lies_over_the_upright_picture(
+def test_what_is_drawn_lies_over_the_upright_image(
     orientation: int, size: tuple[int, int], hot: tuple[int, int]
 ) -> None:
-    data = picture(40, 20, orientation=orientation)
+    data = encoded_image(40, 20, orientation=orientation)
     detector: Any = FixedDetector()
 
     drawn = draw_preview(detector, data, limits=LIMITS)
@@ -123,16 +123,16 @@ def test_what_is_drawn_lies_over_the_upright_picture(
     assert (drawn.score, drawn.is_anomalous, drawn.confidence) == (2.0, True, 0.9)
 
 
-def test_of_a_large_picture_no_more_is_drawn_than_a_screen_shows() -> None:
+def test_of_a_large_image_no_more_is_drawn_than_a_screen_shows() -> None:
     detector: Any = FixedDetector(masks=False)
 
-    drawn = draw_preview(detector, picture(3_000, 1_500), limits=LIMITS)
+    drawn = draw_preview(detector, encoded_image(3_000, 1_500), limits=LIMITS)
 
     assert Image.open(io.BytesIO(drawn.heat_map)).size == (SIDE, SIDE // 2)
     assert drawn.mask is None
 
 
-def test_a_picture_is_judged_once_until_it_or_the_model_is_another(
+def test_a_image_is_judged_once_until_it_or_the_model_is_another(
     trainable: House, looked_at: Previews, loaded: list[FixedDetector]
 ) -> None:
     model = trained(trainable)
@@ -140,7 +140,7 @@ def test_a_picture_is_judged_once_until_it_or_the_model_is_another(
     first = looked_at.of(*version(model), REF)
     assert looked_at.of(*version(model), REF) is first
     assert [each.judged for each in loaded] == [1]
-    trainable.objects.write(REF, picture(60, 20))
+    trainable.objects.write(REF, encoded_image(60, 20))
     assert looked_at.of(*version(model), REF).heat_map != first.heat_map
     trainable.thresholds.move(*version(model), threshold=3.5)
     looked_at.of(*version(model), REF)
@@ -154,10 +154,10 @@ def test_two_models_stay_loaded(
     models = [trained(trainable) for _ in range(LOADED + 1)]
 
     for model in (*models, models[-1], models[-2]):
-        trainable.objects.write(REF, picture(40 + len(loaded), 20))
+        trainable.objects.write(REF, encoded_image(40 + len(loaded), 20))
         looked_at.of(*version(model), REF)
     assert len(loaded) == LOADED + 1
-    trainable.objects.write(REF, picture(90, 20))
+    trainable.objects.write(REF, encoded_image(90, 20))
     looked_at.of(*version(models[0]), REF)
 
     assert len(loaded) == LOADED + 2
@@ -171,7 +171,7 @@ def test_what_was_drawn_is_forgotten_when_it_is_too_much(
 ) -> None:
     model = trained(trainable)
     other = replace(REF, key="b.png")
-    trainable.objects.write(other, picture(40, 20))
+    trainable.objects.write(other, encoded_image(40, 20))
     drawn = looked_at.of(*version(model), REF)
     room = len(drawn.heat_map) + len(drawn.mask or b"")
     monkeypatch.setattr(previews, "KEPT_BYTES", room)

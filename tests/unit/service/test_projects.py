@@ -143,7 +143,7 @@ def test_a_project_with_a_dataset_is_not_deleted(house: House) -> None:
 
 def test_a_project_with_a_model_is_not_deleted(house: House) -> None:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     house.model()
     house.datasets.delete("circuits", DatasetType.TRAIN)
     house.settle()

@@ -181,7 +181,7 @@ def test_a_model_of_another_region_or_account_is_not_found(
 
 def create(house: House, given: list[Tag]) -> str:
     model = house.models.create(
-        "circuits", description=None, output_bucket="pictures", output_prefix="", tags=given
+        "circuits", description=None, output_bucket="images", output_prefix="", tags=given
     )
     return house.arns.model(model.project, model.version)
 

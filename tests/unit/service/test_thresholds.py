@@ -15,7 +15,7 @@ from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import ConflictError, ResourceNotFoundError
 from blemish.engine.bundle import Bundle, BundleInfo, MeasuredScores
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.images.sizes import PictureSize
+from blemish.engine.images.sizes import ImageSize
 from blemish.engine.thresholds import move_threshold, turning_points
 from blemish.service.bundles import Bundles
 from blemish.service.thresholds import MOVABLE, ThresholdService
@@ -38,7 +38,7 @@ def graph() -> bytes:
 BUNDLE = Bundle(
     info=BundleInfo(
         graph_size=(192, 256),
-        picture_size=PictureSize(stored=(768, 576), upright=(768, 576)),
+        image_size=ImageSize(stored=(768, 576), upright=(768, 576)),
         threshold=2.5,
         background="#FFFFFF",
         anomaly_types=(),

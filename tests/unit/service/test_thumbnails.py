@@ -45,7 +45,7 @@ def test_a_thumbnail_keeps_the_shape_and_enlarges_nothing(
     assert Image.open(io.BytesIO(thumbnails.of(REF))).size == expected
 
 
-def test_it_is_made_once_and_anew_for_another_picture(house: House, thumbnails: Thumbnails) -> None:
+def test_it_is_made_once_and_anew_for_another_image(house: House, thumbnails: Thumbnails) -> None:
     house.objects.write(REF, png((300, 300)))
     first = thumbnails.of(REF)
     (kept,) = house.directory.thumbnails.rglob("*.jpg")
@@ -84,7 +84,7 @@ def test_what_is_too_large_has_none(house: House, thumbnails: Thumbnails) -> Non
         thumbnails.of(REF)
 
 
-def test_what_is_no_picture_has_none(house: House, thumbnails: Thumbnails) -> None:
+def test_what_is_no_image_has_none(house: House, thumbnails: Thumbnails) -> None:
     house.objects.write(REF, b"<svg onload=alert(1)>")
 
     with pytest.raises(ImageError):

@@ -34,7 +34,7 @@ SMALL = 256 * 1024
 @pytest.fixture
 def model(house: House) -> Model:
     house.project()
-    house.pictures(normal=15)
+    house.images(normal=15)
     return house.model()
 
 
@@ -44,7 +44,7 @@ def failed(_job: TrainingJob, _report: Report, *, reason: str) -> TrainingFailur
 
 def interrupted(job: TrainingJob, report: Report) -> TrainingResult:
     Path(job.folder, "half a bundle").write_bytes(b"graph")
-    report("reading pictures, 50%")
+    report("reading images, 50%")
     raise TrainingInterruptedError("the process was ended by SIGKILL")
 
 
@@ -110,13 +110,13 @@ def test_the_folder_of_an_attempt_is_empty_at_first(house: House, model: Model) 
 
 
 def test_data_that_cannot_be_trained_on_is_the_reason(house: House, model: Model) -> None:
-    step = partial(failed, reason="s3://pictures/a.png: The image is truncated.")
+    step = partial(failed, reason="s3://images/a.png: The image is truncated.")
 
     work(house, step).carry_out(model, attempt=house.claim_model(model))
 
     found = house.described(model)
     assert found.status is S.TRAINING_FAILED
-    assert found.status_message == ("Training failed: s3://pictures/a.png: The image is truncated.")
+    assert found.status_message == ("Training failed: s3://images/a.png: The image is truncated.")
     assert left_behind(house) == NOTHING
 
 
@@ -135,7 +135,7 @@ def test_progress_is_told_in_the_status_message(house: House, model: Model) -> N
     told: list[str] = []
 
     def reporting(job: TrainingJob, report: Report) -> TrainingResult:
-        for text in ("reading pictures, 50%", None, "cross-validation, 20%"):
+        for text in ("reading images, 50%", None, "cross-validation, 20%"):
             report(text)
             told.append(house.described(model).status_message)
         return trained(job, report)
@@ -143,13 +143,13 @@ def test_progress_is_told_in_the_status_message(house: House, model: Model) -> N
     work(house, reporting).carry_out(model, attempt=house.claim_model(model))
 
     assert told == [
-        "The model is being trained: reading pictures, 50%.",
-        "The model is being trained: reading pictures, 50%.",
+        "The model is being trained: reading images, 50%.",
+        "The model is being trained: reading images, 50%.",
         "The model is being trained: cross-validation, 20%.",
     ]
 
 
-@pytest.mark.parametrize("text", ["reading pictures, 50%", None])
+@pytest.mark.parametrize("text", ["reading images, 50%", None])
 def test_every_report_holds_the_model_for_another_lease(
     house: House, model: Model, text: str | None
 ) -> None:
@@ -241,7 +241,7 @@ def lost_and_trained(house: House, model: Model) -> Step:
 def lost_and_failed(house: House, model: Model) -> Step:
     def step(_job: TrainingJob, _report: Report) -> TrainingFailure:
         take_over(house, model)
-        return TrainingFailure(reason="no picture can be read.")
+        return TrainingFailure(reason="no image can be read.")
 
     return step
 
@@ -346,7 +346,7 @@ def test_a_training_that_is_cancelled_as_it_runs_ends_at_its_next_report(
     house: House, model: Model
 ) -> None:
     def step(_job: TrainingJob, report: Report) -> TrainingResult:
-        report("reading pictures, 50%")
+        report("reading images, 50%")
         house.models.cancel("circuits", "1", by="ada")
         report(None)
         raise AssertionError("a training that was cancelled goes on")

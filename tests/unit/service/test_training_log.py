@@ -16,13 +16,13 @@ def log() -> TrainingLog:
 
 def test_a_step_is_kept_once_with_how_far_it_is() -> None:
     kept = log()
-    for text in ("begun", "reading pictures, 10%", "reading pictures, 90%", "evaluation, 5%"):
+    for text in ("begun", "reading images, 10%", "reading images, 90%", "evaluation, 5%"):
         kept.note(1, text)
 
     begun, reading, evaluation = kept.steps(1)
 
     assert (begun.text, begun.share) == ("begun", None)
-    assert (reading.text, reading.share) == ("reading pictures", 0.9)
+    assert (reading.text, reading.share) == ("reading images", 0.9)
     assert reading.told_at - reading.began_at == timedelta(seconds=1)
     assert evaluation.share == 0.05
 

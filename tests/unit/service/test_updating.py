@@ -51,7 +51,7 @@ def not_updated(house: House, *lines: str) -> str:
     return reason
 
 
-def test_changes_add_pictures_and_replace_whole_lines(house: House) -> None:
+def test_changes_add_images_and_replace_whole_lines(house: House) -> None:
     house.put("mask.png")
     old = [*house.lines(Label.NORMAL, 2), masked_line("anomaly-0.png", "dent")]
     house.put("anomaly-0.png")
@@ -89,10 +89,10 @@ def test_entries_are_removed(house: House) -> None:
     assert dataset.status_message == "The dataset was updated successfully."
     assert house.entry_lines() == lines[1:2]
     assert house.kept_names() == set()
-    assert (house.directory.buckets / "pictures" / "normal-0.png").exists()
+    assert (house.directory.buckets / "images" / "normal-0.png").exists()
 
 
-def test_with_a_picture_that_has_no_entry_nothing_is_removed(house: House) -> None:
+def test_with_a_image_that_has_no_entry_nothing_is_removed(house: House) -> None:
     lines = house.lines(Label.NORMAL, 3)
     house.dataset(lines)
     unknown = [f"normal-{number}.png" for number in range(3, 10)]
@@ -108,12 +108,12 @@ def test_with_a_picture_that_has_no_entry_nothing_is_removed(house: House) -> No
     assert house.kept_names() == set()
 
 
-def test_a_dataset_that_was_emptied_takes_pictures_of_another_bucket(house: House) -> None:
+def test_a_dataset_that_was_emptied_takes_images_of_another_bucket(house: House) -> None:
     house.dataset(house.lines(Label.NORMAL, 2))
     house.put("new.png", bucket="others")
     change = json_line("x").replace(url("x"), url("new.png", bucket="others"))
     remove(house, "normal-0.png")
-    assert "is not in the bucket pictures" in not_updated(house, change)
+    assert "is not in the bucket images" in not_updated(house, change)
 
     emptied = remove(house, "normal-1.png")
 
@@ -141,7 +141,7 @@ def test_an_empty_dataset_is_filled_by_changes(house: House) -> None:
 
     dataset = update(house, json_line("a.png", "normal"))
 
-    assert dataset.image_bucket == "pictures"
+    assert dataset.image_bucket == "images"
     assert house.stats().normal == 1
 
 
@@ -149,14 +149,14 @@ def test_an_empty_dataset_is_filled_by_changes(house: House) -> None:
     ("lines", "reason"),
     [
         (["{"], "line 1: it is not JSON"),
-        ([json_line("missing.png")], "line 1: s3://pictures/missing.png does not exist."),
+        ([json_line("missing.png")], "line 1: s3://images/missing.png does not exist."),
         (
             [json_line("normal-0.png"), json.dumps({"source-ref": "s3://others/a.png"})],
-            "line 2: s3://others/a.png is not in the bucket pictures of the dataset.",
+            "line 2: s3://others/a.png is not in the bucket images of the dataset.",
         ),
         (
             [json.dumps({"source-ref": "s3://others/a.png"})],
-            "line 1: s3://others/a.png is not in the bucket pictures of the dataset.",
+            "line 1: s3://others/a.png is not in the bucket images of the dataset.",
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_changes_that_fail_leave_everything_as_it_was(
     house: House, lines: list[str], reason: str
 ) -> None:
     house.put("a.png", bucket="others")
-    house.pictures(normal=2)
+    house.images(normal=2)
 
     assert not_updated(house, *lines).startswith(reason)
 
@@ -210,14 +210,14 @@ def test_changes_may_take_the_place_of_what_would_be_too_much(house: House) -> N
 
 
 def test_after_changes_that_failed_others_may_succeed(house: House) -> None:
-    house.pictures(normal=2)
+    house.images(normal=2)
     not_updated(house, "{")
 
     assert update(house, house.lines(None, 1)[0]).status is S.UPDATE_COMPLETE
 
 
-def test_a_deleted_dataset_is_gone_but_its_pictures_are_not(house: House) -> None:
-    house.pictures(normal=2)
+def test_a_deleted_dataset_is_gone_but_its_images_are_not(house: House) -> None:
+    house.images(normal=2)
 
     house.datasets.delete("circuits", TRAIN)
     house.settle()
@@ -226,8 +226,8 @@ def test_a_deleted_dataset_is_gone_but_its_pictures_are_not(house: House) -> Non
         house.datasets.describe("circuits", TRAIN)
     with house.database.reading() as rows:
         assert list(rows.entries.lines(1)) == []
-    assert house.objects.read(ObjectRef(bucket="pictures", key="train/normal-1.png"), max_bytes=MIB)
-    assert house.objects.read(ObjectRef(bucket="pictures", key="the.manifest"), max_bytes=MIB)
+    assert house.objects.read(ObjectRef(bucket="images", key="train/normal-1.png"), max_bytes=MIB)
+    assert house.objects.read(ObjectRef(bucket="images", key="the.manifest"), max_bytes=MIB)
 
 
 def begin_creating(house: House) -> None:
@@ -235,12 +235,12 @@ def begin_creating(house: House) -> None:
 
 
 def begin_updating(house: House) -> None:
-    house.pictures(normal=1)
+    house.images(normal=1)
     house.datasets.update("circuits", TRAIN, changes=house.lines(None, 1)[0].encode())
 
 
 def begin_deleting(house: House) -> None:
-    house.pictures(normal=1)
+    house.images(normal=1)
     house.datasets.delete("circuits", TRAIN)
 
 
@@ -287,7 +287,7 @@ def test_work_that_is_given_up_ends_in_its_failure(
 
 
 def test_a_label_may_be_taken_away(house: House) -> None:
-    house.pictures(normal=2)
+    house.images(normal=2)
 
     update(house, json_line("train/normal-0.png", **label_fields("unclear")))
 
@@ -307,7 +307,7 @@ def statuses(house: House, work: Callable[[], object]) -> list[DatasetStatus]:
 
 
 def test_changes_that_fail_are_rolled_back_on_the_way(house: House) -> None:
-    house.pictures(normal=2)
+    house.images(normal=2)
 
     seen = statuses(house, lambda: not_updated(house, "{"))
 
@@ -319,7 +319,7 @@ def test_changes_that_fail_are_rolled_back_on_the_way(house: House) -> None:
 
 
 def test_a_rollback_that_was_cut_off_goes_on_and_tells_the_same(house: House) -> None:
-    house.pictures(normal=2)
+    house.images(normal=2)
     house.datasets.update("circuits", TRAIN, changes=b"{")
     dataset, attempt = house.claim_dataset()
     with house.database.writing() as rows:

@@ -27,7 +27,7 @@ def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
 def served(folder: Path) -> Iterator[Served]:
     served = Served(folder / "data")
     served.add_model()
-    served.put_object("a/1.jpg", b"picture")
+    served.put_object("a/1.jpg", b"image")
     (served.directory.aws / "credentials").write_text("hush-hush")
     (served.directory.keyring / "key.json").write_text("hush-hush")
     yield served

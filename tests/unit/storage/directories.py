@@ -82,8 +82,8 @@ class Served:
                 attempt=1,
                 status_message="",
                 performance=Performance(f1_score=1, recall=1, precision=1),
-                evaluation_manifest=ObjectRef(bucket="pictures", key="m"),
-                evaluation_result=ObjectRef(bucket="pictures", key="r"),
+                evaluation_manifest=ObjectRef(bucket="images", key="m"),
+                evaluation_result=ObjectRef(bucket="images", key="r"),
                 evaluation_ended_at=NOW,
                 bundle=bundle.name,
             )
@@ -108,14 +108,14 @@ class Served:
             rows.models.delete(model_id)
 
     def put_object(self, key: str, data: bytes) -> None:
-        path = self.directory.buckets / "pictures" / key
+        path = self.directory.buckets / "images" / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         os.utime(path, ns=(OLD_NS, OLD_NS))
 
     def add_upload(self) -> None:
         (self.directory.uploads / "part").write_bytes(b"part")
-        ref = ObjectRef(bucket="pictures", key="later.jpg")
+        ref = ObjectRef(bucket="images", key="later.jpg")
         part = Part(number=1, file="part", size_bytes=4, etag="x", checksums={}, modified_at=NOW)
         upload = Upload(
             id="upload",

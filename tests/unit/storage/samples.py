@@ -27,7 +27,7 @@ from blemish.storage.database import MIGRATIONS, Rows
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
-BUCKET = "pictures"
+BUCKET = "images"
 
 
 def add_project(rows: Rows, name: str = "circuits") -> Project:

@@ -17,8 +17,8 @@ from tests.unit.storage.samples import NOW
 
 FILES = {
     "blemish.db": b"rows" * 300,
-    "buckets/pictures/a b/ü \\ \U0001f600.jpg": b"",
-    f"buckets/pictures/{'long/' * 60}name": b"picture",
+    "buckets/images/a b/ü \\ \U0001f600.jpg": b"",
+    f"buckets/images/{'long/' * 60}name": b"image",
     "kept/entries.jsonl": b"line\n" * 20_000,
 }
 TIME_NS = 1_700_000_000_123_456_789

@@ -48,9 +48,9 @@ def test_objects_come_along_where_they_are_asked_for(served: Served, folder: Pat
     directory = restored(archive, folder / "again")
     bare = restored(without, folder / "bare")
 
-    picture = directory.buckets / "pictures" / "a" / "1.jpg"
-    assert picture.read_bytes() == b"picture"
-    assert picture.stat().st_mtime_ns == OLD_NS
+    image = directory.buckets / "images" / "a" / "1.jpg"
+    assert image.read_bytes() == b"image"
+    assert image.stat().st_mtime_ns == OLD_NS
     assert (directory.buckets / "empty").is_dir()
     assert uploads_of(directory) == {"part"}
     assert (directory.uploads / "part").read_bytes() == b"part"

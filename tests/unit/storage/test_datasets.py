@@ -49,7 +49,7 @@ def claim(database: Database, dataset: Dataset, *, late: timedelta = timedelta()
 
 
 def test_a_dataset_comes_back_as_it_was_added(database: Database) -> None:
-    manifest = ObjectRef(bucket="pictures", key="a/b c#?.manifest")
+    manifest = ObjectRef(bucket="images", key="a/b c#?.manifest")
 
     with database.writing() as rows:
         project = add_project(rows)
@@ -180,7 +180,7 @@ def test_an_attempt_finishes_and_frees_the_dataset(database: Database, updating:
             target=S.UPDATE_COMPLETE,
             status_message="updated",
             now=LATER,
-            image_bucket="pictures",
+            image_bucket="images",
         )
 
     assert finished
@@ -189,7 +189,7 @@ def test_an_attempt_finishes_and_frees_the_dataset(database: Database, updating:
         status=S.UPDATE_COMPLETE,
         status_message="updated",
         updated_at=LATER,
-        image_bucket="pictures",
+        image_bucket="images",
         changes=None,
         attempt=1,
     )
@@ -280,7 +280,7 @@ def test_no_attempt_ends_in_a_status_that_does_not_follow(
 def test_a_finish_without_a_bucket_leaves_the_one_there_is(
     database: Database, updating: Dataset
 ) -> None:
-    for attempt, bucket in ((1, "pictures"), (2, None)):
+    for attempt, bucket in ((1, "images"), (2, None)):
         assert claim(database, updating) == attempt
         with database.writing() as rows:
             assert rows.datasets.finish(
@@ -301,7 +301,7 @@ def test_a_finish_without_a_bucket_leaves_the_one_there_is(
 
     found = saved(database)
     assert found is not None
-    assert found.image_bucket == "pictures"
+    assert found.image_bucket == "images"
 
 
 def test_a_dataset_is_deleted_with_its_entries(database: Database) -> None:

@@ -82,7 +82,7 @@ def found(rows: Rows, job: DetectionJob) -> DetectionJob:
     ("kind", "manifest", "images", "place"),
     [
         (BATCH, MANIFEST, None, (BUCKET, "out/")),
-        (TRIAL, None, "pictures-1.jsonl", (None, None)),
+        (TRIAL, None, "images-1.jsonl", (None, None)),
     ],
 )
 def test_a_job_comes_back_as_it_was_added(
@@ -188,13 +188,13 @@ def test_a_job_is_held_until_its_lease_is_over(database: Database) -> None:
 
 def test_a_report_says_how_far_a_job_has_come(database: Database) -> None:
     with database.writing() as rows:
-        job = add(rows, add_project(rows), images="pictures-1.jsonl")
+        job = add(rows, add_project(rows), images="images-1.jsonl")
 
         assert report(rows, job, claim(rows, job))
 
         now = found(rows, job)
     assert (now.status, now.status_message, now.counts) == (S.RUNNING, "9 of 9", COUNTS)
-    assert (now.updated_at, now.images) == (LATER, "pictures-1.jsonl")
+    assert (now.updated_at, now.images) == (LATER, "images-1.jsonl")
 
 
 @pytest.mark.parametrize("target", [S.SUCCEEDED, S.FAILED])
@@ -202,7 +202,7 @@ def test_a_job_that_is_through_speaks_of_no_file_and_stays(
     database: Database, target: DetectionJobStatus
 ) -> None:
     with database.writing() as rows:
-        job = add(rows, add_project(rows), images="pictures-1.jsonl")
+        job = add(rows, add_project(rows), images="images-1.jsonl")
         attempt = claim(rows, job)
 
         assert finish(rows, job, attempt, target=target)
@@ -241,7 +241,7 @@ def refuses(rows: Rows, job: DetectionJob, attempt: int) -> bool:
 
 def test_a_stale_attempt_writes_nothing(database: Database) -> None:
     with database.writing() as rows:
-        job = add(rows, add_project(rows), images="pictures-1.jsonl")
+        job = add(rows, add_project(rows), images="images-1.jsonl")
         stale = claim(rows, job)
         rows.detection_jobs.release_all()
 
@@ -254,7 +254,7 @@ def test_a_stale_attempt_writes_nothing(database: Database) -> None:
 
 def test_whoever_works_on_a_cancelled_job_writes_nothing_more(database: Database) -> None:
     with database.writing() as rows:
-        job = add(rows, add_project(rows), images="pictures-1.jsonl")
+        job = add(rows, add_project(rows), images="images-1.jsonl")
         attempt = claim(rows, job)
 
         assert rows.detection_jobs.cancel(job.id, status_message="Cancelled.", now=LATER)
@@ -269,13 +269,13 @@ def test_whoever_works_on_a_cancelled_job_writes_nothing_more(database: Database
 def test_files_are_kept_for_jobs_that_speak_of_them(database: Database) -> None:
     with database.writing() as rows:
         project = add_project(rows)
-        add(rows, project, "a", images="pictures-1.jsonl")
-        done = add(rows, project, "b", images="pictures-2.jsonl")
+        add(rows, project, "a", images="images-1.jsonl")
+        done = add(rows, project, "b", images="images-2.jsonl")
         add(rows, project, "c", manifest=MANIFEST)
         finish(rows, done, claim(rows, done))
 
-        assert rows.detection_jobs.kept_names() == {"pictures-1.jsonl"}
-        assert "pictures-1.jsonl" in rows.kept_names()
+        assert rows.detection_jobs.kept_names() == {"images-1.jsonl"}
+        assert "images-1.jsonl" in rows.kept_names()
 
 
 def test_a_job_outlives_its_model_and_goes_with_its_project(database: Database) -> None:

@@ -252,7 +252,7 @@ def test_entries_know_their_bucket(database: Database, dataset_id: int) -> None:
 
         rows.entries.put(dataset_id, [entry("a")], now=NOW)
 
-        assert rows.entries.image_bucket(dataset_id) == "pictures"
+        assert rows.entries.image_bucket(dataset_id) == "images"
 
 
 def test_a_dataset_has_no_entries_of_another(database: Database, dataset_id: int) -> None:

@@ -76,9 +76,9 @@ def test_what_cannot_be_sealed_is_not_written(kept: KeptFiles) -> None:
 def test_parts_of_the_users_own_objects_are_not_sealed(tmp_path: Path) -> None:
     uploads = KeptFiles(tmp_path, staging=tmp_path / "staging", encryption=None)
 
-    uploads.write("part", b"a picture")
+    uploads.write("part", b"an image")
 
-    assert uploads.path("part").read_bytes() == b"a picture"
+    assert uploads.path("part").read_bytes() == b"an image"
 
 
 def test_a_deleted_file_is_gone(kept: KeptFiles) -> None:

@@ -143,7 +143,7 @@ def test_an_older_dataset_knows_where_its_last_entry_is(
         change(
             old,
             "INSERT INTO entries (dataset_id, position, created_at, source_ref, line) "
-            f"VALUES (1, {position}, '2024-05-01', 's3://pictures/{position}', '')",
+            f"VALUES (1, {position}, '2024-05-01', 's3://images/{position}', '')",
         )
 
     Database.open(old).close()

@@ -163,10 +163,10 @@ def test_a_training_that_fails_says_why(database: Database, model: Model) -> Non
     assert claim(database, model) == 1
 
     with database.writing() as rows:
-        assert rows.models.fail_training(model.id, attempt=1, status_message="too few pictures")
+        assert rows.models.fail_training(model.id, attempt=1, status_message="too few images")
 
     assert saved(database) == replace(
-        model, status=S.TRAINING_FAILED, status_message="too few pictures", attempt=1
+        model, status=S.TRAINING_FAILED, status_message="too few images", attempt=1
     )
 
 

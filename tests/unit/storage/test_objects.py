@@ -124,7 +124,7 @@ def test_without_a_bucket_there_is_nothing(store: ObjectStore) -> None:
 
 def test_an_object_that_is_missing_is_named(store: ObjectStore) -> None:
     for use in USES:
-        with pytest.raises(ObjectMissingError, match=r"no object s3://pictures/a/b\."):
+        with pytest.raises(ObjectMissingError, match=r"no object s3://images/a/b\."):
             use(store, ref("a/b"))
 
 
@@ -143,7 +143,7 @@ def test_of_an_object_that_is_too_large_nothing_is_read(store: ObjectStore) -> N
         store.read(ref("large"), max_bytes=MIB)
 
     assert str(caught.value) == (
-        "s3://pictures/large has 1048577 bytes; at most 1048576 are allowed."
+        "s3://images/large has 1048577 bytes; at most 1048576 are allowed."
     )
 
 
@@ -304,7 +304,7 @@ def test_lines_of_a_long_text_take_little_memory(store: ObjectStore) -> None:
 def test_a_text_that_is_none_is_refused(store: ObjectStore, data: bytes, reason: str) -> None:
     put(store, "text", data)
 
-    with pytest.raises(ObjectReadError, match=f"s3://pictures/text {reason}"):
+    with pytest.raises(ObjectReadError, match=f"s3://images/text {reason}"):
         list(store.read_lines(ref("text"), max_bytes=4))
 
 
@@ -333,7 +333,7 @@ def test_a_text_that_changes_while_it_is_read_is_refused(
 
     change(path)
 
-    with pytest.raises((ObjectReadError, ObjectMissingError), match="s3://pictures/text"):
+    with pytest.raises((ObjectReadError, ObjectMissingError), match="s3://images/text"):
         list(lines)
 
 
@@ -345,7 +345,7 @@ from pathlib import Path
 from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import ObjectReadError
 from blemish.storage.objects import ObjectStore
-store, text = ObjectStore(Path(sys.argv[1])), ObjectRef(bucket="pictures", key="text")
+store, text = ObjectStore(Path(sys.argv[1])), ObjectRef(bucket="images", key="text")
 store.read(text, max_bytes=9)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 for use in (store.read, lambda *its, **most: list(store.read_lines(*its, **most))):
@@ -357,7 +357,7 @@ for use in (store.read, lambda *its, **most: list(store.read_lines(*its, **most)
 
     said, _ = python(code, store.root).communicate()
 
-    assert said == "s3://pictures/text cannot be read (Too many open files).\n" * 2
+    assert said == "s3://images/text cannot be read (Too many open files).\n" * 2
 
 
 def test_staging_is_no_part_of_a_bucket(store: ObjectStore) -> None:
@@ -382,7 +382,7 @@ from blemish.storage.objects import ObjectStore
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 for key in ("old", "new/object"):
     try:
-        ObjectStore(Path(sys.argv[1])).write(ObjectRef(bucket="pictures", key=key), b"x" * 1500)
+        ObjectStore(Path(sys.argv[1])).write(ObjectRef(bucket="images", key=key), b"x" * 1500)
     except StoreFullError as error:
         print(error)
 """
@@ -390,8 +390,8 @@ for key in ("old", "new/object"):
     said, _ = python(code, store.root).communicate()
 
     assert said.splitlines() == [
-        "There is no room to write s3://pictures/old (File too large).",
-        "There is no room to write s3://pictures/new/object (File too large).",
+        "There is no room to write s3://images/old (File too large).",
+        "There is no room to write s3://images/new/object (File too large).",
     ]
     assert store.read(ref("old"), max_bytes=MIB) == b"old"
     assert sorted(path.name for path in store.root.rglob("*")) == [".staging", "old", BUCKET]

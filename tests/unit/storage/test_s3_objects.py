@@ -21,14 +21,14 @@ from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
 
 SECRET = "not-to-be-shown"
-REF = ObjectRef(bucket="pictures", key="a")
+REF = ObjectRef(bucket="images", key="a")
 USES: list[Callable[[S3ObjectStore], object]] = [
-    lambda store: store.has_bucket("pictures"),
+    lambda store: store.has_bucket("images"),
     lambda store: store.size(REF),
     lambda store: store.read(REF, max_bytes=1),
     lambda store: list(store.read_lines(REF, max_bytes=1)),
     lambda store: store.existing([REF]),
-    lambda store: list(store.list("pictures")),
+    lambda store: list(store.list("images")),
 ]
 
 
@@ -104,7 +104,7 @@ def test_of_an_object_that_is_too_large_nothing_is_read() -> None:
     with served(VastHandler) as url, pytest.raises(ObjectTooLargeError) as caught:
         S3ObjectStore(address(url)).read(REF, max_bytes=100)
 
-    assert str(caught.value) == "s3://pictures/a has 3221225472 bytes; at most 100 are allowed."
+    assert str(caught.value) == "s3://images/a has 3221225472 bytes; at most 100 are allowed."
 
 
 def test_a_store_that_cannot_be_reached_is_named() -> None:
@@ -140,7 +140,7 @@ def test_what_the_store_refuses_is_said(refusing: tuple[int, str]) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "error", "reason"),
     [
-        (400, "InvalidArgument", VersionMissingError, "There is no version 'x' of s3://pictures/a"),
+        (400, "InvalidArgument", VersionMissingError, "There is no version 'x' of s3://images/a"),
         (405, "MethodNotAllowed", VersionMissingError, "There is no version 'x' of"),
         (400, "ExpiredToken", ObjectReadError, "the store says: ExpiredToken"),
     ],

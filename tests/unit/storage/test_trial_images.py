@@ -76,7 +76,7 @@ def test_what_is_put_again_takes_the_place_of_what_was_there(
         assert page(rows, other) == IMAGES
 
 
-def test_a_picture_is_in_a_trial_once(database: Database, job: DetectionJob) -> None:
+def test_a_image_is_in_a_trial_once(database: Database, job: DetectionJob) -> None:
     twice = [image(1, "same.png"), image(2, "same.png")]
 
     with pytest.raises(IntegrityError), database.writing() as rows:

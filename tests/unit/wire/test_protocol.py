@@ -172,7 +172,7 @@ def test_a_body_that_the_operation_does_not_take_is_not_read() -> None:
     assert parse("GET", PROJECT, body=b"{") == {"ProjectName": "circuits"}
 
 
-def test_a_picture_is_the_body_itself() -> None:
+def test_a_image_is_the_body_itself() -> None:
     members = parse(
         "POST",
         f"{PROJECT}/models/1/detect",

@@ -1,4 +1,4 @@
-"""Bring pictures: from this computer, from a bucket, or by a manifest."""
+"""Bring images: from this computer, from a bucket, or by a manifest."""
 
 from __future__ import annotations
 
@@ -17,36 +17,34 @@ DENIED = (
 )
 
 
-class PictureUpload(Element, component="../static/bring.js"):
+class ImageUpload(Element, component="../static/bring.js"):
     """Files and folders of this computer, sent as many requests; their paths say their labels."""
 
     def __init__(self, project: str, *, kinds: Collection[str], most_bytes: int, may: bool) -> None:
         super().__init__()
         self._props["url"] = f"{ROOT}/upload/{project}"
-        self._props["gallery"] = f"{ROOT}{project_path(project, '/pictures')}"
+        self._props["gallery"] = f"{ROOT}{project_path(project, '/images')}"
         self._props["two"] = "test" in kinds
         self._props["most"] = most_bytes
         self._props["may"] = may
 
 
-@page("/projects/{project}/add", title="Bring pictures")
+@page("/projects/{project}/add", title="Bring images")
 async def bring(project: str) -> None:
-    """Show the ways in which pictures come into a project."""
+    """Show the ways in which images come into a project."""
     who = visitor()
     found = (await who.call("DescribeProject", ProjectName=project))["ProjectDescription"]
     kinds = {each["DatasetType"] for each in found["Datasets"]}
     may = await who.may("UpdateDatasetEntries", ProjectName=project, DatasetType="train")
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/bring.css">')
-    with frame("Bring pictures", project=project, here="pictures"):
+    with frame("Bring images", project=project, here="images"):
         with ui.element("div").classes("head"):
-            heading("Bring pictures")
+            heading("Bring images")
             ui.element("div").classes("room")
-            link("Show the pictures", project_path(project, "/pictures"), classes="plain")
+            link("Show the images", project_path(project, "/images"), classes="plain")
         if not may:
             text(DENIED, classes="problem", tag="p")
-        PictureUpload(
-            project, kinds=kinds, most_bytes=who.services.limits.detect_body_bytes, may=may
-        )
+        ImageUpload(project, kinds=kinds, most_bytes=who.services.limits.detect_body_bytes, may=may)
         with ui.element("div").classes("columns"):
             FromBucket(project, may=may)
             FromManifest(project, may=may)

@@ -45,7 +45,7 @@ MAX_CACHED = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One picture of a data set, with what is said of it."""
+    """One image of a data set, with what is said of it."""
 
     #: `s3://bucket/key`
     ref: str
@@ -99,7 +99,7 @@ async def change(visitor: Visitor, project: str, kind: str, lines: Iterable[str]
 
 
 async def remove(visitor: Visitor, project: str, kind: str, refs: Sequence[str]) -> None:
-    """Remove the entries of pictures, and wait until that is done; the pictures stay.
+    """Remove the entries of images, and wait until that is done; the images stay.
 
     Raises:
         SignedOutError, ServiceError: as `change`.
@@ -128,14 +128,14 @@ async def settled(visitor: Visitor, project: str, kind: str) -> DatasetStatus:
         pause_s = min(1.0, 2 * pause_s)
 
 
-async def picture_bucket(visitor: Visitor, project: str) -> str:
-    """Return the bucket for what people bring: that of the project's pictures, or the console's.
+async def image_bucket(visitor: Visitor, project: str) -> str:
+    """Return the bucket for what people bring: that of the project's images, or the console's.
 
     Raises:
         AccessDeniedError: it has to be made, and the policies do not allow that.
         ObjectError: it cannot be made.
     """
-    return await in_thread(_picture_bucket, visitor, project)
+    return await in_thread(_image_bucket, visitor, project)
 
 
 def entry_line(
@@ -146,10 +146,10 @@ def entry_line(
     mask_ref: str | None = None,
     colors: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the JSON Line of a picture.
+    """Return the JSON Line of an image.
 
     Args:
-        ref: address of the picture.
+        ref: address of the image.
         now: when it is labelled.
         label: normal, anomaly or none.
         mask_ref: address of its anomaly mask.
@@ -263,7 +263,7 @@ def _entry(line: str) -> Entry:
     )
 
 
-def _picture_bucket(visitor: Visitor, project: str) -> str:
+def _image_bucket(visitor: Visitor, project: str) -> str:
     services = visitor.services
     for kind in DatasetType:
         try:

@@ -10,15 +10,15 @@ from blemish.domain.entities import DatasetType, Label
 from blemish.storage.names import refusal
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-"""How the names of pictures end, in any case."""
+"""How the names of images end, in any case."""
 
-NAMELESS = "picture"
+NAMELESS = "image"
 """Of a file whose own name no object can have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A picture that is in a bucket, and what it shall be in the project."""
+    """An image that is in a bucket, and what it shall be in the project."""
 
     #: what people know it by
     path: str
@@ -52,21 +52,21 @@ def object_name(path: str) -> str:
     return NAMELESS if refusal(name) else name
 
 
-def is_picture_name(key: str) -> bool:
-    """Tell whether a key ends as those of pictures do; a mask painted beside one is none."""
+def is_image_name(key: str) -> bool:
+    """Tell whether a key ends as those of images do; a mask painted beside one is none."""
     return key.lower().endswith(SUFFIXES) and not is_mask_key(key)
 
 
 def split_new(
     pieces: Sequence[Piece], there: Mapping[DatasetType, Collection[str]]
 ) -> tuple[list[Piece], list[tuple[str, str]]]:
-    """Tell pictures that are new in a project from those that it has.
+    """Tell images that are new in a project from those that it has.
 
-    A picture in the training set is none for the test set: a model would be asked what it was told.
+    An image in the training set is none for the test set: a model would be asked what it was told.
 
     Args:
         pieces: what is brought.
-        there: addresses of the pictures that each data set has.
+        there: addresses of the images that each data set has.
 
     Returns:
         The new ones, and the paths of the others with the reason.

@@ -1,4 +1,4 @@
-"""The pictures of a project, by thousands: found, labelled and removed."""
+"""The images of a project, by thousands: found, labelled and removed."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ POLL_S = 1.0
 
 NOT_YET = {
     "train": (
-        "No pictures yet",
-        "Bring pictures of your product: at first good ones, then some with each kind of fault.",
+        "No images yet",
+        "Bring images of your product: at first good ones, then some with each kind of fault.",
     ),
     "test": (
         "No test set",
-        "Without one, some pictures of the training set are kept back to measure a model by.",
+        "Without one, some images of the training set are kept back to measure a model by.",
     ),
 }
 
 
 class Gallery(ui.element, component="../static/gallery.js"):
-    """The pictures of a data set in a browser, which draws those alone that are in sight."""
+    """The images of a data set in a browser, which draws those alone that are in sight."""
 
     def __init__(self, project: str, kind: str, *, labels: bool, removes: bool) -> None:
         """Show a data set.
@@ -48,7 +48,7 @@ class Gallery(ui.element, component="../static/gallery.js"):
             project: whose it is.
             kind: train or test.
             labels: whether the visitor may label.
-            removes: whether the visitor may remove pictures.
+            removes: whether the visitor may remove images.
         """
         super().__init__()
         at = f"{ROOT}{project_path(project)}"
@@ -59,8 +59,8 @@ class Gallery(ui.element, component="../static/gallery.js"):
         self._props["removes"] = removes
 
 
-@page("/projects/{project}/pictures", title="Pictures")
-async def pictures(project: str) -> None:
+@page("/projects/{project}/images", title="Images")
+async def images(project: str) -> None:
     """Show the training set or the test set of a project."""
     who = visitor()
     asked = ui.context.client.request.query_params.get("set")
@@ -68,7 +68,7 @@ async def pictures(project: str) -> None:
     await who.call("DescribeProject", ProjectName=project)
     found = {each: await described(who, project, each) for each in SETS}
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/gallery.css">')
-    with frame("Pictures", project=project, here="pictures"):
+    with frame("Images", project=project, here="images"):
         _head(project, kind)
         description = found[kind]
         if description is None or description["ImageStats"]["Total"] == 0:
@@ -89,10 +89,10 @@ async def _may(who: Visitor, operation: str, project: str, kind: str) -> bool:
 
 def _head(project: str, kind: str) -> None:
     with ui.element("div").classes("head"):
-        heading("Pictures")
+        heading("Images")
         with ui.element("nav").classes("sets").props('aria-label="Data sets"'):
             for each, told in SETS.items():
-                tab = link(told, project_path(project, f"/pictures?set={each}"))
+                tab = link(told, project_path(project, f"/images?set={each}"))
                 if each == kind:
                     tab.props("aria-current=page")
         ui.element("div").classes("room")
@@ -100,16 +100,16 @@ def _head(project: str, kind: str) -> None:
 
 
 def _add(project: str) -> None:
-    button = ui.button("Add pictures", icon="add_photo_alternate")
+    button = ui.button("Add images", icon="add_photo_alternate")
     button.props["href"] = f"{ROOT}{project_path(project, '/add')}"
 
 
 def _none(project: str, kind: str, description: object) -> None:
-    """Say why no picture is shown."""
+    """Say why no image is shown."""
     found = description if isinstance(description, dict) else {}
     status = found.get("Status")
     if status == DatasetStatus.CREATE_IN_PROGRESS:
-        with empty("The pictures are being read", "They are shown here as soon as they are."):
+        with empty("The images are being read", "They are shown here as soon as they are."):
             ui.spinner(size="32px")
         ui.timer(POLL_S, lambda: ui.run_javascript("location.reload()"), once=True)
         return

@@ -73,7 +73,7 @@ def selected(entries: Iterable[Entry], query: Query, scores: Mapping[str, float]
     Args:
         entries: of the data set.
         query: what is wanted.
-        scores: address -> how anomalous a model found the picture, 0 to 1.
+        scores: address -> how anomalous a model found the image, 0 to 1.
     """
     found = [entry for entry in entries if _matches(entry, query)]
     found.sort(key=lambda entry: (natural(entry.name), entry.ref))
@@ -146,7 +146,7 @@ def relabelled(entry: Entry, label: Label | None, *, now: datetime) -> Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One change that a browser sends: a label for pictures of a view, or what is undone."""
+    """One change that a browser sends: a label for images of a view, or what is undone."""
 
     #: name of what is undone; None for a label, or a removal
     undo: str | None = None
@@ -180,7 +180,7 @@ def of_ranges(refs: Sequence[str], ranges: Iterable[tuple[int, int]]) -> list[st
 
 
 def scores_of(manifest: bytes) -> dict[str, float]:
-    """Read from an evaluation manifest how anomalous each picture was found to be, 0 to 1."""
+    """Read from an evaluation manifest how anomalous each image was found to be, 0 to 1."""
     scores = {}
     for text in manifest.splitlines():
         line = json.loads(text)

@@ -1,7 +1,7 @@
 """What the gallery remembers between requests: the order somebody looks at, and what to undo.
 
 A view is frozen when it is asked for. While somebody scrolls through "unlabelled" and labels, no
-picture moves under their hands; and "all of them" means those that they were shown.
+image moves under their hands; and "all of them" means those that they were shown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """The pictures that somebody looks at, in their order."""
+    """The images that somebody looks at, in their order."""
 
     place: Place
     refs: Sequence[str]

@@ -44,7 +44,7 @@ MOST_ENTRIES = 500
 
 PATH = "/gallery/{project}/{kind}"
 
-SHOWN_ORDER = "The server no longer knows the order of these pictures."
+SHOWN_ORDER = "The server no longer knows the order of these images."
 
 Answer = Mapping[str, Any]
 
@@ -57,13 +57,13 @@ async def window(request: Request, project: str, kind: str) -> JSONResponse:
 
 @framework.post(f"{PATH}/changes")
 async def change(request: Request, project: str, kind: str) -> JSONResponse:
-    """Label pictures of a view, or undo that, in the order of the changes sent."""
+    """Label images of a view, or undo that, in the order of the changes sent."""
     return await _answered(request, Place(project=project, kind=kind), _change)
 
 
 @framework.post(f"{PATH}/removal")
 async def remove(request: Request, project: str, kind: str) -> JSONResponse:
-    """Take pictures of a view out of the data set."""
+    """Take images of a view out of the data set."""
     return await _answered(request, Place(project=project, kind=kind), _remove)
 
 
@@ -106,7 +106,7 @@ async def new_view(visitor: Visitor, place: Place, found: Sequence[Entry], query
 def _pieces(
     found: Sequence[Entry], shown: Sequence[str], scores: Mapping[str, float]
 ) -> list[dict[str, Any] | None]:
-    """Return what is drawn of each picture; None for those that are gone."""
+    """Return what is drawn of each image; None for those that are gone."""
     wanted = set(shown)
     entries = {entry.ref: entry for entry in found if entry.ref in wanted}
     return [
@@ -147,7 +147,7 @@ def _take(visitor: Visitor, place: Place, step: Step, now: dict[str, Entry]) -> 
     refs = _refs(place, step)
     changed = [now[ref] for ref in refs if ref in now]
     if refs and not changed:  # to say that nothing is saved would be a lie
-        raise ValidationError("These pictures are no longer in the data set. Reload the page.")
+        raise ValidationError("These images are no longer in the data set. Reload the page.")
     at = visitor.services.clock()
     now.update((entry.ref, relabelled(entry, step.label, now=at)) for entry in changed)
     return undos.keep(Undo(place=place, entries=changed, removed=False))
@@ -191,7 +191,7 @@ async def described(visitor: Visitor, project: str, kind: str) -> Mapping[str, A
 
 
 async def _scores(visitor: Visitor, project: str) -> Mapping[str, float]:
-    """Return what the newest trained model made of its test pictures; nothing if nobody knows."""
+    """Return what the newest trained model made of its test images; nothing if nobody knows."""
     try:
         models = (await visitor.call("ListModels", ProjectName=project, MaxResults=100))["Models"]
         for model in sorted(models, key=lambda model: -int(model["ModelVersion"])):

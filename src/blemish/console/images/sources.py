@@ -1,4 +1,4 @@
-"""Pictures that are in a bucket already: by where they lie, or by a manifest."""
+"""Images that are in a bucket already: by where they lie, or by a manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from nicegui import events, ui
 
 from blemish.console.images import entries
-from blemish.console.images.folder_labels import SPOKEN, Piece, is_picture_name, kind_of, label_of
+from blemish.console.images.folder_labels import SPOKEN, Piece, is_image_name, kind_of, label_of
 from blemish.console.images.uploads import bring_in
 from blemish.console.ui.frame import heading, link, project_path, text, visitor
 from blemish.console.visitor import Visitor, in_thread
@@ -40,7 +40,7 @@ class FromBucket:
         self._pieces: Sequence[Piece] = ()
         with ui.element("section").classes("panel").props('aria-label="From a bucket"'):
             heading("From a bucket", 2)
-            text("Pictures stay where they are.", classes="quiet", tag="p")
+            text("Images stay where they are.", classes="quiet", tag="p")
             self._address = ui.input("Address", placeholder="s3://bucket/folder/")
             into = {**_KINDS, BY_FOLDERS: "By folders named train and test"}
             self._into = ui.select(into, value=str(DatasetType.TRAIN), label="Into")
@@ -71,7 +71,7 @@ class FromBucket:
             )
         with self._told:
             text(summary(self._pieces, others=others), tag="p")
-        self._add.set_text(f"Add {_counted(len(self._pieces), 'picture')}")
+        self._add.set_text(f"Add {_counted(len(self._pieces), 'image')}")
         self._add.set_visibility(bool(self._pieces))
 
     async def _bring(self) -> None:
@@ -81,7 +81,7 @@ class FromBucket:
         self._forget()
         with self._told:
             already = f" {len(known):,} were there already." if known else ""
-            _done(self._project, f"{_counted(added, 'picture')} added.{already}")
+            _done(self._project, f"{_counted(added, 'image')} added.{already}")
 
 
 class FromManifest:
@@ -92,7 +92,7 @@ class FromManifest:
         with ui.element("section").classes("panel").props('aria-label="By a manifest"'):
             heading("By a manifest", 2)
             text(
-                "JSON Lines as SageMaker Ground Truth writes them: pictures, labels and masks.",
+                "JSON Lines as SageMaker Ground Truth writes them: images, labels and masks.",
                 classes="quiet",
                 tag="p",
             )
@@ -138,10 +138,10 @@ class FromManifest:
 async def below(
     who: Visitor, address: str, *, into: str, labels: bool
 ) -> tuple[Sequence[Piece], int]:
-    """Return the pictures below an address, and how many other objects are there.
+    """Return the images below an address, and how many other objects are there.
 
     Raises:
-        ValidationError: it is no address, or there are more pictures than a data set may have.
+        ValidationError: it is no address, or there are more images than a data set may have.
         AccessDeniedError: the policies do not let the visitor list the bucket.
         ObjectError: the bucket cannot be listed.
     """
@@ -180,12 +180,12 @@ def summary(pieces: Sequence[Piece], *, others: int) -> str:
     """Say what was found below an address."""
     left_out = f" {_counted(others, 'other object')} left out." if others else ""
     if not pieces:
-        return f"There are no pictures (.jpg, .jpeg, .png).{left_out}"
+        return f"There are no images (.jpg, .jpeg, .png).{left_out}"
     counts = Counter("without a label" if each.label is None else each.label for each in pieces)
     kinds = Counter(each.kind for each in pieces)
     told = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
     places = ", ".join(f"{count:,} for the {SPOKEN[kind]} set" for kind, count in kinds.items())
-    return f"{_counted(len(pieces), 'picture')}: {told}; {places}.{left_out}"
+    return f"{_counted(len(pieces), 'image')}: {told}; {places}.{left_out}"
 
 
 async def _make_from(who: Visitor, project: str, kind: str, ref: ObjectRef) -> None:
@@ -208,12 +208,12 @@ def _below(who: Visitor, address: str, into: str, labels: bool) -> tuple[Sequenc
     most = who.services.limits.max_training_images
     keys, others = list[str](), 0
     for each in who.services.objects.list(bucket, prefix):
-        if is_picture_name(each.key):
+        if is_image_name(each.key):
             keys.append(each.key)
         else:
             others += 1
         if len(keys) > most:
-            raise ValidationError(f"There are more than {most:,} pictures below {address}.")
+            raise ValidationError(f"There are more than {most:,} images below {address}.")
     return [_piece(bucket, key, into, labels) for key in sorted(keys)], others
 
 
@@ -259,7 +259,7 @@ def _working(button: ui.button) -> Iterator[None]:
 def _done(project: str, told: str) -> None:
     with ui.element("div").classes("line"):
         text(told)
-        link("Show the pictures", project_path(project, "/pictures"))
+        link("Show the images", project_path(project, "/images"))
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures in the buckets, as browsers ask for them: whole, or as thumbnails."""
+"""Images in the buckets, as browsers ask for them: whole, or as thumbnails."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from blemish.engine.images.decode import ImageError, media_type
 from blemish.storage.errors import BucketMissingError, ObjectError, ObjectMissingError
 
 CACHE_S = 3_600
-"""How long a browser may show a picture again without asking."""
+"""How long a browser may show an image again without asking."""
 
 _threads = CapacityLimiter(2)
-"""A screen full of pictures to draw must not keep waiting what somebody does meanwhile."""
+"""A screen full of images to draw must not keep waiting what somebody does meanwhile."""
 
 
 def thumbnail_url(ref: str) -> str:
@@ -30,9 +30,9 @@ def thumbnail_url(ref: str) -> str:
     return f"{ROOT}/thumbnail?ref={quote(ref, safe='')}"
 
 
-def picture_url(ref: str) -> str:
-    """Return where a browser finds the picture `s3://bucket/key` as it is stored."""
-    return f"{ROOT}/picture?ref={quote(ref, safe='')}"
+def image_url(ref: str) -> str:
+    """Return where a browser finds the image `s3://bucket/key` as it is stored."""
+    return f"{ROOT}/image?ref={quote(ref, safe='')}"
 
 
 @framework.get("/thumbnail")
@@ -46,12 +46,12 @@ async def thumbnail(request: Request, ref: str) -> Response:
     return await _sent(request, ref, draw)
 
 
-@framework.get("/picture")
-async def picture(request: Request, ref: str) -> Response:
-    """Send a picture as it is stored; nothing that a browser would not take for a picture."""
+@framework.get("/image")
+async def image(request: Request, ref: str) -> Response:
+    """Send an image as it is stored; nothing that a browser would not take for an image."""
 
     def read(visitor: Visitor, found: ObjectRef) -> tuple[bytes, str]:
-        data = visitor.read_picture_here(found)
+        data = visitor.read_image_here(found)
         kind = media_type(data)
         if kind is None:
             raise ImageError(f"{found} is neither a JPEG nor a PNG file.")

@@ -1,10 +1,10 @@
-"""What the page that brings pictures sends: each picture by itself, then many entries at once.
+"""What the page that brings images sends: each image by itself, then many entries at once.
 
-    PUT /console/upload/PROJECT/KIND?path=a/b.jpg&like=800x600x1      the picture is the body
+    PUT /console/upload/PROJECT/KIND?path=a/b.jpg&like=800x600x1      the image is the body
     POST /console/upload/PROJECT/entries                              [{path, ref, kind, label}]
 
-A picture is kept in a folder that is named by its content, so identical ones are one object, and
-what was sent before the connection was lost is not kept twice. A picture that cannot be used is no
+An image is kept in a folder that is named by its content, so identical ones are one object, and
+what was sent before the connection was lost is not kept twice. An image that cannot be used is no
 failure of the request: the answer says what is wrong with it.
 """
 
@@ -33,7 +33,7 @@ from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, Serv
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
 from blemish.engine.images.headers import read_container
-from blemish.engine.images.sizes import PictureSize, check_size
+from blemish.engine.images.sizes import ImageSize, check_size
 from blemish.service.datasets import EntryFilter
 from blemish.storage.errors import ObjectError, StorageError
 from blemish.wire.errors import WireError
@@ -45,21 +45,21 @@ MAX_ENTRIES = 2_000
 """Of one request; the page sends fewer."""
 
 MAX_SIZES = 256
-"""First pictures of projects whose sizes are remembered."""
+"""First images of projects whose sizes are remembered."""
 
 _LIKE = re.compile(r"(\d{1,6})x(\d{1,6})x([1-8])")
 
 _threads = CapacityLimiter(2)
-"""For pictures that are looked at, so that pages need not wait for them."""
+"""For images that are looked at, so that pages need not wait for them."""
 
-_sizes: dict[tuple[int, ObjectRef], PictureSize] = {}
+_sizes: dict[tuple[int, ObjectRef], ImageSize] = {}
 
 _writing = tuple(Lock() for _ in range(64))
-"""One for each of identical pictures, which may come at the same moment."""
+"""One for each of identical images, which may come at the same moment."""
 
 
 class Brought(BaseModel):
-    """A picture that was sent, to be an entry."""
+    """An image that was sent, to be an entry."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -73,7 +73,7 @@ class Brought(BaseModel):
 async def upload(
     request: Request, project: str, kind: DatasetType, path: str, like: str = ""
 ) -> Response:
-    """Check one picture, and keep it; `like` is the size that others of the upload have."""
+    """Check one image, and keep it; `like` is the size that others of the upload have."""
     visitor: Visitor = request.state.visitor
     most = visitor.services.limits.detect_body_bytes
     data = await _body(request, most=most)
@@ -83,7 +83,7 @@ async def upload(
     sent = _Sent(project=project, kind=kind, path=path, data=data, like=like)
 
     async def keep() -> Mapping[str, Any]:
-        bucket = await entries.picture_bucket(visitor, project)
+        bucket = await entries.image_bucket(visitor, project)
         return await to_thread.run_sync(_keep, visitor, bucket, sent, limiter=_threads)
 
     return await _answer(keep)
@@ -91,7 +91,7 @@ async def upload(
 
 @framework.post("/upload/{project}/entries")
 async def add(request: Request, project: str, brought: list[Brought]) -> Response:
-    """Make pictures that were sent entries of the project."""
+    """Make images that were sent entries of the project."""
     if len(brought) > MAX_ENTRIES:
         return PlainTextResponse(f"At most {MAX_ENTRIES} entries at once.", status_code=413)
     pieces = [Piece(path=b.path, ref=b.ref, kind=b.kind, label=b.label) for b in brought]
@@ -106,7 +106,7 @@ async def add(request: Request, project: str, brought: list[Brought]) -> Respons
 async def bring_in(
     visitor: Visitor, project: str, pieces: Sequence[Piece]
 ) -> Sequence[tuple[str, str]]:
-    """Add pictures to the data sets of a project, which are made where they are missing.
+    """Add images to the data sets of a project, which are made where they are missing.
 
     Returns:
         The paths of those that the project has already, each with the reason.
@@ -140,7 +140,7 @@ async def make_missing(visitor: Visitor, project: str, kind: DatasetType) -> Non
 
 @dataclass(frozen=True, kw_only=True)
 class _Sent:
-    """A picture on its way in."""
+    """An image on its way in."""
 
     project: str
     kind: DatasetType
@@ -170,7 +170,7 @@ def _keep(visitor: Visitor, bucket: str, sent: _Sent) -> Mapping[str, Any]:
 
 
 def _checked(visitor: Visitor, sent: _Sent) -> str:
-    """Look at a picture as a training will; return its size for those that come with it.
+    """Look at an image as a training will; return its size for those that come with it.
 
     Raises:
         ImageError: it cannot be used, or not beside the others.
@@ -178,24 +178,24 @@ def _checked(visitor: Visitor, sent: _Sent) -> str:
     services = visitor.services
     if sent.data and media_type(sent.data) is None:
         raise ImageError("This is neither a JPEG nor a PNG file.")
-    picture = decode(sent.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
-    size = PictureSize.of(picture.stored_size, orientation=picture.orientation)
+    image = decode(sent.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
+    size = ImageSize.of(image.stored_size, orientation=image.orientation)
     expected = _size_in(services, sent.project) or _told(sent.like)
     if expected and not services.mixed_sizes:
         check_size(size, expected=expected)
-    return "{}x{}x{}".format(*picture.stored_size, picture.orientation)
+    return "{}x{}x{}".format(*image.stored_size, image.orientation)
 
 
-def _told(like: str) -> PictureSize | None:
+def _told(like: str) -> ImageSize | None:
     found = _LIKE.fullmatch(like)
     if found is None:
         return None
     width, height, orientation = map(int, found.groups())
-    return PictureSize.of((width, height), orientation=orientation)
+    return ImageSize.of((width, height), orientation=orientation)
 
 
-def _size_in(services: Services, project: str) -> PictureSize | None:
-    """Return the size of the first picture of a project; None if it has none that can be read."""
+def _size_in(services: Services, project: str) -> ImageSize | None:
+    """Return the size of the first image of a project; None if it has none that can be read."""
     for kind in DatasetType:
         try:
             lines, _ = services.datasets.entries(
@@ -211,14 +211,14 @@ def _size_in(services: Services, project: str) -> PictureSize | None:
     return None
 
 
-def _size_of(services: Services, ref: ObjectRef) -> PictureSize:
+def _size_of(services: Services, ref: ObjectRef) -> ImageSize:
     key = (id(services.objects), ref)
     if key not in _sizes:
         most = services.limits.detect_body_bytes
         container = read_container(services.objects.read(ref, max_bytes=most))
         if len(_sizes) >= MAX_SIZES:
             _sizes.clear()
-        _sizes[key] = PictureSize.of(container.size, orientation=container.orientation)
+        _sizes[key] = ImageSize.of(container.size, orientation=container.orientation)
     return _sizes[key]
 
 

@@ -92,7 +92,7 @@ async def drop_type(visitor: Visitor, project: str, name: str) -> None:
     for each in await project_types(visitor, project):
         if each.name == name and each.used:
             raise ValidationError(
-                f"{name} is painted on {each.used:,} pictures. A type that is in use stays; "
+                f"{name} is painted on {each.used:,} images. A type that is in use stays; "
                 "rename it, or erase it from them first."
             )
     _added.forget(project, name)

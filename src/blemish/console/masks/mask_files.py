@@ -41,18 +41,18 @@ _MASK_KEY = re.compile(r"\.mask-[0-9a-f]{16}\.png$")
 
 @dataclass(frozen=True, kw_only=True)
 class Painted:
-    """A picture's mask: an index for each of its pixels, and what the indices stand for."""
+    """An image's mask: an index for each of its pixels, and what the indices stand for."""
 
     #: (H, W), 0 where nothing is wrong
     pixels: NDArray[np.uint8]
     #: anomaly types that have pixels: index -> ("#RRGGBB", name)
     types: Mapping[int, tuple[str, str]]
-    #: what a person says of the picture; paint says more
+    #: what a person says of the image; paint says more
     said: Label | None = None
 
     @property
     def label(self) -> Label | None:
-        """The label of the picture: whatever something is painted on is anomalous."""
+        """The label of the image: whatever something is painted on is anomalous."""
         return Label.ANOMALY if self.types else self.said
 
     @property
@@ -66,10 +66,10 @@ def unpack(data: bytes, *, size: tuple[int, int]) -> Painted:
 
     Args:
         data: as it came.
-        size: (width, height) of the picture as stored.
+        size: (width, height) of the image as stored.
 
     Raises:
-        ValidationError: it is not what a browser sends for a picture of this size.
+        ValidationError: it is not what a browser sends for an image of this size.
     """
     width, height = size
     most = width * height + HEAD_BYTES
@@ -79,11 +79,11 @@ def unpack(data: bytes, *, size: tuple[int, int]) -> Painted:
     except zlib.error as error:
         raise ValidationError(f"The mask is damaged: {error}.") from None
     if not stream.eof:
-        raise ValidationError("The mask is cut off, or larger than its picture.")
+        raise ValidationError("The mask is cut off, or larger than its image.")
     head, _, body = plain.partition(b"\n")
     if len(body) != width * height:
         raise ValidationError(
-            f"The mask has {len(body):,} pixels, its picture {width:,} x {height:,}; they must be "
+            f"The mask has {len(body):,} pixels, its image {width:,} x {height:,}; they must be "
             "the same."
         )
     pixels = np.frombuffer(body, dtype=np.uint8).reshape(height, width)
@@ -135,7 +135,7 @@ def decode(
     Args:
         data: a PNG.
         colors: of the manifest's line.
-        size: (width, height) of the picture as stored.
+        size: (width, height) of the image as stored.
 
     Returns:
         The anomaly types in it, and (H, W) of 0 for none, else 1 + the type's index.
@@ -150,9 +150,9 @@ def decode(
     return list(masks), pixels
 
 
-def key_beside(picture_key: str, png: bytes) -> str:
-    """Return the key of a mask beside its picture; another mask has another key."""
-    folder, _, name = picture_key.rpartition("/")
+def key_beside(image_key: str, png: bytes) -> str:
+    """Return the key of a mask beside its image; another mask has another key."""
+    folder, _, name = image_key.rpartition("/")
     end = f".mask-{hashlib.sha256(png).hexdigest()[:16]}.png"
     start = f"{folder}/" if folder else ""
     room = MAX_KEY_BYTES - len((start + end).encode())
@@ -161,7 +161,7 @@ def key_beside(picture_key: str, png: bytes) -> str:
 
 
 def is_mask_key(key: str) -> bool:
-    """Tell whether an object is a mask painted here, which is no picture of its own."""
+    """Tell whether an object is a mask painted here, which is no image of its own."""
     return _MASK_KEY.search(key) is not None
 
 

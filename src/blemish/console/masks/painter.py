@@ -1,6 +1,6 @@
-"""The painter: what is wrong on a picture, painted pixel by pixel.
+"""The painter: what is wrong on an image, painted pixel by pixel.
 
-Painting happens in the browser, in a component of ours; here is which picture comes next, and
+Painting happens in the browser, in a component of ours; here is which image comes next, and
 which anomaly types there are. Pixels travel beside the page, see `painted`.
 """
 
@@ -20,7 +20,7 @@ from blemish.console.images.entries import Entry, all_entries
 from blemish.console.images.gallery_data import query_of
 from blemish.console.images.gallery_memory import Place
 from blemish.console.images.gallery_requests import new_view
-from blemish.console.images.stored_images import picture_url
+from blemish.console.images.stored_images import image_url
 from blemish.console.masks.anomaly_types import (
     AnomalyType,
     add_type,
@@ -37,7 +37,7 @@ from blemish.domain.errors import ValidationError
 SETS = {"train": "training set", "test": "test set"}
 
 FILTERS = ("filter", "type", "q", "sort")
-"""Parameters of the gallery that say which pictures come next, in which order."""
+"""Parameters of the gallery that say which images come next, in which order."""
 
 
 class Painter(Element, component="../static/painter.js"):
@@ -48,11 +48,11 @@ class Painter(Element, component="../static/painter.js"):
         self._props["may-change"] = may_change
         self._props["back"] = back
         self._props["types"] = []
-        self._props["picture"] = {}
+        self._props["image"] = {}
 
-    def show(self, picture: dict[str, Any]) -> None:
-        """Show another picture."""
-        self._props["picture"] = picture
+    def show(self, image: dict[str, Any]) -> None:
+        """Show another image."""
+        self._props["image"] = image
         self.update()
 
     def offer(self, types: list[dict[str, Any]]) -> None:
@@ -63,7 +63,7 @@ class Painter(Element, component="../static/painter.js"):
 
 @page("/projects/{project}/paint", title="Paint")
 async def paint(project: str) -> None:
-    """Show the painter on one picture of a data set, the first one unless another is asked for."""
+    """Show the painter on one image of a data set, the first one unless another is asked for."""
     parameters = ui.context.client.request.query_params
     kind = parameters.get("set", "train")
     if kind not in SETS:
@@ -73,7 +73,7 @@ async def paint(project: str) -> None:
     desk = _Desk(project, kind, query)
     await desk.open(ref)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/painter.css">')
-    with frame("Paint", project=project, here="pictures"):
+    with frame("Paint", project=project, here="images"):
         if not desk.refs:
             _nothing(project, kind)
             return
@@ -82,14 +82,14 @@ async def paint(project: str) -> None:
 
 
 def _nothing(project: str, kind: str) -> None:
-    with empty("No pictures to paint on", f"The {SETS[kind]} has none that this shows."):
-        link("Bring pictures", project_path(project, "/add"))
-        link("All pictures", project_path(project, f"/pictures?set={kind}"))
+    with empty("No images to paint on", f"The {SETS[kind]} has none that this shows."):
+        link("Bring images", project_path(project, "/add"))
+        link("All images", project_path(project, f"/images?set={kind}"))
         text("")
 
 
 class _Desk:
-    """One open painter: where it is among the pictures, and the numbers of the types in it."""
+    """One open painter: where it is among the images, and the numbers of the types in it."""
 
     def __init__(self, project: str, kind: str, query: dict[str, str]) -> None:
         self.names = {"ProjectName": project, "DatasetType": kind, "Changes": b"{}"}
@@ -102,7 +102,7 @@ class _Desk:
         self._numbers: dict[str, int] = {}
 
     async def open(self, ref: str | None) -> None:
-        """Find the pictures to go through, and begin with one of them."""
+        """Find the images to go through, and begin with one of them."""
         entries = await all_entries(visitor(), self._project, self._kind)
         place = Place(project=self._project, kind=self._kind)
         view = await new_view(visitor(), place, entries, query_of(self._query))
@@ -116,7 +116,7 @@ class _Desk:
 
     def draw(self, *, may_change: bool) -> None:
         """Draw the painter."""
-        back = project_path(self._project, f"/pictures?{self._parameters()}")
+        back = project_path(self._project, f"/images?{self._parameters()}")
         self._painter = Painter(may_change=may_change, back=f"{ROOT}{back}")
         self._painter.on("go", self._go)
         self._painter.on("saved", self._offer)
@@ -125,7 +125,7 @@ class _Desk:
         self._painter.on("dropped", self._typed(self._drop))
 
     async def show(self) -> None:
-        """Show the picture that the painter is at."""
+        """Show the image that the painter is at."""
         await self._offer()
         ref = self.refs[self._row]
         entry = await self._entry(ref)
@@ -137,7 +137,7 @@ class _Desk:
                 "place": f"{self._row + 1:,} of {len(self.refs):,}, {SETS[self._kind]}",
                 "first": self._row == 0,
                 "last": self._row == len(self.refs) - 1,
-                "url": picture_url(ref),
+                "url": image_url(ref),
                 "mask": painted_url(self._project, self._kind, ref),
             }
         )

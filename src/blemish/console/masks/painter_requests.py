@@ -1,6 +1,6 @@
 """Where the painter's pixels come from and go to: HTTP beside the pages, for large bodies.
 
-GET /console/painted?project=&set=&ref=  -> size, types and pixels of a picture's mask
+GET /console/painted?project=&set=&ref=  -> size, types and pixels of an image's mask
 PUT the same                             <- label, types and pixels; the entry is changed
 """
 
@@ -38,13 +38,13 @@ BODY_SLACK = 1.01
 
 
 def painted_url(project: str, kind: str, ref: str) -> str:
-    """Return where a browser gets and puts the mask of a picture."""
+    """Return where a browser gets and puts the mask of an image."""
     return f"{ROOT}/painted?{urlencode({'project': project, 'set': kind, 'ref': ref})}"
 
 
 @framework.get("/painted")
 async def read(request: Request) -> Response:
-    """Send the size of a picture and the pixels of its mask."""
+    """Send the size of an image and the pixels of its mask."""
 
     async def answer() -> Response:
         visitor, _, _, entry = await _asked(request)
@@ -97,27 +97,27 @@ async def _entry(visitor: Visitor, project: str, kind: str, ref: str) -> Entry:
 
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
-    size = read_container(visitor.read_picture_here(object_of(entry.ref))).size
+    size = read_container(visitor.read_image_here(object_of(entry.ref))).size
     head: dict[str, object] = {"width": size[0], "height": size[1], "types": []}
     mask = parse_line(entry.line).mask
     if mask is None:
         return pack(None, head)
     try:
-        types, pixels = decode(visitor.read_picture_here(mask.ref), colors=mask.colors, size=size)
+        types, pixels = decode(visitor.read_image_here(mask.ref), colors=mask.colors, size=size)
     except (ImageError, StorageError) as error:
         return pack(None, {**head, "problem": f"The mask it has cannot be shown: {error}"})
     return pack(pixels, {**head, "types": list(types)})
 
 
 def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[Painted, ObjectRef | None]:
-    """Check what came, and write it as a PNG beside the picture, if anything is painted."""
-    picture = object_of(entry.ref)
-    size = read_container(visitor.read_picture_here(picture)).size
+    """Check what came, and write it as a PNG beside the image, if anything is painted."""
+    image = object_of(entry.ref)
+    size = read_container(visitor.read_image_here(image)).size
     painted = unpack(data, size=size)
     if not painted.types:
         return painted, None
     png = encode(painted)
-    ref = ObjectRef(bucket=picture.bucket, key=key_beside(picture.key, png))
+    ref = ObjectRef(bucket=image.bucket, key=key_beside(image.key, png))
     visitor.write_object_here(ref, png)
     return painted, ref
 
@@ -132,7 +132,7 @@ async def _bounded(stream: AsyncIterator[bytes], most: int) -> bytes:
     async for piece in stream:
         pieces += piece
         if len(pieces) > most:
-            raise ValidationError("The mask is larger than any picture.")
+            raise ValidationError("The mask is larger than any image.")
     return bytes(pieces)
 
 

@@ -1,4 +1,4 @@
-"""Two models of a project, picture by picture: where they do not agree comes first."""
+"""Two models of a project, image by image: where they do not agree comes first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def compare(project: str, a: str = "", b: str = "", part: int = 1) -> None
         _choices(project, versions, a, b)
         sides = [await _Side.of(project, version) for version in (a, b)]
         _summary(sides)
-        _pictures(project, sides, part)
+        _images(project, sides, part)
 
 
 def chosen(versions: Sequence[str], a: str, b: str) -> tuple[str, str]:
@@ -101,16 +101,16 @@ def _summary(sides: Sequence[_Side]) -> None:
                 text(f"Model {side.version}: {side.files.problem}", tag="p", classes="problem")
 
 
-def _pictures(project: str, sides: Sequence[_Side], part: int) -> None:
+def _images(project: str, sides: Sequence[_Side], part: int) -> None:
     a, b = sides
     pairs = compared(a.files.judged, b.files.judged)
     differing = sum(pair.differs for pair in pairs)
     alone = len(a.files.judged) + len(b.files.judged) - 2 * len(pairs)
     with ui.element("div").classes("head"):
-        heading("Picture by picture", 2)
+        heading("Image by image", 2)
         ui.element("div").classes("room")
         Faders(mask=any(side.seen is not None and side.seen.mask for side in sides)).draw()
-    told = f"{len(pairs)} pictures that both were tested on; other verdicts at {differing}."
+    told = f"{len(pairs)} images that both were tested on; other verdicts at {differing}."
     if alone:
         told += f" {alone} more were tested with one of them alone."
     text(told, tag="p", classes="quiet")
@@ -120,7 +120,7 @@ def _pictures(project: str, sides: Sequence[_Side], part: int) -> None:
         for pair in pairs[(part - 1) * PART : part * PART]:
             _pair(pair, a, b)
     if parts > 1:
-        with ui.element("nav").classes("line").props('aria-label="Pages of pictures"'):
+        with ui.element("nav").classes("line").props('aria-label="Pages of images"'):
             for name, to in (("Previous", part - 1), ("Next", part + 1)):
                 if 1 <= to <= parts:
                     query = f"/compare?a={a.version}&b={b.version}&part={to}"

@@ -84,7 +84,7 @@ def roc_svg(scores: MeasuredScores, threshold: float) -> str | None:
     at = (effect.false_positives / len(scores.normal), effect.true_positives / len(scores.anomaly))
     told = (
         f"ROC curve. The area below it is {area_below(points):.3f}. At the threshold in force "
-        f"{at[1]:.0%} of the anomalies are found, and {at[0]:.0%} of the normal pictures are "
+        f"{at[1]:.0%} of the anomalies are found, and {at[0]:.0%} of the normal images are "
         "false alarms."
     )
     return _drawn(points, at, told, x="False alarms among the normal", y="Anomalies found")

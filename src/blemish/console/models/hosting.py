@@ -26,7 +26,7 @@ _WORDS = {
 }
 
 NEEDS = (
-    "A started model stays in this server's memory. Each inference unit judges one picture at a "
+    "A started model stays in this server's memory. Each inference unit judges one image at a "
     "time; more units than processor cores give nothing. Stop it when nobody needs it."
 )
 

@@ -1,4 +1,4 @@
-"""A picture with the heat map and the mask of a model over it, which sliders fade."""
+"""An image with the heat map and the mask of a model over it, which sliders fade."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.stored_images import picture_url, thumbnail_url
+from blemish.console.images.stored_images import image_url, thumbnail_url
 from blemish.console.models.previews import heat_map_url, mask_url
 from blemish.console.ui.frame import text
 
@@ -17,7 +17,7 @@ _VALUE = "(event) => emit(Number(event.target.value))"
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """The model whose view of pictures is shown."""
+    """The model whose view of images is shown."""
 
     project: str
     version: str
@@ -28,7 +28,7 @@ class Seen:
 
 
 class Faders:
-    """The sliders of a page: they fade all of its pictures, without asking the server."""
+    """The sliders of a page: they fade all of its images, without asking the server."""
 
     def __init__(self, *, mask: bool) -> None:
         self._values = {"heat": 100, "mask": 0}
@@ -57,20 +57,20 @@ class Faders:
 def layers(
     ref: str, name: str, *, model: Seen | None, large: bool = False, button: bool = False
 ) -> ui.element:
-    """Draw a picture with what a model sees in it.
+    """Draw an image with what a model sees in it.
 
     Args:
-        ref: address of the picture.
+        ref: address of the image.
         name: what it is called, in words for those who do not see it.
-        model: whose heat map and mask lie over it; None for the picture alone.
-        large: the picture itself rather than its thumbnail.
+        model: whose heat map and mask lie over it; None for the image alone.
+        large: the image itself rather than its thumbnail.
         button: whether it can be pressed.
     """
     outer = ui.element("button" if button else "div").classes("layers")
     if button:
         outer.props("type=button").props["aria-label"] = f"Look at {name}"
     with outer:
-        url = picture_url(ref) if large else thumbnail_url(ref)
+        url = image_url(ref) if large else thumbnail_url(ref)
         _image(url, "" if button else name, lazy=not large)
         if model is not None:
             where = (model.project, model.version, ref)

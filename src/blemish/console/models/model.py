@@ -1,4 +1,4 @@
-"""One model: how good it is, by which threshold, and what it says of each test picture."""
+"""One model: how good it is, by which threshold, and what it says of each test image."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from blemish.console.models.panels import (
     types_panel,
 )
 from blemish.console.models.previews import bundle_url
-from blemish.console.models.test_images import JudgedPictures
+from blemish.console.models.test_images import JudgedImages
 from blemish.console.models.verdicts import Cell
 from blemish.console.ui.frame import (
     frame,
@@ -57,7 +57,7 @@ QUIET = frozenset({ModelStatus.TRAINED, ModelStatus.HOSTED})
 async def model(
     project: str, version: str, cell: str = "", order: str = "wrong", part: int = 1
 ) -> None:
-    """Show a model; the query says which test pictures."""
+    """Show a model; the query says which test images."""
     style()
     found = await described(visitor(), project, version)
     info = await bundle_info(visitor(), project, found)
@@ -66,7 +66,7 @@ async def model(
         await _head(project, found)
         _numbers(found, info)
         if files.judged or info is not None:
-            pictures = JudgedPictures(
+            images = JudgedImages(
                 project,
                 found["ModelVersion"],
                 files.judged,
@@ -75,7 +75,7 @@ async def model(
                 order=order,
                 part=part,
             )
-            await _Measured(project=project, model=found, info=info, files=files).draw(pictures)
+            await _Measured(project=project, model=found, info=info, files=files).draw(images)
         await tags_panel(found["ModelArn"])
 
 
@@ -88,9 +88,9 @@ class _Measured:
     info: BundleInfo | None
     files: Evaluated
 
-    async def draw(self, pictures: JudgedPictures) -> None:
+    async def draw(self, images: JudgedImages) -> None:
         with ui.element("div").classes("columns"):
-            matrix_panel(self.files, pictures)
+            matrix_panel(self.files, images)
             if self.info is not None:
                 await threshold_panel(self.project, self.model, self.info)
         if self.info is not None:
@@ -99,7 +99,7 @@ class _Measured:
                 choice_panel(self.info)
         types_panel(self.files.types)
         if self.files.judged:
-            pictures.draw()
+            images.draw()
 
 
 async def _seen(project: str, version: str, info: BundleInfo | None) -> Seen | None:
@@ -171,7 +171,7 @@ def _numbers(model: Mapping[str, Any], info: BundleInfo | None) -> None:
                     _fact("Kind", f"{kind}, {info.graph_size[0]} x {info.graph_size[1]} pixels")
         if performance:
             text(
-                "Measured by the training on its test pictures, at the threshold that it chose. "
+                "Measured by the training on its test images, at the threshold that it chose. "
                 "A moved threshold does not change these numbers.",
                 tag="p",
                 classes="quiet",

@@ -78,7 +78,7 @@ class _Table:
         if not self._found:
             with empty(
                 "No models yet",
-                "Label a few pictures as normal and anomaly; then train a first model.",
+                "Label a few images as normal and anomaly; then train a first model.",
             ):
                 link("Go to training", project_path(self._project, "/train"))
             return

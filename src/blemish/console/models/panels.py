@@ -11,7 +11,7 @@ from nicegui.events import GenericEventArguments
 from blemish.console.models.actions import FORBIDDEN, share
 from blemish.console.models.curves import precision_recall_svg, roc_svg
 from blemish.console.models.model_data import Evaluated
-from blemish.console.models.test_images import JudgedPictures
+from blemish.console.models.test_images import JudgedImages
 from blemish.console.models.verdicts import CELL_NAMES, Cell, TypeResult, cell_counts
 from blemish.console.ui.frame import heading, text, visitor
 from blemish.engine.bundle import BundleInfo
@@ -24,7 +24,7 @@ STAYS = (
 )
 NO_SCORES = (
     "An older version of Blemish trained this model and did not keep the scores of its test "
-    "pictures. Train it again to see what a threshold does to them."
+    "images. Train it again to see what a threshold does to them."
 )
 
 MATRIX = (
@@ -39,7 +39,7 @@ BEST = 5
 
 
 class ThresholdSlider(ui.element, component="../static/threshold.js"):
-    """The scores of the test pictures, and the threshold among them, to drag."""
+    """The scores of the test images, and the threshold among them, to drag."""
 
     def __init__(self, info: BundleInfo, *, locked: bool) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class ThresholdSlider(ui.element, component="../static/threshold.js"):
         self.props["locked"] = locked
 
 
-def matrix_panel(files: Evaluated, pictures: JudgedPictures) -> None:
-    """Draw the confusion matrix; its cells choose the test pictures that are shown."""
+def matrix_panel(files: Evaluated, images: JudgedImages) -> None:
+    """Draw the confusion matrix; its cells choose the test images that are shown."""
     with ui.element("section").classes("panel"):
         heading("Confusion matrix", 2)
         if not files.judged:
-            text(files.problem or "There are no test pictures.", tag="p", classes="quiet")
+            text(files.problem or "There are no test images.", tag="p", classes="quiet")
             return
         counts = cell_counts(files.judged)
         with ui.element("table").classes("matrix"):
@@ -70,17 +70,17 @@ def matrix_panel(files: Evaluated, pictures: JudgedPictures) -> None:
                     text(truth, tag="th")
                     for cell, look in cells:
                         with ui.element("td"):
-                            _cell(cell, look if counts[cell] else "none", counts[cell], pictures)
-        text("Press a cell to see its pictures below.", tag="p", classes="quiet")
+                            _cell(cell, look if counts[cell] else "none", counts[cell], images)
+        text("Press a cell to see its images below.", tag="p", classes="quiet")
 
 
-def _cell(cell: Cell, look: str, count: int, pictures: JudgedPictures) -> None:
+def _cell(cell: Cell, look: str, count: int, images: JudgedImages) -> None:
     button = ui.element("button").props("type=button").classes(f"cell {look}")
     with button:
         text(f"{count}", tag="b")
         text(CELL_NAMES[cell])
-    button.on("click", lambda: pictures.choose(cell))
-    pictures.tell(cell, button)
+    button.on("click", lambda: images.choose(cell))
+    images.tell(cell, button)
 
 
 async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleInfo) -> None:
@@ -121,7 +121,7 @@ def curve_panels(info: BundleInfo) -> None:
         with ui.element("section").classes("panel"):
             heading(told, 2)
             if drawing is None:
-                text("Not measurable: the test pictures lack one kind.", tag="p", classes="quiet")
+                text("Not measurable: the test images lack one kind.", tag="p", classes="quiet")
             else:
                 ui.html(drawing, sanitize=False)
 
@@ -181,7 +181,7 @@ def types_panel(types: Sequence[TypeResult]) -> None:
                 for each in types
             ),
         )
-        text("Of the pixels in the test pictures that have a mask.", tag="p", classes="quiet")
+        text("Of the pixels in the test images that have a mask.", tag="p", classes="quiet")
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -37,16 +37,16 @@ PROBLEMS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
 EXPECTED = tuple(kind for kinds, _ in PROBLEMS for kind in kinds)
 
 _judging = CapacityLimiter(1)
-"""Pictures are judged one at a time, in a thread that no page waits for."""
+"""Images are judged one at a time, in a thread that no page waits for."""
 
 
 def heat_map_url(project: str, version: str, ref: str, *, threshold: float | None) -> str:
-    """Return where a browser finds the heat map of a picture; another one at each threshold."""
+    """Return where a browser finds the heat map of an image; another one at each threshold."""
     return _url("heat-map", project, version, ref, threshold)
 
 
 def mask_url(project: str, version: str, ref: str, *, threshold: float | None) -> str:
-    """Return where a browser finds the mask that a model makes of a picture."""
+    """Return where a browser finds the mask that a model makes of an image."""
     return _url("mask", project, version, ref, threshold)
 
 

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-PICTURE = "picture.jpg"
-"""What the picture to judge is called in all of them."""
+IMAGE = "image.jpg"
+"""What the image to judge is called in all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +42,21 @@ NEEDS = (
 def snippets(target: Target) -> Mapping[str, Sequence[Snippet]]:
     """Return what to paste: name of the tool -> pieces of code."""
     return {
-        "Python (boto3)": (Snippet(title="Judge a picture", code=_boto3(target)),),
+        "Python (boto3)": (Snippet(title="Judge an image", code=_boto3(target)),),
         "AWS CLI": (
             Snippet(
                 title="Start the model",
                 code=_cli(target, "start-model", {"min-inference-units": "1"}),
             ),
             Snippet(
-                title="Judge a picture",
+                title="Judge an image",
                 code=_cli(
-                    target, "detect-anomalies", {"content-type": "image/jpeg", "body": PICTURE}
+                    target, "detect-anomalies", {"content-type": "image/jpeg", "body": IMAGE}
                 ),
             ),
             Snippet(title="Stop the model", code=_cli(target, "stop-model", {})),
         ),
-        "curl": (Snippet(title="Judge a picture", code=_curl(target)),),
+        "curl": (Snippet(title="Judge an image", code=_curl(target)),),
     }
 
 
@@ -69,12 +69,12 @@ client = boto3.client(
     endpoint_url={json.dumps(target.endpoint)},
     region_name={json.dumps(target.region)},
 )
-with open({json.dumps(PICTURE)}, "rb") as picture:
+with open({json.dumps(IMAGE)}, "rb") as image:
     answer = client.detect_anomalies(
         ProjectName={json.dumps(target.project)},
         ModelVersion={json.dumps(target.version)},
         ContentType="image/jpeg",
-        Body=picture,
+        Body=image,
     )
 result = answer["DetectAnomalyResult"]
 print("anomaly" if result["IsAnomalous"] else "normal", result["Confidence"])
@@ -101,7 +101,7 @@ def _curl(target: Target) -> str:
         f"  --aws-sigv4 {shlex.quote(f'aws:amz:{target.region}:lookoutvision')}",
         '  --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
         "  --header 'Content-Type: image/jpeg'",
-        f"  --data-binary @{PICTURE}",
+        f"  --data-binary @{IMAGE}",
         f"  {shlex.quote(url)}",
     )
     return " \\\n".join(lines) + "\n"

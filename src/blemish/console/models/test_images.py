@@ -1,4 +1,4 @@
-"""The test pictures of a model: of one cell of its confusion matrix or of all, in an order."""
+"""The test images of a model: of one cell of its confusion matrix or of all, in an order."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from blemish.console.models.verdicts import CELL_NAMES, ORDERS, Cell, Judged, ar
 from blemish.console.ui.frame import heading, text
 
 PART = 24
-"""Pictures that are shown at once; each is judged when it is first looked at."""
+"""Images that are shown at once; each is judged when it is first looked at."""
 
 _VALUE = "(event) => emit(event.target.value)"
 
 
-class JudgedPictures:
-    """The test pictures on one page; what is chosen stands in its address."""
+class JudgedImages:
+    """The test images on one page; what is chosen stands in its address."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class JudgedPictures:
         button.props["aria-pressed"] = "true" if cell is self._cell else "false"
 
     def choose(self, cell: Cell | None) -> None:
-        """Show the pictures of a cell; all, if it was shown already."""
+        """Show the images of a cell; all, if it was shown already."""
         self._cell = None if cell is self._cell else cell
         self._part = 1
         for each, button in self._buttons.items():
@@ -57,16 +57,16 @@ class JudgedPictures:
 
     def draw(self) -> None:
         """Draw the section."""
-        with ui.element("section").classes("stack").props("id=test-pictures"):
+        with ui.element("section").classes("stack").props("id=test-images"):
             with ui.element("div").classes("head"):
-                heading("Test pictures", 2)
+                heading("Test images", 2)
                 ui.element("div").classes("room")
                 if self._seen is None:
                     text("No heat maps: your access key may not detect with this model.")
                 else:
                     self._faders.draw()
                 self._orders()
-            self._pictures()
+            self._images()
 
     def _orders(self) -> None:
         choice = ui.element("select").classes("choice").props('aria-label="Order"')
@@ -83,29 +83,29 @@ class JudgedPictures:
         self._show()
 
     @ui.refreshable_method
-    def _pictures(self) -> None:
+    def _images(self) -> None:
         found = arranged(self._judged, cell=self._cell, order=self._order)
         parts = max(1, -(-len(found) // PART))
         self._part = min(self._part, parts)
         with ui.element("div").classes("line"):
-            which = "all test pictures" if self._cell is None else CELL_NAMES[self._cell]
+            which = "all test images" if self._cell is None else CELL_NAMES[self._cell]
             text(f"{len(found)}: {which}", classes="quiet").props("role=status")
             if self._cell is not None:
                 ui.button("Show all", on_click=lambda: self.choose(None)).props("flat dense")
         with ui.element("div").classes("judged"):
             for each in found[(self._part - 1) * PART : self._part * PART]:
-                self._picture(each)
+                self._image(each)
         if parts > 1:
             self._turner(parts)
 
-    def _picture(self, judged: Judged) -> None:
+    def _image(self, judged: Judged) -> None:
         with ui.element("figure"):
-            picture = layers(judged.ref, judged.name, model=self._seen, button=True)
-            picture.on("click", lambda: self._look(judged))
+            image = layers(judged.ref, judged.name, model=self._seen, button=True)
+            image.on("click", lambda: self._look(judged))
             verdict_caption(judged)
 
     def _look(self, judged: Judged) -> None:
-        """Show a picture large; closed, the dialog is gone."""
+        """Show an image large; closed, the dialog is gone."""
         with ui.dialog() as dialog, ui.element("div").classes("large"):
             dialog.props["aria-label"] = judged.name
             with ui.element("div").classes("head"):
@@ -120,7 +120,7 @@ class JudgedPictures:
         dialog.open()
 
     def _turner(self, parts: int) -> None:
-        with ui.element("nav").classes("line").props('aria-label="Pages of test pictures"'):
+        with ui.element("nav").classes("line").props('aria-label="Pages of test images"'):
             for told, to in (("Previous", self._part - 1), ("Next", self._part + 1)):
                 button = ui.button(told, on_click=lambda _, to=to: self._turn(to)).props("flat")
                 button.set_enabled(1 <= to <= parts)
@@ -133,11 +133,11 @@ class JudgedPictures:
     def _show(self) -> None:
         query = {"cell": self._cell or "", "order": self._order, "part": self._part}
         ui.navigate.history.replace(f"?{urlencode(query)}")
-        self._pictures.refresh()
+        self._images.refresh()
 
 
 def verdict_caption(judged: Judged, *, name: bool = True) -> None:
-    """Draw what is true of a picture, what the model said, and how sure it was."""
+    """Draw what is true of an image, what the model said, and how sure it was."""
     with ui.element("figcaption"):
         if name:
             text(judged.name, classes="name")

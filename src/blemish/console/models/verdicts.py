@@ -1,4 +1,4 @@
-"""The test pictures of a model: what is true of each, what the model said, how wrong that is."""
+"""The test images of a model: what is true of each, what the model said, how wrong that is."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ORDERS: Mapping[str, str] = {
     "anomalous": "Most anomalous first",
     "name": "By name",
 }
-"""In which test pictures are shown."""
+"""In which test images are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """One test picture, its label, and the verdict of the training's evaluation."""
+    """One test image, its label, and the verdict of the training's evaluation."""
 
     #: `s3://bucket/key`
     ref: str
@@ -89,7 +89,7 @@ class TypeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One picture that two models were tested on."""
+    """One image that two models were tested on."""
 
     a: Judged
     b: Judged
@@ -141,13 +141,13 @@ def parse_types(data: bytes) -> list[TypeResult]:
 
 
 def cell_counts(judged: Iterable[Judged]) -> Mapping[Cell, int]:
-    """Count the pictures in each cell of the confusion matrix."""
+    """Count the images in each cell of the confusion matrix."""
     counts = Counter(each.cell for each in judged)
     return {cell: counts[cell] for cell in Cell}
 
 
 def arranged(judged: Iterable[Judged], *, cell: Cell | None, order: str) -> list[Judged]:
-    """Return the pictures of a cell, or with None all, in one of the `ORDERS`."""
+    """Return the images of a cell, or with None all, in one of the `ORDERS`."""
     found = [each for each in judged if cell is None or each.cell is cell]
     found.sort(key=lambda each: each.ref)
     if order == "wrong":
@@ -158,7 +158,7 @@ def arranged(judged: Iterable[Judged], *, cell: Cell | None, order: str) -> list
 
 
 def compared(a: Sequence[Judged], b: Sequence[Judged]) -> list[Compared]:
-    """Pair the pictures that both models were tested on: those with other verdicts first."""
+    """Pair the images that both models were tested on: those with other verdicts first."""
     of_b = {each.ref: each for each in b}
     pairs = [Compared(a=each, b=of_b[each.ref]) for each in a if each.ref in of_b]
     return sorted(pairs, key=lambda pair: (not pair.differs, -pair.distance, pair.a.ref))

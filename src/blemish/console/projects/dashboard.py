@@ -47,7 +47,7 @@ def _head(summary: ProjectSummary) -> None:
     with ui.element("div").classes("head"):
         heading(summary.name)
         ui.element("div").classes("room")
-        link("Bring pictures", project_path(summary.name, "/add"), classes="action")
+        link("Bring images", project_path(summary.name, "/add"), classes="action")
         ui.button(
             "Delete project",
             icon="delete_outline",
@@ -58,22 +58,22 @@ def _head(summary: ProjectSummary) -> None:
 
 def next_step(summary: ProjectSummary) -> tuple[str, str, str] | None:
     """Return what is to be done next, in words, with a link's text and path; None if nothing."""
-    if not summary.pictures:
+    if not summary.images:
         words = (
-            "Begin with pictures of the product: good ones, and some with defects if you have any."
+            "Begin with images of the product: good ones, and some with defects if you have any."
         )
-        return words, "Bring pictures", "/add"
-    if summary.labeled < summary.pictures and not summary.models:
-        missing = summary.pictures - summary.labeled
-        words = f"Say which pictures are good: {missing:,} have no label yet, and teach nothing."
-        return words, "Label pictures", "/pictures"
+        return words, "Bring images", "/add"
+    if summary.labeled < summary.images and not summary.models:
+        missing = summary.images - summary.labeled
+        words = f"Say which images are good: {missing:,} have no label yet, and teach nothing."
+        return words, "Label images", "/images"
     if summary.training:
         return f"Version {summary.training[0]} is in training.", "See how far it is", "/train"
     if summary.measured is None:
-        return "The pictures are labelled. Let a model learn from them.", "Train a model", "/train"
+        return "The images are labelled. Let a model learn from them.", "Train a model", "/train"
     if not summary.hosted:
         version = summary.measured["ModelVersion"]
-        return f"Version {version} is trained. Start it, and show it pictures.", "Try it", "/try"
+        return f"Version {version} is trained. Start it, and show it images.", "Try it", "/try"
     return None
 
 
@@ -93,7 +93,7 @@ def _standing(summary: ProjectSummary) -> None:
             stats = summary.datasets.get(kind, {}).get("ImageStats")
             if stats is None:
                 if kind == "train":
-                    _figure(told, "0", "No pictures yet")
+                    _figure(told, "0", "No images yet")
                 continue
             labels = f"{stats['Normal']:,} normal, {stats['Anomaly']:,} anomalous"
             missing = stats["Total"] - stats["Labeled"]
@@ -182,7 +182,7 @@ class _Detections:
         spans = spans_of(counts, wanted, self._begin())
         with self._body:
             if not any(span.images for span in spans):
-                advice = "No picture was judged in this time. Start a model, and try it."
+                advice = "No image was judged in this time. Start a model, and try it."
                 text(advice, classes="quiet", tag="p")
                 return
             images, anomalies = (

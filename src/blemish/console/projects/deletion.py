@@ -47,7 +47,7 @@ class _Question:
             with ui.element("ul"):
                 for line in losses(summary):
                     text(line, tag="li")
-            text("The pictures, masks and reports in the buckets stay where they are.", tag="p")
+            text("The images, masks and reports in the buckets stay where they are.", tag="p")
             self._name = ui.input(f"Type {summary.name} to delete it").props("autofocus")
             self._name.on_value_change(self._show)
             self._told = text("", classes="quiet").props("role=status")

@@ -48,7 +48,7 @@ class Span:
 
     @property
     def ratio(self) -> float | None:
-        """The share of anomalies; None of no pictures."""
+        """The share of anomalies; None of no images."""
         return self.anomalies / self.images if self.images else None
 
 
@@ -77,7 +77,7 @@ def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -
 
 
 def bars(spans: list[Span], wanted: Range) -> str:
-    """Draw pictures as bars, with anomalies as the lower part of each; numbers alone go in."""
+    """Draw images as bars, with anomalies as the lower part of each; numbers alone go in."""
     most = nice_ceiling(max(span.images for span in spans))
     half = f"{most // 2:,}"
     drawn = "".join(_bar(span, wanted, most) for span in spans)

@@ -40,9 +40,7 @@ async def projects(q: str = "") -> None:
             board.draw()
             await board.search(q)
             return
-        advice = (
-            "A project is one product that you inspect: its pictures, and the models they teach."
-        )
+        advice = "A project is one product that you inspect: its images, and the models they teach."
         with empty("No projects yet", advice):
             _new_button(allowed=may_create)
 
@@ -105,19 +103,19 @@ class _Board:
 
 def _card(summary: ProjectSummary) -> None:
     with ui.element("article").classes("project-card"):
-        with ui.element("div").classes("project-picture"):
-            if summary.picture is None:
+        with ui.element("div").classes("project-image"):
+            if summary.image is None:
                 ui.icon("add_photo_alternate", size="40px").props("aria-hidden=true")
             else:
-                picture = ui.element("img").props('alt="" loading=lazy')
-                picture.props["src"] = thumbnail_url(summary.picture)
+                image = ui.element("img").props('alt="" loading=lazy')
+                image.props["src"] = thumbnail_url(summary.image)
         with ui.element("div").classes("project-told"):
             with ui.element("h2"):
                 anchor = ui.element("a")
                 anchor.props["href"] = ROOT + project_path(summary.name)
                 with anchor:
                     text(summary.name)
-            text(_pictures_told(summary), classes="quiet")
+            text(_images_told(summary), classes="quiet")
             with ui.element("div").classes("line"):
                 _pills(summary)
         button = (
@@ -129,10 +127,10 @@ def _card(summary: ProjectSummary) -> None:
         button.on_click(lambda: ask_to_delete(visitor(), summary.name))
 
 
-def _pictures_told(summary: ProjectSummary) -> str:
-    if not summary.pictures:
-        return "No pictures yet"
-    count = f"{summary.pictures:,} picture{'' if summary.pictures == 1 else 's'}"
+def _images_told(summary: ProjectSummary) -> str:
+    if not summary.images:
+        return "No images yet"
+    count = f"{summary.images:,} image{'' if summary.images == 1 else 's'}"
     return f"{count}, {summary.labeled:,} labelled"
 
 

@@ -1,4 +1,4 @@
-"""What is told of a project at a glance: its pictures, its newest models, what is hosted."""
+"""What is told of a project at a glance: its images, its newest models, what is hosted."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class ProjectSummary:
     name: str
     #: "train" and "test", those that are there -> `DatasetDescription`
     datasets: Mapping[str, Mapping[str, Any]]
-    #: s3://bucket/key of one of its pictures
-    picture: str | None
+    #: s3://bucket/key of one of its images
+    image: str | None
     #: `ModelMetadata`, newest first
     models: tuple[Mapping[str, Any], ...]
     #: whether there are models besides
     more_models: bool
 
     @property
-    def pictures(self) -> int:
-        """How many pictures its datasets have."""
+    def images(self) -> int:
+        """How many images its datasets have."""
         return sum(each["ImageStats"]["Total"] for each in self.datasets.values())
 
     @property
@@ -71,7 +71,7 @@ async def summary_of(visitor: Visitor, project: str) -> ProjectSummary | None:
     return ProjectSummary(
         name=project,
         datasets={kind: told for kind, (told, _) in zip(kinds, found, strict=True) if told},
-        picture=next((ref for _, ref in found if ref), None),
+        image=next((ref for _, ref in found if ref), None),
         models=tuple((models or {}).get("Models", ())),
         more_models=bool((models or {}).get("NextToken")),
     )

@@ -75,10 +75,10 @@ def limit_facts(limits: Limits) -> dict[str, str]:
         "Hosted models": _most(limits.max_hosted_models, "as many as fit into memory"),
         "Inference units of a model": f"{limits.max_inference_units:,}",
         "Requests a second, each operation": _most(limits.max_requests_per_s, "any number"),
-        "Longest side of a picture": f"{limits.image_min_side:,} to {limits.image_max_side:,} px",
-        "File of a picture or a mask": f"{size_told(limits.detect_body_bytes)} at most",
-        "Training set": f"{limits.max_training_images:,} pictures",
-        "Test set": f"{limits.max_test_images:,} pictures",
+        "Longest side of an image": f"{limits.image_min_side:,} to {limits.image_max_side:,} px",
+        "File of an image or a mask": f"{size_told(limits.detect_body_bytes)} at most",
+        "Training set": f"{limits.max_training_images:,} images",
+        "Test set": f"{limits.max_test_images:,} images",
         "Masks": (
             f"{limits.max_masked_training_images:,} for training, "
             f"{limits.max_masked_test_images:,} for testing"
@@ -97,8 +97,8 @@ def limit_facts(limits: Limits) -> dict[str, str]:
             f"{limits.max_anomaly_types}, {limits.max_anomaly_types_per_mask} in one mask"
         ),
         "Tags of a model": f"{limits.max_tags_per_model}",
-        "Pictures of a trial": f"{limits.max_trial_images:,}",
-        "Pictures of a batch": f"{limits.max_batch_images:,}",
+        "Images of a trial": f"{limits.max_trial_images:,}",
+        "Images of a batch": f"{limits.max_batch_images:,}",
         "Manifest": f"{size_told(limits.max_manifest_bytes)} at most",
     }
 

@@ -1,7 +1,7 @@
 // Sends files and folders of this computer, a few at a time, and makes them entries as they arrive.
 
 const AT_ONCE = 4;
-const MANY = 50; // pictures worth a change of the data set while others are still sent
+const MANY = 50; // images worth a change of the data set while others are still sent
 const MOST = 1000; // of one change
 const TRIES = 8; // for half a minute
 const SHOWN = 200; // rows of a list; a browser is slow with thousands
@@ -50,7 +50,7 @@ export default {
       <section class="panel" aria-label="From this computer">
         <h2>From this computer</h2>
         <div class="drop" :class="{ over, off: !may || busy }">
-          <p class="lead">Drag pictures or a folder here</p>
+          <p class="lead">Drag images or a folder here</p>
           <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folders named
             <code>normal</code> and <code>anomaly</code> become labels.</p>
           <div class="line">
@@ -68,10 +68,10 @@ export default {
           <fieldset>
             <legend>Data sets</legend>
             <label><input type="radio" value="one" v-model="sets"> <span><b>One data set</b><br>
-              <span class="quiet">All pictures go into the training set. Blemish holds some of them back to test each model with.</span></span></label>
+              <span class="quiet">All images go into the training set. Blemish holds some of them back to test each model with.</span></span></label>
             <label><input type="radio" value="two" v-model="sets"> <span><b>Train and test</b><br>
-              <span class="quiet">You decide what models are tested with. Folders named <code>train</code> and <code>test</code> say where pictures go.</span></span></label>
-            <label v-if="sets === 'two'" class="pick">Pictures in neither folder go to the
+              <span class="quiet">You decide what models are tested with. Folders named <code>train</code> and <code>test</code> say where images go.</span></span></label>
+            <label v-if="sets === 'two'" class="pick">Images in neither folder go to the
               <select v-model="otherwise"><option value="train">training set</option><option value="test">test set</option></select></label>
           </fieldset>
           <fieldset>
@@ -121,7 +121,7 @@ export default {
         <div class="line">
           <button v-if="busy" type="button" :disabled="stopped" @click="stopped = true">{{ stopped ? "Stopping" : "Stop" }}</button>
           <template v-else>
-            <a class="solid" :href="gallery + '?set=' + (firstKind ?? 'train')">Show the pictures</a>
+            <a class="solid" :href="gallery + '?set=' + (firstKind ?? 'train')">Show the images</a>
             <button type="button" @click="clear">Bring more</button>
           </template>
         </div>
@@ -149,7 +149,7 @@ export default {
     },
     headline() {
       if (this.busy) return `Bringing ${this.count(this.total, "file")}`;
-      return this.fatal || this.unsent ? "Not everything was brought" : `${this.count(this.added, "picture")} added`;
+      return this.fatal || this.unsent ? "Not everything was brought" : `${this.count(this.added, "image")} added`;
     },
     lists() {
       return [
@@ -247,7 +247,7 @@ export default {
       const first = this.paths.get(piece.ref);
       if (first) {
         const other = first.label === piece.label ? "" : `, which counts as ${first.label ?? "not labelled"}`;
-        this.known.push({ path: piece.path, why: `is the same picture as ${first.path}${other}` });
+        this.known.push({ path: piece.path, why: `is the same image as ${first.path}${other}` });
         return;
       }
       this.paths.set(piece.ref, piece);
@@ -267,7 +267,7 @@ export default {
         this.known.push(...answer.known);
         this.added += pieces.length - answer.known.length;
       } catch (error) {
-        this.fatal = `${this.count(pieces.length, "picture")} could not be added: ${error.message}`;
+        this.fatal = `${this.count(pieces.length, "image")} could not be added: ${error.message}`;
       }
     },
   },

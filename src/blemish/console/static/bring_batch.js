@@ -1,5 +1,5 @@
-// Keeps chosen pictures in the project's bucket, and says which they are.
-import { inTurns, keep } from "/console/static/send_pictures.js";
+// Keeps chosen images in the project's bucket, and says which they are.
+import { inTurns, keep } from "/console/static/send_images.js";
 
 export default {
   props: { keepUrl: String, disable: Boolean },
@@ -8,10 +8,10 @@ export default {
   template: `
     <div class="stack">
       <label class="drop small" :class="{ off: disable || done < total }">
-        <span>{{ done < total ? done + " of " + total + " pictures are here" : "Choose the pictures of the batch" }}</span>
-        <input type="file" multiple accept="image/jpeg,image/png" :disabled="disable || done < total" aria-label="Pictures of the batch" @change="choose">
+        <span>{{ done < total ? done + " of " + total + " images are here" : "Choose the images of the batch" }}</span>
+        <input type="file" multiple accept="image/jpeg,image/png" :disabled="disable || done < total" aria-label="Images of the batch" @change="choose">
       </label>
-      <progress v-if="done < total" class="training" :max="total" :value="done" aria-label="Pictures that are here"></progress>
+      <progress v-if="done < total" class="training" :max="total" :value="done" aria-label="Images that are here"></progress>
       <p v-for="problem in problems" class="problem">{{ problem }}</p>
     </div>`,
   methods: {

@@ -1,5 +1,5 @@
-// The gallery: thousands of pictures, of which those in sight alone are in the document.
-// A position is the place of a picture in the order that the server froze for this page.
+// The gallery: thousands of images, of which those in sight alone are in the document.
+// A position is the place of an image in the order that the server froze for this page.
 import { Changes } from "/console/static/gallery_changes.js";
 import { CHOOSING } from "/console/static/gallery_choosing.js";
 import { TEMPLATE } from "/console/static/gallery_template.js";
@@ -64,7 +64,7 @@ export default {
       standing: this.stand,
       stale: (all) => (all ? this.ask() : this.refresh()),
     });
-    this.drawn = new Set(); // positions whose pictures are shown
+    this.drawn = new Set(); // positions whose images are shown
     this.top = 0;
     this.fast = false;
     this.columns = 1;
@@ -114,7 +114,7 @@ export default {
       this.chunks.clear();
       this.renew(first, 0);
       this.draw();
-      await this.$nextTick(); // then the room is as high as the pictures need
+      await this.$nextTick(); // then the room is as high as the images need
       this.cursor = Math.min(this.place?.cursor ?? 0, Math.max(0, this.total - 1));
       this.$refs.view.scrollTop = this.place?.top ?? 0;
       this.top = this.$refs.view.scrollTop;

@@ -39,7 +39,7 @@ export class Changes {
     this.add({ kind: "undo", of, indexes: of.indexes, view: of.view });
   }
 
-  // The label of a picture as its person sees it, `known` being what the server said last.
+  // The label of an image as its person sees it, `known` being what the server said last.
   labelOf(view, index, known) {
     for (let place = this.pending.length - 1; place >= 0; place--) {
       const change = this.pending[place];

@@ -1,4 +1,4 @@
-// Which pictures of the gallery are chosen: one, a range, or all; methods of its component.
+// Which images of the gallery are chosen: one, a range, or all; methods of its component.
 export const CHOOSING = {
   choose(indexes) {
     this.selected = new Set(indexes);

@@ -40,10 +40,10 @@ export const TEMPLATE = `
   </div>
   <div class="gallery-sheet">
     <div ref="view" class="gallery-view" tabindex="0" role="listbox" aria-multiselectable="true"
-      aria-label="Pictures" :aria-activedescendant="total ? 'picture-' + cursor : null" :aria-busy="total === null"
+      aria-label="Images" :aria-activedescendant="total ? 'image-' + cursor : null" :aria-busy="total === null"
       @scroll.passive="scrolled" @keydown="pressed" @click="clicked" @dblclick="opened">
       <div class="gallery-room" role="presentation" :style="{ height: room + 'px' }">
-        <div v-for="cell in cells" :key="cell.index" :id="'picture-' + cell.index" role="option"
+        <div v-for="cell in cells" :key="cell.index" :id="'image-' + cell.index" role="option"
           :data-index="cell.index" :class="cell.classes" :style="cell.style" :aria-selected="cell.selected"
           :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.told" :title="cell.told">
           <div class="shot" role="presentation">
@@ -55,7 +55,7 @@ export const TEMPLATE = `
       </div>
     </div>
     <div v-if="total === 0" class="empty gallery-none">
-      <h2>No picture is like that</h2><p>Choose another filter, or search for another part of a name.</p>
+      <h2>No image is like that</h2><p>Choose another filter, or search for another part of a name.</p>
       <button type="button" class="act" @click="showEverything">Show all</button>
     </div>
   </div>
@@ -67,7 +67,7 @@ export const TEMPLATE = `
     <span class="quiet keys"><kbd>N</kbd> <kbd>A</kbd> label and go on \u00b7 <kbd>Space</kbd> select \u00b7 <kbd>Shift</kbd> range \u00b7 <kbd>Enter</kbd> paint \u00b7 <kbd>Ctrl+Z</kbd> undo</span>
   </div>
   <dialog ref="sure" class="gallery-sure" aria-labelledby="gallery-sure">
-    <h2 id="gallery-sure">Remove {{ number(chosen) }} {{ chosen === 1 ? "picture" : "pictures" }} from this set?</h2>
+    <h2 id="gallery-sure">Remove {{ number(chosen) }} {{ chosen === 1 ? "image" : "images" }} from this set?</h2>
     <p>Their labels go with them; the files stay in their bucket. Undo brings them back.</p>
     <div class="gallery-line"><div class="room"></div>
       <button type="button" class="act" autofocus @click="$refs.sure.close()">Keep them</button>

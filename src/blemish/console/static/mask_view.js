@@ -1,4 +1,4 @@
-// A picture and its mask on a canvas as large as the place it has, at any zoom.
+// An image and its mask on a canvas as large as the place it has, at any zoom.
 //
 // The mask is kept as tiles of colour; of what was painted, only the tiles that it touches are
 // made anew, a few milliseconds a frame, and only their part of the canvas is drawn.
@@ -13,8 +13,8 @@ export class MaskView {
     this.context = canvas.getContext("2d", { alpha: false });
     this.colors = new Uint32Array(256);
     this.opacity = 0.5;
-    this.scale = 1; // pixels of the canvas a pixel of the picture
-    this.x = 0; // of the picture's corner on the canvas
+    this.scale = 1; // pixels of the canvas a pixel of the image
+    this.x = 0; // of the image's corner on the canvas
     this.y = 0;
     this.levels = [];
     this.tiles = [];
@@ -25,7 +25,7 @@ export class MaskView {
     this.drawn = () => {};
   }
 
-  // levels: the picture, and smaller ones of it
+  // levels: the image, and smaller ones of it
   show(mask, levels) {
     this.mask = mask;
     this.levels = levels;
@@ -100,7 +100,7 @@ export class MaskView {
     this.pan(0, 0);
   }
 
-  // some of the picture always stays in sight
+  // some of the image always stays in sight
   pan(dx, dy) {
     const { width, height } = this.canvas;
     const kept = 40;
@@ -110,8 +110,8 @@ export class MaskView {
     this.draw();
   }
 
-  // a point of the canvas in the picture
-  inPicture(x, y) {
+  // a point of the canvas in the image
+  inImage(x, y) {
     return [(x - this.x) / this.scale, (y - this.y) / this.scale];
   }
 
@@ -206,16 +206,16 @@ export class MaskView {
     context.restore();
   }
 
-  // the smallest picture that is large enough
+  // the smallest image that is large enough
   _level() {
     const wanted = this.mask.width * this.scale;
     return this.levels.findLast((level) => level.width >= wanted) ?? this.levels[0];
   }
 }
 
-// the picture as it is stored, and smaller ones: a picture drawn far below its size looks rough
-export async function levelsOf(picture) {
-  const blob = withoutExif(new Uint8Array(await picture.arrayBuffer()));
+// the image as it is stored, and smaller ones: an image drawn far below its size looks rough
+export async function levelsOf(image) {
+  const blob = withoutExif(new Uint8Array(await image.arrayBuffer()));
   const levels = [await createImageBitmap(blob)];
   for (let half = levels[0].width / 2; half >= 700; half /= 2) {
     const resizeWidth = Math.round(half);
@@ -226,7 +226,7 @@ export async function levelsOf(picture) {
   return levels;
 }
 
-// Browsers turn a picture as its EXIF data say, whatever imageOrientation is. So those are cut out:
+// Browsers turn an image as its EXIF data say, whatever imageOrientation is. So those are cut out:
 // the segments APP1 of a JPEG file that begin with "Exif", the chunk eXIf of a PNG file.
 function withoutExif(data) {
   const view = new DataView(data.buffer);

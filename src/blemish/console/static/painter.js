@@ -1,4 +1,4 @@
-// The painter: a picture, tools, anomaly types. What is painted stays here until it is saved.
+// The painter: an image, tools, anomaly types. What is painted stays here until it is saved.
 import { MaskBuffer } from "/console/static/mask_buffer.js";
 import { MaskView, levelsOf } from "/console/static/mask_view.js";
 import { fetched, packed, reason, unpacked } from "/console/static/painted.js";
@@ -10,7 +10,7 @@ const MAX_SIZE = 512;
 
 export default {
   template: TEMPLATE,
-  props: { picture: Object, types: Array, mayChange: Boolean, back: String },
+  props: { image: Object, types: Array, mayChange: Boolean, back: String },
   data: () => ({
     tools: TOOLS,
     keys: KEYS,
@@ -49,7 +49,7 @@ export default {
     },
   },
   watch: {
-    "picture.ref"() {
+    "image.ref"() {
       this.load();
     },
     types() {
@@ -66,7 +66,7 @@ export default {
   created() {
     this.known = new Map(); // number -> type, of all that were ever offered: undo may bring it back
     this.mask = null;
-    this.points = []; // of the polygon under way, in the picture
+    this.points = []; // of the polygon under way, in the image
     this.pointer = null; // where it is, in pixels of the canvas
     this.stroke = null;
     this.crossed = false;
@@ -86,7 +86,7 @@ export default {
     addEventListener("beforeunload", (e) => this.unsaved && e.preventDefault(), options);
     this.resize();
     this.know();
-    if (this.picture.ref) this.load();
+    if (this.image.ref) this.load();
   },
   unmounted() {
     this.ends.abort();
@@ -95,7 +95,7 @@ export default {
   },
   methods: {
     async load() {
-      const { ref, url, mask: maskUrl, label } = this.picture;
+      const { ref, url, mask: maskUrl, label } = this.image;
       this.loading = true;
       this.ready = false;
       this.problem = "";
@@ -104,9 +104,9 @@ export default {
       try {
         const [packed, blob] = await Promise.all([fetched(maskUrl), fetched(url)]);
         const [{ head, pixels }, levels] = await Promise.all([unpacked(packed), levelsOf(blob)]);
-        if (this.picture.ref !== ref) return;
+        if (this.image.ref !== ref) return;
         if (levels[0].width !== head.width || levels[0].height !== head.height) {
-          throw new Error("This browser turns the picture; a mask must lie on it as it is stored.");
+          throw new Error("This browser turns the image; a mask must lie on it as it is stored.");
         }
         this.open(head, pixels, levels);
         this.said = this.savedSaid = label;
@@ -115,9 +115,9 @@ export default {
         this.ready = true;
         this.$refs.stage.focus({ preventScroll: true });
       } catch (error) {
-        if (this.picture.ref === ref) this.problem = reason(error);
+        if (this.image.ref === ref) this.problem = reason(error);
       } finally {
-        if (this.picture.ref === ref) this.loading = false;
+        if (this.image.ref === ref) this.loading = false;
       }
     },
     open(head, pixels, levels) {
@@ -164,7 +164,7 @@ export default {
       this.saving = true;
       try {
         const body = await packed({ label: this.said, types }, mask.pixels);
-        const answer = await fetch(this.picture.mask, { method: "PUT", body });
+        const answer = await fetch(this.image.mask, { method: "PUT", body });
         if (!answer.ok) throw new Error(await answer.text());
         this.savedState = state;
         this.savedSaid = label;
@@ -179,7 +179,7 @@ export default {
       }
     },
     async go(by) {
-      if (this.loading || (by < 0 ? this.picture.first : this.picture.last)) return;
+      if (this.loading || (by < 0 ? this.image.first : this.image.last)) return;
       await this.save();
       if (this.loading || (this.ready && this.unsaved && this.mayChange)) return;
       this.loading = true;
@@ -236,7 +236,7 @@ export default {
       this.points = [];
       this.sketch();
     },
-    // put the tool down at a point of the picture; tell whether a stroke has begun
+    // put the tool down at a point of the image; tell whether a stroke has begun
     begin(point) {
       if (!this.mayChange || !this.ready) return false;
       if (this.tool !== "eraser" && !this.type) {
@@ -281,7 +281,7 @@ export default {
       this.crossed = false;
       const moves = event.button === 1 || this.moving;
       if (moves) this.dragged = this.pointer;
-      else if (event.button !== 0 || !this.begin(this.view.inPicture(...this.pointer))) return;
+      else if (event.button !== 0 || !this.begin(this.view.inImage(...this.pointer))) return;
       event.preventDefault();
       this.$refs.stage.setPointerCapture(event.pointerId);
     },
@@ -293,7 +293,7 @@ export default {
       } else if (this.stroke) {
         const passed = event.getCoalescedEvents();
         for (const each of passed.length ? passed : [event]) {
-          const point = this.view.inPicture(...this.at(each));
+          const point = this.view.inImage(...this.at(each));
           this.mask.line(this.stroke.last, point, this.size, this.stroke.type);
           this.stroke.last = point;
         }
@@ -342,7 +342,7 @@ export default {
       const other = size === this.size ? size + Math.sign(factor - 1) : size;
       this.size = Math.min(MAX_SIZE, Math.max(1, other));
     },
-    // lines above the picture: the brush's ring, the polygon under way, the cross of the keyboard
+    // lines above the image: the brush's ring, the polygon under way, the cross of the keyboard
     sketch() {
       const { view, pointer, points } = this;
       if (!view.mask) return;

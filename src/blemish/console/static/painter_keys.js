@@ -16,10 +16,10 @@ export const KEYS = [
   ["Ctrl Z", "undo; with Shift redo"],
   ["+ - 0 1", "zoom; fit; 100 %"],
   ["Space", "hold and drag to move"],
-  ["Arrows", "move the picture"],
+  ["Arrows", "move the image"],
   ["D", "tool down at the cross"],
   ["N A", "normal, anomaly"],
-  ["PgUp PgDn", "previous, next picture"],
+  ["PgUp PgDn", "previous, next image"],
   ["Ctrl S", "save"],
 ];
 const STEP = 60; // of the arrow keys, in pixels of the page
@@ -32,8 +32,8 @@ export const KEY_METHODS = {
     if (event.ctrlKey || event.metaKey) return this.control(event, key);
     const typing = event.target.matches("input:not([type=radio]), textarea, select, [contenteditable]");
     if (typing) return;
-    const onPicture = event.target === document.body || event.target === this.$refs.stage;
-    const does = this.keyed(key, event.shiftKey, onPicture);
+    const onImage = event.target === document.body || event.target === this.$refs.stage;
+    const does = this.keyed(key, event.shiftKey, onImage);
     if (!does) return;
     event.preventDefault();
     does();
@@ -44,11 +44,11 @@ export const KEY_METHODS = {
     event.preventDefault();
     does();
   },
-  keyed(key, shift, onPicture) {
+  keyed(key, shift, onImage) {
     const tool = TOOLS.find((each) => each.key === key);
     if (tool) return this.mayChange && (() => this.pick(tool.name));
     const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-    if (onPicture && arrows[key]) return () => this.panBy(...arrows[key]);
+    if (onImage && arrows[key]) return () => this.panBy(...arrows[key]);
     const anywhere = {
       "[": () => this.resizeBrush(0.8),
       "]": () => this.resizeBrush(1.25),
@@ -66,7 +66,7 @@ export const KEY_METHODS = {
       Escape: () => this.dropPolygon(),
     };
     const here = { Enter: () => this.closePolygon(), " ": () => (this.moving = true) };
-    return anywhere[key] ?? (onPicture ? here[key] : undefined);
+    return anywhere[key] ?? (onImage ? here[key] : undefined);
   },
   panBy(x, y) {
     if (!this.ready) return;
@@ -76,7 +76,7 @@ export const KEY_METHODS = {
   dab() {
     const { canvas } = this.view;
     this.crossed = true;
-    if (this.ready && this.begin(this.view.inPicture(canvas.width / 2, canvas.height / 2))) this.finish();
+    if (this.ready && this.begin(this.view.inImage(canvas.width / 2, canvas.height / 2))) this.finish();
     this.sketch();
   },
 };

@@ -1,19 +1,19 @@
-// What the painter draws around its picture.
+// What the painter draws around its image.
 export const TEMPLATE = `
 <section class="painter" aria-label="Painter">
   <header class="head">
-    <h1 :title="picture.ref">{{ picture.name }}</h1>
+    <h1 :title="image.ref">{{ image.name }}</h1>
     <span :class="['pill', label]">{{ label || "no label" }}</span>
-    <span class="quiet">{{ picture.place }}</span>
+    <span class="quiet">{{ image.place }}</span>
     <span class="room"></span>
     <span role="status" class="quiet">{{ told }}</span>
-    <a class="plain" :href="back">All pictures</a>
-    <button :disabled="picture.first || loading" title="Previous picture (PageUp)" @click="go(-1)">Previous</button>
-    <button :disabled="picture.last || loading" title="Next picture (PageDown)" @click="go(1)">Next</button>
+    <a class="plain" :href="back">All images</a>
+    <button :disabled="image.first || loading" title="Previous image (PageUp)" @click="go(-1)">Previous</button>
+    <button :disabled="image.last || loading" title="Next image (PageDown)" @click="go(1)">Next</button>
     <button class="main" :disabled="!unsaved || saving || !mayChange" title="Save (Ctrl+S)" @click="save">Save</button>
   </header>
   <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
-  <p v-if="!mayChange" class="problem">Your policies let you look at this picture, not change it (UpdateDatasetEntries).</p>
+  <p v-if="!mayChange" class="problem">Your policies let you look at this image, not change it (UpdateDatasetEntries).</p>
   <div class="painter-body">
     <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
       <button v-for="each in tools" :key="each.name" :disabled="!mayChange" :aria-pressed="tool === each.name"
@@ -30,7 +30,7 @@ export const TEMPLATE = `
       <span class="quiet percent">{{ Math.round(percent) }} %</span>
     </div>
     <div class="painter-stage" ref="stage" tabindex="0" role="img" :data-tool="tool" :class="{ moving, ready }"
-      :aria-label="'Picture ' + picture.name + ', ' + (label || 'no label')"
+      :aria-label="'Image ' + image.name + ', ' + (label || 'no label')"
       @pointerdown="down" @pointermove="move" @pointerup="up" @pointercancel="up" @pointerleave="leave"
       @dblclick="closePolygon" @contextmenu.prevent>
       <canvas ref="canvas"></canvas>
@@ -39,11 +39,11 @@ export const TEMPLATE = `
         <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
         <path ref="cross"></path>
       </svg>
-      <p v-if="loading" class="painter-wait">Opening the picture</p>
+      <p v-if="loading" class="painter-wait">Opening the image</p>
     </div>
     <aside class="painter-side">
       <fieldset class="segments" :disabled="!mayChange">
-        <legend>This picture is</legend>
+        <legend>This image is</legend>
         <label v-for="each in ['normal', 'anomaly']" :key="each" :class="{ chosen: label === each }">
           <input type="radio" name="painter-label" :value="each" :checked="label === each" @change="say(each)">{{ each }}</label>
       </fieldset>
@@ -56,7 +56,7 @@ export const TEMPLATE = `
               @keydown.enter.prevent="rename(each)" @keydown.escape.stop="renaming = 0" @blur="renaming = 0">
           </template>
           <template v-else>
-            <label :title="each.name + ', on ' + each.used + ' pictures'"><input type="radio" name="painter-type" :checked="each.index === type" @change="choose(each.index)">
+            <label :title="each.name + ', on ' + each.used + ' images'"><input type="radio" name="painter-type" :checked="each.index === type" @change="choose(each.index)">
               <span class="swatch" :style="{ background: each.color }"></span>
               <span class="name">{{ each.name }}</span><span class="quiet">{{ each.used }}</span></label>
             <button :disabled="!mayChange" :aria-label="'Rename ' + each.name" title="Rename" @click="startRenaming(each)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>

@@ -85,7 +85,7 @@ export default {
     },
     told() {
       const { found, alarms } = this.effect;
-      return `Histogram of the scores. At ${this.value.toPrecision(4)}, ${found} of ${this.anomaly.length} anomalies are found, and ${alarms} of ${this.normal.length} normal pictures are false alarms.`;
+      return `Histogram of the scores. At ${this.value.toPrecision(4)}, ${found} of ${this.anomaly.length} anomalies are found, and ${alarms} of ${this.normal.length} normal images are false alarms.`;
     },
   },
   watch: {

@@ -15,7 +15,7 @@ from blemish.service.training_log import TrainingStep
 
 PARTS = {
     "splitting off a test part": 2,
-    "reading pictures": 3,
+    "reading images": 3,
     "computing features": 12,
     "cross-validation": 40,
     "fitting to all images": 3,

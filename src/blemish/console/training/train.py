@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.images.entries import all_entries, picture_bucket
+from blemish.console.images.entries import all_entries, image_bucket
 from blemish.console.training.trainings import Trainings
 from blemish.console.ui.frame import (
     empty,
@@ -61,10 +61,10 @@ async def train(project: str) -> None:
         if not any(found.kind == DatasetType.TRAIN for found in sets):
             with empty(
                 "Nothing to train on yet",
-                "A model learns from pictures: of 20 good ones it can learn what is normal. "
+                "A model learns from images: of 20 good ones it can learn what is normal. "
                 "Bring some, and say which are good.",
             ):
-                link("Bring pictures", project_path(project, "/add"), classes="button")
+                link("Bring images", project_path(project, "/add"), classes="button")
             return
         trainings = Trainings(project)
         with ui.element("div").classes("columns"):
@@ -102,7 +102,7 @@ async def _set(looking: Visitor, project: str, kind: DatasetType) -> _Set | None
 
 async def _bucket(looking: Visitor, project: str) -> str:
     try:
-        return await picture_bucket(looking, project)
+        return await image_bucket(looking, project)
     except (AccessDeniedError, ObjectError):
         return ""
 
@@ -124,13 +124,13 @@ def _draw_sets(project: str, sets: list[_Set], looking: Visitor) -> None:
         )
         if len(sets) == 1:
             text(
-                "There is no test set: a part of the pictures is held back to measure the model.",
+                "There is no test set: a part of the images is held back to measure the model.",
                 classes="quiet",
                 tag="p",
             )
-        text("Pictures without a label are left out.", classes="quiet", tag="p")
+        text("Images without a label are left out.", classes="quiet", tag="p")
         _draw_masks(sets, looking)
-        link("See the pictures", project_path(project, "/pictures?set=train"))
+        link("See the images", project_path(project, "/images?set=train"))
 
 
 def _draw_masks(sets: list[_Set], looking: Visitor) -> None:

@@ -136,7 +136,7 @@ class _Card:
         with ui.dialog() as dialog, ui.card():
             dialog.props["aria-label"] = asked
             heading(asked, 2)
-            text("What it has done so far is lost. The pictures and labels stay.", tag="p")
+            text("What it has done so far is lost. The images and labels stay.", tag="p")
             with ui.element("div").classes("line"):
                 ui.button("Cancel the training", on_click=lambda: dialog.submit(True)).props(
                     "color=negative"

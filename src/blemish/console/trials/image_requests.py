@@ -1,6 +1,6 @@
-"""Pictures that a page sends to be judged, one by one.
+"""Images that a page sends to be judged, one by one.
 
-Each is answered with JSON, also where something is wrong with the picture: `problem` is then what
+Each is answered with JSON, also where something is wrong with the image: `problem` is then what
 its person is told, `again_s` how long the page is to wait before it sends it once more.
 """
 
@@ -32,23 +32,23 @@ HEADER_BYTES = 33
 
 
 def judge_url(project: str, version: str) -> str:
-    """Return where a page sends a picture that a model is to judge."""
+    """Return where a page sends an image that a model is to judge."""
     return f"{ROOT}{project_path(project)}/judged/{quote(version, safe='')}"
 
 
 def keep_url(project: str) -> str:
-    """Return where a page sends a picture that is to be kept in the project's bucket."""
+    """Return where a page sends an image that is to be kept in the project's bucket."""
     return f"{ROOT}/upload/{quote(project, safe='')}/{DatasetType.TRAIN}"
 
 
 @framework.post("/projects/{project}/judged/{version}")
 async def judge(request: Request, project: str, version: str) -> JSONResponse:
-    """Have a picture judged."""
+    """Have an image judged."""
     return await _told(_judged(request, project, version))
 
 
 def without_background(png: bytes) -> bytes:
-    """Make the background of an anomaly mask transparent, so that it can be laid over a picture.
+    """Make the background of an anomaly mask transparent, so that it can be laid over an image.
 
     The mask is an RGB PNG, in which one more chunk names the colour that is not to be seen.
 
@@ -96,7 +96,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > most:
-            raise ValidationError(f"It is larger than {most // MIB} MiB, the most for a picture.")
+            raise ValidationError(f"It is larger than {most // MIB} MiB, the most for an image.")
     return bytes(body)
 
 

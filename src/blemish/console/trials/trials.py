@@ -9,7 +9,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.images.entries import entry_line, object_of, settled
-from blemish.console.images.stored_images import picture_url, thumbnail_url
+from blemish.console.images.stored_images import image_url, thumbnail_url
 from blemish.console.trials.image_requests import keep_url
 from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
 from blemish.console.ui.permitted import permit
@@ -22,7 +22,7 @@ LOOK_S = 1.0
 VERIFY, ADD = "VerifyTrialImages", "AddTrialImagesToDataset"
 
 PAGE = 60
-"""Pictures on a page of a trial."""
+"""Images on a page of a trial."""
 
 _KINDS = {
     DetectionJobStatus.CREATED: "busy",
@@ -34,7 +34,7 @@ _GOING_ON = frozenset({DetectionJobStatus.CREATED, DetectionJobStatus.RUNNING})
 
 
 class BringBatch(ui.element, component="../static/bring_batch.js"):
-    """Pictures that a person chooses, kept in the project's bucket."""
+    """Images that a person chooses, kept in the project's bucket."""
 
 
 async def draw_trials(project: str, version: str) -> None:
@@ -42,7 +42,7 @@ async def draw_trials(project: str, version: str) -> None:
     with ui.element("section").classes("panel training-form"):
         heading("A whole batch", 2)
         text(
-            "A trial judges many pictures in the background. Verify what it found, and add it to "
+            "A trial judges many images in the background. Verify what it found, and add it to "
             "the training set or, as a whole, to the test set.",
             classes="quiet",
             tag="p",
@@ -118,7 +118,7 @@ class _Begin:
 def _draw_list(project: str, trials: Sequence[Mapping[str, Any]]) -> None:
     with ui.element("table").classes("plain"):
         with ui.element("thead"), ui.element("tr"):
-            for told in ("Trial", "Model", "Status", "Pictures", "Anomalies"):
+            for told in ("Trial", "Model", "Status", "Images", "Anomalies"):
                 with ui.element("th").props("scope=col"):
                     text(told)
         with ui.element("tbody"):
@@ -165,7 +165,7 @@ async def _reload_when_changed(names: Mapping[str, str], seen: Mapping[str, Any]
 
 
 class _Verifying:
-    """The pictures of a trial that is through, and what a person says of them."""
+    """The images of a trial that is through, and what a person says of them."""
 
     def __init__(self, project: str, trial: str, counts: Mapping[str, int]) -> None:
         self._project = project
@@ -178,24 +178,24 @@ class _Verifying:
         self._cards: dict[str, tuple[ui.element, ui.element]] = {}
 
     async def draw(self, start: str | None) -> None:
-        """Draw a page of the pictures."""
+        """Draw a page of the images."""
         await self._draw_actions()
         text(
-            f"The test set takes a trial as a whole: all {self._judged} pictures that the model "
-            "judged, verified. Pictures that were picked out would bias it.",
+            f"The test set takes a trial as a whole: all {self._judged} images that the model "
+            "judged, verified. Images that were picked out would bias it.",
             classes="quiet",
             tag="p",
         )
         found = await self._visitor.call(
             "ListTrialImages", **self._names, NextToken=start, MaxResults=PAGE
         )
-        with ui.element("ul").classes("cards").props('aria-label="Pictures of the trial"'):
+        with ui.element("ul").classes("cards").props('aria-label="Images of the trial"'):
             for image in found["Images"]:
                 with ui.element("li").classes("panel"):
                     self._draw_card(image)
         if token := found.get("NextToken"):
             path = _path(self._project, self._names["TrialName"])
-            link("Next pictures", f"{path}?start={token}")
+            link("Next images", f"{path}?start={token}")
 
     async def _draw_actions(self) -> None:
         with ui.element("div").classes("line controls"):
@@ -215,7 +215,7 @@ class _Verifying:
     def _draw_card(self, image: Mapping[str, Any]) -> None:
         ref = image["SourceRef"]
         with ui.element("a").classes("look") as look:
-            look.props["href"] = picture_url(ref)
+            look.props["href"] = image_url(ref)
             look.props["target"] = "_blank"
             shown = ui.element("img")
             shown.props["src"] = thumbnail_url(ref)
@@ -271,7 +271,7 @@ class _Verifying:
     async def _add(self, kind: DatasetType, told: str) -> None:
         await self._visitor.call(ADD, **self._names, DatasetType=kind)
         await settled(self._visitor, self._project, kind)
-        ui.notify(f"The verified pictures are in the {told} set now.", type="positive")
+        ui.notify(f"The verified images are in the {told} set now.", type="positive")
 
 
 def _path(project: str, trial: str) -> str:

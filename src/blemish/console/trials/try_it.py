@@ -1,4 +1,4 @@
-"""Try it: start a model, show it pictures, correct it, and take the code that calls it along."""
+"""Try it: start a model, show it images, correct it, and take the code that calls it along."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ UNTRIED = frozenset({ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED, ModelSta
 TRAIN = DatasetType.TRAIN
 
 
-class TryPictures(ui.element, component="../static/try_pictures.js"):
-    """Pictures that a person drops, as a model judges them."""
+class TryImages(ui.element, component="../static/try_images.js"):
+    """Images that a person drops, as a model judges them."""
 
 
 class CodeBlock(ui.element, component="../static/code_block.js"):
@@ -40,7 +40,7 @@ async def try_it(project: str, version: str = "") -> None:
     with frame("Try it", project=project, here="try"):
         if not models:
             heading("Try it")
-            with empty("No model to try yet", "Train one first; then show it pictures here."):
+            with empty("No model to try yet", "Train one first; then show it images here."):
                 link("Train a model", project_path(project, "/train"), classes="button")
             return
         version = _chosen(models, version)
@@ -49,7 +49,7 @@ async def try_it(project: str, version: str = "") -> None:
             ui.element("div").classes("room")
             _draw_choice(project, models, version)
         hosting = Hosting(project, version)
-        await _draw_pictures(looking, project, version, hosting)
+        await _draw_images(looking, project, version, hosting)
         await hosting.refresh()
         with ui.element("div").classes("columns"):
             await trials.draw_trials(project, version)
@@ -85,20 +85,18 @@ def _draw_choice(project: str, models: Sequence[Mapping[str, Any]], version: str
     choice.classes("model-choice")
 
 
-async def _draw_pictures(
-    looking: Visitor, project: str, version: str, hosting: Hosting
-) -> TryPictures:
-    pictures = TryPictures()
-    pictures.props["judgeUrl"] = judge_url(project, version)
-    pictures.props["keepUrl"] = keep_url(project)
-    pictures.props["ready"] = False
-    pictures.props["mayAdd"] = await looking.may(
+async def _draw_images(looking: Visitor, project: str, version: str, hosting: Hosting) -> TryImages:
+    images = TryImages()
+    images.props["judgeUrl"] = judge_url(project, version)
+    images.props["keepUrl"] = keep_url(project)
+    images.props["ready"] = False
+    images.props["mayAdd"] = await looking.may(
         "UpdateDatasetEntries", ProjectName=project, DatasetType=TRAIN
     )
 
     def show(ready: bool) -> None:
-        pictures.props["ready"] = ready
-        pictures.update()
+        images.props["ready"] = ready
+        images.update()
 
     async def add(event: GenericEventArguments) -> None:
         labels = {str(each["ref"]): str(each["label"]) for each in event.args}
@@ -107,12 +105,12 @@ async def _draw_pictures(
             await _add(looking, project, labels)
             added = list(labels)
         finally:
-            pictures.run_method("added", added)
-        ui.notify(f"{len(added)} pictures are in the training set now.", type="positive")
+            images.run_method("added", added)
+        ui.notify(f"{len(added)} images are in the training set now.", type="positive")
 
     hosting.on_ready(show)
-    pictures.on("add", add)
-    return pictures
+    images.on("add", add)
+    return images
 
 
 async def _add(looking: Visitor, project: str, labels: Mapping[str, str]) -> None:

@@ -40,7 +40,7 @@ FAILED = "That failed, through a fault of the server. What it was stands in the 
 
 RAIL = (
     ("overview", "Overview", "insights", ""),
-    ("pictures", "Pictures", "photo_library", "/pictures"),
+    ("images", "Images", "photo_library", "/images"),
     ("train", "Train", "model_training", "/train"),
     ("models", "Models", "category", "/models"),
     ("try", "Try it", "image_search", "/try"),

@@ -1,4 +1,4 @@
-"""Backbones: the frozen networks that turn a picture into feature maps.
+"""Backbones: the frozen networks that turn an image into feature maps.
 
 Any ONNX file is a backbone whose first input is (B, 3, H, W) float32, RGB with ImageNet's mean and
 deviation removed, and whose outputs hold the feature maps of `LAYERS` by name. H and W are
@@ -30,7 +30,7 @@ Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVP
 """
 
 STEP_KEY = "blemish.step"
-"""The metadata of an ONNX file that says what the sides of its pictures must be multiples of."""
+"""The metadata of an ONNX file that says what the sides of its images must be multiples of."""
 
 _PROBE_STEPS = 2
 _MAX_STEP = 128
@@ -44,12 +44,12 @@ class Backbone:
     #: of the serialised network, hexadecimal
     sha256: str
     model: onnx.ModelProto
-    #: what the sides of pictures must be multiples of, in pixels
+    #: what the sides of images must be multiples of, in pixels
     step: int = GRAPH_STEP
 
     @property
     def input_name(self) -> str:
-        """Name of the input for pictures."""
+        """Name of the input for images."""
         return str(self.model.graph.input[0].name)
 
 
@@ -58,7 +58,7 @@ def load_backbone(path: Path | None) -> Backbone:
 
     Raises:
         BackboneError: the file is missing, is no ONNX model, has not the outputs of `LAYERS`, or
-            does not run on a picture.
+            does not run on an image.
     """
     if path is None:
         return _built_in()
@@ -79,18 +79,18 @@ def load_backbone(path: Path | None) -> Backbone:
 
 
 def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape (C, h, w) of each of `LAYERS` for pictures of one size, by running once.
+    """Return the shape (C, h, w) of each of `LAYERS` for images of one size, by running once.
 
     Raises:
-        BackboneError: the network does not run on such a picture, or gives no feature maps.
+        BackboneError: the network does not run on such an image, or gives no feature maps.
     """
-    picture = np.zeros((1, 3, height, width), dtype=np.float32)
+    image = np.zeros((1, 3, height, width), dtype=np.float32)
     try:
         session = open_session(backbone.model.SerializeToString(), threads=1)
-        maps = session.run(list(LAYERS), {backbone.input_name: picture})
+        maps = session.run(list(LAYERS), {backbone.input_name: image})
     except SESSION_ERRORS as error:
         raise BackboneError(
-            f"The backbone {backbone.name} does not run on a picture of {width} x {height} pixels, "
+            f"The backbone {backbone.name} does not run on an image of {width} x {height} pixels, "
             f"given as (1, 3, {height}, {width}) float32: {error}"
         ) from error
     for layer, feature_map in zip(LAYERS, maps, strict=True):
@@ -146,7 +146,7 @@ def _with_layers_only(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     constants = {constant.name for constant in model.graph.initializer}
     inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
     if not inputs:
-        raise BackboneError(f"The backbone {path} has no input for a picture.")
+        raise BackboneError(f"The backbone {path} has no input for an image.")
     model = inliner.inline_local_functions(model)
     model = utils.Extractor(model).extract_model(inputs[:1], list(LAYERS))
     if all(o.version >= MIN_OPSET for o in model.opset_import if o.domain in {"", "ai.onnx"}):

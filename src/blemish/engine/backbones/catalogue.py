@@ -11,7 +11,7 @@ from pathlib import Path
 BSD, APACHE = "BSD-3-Clause", "Apache-2.0"
 
 WAVES, DRAWN = "waves", "drawn"
-"""The backbones in the package: the built-in one, and one that was trained on drawn pictures."""
+"""The backbones in the package: the built-in one, and one that was trained on drawn images."""
 
 DRAWN_FILE = Path(__file__).parent / "embedded" / f"{DRAWN}.onnx"
 """Its recipe, with its checksum, lies beside it as JSON."""

@@ -1,4 +1,4 @@
-"""Patch embeddings: what the backbone sees around each patch of a picture.
+"""Patch embeddings: what the backbone sees around each patch of an image.
 
 An embedding joins the feature maps of `backbones.LAYERS`, each averaged over 3 x 3 positions and
 brought to the grid of the first. Average and resize are linear and treat every channel alike, so
@@ -28,7 +28,7 @@ _PREFIX = "backbone/"
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
-    """The feature maps of one picture inside a graph."""
+    """The feature maps of one image inside a graph."""
 
     #: layer -> name of the value in the graph
     names: dict[str, str]
@@ -60,7 +60,7 @@ def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: 
     """Write the way from uint8 RGB pixels (1, height, width, 3), a new input, to feature maps.
 
     Raises:
-        BackboneError: the backbone does not run on pictures of this size.
+        BackboneError: the backbone does not run on images of this size.
     """
     shapes = feature_shapes(backbone, width=width, height=height)
     pixels = graph.input(PIXELS, np.uint8, (1, height, width, 3))
@@ -119,14 +119,14 @@ def add_embeddings(graph: GraphWriter, maps: FeatureMaps) -> list[str]:
 
 
 class Embedder:
-    """Runs a backbone over pictures of one size."""
+    """Runs a backbone over images of one size."""
 
     def __init__(self, backbone: Backbone, *, width: int, height: int, threads: int) -> None:
         graph = GraphWriter()
         maps = add_features(graph, backbone, width=width, height=height)
         graph.add("Concat", *add_embeddings(graph, maps), output="embeddings", axis=1)
         graph.output("embeddings", np.float32, (1, maps.width, *maps.grid))
-        #: (width, height) of the pictures
+        #: (width, height) of the images
         self.size = (width, height)
         #: (h, w) of the patches
         self.grid = maps.grid
@@ -137,7 +137,7 @@ class Embedder:
         self._session = open_session(graph.model().SerializeToString(), threads=threads)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the (n, d) embeddings of one picture, (height, width, 3) RGB, row by row."""
+        """Return the (n, d) embeddings of one image, (height, width, 3) RGB, row by row."""
         outputs: list[NDArray[Any]] = self._session.run(None, {PIXELS: pixels[np.newaxis]})
         embeddings: NDArray[np.float32] = outputs[0].reshape(self.width, -1).T
         return np.ascontiguousarray(embeddings)

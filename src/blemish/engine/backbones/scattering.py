@@ -1,6 +1,6 @@
 """The built-in backbone: a wavelet scattering, which is written here and not learned.
 
-The logarithm of a picture, so that light is a constant that is added, goes down a pyramid. On each
+The logarithm of an image, so that light is a constant that is added, goes down a pyramid. On each
 level short waves of eight directions answer to edges and grain; the modulus of their answers is
 taken, and on the next level waves of four directions tell how that modulus varies in turn. What
 comes out is averaged to one grid, in logarithms. It knows nothing of the world, so there is
@@ -99,12 +99,12 @@ class _Scattering:
     def _colours(self) -> str:
         """Write the way to the logarithm of RGB, and on to opponent colours."""
         graph = self._graph
-        picture = graph.input("image", np.float32, ("B", 3, "H", "W"))
+        image = graph.input("image", np.float32, ("B", 3, "H", "W"))
         deviation, mean = (
             graph.constant(each.astype(np.float32).reshape(1, 3, 1, 1))
             for each in (IMAGENET_DEVIATION, IMAGENET_MEAN + PIXEL_FLOOR)
         )
-        rgb = graph.add("Add", graph.add("Mul", picture, deviation), mean)
+        rgb = graph.add("Add", graph.add("Mul", image, deviation), mean)
         logarithm = graph.add("Mul", graph.add("Log", rgb), graph.scalar(CONTRAST))
         kernel = graph.constant(_OPPONENT[:, :, np.newaxis, np.newaxis].astype(np.float32))
         return graph.add("Conv", logarithm, kernel)

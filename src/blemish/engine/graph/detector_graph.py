@@ -44,14 +44,14 @@ class DetectorParts:
 
 
 def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.ModelProto:
-    """Write a detector for pictures of one size.
+    """Write a detector for images of one size.
 
     Inputs: `pixels` (1, height, width, 3) uint8 RGB, and `threshold`, which may be left out.
     Outputs: `score`, `confidence`, `is_anomalous`, `anomaly_map` (height, width), and with a
     segmentation head `class_probabilities` (classes, height, width), the background first.
 
     Raises:
-        BackboneError: the backbone does not run on pictures of this size.
+        BackboneError: the backbone does not run on images of this size.
     """
     graph = GraphWriter()
     maps = add_features(graph, parts.backbone, width=width, height=height)
@@ -97,7 +97,7 @@ def _add_anomaly_map(
 
 
 def _add_fused(graph: GraphWriter, fusion: Fusion, values: dict[str, str]) -> str:
-    """Write `Fusion.fuse` for scores of one picture, or for those of its patches."""
+    """Write `Fusion.fuse` for scores of one image, or for those of its patches."""
     parts = [
         graph.add("Mul", values[name], graph.scalar(weight))
         for name, weight in fusion.weights.items()

@@ -1,4 +1,4 @@
-"""The part of the graph that scores patches and the picture.
+"""The part of the graph that scores patches and the image.
 
 Every scorer begins with something linear in the patch embeddings; all of it is one readout.
 """
@@ -15,9 +15,9 @@ from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.scorers.positions import border_weights
 from blemish.engine.scorers.scorers import MemoryBank, top_count
 from blemish.engine.training.cross_validation import (
+    IMAGE,
+    IMAGE_HEAD,
     PATCH_HEAD,
-    PICTURE,
-    PICTURE_HEAD,
     SUBSPACE,
     Parts,
 )
@@ -39,7 +39,7 @@ class GraphScorers:
         self._scales = scales
         #: patch scorer -> name of its (n,) scores
         self.patch_scores: dict[str, str] = {}
-        self._picture_scores: dict[str, str] = {}
+        self._image_scores: dict[str, str] = {}
 
     def add(self, names: Sequence[str]) -> None:
         """Write the scorers of these names."""
@@ -54,12 +54,12 @@ class GraphScorers:
             self.patch_scores[SUBSPACE] = self._add_subspace(rows[SUBSPACE])
         if PATCH_HEAD in rows:
             self.patch_scores[PATCH_HEAD] = self._add_patch_head(rows[PATCH_HEAD])
-        if {PICTURE, PICTURE_HEAD}.intersection(plain):
+        if {IMAGE, IMAGE_HEAD}.intersection(plain):
             pooled = self._add_pooled()
-            if PICTURE in plain:
-                self._picture_scores[PICTURE] = self._add_picture(pooled)
-            if PICTURE_HEAD in plain:
-                self._picture_scores[PICTURE_HEAD] = self._add_picture_head(pooled)
+            if IMAGE in plain:
+                self._image_scores[IMAGE] = self._add_image(pooled)
+            if IMAGE_HEAD in plain:
+                self._image_scores[IMAGE_HEAD] = self._add_image_head(pooled)
         for name in names:
             if name.endswith(BY_PLACE):
                 base = name.removesuffix(BY_PLACE)
@@ -67,9 +67,9 @@ class GraphScorers:
                 self.patch_scores[name] = graph.add("Mul", self.patch_scores[base], scale)
 
     def image_score(self, name: str) -> str:
-        """Return the name of a scorer's score of the picture, a scalar."""
-        if name in self._picture_scores:
-            return self._picture_scores[name]
+        """Return the name of a scorer's score of the image, a scalar."""
+        if name in self._image_scores:
+            return self._image_scores[name]
         h, w = self._maps.grid
         top = self._graph.add_top(self.patch_scores[name], top_count(h * w))
         return self._graph.add("ReduceMean", top, keepdims=0)
@@ -138,9 +138,9 @@ class GraphScorers:
         pooled = graph.add("Concat", *means, *deviations, axis=1)
         return graph.add("Reshape", pooled, graph.ints(1, -1))
 
-    def _add_picture(self, pooled: str) -> str:
-        """Write `PictureGaussian.picture_scores`."""
-        graph, gaussian = self._graph, self._parts.picture
+    def _add_image(self, pooled: str) -> str:
+        """Write `ImageGaussian.image_scores`."""
+        graph, gaussian = self._graph, self._parts.image
         offsets = graph.add("Sub", pooled, graph.constant(gaussian.center))
         inside = graph.add("MatMul", offsets, graph.constant(gaussian.directions))
         squares = graph.add("Mul", inside, inside)
@@ -150,8 +150,8 @@ class GraphScorers:
         rest = graph.add("Div", outside, graph.scalar(gaussian.rest))
         return graph.add("Sqrt", graph.add("Add", self._add_sum(weighed), rest))
 
-    def _add_picture_head(self, pooled: str) -> str:
-        graph, head = self._graph, self._parts.picture_head
+    def _add_image_head(self, pooled: str) -> str:
+        graph, head = self._graph, self._parts.image_head
         assert head is not None
         product = graph.add("MatMul", pooled, graph.constant(head.weights[:, np.newaxis]))
         return graph.add("Add", self._add_sum(product), graph.scalar(head.bias))

@@ -1,7 +1,7 @@
 """The part of the graph that says which anomaly type each pixel shows.
 
 feature maps -> class logits of each patch -> margins over the background, enlarged to pixels and
-refined to the edges of the picture -> small specks removed -> class probabilities
+refined to the edges of the image -> small specks removed -> class probabilities
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
 """Of RGB, 0 to 1. Source: ITU-R BT.601."""
 
 EDGE_VARIANCE = 1e-3
-"""Variance of the luminance in three by three patches below which a picture has no edge to follow:
+"""Variance of the luminance in three by three patches below which an image has no edge to follow:
 a deviation of 8 of 255. A third to ten times of it changed IoU of cracked cookies by 0.001, of
 papers by up to 0.05, in favour of small ones."""
 
@@ -55,11 +55,11 @@ def add_class_probabilities(
 def _add_refined(
     graph: GraphWriter, coarse: str, grid: tuple[int, int], size: tuple[int, int], *, types: int
 ) -> str:
-    """Write margins (1, types, h, w) to (types, height, width), by the picture's luminance.
+    """Write margins (1, types, h, w) to (types, height, width), by the image's luminance.
 
     Around each patch a line is fitted from luminance to margin. The enlarged margin goes along it
     by what the luminance of a pixel differs from that of its surroundings, as a patch sees them:
-    where light and margin go together, the margin turns at the edge in the picture.
+    where light and margin go together, the margin turns at the edge in the image.
 
     Source: He et al., "Guided Image Filtering", TPAMI 35, 2013; He and Sun, "Fast Guided Filter",
         2015, for lines fitted on a coarse grid.

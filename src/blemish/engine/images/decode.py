@@ -1,4 +1,4 @@
-"""Pictures and masks: decoding, checking, resizing.
+"""Images and masks: decoding, checking, resizing.
 
 The only such path, for training, hosting and edge: what a detector was trained on and what it is
 asked about later come through the same functions. numpy and Pillow alone.
@@ -36,9 +36,9 @@ __all__ = [
     "GRAPH_STEP",
     "IMAGENET_DEVIATION",
     "IMAGENET_MEAN",
+    "DecodedImage",
     "ImageError",
     "ImageLimits",
-    "Picture",
     "decode",
     "decode_mask",
     "encode_mask",
@@ -56,7 +56,7 @@ BACKGROUND_CLASS = "background"
 """The class of pixels without an anomaly, in any case; a mask's map of colours may name it."""
 
 GRAPH_STEP = 32
-"""What the sides of a graph's pictures are multiples of: the stride of a residual network's end."""
+"""What the sides of a graph's images are multiples of: the stride of a residual network's end."""
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -82,7 +82,7 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """How large a picture may be, in pixels."""
+    """How large an image may be, in pixels."""
 
     min_side: int
     max_side: int
@@ -90,7 +90,7 @@ class ImageLimits:
 
     @classmethod
     def of(cls, limits: Limits) -> Self:
-        """Return what the limits of the service say of pictures."""
+        """Return what the limits of the service say of images."""
         return cls(
             min_side=limits.image_min_side,
             max_side=limits.image_max_side,
@@ -99,8 +99,8 @@ class ImageLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A decoded picture."""
+class DecodedImage:
+    """A decoded image."""
 
     pixels: NDArray[np.uint8]  # (H, W, 3) RGB, upright; smaller where it was decoded reduced
     stored_size: tuple[int, int]  # (width, height) as stored, before the EXIF turn
@@ -108,20 +108,22 @@ class Picture:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """(width, height) of the whole picture after the EXIF turn."""
+        """(width, height) of the whole image after the EXIF turn."""
         return _turned(self.stored_size, self.orientation)
 
 
-def decode(data: bytes, *, limits: ImageLimits, at_least: tuple[int, int] | None = None) -> Picture:
+def decode(
+    data: bytes, *, limits: ImageLimits, at_least: tuple[int, int] | None = None
+) -> DecodedImage:
     """Decode a JPEG or PNG file to upright 8-bit RGB.
 
     Every mode is accepted: of 16-bit samples the high byte is taken, CMYK is converted by plain
     subtraction, an alpha channel is dropped (the colours below it are kept as they are stored), of
-    an animation the still picture is read. Colour profiles are not applied.
+    an animation the still image is read. Colour profiles are not applied.
 
     Args:
         data: the file.
-        limits: how large the picture may be.
+        limits: how large the image may be.
         at_least: (width, height) upright; a JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the
             smallest at which it is at least so large, where there is one. This gives other pixels
             than to decode all and resize, so training and detection must be told the same.
@@ -135,7 +137,7 @@ def decode(data: bytes, *, limits: ImageLimits, at_least: tuple[int, int] | None
     if at_least:
         at_least = _turned(at_least, container.orientation)
     stored = np.asarray(_load(container, mode="RGB", at_least=at_least))
-    return Picture(
+    return DecodedImage(
         pixels=np.ascontiguousarray(turn(stored, container.orientation)),
         stored_size=container.size,
         orientation=container.orientation,
@@ -156,7 +158,7 @@ def resize(pixels: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.
 def graph_size(
     width: int, height: int, *, long_side: int = 256, step: int = GRAPH_STEP
 ) -> tuple[int, int]:
-    """Return the (width, height) at which a graph sees pictures of this size.
+    """Return the (width, height) at which a graph sees images of this size.
 
     Both are multiples of `step`: the longer side the nearest to `long_side`, the other the one that
     keeps the aspect best.
@@ -178,7 +180,7 @@ def least_decoded(width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) that a JPEG is decoded at, at least, for a graph of this size.
 
     Twice as long, so that the last step is Pillow's, whose filter averages: brought to less than
-    that by libjpeg's scaling, pictures cost up to 0.02 of the image AUROC of a set.
+    that by libjpeg's scaling, images cost up to 0.02 of the image AUROC of a set.
     """
     return 2 * width, 2 * height
 
@@ -213,7 +215,7 @@ def decode_mask(
         data: a PNG file.
         colors: `#RRGGBB`, in any case, to the anomaly type; what a manifest calls
             `internal-color-map`.
-        size: (width, height) of the picture as stored; a mask is never turned by EXIF.
+        size: (width, height) of the image as stored; a mask is never turned by EXIF.
 
     Returns:
         (H, W) of each anomaly type that has pixels.
@@ -227,7 +229,7 @@ def decode_mask(
         raise ImageError("The mask is a JPEG image; a mask must be a PNG image.")
     if container.size != size:
         raise ImageError(
-            f"The mask has {_pixels(container.size)} pixels, its picture {_pixels(size)}; they "
+            f"The mask has {_pixels(container.size)} pixels, its image {_pixels(size)}; they "
             "must be the same."
         )
     rgba = np.asarray(_load(container, mode="RGBA"))

@@ -2,7 +2,7 @@
 
 A file is read by length fields alone: nothing is decompressed and nothing is allocated that is
 larger than the file. Out comes the file once more with only the parts that carry pixels, so that
-text, colour profiles, thumbnails, animations and further pictures never reach the decoder.
+text, colour profiles, thumbnails, animations and further images never reach the decoder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ JPEG: Final = "image/jpeg"
 PNG: Final = "image/png"
 
 MAX_JPEG_SCANS = 100
-"""A picture saved for people has about ten. A scan can be a few bytes long and yet be a pass over
+"""An image saved for people has about ten. A scan can be a few bytes long and yet be a pass over
 all pixels, so a small file of many scans could keep a core busy for minutes."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -36,12 +36,12 @@ _ORIENTATION_TAG, _SHORT = 0x0112, 3
 
 
 class ImageError(ValueError):
-    """A picture or mask that cannot be used; the message may be shown to a caller."""
+    """An image or mask that cannot be used; the message may be shown to a caller."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A picture file, read as far as its header."""
+    """An image file, read as far as its header."""
 
     media_type: str
     size: tuple[int, int]  # (width, height) as stored
@@ -171,7 +171,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _exif_orientation(exif: bytes) -> int:
-    """Return the orientation, 1 where it is absent or unreadable: no picture fails by its EXIF.
+    """Return the orientation, 1 where it is absent or unreadable: no image fails by its EXIF.
 
     Source: Exif 2.32, section 4.6.4, tag 274; TIFF 6.0, section 2.
     """

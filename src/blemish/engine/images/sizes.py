@@ -1,4 +1,4 @@
-"""The size of a picture, and the rule that the pictures of a detector have one size."""
+"""The size of an image, and the rule that the images of a detector have one size."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _FIRST_SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class PictureSize:
+class ImageSize:
     """(width, height) in pixels, before and after the EXIF turn."""
 
     stored: tuple[int, int]
     upright: tuple[int, int]
 
     @classmethod
-    def of(cls, stored: tuple[int, int], *, orientation: int) -> PictureSize:
-        """Return the size of a picture that is stored with an EXIF orientation, 1 to 8."""
+    def of(cls, stored: tuple[int, int], *, orientation: int) -> ImageSize:
+        """Return the size of an image that is stored with an EXIF orientation, 1 to 8."""
         width, height = stored
         upright = (height, width) if orientation >= _FIRST_SIDEWAYS else stored
         return cls(stored=stored, upright=upright)
@@ -29,8 +29,8 @@ class PictureSize:
         return text if self.stored == self.upright else text + turned
 
 
-def check_size(size: PictureSize, *, expected: PictureSize) -> None:
-    """Refuse a picture that has neither the stored nor the upright size of the others.
+def check_size(size: ImageSize, *, expected: ImageSize) -> None:
+    """Refuse an image that has neither the stored nor the upright size of the others.
 
     Raises:
         ImageError: names both sizes.

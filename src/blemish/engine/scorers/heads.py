@@ -1,9 +1,9 @@
-"""Heads that call a picture anomalous, learned from labelled anomalies.
+"""Heads that call an image anomalous, learned from labelled anomalies.
 
-The picture head looks at the pooled embedding, so it learns what changes a picture as a whole. The
-patch head looks at each patch: of a picture with a mask it learns the patches that are marked, of
+The image head looks at the pooled embedding, so it learns what changes an image as a whole. The
+patch head looks at each patch: of an image with a mask it learns the patches that are marked, of
 one without those that are farthest from normal ones, first as a memory bank sees it, then as a
-first head does (multiple-instance learning: a picture is anomalous if any of its patches is).
+first head does (multiple-instance learning: an image is anomalous if any of its patches is).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from blemish.engine.scorers.patch_classifier import PatchClassifier, fit_patch_c
 from blemish.engine.scorers.scorers import MemoryBank
 from blemish.engine.training.features import KeptImage
 
-_PICTURE_FIT = 10.0
+_IMAGE_FIT = 10.0
 """Weight of the fit against a squared penalty of 1, on features of norm 1. From 1 to 100 it changed
 image AUROC by at most 0.01 with 80 labelled anomalies."""
 
@@ -27,7 +27,7 @@ _NEWTON_STEPS, _EXACT = 50, 1e-10
 """At most, and what is left to gain when they end, as a share: four to ten were needed."""
 
 _AT_ONCE = 250
-"""Pictures whose embeddings a fit has in double precision at a time."""
+"""Images whose embeddings a fit has in double precision at a time."""
 
 _STEPS = 200
 """Of a patch head's descent: 400 were no better. On wavelet features it had an image AUROC of .82,
@@ -40,13 +40,13 @@ _MARKED = 0.25
 """Share of a patch that its mask must call anomalous for the patch to count as such."""
 
 _SUSPECTS = 0.02
-"""Share of the patches of an anomalous picture that are taken as anomalous where no mask says."""
+"""Share of the patches of an anomalous image that are taken as anomalous where no mask says."""
 
 _LIKELIEST, _OTHERS = 20, 60
-"""Patches of a normal picture: those that look least normal, and some at random."""
+"""Patches of a normal image: those that look least normal, and some at random."""
 
 _MOST_PATCHES = 4_000
-"""Of all pictures of a label together; with more pictures, each gives fewer."""
+"""Of all images of a label together; with more images, each gives fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class LinearHead:
         return logits
 
 
-def fit_picture_head(
+def fit_image_head(
     normal: Sequence[NDArray[np.float32]], anomalous: Sequence[NDArray[np.float32]]
 ) -> LinearHead:
     """Fit a class-balanced logistic regression to the pooled embeddings (D,) of both labels."""
@@ -94,7 +94,7 @@ def _logistic(
 
     Args:
         inputs: gives some of the rows (n, width), anew each time, for all of them in double
-            precision were most of what a training on many pictures held.
+            precision were most of what a training on many images held.
         anomalous: (n,).
         width: of the inputs.
 
@@ -104,7 +104,7 @@ def _logistic(
     """
     n = len(anomalous)
     signs = np.where(anomalous, 1, -1)
-    counts = _PICTURE_FIT * n / (2 * np.bincount(anomalous)[anomalous.astype(int)])
+    counts = _IMAGE_FIT * n / (2 * np.bincount(anomalous)[anomalous.astype(int)])
     penalty = np.append(np.ones(width), 0)
 
     def parts() -> Iterator[tuple[slice, NDArray[np.float64]]]:

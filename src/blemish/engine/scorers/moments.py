@@ -1,7 +1,7 @@
 """Sums over patch embeddings, from which their mean and covariance follow.
 
-They add up: the sums of a set of pictures are those of its parts, so that one pass over the
-pictures serves every fold of a cross-validation.
+They add up: the sums of a set of images are those of its parts, so that one pass over the
+images serves every fold of a cross-validation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the place of a patch in its picture says about its score.
+"""What the place of a patch in its image says about its score.
 
-At the border of a picture a backbone sees less of the product, and the rest is padding: every
+At the border of an image a backbone sees less of the product, and the rest is padding: every
 score counts less there. Where products lie alike, some places vary more than others, an edge or a
 print, and a score can count by how high it is for its place.
 """
@@ -25,7 +25,7 @@ MIN_ALIGNMENT = 0.05
 
 
 def border_weights(grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Return what share (n,) of what each patch sees lies inside the picture.
+    """Return what share (n,) of what each patch sees lies inside the image.
 
     Args:
         grid: (h, w) of the n patches.

@@ -1,7 +1,7 @@
 """Scorers: what normal images teach, and how far a new one is from it.
 
-The memory bank and the subspace score patches, and a picture's score is the mean of its highest
-patch scores; the picture Gaussian scores the picture as a whole. No one of them wins everywhere.
+The memory bank and the subspace score patches, and an image's score is the mean of its highest
+patch scores; the image Gaussian scores the image as a whole. No one of them wins everywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUBSPACE_SHARE = 0.99
 """Share of the variance of normal patches that the subspace holds."""
 
 WHITENING_FLOOR = 0.1
-PICTURE_SHRINKAGE = 0.03
+IMAGE_SHRINKAGE = 0.03
 MAX_DIRECTIONS = 128
 
 TOP_SHARE = 0.01
@@ -158,8 +158,8 @@ def fit_subspace(moments: Moments) -> Subspace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureGaussian:
-    """How pooled embeddings, mean and deviation over a picture's patches, vary among pictures."""
+class ImageGaussian:
+    """How pooled embeddings, mean and deviation over an image's patches, vary among images."""
 
     #: (2d,)
     center: NDArray[np.float32]
@@ -170,7 +170,7 @@ class PictureGaussian:
     #: variance in every other direction
     rest: float
 
-    def picture_scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+    def image_scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the Mahalanobis distance (B,) of pooled embeddings (B, 2d)."""
         offsets = pooled - self.center
         inside = offsets @ self.directions
@@ -180,11 +180,11 @@ class PictureGaussian:
         return distances
 
 
-def fit_picture_gaussian(pooled: NDArray[np.float32]) -> PictureGaussian:
+def fit_image_gaussian(pooled: NDArray[np.float32]) -> ImageGaussian:
     """Fit a Gaussian to the pooled embeddings (B, 2d) of normal images, one or more.
 
-    A few pictures show little of the directions in which normal ones vary, so every direction
-    gets `PICTURE_SHRINKAGE` of the mean variance of the directions that they show.
+    A few images show little of the directions in which normal ones vary, so every direction
+    gets `IMAGE_SHRINKAGE` of the mean variance of the directions that they show.
     """
     center = pooled.mean(axis=0, dtype=np.float64)
     offsets = pooled - center
@@ -198,8 +198,8 @@ def fit_picture_gaussian(pooled: NDArray[np.float32]) -> PictureGaussian:
         variances, directions = _principal_directions(offsets.T @ offsets / len(pooled))
         directions = directions[:, :rank]
     shown = max(1, min(len(pooled) - 1, pooled.shape[1]))
-    rest = PICTURE_SHRINKAGE * float(variances.sum()) / shown + 1e-6 * scale
-    return PictureGaussian(
+    rest = IMAGE_SHRINKAGE * float(variances.sum()) / shown + 1e-6 * scale
+    return ImageGaussian(
         center=center.astype(np.float32),
         directions=directions.astype(np.float32),
         variances=(variances[:rank] + rest).astype(np.float32),
@@ -208,7 +208,7 @@ def fit_picture_gaussian(pooled: NDArray[np.float32]) -> PictureGaussian:
 
 
 def pooled_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return mean and deviation (2d,) of a picture's embeddings (n, d), channel by channel."""
+    """Return mean and deviation (2d,) of an image's embeddings (n, d), channel by channel."""
     return np.concatenate([embeddings.mean(axis=0), embeddings.std(axis=0)]).astype(np.float32)
 
 

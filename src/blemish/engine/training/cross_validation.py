@@ -19,17 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
-from blemish.engine.scorers.heads import LinearHead, fit_patch_head, fit_picture_head
+from blemish.engine.scorers.heads import LinearHead, fit_image_head, fit_patch_head
 from blemish.engine.scorers.patch_classifier import PatchClassifier
 from blemish.engine.scorers.scorers import (
     BANK,
     BANK_ROWS,
     WHITENED,
+    ImageGaussian,
     MemoryBank,
-    PictureGaussian,
     Subspace,
+    fit_image_gaussian,
     fit_memory_bank,
-    fit_picture_gaussian,
     fit_subspace,
     image_score,
     pooled_embedding,
@@ -40,9 +40,9 @@ from blemish.engine.training.labeled_images import Progress, ProgressCallback
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
-SUBSPACE, PICTURE = "subspace", "picture"
-PICTURE_HEAD, PATCH_HEAD = "picture head", "patch head"
-HEADS = (PICTURE_HEAD, PATCH_HEAD)
+SUBSPACE, IMAGE = "subspace", "picture"
+IMAGE_HEAD, PATCH_HEAD = "picture head", "patch head"
+HEADS = (IMAGE_HEAD, PATCH_HEAD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,9 @@ class Parts:
     #: the memory bank and, where there are labels to choose by, others
     banks: dict[str, MemoryBank]
     subspace: Subspace
-    picture: PictureGaussian
+    image: ImageGaussian
     #: None where no anomalies are labelled
-    picture_head: LinearHead | None
+    image_head: LinearHead | None
     patch_head: PatchClassifier | None
 
 
@@ -90,8 +90,8 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
     parts = Parts(
         banks=_fit_banks(inside, gathered.projections, generator=generator),
         subspace=fit_subspace(moments),
-        picture=fit_picture_gaussian(np.stack(pooled[Label.NORMAL])),
-        picture_head=None,
+        image=fit_image_gaussian(np.stack(pooled[Label.NORMAL])),
+        image_head=None,
         patch_head=None,
     )
     if not enough_for_heads(gathered):
@@ -99,7 +99,7 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
     kept = [image for image in gathered.kept if image.fold not in left_out]
     return replace(
         parts,
-        picture_head=fit_picture_head(pooled[Label.NORMAL], pooled[Label.ANOMALY]),
+        image_head=fit_image_head(pooled[Label.NORMAL], pooled[Label.ANOMALY]),
         patch_head=fit_patch_head(kept, parts.banks[BANK], generator=generator),
     )
 
@@ -157,7 +157,7 @@ def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressC
             name: np.zeros((folds, images, patches), dtype=np.float32)
             for name in (*banks, SUBSPACE)
         },
-        scores={name: np.zeros((folds, images)) for name in (PICTURE, *heads)},
+        scores={name: np.zeros((folds, images)) for name in (IMAGE, *heads)},
     )
     pairs = [(i, j) for i in range(folds) for j in range(i, folds) if folds > 2 or i == j]
 
@@ -183,9 +183,9 @@ def _score(parts: Parts, image: KeptImage, held_out: HeldOut, at: tuple[int, int
     for name, bank in parts.banks.items():
         held_out.maps[name][at] = bank.patch_scores(embeddings)
     held_out.maps[SUBSPACE][at] = parts.subspace.patch_scores(embeddings)
-    held_out.scores[PICTURE][at] = parts.picture.picture_scores(pooled)[0]
-    if parts.picture_head is not None:
-        held_out.scores[PICTURE_HEAD][at] = parts.picture_head.logits(pooled)[0]
+    held_out.scores[IMAGE][at] = parts.image.image_scores(pooled)[0]
+    if parts.image_head is not None:
+        held_out.scores[IMAGE_HEAD][at] = parts.image_head.logits(pooled)[0]
     if parts.patch_head is not None:
         margins = parts.patch_head.margins(embeddings)[:, 0]
         held_out.scores[PATCH_HEAD][at] = image_score(margins)

@@ -196,7 +196,7 @@ def gather(
         embedder: of the graph's size.
         projections: memory bank -> (d, p).
         fold_of: (n,) of each image of the survey.
-        limits: how large a picture may be.
+        limits: how large an image may be.
         room: images of each label that are kept for cross-validation.
         seed: of the samples.
         progress: told after each image.
@@ -211,15 +211,13 @@ def gather(
     for done, (each, fold) in enumerate(zip(survey.images, fold_of.tolist(), strict=True), start=1):
         mask = each.image.mask
         try:
-            picture = decode(
-                each.image.read(), limits=limits, at_least=least_decoded(width, height)
-            )
-            shares = mask_shares(mask, picture, grid=embedder.grid) if mask else {}
+            image = decode(each.image.read(), limits=limits, at_least=least_decoded(width, height))
+            shares = mask_shares(mask, image, grid=embedder.grid) if mask else {}
         except ImageError as error:
             problems.add(each.place, each.image, error)
         else:
             if not problems.found:  # else nothing is trained: the rest is decoded to be counted
-                pixels = resize(picture.pixels, width=width, height=height)
+                pixels = resize(image.pixels, width=width, height=height)
                 gatherer.add(each, pixels, shares, fold=fold)
         progress(Progress(step="computing features", done=done, total=len(survey.images)))
     problems.raise_if_any()

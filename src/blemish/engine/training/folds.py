@@ -18,7 +18,7 @@ def assign_folds(
 ) -> NDArray[np.int64]:
     """Deal images out to folds, each label evenly; identical images go to the same fold.
 
-    A picture's fold depends on the set of pictures, not on their order: the distinct pictures of
+    An image's fold depends on the set of images, not on their order: the distinct images of
     each label are dealt out in the order of their digests.
 
     Args:

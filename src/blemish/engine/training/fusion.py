@@ -1,4 +1,4 @@
-"""Fusion: several scores of a picture become one.
+"""Fusion: several scores of an image become one.
 
 Each score is standardised on normal images that its scorer did not see, so that they can be
 added. The image score is 1 for the average normal image, and `UNIT` more for every standard

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.engine.images.decode import Picture, decode_mask, turn
+from blemish.engine.images.decode import DecodedImage, decode_mask, turn
 from blemish.engine.training.labeled_images import TrainingMask
 
 Shares = Mapping[str, NDArray[np.float32]]
@@ -60,17 +60,17 @@ class JoinedPatches:
         )
 
 
-def mask_shares(mask: TrainingMask, picture: Picture, *, grid: tuple[int, int]) -> Shares:
-    """Bring a picture's mask to the (h, w) grid of patches, turned upright as the picture is.
+def mask_shares(mask: TrainingMask, image: DecodedImage, *, grid: tuple[int, int]) -> Shares:
+    """Bring an image's mask to the (h, w) grid of patches, turned upright as the image is.
 
     Raises:
         ImageError: the mask cannot be used.
     """
     h, w = grid
     shares = {}
-    found = decode_mask(mask.read(), colors=mask.colors, size=picture.stored_size)
+    found = decode_mask(mask.read(), colors=mask.colors, size=image.stored_size)
     for anomaly_type, pixels in found.items():
-        upright = turn(pixels, picture.orientation).astype(np.float32)
+        upright = turn(pixels, image.orientation).astype(np.float32)
         areas = Image.fromarray(upright).resize((w, h), Image.Resampling.BOX)
         shares[anomaly_type] = np.clip(np.asarray(areas).ravel(), 0, 1)
     return shares

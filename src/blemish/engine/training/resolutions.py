@@ -1,7 +1,7 @@
-"""Input resolutions: at which sizes a graph may see the pictures.
+"""Input resolutions: at which sizes a graph may see the images.
 
 A backbone is as good at a defect of a certain size in its input as at that size in any other. What
-is small in a large picture is seen at a higher resolution, which costs in proportion to its pixels.
+is small in a large image is seen at a higher resolution, which costs in proportion to its pixels.
 Networks of convolutions see a large input as they would see tiles of it, without seams.
 """
 
@@ -14,37 +14,37 @@ from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.images.decode import graph_size
 
 LONG_SIDES = (256, 512)
-"""Of the graph's pictures: the usual one, and the one that is tried where labels can tell."""
+"""Of the graph's images: the usual one, and the one that is tried where labels can tell."""
 
 LEAST_SHRUNK = 2
-"""Pictures are tried at a size only if they are so many times as large: four times the usual. In
+"""Images are tried at a size only if they are so many times as large: four times the usual. In
 smaller ones little is lost, and trying doubles the time of a training, or more."""
 
 MOST_OPERATIONS = 15e9
-"""Multiplications of the backbone on one picture, so that a detection takes tens of milliseconds.
+"""Multiplications of the backbone on one image, so that a detection takes tens of milliseconds.
 ResNet-18 takes 7.3e9 at 512 x 512."""
 
 MOST_IN_ALL = 4e12
-"""Of the backbone on all pictures of a training at the higher resolution: about a minute of two
+"""Of the backbone on all images of a training at the higher resolution: about a minute of two
 cores."""
 
 
 def input_sizes(
-    picture: tuple[int, int], backbone: Backbone, *, images: int, choose: bool
+    image: tuple[int, int], backbone: Backbone, *, images: int, choose: bool
 ) -> list[tuple[int, int]]:
     """Return the (width, height) that a training tries, the smallest first.
 
     Args:
-        picture: (width, height) of the pictures, upright.
+        image: (width, height) of the images, upright.
         backbone: that is to see them.
         images: how many there are.
         choose: whether there are labels to choose by.
     """
-    usual = graph_size(*picture, long_side=LONG_SIDES[0], step=backbone.step)
+    usual = graph_size(*image, long_side=LONG_SIDES[0], step=backbone.step)
     sizes = [usual]
     for long_side in LONG_SIDES[1:] if choose else ():
-        large = graph_size(*picture, long_side=long_side, step=backbone.step)
-        if max(picture) < LEAST_SHRUNK * max(large):
+        large = graph_size(*image, long_side=long_side, step=backbone.step)
+        if max(image) < LEAST_SHRUNK * max(large):
             continue
         if multiplications(backbone, *large) <= min(MOST_OPERATIONS, MOST_IN_ALL / images):
             sizes.append(large)
@@ -52,7 +52,7 @@ def input_sizes(
 
 
 def multiplications(backbone: Backbone, width: int, height: int) -> float:
-    """Return how many numbers a backbone multiplies by its weights for one picture."""
+    """Return how many numbers a backbone multiplies by its weights for one image."""
     model = onnx.ModelProto()
     model.CopyFrom(backbone.model)
     its = next(entry for entry in model.graph.input if entry.name == backbone.input_name)

@@ -25,7 +25,7 @@ BY_PLACE = " by place"
 class ScoreTable:
     """Image scores of the kept images at one size; indices are those of `HeldOut`."""
 
-    #: (width, height) at which a graph would see the pictures
+    #: (width, height) at which a graph would see the images
     size: tuple[int, int]
     fold_of: NDArray[np.int64]
     anomalous: NDArray[np.bool_]
@@ -62,7 +62,7 @@ def score_table(held_out: HeldOut, grid: tuple[int, int], *, size: tuple[int, in
     Args:
         held_out: patch scores, and the image scores that there are already.
         grid: (h, w) of the patches.
-        size: (width, height) at which a graph would see the pictures.
+        size: (width, height) at which a graph would see the images.
     """
     scores, scales, alignments = dict(held_out.scores), {}, {}
     normal, seen = normal_rows(held_out), border_weights(grid)

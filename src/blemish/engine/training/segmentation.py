@@ -1,7 +1,7 @@
 """The segmentation head as a training makes it: fitted to masks, weighed by held-out images.
 
-A head that is balanced and fitted to few pictures answers too much or too little of a type. How
-much its logits must be moved shows on pictures that it was not fitted to.
+A head that is balanced and fitted to few images answers too much or too little of a type. How
+much its logits must be moved shows on images that it was not fitted to.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def speck_area(patches: JoinedPatches) -> float:
 def assign_mask_folds(images: Sequence[MaskedPatches]) -> NDArray[np.int64]:
     """Deal images out to at most `FOLDS` folds (n,), evenly by the types they show.
 
-    Identical pictures go to the same fold, and a picture's fold does not depend on their order.
+    Identical images go to the same fold, and an image's fold does not depend on their order.
     """
     shown: dict[bytes, set[str]] = {}
     for image in images:

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from blemish.engine.scorers.scorers import BANK
 from blemish.engine.training.calibration import MIN_ANOMALIES
-from blemish.engine.training.cross_validation import HEADS, PICTURE, PICTURE_HEAD, SUBSPACE
+from blemish.engine.training.cross_validation import HEADS, IMAGE, IMAGE_HEAD, SUBSPACE
 from blemish.engine.training.fusion import Fusion, Standard, fusion, standard
 from blemish.engine.training.score_table import BY_PLACE, ScoreTable
 
 BANK_SHARE = 2 / 3
-"""Of the memory bank in an average; subspace and picture have the rest. With wavelet features the
+"""Of the memory bank in an average; subspace and image have the rest. With wavelet features the
 bank alone had a mean image AUROC of .937 (two splits, five products) and an average of equals .912;
 with ResNet-18's .926 and .932: at two thirds they have .928 and .929."""
 
-MIN_PICTURES = 4
-"""Different normal images from which on the picture scorer takes part: with fewer, a fit without
-two folds sees a single one, and nothing of how pictures vary."""
+MIN_IMAGES = 4
+"""Different normal images from which on the image scorer takes part: with fewer, a fit without
+two folds sees a single one, and nothing of how images vary."""
 
 HEAD_PRIOR = 10
 """With n labelled anomalies each head counts `n / (n + HEAD_PRIOR)`, all scorers of normal images
@@ -112,7 +112,7 @@ def map_fusion(chosen: Candidate, table: ScoreTable) -> Fusion:
     """
     patches = defaultdict[str, float](float)
     for name, share in chosen.shares.items():
-        if name not in {PICTURE, PICTURE_HEAD}:
+        if name not in {IMAGE, IMAGE_HEAD}:
             patches[name.removesuffix(BY_PLACE)] += share
     if not patches:
         patches.update(dict.fromkeys((BANK, SUBSPACE), 1.0))
@@ -147,14 +147,14 @@ def candidates_for(tables: Sequence[ScoreTable], inner: NDArray[np.bool_]) -> li
 
 def _average(table: ScoreTable, bank: str) -> dict[str, float]:
     """Return shares: half of the bank's with all places alike, half by place."""
-    others = [table.local(SUBSPACE), *_picture(table)]
+    others = [table.local(SUBSPACE), *_image(table)]
     shares = {bank: BANK_SHARE / 2} | dict.fromkeys(others, (1 - BANK_SHARE) / len(others))
     shares[table.local(bank)] = shares.get(table.local(bank), 0.0) + BANK_SHARE / 2
     return shares
 
 
-def _picture(table: ScoreTable) -> list[str]:
-    return [PICTURE] if (~table.anomalous).sum() >= MIN_PICTURES else []
+def _image(table: ScoreTable) -> list[str]:
+    return [IMAGE] if (~table.anomalous).sum() >= MIN_IMAGES else []
 
 
 def _novelties(table: ScoreTable) -> dict[str, dict[str, float]]:
@@ -162,11 +162,11 @@ def _novelties(table: ScoreTable) -> dict[str, dict[str, float]]:
     local, plain = [table.local(BANK), table.local(SUBSPACE)], [BANK, SUBSPACE]
     novelties = {
         "average": _average(table, BANK),
-        **{name: {name: 1.0} for name in (*local, *_picture(table))},
+        **{name: {name: 1.0} for name in (*local, *_image(table))},
         "average of patch scorers": dict.fromkeys(local, 0.5),
     }
     if local != plain:
-        alike = [*plain, *_picture(table)]
+        alike = [*plain, *_image(table)]
         novelties["average, places alike"] = dict.fromkeys(alike, 1 / len(alike))
         novelties |= {name: {name: 1.0} for name in plain if name not in local}
     novelties |= {f"average, {bank}": _average(table, bank) for bank in table.alternatives}

@@ -38,10 +38,10 @@ LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What a training depends on besides its pictures."""
+    """What a training depends on besides its images."""
 
     limits: ImageLimits
-    #: whether pictures may differ in size
+    #: whether images may differ in size
     mixed_sizes: bool
     #: an ONNX file with outputs `layer2` and `layer3`; None for the built-in network
     backbone: Path | None
@@ -86,7 +86,7 @@ def train(
     calibration = learned.parts.calibration
     info = BundleInfo(
         graph_size=(width, height),
-        picture_size=survey.size,
+        image_size=survey.size,
         threshold=float(np.float32(calibration.threshold)),  # as the graph has it
         background=BACKGROUND,
         anomaly_types=learned.types,

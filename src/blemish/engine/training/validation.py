@@ -14,7 +14,7 @@ from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
 from blemish.engine.images.decode import ImageError
 from blemish.engine.images.headers import read_container
-from blemish.engine.images.sizes import PictureSize, check_size
+from blemish.engine.images.sizes import ImageSize, check_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import Problems
 
@@ -31,7 +31,7 @@ class SurveyedImage:
     image: LabeledImage
     #: SHA-256 of the image's bytes
     digest: bytes
-    size: PictureSize
+    size: ImageSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ class Survey:
 
     #: in the order of their digests, so that nothing depends on the order they came in
     images: tuple[SurveyedImage, ...]
-    #: the most common size; of pictures that differ, one of the middle aspect
-    size: PictureSize
+    #: the most common size; of images that differ, one of the middle aspect
+    size: ImageSize
     problems: Problems
 
 
@@ -62,10 +62,10 @@ def survey_images(
         except ImageError as error:
             problems.add(place, image, error)
         else:
-            size = PictureSize.of(container.size, orientation=container.orientation)
+            size = ImageSize.of(container.size, orientation=container.orientation)
             digest = hashlib.sha256(data).digest()
             surveyed.append(SurveyedImage(place=place, image=image, digest=digest, size=size))
-        progress(Progress(step="reading pictures", done=place + 1, total=len(images)))
+        progress(Progress(step="reading images", done=place + 1, total=len(images)))
     _require_normal_images(surveyed, problems)
     surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
     common = _usual_size([each.size for each in surveyed], mixed=mixed_sizes)
@@ -78,7 +78,7 @@ def survey_images(
     return Survey(images=tuple(surveyed), size=common, problems=problems)
 
 
-def _usual_size(sizes: Sequence[PictureSize], *, mixed: bool) -> PictureSize:
+def _usual_size(sizes: Sequence[ImageSize], *, mixed: bool) -> ImageSize:
     """Return the most common size or, where most may and do differ from it, that in the middle.
 
     In the middle is the one with the median aspect: where hardly two are alike, the most common
@@ -89,7 +89,7 @@ def _usual_size(sizes: Sequence[PictureSize], *, mixed: bool) -> PictureSize:
     if not mixed or 2 * counts[common] >= len(sizes):
         return common
 
-    def aspect(size: PictureSize) -> float:
+    def aspect(size: ImageSize) -> float:
         width, height = size.upright
         return width / height
 
@@ -102,6 +102,6 @@ def _require_normal_images(surveyed: Sequence[SurveyedImage], problems: Problems
         return
     problems.raise_if_any()
     raise TrainingError(
-        f"The training images show {len(distinct)} different normal pictures; at least "
+        f"The training images show {len(distinct)} different normal images; at least "
         f"{MIN_NORMAL} are needed."
     )

@@ -44,7 +44,7 @@ def test_only_pages_of_this_host_may_ask(
         ("http", "POST", "/console/_nicegui/client/1/upload/2", False),
         ("http", "GET", "/console/_nicegui_ws/socket.io/", False),
         ("websocket", "", "/console/static/", False),
-        ("http", "GET", "/console/picture", False),
+        ("http", "GET", "/console/image", False),
         ("http", "GET", "/console/projects/static/", False),
     ],
 )

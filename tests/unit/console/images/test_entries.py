@@ -11,7 +11,7 @@ from blemish.domain.entities import Label
 from blemish.domain.manifest import parse_line
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
-REF = "s3://pictures/a/b.jpg"
+REF = "s3://images/a/b.jpg"
 
 
 def test_a_line_says_what_the_manifest_of_the_original_says() -> None:
@@ -19,7 +19,7 @@ def test_a_line_says_what_the_manifest_of_the_original_says() -> None:
         REF,
         now=NOW,
         label=Label.ANOMALY,
-        mask_ref="s3://pictures/m.png",
+        mask_ref="s3://images/m.png",
         colors={"#23A436": "crack"},
     )
 
@@ -30,7 +30,7 @@ def test_a_line_says_what_the_manifest_of_the_original_says() -> None:
     assert json.loads(line)["anomaly-label-metadata"]["creation-date"] == "2026-01-02T03:04:05.678Z"
 
 
-def test_a_picture_without_a_label_is_its_address_alone() -> None:
+def test_a_image_without_a_label_is_its_address_alone() -> None:
     assert json.loads(entry_line(REF, now=NOW)) == {"source-ref": REF}
 
 

@@ -5,7 +5,7 @@ import pytest
 from blemish.console.images.folder_labels import (
     NAMELESS,
     Piece,
-    is_picture_name,
+    is_image_name,
     kind_of,
     label_of,
     object_name,
@@ -60,10 +60,10 @@ def test_a_file_keeps_its_name_where_an_object_can_have_it(path: str, name: str)
 
 def test_what_a_project_has_is_not_added_again_to_either_of_its_sets() -> None:
     pieces = [
-        Piece(path=name, ref=f"s3://pictures/{name}", kind=DatasetType.TEST, label=None)
+        Piece(path=name, ref=f"s3://images/{name}", kind=DatasetType.TEST, label=None)
         for name in ("a.jpg", "b.jpg", "c.jpg")
     ]
-    there = {DatasetType.TRAIN: ["s3://pictures/a.jpg"], DatasetType.TEST: ["s3://pictures/c.jpg"]}
+    there = {DatasetType.TRAIN: ["s3://images/a.jpg"], DatasetType.TEST: ["s3://images/c.jpg"]}
 
     new, known = split_new(pieces, there)
 
@@ -74,6 +74,6 @@ def test_what_a_project_has_is_not_added_again_to_either_of_its_sets() -> None:
     ]
 
 
-def test_pictures_are_told_by_their_endings() -> None:
-    assert is_picture_name("a/b.JPG")
-    assert not is_picture_name("a/b.txt")
+def test_images_are_told_by_their_endings() -> None:
+    assert is_image_name("a/b.JPG")
+    assert not is_image_name("a/b.txt")

@@ -34,9 +34,9 @@ def entry(
     name: str, label: Label | None = None, *, masked: bool = False, age_days: int | None = None
 ) -> Entry:
     return Entry(
-        ref=f"s3://pictures/folder/{name}",
+        ref=f"s3://images/folder/{name}",
         label=label,
-        mask_ref="s3://pictures/mask.png" if masked else None,
+        mask_ref="s3://images/mask.png" if masked else None,
         colors=COLORS if masked else {},
         created_at=None if age_days is None else NOW - timedelta(days=age_days),
         line="{}",
@@ -52,7 +52,7 @@ ENTRIES = [
 
 
 def names(query: Query, **scores: float) -> list[str]:
-    by_ref = {f"s3://pictures/folder/{name}.jpg": score for name, score in scores.items()}
+    by_ref = {f"s3://images/folder/{name}.jpg": score for name, score in scores.items()}
     return [found.name for found in selected(ENTRIES, query, by_ref)]
 
 
@@ -121,7 +121,7 @@ def test_an_anomaly_keeps_its_mask() -> None:
     read = parse_line(relabelled(masked, Label.ANOMALY, now=NOW).line)
     assert read.label is Label.ANOMALY
     assert read.mask is not None
-    assert str(read.mask.ref) == "s3://pictures/mask.png"
+    assert str(read.mask.ref) == "s3://images/mask.png"
 
 
 def test_the_same_label_changes_nothing() -> None:

@@ -11,17 +11,17 @@ from blemish.domain.errors import ValidationError
 @pytest.mark.parametrize(
     ("address", "place"),
     [
-        ("s3://pictures", ("pictures", "")),
-        (" s3://pictures/ ", ("pictures", "")),
-        ("s3://pictures/a b/c", ("pictures", "a b/c/")),
-        ("s3://pictures/a/", ("pictures", "a/")),
+        ("s3://images", ("images", "")),
+        (" s3://images/ ", ("images", "")),
+        ("s3://images/a b/c", ("images", "a b/c/")),
+        ("s3://images/a/", ("images", "a/")),
     ],
 )
 def test_an_address_names_a_whole_folder(address: str, place: tuple[str, str]) -> None:
     assert place_of(address) == place
 
 
-@pytest.mark.parametrize("address", ["", "s3://", "pictures/a", "http://pictures/a", "s3:///a"])
+@pytest.mark.parametrize("address", ["", "s3://", "images/a", "http://images/a", "s3:///a"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValidationError):
         place_of(address)
@@ -38,7 +38,7 @@ def test_the_summary_counts_labels_and_places() -> None:
     ]
 
     assert summary(pieces, others=1) == (
-        "3 pictures: 1 anomaly, 1 normal, 1 without a label; 2 for the training set, "
+        "3 images: 1 anomaly, 1 normal, 1 without a label; 2 for the training set, "
         "1 for the test set. 1 other object left out."
     )
-    assert summary([], others=0).startswith("There are no pictures")
+    assert summary([], others=0).startswith("There are no images")

@@ -27,16 +27,16 @@ def entry(**colors: str) -> Entry:
     """Return an entry whose mask has types in these colours."""
     by_color = {color: name for name, color in colors.items()}
     line = entry_line(
-        "s3://pictures/a.jpg",
+        "s3://images/a.jpg",
         now=NOW,
         label="anomaly",
-        mask_ref="s3://pictures/m.png",
+        mask_ref="s3://images/m.png",
         colors=by_color,
     )
     return Entry(
-        ref="s3://pictures/a.jpg",
+        ref="s3://images/a.jpg",
         label=Label.ANOMALY,
-        mask_ref="s3://pictures/m.png",
+        mask_ref="s3://images/m.png",
         colors=by_color,
         created_at=NOW,
         line=line,

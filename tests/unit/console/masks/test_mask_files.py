@@ -63,7 +63,7 @@ def test_without_paint_the_label_is_what_was_said(said: Label | None) -> None:
         (sent()[:-9], "cut off"),
         (sent(bytes(5)), "5 pixels"),
         (sent(bytes(7)), "7 pixels"),
-        (sent(bytes(200_000)), "larger than its picture"),
+        (sent(bytes(200_000)), "larger than its image"),
         (sent(bytes([0, 1, 2, 3, 0, 0])), r"does not name: \[2, 3\]"),
         (gzip.compress(b"[]\n" + bytes(6), mtime=0), "what its pixels stand for"),
         (
@@ -114,7 +114,7 @@ def test_what_is_packed_is_a_line_and_the_pixels() -> None:
     assert gzip.decompress(pack(None, {})) == b"{}\n"
 
 
-def test_a_mask_lies_beside_its_picture_under_the_name_of_its_content() -> None:
+def test_a_mask_lies_beside_its_image_under_the_name_of_its_content() -> None:
     key = key_beside("plates/a.b.jpg", b"1")
 
     assert key.startswith("plates/a.b.mask-")

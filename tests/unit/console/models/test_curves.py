@@ -33,7 +33,7 @@ def test_a_curve_says_in_words_where_the_threshold_is() -> None:
 
     assert roc is not None
     assert "area below it is 0.625" in roc
-    assert "50% of the anomalies are found, and 50% of the normal pictures" in roc
+    assert "50% of the anomalies are found, and 50% of the normal images" in roc
     assert precision_recall is not None
     assert "the recall is 50% and the precision 33%" in precision_recall
 

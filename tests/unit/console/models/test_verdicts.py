@@ -23,7 +23,7 @@ def judged(name: str, truth: Label, verdict: Label, confidence: float) -> Judged
     return Judged(ref=f"s3://b/{name}", truth=truth, verdict=verdict, confidence=confidence)
 
 
-PICTURES = [
+IMAGES = [
     judged("found", A, A, 0.9),
     judged("missed", A, N, 0.6),
     judged("alarm", N, A, 0.8),
@@ -35,25 +35,25 @@ def names(found: list[Judged]) -> list[str]:
     return [each.name for each in found]
 
 
-def test_each_picture_stands_in_one_cell() -> None:
-    assert [each.cell for each in PICTURES] == [
+def test_each_image_stands_in_one_cell() -> None:
+    assert [each.cell for each in IMAGES] == [
         Cell.FOUND,
         Cell.MISSED,
         Cell.FALSE_ALARM,
         Cell.PASSED,
     ]
-    assert set(cell_counts(PICTURES).values()) == {1}
+    assert set(cell_counts(IMAGES).values()) == {1}
 
 
 def test_the_most_wrong_come_first() -> None:
-    assert names(arranged(PICTURES, cell=None, order="wrong")) == [
+    assert names(arranged(IMAGES, cell=None, order="wrong")) == [
         "alarm",
         "missed",
         "passed",
         "found",
     ]
-    assert PICTURES[1].wrongness == pytest.approx(0.6)
-    assert PICTURES[3].wrongness == pytest.approx(0.3)
+    assert IMAGES[1].wrongness == pytest.approx(0.6)
+    assert IMAGES[3].wrongness == pytest.approx(0.3)
 
 
 def test_a_wrong_verdict_is_more_wrong_than_a_right_one_that_is_less_sure() -> None:
@@ -62,10 +62,10 @@ def test_a_wrong_verdict_is_more_wrong_than_a_right_one_that_is_less_sure() -> N
     assert names(arranged(unsure, cell=None, order="wrong")) == ["wrong", "right"]
 
 
-def test_pictures_are_chosen_by_cell_and_sorted_by_name_or_score() -> None:
-    assert names(arranged(PICTURES, cell=Cell.MISSED, order="wrong")) == ["missed"]
-    assert names(arranged(PICTURES, cell=None, order="anomalous"))[:2] == ["found", "alarm"]
-    assert names(arranged(PICTURES, cell=None, order="name"))[0] == "alarm"
+def test_images_are_chosen_by_cell_and_sorted_by_name_or_score() -> None:
+    assert names(arranged(IMAGES, cell=Cell.MISSED, order="wrong")) == ["missed"]
+    assert names(arranged(IMAGES, cell=None, order="anomalous"))[:2] == ["found", "alarm"]
+    assert names(arranged(IMAGES, cell=None, order="name"))[0] == "alarm"
 
 
 def test_two_models_are_compared_where_they_differ_first() -> None:
@@ -76,7 +76,7 @@ def test_two_models_are_compared_where_they_differ_first() -> None:
         judged("alone", N, N, 0.9),
     ]
 
-    pairs = compared(PICTURES, other)
+    pairs = compared(IMAGES, other)
 
     assert [pair.a.name for pair in pairs] == ["passed", "found", "alarm"]
     assert [pair.differs for pair in pairs] == [True, False, False]

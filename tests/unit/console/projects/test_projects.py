@@ -25,7 +25,7 @@ def summary(*models: str, total: int = 20, labeled: int = 20) -> ProjectSummary:
     return ProjectSummary(
         name="plates",
         datasets={"train": {"ImageStats": stats}} if total else {},
-        picture=None,
+        image=None,
         models=tuple(told),
         more_models=False,
     )
@@ -35,7 +35,7 @@ def summary(*models: str, total: int = 20, labeled: int = 20) -> ProjectSummary:
     ("project", "path"),
     [
         (summary(total=0), "/add"),
-        (summary(labeled=3), "/pictures"),
+        (summary(labeled=3), "/images"),
         (summary(), "/train"),
         (summary("TRAINING"), "/train"),
         (summary("TRAINING_FAILED"), "/train"),

@@ -40,7 +40,7 @@ def test_what_is_left_is_told_from_the_share_that_is_done() -> None:
     half = (before + 0.5 * PARTS["cross-validation"]) / 100
     steps = [
         step("begun", 0),
-        step("reading pictures", 10),
+        step("reading images", 10),
         step("cross-validation", 20, 0.5, told_s=10),
     ]
 
@@ -58,7 +58,7 @@ def test_a_second_resolution_takes_most_of_a_training() -> None:
     for number in (1, 2):
         steps = [
             step("begun", 0),
-            step("reading pictures", 1),
+            step("reading images", 1),
             *(step(f"cross-validation, resolution {k} of 2", 5 * k, 0.5) for k in range(1, number)),
             step(f"cross-validation, resolution {number} of 2", 20, 1.0),
         ]

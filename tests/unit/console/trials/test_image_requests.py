@@ -1,4 +1,4 @@
-"""What a page is told of a picture that it sent."""
+"""What a page is told of an image that it sent."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from tests.state_dicts import Weights, dinov2_weights, mobilenetv4_weights, resn
 Array = NDArray[Any]
 
 
-def run(model: onnx.ModelProto, picture: Array) -> tuple[Array, Array]:
+def run(model: onnx.ModelProto, image: Array) -> tuple[Array, Array]:
     session = open_session(model.SerializeToString(), threads=1)
-    layer2, layer3 = session.run(["layer2", "layer3"], {"image": picture})
+    layer2, layer3 = session.run(["layer2", "layer3"], {"image": image})
     return layer2, layer3
 
 
-def picture(height: int, width: int) -> Array:
+def image(height: int, width: int) -> Array:
     return np.random.default_rng(4).standard_normal((2, 3, height, width), dtype=np.float32)
 
 
@@ -111,7 +111,7 @@ def mobilenetv4(weights: Weights, x: Array) -> tuple[Array, Array]:
 
 
 def dinov2(weights: Weights, x: Array, *, depth: int, width: int) -> tuple[Array, Array]:
-    """Run on pictures of the size that the positions are for."""
+    """Run on images of the size that the positions are for."""
     net, heads, maps = Reference(weights), width // 64, []
     batch, side = len(x), x.shape[2] // 14
     patches = x.reshape(batch, 3, side, 14, side, 14)
@@ -144,7 +144,7 @@ def assert_close(found: tuple[Array, Array], expected: tuple[Array, Array]) -> N
 
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_a_resnet_computes_what_numpy_does(*, bottleneck: bool) -> None:
-    weights, given = resnet_weights(bottleneck=bottleneck), picture(64, 96)
+    weights, given = resnet_weights(bottleneck=bottleneck), image(64, 96)
 
     architecture, model = build_backbone(weights)
 
@@ -153,7 +153,7 @@ def test_a_resnet_computes_what_numpy_does(*, bottleneck: bool) -> None:
 
 
 def test_mobilenetv4_computes_what_numpy_does() -> None:
-    weights, given = mobilenetv4_weights(), picture(64, 96)
+    weights, given = mobilenetv4_weights(), image(64, 96)
 
     architecture, model = build_backbone(weights)
 
@@ -162,7 +162,7 @@ def test_mobilenetv4_computes_what_numpy_does() -> None:
 
 
 def test_dinov2_computes_what_numpy_does() -> None:
-    weights, given = dinov2_weights(depth=4, side=3), picture(42, 42)
+    weights, given = dinov2_weights(depth=4, side=3), image(42, 42)
 
     architecture, model = build_backbone(weights)
 
@@ -177,7 +177,7 @@ def test_dinov2s_positions_are_laid_over_any_grid() -> None:
     _, model = build_backbone(flat)
     _, tall = build_backbone(flat | {"pos_embed": flat["pos_embed"][:, :10]})
 
-    of_four, of_three = run(model, picture(84, 56)), run(tall, picture(84, 56))
+    of_four, of_three = run(model, image(84, 56)), run(tall, image(84, 56))
 
     assert of_four[0].shape == (2, 128, 6, 4)
     assert_close(of_four, of_three)

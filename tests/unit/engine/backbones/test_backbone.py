@@ -88,10 +88,10 @@ def test_what_is_listed_of_the_package_is_what_it_holds() -> None:
 
 
 def test_the_maps_of_the_trained_one_tell_channels_apart_and_are_of_one_scale() -> None:
-    picture = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
+    image = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
     session = open_session(load_backbone(DRAWN_FILE).model.SerializeToString(), threads=1)
 
-    maps = session.run(None, {"image": picture})
+    maps = session.run(None, {"image": image})
 
     deviations = [float(one.std()) for one in maps]
     assert 0.2 < deviations[0] / deviations[1] < 5
@@ -118,15 +118,15 @@ def test_an_older_operator_set_is_raised(tmp_path: Path) -> None:
     assert feature_shapes(backbone, width=32, height=64)["layer3"] == (3, 64, 32)
 
 
-def test_weights_that_are_listed_as_inputs_are_not_taken_for_the_picture(tmp_path: Path) -> None:
+def test_weights_that_are_listed_as_inputs_are_not_taken_for_the_image(tmp_path: Path) -> None:
     float_, layers = onnx.TensorProto.FLOAT, ("layer2", "layer3")
     kernel = numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), "kernel")
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["picture", "kernel"], [name]) for name in layers],
+        [helper.make_node("Conv", ["image", "kernel"], [name]) for name in layers],
         "listed",
         [
             helper.make_tensor_value_info("kernel", float_, [4, 3, 1, 1]),
-            helper.make_tensor_value_info("picture", float_, [1, 3, "h", "w"]),
+            helper.make_tensor_value_info("image", float_, [1, 3, "h", "w"]),
         ],
         [helper.make_tensor_value_info(name, float_, [1, 4, "h", "w"]) for name in layers],
         [kernel],
@@ -135,10 +135,10 @@ def test_weights_that_are_listed_as_inputs_are_not_taken_for_the_picture(tmp_pat
     path = tmp_path / "listed.onnx"
     path.write_bytes(model.SerializeToString())
 
-    assert load_backbone(path).input_name == "picture"
+    assert load_backbone(path).input_name == "image"
 
 
-def test_a_file_says_what_the_sides_of_its_pictures_must_be_multiples_of(
+def test_a_file_says_what_the_sides_of_its_images_must_be_multiples_of(
     tmp_path: Path, backbone_file: Path
 ) -> None:
     patches = load_backbone(write_patch_backbone(tmp_path / "patches.onnx", step="14"))
@@ -194,10 +194,10 @@ def test_missing_outputs_are_named_with_those_there_are(tmp_path: Path) -> None:
         load_backbone(path)
 
 
-def test_a_network_for_pictures_of_one_size_is_refused(tmp_path: Path) -> None:
+def test_a_network_for_images_of_one_size_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "net.onnx", side=224)
 
-    with pytest.raises(BackboneError, match="does not run on a picture of 64 x 64 pixels"):
+    with pytest.raises(BackboneError, match="does not run on an image of 64 x 64 pixels"):
         load_backbone(path)
 
 
@@ -249,5 +249,5 @@ def test_a_network_without_an_input_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "blind.onnx"
     path.write_bytes(graph.model().SerializeToString())
 
-    with pytest.raises(BackboneError, match=r"blind\.onnx has no input for a picture"):
+    with pytest.raises(BackboneError, match=r"blind\.onnx has no input for an image"):
         load_backbone(path)

@@ -27,9 +27,9 @@ def pixels() -> NDArray[np.uint8]:
 def expected_embeddings(backbone: Backbone, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Compute embeddings as the paper says, one step after the other, at full width."""
     scaled = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    picture = scaled.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
+    image = scaled.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
     session = open_session(backbone.model.SerializeToString(), threads=1)
-    layer2, layer3 = session.run(["layer2", "layer3"], {"image": picture})
+    layer2, layer3 = session.run(["layer2", "layer3"], {"image": image})
     h, w = layer2.shape[2:]
     enlarged = [
         np.asarray(Image.fromarray(plane).resize((w, h), Image.Resampling.BILINEAR))

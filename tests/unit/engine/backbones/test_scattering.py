@@ -28,11 +28,11 @@ from blemish.engine.scorers.positions import border_weights
 SHA256 = "e6a3e1639b8dae8ebdb27e792edbf450cc116569ac6e4d0f94a3f2382444ea0b"
 """Of the network: one that is another is a change of every model that is trained with it."""
 
-Pictures = NDArray[np.float32]
+Images = NDArray[np.float32]
 
 
-def maps(rgb: Pictures) -> dict[str, Pictures]:
-    """Return the feature maps of one picture, (H, W, 3) from 0 to 1."""
+def maps(rgb: Images) -> dict[str, Images]:
+    """Return the feature maps of one image, (H, W, 3) from 0 to 1."""
     scaled = ((rgb - IMAGENET_MEAN) / IMAGENET_DEVIATION).astype(np.float32)
     session = open_session(scattering().SerializeToString(), threads=1)
     values = session.run(["layer2", "layer3"], {"image": scaled.transpose(2, 0, 1)[np.newaxis]})
@@ -75,7 +75,7 @@ def test_waves_have_no_mean_and_one_weight() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
-def test_a_picture_of_one_colour_has_the_same_features_everywhere(level: float) -> None:
+def test_a_image_of_one_colour_has_the_same_features_everywhere(level: float) -> None:
     found = maps(np.full((64, 96, 3), level, dtype=np.float32))
 
     for layer in found.values():
@@ -113,7 +113,7 @@ def test_the_border_does_not_score_above_the_middle() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 96), (96, 160), (224, 32)])
-def test_pictures_of_every_allowed_size_have_a_grid(height: int, width: int) -> None:
+def test_images_of_every_allowed_size_have_a_grid(height: int, width: int) -> None:
     embedder = Embedder(load_backbone(None), width=width, height=height, threads=1)
 
     embeddings = embedder.embed(noise(0, side=256)[:height, :width])

@@ -24,7 +24,7 @@ PATCH = 64
 """Pixels of a patch."""
 
 FLAT = np.full((*SIZE, 3), 128, np.uint8)
-"""A picture without an edge."""
+"""An image without an edge."""
 
 
 def probabilities(
@@ -88,7 +88,7 @@ def stain(columns: slice, height: float = 6.0) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("edge", [27, 30, 33])
-def test_a_mask_ends_at_the_edge_in_the_picture(edge: int) -> None:
+def test_a_mask_ends_at_the_edge_in_the_image(edge: int) -> None:
     pixels = FLAT.copy()
     pixels[:, edge:] = 40
 

@@ -47,8 +47,8 @@ def gradients() -> NDArray[np.uint8]:
 
 
 RGB = gradients()
-PICTURE = Image.fromarray(RGB)
-GREY = PICTURE.convert("L")
+IMAGE = Image.fromarray(RGB)
+GREY = IMAGE.convert("L")
 
 
 def grey_as_rgb(grey: Image.Image) -> NDArray[np.uint8]:
@@ -66,21 +66,21 @@ def rgb_png_of_16_bits(samples: NDArray[np.uint16]) -> bytes:
 @pytest.mark.parametrize("options", [{"quality": 95}, {"quality": 95, "progressive": True}])
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])  # Pillow writes CMYK inverted, as Adobe does
 def test_decode_gives_the_colours_of_a_jpeg(mode: str, options: dict[str, object]) -> None:
-    picture = decode(encoded(PICTURE.convert(mode), "JPEG", **options), limits=LIMITS)
+    image = decode(encoded(IMAGE.convert(mode), "JPEG", **options), limits=LIMITS)
 
-    assert np.abs(picture.pixels.astype(int) - RGB).mean() < 3
+    assert np.abs(image.pixels.astype(int) - RGB).mean() < 3
 
 
 def test_decode_gives_a_grey_jpeg_as_rgb() -> None:
-    picture = decode(encoded(GREY, "JPEG", quality=95), limits=LIMITS)
+    image = decode(encoded(GREY, "JPEG", quality=95), limits=LIMITS)
 
-    assert picture.pixels.shape == RGB.shape
-    assert np.abs(picture.pixels.astype(int) - grey_as_rgb(GREY)).mean() < 2
+    assert image.pixels.shape == RGB.shape
+    assert np.abs(image.pixels.astype(int) - grey_as_rgb(GREY)).mean() < 2
 
 
 def test_decode_drops_alpha_and_keeps_the_colours_below_it() -> None:
     alpha = Image.fromarray(RGB[..., 0])
-    transparent = PICTURE.copy()
+    transparent = IMAGE.copy()
     transparent.putalpha(alpha)
 
     assert (decode(encoded(transparent), limits=LIMITS).pixels == RGB).all()
@@ -93,26 +93,26 @@ def test_decode_drops_alpha_and_keeps_the_colours_below_it() -> None:
     "transparency", [None, 3, bytes(range(0, 200, 10))], ids=["none", "one", "many"]
 )
 def test_decode_looks_up_a_palette(transparency: int | bytes | None) -> None:
-    paletted = PICTURE.quantize(20)
+    paletted = IMAGE.quantize(20)
     options: dict[str, object] = {} if transparency is None else {"transparency": transparency}
 
-    picture = decode(encoded(paletted, "PNG", **options), limits=LIMITS)
+    image = decode(encoded(paletted, "PNG", **options), limits=LIMITS)
 
-    assert (picture.pixels == np.asarray(paletted.convert("RGB"))).all()
+    assert (image.pixels == np.asarray(paletted.convert("RGB"))).all()
 
 
 def test_decode_ignores_a_transparent_colour() -> None:
-    picture = decode(encoded(PICTURE, transparency=(0, 0, 255)), limits=LIMITS)
+    image = decode(encoded(IMAGE, transparency=(0, 0, 255)), limits=LIMITS)
 
-    assert (picture.pixels == RGB).all()
+    assert (image.pixels == RGB).all()
 
 
 def test_decode_gives_one_bit_as_black_and_white() -> None:
     bits = Image.fromarray(RGB[..., 0] > 100)
 
-    picture = decode(encoded(bits), limits=LIMITS)
+    image = decode(encoded(bits), limits=LIMITS)
 
-    assert (picture.pixels == np.where(RGB[..., :1] > 100, 255, 0)).all()
+    assert (image.pixels == np.where(RGB[..., :1] > 100, 255, 0)).all()
 
 
 @given(seed=st.integers(0, 2**31))
@@ -127,37 +127,37 @@ def test_decode_takes_the_high_byte_of_16_bits(seed: int) -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "MPO"])
-def test_decode_reads_the_first_of_several_pictures(file_format: str) -> None:
-    others = [Image.new("RGB", PICTURE.size, "red")]
-    first = encoded(PICTURE, "PNG" if file_format == "PNG" else "JPEG")
+def test_decode_reads_the_first_of_several_images(file_format: str) -> None:
+    others = [Image.new("RGB", IMAGE.size, "red")]
+    first = encoded(IMAGE, "PNG" if file_format == "PNG" else "JPEG")
 
-    data = encoded(PICTURE, file_format, save_all=True, append_images=others)
+    data = encoded(IMAGE, file_format, save_all=True, append_images=others)
 
     assert (decode(data, limits=LIMITS).pixels == decode(first, limits=LIMITS).pixels).all()
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_decode_turns_a_picture_upright(orientation: int, file_format: str) -> None:
+def test_decode_turns_a_image_upright(orientation: int, file_format: str) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    data = encoded(PICTURE, file_format, exif=exif)
+    data = encoded(IMAGE, file_format, exif=exif)
     with Image.open(io.BytesIO(data)) as stored:
         upright = np.asarray(ImageOps.exif_transpose(stored))
 
-    picture = decode(data, limits=LIMITS)
+    image = decode(data, limits=LIMITS)
 
-    assert picture.orientation == orientation
-    assert picture.stored_size == (64, 48)
-    assert picture.upright_size == ((64, 48) if orientation < 5 else (48, 64))
-    assert (picture.pixels == upright).all()
+    assert image.orientation == orientation
+    assert image.stored_size == (64, 48)
+    assert image.upright_size == ((64, 48) if orientation < 5 else (48, 64))
+    assert (image.pixels == upright).all()
 
 
 def photograph(width: int, height: int, *, orientation: int = 1) -> bytes:
     """Encode a large JPEG of the gradients, stored in such a size."""
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    return encoded(PICTURE.resize((width, height)), "JPEG", quality=95, exif=exif)
+    return encoded(IMAGE.resize((width, height)), "JPEG", quality=95, exif=exif)
 
 
 @pytest.mark.parametrize(
@@ -183,34 +183,34 @@ def test_decode_reduces_a_jpeg_as_far_as_it_stays_large_enough(
     if orientation > 4:
         at_least, decoded = at_least[::-1], decoded[::-1]
 
-    picture = decode(data, limits=LIMITS, at_least=at_least)
+    image = decode(data, limits=LIMITS, at_least=at_least)
 
-    assert picture.pixels.shape == (*decoded[::-1], 3)
-    assert picture.stored_size == stored
-    assert picture.upright_size == whole.upright_size == whole.pixels.shape[1::-1]
+    assert image.pixels.shape == (*decoded[::-1], 3)
+    assert image.stored_size == stored
+    assert image.upright_size == whole.upright_size == whole.pixels.shape[1::-1]
     expected = resize(whole.pixels, width=decoded[0], height=decoded[1])
-    assert np.abs(picture.pixels.astype(int) - expected).max() < 6
+    assert np.abs(image.pixels.astype(int) - expected).max() < 6
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 0}, {}])
 @pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
 def test_decode_reduces_every_kind_of_jpeg(mode: str, options: dict[str, object]) -> None:
-    large = PICTURE.convert(mode).resize((800, 640))
+    large = IMAGE.convert(mode).resize((800, 640))
     data = encoded(large, "JPEG", quality=95, **options)
     whole = decode(data, limits=LIMITS)
 
-    picture = decode(data, limits=LIMITS, at_least=(100, 80))
+    image = decode(data, limits=LIMITS, at_least=(100, 80))
 
     expected = resize(whole.pixels, width=100, height=80)
-    assert np.abs(picture.pixels.astype(int) - expected).mean() < 2
+    assert np.abs(image.pixels.astype(int) - expected).mean() < 2
 
 
 def test_decode_leaves_a_png_whole() -> None:
-    data = encoded(PICTURE.resize((800, 640)))
+    data = encoded(IMAGE.resize((800, 640)))
 
-    picture = decode(data, limits=LIMITS, at_least=(100, 80))
+    image = decode(data, limits=LIMITS, at_least=(100, 80))
 
-    assert (picture.pixels == decode(data, limits=LIMITS).pixels).all()
+    assert (image.pixels == decode(data, limits=LIMITS).pixels).all()
 
 
 def test_decode_refuses_a_cut_off_jpeg_at_a_reduced_scale_too() -> None:
@@ -226,7 +226,7 @@ def test_decode_holds_the_stored_size_against_the_limits_at_a_reduced_scale_too(
         decode(photograph(1_001, 1_000), limits=LIMITS, at_least=(100, 100))
 
 
-def test_a_picture_for_a_graph_keeps_twice_its_size() -> None:
+def test_a_image_for_a_graph_keeps_twice_its_size() -> None:
     assert least_decoded(256, 160) == (512, 320)
 
 
@@ -262,12 +262,12 @@ def test_turn_back_is_the_inverse_of_turn(shape: tuple[int, ...], orientation: i
 def test_resize_is_pillows_bilinear_filter() -> None:
     resized = resize(RGB, width=32, height=32)
 
-    assert (resized == np.asarray(PICTURE.resize((32, 32), Image.Resampling.BILINEAR))).all()
+    assert (resized == np.asarray(IMAGE.resize((32, 32), Image.Resampling.BILINEAR))).all()
     assert resize(RGB, width=64, height=48) is RGB
 
 
 @pytest.mark.parametrize(
-    ("picture", "graph"),
+    ("image", "graph"),
     [
         ((576, 768), (192, 256)),
         ((512, 512), (256, 256)),
@@ -276,8 +276,8 @@ def test_resize_is_pillows_bilinear_filter() -> None:
         ((4_096, 64), (256, 32)),
     ],
 )
-def test_graph_size_keeps_the_aspect(picture: tuple[int, int], graph: tuple[int, int]) -> None:
-    assert graph_size(*picture) == graph
+def test_graph_size_keeps_the_aspect(image: tuple[int, int], graph: tuple[int, int]) -> None:
+    assert graph_size(*image) == graph
 
 
 @given(
@@ -313,7 +313,7 @@ def drawn_mask() -> NDArray[np.uint8]:
 
 MASK = drawn_mask()
 MASK_COLORS = np.array([[255, 255, 255], [0x23, 0xA4, 0x36], [0x14, 0xA3, 0xB3]], dtype=np.uint8)
-MASK_PICTURE = Image.fromarray(MASK_COLORS[MASK])
+MASK_IMAGE = Image.fromarray(MASK_COLORS[MASK])
 MASK_SIZE = (30, 20)
 
 
@@ -325,7 +325,7 @@ def as_palette() -> Image.Image:
 
 @pytest.mark.parametrize(
     "image",
-    [MASK_PICTURE, MASK_PICTURE.convert("RGBA"), as_palette()],
+    [MASK_IMAGE, MASK_IMAGE.convert("RGBA"), as_palette()],
     ids=["RGB", "RGBA", "palette"],
 )
 def test_a_mask_gives_one_array_for_each_anomaly_type(image: Image.Image) -> None:
@@ -383,14 +383,14 @@ def test_a_named_background_may_have_any_colour(name: str) -> None:
 def test_two_colours_may_be_one_anomaly_type() -> None:
     colors = dict.fromkeys(COLORS, "cracked")
 
-    masks = decode_mask(encoded(MASK_PICTURE), colors=colors, size=MASK_SIZE)
+    masks = decode_mask(encoded(MASK_IMAGE), colors=colors, size=MASK_SIZE)
 
     assert (masks["cracked"] == (MASK > 0)).all()
 
 
 def test_an_unknown_colour_is_named_with_its_pixels() -> None:
     with pytest.raises(ImageError) as caught:
-        decode_mask(encoded(MASK_PICTURE), colors={"#23A436": "cracked"}, size=MASK_SIZE)
+        decode_mask(encoded(MASK_IMAGE), colors={"#23A436": "cracked"}, size=MASK_SIZE)
 
     assert str(caught.value) == (
         "The mask has 54 pixels of the colour #14A3B3; its map of colours names #23A436 (cracked)."
@@ -399,23 +399,23 @@ def test_an_unknown_colour_is_named_with_its_pixels() -> None:
 
 def test_of_several_unknown_colours_the_most_frequent_is_named() -> None:
     with pytest.raises(ImageError, match="98 pixels of the colour #23A436 and 1 more unknown"):
-        decode_mask(encoded(MASK_PICTURE), colors={}, size=MASK_SIZE)
+        decode_mask(encoded(MASK_IMAGE), colors={}, size=MASK_SIZE)
 
 
 def test_a_mask_of_another_size_names_both_sizes() -> None:
-    with pytest.raises(ImageError, match="The mask has 30 x 20 pixels, its picture 20 x 30"):
-        decode_mask(encoded(MASK_PICTURE), colors=COLORS, size=(20, 30))
+    with pytest.raises(ImageError, match="The mask has 30 x 20 pixels, its image 20 x 30"):
+        decode_mask(encoded(MASK_IMAGE), colors=COLORS, size=(20, 30))
 
 
 def test_a_mask_must_be_a_png() -> None:
     with pytest.raises(ImageError, match="a mask must be a PNG image"):
-        decode_mask(encoded(MASK_PICTURE, "JPEG"), colors=COLORS, size=MASK_SIZE)
+        decode_mask(encoded(MASK_IMAGE, "JPEG"), colors=COLORS, size=MASK_SIZE)
 
 
 @pytest.mark.parametrize("color", ["23A436", "#23A43", "#23A43G", "red"])
 def test_a_colour_must_be_six_hexadecimal_digits(color: str) -> None:
     with pytest.raises(ImageError, match="must be like #23A436"):
-        decode_mask(encoded(MASK_PICTURE), colors={color: "cracked"}, size=MASK_SIZE)
+        decode_mask(encoded(MASK_IMAGE), colors={color: "cracked"}, size=MASK_SIZE)
 
 
 def test_encode_mask_writes_8_bit_rgb() -> None:
@@ -438,19 +438,19 @@ def test_decode_mask_reads_what_encode_mask_wrote(seed: int, width: int, height:
         assert (anomaly_type in masks) == (index in mask)
 
 
-@pytest.mark.skipif(not COOKIES.is_dir(), reason=f"no real pictures in {COOKIES}")
+@pytest.mark.skipif(not COOKIES.is_dir(), reason=f"no real images in {COOKIES}")
 def test_every_mask_of_a_real_manifest_decodes() -> None:
     lines = (COOKIES / "manifests/template.manifest").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
     masked = [entry for entry in entries if "anomaly-mask-ref" in entry]
 
     for entry in masked:
-        picture = decode((COOKIES / entry["source-ref"]).read_bytes(), limits=LIMITS)
+        image = decode((COOKIES / entry["source-ref"]).read_bytes(), limits=LIMITS)
         classes = entry["anomaly-mask-ref-metadata"]["internal-color-map"].values()
         masks = decode_mask(
             (COOKIES / entry["anomaly-mask-ref"]).read_bytes(),
             colors={each["hex-color"]: each["class-name"] for each in classes},
-            size=picture.stored_size,
+            size=image.stored_size,
         )
 
         assert list(masks) == ["cracked"]

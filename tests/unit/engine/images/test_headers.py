@@ -34,17 +34,17 @@ def photograph(width: int = 96, height: int = 72) -> Image.Image:
     return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
 
-PICTURE = photograph()
+IMAGE = photograph()
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
 FILES = {
-    "baseline": encoded(PICTURE, "JPEG", exif=EXIF, icc_profile=b"profile" * 100),
-    "progressive": encoded(PICTURE, "JPEG", progressive=True),
-    "cmyk": encoded(PICTURE.convert("CMYK"), "JPEG"),
-    "rgb": encoded(PICTURE, "PNG"),
-    "palette": encoded(PICTURE.quantize(20), "PNG", transparency=3),
-    "alpha": encoded(PICTURE.convert("RGBA"), "PNG", exif=EXIF),
-    "bits": encoded(PICTURE.convert("1"), "PNG"),
+    "baseline": encoded(IMAGE, "JPEG", exif=EXIF, icc_profile=b"profile" * 100),
+    "progressive": encoded(IMAGE, "JPEG", progressive=True),
+    "cmyk": encoded(IMAGE.convert("CMYK"), "JPEG"),
+    "rgb": encoded(IMAGE, "PNG"),
+    "palette": encoded(IMAGE.quantize(20), "PNG", transparency=3),
+    "alpha": encoded(IMAGE.convert("RGBA"), "PNG", exif=EXIF),
+    "bits": encoded(IMAGE.convert("1"), "PNG"),
 }
 
 
@@ -56,7 +56,7 @@ def test_media_type_goes_by_the_first_bytes() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a....", b"\x89PNG", b"<svg/>"])
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
+def test_what_is_no_image_is_refused(data: bytes) -> None:
     with pytest.raises(ImageError, match="must be a JPEG or PNG file"):
         decode(data, limits=LIMITS)
 
@@ -87,9 +87,9 @@ def test_compressed_text_and_profiles_of_a_png_are_not_unpacked() -> None:
     pixels = png_chunk(b"IDAT", zlib.compress(bytes(64 * (1 + 64 * 3))))
     text, profile = png_chunk(b"zTXt", b"a\0\0" + bomb), png_chunk(b"iCCP", b"a\0\0" + bomb)
 
-    picture = decode(png(64, 64, text, profile, pixels), limits=LIMITS)
+    image = decode(png(64, 64, text, profile, pixels), limits=LIMITS)
 
-    assert not picture.pixels.any()
+    assert not image.pixels.any()
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
@@ -185,10 +185,10 @@ def test_mutated_files_raise_nothing_but_image_errors(
     with suppress(ImageError):
         decode(data, limits=LIMITS)
     with suppress(ImageError):
-        decode_mask(data, colors={"#000000": "hole"}, size=PICTURE.size)
+        decode_mask(data, colors={"#000000": "hole"}, size=IMAGE.size)
 
 
-@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason=f"no real pictures in {SHARED}")
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason=f"no real images in {SHARED}")
 def test_a_real_photograph_that_is_cut_off_or_damaged_raises_nothing_but_image_errors() -> None:
     data = (SHARED / "data/cookies/training-images/normal-1.jpg").read_bytes()
     generator = np.random.default_rng(0)
@@ -201,10 +201,10 @@ def test_a_real_photograph_that_is_cut_off_or_damaged_raises_nothing_but_image_e
         for place in generator.integers(2, len(data), 5):
             damaged[place] = generator.integers(256)
         try:
-            picture = decode(bytes(damaged), limits=LIMITS)
+            image = decode(bytes(damaged), limits=LIMITS)
         except ImageError:
             continue
-        assert picture.pixels.dtype == np.uint8
+        assert image.pixels.dtype == np.uint8
 
 
 def with_right_checksums(data: bytes) -> bytes:

@@ -1,14 +1,14 @@
 import pytest
 
 from blemish.engine.images.decode import ImageError
-from blemish.engine.images.sizes import PictureSize, check_size
+from blemish.engine.images.sizes import ImageSize, check_size
 
-LYING = PictureSize(stored=(640, 480), upright=(640, 480))
+LYING = ImageSize(stored=(640, 480), upright=(640, 480))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_last_four_orientations_swap_the_sides(orientation: int) -> None:
-    size = PictureSize.of((640, 480), orientation=orientation)
+    size = ImageSize.of((640, 480), orientation=orientation)
 
     assert size.stored == (640, 480)
     assert size.upright == ((640, 480) if orientation <= 4 else (480, 640))
@@ -18,16 +18,16 @@ def test_the_last_four_orientations_swap_the_sides(orientation: int) -> None:
     "size",
     [
         LYING,
-        PictureSize(stored=(640, 480), upright=(480, 640)),
-        PictureSize(stored=(480, 640), upright=(640, 480)),
+        ImageSize(stored=(640, 480), upright=(480, 640)),
+        ImageSize(stored=(480, 640), upright=(640, 480)),
     ],
 )
-def test_the_stored_or_the_upright_size_must_agree(size: PictureSize) -> None:
+def test_the_stored_or_the_upright_size_must_agree(size: ImageSize) -> None:
     check_size(size, expected=LYING)
 
 
 def test_another_size_is_refused_with_both_sizes() -> None:
-    turned = PictureSize(stored=(1_000, 700), upright=(700, 1_000))
+    turned = ImageSize(stored=(1_000, 700), upright=(700, 1_000))
 
     with pytest.raises(
         ImageError,

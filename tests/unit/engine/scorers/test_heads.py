@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from blemish.domain.entities import Label
-from blemish.engine.scorers.heads import fit_patch_head, fit_picture_head
+from blemish.engine.scorers.heads import fit_image_head, fit_patch_head
 from blemish.engine.scorers.scorers import fit_memory_bank
 from blemish.engine.training.features import KeptImage
 
 WIDTH, PATCHES = 6, 200
 DEFECT = np.array([0, 0, 0, 0, 3, 3], dtype=np.float32)
 DISTRACTION = np.array([9, 0, 0, 0, 0, 0], dtype=np.float32)
-"""Differs from normal more than the defect does, and is on good and bad pictures alike."""
+"""Differs from normal more than the defect does, and is on good and bad images alike."""
 
 
 def image(seed: int, label: Label, *, masked: bool = False) -> KeptImage:
@@ -59,13 +59,13 @@ def test_without_masks_it_finds_which_patches_make_the_difference() -> None:
     assert np.median(margins[:10]) > margins[50]
 
 
-def test_a_picture_head_tells_labels_apart_that_differ_in_one_direction() -> None:
+def test_a_image_head_tells_labels_apart_that_differ_in_one_direction() -> None:
     generator = np.random.default_rng(0)
     normal = list(generator.normal(0, 1, (20, 12)).astype(np.float32))
     shift = np.eye(12, dtype=np.float32)[3] * 4
     anomalous = list(generator.normal(0, 1, (9, 12)).astype(np.float32) + shift)
 
-    head = fit_picture_head(normal, anomalous)
+    head = fit_image_head(normal, anomalous)
 
     fresh = generator.normal(0, 1, (50, 12)).astype(np.float32)
     assert (head.logits(fresh + shift) > 0).mean() > 0.8
@@ -76,7 +76,7 @@ def test_a_picture_head_tells_labels_apart_that_differ_in_one_direction() -> Non
     ("normals", "anomalies", "width"),
     [(20, 9, 12), (60, 3, 12), (9, 5, 200), (120, 40, 200), (900, 40, 12)],
 )
-def test_a_picture_head_is_the_balanced_logistic_regression(
+def test_a_image_head_is_the_balanced_logistic_regression(
     normals: int, anomalies: int, width: int
 ) -> None:
     generator = np.random.default_rng(normals)
@@ -84,7 +84,7 @@ def test_a_picture_head_is_the_balanced_logistic_regression(
     features[normals:, 3] += 5
     truth = np.arange(len(features)) >= normals
 
-    head = fit_picture_head(list(features[:normals]), list(features[normals:]))
+    head = fit_image_head(list(features[:normals]), list(features[normals:]))
 
     standardised = (features - features.mean(axis=0)) / features.std(axis=0) / width**0.5
     theirs = LogisticRegression(
@@ -94,24 +94,24 @@ def test_a_picture_head_is_the_balanced_logistic_regression(
     assert head.logits(features) == pytest.approx(expected, abs=2e-3)
 
 
-def test_a_picture_head_of_pictures_that_are_all_alike_says_neither() -> None:
+def test_a_image_head_of_images_that_are_all_alike_says_neither() -> None:
     same = [np.ones(8, dtype=np.float32)] * 4
 
-    head = fit_picture_head(same, same[:2])
+    head = fit_image_head(same, same[:2])
 
     assert head.logits(np.stack(same)) == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize(("pictures", "width", "most"), [(8_000, 128, 1), (600, 640, 8)])
-def test_a_picture_head_of_many_pictures_is_fitted_in_little_memory(
-    pictures: int, width: int, most: float
+@pytest.mark.parametrize(("images", "width", "most"), [(8_000, 128, 1), (600, 640, 8)])
+def test_a_image_head_of_many_images_is_fitted_in_little_memory(
+    images: int, width: int, most: float
 ) -> None:
     generator = np.random.default_rng(0)
-    features = generator.normal(0, 1, (pictures, width)).astype(np.float32)
+    features = generator.normal(0, 1, (images, width)).astype(np.float32)
     normal, anomalous = list(features[100:]), list(features[:100])
     tracemalloc.start()
 
-    fit_picture_head(normal, anomalous)
+    fit_image_head(normal, anomalous)
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

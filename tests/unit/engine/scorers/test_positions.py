@@ -26,7 +26,7 @@ def edge() -> NDArray[np.float64]:
     return np.where(columns < GRID[1] // 2, 3.0, 1.0)
 
 
-def test_a_patch_counts_by_how_much_of_its_view_is_in_the_picture() -> None:
+def test_a_patch_counts_by_how_much_of_its_view_is_in_the_image() -> None:
     weights = border_weights((6, 8)).reshape(6, 8)
 
     np.testing.assert_allclose(weights[3], [0.6, 0.8, 1, 1, 1, 1, 0.8, 0.6], rtol=1e-6)

@@ -12,8 +12,8 @@ from blemish.engine.scorers.scorers import (
     PROJECTED_WIDTH,
     MemoryBank,
     bank_projections,
+    fit_image_gaussian,
     fit_memory_bank,
-    fit_picture_gaussian,
     fit_subspace,
     image_score,
     pooled_embedding,
@@ -145,33 +145,33 @@ def test_a_subspace_of_one_value_scores_the_distance_to_it() -> None:
     assert subspace.patch_scores(far)[0] <= 4.001
 
 
-def test_a_picture_is_scored_by_how_unusual_its_direction_is() -> None:
+def test_a_image_is_scored_by_how_unusual_its_direction_is() -> None:
     generator = np.random.default_rng(0)
     spread = np.array([5, 1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
     pooled = generator.normal(3, spread, (40, 8)).astype(np.float32)
 
-    gaussian = fit_picture_gaussian(pooled)
+    gaussian = fit_image_gaussian(pooled)
 
     usual, unusual = pooled.mean(axis=0).copy(), pooled.mean(axis=0).copy()
     usual[0] += 5
     unusual[4] += 5
-    known, strange = gaussian.picture_scores(np.stack([usual, unusual]))
+    known, strange = gaussian.image_scores(np.stack([usual, unusual]))
     assert strange > 5 * known
 
 
-@pytest.mark.parametrize("pictures", [1, 2, 5, 8, 9, 60])
-def test_a_picture_gaussian_is_the_mahalanobis_distance_with_a_ridge(pictures: int) -> None:
-    generator = np.random.default_rng(pictures)
-    pooled = generator.normal(3, 1, (pictures, 8)).astype(np.float32)
+@pytest.mark.parametrize("images", [1, 2, 5, 8, 9, 60])
+def test_a_image_gaussian_is_the_mahalanobis_distance_with_a_ridge(images: int) -> None:
+    generator = np.random.default_rng(images)
+    pooled = generator.normal(3, 1, (images, 8)).astype(np.float32)
     queries = generator.normal(3, 2, (5, 8)).astype(np.float32)
 
-    gaussian = fit_picture_gaussian(pooled)
+    gaussian = fit_image_gaussian(pooled)
 
     offsets = queries.astype(np.float64) - gaussian.center
-    ridge = np.cov(pooled.T.astype(np.float64), bias=True) if pictures > 1 else np.zeros((8, 8))
+    ridge = np.cov(pooled.T.astype(np.float64), bias=True) if images > 1 else np.zeros((8, 8))
     ridge += gaussian.rest * np.eye(8)
     expected = np.sqrt(np.einsum("bi,ij,bj->b", offsets, np.linalg.inv(ridge), offsets))
-    np.testing.assert_allclose(gaussian.picture_scores(queries), expected, rtol=5e-3)
+    np.testing.assert_allclose(gaussian.image_scores(queries), expected, rtol=5e-3)
 
 
 def test_pooling_gives_mean_and_deviation_of_each_channel() -> None:

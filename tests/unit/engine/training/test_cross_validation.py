@@ -7,7 +7,7 @@ from blemish.engine.scorers.moments import Moments
 from blemish.engine.scorers.scorers import BANK, image_score, pooled_embedding
 from blemish.engine.training.cross_validation import (
     HEADS,
-    PICTURE,
+    IMAGE,
     SUBSPACE,
     HeldOut,
     diagonal,
@@ -74,7 +74,7 @@ def test_neither_the_own_fold_nor_the_outer_one_is_seen() -> None:
         pooled = pooled_embedding(image.embeddings)[np.newaxis]
         bank = parts.banks[BANK].patch_scores(image.embeddings)
         assert (found.maps[BANK][outer, place] == bank).all()
-        assert found.scores[PICTURE][outer, place] == parts.picture.picture_scores(pooled)[0]
+        assert found.scores[IMAGE][outer, place] == parts.image.image_scores(pooled)[0]
         assert parts.patch_head is not None
         margins = parts.patch_head.margins(image.embeddings)[:, 0]
         assert found.scores[HEADS[1]][outer, place] == image_score(margins)
@@ -91,8 +91,8 @@ def test_anomalies_never_vouch_for_anything() -> None:
 def test_too_few_anomalies_teach_no_head(anomalous: int) -> None:
     images = gathered(normal=10, anomalous=anomalous)
 
-    assert set(held_out(images).scores) == {PICTURE}
-    assert fit_parts(images, (), seed=0).picture_head is None
+    assert set(held_out(images).scores) == {IMAGE}
+    assert fit_parts(images, (), seed=0).image_head is None
 
 
 @pytest.mark.parametrize(("folds", "fits"), [(5, 15), (3, 6), (2, 2)])

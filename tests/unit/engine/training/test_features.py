@@ -173,7 +173,7 @@ def test_samples_do_not_depend_on_the_order_of_images(
         assert (a.embeddings == b.embeddings).all()
 
 
-def test_pictures_and_masks_that_cannot_be_used_are_counted_together(embedder: Embedder) -> None:
+def test_images_and_masks_that_cannot_be_used_are_counted_together(embedder: Embedder) -> None:
     unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
     other_size = TrainingMask(read=lambda: mask_png(draw(7, size=(80, 64))), colors=COLORS)
     images = [

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.engine.images.decode import ImageError, Picture, turn
+from blemish.engine.images.decode import DecodedImage, ImageError, turn
 from blemish.engine.training.labeled_images import TrainingMask
 from blemish.engine.training.masked_patches import (
     MaskedPatches,
@@ -16,9 +16,9 @@ from tests.products import COLORS, draw, mask_png
 WIDTH, HEIGHT = 96, 64
 
 
-def picture(orientation: int = 1) -> Picture:
+def image(orientation: int = 1) -> DecodedImage:
     stored = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
-    return Picture(
+    return DecodedImage(
         pixels=turn(stored, orientation), stored_size=(WIDTH, HEIGHT), orientation=orientation
     )
 
@@ -31,7 +31,7 @@ def test_shares_are_the_covered_areas_upright(seed: int, orientation: int) -> No
     height, width = upright["stain"].shape
     h, w = height // 8, width // 8
 
-    shares = mask_shares(mask, picture(orientation), grid=(h, w))
+    shares = mask_shares(mask, image(orientation), grid=(h, w))
 
     for name, where in upright.items():
         areas = where.reshape(h, 8, w, 8).mean(axis=(1, 3))
@@ -42,7 +42,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
     mask = TrainingMask(read=lambda: mask_png(draw(0, size=(100, 64))), colors=COLORS)
 
     with pytest.raises(ImageError, match="100 x 64"):
-        mask_shares(mask, picture(), grid=(8, 12))
+        mask_shares(mask, image(), grid=(8, 12))
 
 
 @given(background=st.integers(0, 60), anomalous=st.integers(0, 60), seed=st.integers(0, 2**31))

@@ -33,27 +33,27 @@ def test_a_file_need_not_say_what_its_input_is_like(backbone: Backbone) -> None:
     assert count == multiplications(backbone, 256, 160)
 
 
-def test_large_pictures_are_tried_at_both_resolutions(backbone: Backbone) -> None:
+def test_large_images_are_tried_at_both_resolutions(backbone: Backbone) -> None:
     found = input_sizes((1_200, 800), backbone, images=100, choose=True)
 
     assert found == [(256, 160), (512, 352)]
 
 
 @pytest.mark.parametrize(
-    ("picture", "images", "choose"),
+    ("image", "images", "choose"),
     [
         pytest.param((1_200, 800), 100, False, id="no labels to choose by"),
-        pytest.param((960, 600), 100, True, id="small pictures"),
-        pytest.param((1_200, 800), 10**6, True, id="too many pictures"),
+        pytest.param((960, 600), 100, True, id="small images"),
+        pytest.param((1_200, 800), 10**6, True, id="too many images"),
     ],
 )
 def test_otherwise_the_usual_one_is_enough(
-    picture: tuple[int, int], images: int, choose: bool, backbone: Backbone
+    image: tuple[int, int], images: int, choose: bool, backbone: Backbone
 ) -> None:
-    assert input_sizes(picture, backbone, images=images, choose=choose) == [(256, 160)]
+    assert input_sizes(image, backbone, images=images, choose=choose) == [(256, 160)]
 
 
-def test_a_slow_backbone_sees_pictures_at_the_usual_resolution(
+def test_a_slow_backbone_sees_images_at_the_usual_resolution(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("blemish.engine.training.resolutions.MOST_OPERATIONS", 1e6)

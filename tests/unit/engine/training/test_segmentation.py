@@ -109,7 +109,7 @@ def test_a_type_that_no_patch_shows_and_none_is_answered_for_is_not_shifted() ->
     assert offsets.tolist() == [0, 0]
 
 
-def test_types_are_dealt_out_evenly_and_identical_pictures_together() -> None:
+def test_types_are_dealt_out_evenly_and_identical_images_together() -> None:
     holes = [image(seed, "hole") for seed in range(6)]
     stains = [image(50 + seed, "stain") for seed in range(6)]
     normal = [image(seed) for seed in range(100, 106)]

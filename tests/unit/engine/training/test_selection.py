@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from blemish.engine.metrics import roc_auc
 from blemish.engine.scorers.scorers import BANK, WHITENED
-from blemish.engine.training.cross_validation import HEADS, PICTURE, PICTURE_HEAD, SUBSPACE, HeldOut
+from blemish.engine.training.cross_validation import HEADS, IMAGE, IMAGE_HEAD, SUBSPACE, HeldOut
 from blemish.engine.training.fusion import standard
 from blemish.engine.training.score_table import BY_PLACE, ScoreTable, score_table
 from blemish.engine.training.selection import candidates_for, map_fusion, select
@@ -21,7 +21,7 @@ def table(
     generator = np.random.default_rng(seed)
     images = normal + anomalous
     truth = np.arange(images) >= normal
-    names = [BANK, BANK + BY_PLACE, SUBSPACE, SUBSPACE + BY_PLACE, PICTURE, *HEADS]
+    names = [BANK, BANK + BY_PLACE, SUBSPACE, SUBSPACE + BY_PLACE, IMAGE, *HEADS]
     keys = ["bank", "bank_place", "subspace", "subspace_place", "picture", "head", "head"]
     scores = {
         name: 10 + strengths.get(key, 0.0) * truth + generator.normal(0, 1, (FOLDS, images))
@@ -43,7 +43,7 @@ def test_without_labels_scorers_are_averaged_by_place_where_images_are_aligned()
     selection = select([table(anomalous=0)])
 
     assert selection.chosen.shares == pytest.approx(
-        {BANK: 1 / 3, BANK + BY_PLACE: 1 / 3, SUBSPACE: 1 / 6, PICTURE: 1 / 6}
+        {BANK: 1 / 3, BANK + BY_PLACE: 1 / 3, SUBSPACE: 1 / 6, IMAGE: 1 / 6}
     )
     assert selection.judged == ()
 
@@ -53,9 +53,9 @@ def test_heads_count_the_more_the_more_anomalies_they_saw() -> None:
         select([table(anomalous=count, head=3.0)]).chosen for count in (3, 9, 30)
     )
 
-    assert three.shares[PICTURE_HEAD] == pytest.approx(3 / 13)
-    assert nine.shares[PICTURE_HEAD] == pytest.approx(9 / 19)
-    assert thirty.shares[PICTURE_HEAD] == pytest.approx(30 / 40)
+    assert three.shares[IMAGE_HEAD] == pytest.approx(3 / 13)
+    assert nine.shares[IMAGE_HEAD] == pytest.approx(9 / 19)
+    assert thirty.shares[IMAGE_HEAD] == pytest.approx(30 / 40)
 
 
 def test_few_labels_choose_nothing() -> None:
@@ -72,8 +72,8 @@ def test_with_labels_the_better_scorer_is_chosen() -> None:
 
 
 def test_a_higher_resolution_is_taken_where_it_is_clearly_better() -> None:
-    usual = table(bank=1.0, bank_place=1.0, subspace=1.0, picture=1.0)
-    clear = table(bank=4.0, bank_place=4.0, subspace=4.0, picture=4.0, head=4.0, seed=1)
+    usual = table(bank=1.0, bank_place=1.0, subspace=1.0, image=1.0)
+    clear = table(bank=4.0, bank_place=4.0, subspace=4.0, image=4.0, head=4.0, seed=1)
     better = replace(clear, size=(512, 512))
 
     selection = select([usual, better])
@@ -86,7 +86,7 @@ def test_a_higher_resolution_is_taken_where_it_is_clearly_better() -> None:
 
 
 def test_the_usual_resolution_stays_where_another_is_as_good() -> None:
-    usual = table(bank_place=3.0, subspace=3.0, picture=3.0)
+    usual = table(bank_place=3.0, subspace=3.0, image=3.0)
 
     assert select([usual, replace(usual, size=(512, 512))]).chosen.at == 0
 
@@ -111,13 +111,13 @@ def test_another_bank_stands_in_for_the_first() -> None:
 
 
 def test_heads_that_know_more_are_taken_along() -> None:
-    chosen = select([table(head=3.0, picture=0.5)]).chosen
+    chosen = select([table(head=3.0, image=0.5)]).chosen
 
-    assert chosen.shares[PICTURE_HEAD] > 0
+    assert chosen.shares[IMAGE_HEAD] > 0
 
 
 def test_the_usual_one_stays_where_nothing_is_clearly_better() -> None:
-    alike = table(bank=3.0, bank_place=3.0, subspace=3.0, subspace_place=3.0, picture=3.0, head=3.0)
+    alike = table(bank=3.0, bank_place=3.0, subspace=3.0, subspace_place=3.0, image=3.0, head=3.0)
 
     assert select([alike]).chosen.name == "average, heads x 0.67"
 
@@ -127,7 +127,7 @@ def test_ten_anomalies_do_not_choose_what_only_a_few_normal_images_speak_for() -
     odd, scores = range(20, 24), dict[str, NDArray[np.float64]]()
     for name, noise in table(normal=100, anomalous=10).scores.items():
         scores[name] = noise + 10 * few.anomalous
-        if name != PICTURE:
+        if name != IMAGE:
             scores[name][:, odd] += 30
     selection = select([replace(few, scores=scores)])
 
@@ -138,7 +138,7 @@ def test_ten_anomalies_do_not_choose_what_only_a_few_normal_images_speak_for() -
 
 
 def test_heads_that_mislead_are_left_out() -> None:
-    chosen = select([table(bank=2.0, bank_place=2.0, subspace=2.0, picture=2.0, head=-1.0)]).chosen
+    chosen = select([table(bank=2.0, bank_place=2.0, subspace=2.0, image=2.0, head=-1.0)]).chosen
 
     assert not set(HEADS) & set(chosen.shares)
 
@@ -206,13 +206,13 @@ def test_a_map_counts_patch_scores_as_the_image_score_does() -> None:
     assert shares[BANK] / shares[SUBSPACE] == pytest.approx(4)
 
 
-def test_too_few_pictures_say_nothing_of_how_pictures_vary() -> None:
+def test_too_few_images_say_nothing_of_how_images_vary() -> None:
     for normal in (2, 3):
-        assert PICTURE not in select([table(normal=normal, anomalous=0)]).chosen.shares
-    assert PICTURE in select([table(normal=4, anomalous=0)]).chosen.shares
+        assert IMAGE not in select([table(normal=normal, anomalous=0)]).chosen.shares
+    assert IMAGE in select([table(normal=4, anomalous=0)]).chosen.shares
     few = table(normal=3, anomalous=20)
     tried = candidates_for([few], np.ones(23, dtype=np.bool_))
-    assert all(PICTURE not in each.shares for each in tried)
+    assert all(IMAGE not in each.shares for each in tried)
     assert all(
         sum(each.shares.get(name, 0) for name in few.scores if name not in HEADS)
         == pytest.approx(1)
@@ -221,10 +221,10 @@ def test_too_few_pictures_say_nothing_of_how_pictures_vary() -> None:
 
 
 def test_a_candidate_without_patch_scores_still_has_a_map() -> None:
-    scores = table(picture=6.0, head=-9.0)
+    scores = table(image=6.0, head=-9.0)
     chosen = select([scores]).chosen
 
-    assert chosen.shares == {PICTURE: 1}
+    assert chosen.shares == {IMAGE: 1}
     assert set(map_fusion(chosen, scores).weights) == {BANK, SUBSPACE}
 
 

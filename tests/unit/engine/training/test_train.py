@@ -34,14 +34,14 @@ def trained(
 
 
 def large_jpeg(seed: int) -> LabeledImage:
-    """Draw a normal picture that is decoded at half its size."""
+    """Draw a normal image that is decoded at half its size."""
     buffer = io.BytesIO()
     Image.fromarray(draw(seed, size=(1_200, 800)).pixels).save(buffer, "JPEG", quality=95)
     return replace(labeled(seed), read=buffer.getvalue)
 
 
 def large_png(seed: int, *, speck: bool = False) -> LabeledImage:
-    """Draw a picture whose defect is a few pixels large."""
+    """Draw an image whose defect is a few pixels large."""
     pixels = draw(seed, size=(1_200, 800)).pixels
     if speck:
         pixels[400:404, 600:604] = 0
@@ -82,14 +82,12 @@ def test_no_type_with_masks_enough_makes_a_classification_model(backbone_file: P
 
     assert report.anomaly_types == ()
     assert any("'hole' is left out" in note for note in report.notes)
-    picture = labeled(900, "hole").read()
-    found = Detector.load(report.bundle, threads=1).detect(
-        picture, limits=LIMITS, mixed_sizes=False
-    )
+    image = labeled(900, "hole").read()
+    found = Detector.load(report.bundle, threads=1).detect(image, limits=LIMITS, mixed_sizes=False)
     assert found.mask is None
 
 
-def test_pictures_come_in_whole_patches_of_the_backbone(tmp_path: Path) -> None:
+def test_images_come_in_whole_patches_of_the_backbone(tmp_path: Path) -> None:
     backbone = write_patch_backbone(tmp_path / "patches.onnx", step="14")
 
     report = trained(normal_images(3), backbone)
@@ -109,7 +107,7 @@ def test_few_normal_images_promise_nothing(backbone_file: Path) -> None:
     assert report.bundle.info.history["notes"] == report.notes
 
 
-def test_many_copies_of_one_picture_count_once(backbone_file: Path) -> None:
+def test_many_copies_of_one_image_count_once(backbone_file: Path) -> None:
     (copied, *others) = normal_images(6)
 
     report = trained([copied] * 260 + others + anomalous_images(2, "stain"), backbone_file)
@@ -129,7 +127,7 @@ def test_steps_are_told_in_order(backbone_file: Path) -> None:
     )
 
     assert list(dict.fromkeys(step.step for step in steps)) == [
-        "reading pictures",
+        "reading images",
         "computing features",
         "cross-validation",
         "fitting to all images",
@@ -175,7 +173,7 @@ def test_a_detection_sees_a_large_jpeg_as_the_training_did(backbone_file: Path) 
     assert score(in_full) > 1.3
 
 
-def test_a_problem_with_a_picture_is_told_with_its_name(backbone_file: Path) -> None:
+def test_a_problem_with_a_image_is_told_with_its_name(backbone_file: Path) -> None:
     broken = replace(labeled(901), name="broken", read=lambda: b"GIF89a")
 
     with pytest.raises(TrainingError, match="broken"):

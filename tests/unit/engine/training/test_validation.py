@@ -4,7 +4,7 @@ import pytest
 
 from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
-from blemish.engine.images.sizes import PictureSize
+from blemish.engine.images.sizes import ImageSize
 from blemish.engine.training.labeled_images import LabeledImage, Progress
 from blemish.engine.training.validation import survey_images
 from tests.products import draw, labeled, normal_images, png
@@ -16,7 +16,7 @@ def sized(name: str, width: int, height: int) -> LabeledImage:
 
 
 def broken(name: str) -> LabeledImage:
-    return LabeledImage(name=name, label=Label.NORMAL, read=lambda: b"no picture")
+    return LabeledImage(name=name, label=Label.NORMAL, read=lambda: b"no image")
 
 
 def test_images_are_ordered_by_their_content() -> None:
@@ -38,7 +38,7 @@ def test_the_most_common_size_is_the_size() -> None:
 
     survey = survey_images(images, mixed_sizes=True, progress=lambda _: None)
 
-    assert survey.size == PictureSize(stored=(96, 64), upright=(96, 64))
+    assert survey.size == ImageSize(stored=(96, 64), upright=(96, 64))
     assert survey.problems.found == {}
 
 
@@ -64,7 +64,7 @@ def test_other_sizes_are_problems_in_the_order_of_the_data_set() -> None:
         survey.problems.raise_if_any()
 
 
-def test_what_is_no_picture_is_counted() -> None:
+def test_what_is_no_image_is_counted() -> None:
     images = [broken("x"), *normal_images(2), broken("y"), broken("z")]
 
     survey = survey_images(images, mixed_sizes=False, progress=lambda _: None)
@@ -73,16 +73,16 @@ def test_what_is_no_picture_is_counted() -> None:
         survey.problems.raise_if_any()
 
 
-def test_only_broken_pictures_are_named_as_such() -> None:
+def test_only_broken_images_are_named_as_such() -> None:
     with pytest.raises(TrainingError, match=r"^x: .*One more image cannot be used"):
         survey_images([broken("x"), broken("y")], mixed_sizes=False, progress=lambda _: None)
 
 
-def test_one_normal_picture_under_many_names_is_not_enough() -> None:
+def test_one_normal_image_under_many_names_is_not_enough() -> None:
     same = labeled(1)
     images = [same, replace(same, name="copy"), labeled(2, "stain"), labeled(3, "stain")]
 
-    with pytest.raises(TrainingError, match="show 1 different normal pictures; at least 2"):
+    with pytest.raises(TrainingError, match="show 1 different normal images; at least 2"):
         survey_images(images, mixed_sizes=False, progress=lambda _: None)
 
 
@@ -91,4 +91,4 @@ def test_progress_counts_every_image() -> None:
 
     survey_images(normal_images(3), mixed_sizes=False, progress=steps.append)
 
-    assert steps == [Progress(step="reading pictures", done=i, total=3) for i in (1, 2, 3)]
+    assert steps == [Progress(step="reading images", done=i, total=3) for i in (1, 2, 3)]

@@ -1,4 +1,4 @@
-"""How many pictures models judged, by the hour."""
+"""How many images models judged, by the hour."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-// Pictures dropped or chosen, judged one by one, each with what the model saw in it. The pictures
+// Images dropped or chosen, judged one by one, each with what the model saw in it. The images
 // stay in the browser until they are added to the training set.
-import { inTurns, judge, keep } from "/console/static/send_pictures.js";
+import { inTurns, judge, keep } from "/console/static/send_images.js";
 
 let numbers = 0;
 
@@ -19,15 +19,15 @@ export default {
   template: `
     <div class="try" :class="{ over }" @dragover.prevent="over = ready" @dragleave="over = false" @drop.prevent="drop">
       <label class="drop" :class="{ off: !ready }">
-        <span>{{ ready ? "Drop pictures here, or choose them" : "Start the model to try pictures with it" }}</span>
-        <input type="file" multiple accept="image/jpeg,image/png" :disabled="!ready" aria-label="Pictures to try" @change="choose">
+        <span>{{ ready ? "Drop images here, or choose them" : "Start the model to try images with it" }}</span>
+        <input type="file" multiple accept="image/jpeg,image/png" :disabled="!ready" aria-label="Images to try" @change="choose">
       </label>
       <div v-if="cards.length" class="line controls">
         <label class="line">What the model saw
           <select v-model="shown" class="choice">
             <option value="heatMap">Heat map</option>
             <option v-if="hasMasks" value="mask">Mask</option>
-            <option value="">Nothing over the picture</option>
+            <option value="">Nothing over the image</option>
           </select>
         </label>
         <label class="line">Fade <input type="range" min="0" max="100" v-model.number="fade"></label>
@@ -38,7 +38,7 @@ export default {
           {{ adding ? "Adding..." : "Add the verified to the training set (" + verified.length + ")" }}
         </button>
       </div>
-      <ul class="cards" aria-label="Tried pictures" aria-live="polite">
+      <ul class="cards" aria-label="Tried images" aria-live="polite">
         <li v-for="card in cards" :key="card.id" class="panel" :class="{ wide: wide === card.id }">
           <button type="button" class="look" :aria-label="'Look at ' + card.name" :aria-expanded="wide === card.id" @click="wide = wide === card.id ? null : card.id">
             <img :src="card.url" :alt="card.name">
@@ -73,7 +73,7 @@ export default {
   },
   methods: {
     percent: (share) => (share < 0.001 ? "<0.1%" : (100 * share).toFixed(share > 0.0995 ? 0 : 1) + "%"),
-    // what was said of a picture and not added yet would be lost
+    // what was said of an image and not added yet would be lost
     ask(event) {
       if (this.verified.length) event.preventDefault();
     },

@@ -1,1 +1,0 @@
-"""Trains one of the backbones in the package on drawn pictures; no part of the product."""
