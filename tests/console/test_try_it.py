@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from blemish.cli.sdk_model import install_model
-from blemish.console.models.snippets import Target, snippets
+from blemish.console.models.code_snippets import Target, snippets
 from tests.acceptance.product import NORMAL, PROJECT, host, images
 from tests.acceptance.served import ServedDirectory
 from tests.acceptance.test_access import Keys

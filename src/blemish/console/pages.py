@@ -11,34 +11,36 @@ from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.images import add_images as bring
-from blemish.console.images import gallery, uploads
-from blemish.console.images import stored_images as images
-from blemish.console.masks import painter
-from blemish.console.masks import painter_requests as painted
-from blemish.console.models import compare, model, models, previews
-from blemish.console.projects import dashboard, projects
-from blemish.console.settings import settings
-from blemish.console.training import train
-from blemish.console.trials import image_requests, try_it
+from blemish.console.images import (
+    add_images_page,
+    gallery_page,
+    image_requests,
+    upload_requests,
+)
+from blemish.console.masks import painter_page, painter_requests
+from blemish.console.models import compare_page, model_page, models_page, preview_requests
+from blemish.console.projects import overview_page, projects_page
+from blemish.console.settings import settings_page
+from blemish.console.training import train_page
+from blemish.console.trials import detect_requests, try_it_page
 
 PAGES = (
-    bring,
-    compare,
-    dashboard,
-    gallery,
-    model,
-    models,
-    painted,
-    painter,
+    add_images_page,
+    compare_page,
+    detect_requests,
+    gallery_page,
     image_requests,
-    images,
-    previews,
-    projects,
-    settings,
-    train,
-    try_it,
-    uploads,
+    model_page,
+    models_page,
+    overview_page,
+    painter_page,
+    painter_requests,
+    preview_requests,
+    projects_page,
+    settings_page,
+    train_page,
+    try_it_page,
+    upload_requests,
 )
 """The modules that pages are in: to import one is to register its pages."""
 

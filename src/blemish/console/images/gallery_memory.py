@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from blemish.console.images.entries import Entry
+from blemish.console.images.dataset_entries import Entry
 from blemish.domain.errors import ConflictError, ResourceType
 
 MOST = 64

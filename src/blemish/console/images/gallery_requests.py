@@ -9,9 +9,10 @@ from nicegui import app as framework
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from blemish.console.images import entries as entries_of
-from blemish.console.images.entries import Entry, all_entries
-from blemish.console.images.gallery_data import (
+from blemish.console.images import dataset_entries as entries_of
+from blemish.console.images.dataset_entries import Entry, all_entries
+from blemish.console.images.gallery_memory import Place, Undo, View, undos, views
+from blemish.console.images.gallery_query import (
     Query,
     Sort,
     Step,
@@ -25,8 +26,7 @@ from blemish.console.images.gallery_data import (
     step_of,
     told,
 )
-from blemish.console.images.gallery_memory import Place, Undo, View, undos, views
-from blemish.console.images.stored_images import thumbnail_url
+from blemish.console.images.image_requests import thumbnail_url
 from blemish.console.ui.frame import TELLING, problem_text
 from blemish.console.visitor import SignedOutError, Visitor, in_thread
 from blemish.domain.entities import ObjectRef

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from blemish.console.images.entries import Entry, all_entries, change
+from blemish.console.images.dataset_entries import Entry, all_entries, change
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ValidationError

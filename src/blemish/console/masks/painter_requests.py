@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.images.entries import Entry, all_entries, change, entry_line, object_of
+from blemish.console.images.dataset_entries import Entry, all_entries, change, entry_line, object_of
 from blemish.console.masks.mask_files import (
     HEAD_BYTES,
     Painted,

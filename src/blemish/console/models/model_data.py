@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blemish.console.models.previews import check_download
-from blemish.console.models.verdicts import Judged, TypeResult, parse_manifest, parse_types
+from blemish.console.models.evaluation import Judged, TypeResult, parse_manifest, parse_types
+from blemish.console.models.preview_requests import check_download
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import ModelStatus, ObjectRef
 from blemish.domain.errors import AccessDeniedError

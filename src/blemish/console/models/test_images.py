@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.models.layers import Faders, Seen, layers
-from blemish.console.models.verdicts import CELL_NAMES, ORDERS, Cell, Judged, arranged
+from blemish.console.models.evaluation import CELL_NAMES, ORDERS, Cell, Judged, arranged
+from blemish.console.models.image_layers import Faders, Seen, layers
 from blemish.console.ui.frame import heading, text
 
 PART = 24

@@ -1,7 +1,7 @@
 // The gallery: thousands of images, of which those in sight alone are in the document.
 // A position is the place of an image in the order that the server froze for this page.
 import { Changes } from "/console/static/gallery_changes.js";
-import { CHOOSING } from "/console/static/gallery_choosing.js";
+import { CHOOSING } from "/console/static/gallery_selection.js";
 import { TEMPLATE } from "/console/static/gallery_template.js";
 
 const CELL = 156; // px, the least width of a cell

@@ -1,7 +1,7 @@
 // The painter: an image, tools, anomaly types. What is painted stays here until it is saved.
 import { MaskBuffer } from "/console/static/mask_buffer.js";
 import { MaskView, levelsOf } from "/console/static/mask_view.js";
-import { fetched, packed, reason, unpacked } from "/console/static/painted.js";
+import { fetched, packed, reason, unpacked } from "/console/static/mask_transfer.js";
 import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
 import { TEMPLATE } from "/console/static/painter_template.js";
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blemish.console.images.entries import Entry, entry_line
+from blemish.console.images.dataset_entries import Entry, entry_line
 from blemish.console.masks.anomaly_types import (
     MAX_ADDED_PROJECTS,
     AddedTypes,

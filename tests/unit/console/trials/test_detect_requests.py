@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from blemish.console.trials.image_requests import without_background
+from blemish.console.trials.detect_requests import without_background
 from blemish.domain.palette import PALETTE
 from blemish.engine.images.decode import encode_mask
 

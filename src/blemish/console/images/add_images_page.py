@@ -8,7 +8,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.images.sources import FromBucket, FromManifest
+from blemish.console.images.bucket_import import FromBucket, FromManifest
 from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
 
 DENIED = (
@@ -17,7 +17,7 @@ DENIED = (
 )
 
 
-class ImageUpload(Element, component="../static/bring.js"):
+class ImageUpload(Element, component="../static/add_images.js"):
     """Files and folders of this computer, sent as many requests; their paths say their labels."""
 
     def __init__(self, project: str, *, kinds: Collection[str], most_bytes: int, may: bool) -> None:
@@ -36,7 +36,7 @@ async def bring(project: str) -> None:
     found = (await who.call("DescribeProject", ProjectName=project))["ProjectDescription"]
     kinds = {each["DatasetType"] for each in found["Datasets"]}
     may = await who.may("UpdateDatasetEntries", ProjectName=project, DatasetType="train")
-    ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/bring.css">')
+    ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/add_images.css">')
     with frame("Bring images", project=project, here="images"):
         with ui.element("div").classes("head"):
             heading("Bring images")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blemish.console.images.entries import Entry
-from blemish.console.images.gallery_data import (
+from blemish.console.images.dataset_entries import Entry
+from blemish.console.images.gallery_query import (
     Query,
     Shown,
     Sort,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.console.images.entries import _pieces, entry_line
+from blemish.console.images.dataset_entries import _pieces, entry_line
 from blemish.domain.entities import Label
 from blemish.domain.manifest import parse_line
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 
 from nicegui import events, ui
 
-from blemish.console.images import entries
+from blemish.console.images import dataset_entries as entries
 from blemish.console.images.folder_labels import SPOKEN, Piece, is_image_name, kind_of, label_of
-from blemish.console.images.uploads import bring_in
+from blemish.console.images.upload_requests import bring_in
 from blemish.console.ui.frame import heading, link, project_path, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ObjectRef

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from blemish.console.models.compare import chosen
-from blemish.console.models.verdicts import (
+from blemish.console.models.compare_page import chosen
+from blemish.console.models.evaluation import (
     Cell,
     Judged,
     arranged,

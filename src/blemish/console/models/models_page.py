@@ -8,7 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.models.actions import POLL_S, actions, allowed, share, status_pill, style
+from blemish.console.models.model_actions import POLL_S, actions, allowed, share, status_pill, style
 from blemish.console.ui.frame import (
     empty,
     frame,

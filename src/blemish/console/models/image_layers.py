@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.stored_images import image_url, thumbnail_url
-from blemish.console.models.previews import heat_map_url, mask_url
+from blemish.console.images.image_requests import image_url, thumbnail_url
+from blemish.console.models.preview_requests import heat_map_url, mask_url
 from blemish.console.ui.frame import text
 
 FADE = "(event) => document.documentElement.style.setProperty('--NAME', event.target.value / 100)"

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from blemish.console.images import entries
+from blemish.console.images import dataset_entries as entries
 from blemish.console.images.folder_labels import Piece, object_name, split_new
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, Visitor

@@ -8,9 +8,9 @@ from urllib.parse import quote
 from nicegui import ui
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.images.stored_images import thumbnail_url
-from blemish.console.projects.deletion import ask_to_delete
-from blemish.console.projects.summary import ProjectSummary, summary_of
+from blemish.console.images.image_requests import thumbnail_url
+from blemish.console.projects.delete_project import ask_to_delete
+from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.frame import empty, frame, heading, page, project_path, text, visitor
 from blemish.console.visitor import Visitor
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from nicegui import ui
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.projects.deletion import ask_to_delete
+from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.detection_chart import RANGES, bars, beginning, ratio_line, spans_of
-from blemish.console.projects.summary import ProjectSummary, summary_of
+from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DetectionCount

@@ -9,8 +9,8 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.images.entries import all_entries, image_bucket
-from blemish.console.training.trainings import Trainings
+from blemish.console.images.dataset_entries import all_entries, image_bucket
+from blemish.console.training.training_cards import Trainings
 from blemish.console.ui.frame import (
     empty,
     frame,
@@ -55,7 +55,7 @@ async def train(project: str) -> None:
     looking = visitor()
     await looking.call("DescribeProject", ProjectName=project)
     sets = [found for kind in DatasetType if (found := await _set(looking, project, kind))]
-    ui.add_head_html('<link rel="stylesheet" href="/console/static/trying.css">')
+    ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
     with frame("Train", project=project, here="train"):
         heading("Train")
         if not any(found.kind == DatasetType.TRAIN for found in sets):

@@ -16,11 +16,11 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.images.entries import Entry, all_entries
-from blemish.console.images.gallery_data import query_of
+from blemish.console.images.dataset_entries import Entry, all_entries
 from blemish.console.images.gallery_memory import Place
+from blemish.console.images.gallery_query import query_of
 from blemish.console.images.gallery_requests import new_view
-from blemish.console.images.stored_images import image_url
+from blemish.console.images.image_requests import image_url
 from blemish.console.masks.anomaly_types import (
     AnomalyType,
     add_type,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from blemish.console.images.entries import Entry, entry_line
+from blemish.console.images.dataset_entries import Entry, entry_line
 from blemish.domain.entities import ImageStats, Label
 from blemish.domain.errors import ValidationError
 from blemish.service.trainable import Need

@@ -8,11 +8,11 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.entries import change, entry_line
-from blemish.console.models.hosting import Hosting
-from blemish.console.models.snippets import NEEDS, Target, snippets
-from blemish.console.trials import trials
-from blemish.console.trials.image_requests import judge_url, keep_url
+from blemish.console.images.dataset_entries import change, entry_line
+from blemish.console.models.code_snippets import NEEDS, Target, snippets
+from blemish.console.models.start_stop_panel import Hosting
+from blemish.console.trials import trials_panel as trials
+from blemish.console.trials.detect_requests import judge_url, keep_url
 from blemish.console.ui.frame import empty, frame, heading, link, page, project_path, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ModelStatus
@@ -36,7 +36,7 @@ async def try_it(project: str, version: str = "") -> None:
     """Show a model at work."""
     looking = visitor()
     models = await _models(looking, project)
-    ui.add_head_html('<link rel="stylesheet" href="/console/static/trying.css">')
+    ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
     with frame("Try it", project=project, here="try"):
         if not models:
             heading("Try it")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from blemish.console.projects.dashboard import next_step
-from blemish.console.projects.deletion import losses
-from blemish.console.projects.summary import ProjectSummary
-from blemish.console.settings.settings import limit_facts, size_told
+from blemish.console.projects.delete_project import losses
+from blemish.console.projects.overview_page import next_step
+from blemish.console.projects.project_summary import ProjectSummary
+from blemish.console.settings.settings_page import limit_facts, size_told
 from blemish.domain.limits import ORIGINAL, OURS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nicegui import ui
 
 from blemish.console.ui.frame import text, visitor
-from blemish.console.ui.permitted import permit
+from blemish.console.ui.permissions import permit
 from blemish.console.visitor import in_thread
 from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.lifecycle import MODEL_MOVES

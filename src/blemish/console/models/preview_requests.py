@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.images.stored_images import CACHE_S
+from blemish.console.images.image_requests import CACHE_S
 from blemish.console.visitor import SignedOutError, Visitor, in_thread
 from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
 from blemish.domain.manifest import object_ref

@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.projects.summary import ProjectSummary, summary_of
+from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.frame import heading, text
 from blemish.console.visitor import Visitor
 from blemish.domain.errors import ResourceNotFoundError

@@ -8,13 +8,13 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.models.actions import share, style
-from blemish.console.models.layers import Faders, Seen, layers
+from blemish.console.models.evaluation import Compared, compared
+from blemish.console.models.image_layers import Faders, Seen, layers
+from blemish.console.models.model_actions import share, style
 from blemish.console.models.model_data import Evaluated, bundle_info, described, evaluated
-from blemish.console.models.models import all_models
-from blemish.console.models.panels import table
+from blemish.console.models.model_panels import table
+from blemish.console.models.models_page import all_models
 from blemish.console.models.test_images import PART, verdict_caption
-from blemish.console.models.verdicts import Compared, compared
 from blemish.console.ui.frame import empty, frame, heading, link, page, project_path, text, visitor
 
 _VALUE = "(event) => emit(event.target.value)"

@@ -8,11 +8,11 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.entries import entry_line, object_of, settled
-from blemish.console.images.stored_images import image_url, thumbnail_url
-from blemish.console.trials.image_requests import keep_url
+from blemish.console.images.dataset_entries import entry_line, object_of, settled
+from blemish.console.images.image_requests import image_url, thumbnail_url
+from blemish.console.trials.detect_requests import keep_url
 from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
-from blemish.console.ui.permitted import permit
+from blemish.console.ui.permissions import permit
 from blemish.domain.detection_jobs import DetectionJobStatus
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.manifest import parse_line
@@ -33,7 +33,7 @@ _KINDS = {
 _GOING_ON = frozenset({DetectionJobStatus.CREATED, DetectionJobStatus.RUNNING})
 
 
-class BringBatch(ui.element, component="../static/bring_batch.js"):
+class BringBatch(ui.element, component="../static/upload_batch.js"):
     """Images that a person chooses, kept in the project's bucket."""
 
 
@@ -143,7 +143,7 @@ async def trial_page(project: str, trial: str, start: str = "") -> None:
     looking = visitor()
     names = {"ProjectName": project, "TrialName": trial}
     found = (await looking.call("DescribeTrialDetection", **names))["Trial"]
-    ui.add_head_html('<link rel="stylesheet" href="/console/static/trying.css">')
+    ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
     with frame("Trial", project=project, here="try"):
         with ui.element("div").classes("head"):
             heading(f"Trial {trial}")

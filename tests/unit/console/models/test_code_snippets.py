@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from blemish.console.models.snippets import Target, snippets
+from blemish.console.models.code_snippets import Target, snippets
 
 TARGET = Target(
     endpoint="https://blemish.example:8080", region="eu-west-1", project="plates", version="3"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blemish.console.training.progress import (
+from blemish.console.training.training_progress import (
     PARTS,
     PARTS_OF_TWO,
     duration_text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.console.training.train import tags_of
+from blemish.console.training.train_page import tags_of
 from blemish.domain.errors import ValidationError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.auth.guard import ROOT
-from blemish.console.settings.access_keys import KeysPart
+from blemish.console.settings.access_keys_panel import KeysPart
 from blemish.console.ui.frame import frame, heading, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits

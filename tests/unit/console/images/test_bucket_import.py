@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from blemish.console.images.bucket_import import place_of, summary
 from blemish.console.images.folder_labels import Piece
-from blemish.console.images.sources import place_of, summary
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.errors import ValidationError
 

@@ -8,11 +8,11 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.models.actions import FORBIDDEN, share
 from blemish.console.models.curves import precision_recall_svg, roc_svg
+from blemish.console.models.evaluation import CELL_NAMES, Cell, TypeResult, cell_counts
+from blemish.console.models.model_actions import FORBIDDEN, share
 from blemish.console.models.model_data import Evaluated
 from blemish.console.models.test_images import JudgedImages
-from blemish.console.models.verdicts import CELL_NAMES, Cell, TypeResult, cell_counts
 from blemish.console.ui.frame import heading, text, visitor
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.training.selection_report import Judged, choice_of

@@ -8,7 +8,9 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.models.actions import (
+from blemish.console.models.evaluation import Cell
+from blemish.console.models.image_layers import Seen
+from blemish.console.models.model_actions import (
     FORBIDDEN,
     MOVING,
     POLL_S,
@@ -18,7 +20,6 @@ from blemish.console.models.actions import (
     status_pill,
     style,
 )
-from blemish.console.models.layers import Seen
 from blemish.console.models.model_data import (
     Evaluated,
     bundle_info,
@@ -26,7 +27,7 @@ from blemish.console.models.model_data import (
     evaluated,
     may_download,
 )
-from blemish.console.models.panels import (
+from blemish.console.models.model_panels import (
     choice_panel,
     curve_panels,
     matrix_panel,
@@ -34,9 +35,8 @@ from blemish.console.models.panels import (
     threshold_panel,
     types_panel,
 )
-from blemish.console.models.previews import bundle_url
+from blemish.console.models.preview_requests import bundle_url
 from blemish.console.models.test_images import JudgedImages
-from blemish.console.models.verdicts import Cell
 from blemish.console.ui.frame import (
     frame,
     heading,
