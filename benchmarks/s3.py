@@ -160,7 +160,7 @@ class Generated(io.RawIOBase):
         self._at = 0
         self._block = os.urandom(MB)
 
-    def readable(self) -> bool:
+    def checked_unicode(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -19,7 +19,7 @@ from blemish.domain import errors
 from blemish.domain.errors import ServiceError
 from blemish.wire.errors import WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.protocol import parse_request, serialize_error, serialize_output
+from blemish.wire.rest_json import json_error_response, json_output_response, parse_json_request
 from blemish.wire.routing import Router
 from tests.protocol.strategies import values
 
@@ -59,7 +59,7 @@ def test_what_botocore_sends_is_read(name: str, data: st.DataObject) -> None:
 
     operation = ROUTER.operation(request.method, request.path)
     assert operation.name == name
-    assert parse_request(operation, request) == params
+    assert parse_json_request(operation, request) == params
 
 
 @pytest.mark.parametrize("name", MODEL.operation_names)
@@ -68,7 +68,7 @@ def test_botocore_reads_what_is_answered(name: str, data: st.DataObject) -> None
     operation = MODEL.operation_model(name)
     output = data.draw(values(operation.output_shape))
 
-    answer = serialize_output(operation, output)
+    answer = json_output_response(operation, output)
 
     assert answer.status == operation.http.get("responseCode", 200)
     assert read_by_botocore(answer, operation.output_shape) == output
@@ -84,7 +84,7 @@ def test_botocore_reads_every_error(shape: StructureShape, data: st.DataObject) 
             return members
 
     RaisedError.shape = shape.name
-    answer = serialize_error(MODEL, RaisedError(""))
+    answer = json_error_response(MODEL, RaisedError(""))
 
     assert answer.status == shape.metadata["error"]["httpStatusCode"]
     assert read_by_botocore(answer, None)["Error"] == {
@@ -96,7 +96,7 @@ def test_botocore_reads_every_error(shape: StructureShape, data: st.DataObject) 
 
 @pytest.mark.parametrize("error", WireError.__subclasses__())
 def test_botocore_reads_errors_that_the_model_does_not_have(error: type[WireError]) -> None:
-    answer = serialize_error(MODEL, error("What is wrong."))
+    answer = json_error_response(MODEL, error("What is wrong."))
 
     assert answer.status == error.status
     assert read_by_botocore(answer, None)["Error"] == {
@@ -117,13 +117,13 @@ def test_every_error_shape_has_one_class() -> None:
 
 def test_an_output_member_that_the_model_does_not_know_is_a_fault_of_ours() -> None:
     with pytest.raises(ValueError, match="ProjektArn"):
-        serialize_output(MODEL.operation_model("DeleteProject"), {"ProjektArn": "arn"})
+        json_output_response(MODEL.operation_model("DeleteProject"), {"ProjektArn": "arn"})
 
 
 def test_what_is_none_is_not_answered() -> None:
     operation = MODEL.operation_model("ListModels")
 
-    answer = serialize_output(
+    answer = json_output_response(
         operation, {"Models": [{"ModelVersion": "1", "Description": None}], "NextToken": None}
     )
 

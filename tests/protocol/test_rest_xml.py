@@ -20,14 +20,14 @@ from blemish.s3.protocol.errors import (
     InvalidRequestError,
     MalformedXMLError,
     NoSuchKeyError,
-    NotOfferedError,
     S3Error,
+    UnsupportedError,
 )
 from blemish.s3.protocol.rest_xml import (
-    parse_request,
-    serialize_error,
-    serialize_output,
+    parse_xml_request,
     streaming_payload,
+    xml_error_response,
+    xml_output_response,
 )
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.routing import Router
@@ -119,7 +119,7 @@ def test_what_botocore_sends_is_read(name: str, data: st.DataObject) -> None:
         request.method, request.path, query=request.query, headers=request.headers
     )
     assert operation.name == name
-    assert parse_request(operation, request) == expected
+    assert parse_xml_request(operation, request) == expected
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "GetBucketLocation"])
@@ -134,7 +134,7 @@ def test_botocore_reads_what_is_answered(name: str, data: st.DataObject) -> None
     elif payload:
         output.setdefault(payload, {})
 
-    answer = serialize_output(operation, output)
+    answer = xml_output_response(operation, output)
 
     read = read_by_botocore(answer, shape)
     if streamed:
@@ -149,7 +149,7 @@ def test_botocore_reads_what_is_answered(name: str, data: st.DataObject) -> None
 def test_the_location_of_a_bucket_is_the_root_element(location: str | None, inside: str) -> None:
     operation = MODEL.operation_model("GetBucketLocation")
 
-    answer = serialize_output(operation, {"LocationConstraint": location})
+    answer = xml_output_response(operation, {"LocationConstraint": location})
 
     assert answer.body.endswith(
         b'<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -160,7 +160,7 @@ def test_the_location_of_a_bucket_is_the_root_element(location: str | None, insi
 
 @given(code=st.sampled_from(S3Error.__subclasses__()), message=MESSAGES, resource=MESSAGES)
 def test_botocore_reads_every_error(code: type[S3Error], message: str, resource: str) -> None:
-    answer = serialize_error(code(message), resource=resource, request_id="7")
+    answer = xml_error_response(code(message), resource=resource, request_id="7")
 
     assert answer.status == code.status
     if code.status < 400:
@@ -175,7 +175,7 @@ def test_botocore_reads_every_error(code: type[S3Error], message: str, resource:
 def test_details_of_an_error_are_told() -> None:
     error = NoSuchKeyError("There is none.", details={"Key": "a&b"})
 
-    answer = serialize_error(error, resource="/bucket/a&b", request_id="7")
+    answer = xml_error_response(error, resource="/bucket/a&b", request_id="7")
 
     assert b"<Key>a&amp;b</Key>" in answer.body
 
@@ -183,7 +183,7 @@ def test_details_of_an_error_are_told() -> None:
 def test_the_status_may_be_another_one() -> None:
     operation = MODEL.operation_model("GetObject")
 
-    answer = serialize_output(operation, {"ContentRange": "bytes 0-1/9", "StatusCode": 206})
+    answer = xml_output_response(operation, {"ContentRange": "bytes 0-1/9", "StatusCode": 206})
 
     assert (answer.status, answer.headers) == (206, {"content-range": "bytes 0-1/9"})
 
@@ -191,19 +191,19 @@ def test_the_status_may_be_another_one() -> None:
 def test_an_output_member_that_the_model_does_not_know_is_a_fault_of_ours() -> None:
     for name in ("DeleteBucket", "HeadObject", "ListObjectsV2", "CopyObject"):
         with pytest.raises(ValueError, match="Bukket"):
-            serialize_output(MODEL.operation_model(name), {"Bukket": "b"})
+            xml_output_response(MODEL.operation_model(name), {"Bukket": "b"})
 
 
 @pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "€", "a\0"])
 def test_what_no_header_can_hold_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="content-type"):
-        serialize_output(MODEL.operation_model("GetObject"), {"ContentType": text})
+        xml_output_response(MODEL.operation_model("GetObject"), {"ContentType": text})
 
 
 @pytest.mark.parametrize("name", ["日本", "a: b\r\nc", "a b"])
 def test_what_no_header_can_be_called_is_refused(name: str) -> None:
     with pytest.raises(InvalidArgumentError, match="x-amz-meta-"):
-        serialize_output(MODEL.operation_model("GetObject"), {"Metadata": {name: "a"}})
+        xml_output_response(MODEL.operation_model("GetObject"), {"Metadata": {name: "a"}})
 
 
 @pytest.mark.parametrize(
@@ -235,13 +235,13 @@ def test_query_and_headers_tell_operations_apart(
     ("name", "request_", "error"),
     [
         ("CompleteMultipartUpload", HttpRequest("POST", "/b/k", "", {}, b""), InvalidRequestError),
-        ("GetObject", HttpRequest("GET", "/b/k", "annotations", {}, b""), NotOfferedError),
+        ("GetObject", HttpRequest("GET", "/b/k", "annotations", {}, b""), UnsupportedError),
         (
             "CopyObject",
             HttpRequest("PUT", "/b/k", "", {"x-amz-copy-source": "b/k", "if-x": "*"}, b""),
-            NotOfferedError,
+            UnsupportedError,
         ),
-        ("GetObject", HttpRequest("GET", "/b/k", "", {"x-amz-new": "1"}, b""), NotOfferedError),
+        ("GetObject", HttpRequest("GET", "/b/k", "", {"x-amz-new": "1"}, b""), UnsupportedError),
         ("ListObjectsV2", HttpRequest("GET", "/b", "max-keys=a", {}, b""), InvalidArgumentError),
         ("GetObject", HttpRequest("GET", "/b/%ff", "", {}, b""), InvalidArgumentError),
         ("GetObject", HttpRequest("GET", "/b/k", "x-%ff=1", {}, b""), InvalidArgumentError),
@@ -253,4 +253,4 @@ def test_what_cannot_be_read_is_refused(
     name: str, request_: HttpRequest, error: type[S3Error]
 ) -> None:
     with pytest.raises(error):
-        parse_request(MODEL.operation_model(name), request_)
+        parse_xml_request(MODEL.operation_model(name), request_)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from blemish.monitoring.readiness import Readiness
-from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
+from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request, send_start
 from blemish.wire.messages import HttpRequest, HttpResponse
 
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -43,7 +43,7 @@ class StatusPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; a body is not waited for."""
         del receive
-        request = request_of(scope)
+        request = http_request(scope)
         response = await self._response(request, trusted=self._trusts(scope, request))
         headers = {
             **response.headers,
@@ -83,7 +83,7 @@ class StatusPages:
         if self._token is not None:
             sent = request.headers.get("authorization", "").encode()
             return hmac.compare_digest(sent, f"Bearer {self._token}".encode())
-        address = address_of(scope)
+        address = client_address(scope)
         return _is_loopback(address) and not FORWARDED & request.headers.keys()
 
 

@@ -35,7 +35,7 @@ _NEVER_COMPOSITE = frozenset({"CRC64NVME"})
 _ALWAYS_COMPOSITE = frozenset({"SHA1", "SHA256"})
 
 
-def chosen_checksum(algorithm: str | None, kind: str | None) -> tuple[str | None, str | None]:
+def upload_checksum(algorithm: str | None, kind: str | None) -> tuple[str | None, str | None]:
     """Return which checksum an upload has, and whether of the object or of its parts' checksums.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from blemish.s3.offered import refuse_unoffered
+from blemish.s3.unsupported import refuse_unsupported
 from blemish.storage.buckets import Buckets
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
@@ -57,17 +57,17 @@ class BucketOperations:
         # any region may be named, as any may be signed for: there is one place all the same
         location = dict(create_bucket_configuration or {})
         location.pop("LocationConstraint", None)
-        refuse_unoffered(location | others)
+        refuse_unsupported(location | others)
         self._buckets.create(bucket)
         return {"Location": f"/{bucket}"}
 
     def head_bucket(self, *, bucket: str, **others: Any) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         self._buckets.check(bucket)
         return {"BucketRegion": self._region}
 
     def delete_bucket(self, *, bucket: str, **others: Any) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         self._buckets.delete(bucket)
         with self._database.writing() as rows:
             rows.object_metadata.delete_bucket(bucket)
@@ -77,11 +77,11 @@ class BucketOperations:
         return {}
 
     def get_bucket_location(self, *, bucket: str, **others: Any) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         self._buckets.check(bucket)
         return {"LocationConstraint": None if self._region == USUAL_REGION else self._region}
 
     def get_bucket_versioning(self, *, bucket: str, **others: Any) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         self._buckets.check(bucket)
         return {}  # which says that it never was on

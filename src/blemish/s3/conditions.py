@@ -15,8 +15,8 @@ from blemish.s3.protocol.errors import (
     InvalidRangeError,
     NoSuchKeyError,
     NotModifiedError,
-    NotOfferedError,
     PreconditionFailedError,
+    UnsupportedError,
 )
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -72,10 +72,10 @@ def write_check(
     It raises NoSuchKeyError and PreconditionFailedError.
 
     Raises:
-        NotOfferedError: only absence can be demanded by If-None-Match.
+        UnsupportedError: only absence can be demanded by If-None-Match.
     """
     if if_none_match not in {None, "*"}:
-        raise NotOfferedError("If-None-Match of a write can only be *.")
+        raise UnsupportedError("If-None-Match of a write can only be *.")
     if if_match is None and if_none_match is None:
         return None
 

@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from blemish.s3.described import DescribedObjects
-from blemish.s3.members import quoted
-from blemish.s3.offered import refuse_unoffered
+from blemish.s3.object_headers import quoted
 from blemish.s3.protocol.errors import InvalidArgumentError
+from blemish.s3.stored_objects import StoredObjects
+from blemish.s3.unsupported import refuse_unsupported
 from blemish.storage.listing import ListedObject, Listing
 
 MAX_KEYS = 1_000
@@ -20,7 +20,7 @@ MAX_KEYS = 1_000
 class ListingOperations:
     """Lists objects in the order of their keys."""
 
-    def __init__(self, listing: Listing, objects: DescribedObjects, *, owner: str) -> None:
+    def __init__(self, listing: Listing, objects: StoredObjects, *, owner: str) -> None:
         self._listing = listing
         self._objects = objects
         self._owner = {"ID": owner, "DisplayName": owner}
@@ -61,7 +61,7 @@ class ListingOperations:
         prefix, delimiter = members.pop("prefix", ""), members.pop("delimiter", "")
         encoding = members.pop("encoding_type", None)
         asked = members.pop("max_keys", MAX_KEYS)
-        refuse_unoffered(members)
+        refuse_unsupported(members)
         encode = encoder(encoding)
         if asked < 0:
             raise InvalidArgumentError("Argument max-keys must be an integer of 0 or more.")

@@ -14,17 +14,17 @@ from typing import Any
 from blemish.s3.assembly import (
     PartsDigest,
     checked_parts,
-    chosen_checksum,
     part_chunks,
+    upload_checksum,
 )
 from blemish.s3.conditions import copied_range, write_check
-from blemish.s3.described import DescribedObjects, Readable, chunks, seen
-from blemish.s3.members import quoted, taken_headers, taken_metadata, told_checksums
-from blemish.s3.objects import open_source, source_ref, taken_source_conditions
-from blemish.s3.offered import object_ref, refuse_unoffered
+from blemish.s3.object_headers import checksum_members, pop_headers, pop_metadata, quoted
+from blemish.s3.objects import open_source, pop_source_conditions, source_ref
 from blemish.s3.protocol.checksums import ALGORITHMS, in_base64
 from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchUploadError
-from blemish.s3.uploads import found_upload, told_part_checksums
+from blemish.s3.stored_objects import Readable, StoredObjects, hashed_body, hashed_content
+from blemish.s3.unsupported import object_ref, refuse_unsupported
+from blemish.s3.uploads import part_checksum_members, require_upload
 from blemish.storage.database import Database
 from blemish.storage.kept import KeptFiles
 from blemish.storage.object_metadata import ObjectMetadata
@@ -41,7 +41,7 @@ class MultipartOperations:
     def __init__(
         self,
         database: Database,
-        objects: DescribedObjects,
+        objects: StoredObjects,
         *,
         paths: ObjectPaths,
         parts: KeptFiles,
@@ -65,9 +65,9 @@ class MultipartOperations:
         **others: Any,
     ) -> dict[str, Any]:
         ref = object_ref(bucket, key)
-        algorithm, kind = chosen_checksum(checksum_algorithm, checksum_type)
-        headers, metadata = taken_headers(others), taken_metadata(others)
-        refuse_unoffered(others)
+        algorithm, kind = upload_checksum(checksum_algorithm, checksum_type)
+        headers, metadata = pop_headers(others), pop_metadata(others)
+        refuse_unsupported(others)
         self._paths.look(ref)
         upload = Upload(
             id=self._new_name(),
@@ -98,10 +98,10 @@ class MultipartOperations:
         body: Readable | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        refuse_unoffered(others)
-        upload = found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
-        part = self._take(upload, part_number, lambda *digests: chunks(body, *digests))
-        return {"ETag": quoted(part.etag), **told_part_checksums(part)}
+        refuse_unsupported(others)
+        upload = require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        part = self._take(upload, part_number, lambda *digests: hashed_body(body, *digests))
+        return {"ETag": quoted(part.etag), **part_checksum_members(part)}
 
     def upload_part_copy(
         self,
@@ -114,19 +114,21 @@ class MultipartOperations:
         copy_source_range: str | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        conditions = taken_source_conditions(others)
-        refuse_unoffered(others)
-        upload = found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        conditions = pop_source_conditions(others)
+        refuse_unsupported(others)
+        upload = require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         opened, _ = open_source(self._objects, source_ref(copy_source), conditions)
         try:
             start, end = copied_range(copy_source_range, opened.version.size_bytes)
             part = self._take(
-                upload, part_number, lambda *digests: seen(opened.content(start, end), *digests)
+                upload,
+                part_number,
+                lambda *digests: hashed_content(opened.content(start, end), *digests),
             )
         finally:
             opened.close()
         result = {"ETag": quoted(part.etag), "LastModified": part.modified_at}
-        return {"CopyPartResult": result | told_part_checksums(part)}
+        return {"CopyPartResult": result | part_checksum_members(part)}
 
     def complete_multipart_upload(
         self,
@@ -141,15 +143,15 @@ class MultipartOperations:
         **others: Any,
     ) -> dict[str, Any]:
         ref = object_ref(bucket, key)
-        upload = found_upload(self._database, self._paths, ref, upload_id)
+        upload = require_upload(self._database, self._paths, ref, upload_id)
         with self._database.reading() as rows:
             there = {part.number: part for part in rows.uploads.parts(upload_id)}
         parts = checked_parts((multipart_upload or {}).get("Parts", []), there)
         digest = PartsDigest(upload, parts, announced=others, size_bytes=mpu_object_size)
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         _, metadata = self._objects.put(
             ref,
-            seen(part_chunks(self._parts, parts), digest),
+            hashed_content(part_chunks(self._parts, parts), digest),
             describe=lambda: ObjectMetadata(
                 etag=digest.etag(),
                 headers=upload.headers,
@@ -164,14 +166,14 @@ class MultipartOperations:
             "Bucket": bucket,
             "Key": key,
             "ETag": quoted(metadata.etag),
-            **told_checksums(metadata.checksums),
+            **checksum_members(metadata.checksums),
         }
 
     def abort_multipart_upload(
         self, *, bucket: str, key: str, upload_id: str, **others: Any
     ) -> dict[str, Any]:
-        refuse_unoffered(others)
-        found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        refuse_unsupported(others)
+        require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         self._forget(upload_id)
         return {}
 

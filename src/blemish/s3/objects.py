@@ -10,16 +10,14 @@ from botocore import xform_name
 
 from blemish.domain.entities import ObjectRef
 from blemish.s3.conditions import ReadConditions, requested_range, write_check
-from blemish.s3.described import DescribedObjects, Readable, chunks, derived_etag, seen
-from blemish.s3.members import (
-    KEPT,
+from blemish.s3.object_headers import (
+    STORED_HEADERS,
+    checksum_members,
+    object_members,
+    pop_headers,
+    pop_metadata,
     quoted,
-    taken_headers,
-    taken_metadata,
-    told_checksums,
-    told_object,
 )
-from blemish.s3.offered import as_s3_errors, object_ref, refuse_unoffered
 from blemish.s3.protocol.errors import (
     AccessDeniedError,
     InvalidArgumentError,
@@ -27,6 +25,14 @@ from blemish.s3.protocol.errors import (
     MalformedXMLError,
     S3Error,
 )
+from blemish.s3.stored_objects import (
+    Readable,
+    StoredObjects,
+    derived_etag,
+    hashed_body,
+    hashed_content,
+)
+from blemish.s3.unsupported import as_s3_errors, object_ref, refuse_unsupported
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_streams import FileVersion, OpenObject
 from blemish.wire.calls import Call
@@ -40,7 +46,7 @@ _CONDITIONS = ("if_match", "if_none_match", "if_modified_since", "if_unmodified_
 class ObjectOperations:
     """Puts, gets, copies and deletes objects."""
 
-    def __init__(self, objects: DescribedObjects) -> None:
+    def __init__(self, objects: StoredObjects) -> None:
         self._objects = objects
 
     def put_object(
@@ -54,12 +60,12 @@ class ObjectOperations:
         **others: Any,
     ) -> dict[str, Any]:
         ref = object_ref(bucket, key)
-        headers, user_metadata = taken_headers(others), taken_metadata(others)
-        refuse_unoffered(others)
+        headers, user_metadata = pop_headers(others), pop_metadata(others)
+        refuse_unsupported(others)
         md5 = hashlib.md5(usedforsecurity=False)
         _, metadata = self._objects.put(
             ref,
-            chunks(body, md5),
+            hashed_body(body, md5),
             describe=lambda: ObjectMetadata(
                 etag=md5.hexdigest(),
                 headers=headers,
@@ -68,7 +74,7 @@ class ObjectOperations:
             ),
             check=write_check(if_match, if_none_match),
         )
-        return {"ETag": quoted(metadata.etag), **told_checksums(metadata.checksums)}
+        return {"ETag": quoted(metadata.etag), **checksum_members(metadata.checksums)}
 
     def get_object(self, *, bucket: str, key: str, **others: Any) -> dict[str, Any]:
         opened, told, span = self._found(bucket, key, others)
@@ -83,14 +89,14 @@ class ObjectOperations:
     def delete_object(
         self, *, bucket: str, key: str, if_match: str | None = None, **others: Any
     ) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         self._objects.delete(object_ref(bucket, key), check=write_check(if_match, None))
         return {}
 
     def delete_objects(
         self, *, bucket: str, delete: Any, call: Call | None = None, **others: Any
     ) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         wanted = delete.get("Objects", [])
         if not 1 <= len(wanted) <= MAX_DELETED:
             raise MalformedXMLError(f"There must be 1 to {MAX_DELETED} objects to delete.")
@@ -123,9 +129,9 @@ class ObjectOperations:
         **others: Any,
     ) -> dict[str, Any]:
         ref, source = object_ref(bucket, key), source_ref(copy_source)
-        conditions = taken_source_conditions(others)
-        headers, user_metadata = taken_headers(others), taken_metadata(others)
-        refuse_unoffered(others)
+        conditions = pop_source_conditions(others)
+        headers, user_metadata = pop_headers(others), pop_metadata(others)
+        refuse_unsupported(others)
         replaced = metadata_directive == "REPLACE"
         opened, metadata = open_source(self._objects, source, conditions)
         md5 = hashlib.md5(usedforsecurity=False)
@@ -134,7 +140,7 @@ class ObjectOperations:
                 raise InvalidRequestError("A copy onto itself must replace the metadata.")
             version, copied = self._objects.put(
                 ref,
-                seen(opened.content(), md5),
+                hashed_content(opened.content(), md5),
                 describe=lambda: ObjectMetadata(
                     etag=md5.hexdigest(),
                     headers=headers if replaced else metadata.headers,
@@ -149,7 +155,8 @@ class ObjectOperations:
         finally:
             opened.close()
         return {
-            "CopyObjectResult": told_copy(version, copied.etag) | told_checksums(copied.checksums)
+            "CopyObjectResult": copy_members(version, copied.etag)
+            | checksum_members(copied.checksums)
         }
 
     def _found(
@@ -158,8 +165,10 @@ class ObjectOperations:
         """Open an object that is to be told of; return it, what is told, and the range."""
         conditions = ReadConditions(**{name: members.pop(name, None) for name in _CONDITIONS})
         wanted, mode = members.pop("range", None), members.pop("checksum_mode", None)
-        instead = {name: members.pop(xform_name(f"Response{name}"), None) for name in KEPT}
-        refuse_unoffered(members)
+        instead = {
+            name: members.pop(xform_name(f"Response{name}"), None) for name in STORED_HEADERS
+        }
+        refuse_unsupported(members)
         opened, metadata = self._objects.open(object_ref(bucket, key))
         try:
             version = opened.version
@@ -168,7 +177,7 @@ class ObjectOperations:
         except BaseException:
             opened.close()
             raise
-        told = told_object(version, metadata) | {"ContentLength": version.size_bytes}
+        told = object_members(version, metadata) | {"ContentLength": version.size_bytes}
         told |= {name: value for name, value in instead.items() if value is not None}
         if span:
             start, end = span
@@ -176,7 +185,7 @@ class ObjectOperations:
             told["ContentLength"] = end - start
             told["ContentRange"] = f"bytes {start}-{end - 1}/{version.size_bytes}"
         elif mode == "ENABLED":
-            told |= told_checksums(metadata.checksums)
+            told |= checksum_members(metadata.checksums)
         return opened, told, span
 
 
@@ -185,17 +194,17 @@ def source_ref(copy_source: str) -> ObjectRef:
 
     Raises:
         InvalidArgumentError: it names none.
-        NotOfferedError: it names a version.
+        UnsupportedError: it names a version.
     """
     path, _, version = copy_source.removeprefix("/").partition("?versionId=")
-    refuse_unoffered({"version_id": version} if version else {})
+    refuse_unsupported({"version_id": version} if version else {})
     bucket, slash, key = unquote(path).partition("/")
     if not slash or not key:
         raise InvalidArgumentError(f"Copy Source must be bucket/key, not {copy_source!r:.300}.")
     return object_ref(bucket, key)
 
 
-def taken_source_conditions(members: dict[str, Any]) -> ReadConditions:
+def pop_source_conditions(members: dict[str, Any]) -> ReadConditions:
     """Take the conditions on what is copied out of the members of a request."""
     return ReadConditions(
         **{name: members.pop(f"copy_source_{name}", None) for name in _CONDITIONS}
@@ -203,13 +212,13 @@ def taken_source_conditions(members: dict[str, Any]) -> ReadConditions:
 
 
 def open_source(
-    objects: DescribedObjects, source: ObjectRef, conditions: ReadConditions
+    objects: StoredObjects, source: ObjectRef, conditions: ReadConditions
 ) -> tuple[OpenObject, ObjectMetadata]:
     """Open an object that is to be copied.
 
     Raises:
         PreconditionFailedError: it is not to be copied.
-        ObjectError: what `DescribedObjects.open` raises.
+        ObjectError: what `StoredObjects.open` raises.
     """
     opened, metadata = objects.open(source)
     try:
@@ -221,6 +230,6 @@ def open_source(
     return opened, metadata
 
 
-def told_copy(version: FileVersion, etag: str) -> dict[str, Any]:
+def copy_members(version: FileVersion, etag: str) -> dict[str, Any]:
     """Return what is told of a copy."""
     return {"ETag": quoted(etag), "LastModified": version.modified_at}

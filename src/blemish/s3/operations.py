@@ -7,11 +7,11 @@ from datetime import datetime
 from types import SimpleNamespace
 
 from blemish.s3.buckets import BucketOperations
-from blemish.s3.described import DescribedObjects
 from blemish.s3.listing import ListingOperations
 from blemish.s3.multipart import MultipartOperations
 from blemish.s3.objects import ObjectOperations
-from blemish.s3.offered import as_s3_errors
+from blemish.s3.stored_objects import StoredObjects
+from blemish.s3.unsupported import as_s3_errors
 from blemish.s3.uploads import UploadListingOperations
 from blemish.storage.buckets import Buckets
 from blemish.storage.database import Database
@@ -42,7 +42,7 @@ def s3_operations(
         now: the clock.
         new_name: a name that nothing else has.
     """
-    objects = DescribedObjects(database, ObjectStreams(paths))
+    objects = StoredObjects(database, ObjectStreams(paths))
     offered: tuple[object, ...] = (
         BucketOperations(database, Buckets(paths), parts, region=region, owner=owner),
         ObjectOperations(objects),

@@ -6,9 +6,9 @@ from typing import Any
 
 from blemish.domain.entities import ObjectRef
 from blemish.s3.listing import encoder
-from blemish.s3.members import quoted, told_checksums
-from blemish.s3.offered import object_ref, refuse_unoffered
+from blemish.s3.object_headers import checksum_members, quoted
 from blemish.s3.protocol.errors import NoSuchUploadError
+from blemish.s3.unsupported import object_ref, refuse_unsupported
 from blemish.storage.database import Database
 from blemish.storage.object_paths import ObjectPaths
 from blemish.storage.uploads import Part, Upload
@@ -35,8 +35,8 @@ class UploadListingOperations:
         part_number_marker: int = 0,
         **others: Any,
     ) -> dict[str, Any]:
-        refuse_unoffered(others)
-        upload = found_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        refuse_unsupported(others)
+        upload = require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
         limit = max(1, min(max_parts, MAX_LISTED))
         with self._database.reading() as rows:
             found = rows.uploads.parts(upload_id, after=int(part_number_marker), limit=limit + 1)
@@ -49,7 +49,7 @@ class UploadListingOperations:
             "NextPartNumberMarker": page[-1].number if page else 0,
             "MaxParts": limit,
             "IsTruncated": len(found) > limit,
-            "Parts": [_told_part(part) for part in page],
+            "Parts": [_part_members(part) for part in page],
             "StorageClass": "STANDARD",
             "Owner": self._owner,
             "Initiator": self._owner,
@@ -68,7 +68,7 @@ class UploadListingOperations:
         encoding_type: str | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        refuse_unoffered(others)
+        refuse_unsupported(others)
         encode = encoder(encoding_type)
         self._paths.check_bucket(bucket)
         limit = max(1, min(max_uploads, MAX_LISTED))
@@ -107,7 +107,9 @@ class UploadListingOperations:
         }
 
 
-def found_upload(database: Database, paths: ObjectPaths, ref: ObjectRef, upload_id: str) -> Upload:
+def require_upload(
+    database: Database, paths: ObjectPaths, ref: ObjectRef, upload_id: str
+) -> Upload:
     """Return an upload of an object.
 
     Raises:
@@ -122,17 +124,17 @@ def found_upload(database: Database, paths: ObjectPaths, ref: ObjectRef, upload_
     return upload
 
 
-def told_part_checksums(part: Part) -> dict[str, str]:
+def part_checksum_members(part: Part) -> dict[str, str]:
     """Return the checksums of a part as members of an answer; no type is told of them."""
-    told = told_checksums(part.checksums)
+    told = checksum_members(part.checksums)
     return {name: value for name, value in told.items() if name != "ChecksumType"}
 
 
-def _told_part(part: Part) -> dict[str, Any]:
+def _part_members(part: Part) -> dict[str, Any]:
     return {
         "PartNumber": part.number,
         "ETag": quoted(part.etag),
         "Size": part.size_bytes,
         "LastModified": part.modified_at,
-        **told_part_checksums(part),
+        **part_checksum_members(part),
     }

@@ -14,9 +14,9 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from blemish.monitoring.status_pages import PATHS
-from blemish.s3.protocol.errors import NotOfferedError
-from blemish.s3.protocol.rest_xml import serialize_error
-from blemish.wire.asgi import Receive, Scope, Send, request_of, send_start
+from blemish.s3.protocol.errors import UnsupportedError
+from blemish.s3.protocol.rest_xml import xml_error_response
+from blemish.wire.asgi import Receive, Scope, Send, http_request, send_start
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -97,11 +97,11 @@ class S3Elsewhere:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; a body that comes with it is not waited for."""
         del receive
-        request = request_of(scope)
+        request = http_request(scope)
         request_id = self._request_ids()
         resource = unquote(request.path, errors="replace")
-        response = serialize_error(
-            NotOfferedError(ELSEWHERE), resource=resource, request_id=request_id
+        response = xml_error_response(
+            UnsupportedError(ELSEWHERE), resource=resource, request_id=request_id
         )
         headers = {
             **response.headers,

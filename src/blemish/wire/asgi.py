@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def request_of(scope: Scope) -> HttpRequest:
+def http_request(scope: Scope) -> HttpRequest:
     """Return a request without its body, which has not come yet."""
     return HttpRequest(
         method=scope["method"],
@@ -27,7 +27,7 @@ def request_of(scope: Scope) -> HttpRequest:
     )
 
 
-def address_of(scope: Scope) -> str | None:
+def client_address(scope: Scope) -> str | None:
     """Return the address that a request came from, if the server knows it."""
     client: tuple[str, int] | None = scope.get("client")
     return client[0] if client else None

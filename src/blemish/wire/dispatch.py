@@ -28,7 +28,7 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
 from blemish.domain.principals import Signer
-from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
+from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request, send_start
 from blemish.wire.calls import Call, Gate, Observer, observed
 from blemish.wire.constraints import check_constraints
 from blemish.wire.errors import (
@@ -38,8 +38,8 @@ from blemish.wire.errors import (
     WireError,
 )
 from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.protocol import parse_request, serialize_error, serialize_output
-from blemish.wire.reading import IDLE_S, Body, BodyRoom, ClientGoneError, read_body
+from blemish.wire.request_body import IDLE_S, BodyMemory, BufferedBody, ClientGoneError, read_body
+from blemish.wire.rest_json import json_error_response, json_output_response, parse_json_request
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
@@ -117,7 +117,7 @@ class Dispatcher:
         self._gates = gates
         self._observers = observers
         self._max_body_bytes = max_body_bytes
-        self._body_room = BodyRoom(body_room_bytes)
+        self._body_room = BodyMemory(body_room_bytes)
         self._idle_s = idle_s
         self._faults = faults
         self._worker_threads = CapacityLimiter(worker_threads)
@@ -132,11 +132,11 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        request = request_of(scope)
+        request = http_request(scope)
         call = Call(
             request_id=self._request_ids(),
             received_at=self._clock(),
-            source_ip=address_of(scope),
+            source_ip=client_address(scope),
             user_agent=request.headers.get("user-agent"),
             secure=scope.get("scheme") == "https",
         )
@@ -167,12 +167,12 @@ class Dispatcher:
                     answer = await asyncio.wrap_future(answer)
             except (ServiceError, WireError) as error:
                 call.error = error
-                call.status = serialize_error(self._model, error).status
+                call.status = json_error_response(self._model, error).status
                 raise
             except Exception as error:  # the edge, as for a request
                 logger.exception("the request failed")
                 call.error = self._fault(call, error)
-                call.status = serialize_error(self._model, call.error).status
+                call.status = json_error_response(self._model, call.error).status
                 raise call.error from error
             call.answer, call.status = answer, operation.http.get("responseCode", 200)
             return answer
@@ -188,11 +188,11 @@ class Dispatcher:
             return None
         except (ServiceError, WireError) as error:
             call.error = error
-            response = serialize_error(self._model, error)
+            response = json_error_response(self._model, error)
         except Exception as error:  # the edge: whatever it was, the client gets an answer
             logger.exception("the request failed")
             call.error = self._fault(call, error)
-            response = serialize_error(self._model, call.error)
+            response = json_error_response(self._model, call.error)
         call.status = response.status
         return response
 
@@ -209,7 +209,7 @@ class Dispatcher:
         call.operation = operation.name
         limit_bytes = self._max_body_bytes(operation.name)
         declared_bytes = _declared_bytes(request.headers)
-        with self._body_room.holding(min(_expected_bytes(request.headers), limit_bytes)):
+        with self._body_room.reserve(min(_expected_bytes(request.headers), limit_bytes)):
             body = await read_body(
                 receive,
                 limit_bytes=limit_bytes,
@@ -221,7 +221,7 @@ class Dispatcher:
             if isinstance(done, HttpResponse):
                 return done
             call.answer = await asyncio.wrap_future(done)
-            return await self._in_thread(serialize_output, operation, call.answer)
+            return await self._in_thread(json_output_response, operation, call.answer)
 
     async def _in_thread(
         self,
@@ -234,7 +234,7 @@ class Dispatcher:
         return await to_thread.run_sync(function, operation, *arguments, limiter=limiter)
 
     def _perform(
-        self, operation: OperationModel, request: HttpRequest, body: Body, call: Call
+        self, operation: OperationModel, request: HttpRequest, body: BufferedBody, call: Call
     ) -> HttpResponse | Future[Mapping[str, Any]]:
         call.caller = self._verifier.verify(request, body_sha256=body.sha256)
         if body.content is None:
@@ -242,12 +242,12 @@ class Dispatcher:
                 f"The body has {body.size_bytes} bytes; {operation.name} takes at most "
                 f"{self._max_body_bytes(operation.name)} bytes."
             )
-        call.members = parse_request(operation, request)
+        call.members = parse_json_request(operation, request)
         answer = self._answer(operation, call)
         if isinstance(answer, Future):
             return answer
         call.answer = answer
-        return serialize_output(operation, answer)
+        return json_output_response(operation, answer)
 
     def _answer(self, operation: OperationModel, call: Call) -> Answer:
         for gate in self._gates:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from botocore.model import ListShape, Shape, StructureShape
 
 from blemish.wire.errors import SerializationError
-from blemish.wire.text import fitting, read_timestamp, readable
+from blemish.wire.text import checked_integer, checked_unicode, read_timestamp
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -45,13 +45,13 @@ def from_json(shape: Shape, value: Any, *, name: str) -> Any:
                 for index, item in enumerate(value)
             ]
         case Shape(type_name="string") if isinstance(value, str):
-            return readable(value, name=name)
+            return checked_unicode(value, name=name)
         case Shape(type_name="blob") if isinstance(value, str):
             return _from_base64(value, name=name)
         case Shape(type_name="boolean") if isinstance(value, bool):
             return value
         case Shape(type_name="integer" | "long") if type(value) is int:
-            return fitting(value, shape, name=name)
+            return checked_integer(value, shape, name=name)
         case Shape(type_name="float" | "double") if type(value) in {int, float}:
             return _float(value, name=name)
         case Shape(type_name="timestamp") if type(value) in {int, float, str}:

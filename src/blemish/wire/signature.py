@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 from blemish.domain.principals import Principal, Signer
 from blemish.wire.canonical import canonical_path, canonical_query, canonical_request, sign
-from blemish.wire.claims import Claim, claim_of
 from blemish.wire.errors import (
     ClockSkewError,
     ExpiredLinkError,
@@ -24,6 +23,7 @@ from blemish.wire.errors import (
     UnrecognizedClientError,
 )
 from blemish.wire.messages import HttpRequest
+from blemish.wire.signature_claims import SignatureClaim, read_signature_claim
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -69,15 +69,17 @@ class SignatureVerifier:
                 who does not know the secret.
         """
         claim, signer = self.verify_claim(request, body_sha256=body_sha256)
-        return caller_of(claim, signer)
+        return claim_caller(claim, signer)
 
-    def verify_claim(self, request: HttpRequest, *, body_sha256: str) -> tuple[Claim, Signer]:
+    def verify_claim(
+        self, request: HttpRequest, *, body_sha256: str
+    ) -> tuple[SignatureClaim, Signer]:
         """Return what `verify` has found true, and who signed it.
 
         Raises:
             WireError: what `verify` raises.
         """
-        claim = claim_of(request)
+        claim = read_signature_claim(request)
         if claim.service not in self.services:
             raise InvalidSignatureError(
                 f"The credential scope must name the service {' or '.join(sorted(self.services))}."
@@ -110,7 +112,7 @@ class SignatureVerifier:
             )
         return claim, signer
 
-    def _check_time(self, claim: Claim) -> None:
+    def _check_time(self, claim: SignatureClaim) -> None:
         now = self.clock()
         skew = timedelta(seconds=self.clock_skew_s)
         good_for = skew if claim.lifetime is None else claim.lifetime
@@ -132,6 +134,6 @@ class SignatureVerifier:
         raise InvalidSignatureError("x-amz-content-sha256 must be the SHA-256 of the body.")
 
 
-def caller_of(claim: Claim, signer: Signer) -> Caller:
+def claim_caller(claim: SignatureClaim, signer: Signer) -> Caller:
     """Return who made a claim that is true."""
     return Caller(principal=signer.principal, region=claim.region, service=claim.service)

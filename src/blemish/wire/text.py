@@ -28,11 +28,11 @@ def read_text(shape: Shape, text: str, *, name: str) -> Any:
     """
     match shape.type_name:
         case "string":
-            return readable(text, name=name)
+            return checked_unicode(text, name=name)
         case "boolean" if text in {"true", "false"}:
             return text == "true"
         case "integer" | "long" if _INTEGER.fullmatch(text):
-            return fitting(int(text), shape, name=name)
+            return checked_integer(int(text), shape, name=name)
         case "float" | "double" if _NUMBER.fullmatch(text):
             return float(text)
         case "timestamp":
@@ -53,7 +53,7 @@ def write_text(shape: Shape, value: Any, *, timestamps: str = "rfc822") -> str:
             return str(value)
 
 
-def readable(text: str, *, name: str) -> str:
+def checked_unicode(text: str, *, name: str) -> str:
     """Return a text that is sound Unicode.
 
     Raises:
@@ -67,7 +67,7 @@ def readable(text: str, *, name: str) -> str:
     return text
 
 
-def fitting(number: int, shape: Shape, *, name: str) -> int:
+def checked_integer(number: int, shape: Shape, *, name: str) -> int:
     """Return a number that its type can hold.
 
     Raises:

@@ -9,7 +9,7 @@ from blemish.domain.errors import ConflictError, ResourceType, ThrottlingError
 from blemish.monitoring.access_log import access_log
 from blemish.s3.protocol.errors import NoSuchKeyError
 from blemish.wire.errors import UnknownOperationError
-from blemish.wire.reading import ClientGoneError
+from blemish.wire.request_body import ClientGoneError
 from tests.unit.monitoring.made import CALLER, call
 
 CONFLICT = ConflictError("It exists.", resource_type=ResourceType.PROJECT, resource_id="a")

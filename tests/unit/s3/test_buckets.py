@@ -7,7 +7,7 @@ from blemish.s3.protocol.errors import (
     BucketNotEmptyError,
     InvalidBucketNameError,
     NoSuchBucketError,
-    NotOfferedError,
+    UnsupportedError,
 )
 from tests.unit.s3.conftest import BUCKET, Bench, Body
 
@@ -46,7 +46,7 @@ def test_a_bucket_that_cannot_be_made_is_told(bench: Bench) -> None:
         bench.call("create_bucket")
     with pytest.raises(InvalidBucketNameError):
         bench.call("create_bucket", bucket="Upper")
-    with pytest.raises(NotOfferedError):
+    with pytest.raises(UnsupportedError):
         bench.call("create_bucket", bucket="locked", object_lock_enabled_for_bucket=True)
     assert not bench.paths.has_bucket("locked")
 

@@ -18,9 +18,9 @@ from blemish.s3.protocol.errors import (
     InvalidRangeError,
     NoSuchKeyError,
     NotModifiedError,
-    NotOfferedError,
     PreconditionFailedError,
     S3Error,
+    UnsupportedError,
 )
 
 CHANGED = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -78,7 +78,7 @@ def test_a_write_may_demand_that_there_is_nothing_or_just_this() -> None:
         same("other")
     with pytest.raises(NoSuchKeyError):
         same(None)
-    with pytest.raises(NotOfferedError):
+    with pytest.raises(UnsupportedError):
         write_check(None, '"one"')
     assert write_check(None, None) is None
 

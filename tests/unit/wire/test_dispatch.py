@@ -29,7 +29,7 @@ from blemish.domain.errors import (
 )
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
-from blemish.wire.reading import HARD_STOP, SMALL_BYTES
+from blemish.wire.request_body import HARD_STOP, SMALL_BYTES
 from blemish.wire.signature import Caller
 from tests.asgi_client import (
     ENDPOINT,

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, Visitor
-from blemish.wire.asgi import Receive, Scope, Send, address_of, send_start
+from blemish.wire.asgi import Receive, Scope, Send, client_address, send_start
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -129,7 +129,7 @@ def visitor_of(scope: Scope, headers: Mapping[str, str], services: Services) -> 
     return Visitor(
         services=services,
         token=cookies_of(headers).get(cookie_name(scope), ""),
-        source_ip=address_of(scope),
+        source_ip=client_address(scope),
         user_agent=headers.get("user-agent"),
         secure=scope.get("scheme") in {"https", "wss"},
     )

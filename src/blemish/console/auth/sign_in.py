@@ -28,9 +28,9 @@ from blemish.console.auth.guard import (
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_thread
 from blemish.service.sessions import LIFETIME
-from blemish.wire.asgi import Receive, Scope, Send, address_of, send_start
+from blemish.wire.asgi import Receive, Scope, Send, client_address, send_start
 from blemish.wire.errors import WireError
-from blemish.wire.reading import ClientGoneError, read_body
+from blemish.wire.request_body import ClientGoneError, read_body
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class SignIn:
             form.get(name, [""])[0].strip() for name in ("key", "secret", "next")
         )
         target = target_of(target)
-        who = (f"address {address_of(scope)}", f"key {key_id[:128]}")
+        who = (f"address {client_address(scope)}", f"key {key_id[:128]}")
         if (wait_s := self._attempts.wait_s(*who)) > 0:
             text = WAIT.format(seconds=math.ceil(wait_s))
             await _send_page(send, 429, problem=text, key_id=key_id, target=target)
@@ -97,7 +97,7 @@ class SignIn:
         token = await in_thread(self._services.sessions.begin, key_id, secret)
         if token is None:
             self._attempts.failed(*who)
-            logger.warning("sign-in failed", address=address_of(scope))
+            logger.warning("sign-in failed", address=client_address(scope))
             await _send_page(send, 403, problem=WRONG, key_id=key_id, target=target)
             return
         self._attempts.succeeded(*who)

@@ -1,6 +1,6 @@
 """The body of an S3 request, from the socket to a handler, never kept as a whole.
 
-ASGI messages -> Incoming -> aws-chunked taken off -> Body: hashed, counted, compared
+ASGI messages -> BodyReceiver -> aws-chunked taken off -> StreamedBody: hashed, counted, compared
 (event loop)     (worker thread: whoever reads waits for the socket)
 """
 
@@ -32,10 +32,10 @@ from blemish.s3.protocol.errors import (
     MissingContentLengthError,
     XAmzContentSHA256MismatchError,
 )
-from blemish.s3.protocol.signature import CHUNKED, WITH_TRAILERS, in_s3_terms
+from blemish.s3.protocol.signature import CHUNKED, WITH_TRAILERS, as_s3_error
 from blemish.wire.asgi import Receive
 from blemish.wire.errors import BodyTimeoutError
-from blemish.wire.reading import IDLE_S, next_message
+from blemish.wire.request_body import IDLE_S, next_message
 
 BLOCK_BYTES = 1024 * 1024
 """About as much is taken from the socket at a time."""
@@ -44,7 +44,7 @@ DOCUMENT_BYTES = 8 * 1024 * 1024
 """Of a body that is an XML document: 10,000 parts or 1,000 keys with all that may go with them."""
 
 
-class Incoming:
+class BodyReceiver:
     """The bytes of a request as they come."""
 
     def __init__(self, receive: Receive, *, idle_s: float = IDLE_S) -> None:
@@ -71,7 +71,7 @@ class Incoming:
             try:
                 message = await next_message(self._receive, idle_s=self._idle_s)
             except BodyTimeoutError as error:
-                raise in_s3_terms(error) from None
+                raise as_s3_error(error) from None
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             self.ended = not message.get("more_body", False)
@@ -79,7 +79,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Announced:
+class BodyHeaders:
     """What the headers of a request say about its body."""
 
     #: of the decoded body
@@ -96,7 +96,7 @@ class Announced:
     has_trailers: bool
 
 
-def announced(headers: Mapping[str, str], *, payload: str, checked: bool) -> Announced:
+def read_body_headers(headers: Mapping[str, str], *, payload: str, checked: bool) -> BodyHeaders:
     """Read what is said about a body.
 
     Args:
@@ -118,7 +118,7 @@ def announced(headers: Mapping[str, str], *, payload: str, checked: bool) -> Ann
     length = headers.get("x-amz-decoded-content-length" if chunked else "content-length")
     if chunked and length is None:
         raise MissingContentLengthError("The request lacks x-amz-decoded-content-length.")
-    return Announced(
+    return BodyHeaders(
         size_bytes=None if length is None else _length(length),
         sha256=payload if len(payload) == 64 else None,
         md5=_md5(headers),
@@ -129,14 +129,14 @@ def announced(headers: Mapping[str, str], *, payload: str, checked: bool) -> Ann
     )
 
 
-class Body:
+class StreamedBody:
     """The decoded body of a request, to be read in a worker thread.
 
     What has been read is not known to be what the client meant before `read` has returned b"".
     """
 
     def __init__(
-        self, pull: Callable[[], bytes], said: Announced, *, signer: ChunkSigner | None = None
+        self, pull: Callable[[], bytes], said: BodyHeaders, *, signer: ChunkSigner | None = None
     ) -> None:
         """Read from `pull`, which returns some bytes, and none at the end."""
         self._said = said

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from awscrt import checksums as crt
 
-from blemish.s3.protocol.errors import InvalidRequestError, NotOfferedError
+from blemish.s3.protocol.errors import InvalidRequestError, UnsupportedError
 
 PREFIX = "x-amz-checksum-"
 """Of the header, or of the trailer, that holds a checksum in base64."""
@@ -61,7 +61,7 @@ def announced_checksums(headers: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         InvalidRequestError: one is not of its algorithm's form.
-        NotOfferedError: an algorithm is unknown.
+        UnsupportedError: an algorithm is unknown.
     """
     names = {name for name in headers if name.startswith(PREFIX)}
     return {
@@ -75,11 +75,11 @@ def algorithm_of(header: str) -> str:
     """Return the algorithm whose checksum a header or a trailer holds; its name is in lower case.
 
     Raises:
-        NotOfferedError: it is unknown.
+        UnsupportedError: it is unknown.
     """
     algorithm = header.removeprefix(PREFIX).upper()
     if not header.startswith(PREFIX) or algorithm not in ALGORITHMS:
-        raise NotOfferedError(f"{header} is not offered. Use {', '.join(ALGORITHMS)}.")
+        raise UnsupportedError(f"{header} is not offered. Use {', '.join(ALGORITHMS)}.")
     return algorithm
 
 

@@ -24,29 +24,34 @@ from structlog.typing import FilteringBoundLogger
 from blemish.domain.errors import AccessDeniedError as AccessDenied
 from blemish.domain.principals import Signer
 from blemish.s3.protocol.addressing import path_with_bucket
-from blemish.s3.protocol.body import DOCUMENT_BYTES, Body, Incoming, announced
+from blemish.s3.protocol.body import (
+    DOCUMENT_BYTES,
+    BodyReceiver,
+    StreamedBody,
+    read_body_headers,
+)
 from blemish.s3.protocol.errors import (
     AccessDeniedError,
     InternalError,
     MissingContentLengthError,
     NoSuchKeyError,
-    NotOfferedError,
     S3Error,
+    UnsupportedError,
 )
 from blemish.s3.protocol.offers import checks_body, offers_of
 from blemish.s3.protocol.rest_xml import (
-    parse_request,
-    serialize_error,
-    serialize_output,
+    parse_xml_request,
     streaming_payload,
+    xml_error_response,
+    xml_output_response,
 )
-from blemish.s3.protocol.signature import in_s3_terms, signed_payload, verify
-from blemish.wire.asgi import Receive, Scope, Send, address_of, request_of, send_start
+from blemish.s3.protocol.signature import as_s3_error, signed_payload, verify
+from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request, send_start
 from blemish.wire.calls import Call, Gate, Observer, observed
 from blemish.wire.canonical import canonical_query, decoded_query, object_path
 from blemish.wire.errors import WireError
 from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.reading import ClientGoneError
+from blemish.wire.request_body import ClientGoneError
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
 
@@ -73,8 +78,8 @@ class StreamingDispatcher:
     snake_case. What it takes is what is offered: a request with any other member is answered
     NotImplemented, but for what says how the body is sent and checked, which is seen to here.
 
-    A body that streams arrives as a `Body`. A method returns the members of the answer by their
-    names in the model; a body that streams as an iterator of bytes with its ContentLength, and
+    A body that streams arrives as a `StreamedBody`. A method returns the members of the answer by
+    their names in the model; a body that streams as an iterator of bytes with ContentLength, and
     `StatusCode` where the status is not the usual one.
     """
 
@@ -129,12 +134,12 @@ class StreamingDispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        incoming = Incoming(receive)
-        request = request_of(scope)
+        incoming = BodyReceiver(receive)
+        request = http_request(scope)
         call = Call(
             request_id=self._request_ids(),
             received_at=self._clock(),
-            source_ip=address_of(scope),
+            source_ip=client_address(scope),
             user_agent=request.headers.get("user-agent"),
             secure=scope.get("scheme") == "https",
         )
@@ -151,7 +156,9 @@ class StreamingDispatcher:
         else:
             await self._send_blocks(send, receive, response, answer.blocks)
 
-    async def _settled(self, request: HttpRequest, incoming: Incoming, call: Call) -> Answer | None:
+    async def _settled(
+        self, request: HttpRequest, incoming: BodyReceiver, call: Call
+    ) -> Answer | None:
         """Return the answer to a call, whatever went wrong; None if the client is gone."""
         try:
             answer = await to_thread.run_sync(
@@ -171,7 +178,7 @@ class StreamingDispatcher:
         call.status = answer.response.status
         return answer
 
-    def _perform(self, request: HttpRequest, incoming: Incoming, call: Call) -> Answer:
+    def _perform(self, request: HttpRequest, incoming: BodyReceiver, call: Call) -> Answer:
         call.caller, signer = verify(self._verifier, request)
         payload = signed_payload(request)
         request = _with_hoisted_headers(self._addressed(request))
@@ -181,15 +188,15 @@ class StreamingDispatcher:
         call.operation = operation.name
         offer = self._offers.get(operation.name)
         if offer is None:
-            raise NotOfferedError(f"{operation.name} is not offered by this server.")
-        said = announced(request.headers, payload=payload, checked=checks_body(operation))
-        body = Body(incoming.pull, said, signer=signer)
+            raise UnsupportedError(f"{operation.name} is not offered by this server.")
+        said = read_body_headers(request.headers, payload=payload, checked=checks_body(operation))
+        body = StreamedBody(incoming.pull, said, signer=signer)
         streamed = streaming_payload(operation.input_shape)
         if streamed is None:
             request = replace(request, body=body.read_all(DOCUMENT_BYTES))
         elif said.size_bytes is None:
             raise MissingContentLengthError("The request lacks Content-Length.")
-        call.members = parse_request(operation, request)
+        call.members = parse_xml_request(operation, request)
         for gate in self._gates:
             gate(call)
         members = dict(call.members)
@@ -245,7 +252,9 @@ def _answer(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
     streamed = streaming_payload(operation.output_shape)
     blocks = output.get(streamed) if streamed else None
     try:
-        return Answer(serialize_output(operation, output), cast("Iterator[bytes] | None", blocks))
+        return Answer(
+            xml_output_response(operation, output), cast("Iterator[bytes] | None", blocks)
+        )
     except (ValueError, S3Error):
         _close(blocks)
         raise
@@ -256,7 +265,7 @@ def _told(error: S3Error | WireError | AccessDenied, call: Call) -> S3Error:
         case NoSuchKeyError() if call.concealment is not None:
             return AccessDeniedError(call.concealment)
         case WireError():
-            return in_s3_terms(error)
+            return as_s3_error(error)
         case AccessDenied():
             return AccessDeniedError(error.message)
         case _:
@@ -265,10 +274,10 @@ def _told(error: S3Error | WireError | AccessDenied, call: Call) -> S3Error:
 
 def _error_answer(error: S3Error, request: HttpRequest, request_id: str) -> Answer:
     resource = unquote(request.path, errors="replace")
-    return Answer(serialize_error(error, resource=resource, request_id=request_id))
+    return Answer(xml_error_response(error, resource=resource, request_id=request_id))
 
 
-async def _is_drained(incoming: Incoming, request: HttpRequest) -> bool:
+async def _is_drained(incoming: BodyReceiver, request: HttpRequest) -> bool:
     """Read what is left of a body; tell whether that was all of it."""
     if not incoming.begun and "expect" in request.headers:
         return False  # the client waits to be told to send it

@@ -35,10 +35,10 @@
   - PreconditionFailedError            412
   - InvalidRangeError                  416
   - InternalError                      500
-  - NotOfferedError                    501
+  - UnsupportedError                    501
   - SlowDownError                      503
 
-A class has the name of its code, but for `NotOfferedError`: Python has a `NotImplementedError`.
+A class has the name of its code, but for `UnsupportedError`: Python has a `NotImplementedError`.
 
 Source: "List of error codes" of the Amazon S3 API Reference.
 """
@@ -283,7 +283,7 @@ class InternalError(S3Error):
     status = 500
 
 
-class NotOfferedError(S3Error):
+class UnsupportedError(S3Error):
     """S3 has this, and this server does not."""
 
     code = "NotImplemented"

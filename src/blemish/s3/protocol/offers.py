@@ -16,11 +16,11 @@ from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel, StructureShape
 
 from blemish.s3.protocol.checksums import PREFIX
-from blemish.s3.protocol.errors import NotOfferedError
+from blemish.s3.protocol.errors import UnsupportedError
 from blemish.s3.protocol.rest_xml import streaming_payload
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Handler, arguments_of
-from blemish.wire.located import members_at, wire_name
+from blemish.wire.http_bindings import members_with_location, wire_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Offer:
         """Call the handler with the members of a request.
 
         Raises:
-            NotOfferedError: the handler does not take one.
+            UnsupportedError: the handler does not take one.
         """
         for name in members:
             if name not in self.members and name not in self.settled:
-                raise NotOfferedError(f"{self.operation} is not offered with {name}.")
+                raise UnsupportedError(f"{self.operation} is not offered with {name}.")
         taken = {name: value for name, value in members.items() if name in self.members}
         extra = {"call": call} if self.takes_call else {}
         return self.handler(**arguments_of(taken), **extra)
@@ -95,7 +95,7 @@ def _taken(
 
 
 def _settled(operation: OperationModel, shape: StructureShape) -> Iterator[str]:
-    for name, member in members_at(shape, "header").items():
+    for name, member in members_with_location(shape, "header").items():
         header = wire_name(member).lower()
         of_body = header.startswith(PREFIX) or header == "x-amz-sdk-checksum-algorithm"
         if header in {"content-length", "content-md5"} or (of_body and checks_body(operation)):

@@ -21,8 +21,8 @@ from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRequestError,
     MalformedXMLError,
-    NotOfferedError,
     S3Error,
+    UnsupportedError,
 )
 from blemish.s3.protocol.xml_document import (
     DECLARATION,
@@ -34,10 +34,10 @@ from blemish.s3.protocol.xml_document import (
     to_xml,
 )
 from blemish.wire.errors import SerializationError
-from blemish.wire.located import (
-    located_headers,
-    located_members,
-    members_at,
+from blemish.wire.http_bindings import (
+    bound_headers,
+    bound_members,
+    members_with_location,
     parsed_query,
     wire_name,
 )
@@ -81,14 +81,14 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
+def parse_xml_request(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
     """Return the members of a request, by their names in the model; absent ones are left out.
 
     Raises:
         InvalidArgumentError: a member of path, query or headers is not of its type.
         InvalidRequestError: a member is missing.
         MalformedXMLError: the body is not what the operation takes.
-        NotOfferedError: there is a parameter or a condition that the operation does not know.
+        UnsupportedError: there is a parameter or a condition that the operation does not know.
     """
     shape = operation.input_shape
     if shape is None:
@@ -96,7 +96,7 @@ def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, 
     _check_parameters(operation, shape, request)
     _check_headers(operation, shape, request)
     try:
-        members = located_members(operation, shape, request)
+        members = bound_members(operation, shape, request)
     except SerializationError as error:
         raise InvalidArgumentError(error.message) from None
     if streaming_payload(shape) is None:
@@ -115,7 +115,7 @@ def streaming_payload(shape: StructureShape | None) -> str | None:
     return name
 
 
-def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
+def xml_output_response(operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
     """Answer `operation` with the members of `output`, but for a payload that streams.
 
     `None` counts as absent.
@@ -130,7 +130,7 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
     if shape is None:
         members_to_xml({}, values)
         return HttpResponse(status, {}, b"")
-    headers = located_headers(shape, values)
+    headers = bound_headers(shape, values)
     check_headers(headers)
     for name, member in shape.members.items():
         if "location" in member.serialization or name == streaming_payload(shape):
@@ -154,7 +154,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise InvalidArgumentError(f"{name} cannot be represented using ISO-8859-1.")
 
 
-def serialize_error(error: S3Error, *, resource: str, request_id: str) -> HttpResponse:
+def xml_error_response(error: S3Error, *, resource: str, request_id: str) -> HttpResponse:
     """Answer with an error; the resource is the path that was asked for."""
     elements = {
         "Code": error.code,
@@ -171,24 +171,26 @@ def _check_parameters(
     operation: OperationModel, shape: StructureShape, request: HttpRequest
 ) -> None:
     """Refuse what S3 may know by now and the model does not: it would change what is meant."""
-    known = {wire_name(member) for member in members_at(shape, "querystring").values()} | markers(
-        operation.http["requestUri"]
-    ).keys()
+    known = {
+        wire_name(member) for member in members_with_location(shape, "querystring").values()
+    } | markers(operation.http["requestUri"]).keys()
     try:
         given = parsed_query(request.query)
     except SerializationError as error:
         raise InvalidArgumentError(error.message) from None
     for name in given:
         if name not in known and not name.lower().startswith("x-"):
-            raise NotOfferedError(f"{operation.name} is not offered with the parameter {name}.")
+            raise UnsupportedError(f"{operation.name} is not offered with the parameter {name}.")
 
 
 def _check_headers(operation: OperationModel, shape: StructureShape, request: HttpRequest) -> None:
     """Refuse conditions and commands that the model does not know, for the same reason."""
-    known = {wire_name(member).lower() for member in members_at(shape, "header").values()}
+    known = {
+        wire_name(member).lower() for member in members_with_location(shape, "header").values()
+    }
     for name in request.headers.keys() - known - _ABOUT_THE_REQUEST:
         if name.startswith(("if-", "x-amz-")) and not name.startswith(_LEFT_ALONE):
-            raise NotOfferedError(f"{operation.name} is not offered with the header {name}.")
+            raise UnsupportedError(f"{operation.name} is not offered with the header {name}.")
 
 
 def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
@@ -196,7 +198,7 @@ def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     if payload is None:
-        in_body = members_at(shape, None)
+        in_body = members_with_location(shape, None)
         return members_from_xml(in_body, parse_xml(body)) if in_body else {}
     member = shape.members[payload]
     root = parse_xml(body)
@@ -207,7 +209,7 @@ def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
 
 
 def _document(operation: OperationModel, shape: StructureShape, values: Mapping[str, Any]) -> str:
-    in_body = members_at(shape, None)
+    in_body = members_with_location(shape, None)
     payload = shape.serialization.get("payload")
     if payload is not None:
         in_body = {} if payload == streaming_payload(shape) else {payload: in_body[payload]}

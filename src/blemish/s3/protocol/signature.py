@@ -20,11 +20,11 @@ from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRequestError,
     MethodNotAllowedError,
-    NotOfferedError,
     RequestTimeoutError,
     RequestTimeTooSkewedError,
     S3Error,
     SignatureDoesNotMatchError,
+    UnsupportedError,
 )
 from blemish.wire.canonical import signing_key
 from blemish.wire.errors import (
@@ -40,7 +40,7 @@ from blemish.wire.errors import (
     WireError,
 )
 from blemish.wire.messages import HttpRequest
-from blemish.wire.signature import UNSIGNED_PAYLOAD, Caller, SignatureVerifier, caller_of
+from blemish.wire.signature import UNSIGNED_PAYLOAD, Caller, SignatureVerifier, claim_caller
 
 CHUNKED = "STREAMING-"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -66,7 +66,7 @@ S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
 """What S3 calls the errors that are common to all services."""
 
 
-def in_s3_terms(error: WireError) -> S3Error:
+def as_s3_error(error: WireError) -> S3Error:
     """Return the error of S3 that says the same."""
     return S3_ERRORS[type(error)](error.message)
 
@@ -85,7 +85,7 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> tuple[Caller, C
         )
     payload = signed_payload(request)
     claim, signer = verifier.verify_claim(request, body_sha256=payload)
-    caller = caller_of(claim, signer)
+    caller = claim_caller(claim, signer)
     if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILERS}:
         return caller, None
     return caller, ChunkSigner(
@@ -106,7 +106,7 @@ def signed_payload(request: HttpRequest) -> str:
     Raises:
         InvalidRequestError: a signed header should say it and does not.
         InvalidArgumentError: it is no hash.
-        NotOfferedError: it is a way of signing that is not offered.
+        UnsupportedError: it is a way of signing that is not offered.
     """
     payload = request.headers.get(_CONTENT_SHA256)
     if payload is None:
@@ -117,5 +117,5 @@ def signed_payload(request: HttpRequest) -> str:
     if payload in {UNSIGNED_PAYLOAD, SIGNED_CHUNKS, *WITH_TRAILERS} or _SHA256.fullmatch(payload):
         return payload
     if payload.startswith(CHUNKED):
-        raise NotOfferedError(f"{_CONTENT_SHA256} may not be {payload} here.")
+        raise UnsupportedError(f"{_CONTENT_SHA256} may not be {payload} here.")
     raise InvalidArgumentError(f"{_CONTENT_SHA256} must be the SHA-256 of the body.")

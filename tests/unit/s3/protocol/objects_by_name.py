@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from blemish.s3.protocol.body import Body
+from blemish.s3.protocol.body import StreamedBody
 from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.s3.protocol.errors import NoSuchKeyError
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, signer
@@ -61,7 +61,9 @@ class Objects:
         self.given: dict[str, Any] = {}
         self.closed = 0
 
-    def put_object(self, *, bucket: str, key: str, body: Body, **others: Any) -> dict[str, Any]:
+    def put_object(
+        self, *, bucket: str, key: str, body: StreamedBody, **others: Any
+    ) -> dict[str, Any]:
         assert current_thread() is not main_thread()
         if key == "refused":
             raise NoSuchKeyError("Not here.")

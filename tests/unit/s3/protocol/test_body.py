@@ -14,7 +14,13 @@ from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.s3.protocol.body import BLOCK_BYTES, Announced, Body, Incoming, announced
+from blemish.s3.protocol.body import (
+    BLOCK_BYTES,
+    BodyHeaders,
+    BodyReceiver,
+    StreamedBody,
+    read_body_headers,
+)
 from blemish.s3.protocol.errors import (
     BadDigestError,
     IncompleteBodyError,
@@ -23,14 +29,14 @@ from blemish.s3.protocol.errors import (
     InvalidRequestError,
     MaxMessageLengthExceededError,
     MissingContentLengthError,
-    NotOfferedError,
     RequestTimeoutError,
     S3Error,
+    UnsupportedError,
     XAmzContentSHA256MismatchError,
 )
 from blemish.s3.protocol.signature import UNSIGNED_CHUNKS_AND_TRAILERS
 from blemish.wire.asgi import Receive
-from blemish.wire.reading import ClientGoneError
+from blemish.wire.request_body import ClientGoneError
 from blemish.wire.signature import UNSIGNED_PAYLOAD
 
 T = TypeVar("T")
@@ -55,12 +61,12 @@ def crc32(content: bytes) -> str:
     return in_base64(zlib.crc32(content).to_bytes(4, "big"))
 
 
-def read_as(headers: Mapping[str, str], *, payload: str = UNSIGNED_PAYLOAD) -> Announced:
-    return announced(headers, payload=payload, checked=True)
+def read_as(headers: Mapping[str, str], *, payload: str = UNSIGNED_PAYLOAD) -> BodyHeaders:
+    return read_body_headers(headers, payload=payload, checked=True)
 
 
-def body_of(sent: bytes, said: Announced, *, block_bytes: int = 5) -> Body:
-    return Body(partial(BytesIO(sent).read, block_bytes), said)
+def body_of(sent: bytes, said: BodyHeaders, *, block_bytes: int = 5) -> StreamedBody:
+    return StreamedBody(partial(BytesIO(sent).read, block_bytes), said)
 
 
 def chunked(content: bytes, *, checksum: str) -> tuple[dict[str, str], bytes]:
@@ -151,7 +157,7 @@ def test_a_wrong_or_missing_trailing_checksum_is_refused() -> None:
         (
             {"x-amz-decoded-content-length": "1", "x-amz-trailer": "x-amz-meta-a"},
             UNSIGNED_CHUNKS_AND_TRAILERS,
-            NotOfferedError,
+            UnsupportedError,
         ),
     ],
 )
@@ -163,7 +169,7 @@ def test_what_cannot_be_announced_is_refused(
 
 
 def test_checksums_of_other_things_are_not_compared() -> None:
-    said = announced(
+    said = read_body_headers(
         {"x-amz-checksum-crc32": crc32(OTHER)}, payload=UNSIGNED_PAYLOAD, checked=False
     )
 
@@ -199,7 +205,7 @@ def in_worker(read: Callable[[], T]) -> T:
 def test_messages_are_gathered_to_blocks() -> None:
     parts = [b"a" * BLOCK_BYTES, b"b", b"", b"c"]
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
-    incoming = Incoming(sending([*messages, {"type": "http.request"}]))
+    incoming = BodyReceiver(sending([*messages, {"type": "http.request"}]))
 
     blocks = in_worker(lambda: list(iter(incoming.pull, b"")))
 
@@ -210,14 +216,14 @@ def test_messages_are_gathered_to_blocks() -> None:
 
 def test_a_client_that_hangs_up_breaks_the_reading_off() -> None:
     first = {"type": "http.request", "body": b"a", "more_body": True}
-    incoming = Incoming(sending([first, {"type": "http.disconnect"}]))
+    incoming = BodyReceiver(sending([first, {"type": "http.disconnect"}]))
 
     with pytest.raises(ClientGoneError):
         in_worker(incoming.pull)
 
 
 def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
-    incoming = Incoming(sending([]), idle_s=0.01)
+    incoming = BodyReceiver(sending([]), idle_s=0.01)
 
     with pytest.raises(RequestTimeoutError):
         in_worker(incoming.pull)

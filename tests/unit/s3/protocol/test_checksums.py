@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.s3.protocol.checksums import ALGORITHMS, algorithm_of, announced_checksums, in_base64
-from blemish.s3.protocol.errors import InvalidRequestError, NotOfferedError
+from blemish.s3.protocol.errors import InvalidRequestError, UnsupportedError
 
 #: of b"123456789": the check values of the catalogue of parametrised CRC algorithms, and FIPS 180
 KNOWN = {
@@ -65,5 +65,5 @@ def test_a_checksum_of_another_form_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("header", ["x-amz-checksum-crc16", "x-amz-meta-crc32", "x-amz-checksum-"])
 def test_an_unknown_algorithm_is_not_offered(header: str) -> None:
-    with pytest.raises(NotOfferedError):
+    with pytest.raises(UnsupportedError):
         algorithm_of(header)

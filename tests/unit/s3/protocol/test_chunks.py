@@ -12,7 +12,12 @@ from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.s3.protocol.chunks import MAX_LINE_BYTES, MAX_TRAILERS, ChunkedBody, ChunkSigner
+from blemish.s3.protocol.chunks import (
+    MAX_LINE_BYTES,
+    MAX_TRAILERS,
+    ChunkedBody,
+    ChunkSigner,
+)
 from blemish.s3.protocol.errors import IncompleteBodyError, S3Error, SignatureDoesNotMatchError
 from blemish.wire.canonical import signing_key
 

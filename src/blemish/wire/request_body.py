@@ -35,7 +35,7 @@ class ClientGoneError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class BufferedBody:
     """A body that was read to its end."""
 
     #: None if it is over the limit
@@ -45,7 +45,7 @@ class Body:
     sha256: str
 
 
-class BodyRoom:
+class BodyMemory:
     """The memory for bodies, from their first byte until their requests are answered.
 
     Bodies come before it is known who sent them, and those of detections stay while they wait
@@ -56,7 +56,7 @@ class BodyRoom:
         self._free_bytes = size_bytes
 
     @contextmanager
-    def holding(self, size_bytes: int) -> Iterator[None]:
+    def reserve(self, size_bytes: int) -> Iterator[None]:
         """Keep room for a body until the end of the context.
 
         Raises:
@@ -95,7 +95,7 @@ async def next_message(receive: Receive, *, idle_s: float) -> MutableMapping[str
 
 async def read_body(
     receive: Receive, *, limit_bytes: int, declared_bytes: int | None, idle_s: float = IDLE_S
-) -> Body:
+) -> BufferedBody:
     """Read a body from an ASGI server; `declared_bytes` is its Content-Length, if it has one.
 
     Raises:
@@ -121,7 +121,7 @@ async def read_body(
             kept.write(chunk)
         more = message.get("more_body", False)
     content = kept.getvalue() if size <= limit_bytes else None
-    return Body(content, size, digest.hexdigest())
+    return BufferedBody(content, size, digest.hexdigest())
 
 
 def _check_size(size_bytes: int, *, hard_stop: int) -> None:

@@ -13,7 +13,7 @@ from blemish.s3.protocol.rest_xml import check_headers
 from blemish.storage.object_metadata import ObjectMetadata
 from blemish.storage.object_streams import FileVersion
 
-KEPT = (
+STORED_HEADERS = (
     "CacheControl",
     "ContentDisposition",
     "ContentEncoding",
@@ -29,13 +29,13 @@ MAX_METADATA_BYTES = 2 * 1024
 """Of the user's names and values. Source: Amazon S3 User Guide, "Working with object metadata"."""
 
 
-def taken_headers(members: dict[str, Any]) -> dict[str, str]:
+def pop_headers(members: dict[str, Any]) -> dict[str, str]:
     """Take the headers that are kept out of the members of a request.
 
     Raises:
         InvalidArgumentError: no answer could give one of them back.
     """
-    found = {name: members.pop(xform_name(name), None) for name in KEPT}
+    found = {name: members.pop(xform_name(name), None) for name in STORED_HEADERS}
     if isinstance(expires := found["Expires"], datetime):
         found["Expires"] = expires.isoformat()
     codings = [each.strip() for each in (found["ContentEncoding"] or "").split(",")]
@@ -46,7 +46,7 @@ def taken_headers(members: dict[str, Any]) -> dict[str, str]:
     return kept
 
 
-def taken_metadata(members: dict[str, Any]) -> dict[str, str]:
+def pop_metadata(members: dict[str, Any]) -> dict[str, str]:
     """Take the user's metadata out of the members of a request.
 
     Raises:
@@ -68,7 +68,7 @@ def quoted(etag: str) -> str:
     return f'"{etag}"'
 
 
-def told_checksums(checksums: Mapping[str, str]) -> dict[str, str]:
+def checksum_members(checksums: Mapping[str, str]) -> dict[str, str]:
     """Return checksums as members of an answer."""
     told = {f"Checksum{algorithm}": value for algorithm, value in checksums.items()}
     if told:
@@ -77,7 +77,7 @@ def told_checksums(checksums: Mapping[str, str]) -> dict[str, str]:
     return told
 
 
-def told_object(version: FileVersion, metadata: ObjectMetadata) -> dict[str, Any]:
+def object_members(version: FileVersion, metadata: ObjectMetadata) -> dict[str, Any]:
     """Return what is told of an object along with its content."""
     headers: dict[str, Any] = {"ContentType": DEFAULT_TYPE, **metadata.headers}
     if "Expires" in headers:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from blemish.domain.errors import ThrottlingError
 from blemish.wire.errors import BodyTimeoutError, RequestEntityTooLargeError
-from blemish.wire.reading import (
+from blemish.wire.request_body import (
     HARD_STOP,
     SMALL_BYTES,
-    Body,
-    BodyRoom,
+    BodyMemory,
+    BufferedBody,
     ClientGoneError,
     read_body,
 )
@@ -37,7 +37,7 @@ class Sender:
         return self._messages.pop(0)
 
 
-def read(sender: Sender, *, limit_bytes: int, declared_bytes: int | None = None) -> Body:
+def read(sender: Sender, *, limit_bytes: int, declared_bytes: int | None = None) -> BufferedBody:
     return asyncio.run(
         read_body(sender.receive, limit_bytes=limit_bytes, declared_bytes=declared_bytes)
     )
@@ -89,14 +89,14 @@ def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
 
 
 def test_bodies_are_held_while_there_is_room_and_leave_it_to_others() -> None:
-    room = BodyRoom(3 * SMALL_BYTES)
+    room = BodyMemory(3 * SMALL_BYTES)
 
-    with room.holding(2 * SMALL_BYTES):
-        with pytest.raises(ThrottlingError) as caught, room.holding(SMALL_BYTES + 1):
+    with room.reserve(2 * SMALL_BYTES):
+        with pytest.raises(ThrottlingError) as caught, room.reserve(SMALL_BYTES + 1):
             pass
-        with room.holding(SMALL_BYTES), room.holding(SMALL_BYTES), room.holding(0):
+        with room.reserve(SMALL_BYTES), room.reserve(SMALL_BYTES), room.reserve(0):
             pass  # small ones are always read
 
-    with room.holding(3 * SMALL_BYTES):
+    with room.reserve(3 * SMALL_BYTES):
         pass
     assert caught.value.retry_after_s == 1

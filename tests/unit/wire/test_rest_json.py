@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from blemish.api.service_model import service_model
 from blemish.wire.errors import SerializationError
 from blemish.wire.messages import HttpRequest
-from blemish.wire.protocol import parse_request, serialize_output
+from blemish.wire.rest_json import json_output_response, parse_json_request
 from blemish.wire.routing import Router
 
 MODEL = service_model()
@@ -30,7 +30,7 @@ def parse(
     headers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     request = HttpRequest(method, path, query, headers or {}, body)
-    return parse_request(ROUTER.operation(method, path), request)
+    return parse_json_request(ROUTER.operation(method, path), request)
 
 
 def parse_model(**body: Any) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def test_a_number_that_json_does_not_have_is_never_sent() -> None:
     result = {"DetectAnomalyResult": {"Confidence": float("nan")}}
 
     with pytest.raises(ValueError, match="not JSON compliant"):
-        serialize_output(MODEL.operation_model("DetectAnomalies"), result)
+        json_output_response(MODEL.operation_model("DetectAnomalies"), result)
 
 
 def test_members_travel_under_the_names_and_in_the_places_that_the_model_gives_them() -> None:
@@ -233,15 +233,15 @@ def test_members_travel_under_the_names_and_in_the_places_that_the_model_gives_t
         "Count": 2**40,
     }
 
-    answer = serialize_output(touch, thing)
+    answer = json_output_response(touch, thing)
 
     assert answer.headers["x-since"] == "Fri, 20 Nov 2020 00:00:00 GMT"
     assert answer.headers["x-fresh"] == "true"
     assert json.loads(answer.body) == {"w": 1.5, "Count": 2**40}
     sent_back = HttpRequest("PUT", "/things", "", answer.headers, answer.body)
-    assert parse_request(touch, sent_back) == thing
+    assert parse_json_request(touch, sent_back) == thing
     huge = HttpRequest("PUT", "/things", "", {}, b'{"w": 1' + b"0" * 400 + b"}")
     with pytest.raises(SerializationError, match="Weight is too large"):
-        parse_request(touch, huge)
-    assert parse_request(nothing, HttpRequest("GET", "/", "", {}, b"")) == {}
-    assert serialize_output(nothing, {}).body == b"{}"
+        parse_json_request(touch, huge)
+    assert parse_json_request(nothing, HttpRequest("GET", "/", "", {}, b"")) == {}
+    assert json_output_response(nothing, {}).body == b"{}"

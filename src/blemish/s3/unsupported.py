@@ -34,16 +34,16 @@ USUAL: Mapping[str, frozenset[object]] = {
 """Members that may say what is so anyway."""
 
 
-def refuse_unoffered(members: Mapping[str, Any]) -> None:
+def refuse_unsupported(members: Mapping[str, Any]) -> None:
     """Refuse members that ask for more than there is.
 
     Raises:
-        NotOfferedError: one does.
+        UnsupportedError: one does.
     """
     for name, value in members.items():
         if name in MEANINGLESS or name.startswith("checksum_") or value in USUAL.get(name, ()):
             continue
-        raise s3_errors.NotOfferedError(f"{name} is not offered by this server.")
+        raise s3_errors.UnsupportedError(f"{name} is not offered by this server.")
 
 
 def object_ref(bucket: str, key: str) -> ObjectRef:

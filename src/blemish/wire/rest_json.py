@@ -16,12 +16,12 @@ from botocore.model import OperationModel, ServiceModel, StructureShape
 
 from blemish.domain.errors import ServiceError
 from blemish.wire.errors import WireError
+from blemish.wire.http_bindings import bound_headers, bound_members, members_with_location
 from blemish.wire.json_document import members_from_json, members_to_json, parse_json
-from blemish.wire.located import located_headers, located_members, members_at
 from blemish.wire.messages import HttpRequest, HttpResponse
 
 
-def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
+def parse_json_request(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
     """Return the members of a request, by their names in the model; absent ones are left out.
 
     Raises:
@@ -30,14 +30,14 @@ def parse_request(operation: OperationModel, request: HttpRequest) -> dict[str, 
     shape = operation.input_shape
     if shape is None:
         return {}
-    members = located_members(operation, shape, request)
+    members = bound_members(operation, shape, request)
     if payload := shape.serialization.get("payload"):
         return members | {payload: request.body}
-    in_body = members_at(shape, None)
+    in_body = members_with_location(shape, None)
     return members | members_from_json(in_body, parse_json(request.body) if in_body else {})
 
 
-def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
+def json_output_response(operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
     """Answer `operation` with the members of `output`; `None` counts as absent.
 
     Raises:
@@ -48,7 +48,7 @@ def serialize_output(operation: OperationModel, output: Mapping[str, Any]) -> Ht
     return _answer(status, shape, output) if shape else _json_response(status, {})
 
 
-def serialize_error(model: ServiceModel, error: ServiceError | WireError) -> HttpResponse:
+def json_error_response(model: ServiceModel, error: ServiceError | WireError) -> HttpResponse:
     """Answer with the error shape that the class of `error` names."""
     if isinstance(error, WireError):
         error_type = {"x-amzn-errortype": error.code}
@@ -64,10 +64,10 @@ def _answer(
     values: Mapping[str, Any],
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    located = located_headers(shape, values)
-    in_headers = members_at(shape, "header")
+    located = bound_headers(shape, values)
+    in_headers = members_with_location(shape, "header")
     in_body = {name: value for name, value in values.items() if name not in in_headers}
-    document = members_to_json(members_at(shape, None), in_body)
+    document = members_to_json(members_with_location(shape, None), in_body)
     return _json_response(status, document, located | dict(headers or {}))
 
 

@@ -20,7 +20,7 @@ from blemish.wire.routing import uri_labels
 from blemish.wire.text import read_text, write_text
 
 
-def located_members(
+def bound_members(
     operation: OperationModel, shape: StructureShape, request: HttpRequest
 ) -> dict[str, Any]:
     """Return the members that path, query and headers hold.
@@ -30,37 +30,37 @@ def located_members(
     """
     labels = uri_labels(operation.http["requestUri"], request.path) or {}
     members: dict[str, Any] = {}
-    for name, member in members_at(shape, "uri").items():
+    for name, member in members_with_location(shape, "uri").items():
         if (label := labels.get(wire_name(member))) is not None:
             members[name] = read_text(member, _decoded(label), name=name)
-    for name, member in members_at(shape, "header").items():
+    for name, member in members_with_location(shape, "header").items():
         if (text := request.headers.get(wire_name(member).lower())) is not None:
             texts = text.split(",") if isinstance(member, ListShape) else [text]
             members[name] = _read_texts(member, [each.strip() for each in texts], name=name)
-    for name, member in members_at(shape, "headers").items():
+    for name, member in members_with_location(shape, "headers").items():
         if found := _prefixed(request.headers, wire_name(member).lower()):
             members[name] = found
     query = parsed_query(request.query)
-    for name, member in members_at(shape, "querystring").items():
+    for name, member in members_with_location(shape, "querystring").items():
         if given := query.get(wire_name(member)):
             members[name] = _read_texts(member, given, name=name)
     return members
 
 
-def located_headers(shape: StructureShape, values: Mapping[str, Any]) -> dict[str, str]:
+def bound_headers(shape: StructureShape, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers of an answer, their names in lower case."""
     headers = {
         wire_name(member).lower(): write_text(member, values[name])
-        for name, member in members_at(shape, "header").items()
+        for name, member in members_with_location(shape, "header").items()
         if values.get(name) is not None
     }
-    for name, member in members_at(shape, "headers").items():
+    for name, member in members_with_location(shape, "headers").items():
         prefix = wire_name(member).lower()
         headers |= {f"{prefix}{key}": text for key, text in (values.get(name) or {}).items()}
     return headers
 
 
-def members_at(shape: StructureShape, location: str | None) -> dict[str, Shape]:
+def members_with_location(shape: StructureShape, location: str | None) -> dict[str, Shape]:
     """Return the members of a location, by their names in the model; None is the body."""
     return {
         name: member

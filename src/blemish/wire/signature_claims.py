@@ -30,7 +30,7 @@ _CREDENTIAL_FORM = re.compile(rf"([\w.-]+)/(([0-9]{{8}})/([\w-]+)/([\w-]+)/{SCOP
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class SignatureClaim:
     """A well-formed signature, not yet checked."""
 
     key_id: str
@@ -51,7 +51,7 @@ class Claim:
         return self.signed_at.strftime(_TIMESTAMP)
 
 
-def claim_of(request: HttpRequest) -> Claim:
+def read_signature_claim(request: HttpRequest) -> SignatureClaim:
     """Read the signature of a request.
 
     Raises:
@@ -79,7 +79,7 @@ def claim_of(request: HttpRequest) -> Claim:
             )
 
 
-def _claim_of_header(request: HttpRequest, header: str) -> Claim:
+def _claim_of_header(request: HttpRequest, header: str) -> SignatureClaim:
     algorithm, _, rest = header.partition(" ")
     parts = [part.strip().partition("=") for part in rest.split(",")]
     values = {name: value for name, _, value in parts}
@@ -98,7 +98,7 @@ def _claim_of_header(request: HttpRequest, header: str) -> Claim:
     )
 
 
-def _claim_of_query(request: HttpRequest, query: Mapping[str, list[str]]) -> Claim:
+def _claim_of_query(request: HttpRequest, query: Mapping[str, list[str]]) -> SignatureClaim:
     def parameter(name: str) -> str:
         match query.get(name):
             case [value]:
@@ -128,7 +128,7 @@ def _claim(
     signature: str,
     signed_at: datetime,
     lifetime: timedelta | None,
-) -> Claim:
+) -> SignatureClaim:
     if algorithm != ALGORITHM:
         raise IncompleteSignatureError(f"The algorithm must be {ALGORITHM}.")
     found = _CREDENTIAL_FORM.fullmatch(credential)
@@ -140,7 +140,7 @@ def _claim(
         raise InvalidSignatureError("The credential scope must have the date of the signature.")
     if not _SIGNATURE_FORM.fullmatch(signature):
         raise IncompleteSignatureError("Signature must be 64 hexadecimal digits.")
-    return Claim(
+    return SignatureClaim(
         key_id=found[1],
         scope=found[2],
         region=found[4],

@@ -38,7 +38,7 @@ class Updatable(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
 
-def chunks(body: Readable | None, *digests: Updatable) -> Iterator[bytes]:
+def hashed_body(body: Readable | None, *digests: Updatable) -> Iterator[bytes]:
     """Yield a body to its end, and let digests see it."""
     while body is not None and (chunk := body.read(CHUNK_BYTES)):
         for digest in digests:
@@ -46,7 +46,7 @@ def chunks(body: Readable | None, *digests: Updatable) -> Iterator[bytes]:
         yield chunk
 
 
-def seen(content: Iterable[bytes], *digests: Updatable) -> Iterator[bytes]:
+def hashed_content(content: Iterable[bytes], *digests: Updatable) -> Iterator[bytes]:
     """Yield what is there already, and let digests see it."""
     for chunk in content:
         for digest in digests:
@@ -68,7 +68,7 @@ def derived_etag(key: str, version: FileVersion) -> str:
     return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}-0"
 
 
-class DescribedObjects:
+class StoredObjects:
     """Opens, puts and deletes objects together with their rows."""
 
     def __init__(self, database: Database, streams: ObjectStreams) -> None:
