@@ -22,7 +22,7 @@ from benchmarks.measures import compared_map, compared_mask, pixel_measures
 from benchmarks.quality_plan import Trial
 from benchmarks.surroundings import LIMITS, ROOT, THREADS, training_options
 from blemish.domain.entities import Label
-from blemish.engine.images.decode import decode_mask
+from blemish.engine.images.masks import decode_mask
 from blemish.engine.metrics import intersection_over_union
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.training.labeled_images import LabeledImage

@@ -44,7 +44,8 @@ from blemish.domain.entities import Label
 from blemish.engine.backbones.backbone import Backbone, load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.graph.sessions import open_session
-from blemish.engine.images.decode import IMAGENET_DEVIATION, IMAGENET_MEAN, decode, resize
+from blemish.engine.images.decode import decode
+from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN, resize
 from blemish.engine.metrics import roc_auc
 from blemish.engine.scorers.scorers import fit_memory_bank, random_projection
 from blemish.engine.training.labeled_images import LabeledImage

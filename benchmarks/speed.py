@@ -49,7 +49,8 @@ from blemish.engine.backbones.backbone import load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import Bundle
 from blemish.engine.graph.sessions import open_session
-from blemish.engine.images.decode import decode, graph_size, least_decoded, resize
+from blemish.engine.images.decode import decode
+from blemish.engine.images.resize import graph_size, least_decoded, resize
 from blemish.engine.runtime import Detector
 from blemish.engine.scorers.coreset import select_coreset
 from blemish.engine.scorers.scorers import BANK_ROWS, random_projection

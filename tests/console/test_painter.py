@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from blemish.domain.palette import PALETTE
-from blemish.engine.images.decode import decode_mask
+from blemish.engine.images.masks import decode_mask
 from tests.acceptance.served import ServedDirectory, dataset_status, line, wait_for
 from tests.console.test_looks import findings
 from tests.console.test_security import make_key

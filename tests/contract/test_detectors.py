@@ -14,8 +14,9 @@ from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import read_bundle
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.graph.sessions import open_session
-from blemish.engine.images.decode import decode, resize
-from blemish.engine.images.upsample import enlarging_matrix
+from blemish.engine.images.decode import decode
+from blemish.engine.images.resize import resize
+from blemish.engine.images.upsample import upsampling_matrix
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
 from blemish.engine.scorers.positions import border_weights
@@ -145,8 +146,8 @@ def test_numpy_and_the_graph_agree(name: str, backbones: dict[str, Path | None])
     onnx.checker.check_model(graph, full_check=True)
     session = open_session(graph.SerializeToString(), threads=1)
     names = [output.name for output in session.get_outputs()]
-    rows = enlarging_matrix(embedder.grid[0], HEIGHT)
-    columns = enlarging_matrix(embedder.grid[1], WIDTH).T
+    rows = upsampling_matrix(embedder.grid[0], HEIGHT)
+    columns = upsampling_matrix(embedder.grid[1], WIDTH).T
 
     for image in FRESH:
         answers = session.run(names, {"pixels": pixels(image)[np.newaxis]})

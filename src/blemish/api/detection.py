@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 from blemish.api.members import Members
 from blemish.engine.heat_maps import encode_heat_map
-from blemish.engine.images.decode import encode_mask
+from blemish.engine.images.masks import encode_mask
 from blemish.engine.runtime import Detection
 from blemish.service.detection import DetectionService
 

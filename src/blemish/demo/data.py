@@ -12,7 +12,7 @@ from blemish.demo.sample_product import COLORS, SampleImage, draw_sample_set, jp
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 from blemish.domain.palette import BACKGROUND, PALETTE
-from blemish.engine.images.decode import encode_mask
+from blemish.engine.images.masks import encode_mask
 
 BUCKET = "demo"
 SEED = 7

@@ -16,7 +16,8 @@ from PIL import Image
 from blemish.demo.report import ReportRow, TypeArea, write_report
 from blemish.domain.entities import Label
 from blemish.domain.limits import OURS
-from blemish.engine.images.decode import ImageLimits, decode, turn
+from blemish.engine.images.decode import ImageLimits, decode
+from blemish.engine.images.orientation import turn
 from blemish.engine.metrics import precision_recall_f1
 from blemish.engine.runtime import Detector
 from blemish.server.stores import bundles_of

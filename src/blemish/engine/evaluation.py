@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.bundle import MeasuredScores
-from blemish.engine.images.decode import ImageError, ImageLimits, decode_mask, encode_mask
+from blemish.engine.images.decode import ImageError, ImageLimits
+from blemish.engine.images.masks import decode_mask, encode_mask
 from blemish.engine.metrics import (
     average_precision,
     intersection_over_union,

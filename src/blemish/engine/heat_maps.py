@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.engine.images.headers import PNG_SIGNATURE, png_chunk
+from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
 
 HEAT_COLORS = np.array(
     [

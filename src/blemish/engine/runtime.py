@@ -14,7 +14,9 @@ from PIL import Image
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
 from blemish.engine.graph.sessions import ON_CPU, SESSION_ERRORS, ProviderError, open_session
-from blemish.engine.images.decode import DecodedImage, ImageLimits, decode, resize, turn_back
+from blemish.engine.images.decode import DecodedImage, ImageLimits, decode
+from blemish.engine.images.orientation import turn_back
+from blemish.engine.images.resize import resize
 from blemish.engine.images.sizes import ImageSize, check_size
 
 _OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")

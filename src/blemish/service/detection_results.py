@@ -18,7 +18,7 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
 from blemish.domain.entities import DatasetEntry, ObjectRef
 from blemish.domain.manifest import DETECTED_FIELDS
-from blemish.engine.images.decode import encode_mask
+from blemish.engine.images.masks import encode_mask
 from blemish.engine.runtime import Detection
 from blemish.service.evaluation_files import EvaluatedModel, detected_members
 from blemish.service.objects import Objects

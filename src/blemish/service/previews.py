@@ -22,8 +22,9 @@ from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.heat_maps import encode_heat_map
-from blemish.engine.images.decode import ImageLimits, turn
-from blemish.engine.images.headers import read_container
+from blemish.engine.images.decode import ImageLimits
+from blemish.engine.images.headers import read_image_header
+from blemish.engine.images.orientation import turn
 from blemish.engine.runtime import Detection, Detector
 from blemish.service.bundles import Bundles, use_current
 from blemish.service.models import require_model
@@ -157,7 +158,7 @@ def draw_preview(detector: Detector, data: bytes, *, limits: ImageLimits) -> Pre
         ImageError: it is no image.
     """
     detection = detector.detect(data, limits=limits, mixed_sizes=True)
-    orientation = read_container(data).orientation
+    orientation = read_image_header(data).orientation
     anomaly_map = np.ascontiguousarray(turn(detection.anomaly_map, orientation))
     width, height = detection.stored_size
     if orientation > 4:  # it lies on its side as it is stored

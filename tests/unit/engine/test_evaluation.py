@@ -8,7 +8,7 @@ import pytest
 from blemish.engine.bundle import read_bundle
 from blemish.engine.errors import TrainingError
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
-from blemish.engine.images.decode import decode_mask
+from blemish.engine.images.masks import decode_mask
 from blemish.engine.runtime import Detector
 from blemish.engine.training.labeled_images import LabeledImage, Progress
 from tests.products import COLORS, LIMITS, SIZE, anomalous_images, labeled, normal_images

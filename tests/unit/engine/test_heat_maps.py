@@ -9,7 +9,7 @@ from PIL import Image
 
 from blemish.domain.limits import MIB
 from blemish.engine.heat_maps import HEAT_COLORS, encode_heat_map, heat_levels
-from blemish.engine.images.upsample import enlarging_matrix
+from blemish.engine.images.upsample import upsampling_matrix
 
 LARGEST = (16_384, 6_103)
 """The most pixels that an image may have."""
@@ -65,7 +65,7 @@ def test_a_threshold_of_zero_makes_every_score_hot() -> None:
 
 def test_the_heat_map_of_the_largest_image_fits_into_an_answer() -> None:
     ragged = np.random.default_rng(0).uniform(0.5, 2, (12, 32)).astype(np.float32)
-    anomaly_map = (enlarging_matrix(12, 96) @ ragged @ enlarging_matrix(32, 256).T).astype(
+    anomaly_map = (upsampling_matrix(12, 96) @ ragged @ upsampling_matrix(32, 256).T).astype(
         np.float32
     )
 

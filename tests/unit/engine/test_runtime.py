@@ -10,7 +10,9 @@ from PIL import Image
 
 from blemish.engine.bundle import read_bundle
 from blemish.engine.graph.sessions import open_session
-from blemish.engine.images.decode import ImageError, resize, turn
+from blemish.engine.images.decode import ImageError
+from blemish.engine.images.orientation import turn
+from blemish.engine.images.resize import resize
 from blemish.engine.runtime import Detection, Detector
 from tests.products import COLORS, LIMITS, SIZE, draw, png
 

@@ -32,7 +32,7 @@ from blemish.domain.entities import DatasetType, Label, ObjectRef
 from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
-from blemish.engine.images.headers import read_container
+from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.sizes import ImageSize, check_size
 from blemish.service.datasets import EntryFilter
 from blemish.storage.errors import ObjectError, StorageError
@@ -215,10 +215,10 @@ def _size_of(services: Services, ref: ObjectRef) -> ImageSize:
     key = (id(services.objects), ref)
     if key not in _sizes:
         most = services.limits.detect_body_bytes
-        container = read_container(services.objects.read(ref, max_bytes=most))
+        header = read_image_header(services.objects.read(ref, max_bytes=most))
         if len(_sizes) >= MAX_SIZES:
             _sizes.clear()
-        _sizes[key] = ImageSize.of(container.size, orientation=container.orientation)
+        _sizes[key] = ImageSize.of(header.size, orientation=header.orientation)
     return _sizes[key]
 
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.domain.errors import ValidationError
 from blemish.domain.palette import BACKGROUND
-from blemish.engine.images.decode import decode_mask
-from blemish.engine.images.headers import PNG_SIGNATURE, png_chunk
+from blemish.engine.images.masks import decode_mask
+from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
 
 HEAD_BYTES = 64 * 1024
 """The longest JSON line before the pixels."""

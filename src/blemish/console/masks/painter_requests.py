@@ -29,7 +29,8 @@ from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
 from blemish.domain.manifest import parse_line
 from blemish.engine.errors import EngineError
-from blemish.engine.images.headers import ImageError, read_container
+from blemish.engine.images.decode import ImageError
+from blemish.engine.images.headers import read_image_header
 from blemish.storage.errors import StorageError
 from blemish.wire.errors import WireError
 
@@ -97,7 +98,7 @@ async def _entry(visitor: Visitor, project: str, kind: str, ref: str) -> Entry:
 
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
-    size = read_container(visitor.read_image_here(object_of(entry.ref))).size
+    size = read_image_header(visitor.read_image_here(object_of(entry.ref))).size
     head: dict[str, object] = {"width": size[0], "height": size[1], "types": []}
     mask = parse_line(entry.line).mask
     if mask is None:
@@ -112,7 +113,7 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
 def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[Painted, ObjectRef | None]:
     """Check what came, and write it as a PNG beside the image, if anything is painted."""
     image = object_of(entry.ref)
-    size = read_container(visitor.read_image_here(image)).size
+    size = read_image_header(visitor.read_image_here(image)).size
     painted = unpack(data, size=size)
     if not painted.types:
         return painted, None

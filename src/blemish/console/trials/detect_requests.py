@@ -23,7 +23,7 @@ from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ThrottlingError, ValidationError
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.images.decode import media_type
-from blemish.engine.images.headers import png_chunk
+from blemish.engine.images.png import png_chunk
 
 MIB = 1024 * 1024
 

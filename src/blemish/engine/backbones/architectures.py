@@ -18,7 +18,7 @@ from blemish.engine.backbones.state_dicts import StateDict
 from blemish.engine.backbones.vision_transformer import PATCH, write_dinov2
 from blemish.engine.backbones.weights import WeightedWriter
 from blemish.engine.errors import BackboneError
-from blemish.engine.images.decode import GRAPH_STEP
+from blemish.engine.images.resize import GRAPH_STEP
 
 RESNET, MOBILENETV4, DINOV2 = "resnet", "mobilenetv4_conv", "dinov2"
 

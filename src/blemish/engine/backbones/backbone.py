@@ -21,7 +21,7 @@ from blemish.engine.backbones.scattering import scattering
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph.sessions import SESSION_ERRORS, open_session
 from blemish.engine.graph.writer import MIN_OPSET
-from blemish.engine.images.decode import GRAPH_STEP
+from blemish.engine.images.resize import GRAPH_STEP
 
 LAYERS = ("layer2", "layer3")
 """The feature maps that patch embeddings are made of; the grid of the first is the patches' grid.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from blemish.engine.backbones.backbone import LAYERS, Backbone, feature_shapes
 from blemish.engine.graph.sessions import open_session
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.images.decode import IMAGENET_DEVIATION, IMAGENET_MEAN
+from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 PIXELS = "pixels"
 _PREFIX = "backbone/"

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.images.decode import IMAGENET_DEVIATION, IMAGENET_MEAN
+from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 LEVELS = 4
 STRIDE = 8

@@ -19,7 +19,7 @@ from blemish.engine.backbones.embedding import FeatureMaps, add_features
 from blemish.engine.graph.scoring import GraphScorers
 from blemish.engine.graph.segmentation import add_class_probabilities
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.images.upsample import add_enlarged
+from blemish.engine.images.upsample import add_upsampled
 from blemish.engine.scorers.patch_classifier import PatchClassifier
 from blemish.engine.training.calibration import Calibration
 from blemish.engine.training.cross_validation import Parts
@@ -92,7 +92,7 @@ def _add_anomaly_map(
 ) -> None:
     fused = _add_fused(graph, fusion, {name: scorers.patch_scores[name] for name in fusion.weights})
     grid = graph.add("Reshape", fused, graph.ints(*maps.grid))
-    graph.add("Identity", add_enlarged(graph, grid, maps.grid, size), output="anomaly_map")
+    graph.add("Identity", add_upsampled(graph, grid, maps.grid, size), output="anomaly_map")
     graph.output("anomaly_map", np.float32, size)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blemish.engine.backbones.embedding import PIXELS, FeatureMaps, add_readout
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.images.upsample import add_enlarged
+from blemish.engine.images.upsample import add_upsampled
 from blemish.engine.scorers.patch_classifier import PatchClassifier
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
@@ -76,9 +76,9 @@ def _add_refined(
         "Div", slopes, graph.add("Add", graph.add("Relu", variance), _scalar(graph, EDGE_VARIANCE))
     )
 
-    detail = graph.add("Sub", luminance, add_enlarged(graph, on_grid, grid, size))
-    along = graph.add("Mul", add_enlarged(graph, slopes, grid, size), detail)
-    refined = graph.add("Add", add_enlarged(graph, coarse, grid, size), along)
+    detail = graph.add("Sub", luminance, add_upsampled(graph, on_grid, grid, size))
+    along = graph.add("Mul", add_upsampled(graph, slopes, grid, size), detail)
+    refined = graph.add("Add", add_upsampled(graph, coarse, grid, size), along)
     return graph.add("Reshape", refined, _ints(graph, types, *size))
 
 

@@ -1,12 +1,48 @@
-"""The size of an image, and the rule that the images of a detector have one size."""
+"""The size of an image: its limits, and the rule that the images of a detector have one size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from blemish.engine.images.decode import ImageError
+from blemish.domain.limits import Limits
+from blemish.engine.images.formats import ImageError
+from blemish.engine.images.orientation import turn_size
 
-_FIRST_SIDEWAYS = 5  # EXIF orientations from here on swap width and height
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """How large an image may be, in pixels."""
+
+    min_side: int
+    max_side: int
+    max_pixels: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        """Return the limits of the service that concern images."""
+        return cls(
+            min_side=limits.image_min_side,
+            max_side=limits.image_max_side,
+            max_pixels=limits.image_max_pixels,
+        )
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuse an image of a (width, height) beyond these limits.
+
+        Raises:
+            ImageError: names the size and the limits.
+        """
+        width, height = size
+        if (
+            min(size) < self.min_side
+            or max(size) > self.max_side
+            or width * height > self.max_pixels
+        ):
+            raise ImageError(
+                f"The image has {pixel_size(size)} pixels; each side must be {self.min_side:,} to "
+                f"{self.max_side:,} pixels, and both together at most {self.max_pixels:,}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -19,14 +55,18 @@ class ImageSize:
     @classmethod
     def of(cls, stored: tuple[int, int], *, orientation: int) -> ImageSize:
         """Return the size of an image that is stored with an EXIF orientation, 1 to 8."""
-        width, height = stored
-        upright = (height, width) if orientation >= _FIRST_SIDEWAYS else stored
-        return cls(stored=stored, upright=upright)
+        return cls(stored=stored, upright=turn_size(stored, orientation))
 
     def __str__(self) -> str:
-        text = "{:,} x {:,} pixels".format(*self.stored)
-        turned = " ({:,} x {:,} upright)".format(*self.upright)
-        return text if self.stored == self.upright else text + turned
+        text = f"{pixel_size(self.stored)} pixels"
+        return (
+            text if self.stored == self.upright else f"{text} ({pixel_size(self.upright)} upright)"
+        )
+
+
+def pixel_size(size: tuple[int, int]) -> str:
+    """Return a (width, height) for people: 1,600 x 1,200."""
+    return f"{size[0]:,} x {size[1]:,}"
 
 
 def check_size(size: ImageSize, *, expected: ImageSize) -> None:

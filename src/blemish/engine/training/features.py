@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.backbones.embedding import Embedder
-from blemish.engine.images.decode import ImageError, ImageLimits, decode, least_decoded, resize
+from blemish.engine.images.decode import ImageError, ImageLimits, decode
+from blemish.engine.images.resize import least_decoded, resize
 from blemish.engine.scorers.moments import Moments
 from blemish.engine.scorers.scorers import BANK, pooled_embedding
 from blemish.engine.training.labeled_images import Progress, ProgressCallback

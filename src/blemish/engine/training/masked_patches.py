@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.engine.images.decode import DecodedImage, decode_mask, turn
+from blemish.engine.images.decode import DecodedImage
+from blemish.engine.images.masks import decode_mask
+from blemish.engine.images.orientation import turn
 from blemish.engine.training.labeled_images import TrainingMask
 
 Shares = Mapping[str, NDArray[np.float32]]

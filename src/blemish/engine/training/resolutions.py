@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from blemish.engine.backbones.backbone import Backbone
-from blemish.engine.images.decode import graph_size
+from blemish.engine.images.resize import graph_size
 
 LONG_SIDES = (256, 512)
 """Of the graph's images: the usual one, and the one that is tried where labels can tell."""

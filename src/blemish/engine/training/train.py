@@ -18,7 +18,8 @@ from blemish.engine.backbones.backbone import Backbone, load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
-from blemish.engine.images.decode import ImageLimits, least_decoded
+from blemish.engine.images.decode import ImageLimits
+from blemish.engine.images.resize import least_decoded
 from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.scorers import bank_projections
 from blemish.engine.training.anomaly_types import choose_colors, choose_types

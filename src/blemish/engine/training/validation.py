@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
 from blemish.engine.images.decode import ImageError
-from blemish.engine.images.headers import read_container
+from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.sizes import ImageSize, check_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import Problems
@@ -58,11 +58,11 @@ def survey_images(
     for place, image in enumerate(images):
         try:
             data = image.read()
-            container = read_container(data)
+            header = read_image_header(data)
         except ImageError as error:
             problems.add(place, image, error)
         else:
-            size = ImageSize.of(container.size, orientation=container.orientation)
+            size = ImageSize.of(header.size, orientation=header.orientation)
             digest = hashlib.sha256(data).digest()
             surveyed.append(SurveyedImage(place=place, image=image, digest=digest, size=size))
         progress(Progress(step="reading images", done=place + 1, total=len(images)))

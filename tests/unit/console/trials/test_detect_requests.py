@@ -9,7 +9,7 @@ from PIL import Image
 
 from blemish.console.trials.detect_requests import without_background
 from blemish.domain.palette import PALETTE
-from blemish.engine.images.decode import encode_mask
+from blemish.engine.images.masks import encode_mask
 
 
 def test_of_a_mask_only_the_background_is_not_seen() -> None:

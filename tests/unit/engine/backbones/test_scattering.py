@@ -22,7 +22,7 @@ from blemish.engine.backbones.scattering import (
     scattering,
 )
 from blemish.engine.graph.sessions import open_session
-from blemish.engine.images.decode import IMAGENET_DEVIATION, IMAGENET_MEAN
+from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
 from blemish.engine.scorers.positions import border_weights
 
 SHA256 = "e6a3e1639b8dae8ebdb27e792edbf450cc116569ac6e4d0f94a3f2382444ea0b"

@@ -13,19 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from blemish.engine.images.decode import (
-    ImageError,
-    ImageLimits,
-    decode,
-    decode_mask,
-    encode_mask,
-    graph_size,
-    least_decoded,
-    resize,
-    turn,
-    turn_back,
-)
-from blemish.engine.images.headers import PNG_SIGNATURE, png_chunk
+from blemish.engine.images.decode import ImageError, ImageLimits, decode
+from blemish.engine.images.masks import decode_mask, encode_mask
+from blemish.engine.images.orientation import turn, turn_back
+from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
+from blemish.engine.images.resize import graph_size, least_decoded, resize
 
 LIMITS = ImageLimits(min_side=8, max_side=4_096, max_pixels=1_000_000)
 SHARED = Path(os.environ.get("BLEMISH_SHARED", Path(__file__).parents[4] / "shared"))

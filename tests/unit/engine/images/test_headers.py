@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blemish.engine.images.decode import ImageError, ImageLimits, decode, decode_mask, media_type
-from blemish.engine.images.headers import MAX_JPEG_SCANS, PNG_SIGNATURE, png_chunk, read_container
+from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
+from blemish.engine.images.headers import read_image_header
+from blemish.engine.images.jpeg import MAX_JPEG_SCANS
+from blemish.engine.images.masks import decode_mask
+from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
 
 LIMITS = ImageLimits(min_side=1, max_side=16_384, max_pixels=100_000_000)
 SHARED = Path(os.environ.get("BLEMISH_SHARED", Path(__file__).parents[4] / "shared"))
@@ -144,7 +147,7 @@ def test_unreadable_exif_counts_as_upright(exif: bytes) -> None:
     segment = b"\xff\xe1" + struct.pack(">H", 8 + len(exif)) + b"Exif\0\0" + exif
     data = FILES["progressive"]
 
-    assert read_container(data[:2] + segment + data[2:]).orientation == 1
+    assert read_image_header(data[:2] + segment + data[2:]).orientation == 1
 
 
 def test_exif_is_read_in_either_byte_order() -> None:
@@ -152,7 +155,7 @@ def test_exif_is_read_in_either_byte_order() -> None:
     little = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
 
     for exif in (big, little):
-        assert read_container(png(1, 1, png_chunk(b"eXIf", exif))).orientation == 6
+        assert read_image_header(png(1, 1, png_chunk(b"eXIf", exif))).orientation == 6
 
 
 @given(data=st.binary(max_size=300), name=st.sampled_from(["", *FILES]))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blemish.engine.images.upsample import enlarging_matrix
+from blemish.engine.images.upsample import upsampling_matrix
 
 
 @given(
@@ -17,7 +17,7 @@ def test_two_matrices_enlarge_a_map_bilinearly(
 ) -> None:
     grid = np.random.default_rng(seed).random(before, dtype=np.float32)
     h, w = before
-    rows, columns = enlarging_matrix(h, times * h), enlarging_matrix(w, times * w)
+    rows, columns = upsampling_matrix(h, times * h), upsampling_matrix(w, times * w)
 
     enlarged = rows @ grid @ columns.T
 
@@ -28,7 +28,7 @@ def test_two_matrices_enlarge_a_map_bilinearly(
 
 @given(before=st.integers(1, 40), after=st.integers(1, 300))
 def test_a_constant_map_stays_constant(before: int, after: int) -> None:
-    matrix = enlarging_matrix(before, after)
+    matrix = upsampling_matrix(before, after)
 
     assert matrix.shape == (after, before)
     assert matrix.sum(axis=1) == pytest.approx(np.ones(after), abs=1e-5)

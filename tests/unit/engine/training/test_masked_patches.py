@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.engine.images.decode import DecodedImage, ImageError, turn
+from blemish.engine.images.decode import DecodedImage, ImageError
+from blemish.engine.images.orientation import turn
 from blemish.engine.training.labeled_images import TrainingMask
 from blemish.engine.training.masked_patches import (
     MaskedPatches,
