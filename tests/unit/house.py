@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,25 +22,25 @@ from blemish.domain.entities import (
     Performance,
 )
 from blemish.domain.limits import OURS, Limits
-from blemish.service.bundles import Bundles
-from blemish.service.datasets import DatasetService, EntryFilter
-from blemish.service.detection_jobs import DetectionJobService
+from blemish.monitoring.metrics import DetectionMetrics
+from blemish.server.foundation import Foundation
+from blemish.server.services import build_services
+from blemish.server.stores import build_storage
+from blemish.server.workers import (
+    build_dataset_work,
+    build_detection_job_work,
+    build_hosting_work,
+)
+from blemish.service.datasets import EntryFilter
 from blemish.service.evaluation_files import evaluation_keys
 from blemish.service.hosting import HostingRunner, HostingWork
-from blemish.service.importing import DatasetWork
 from blemish.service.judging import DetectionJobWork
-from blemish.service.models import ModelService
-from blemish.service.packaging import PackagingService
-from blemish.service.projects import ProjectService
-from blemish.service.tagging import TaggingService
-from blemish.service.thresholds import ThresholdService
-from blemish.service.trials import TrialService
+from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database import Database
-from blemish.storage.kept import KeptFiles
-from blemish.storage.objects import ObjectStore
+from tests.unit.fakes import FakeHosting
 from tests.unit.manifests import BUCKET, json_line, url
-from tests.unit.storage.sealing import new_encryption, new_keyring
+from tests.unit.storage.sealing import new_keyring
 
 PROJECT = "circuits"
 OWNER = "the test"
@@ -47,7 +49,7 @@ ONE_UNIT = InferenceUnits(minimum=1, maximum=None)
 
 
 class Clock:
-    """The time, which goes on only when it is told to."""
+    """The time, which moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.time = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -62,7 +64,7 @@ class Clock:
 
 
 class House:
-    """Every service over one data directory, put together as `server/app.py` does it."""
+    """Every service over one data directory, built as a server builds them."""
 
     def __init__(self, root: Path, *, limits: Limits = OURS) -> None:
         self.directory = DataDirectory(root)
@@ -71,88 +73,56 @@ class House:
         self.database = Database.open(self.directory.database)
         self.clock = Clock()
         self.arns = ArnScope(region="eu-west-1", account="123456789012")
-        self.objects = ObjectStore(self.directory.buckets)
-        self.keyring = new_keyring(self.directory.root)
-        self.encryption = new_encryption(self.keyring)
-        staging = self.directory.staging
-        self.kept = KeptFiles(self.directory.kept, staging=staging, encryption=self.encryption)
-        self.bundles = Bundles(self.directory.bundles, staging=staging, encryption=self.encryption)
+        self.hosting = FakeHosting()
         self.wakes = 0
         self._names = map(str, itertools.count(1))
-        self.apply(limits)
-
-    def apply(self, limits: Limits) -> None:
-        """Put the services together with other limits."""
-        self.limits = limits
-        self.projects = ProjectService(self.database, limits=limits, now=self.clock)
-        self.datasets = DatasetService(
-            self.database,
-            kept=self.kept,
-            now=self.clock,
-            new_name=self._names.__next__,
-            wake=self._wake,
-        )
-        self.models = ModelService(
-            self.database,
-            objects=self.objects,
-            kept=self.kept,
+        new_keyring(self.directory.root)  # a server draws its first key; this one has a number
+        self.foundation = Foundation(
+            settings=Settings(data_dir=root),
+            directory=self.directory,
+            database=self.database,
             limits=limits,
             arns=self.arns,
             now=self.clock,
             new_name=self._names.__next__,
+            random_bytes=random.Random(0).randbytes,
+        )
+        self.storage = build_storage(self.foundation)
+        self.objects = self.storage.folder
+        self.keyring = self.storage.keyring
+        self.encryption = self.storage.encryption
+        self.kept = self.storage.stored_files
+        self.bundles = self.storage.bundles
+        self.apply(limits)
+
+    def apply(self, limits: Limits) -> None:
+        """Build the services with other limits."""
+        self.limits = limits
+        self.foundation = replace(self.foundation, limits=limits)
+        self.services = build_services(
+            self.foundation,
+            self.storage,
             wake=self._wake,
+            hosted=self.hosting,
+            tally=DetectionMetrics(),
         )
-        self.tagging = TaggingService(self.database, limits=limits, arns=self.arns)
-        self.detection_jobs = DetectionJobService(
-            self.database,
-            objects=self.objects,
-            kept=self.kept,
-            arns=self.arns,
-            now=self.clock,
-            new_name=self._names.__next__,
-            wake=self._wake,
-        )
-        self.trials = TrialService(self.database, datasets=self.datasets)
-        self.packaging = PackagingService(
-            self.database,
-            objects=self.objects,
-            arns=self.arns,
-            now=self.clock,
-            new_name=self._names.__next__,
-        )
-        self.thresholds = ThresholdService(
-            self.database,
-            bundles=self.bundles,
-            arns=self.arns,
-            new_name=self._names.__next__,
-            wake=self._wake,
-        )
-        self.dataset_work = DatasetWork(
-            self.database, objects=self.objects, kept=self.kept, limits=limits, now=self.clock
-        )
+        self.projects = self.services.projects
+        self.datasets = self.services.datasets
+        self.models = self.services.models
+        self.tagging = self.services.tagging
+        self.detection_jobs = self.services.detection_jobs
+        self.trials = self.services.trials
+        self.packaging = self.services.packaging
+        self.thresholds = self.services.thresholds
+        self.dataset_work = build_dataset_work(self.foundation, self.storage)
 
     def hosting_work(self, runner: HostingRunner) -> HostingWork:
         """Return the work of hosting by a runner."""
-        return HostingWork(
-            self.database,
-            runner=runner,
-            kept=self.kept,
-            bundles=self.bundles,
-        )
+        return build_hosting_work(self.foundation, self.storage, runner=runner)
 
     def detection_job_work(self) -> DetectionJobWork:
         """Return the work of detection jobs."""
-        return DetectionJobWork(
-            self.database,
-            objects=self.objects,
-            kept=self.kept,
-            bundles=self.bundles,
-            attempts=self.directory.attempts,
-            arns=self.arns,
-            limits=self.limits,
-            mixed_sizes=False,
-            now=self.clock,
-        )
+        return build_detection_job_work(self.foundation, self.storage)
 
     def _wake(self) -> None:
         self.wakes += 1

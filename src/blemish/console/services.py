@@ -1,4 +1,4 @@
-"""What the pages work with; `server/app.py` puts it together."""
+"""What the pages work with; `server/interfaces.py` builds it."""
 
 from __future__ import annotations
 

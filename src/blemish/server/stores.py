@@ -1,11 +1,13 @@
-"""What a data directory and the settings give: keys, bundles, and the store of the buckets."""
+"""The storage of a server: its keys, stored files, bundles and buckets."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from blemish.domain.arns import ArnScope
+from blemish.server.foundation import Foundation
 from blemish.service.access_keys import AccessKeys
 from blemish.service.bundles import Bundles
 from blemish.service.objects import Objects
@@ -14,26 +16,97 @@ from blemish.storage.buckets import Buckets
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.encryption import Encryption
 from blemish.storage.errors import BucketMissingError, StoreCredentialsError
-from blemish.storage.keyring import Keyring
+from blemish.storage.files import clear_staging, remove_tree
+from blemish.storage.kept import KeptFiles
+from blemish.storage.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.kms_address import KmsAddress
 from blemish.storage.objects import ObjectStore
 from blemish.storage.s3_address import S3Address
 from blemish.storage.s3_objects import S3ObjectStore
 
 
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """Where a server stores what is not a row of the database."""
+
+    keyring: Keyring
+    encryption: Encryption
+    #: manifests and frozen entries, sealed
+    stored_files: KeptFiles
+    #: parts of unfinished S3 uploads, as plain files
+    uploads: KeptFiles
+    bundles: Bundles
+    #: the buckets of the data directory
+    folder: ObjectStore
+    #: the buckets that requests name: `folder`, or an S3 that the settings name
+    objects: Objects
+    access_keys: AccessKeys
+
+
+def build_storage(foundation: Foundation) -> Storage:
+    """Open the storage of a server; a keyring without a default key gets one.
+
+    Raises:
+        StoreCredentialsError: there is no key for the S3 of the settings, or it is one of our own.
+    """
+    directory, settings = foundation.directory, foundation.settings
+    staging = directory.staging
+    keyring = Keyring(directory.keyring, staging=staging)
+    keyring.settle(new_key(DEFAULT, random_bytes=foundation.random_bytes, now=foundation.now()))
+    encryption = encryption_of(settings, keyring, random_bytes=foundation.random_bytes)
+    folder = ObjectStore(directory.buckets)
+    access_keys = AccessKeys(
+        foundation.database,
+        encryption=encryption,
+        now=foundation.now,
+        random_bytes=foundation.random_bytes,
+    )
+    return Storage(
+        keyring=keyring,
+        encryption=encryption,
+        stored_files=KeptFiles(directory.kept, staging=staging, encryption=encryption),
+        uploads=KeptFiles(directory.uploads, staging=staging, encryption=None),
+        bundles=Bundles(directory.bundles, staging=staging, encryption=encryption),
+        folder=folder,
+        objects=s3_store_of(settings, keys=access_keys) or folder,
+        access_keys=access_keys,
+    )
+
+
+def remove_leftovers(foundation: Foundation, storage: Storage) -> None:
+    """Delete the files that a crash left behind and that no row names."""
+    directory = foundation.directory
+    clear_staging(directory.staging)
+    storage.folder.clear_staging()
+    for attempt in directory.attempts.iterdir():
+        remove_tree(attempt, staging=directory.staging)
+    with foundation.database.reading() as rows:
+        stored_names = rows.kept_names()
+        upload_names = rows.uploads.file_names()
+    storage.uploads.delete_unnamed(upload_names)
+    storage.stored_files.delete_unnamed(stored_names)
+    storage.bundles.remove_unnamed(stored_names)
+
+
 def bundles_of(settings: Settings, directory: DataDirectory) -> Bundles:
-    """Return the bundles of a data directory, for who looks at them beside its server."""
+    """Return the bundles of a data directory, for commands that read them without a server."""
     keyring = Keyring(directory.keyring, staging=directory.staging)
     encryption = encryption_of(settings, keyring)
     return Bundles(directory.bundles, staging=directory.staging, encryption=encryption)
 
 
-def encryption_of(settings: Settings, keyring: Keyring) -> Encryption:
+def encryption_of(
+    settings: Settings,
+    keyring: Keyring,
+    *,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+) -> Encryption:
+    """Return encryption under the keys of a keyring, and of AWS KMS if the settings name it."""
     kms = settings.kms_region and KmsAddress(
         region=settings.kms_region, profile=settings.kms_profile, endpoint=settings.kms_endpoint
     )
     arns = ArnScope(region=settings.region, account=settings.account)
-    return Encryption(keyring, arns=arns, kms=kms or None, random_bytes=secrets.token_bytes)
+    return Encryption(keyring, arns=arns, kms=kms or None, random_bytes=random_bytes)
 
 
 def s3_store_of(settings: Settings, *, keys: AccessKeys) -> Objects | None:
@@ -62,7 +135,7 @@ def s3_store_of(settings: Settings, *, keys: AccessKeys) -> Objects | None:
 
 
 def bucket_maker(settings: Settings, folder: ObjectStore) -> Callable[[str], None]:
-    """Return what makes a bucket; in a store of others, they do that themselves."""
+    """Return what makes a bucket; in an S3 elsewhere, only its owner can."""
     if settings.s3_endpoint is None:
         return Buckets(folder.paths).create
 

@@ -10,17 +10,8 @@ from typing import Any
 
 import pytest
 
-from blemish.api.datasets import DatasetOperations
-from blemish.api.detection import DetectionOperations
-from blemish.api.detection_jobs import BatchOperations, TrialOperations
-from blemish.api.models import ModelOperations
-from blemish.api.packaging import PackagingOperations
-from blemish.api.projects import ProjectOperations
 from blemish.api.service_model import service_model
-from blemish.api.tagging import TaggingOperations
-from blemish.api.thresholds import ThresholdOperations
-from blemish.monitoring.metrics import DetectionMetrics
-from blemish.service.detection import DetectionService
+from blemish.server.interfaces import build_operations
 from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import boto3_client, installed_models, signer
 from tests.unit.fakes import FakeHosting
@@ -70,33 +61,15 @@ def kept_extended_client(switch: Switch) -> Any:
 
 
 @pytest.fixture
-def hosting() -> FakeHosting:
+def hosting(house: House) -> FakeHosting:
     """Where hosted models run."""
-    return FakeHosting()
+    return house.hosting
 
 
 @pytest.fixture
-def operations(house: House, hosting: FakeHosting) -> list[object]:
+def operations(house: House) -> list[object]:
     """The operations over the services of the test."""
-    detection = DetectionService(
-        house.database,
-        hosted=hosting,
-        limits=house.limits,
-        mixed_sizes=False,
-        arns=house.arns,
-        tally=DetectionMetrics(),
-    )
-    return [
-        ProjectOperations(projects=house.projects, arns=house.arns),
-        DatasetOperations(datasets=house.datasets),
-        ModelOperations(models=house.models, arns=house.arns),
-        ThresholdOperations(thresholds=house.thresholds),
-        DetectionOperations(detection=detection),
-        TaggingOperations(tagging=house.tagging),
-        PackagingOperations(packaging=house.packaging),
-        BatchOperations(jobs=house.detection_jobs),
-        TrialOperations(jobs=house.detection_jobs, trials=house.trials),
-    ]
+    return build_operations(house.foundation, house.services)
 
 
 @pytest.fixture

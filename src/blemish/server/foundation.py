@@ -1,0 +1,52 @@
+"""What every part of a server is built on: settings, data, time, names and random bytes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.limits import Limits
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database import Database
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
+
+
+def random_name() -> str:
+    """Return a new UUID."""
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """What all builders of one server share."""
+
+    settings: Settings
+    directory: DataDirectory
+    database: Database
+    limits: Limits
+    arns: ArnScope
+    now: Callable[[], datetime] = utc_now
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    new_name: Callable[[], str] = random_name
+    random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
+
+
+def foundation_of(settings: Settings, directory: DataDirectory, database: Database) -> Foundation:
+    """Return the foundation of a real server: its settings, and the clock of this machine."""
+    return Foundation(
+        settings=settings,
+        directory=directory,
+        database=database,
+        limits=settings.limit_profile,
+        arns=ArnScope(region=settings.region, account=settings.account),
+    )

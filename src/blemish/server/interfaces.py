@@ -1,0 +1,191 @@
+"""What clients and people reach: the API, S3 and the console."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from blemish.api.authorization import ApiGate
+from blemish.api.datasets import DatasetOperations
+from blemish.api.detection import DetectionOperations
+from blemish.api.detection_jobs import BatchOperations, TrialOperations
+from blemish.api.models import ModelOperations
+from blemish.api.packaging import PackagingOperations
+from blemish.api.projects import ProjectOperations
+from blemish.api.service_model import service_model
+from blemish.api.tagging import TaggingOperations
+from blemish.api.thresholds import ThresholdOperations
+from blemish.console.app import Console
+from blemish.console.services import Services
+from blemish.domain.limits import Limits
+from blemish.engine.images.decode import ImageLimits
+from blemish.s3.authorization import s3_gate
+from blemish.s3.operations import s3_operations
+from blemish.s3.protocol.dispatch import StreamingDispatcher
+from blemish.s3.service_model import s3_model
+from blemish.server.faults import FAULTS
+from blemish.server.foundation import Foundation
+from blemish.server.front import S3Elsewhere
+from blemish.server.services import UseCases
+from blemish.server.stores import Storage, bucket_maker
+from blemish.server.workers import Workers
+from blemish.service.backbones import BUILT_IN
+from blemish.service.detection_counts import DetectionCounts
+from blemish.service.previews import Previews
+from blemish.service.sessions import SessionService
+from blemish.service.thumbnails import Thumbnails
+from blemish.wire.calls import Gate, Observer
+from blemish.wire.dispatch import Dispatcher
+from blemish.wire.throttle import Throttle
+
+JSON_BODY_BYTES = 16 * 1024 * 1024
+"""Longest body without an image: 10 MiB of UpdateDatasetEntries in base64, and more."""
+
+BODY_ROOM_BYTES = 256 * 1024 * 1024
+"""Memory for all bodies at once, unless two of the largest need more."""
+
+DETECTIONS = frozenset({"DetectAnomalies"})
+"""Operations that take an image. Inference units bound them instead of a rate.
+
+They never wait behind other operations, which may wait for an S3 elsewhere.
+"""
+
+
+def build_operations(foundation: Foundation, services: UseCases) -> list[object]:
+    """Return the handlers of all operations of the API."""
+    return [
+        ProjectOperations(projects=services.projects, arns=foundation.arns),
+        DatasetOperations(datasets=services.datasets),
+        ModelOperations(models=services.models, arns=foundation.arns),
+        ThresholdOperations(thresholds=services.thresholds),
+        DetectionOperations(detection=services.detection),
+        PackagingOperations(packaging=services.packaging),
+        BatchOperations(jobs=services.detection_jobs),
+        TrialOperations(jobs=services.detection_jobs, trials=services.trials),
+        TaggingOperations(tagging=services.tagging),
+    ]
+
+
+def build_api(
+    foundation: Foundation, services: UseCases, *, gate: ApiGate, observers: Sequence[Observer]
+) -> Dispatcher:
+    """Build the API of Lookout for Vision."""
+    limits = foundation.limits
+    return Dispatcher(
+        service_model(),
+        build_operations(foundation, services),
+        signer=services.access.signer,
+        clock=foundation.now,
+        request_ids=foundation.new_name,
+        clock_skew_s=foundation.settings.clock_skew_s,
+        faults=FAULTS,
+        observers=observers,
+        max_body_bytes=lambda operation: (
+            limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
+        ),
+        body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
+        gates=[gate, *_throttles(limits, foundation)],
+        apart=DETECTIONS,
+    )
+
+
+def build_s3(
+    foundation: Foundation, storage: Storage, services: UseCases, *, observers: Sequence[Observer]
+) -> S3Elsewhere | StreamingDispatcher:
+    """Build S3 over the buckets of the data directory, or the refusal where they are elsewhere."""
+    settings = foundation.settings
+    if settings.s3_endpoint is not None:
+        return S3Elsewhere(request_ids=foundation.new_name)
+    operations = s3_operations(
+        foundation.database,
+        storage.folder.paths,
+        parts=storage.uploads,
+        region=settings.region,
+        owner=settings.account,
+        now=foundation.now,
+        new_name=lambda: uuid.uuid4().hex,
+    )
+    return StreamingDispatcher(
+        s3_model(),
+        operations,
+        signer=services.access.signer,
+        clock=foundation.now,
+        request_ids=foundation.new_name,
+        base_host_names={"localhost", settings.host},
+        clock_skew_s=settings.clock_skew_s,
+        faults=FAULTS,
+        gates=[s3_gate],
+        observers=observers,
+    )
+
+
+def build_console(
+    foundation: Foundation,
+    storage: Storage,
+    services: UseCases,
+    workers: Workers,
+    *,
+    api: Dispatcher,
+    gate: ApiGate,
+    counts: DetectionCounts,
+    observe_keys: Observer,
+) -> Console:
+    """Build the console; its framework is loaded when the first person opens a page."""
+    settings = foundation.settings
+    return Console(
+        Services(
+            api=api,
+            gate=gate,
+            sessions=SessionService(
+                foundation.database,
+                signer=services.access.signer,
+                now=foundation.now,
+                random_bytes=foundation.random_bytes,
+            ),
+            objects=storage.objects,
+            keys=storage.access_keys,
+            observe_keys=observe_keys,
+            counts=counts,
+            directory=foundation.directory,
+            make_bucket=bucket_maker(settings, storage.folder),
+            datasets=services.datasets,
+            models=services.models,
+            trials=services.trials,
+            training_log=workers.training_log,
+            thumbnails=_thumbnails(foundation, storage),
+            previews=_previews(foundation, storage),
+            limits=foundation.limits,
+            mixed_sizes=settings.mixed_sizes,
+            default_backbone=settings.backbone or BUILT_IN,
+            region=settings.region,
+            clock=foundation.now,
+            new_name=foundation.new_name,
+        )
+    )
+
+
+def _thumbnails(foundation: Foundation, storage: Storage) -> Thumbnails:
+    return Thumbnails(
+        foundation.directory.thumbnails,
+        staging=foundation.directory.staging,
+        objects=storage.objects,
+        max_bytes=foundation.limits.detect_body_bytes,
+    )
+
+
+def _previews(foundation: Foundation, storage: Storage) -> Previews:
+    return Previews(
+        foundation.database,
+        bundles=storage.bundles,
+        objects=storage.objects,
+        limits=ImageLimits.of(foundation.limits),
+        max_bytes=foundation.limits.detect_body_bytes,
+        arns=foundation.arns,
+    )
+
+
+def _throttles(limits: Limits, foundation: Foundation) -> list[Gate]:
+    pace = limits.max_requests_per_s
+    if pace is None:
+        return []
+    return [Throttle(per_s=pace, exempt=DETECTIONS, clock_ns=foundation.monotonic_ns)]

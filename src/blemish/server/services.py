@@ -1,0 +1,98 @@
+"""The use cases of a server, over its database and storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from blemish.server.foundation import Foundation
+from blemish.server.stores import Storage
+from blemish.service.access import AccessService
+from blemish.service.datasets import DatasetService
+from blemish.service.detection import DetectionService, DetectionTally, HostedModels
+from blemish.service.detection_jobs import DetectionJobService
+from blemish.service.models import ModelService
+from blemish.service.packaging import PackagingService
+from blemish.service.projects import ProjectService
+from blemish.service.tagging import TaggingService
+from blemish.service.thresholds import ThresholdService
+from blemish.service.trials import TrialService
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseCases:
+    """The services that the API and the console call."""
+
+    access: AccessService
+    projects: ProjectService
+    datasets: DatasetService
+    models: ModelService
+    thresholds: ThresholdService
+    detection: DetectionService
+    detection_jobs: DetectionJobService
+    trials: TrialService
+    packaging: PackagingService
+    tagging: TaggingService
+
+
+def build_services(
+    foundation: Foundation,
+    storage: Storage,
+    *,
+    wake: Callable[[], None],
+    hosted: HostedModels,
+    tally: DetectionTally,
+) -> UseCases:
+    """Build the use cases.
+
+    Args:
+        foundation: of the server.
+        storage: of the server.
+        wake: called after a change that leaves work for the reconciler.
+        hosted: runs the hosted models.
+        tally: counts the detections.
+    """
+    database, limits, arns = foundation.database, foundation.limits, foundation.arns
+    now, new_name = foundation.now, foundation.new_name
+    objects, stored_files = storage.objects, storage.stored_files
+    datasets = DatasetService(database, kept=stored_files, now=now, new_name=new_name, wake=wake)
+    return UseCases(
+        access=AccessService(database, encryption=storage.encryption, arns=arns),
+        projects=ProjectService(database, limits=limits, now=now),
+        datasets=datasets,
+        models=ModelService(
+            database,
+            objects=objects,
+            kept=stored_files,
+            limits=limits,
+            arns=arns,
+            now=now,
+            new_name=new_name,
+            wake=wake,
+        ),
+        thresholds=ThresholdService(
+            database, bundles=storage.bundles, arns=arns, new_name=new_name, wake=wake
+        ),
+        detection=DetectionService(
+            database,
+            hosted=hosted,
+            limits=limits,
+            mixed_sizes=foundation.settings.mixed_sizes,
+            arns=arns,
+            tally=tally,
+        ),
+        detection_jobs=DetectionJobService(
+            database,
+            objects=objects,
+            kept=stored_files,
+            arns=arns,
+            now=now,
+            new_name=new_name,
+            wake=wake,
+        ),
+        trials=TrialService(database, datasets=datasets),
+        packaging=PackagingService(
+            database, objects=objects, arns=arns, now=now, new_name=new_name
+        ),
+        tagging=TaggingService(database, limits=limits, arns=arns),
+    )

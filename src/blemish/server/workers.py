@@ -1,0 +1,131 @@
+"""The background work of a server: imports, trainings, hosting and detection jobs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from blemish.runners.local import LocalHosting, LocalTrainings
+from blemish.runners.reconciler import Reconciler
+from blemish.server.backbones import backbones_of
+from blemish.server.foundation import Foundation
+from blemish.server.stores import Storage
+from blemish.service.hosting import HostingRunner, HostingWork
+from blemish.service.importing import DatasetWork
+from blemish.service.judging import DetectionJobWork
+from blemish.service.training import TrainingWork
+from blemish.service.training_log import TrainingLog
+from blemish.service.training_runner import TrainingRunner
+
+LEASE = timedelta(seconds=10)
+"""How long the owner of a row may be silent before another process may take the row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Everything that works on rows in progress."""
+
+    reconciler: Reconciler
+    trainings: LocalTrainings
+    training_log: TrainingLog
+    hosting: LocalHosting
+    hosting_work: HostingWork
+    detection_job_work: DetectionJobWork
+
+
+def build_workers(foundation: Foundation, storage: Storage) -> Workers:
+    """Build the workers of a server; the reconciler is not started."""
+    settings = foundation.settings
+    trainings = LocalTrainings(silence_s=LEASE.total_seconds())
+    training_log = TrainingLog(now=foundation.now)
+    hosting = LocalHosting(
+        bundles=storage.bundles,
+        threads=settings.detection_threads,
+        providers=settings.providers,
+    )
+    hosting_work = build_hosting_work(foundation, storage, runner=hosting)
+    detection_job_work = build_detection_job_work(foundation, storage)
+    reconciler = Reconciler(
+        foundation.database,
+        datasets=build_dataset_work(foundation, storage),
+        trainings=build_training_work(foundation, storage, runner=trainings, log=training_log),
+        hosting=hosting_work,
+        detection_jobs=detection_job_work,
+        trainings_at_once=settings.trainings_at_once,
+        owner=f"{os.getpid()}-{foundation.new_name()}",
+        now=foundation.now,
+        lease=LEASE,
+    )
+    return Workers(
+        reconciler=reconciler,
+        trainings=trainings,
+        training_log=training_log,
+        hosting=hosting,
+        hosting_work=hosting_work,
+        detection_job_work=detection_job_work,
+    )
+
+
+def build_dataset_work(foundation: Foundation, storage: Storage) -> DatasetWork:
+    """Build what imports and updates datasets."""
+    return DatasetWork(
+        foundation.database,
+        objects=storage.objects,
+        kept=storage.stored_files,
+        limits=foundation.limits,
+        now=foundation.now,
+    )
+
+
+def build_training_work(
+    foundation: Foundation, storage: Storage, *, runner: TrainingRunner, log: TrainingLog
+) -> TrainingWork:
+    """Build what trains models."""
+    settings, directory = foundation.settings, foundation.directory
+    return TrainingWork(
+        foundation.database,
+        runner=runner,
+        objects=storage.objects,
+        kept=storage.stored_files,
+        bundles=storage.bundles,
+        attempts=directory.attempts,
+        staging=directory.staging,
+        backbones=backbones_of(settings, directory),
+        arns=foundation.arns,
+        options={
+            "limits": asdict(foundation.limits),
+            "mixed_sizes": settings.mixed_sizes,
+            "threads": settings.training_threads,
+            "log_format": settings.log_format,
+            "log_level": settings.log_level,
+        },
+        log=log,
+        now=foundation.now,
+        lease=LEASE,
+    )
+
+
+def build_hosting_work(
+    foundation: Foundation, storage: Storage, *, runner: HostingRunner
+) -> HostingWork:
+    """Build what loads and unloads hosted models."""
+    return HostingWork(
+        foundation.database, runner=runner, kept=storage.stored_files, bundles=storage.bundles
+    )
+
+
+def build_detection_job_work(foundation: Foundation, storage: Storage) -> DetectionJobWork:
+    """Build what carries out batches and trials."""
+    return DetectionJobWork(
+        foundation.database,
+        objects=storage.objects,
+        kept=storage.stored_files,
+        bundles=storage.bundles,
+        attempts=foundation.directory.attempts,
+        arns=foundation.arns,
+        limits=foundation.limits,
+        mixed_sizes=foundation.settings.mixed_sizes,
+        now=foundation.now,
+        providers=foundation.settings.providers,
+    )
