@@ -13,7 +13,7 @@ from rich.table import Table
 
 from blemish.engine.backbones.architectures import build_backbone
 from blemish.engine.backbones.backbone import load_backbone
-from blemish.engine.backbones.catalogue import CATALOGUE, PACKAGED, WAVES, known_by_checksum
+from blemish.engine.backbones.catalogue import CATALOGUE, PACKAGED, SCATTERING, known_by_checksum
 from blemish.engine.backbones.state_dicts import read_state_dict
 from blemish.engine.errors import BackboneError
 from blemish.service.backbones import BUILT_IN, BackboneInfo, Backbones
@@ -73,7 +73,7 @@ class BackboneDesk:
         for heading in ("architecture", "licence", "size", "state"):
             table.add_column(heading)
         for own in PACKAGED:
-            state = BUILT_IN if own.name == WAVES else "in the package"
+            state = BUILT_IN if own.name == SCATTERING else "in the package"
             size = decimal(own.kilobytes * 1_000)
             table.add_row(own.name, own.architecture, own.licence, size, state)
         for name in here:
@@ -129,11 +129,12 @@ def _network(file: Path, data: bytes) -> tuple[str, bytes]:
     try:
         architecture, model = build_backbone(read_state_dict(file))
     except BackboneError as error:
-        told = str(error)
-        raise BackboneError(told if told.startswith(str(file)) else f"{file}: {told}") from error
-    made = model.SerializeToString(deterministic=True)
+        reason = str(error)
+        prefix = "" if reason.startswith(str(file)) else f"{file}: "
+        raise BackboneError(f"{prefix}{reason}") from error
+    network = model.SerializeToString(deterministic=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{file.stem}.onnx")
-        path.write_bytes(made)
+        path.write_bytes(network)
         load_backbone(path)
-    return architecture, made
+    return architecture, network

@@ -15,7 +15,7 @@ def print_model(info: BundleInfo) -> None:
     history = info.history
     table = Table(show_header=False, box=None)
     table.add_row("graph", f"{info.graph_size[0]} x {info.graph_size[1]} pixels")
-    table.add_row("backbone", str(history["backbone"]["name"]))
+    table.add_row("backbone", info.backbone)
     table.add_row("threshold", f"{info.threshold:.4g}{_moved(info)}")
     held_out = history["held_out_images"]
     table.add_row("held-out images", f"{held_out['normal']} normal, {held_out['anomaly']} anomaly")

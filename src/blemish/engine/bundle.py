@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from blemish.engine.backbones.catalogue import current_name
 from blemish.engine.errors import BundleError
 from blemish.engine.images.sizes import ImageSize
 
@@ -71,6 +72,11 @@ class BundleInfo:
     moved_from: float | None = None
     #: None in a bundle of an older version
     test_scores: MeasuredScores | None = None
+
+    @property
+    def backbone(self) -> str:
+        """Name of the backbone; older bundles call the scattering by its former name."""
+        return current_name(str(self.history["backbone"]["name"]))
 
     @property
     def trained_threshold(self) -> float:

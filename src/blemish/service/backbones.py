@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from blemish.engine.backbones.catalogue import CATALOGUE, DRAWN, DRAWN_FILE, WAVES
+from blemish.engine.backbones.catalogue import ALIASES, CATALOGUE, REMOVED, SCATTERING, current_name
 from blemish.engine.errors import BackboneError
 from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
 
@@ -27,7 +27,7 @@ PARTIAL = ".partial"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _INFO = "backbone.json"
-_RESERVED = {BUILT_IN, WAVES, DRAWN}
+_RESERVED = (BUILT_IN, SCATTERING, *ALIASES, REMOVED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,6 @@ class Backbones:
         Raises:
             BackboneError: it is not here, or is damaged.
         """
-        if name == DRAWN:
-            return _drawn()
         path = self._root / name / f"{name}.onnx"
         _check_whole(path, self.info(name).sha256, remedy=_anew(name))
         return path
@@ -115,7 +113,7 @@ class Backbones:
             raise BackboneError(
                 f"{name!r} is no name for a backbone: it has 1 to 64 letters, digits, dots, "
                 f"hyphens and underscores, begins with a letter or a digit, does not end in "
-                f".onnx, and is not {BUILT_IN}, {WAVES} or {DRAWN}."
+                f".onnx, and is none of {', '.join(_RESERVED)}."
             )
         try:
             self.file(name)
@@ -153,20 +151,26 @@ class ProjectBackbones:
         Raises:
             BackboneError: one is not, or is damaged; it names the setting.
         """
-        told = [("BLEMISH_BACKBONE", self._default)]
-        told += [
+        settings = [("BLEMISH_BACKBONE", self._default)]
+        settings += [
             (f"BLEMISH_PROJECT_BACKBONES, {project}", value)
             for project, value in self._by_project.items()
         ]
-        for setting, value in told:
+        for setting, value in settings:
             try:
                 self._path(value)
             except BackboneError as error:
                 raise BackboneError(f"{setting}={value}: {error}") from error
 
     def _path(self, value: str | None) -> Path | None:
-        if value in {None, BUILT_IN, WAVES}:
+        if value is None or current_name(value) in {BUILT_IN, SCATTERING}:
             return None
+        if value == REMOVED:
+            raise BackboneError(
+                f"The backbone {REMOVED} is no longer part of Blemish. Set {BUILT_IN}, or the name "
+                "of a backbone that `blemish backbone list` shows. Models that were trained with "
+                f"{REMOVED} still work."
+            )
         if _NAME.fullmatch(value) and not value.endswith(".onnx"):
             return self._backbones.file(value)
         path = Path(value).absolute()
@@ -175,25 +179,14 @@ class ProjectBackbones:
         return path
 
 
-def _drawn() -> Path:
-    """Return where the trained network in the package lies, once it is seen to be whole."""
-    remedy, recipe = "Install Blemish anew.", DRAWN_FILE.with_suffix(".json")
-    try:
-        sha256 = json.loads(recipe.read_bytes())["sha256"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BackboneError(f"{recipe} cannot be read: {error}. {remedy}") from error
-    _check_whole(DRAWN_FILE, sha256, remedy=remedy)
-    return DRAWN_FILE
-
-
 def _check_whole(path: Path, sha256: str, *, remedy: str) -> None:
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BackboneError(f"{path} cannot be read ({error.strerror}). {remedy}") from error
-    if found != sha256:
-        raise BackboneError(f"{path} is damaged: its SHA-256 is {found}, not {sha256}. {remedy}")
+    if digest != sha256:
+        raise BackboneError(f"{path} is damaged: its SHA-256 is {digest}, not {sha256}. {remedy}")
 
 
 def _anew(name: str) -> str:

@@ -71,7 +71,7 @@ def test_a_moved_threshold_is_told_with_the_trained_one(house: House) -> None:
 def test_an_older_bundle_without_a_selection_is_shown_too(house: House) -> None:
     text = shown(house, with_history(HISTORY))
 
-    assert "waves" in text
+    assert "scattering" in text  # `waves` was its name
     assert "candidate" not in text
 
 

@@ -91,6 +91,15 @@ def test_a_bundle_of_before_jpegs_were_reduced_says_so_when_it_is_written_again(
     assert "JPEG" not in graph["resize"]
 
 
+@pytest.mark.parametrize(
+    ("recorded", "name"), [("waves", "scattering"), ("drawn", "drawn"), ("resnet18", "resnet18")]
+)
+def test_an_older_bundle_names_its_backbone_as_it_is_called_today(recorded: str, name: str) -> None:
+    info = replace(INFO, history={"backbone": {"name": recorded}})
+
+    assert info.backbone == name
+
+
 def test_a_bundle_is_three_files_that_sha256sum_can_check(folder: Path) -> None:
     checked = subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"],

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from blemish.engine.backbones.catalogue import CATALOGUE, DRAWN_FILE, known_by_checksum
+from blemish.engine.backbones.catalogue import CATALOGUE, known_by_checksum
 from blemish.engine.errors import BackboneError
-from blemish.service import backbones as service
 from blemish.service.backbones import BackboneInfo, Backbones, ProjectBackbones
 
 MODEL = b"a network"
@@ -68,7 +66,8 @@ def test_one_of_which_nothing_is_known_is_damaged(backbones: Backbones, text: st
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".partial", "../mine", "a/b", "net.onnx", "built-in", "waves", "drawn"]
+    "name",
+    ["", ".partial", "../mine", "a/b", "net.onnx", "built-in", "scattering", "waves", "drawn"],
 )
 def test_a_name_that_could_be_something_else_is_refused(backbones: Backbones, name: str) -> None:
     with pytest.raises(BackboneError, match="is no name for a backbone"):
@@ -92,31 +91,25 @@ def test_a_project_has_its_own_backbone_or_the_one_for_all(
     assert ProjectBackbones(backbones, default=None, by_project={}).path("plates") is None
 
 
-def test_those_in_the_package_are_chosen_by_their_names(backbones: Backbones) -> None:
-    chosen = ProjectBackbones(backbones, default="drawn", by_project={"plates": "waves"})
-
-    chosen.check()
-
-    assert chosen.path("castings") == DRAWN_FILE
-    assert chosen.path("plates") is None
-
-
-def test_a_damaged_one_in_the_package_is_told(
-    backbones: Backbones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["scattering", "waves"])
+def test_the_scattering_is_selected_by_its_name_and_by_its_former_one(
+    backbones: Backbones, name: str
 ) -> None:
-    damaged = tmp_path / DRAWN_FILE.name
-    shutil.copy(DRAWN_FILE.with_suffix(".json"), tmp_path)
-    monkeypatch.setattr(service, "DRAWN_FILE", damaged)
-    chosen = ProjectBackbones(backbones, default="drawn", by_project={})
+    by_settings = ProjectBackbones(backbones, default="mine", by_project={"plates": name})
 
-    with pytest.raises(BackboneError, match=r"drawn\.onnx cannot be read .*Install Blemish anew"):
-        chosen.check()
-    damaged.write_bytes(DRAWN_FILE.read_bytes()[:-1])
-    with pytest.raises(BackboneError, match=r"^BLEMISH_BACKBONE=drawn: .* is damaged: its SHA"):
-        chosen.check()
-    damaged.with_suffix(".json").unlink()
-    with pytest.raises(BackboneError, match=r"drawn\.json cannot be read"):
-        chosen.check()
+    by_settings.check()
+
+    assert by_settings.path("plates") is None
+
+
+def test_a_removed_backbone_is_an_error_that_says_what_to_set(backbones: Backbones) -> None:
+    by_settings = ProjectBackbones(backbones, default="drawn", by_project={})
+
+    with pytest.raises(
+        BackboneError,
+        match=r"^BLEMISH_BACKBONE=drawn: The backbone drawn is no longer part .* Set built-in, or",
+    ):
+        by_settings.check()
 
 
 @pytest.mark.parametrize(

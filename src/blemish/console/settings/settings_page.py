@@ -15,7 +15,7 @@ from blemish.console.settings.access_keys_panel import KeysPart
 from blemish.console.ui.frame import frame, heading, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits
-from blemish.engine.backbones.catalogue import PACKAGED, WAVES
+from blemish.engine.backbones.catalogue import PACKAGED, SCATTERING, current_name
 from blemish.engine.errors import BackboneError
 from blemish.service.backbones import BUILT_IN, Backbones
 from blemish.service.storage_use import storage_use
@@ -144,7 +144,7 @@ def _backbones(who: Visitor) -> list[tuple[str, str, str]]:
 
 
 def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None:
-    used = WAVES if default == BUILT_IN else default
+    used = SCATTERING if default == BUILT_IN else current_name(default)
     with ui.element("section").classes("panel"):
         heading("Backbones", 2)
         with ui.element("table").classes("plain"), ui.element("tbody"):

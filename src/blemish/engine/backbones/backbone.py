@@ -16,7 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import inliner, utils, version_converter
 
-from blemish.engine.backbones.catalogue import WAVES
+from blemish.engine.backbones.catalogue import SCATTERING
 from blemish.engine.backbones.scattering import scattering
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph.sessions import SESSION_ERRORS, open_session
@@ -105,7 +105,7 @@ def feature_shapes(backbone: Backbone, *, width: int, height: int) -> dict[str, 
 def _built_in() -> Backbone:
     model = scattering()
     serialised = model.SerializeToString(deterministic=True)
-    return Backbone(name=WAVES, sha256=hashlib.sha256(serialised).hexdigest(), model=model)
+    return Backbone(name=SCATTERING, sha256=hashlib.sha256(serialised).hexdigest(), model=model)
 
 
 def _parse(data: bytes, path: Path) -> onnx.ModelProto:
@@ -116,7 +116,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         raise BackboneError(f"The backbone {path} is no valid ONNX model: {error}") from error
     graph = model.graph
     named = (graph, *graph.input, *graph.output, *graph.initializer, *graph.value_info, *graph.node)
-    names = [each.name for each in named]
+    names = [part.name for part in named]
     names += [name for node in graph.node for name in (*node.input, *node.output)]
     if broken := [name for name in names if not isinstance(name, str)]:  # protobuf lets them pass
         raise BackboneError(
@@ -126,13 +126,13 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
 
 
 def _step(model: onnx.ModelProto, path: Path) -> int:
-    told = {each.key: each.value for each in model.metadata_props}.get(STEP_KEY, GRAPH_STEP)
-    told = str(told)  # what is no UTF-8 comes as bytes
-    if not (told.isdecimal() and 0 < int(told) <= _MAX_STEP):
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    step = str(metadata.get(STEP_KEY, GRAPH_STEP))  # protobuf returns invalid UTF-8 as bytes
+    if not (step.isdecimal() and 0 < int(step) <= _MAX_STEP):
         raise BackboneError(
-            f"The backbone {path} has {STEP_KEY} {told!r}; it must be 1 to {_MAX_STEP} pixels."
+            f"The backbone {path} has {STEP_KEY} {step!r}; it must be 1 to {_MAX_STEP} pixels."
         )
-    return int(told)
+    return int(step)
 
 
 def _with_layers_only(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:

@@ -1,20 +1,22 @@
-"""The backbones that are known by name: those in the package, and those on the public model hub.
+"""The backbones that Blemish knows by name: those in the package, and those on the model hub.
 
-What is fetched is fixed by a commit, by a checksum that the hub shows for the file, or by both.
+A file on the hub is pinned by a commit, by the checksum that the hub shows for it, or by both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 BSD, APACHE = "BSD-3-Clause", "Apache-2.0"
 
-WAVES, DRAWN = "waves", "drawn"
-"""The backbones in the package: the built-in one, and one that was trained on drawn images."""
+SCATTERING = "scattering"
+"""The built-in backbone."""
 
-DRAWN_FILE = Path(__file__).parent / "embedded" / f"{DRAWN}.onnx"
-"""Its recipe, with its checksum, lies beside it as JSON."""
+ALIASES = {"waves": SCATTERING}
+"""Older names of backbones, in settings and in the history of bundles."""
+
+REMOVED = "drawn"
+"""A backbone that earlier versions contained. Models that were trained with it still work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +30,7 @@ class PackagedBackbone:
     licence: str = APACHE
 
 
-PACKAGED = (
-    PackagedBackbone(name=WAVES, architecture="scattering", kilobytes=80),
-    PackagedBackbone(name=DRAWN, architecture="residual", kilobytes=6_486),
-)
+PACKAGED = (PackagedBackbone(name=SCATTERING, architecture="scattering", kilobytes=80),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,5 +115,10 @@ CATALOGUE = {
 
 
 def known_by_checksum(sha256: str) -> KnownBackbone | None:
-    """Return the entry whose file this is, if its checksum is known."""
+    """Return the catalogue entry with this checksum, or None."""
     return next((known for known in CATALOGUE.values() if known.sha256 == sha256), None)
+
+
+def current_name(name: str) -> str:
+    """Return the name that a backbone has today, given that or an older one."""
+    return ALIASES.get(name, name)
