@@ -21,9 +21,9 @@ from benchmarks.surroundings import SHARED
 from blemish.engine.bundle import Bundle, write_bundle
 from blemish.engine.runtime import Detector
 from blemish.engine.training.train import train
-from blemish.service.bundles import Bundles
-from blemish.storage.encryption import Encryption
-from blemish.storage.keyring import DEFAULT, Keyring, new_key
+from blemish.service.models.bundles import Bundles
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.keyring import DEFAULT, Keyring, new_key
 from tests.products import anomalous_images, normal_images, options
 
 ROOT = Path(__file__).parent.parent

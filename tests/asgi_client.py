@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 
 from blemish.cli.sdk_model import install_model
-from blemish.domain.principals import Principal, Signer
+from blemish.domain.access.principals import Principal, Signer
 from tests.botocore_sessions import new_session
 
 ENDPOINT = "http://blemish.test"

@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from blemish.storage.encryption import Encryption
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.kms_address import KmsAddress
+from blemish.storage.encryption.sealed_header import SealingKey, sealing_key_of
 from blemish.storage.errors import KeyServiceError, KeyUnavailableError
-from blemish.storage.kms_address import KmsAddress
-from blemish.storage.sealed_header import SealingKey, sealing_key_of
 from tests.acceptance.moto import moto_server
 from tests.acceptance.product import PROJECT, detect, host, images, make_dataset
 from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for

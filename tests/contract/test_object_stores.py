@@ -19,10 +19,10 @@ from blemish.storage.errors import (
     ObjectTooLargeError,
     VersionMissingError,
 )
-from blemish.storage.objects import MAX_LINE_LENGTH, ObjectStore
-from blemish.storage.s3_address import S3Address
-from blemish.storage.s3_objects import CHUNK_BYTES, S3ObjectStore
-from blemish.storage.stores import open_store
+from blemish.storage.objects.open_store import open_store
+from blemish.storage.objects.s3_address import S3Address
+from blemish.storage.objects.s3_store import CHUNK_BYTES, S3ObjectStore
+from blemish.storage.objects.store import MAX_LINE_LENGTH, ObjectStore
 from tests.acceptance.moto import KEY, REGION, moto_client, moto_server
 
 BUCKET = "images"

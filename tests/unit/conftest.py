@@ -21,7 +21,7 @@ MEMORY = Path("/dev/shm")
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database without rows, to be copied: making one takes longer than most tests."""
-    from blemish.storage.database import Database  # noqa: PLC0415 - not for tests that need none
+    from blemish.storage.database.database import Database  # noqa: PLC0415 - not for tests that need none
 
     path = tmp_path_factory.mktemp("database") / "blemish.db"
     Database.open(path).close()

@@ -14,8 +14,8 @@ from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.runners.line import Turn
-from blemish.service.detection import ModelBusyError, Outcome
-from blemish.service.training_runner import TrainingFailure, TrainingJob, TrainingResult
+from blemish.service.detection.detection import ModelBusyError, Outcome
+from blemish.service.training.runner import TrainingFailure, TrainingJob, TrainingResult
 from blemish.storage.errors import EncryptionError
 
 T = TypeVar("T")

@@ -31,13 +31,13 @@ from blemish.server.workers import (
     build_detection_job_work,
     build_hosting_work,
 )
-from blemish.service.datasets import EntryFilter
-from blemish.service.evaluation_files import evaluation_keys
-from blemish.service.hosting import HostingRunner, HostingWork
-from blemish.service.judging import DetectionJobWork
+from blemish.service.datasets.datasets import EntryFilter
+from blemish.service.detection.job_work import DetectionJobWork
+from blemish.service.models.hosting import HostingRunner, HostingWork
+from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 from tests.unit.fakes import FakeHosting
 from tests.unit.manifests import BUCKET, json_line, url
 from tests.unit.storage.sealing import new_keyring

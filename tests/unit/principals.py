@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
 
-from blemish.domain.policies import parse_policy
-from blemish.domain.principals import Principal
+from blemish.domain.access.policies import parse_policy
+from blemish.domain.access.principals import Principal
 from blemish.wire.calls import Call
 from blemish.wire.signature import Caller
 

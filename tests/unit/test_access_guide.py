@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from blemish.domain.policies import parse_policy
-from blemish.domain.policy_conditions import OPERATORS
-from blemish.domain.policy_context import KEYS, TAGS
+from blemish.domain.access.conditions import OPERATORS
+from blemish.domain.access.context import KEYS, TAGS
+from blemish.domain.access.policies import parse_policy
 from blemish.s3.authorization import ACTIONS
 from tests.unit.domain.policy_cases import ARN, EXPLICIT, MODEL, NO, YES, Asked, ask
 

@@ -23,11 +23,11 @@ from typing import Any
 
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
+from blemish.domain.access.authorization import Circumstances, Wanted, authorize
+from blemish.domain.access.policies import ANY_RESOURCE
+from blemish.domain.access.principals import Principal
 from blemish.domain.arns import ArnScope, parse_model_arn
-from blemish.domain.authorization import Circumstances, Wanted, authorize
-from blemish.domain.policies import ANY_RESOURCE
-from blemish.domain.principals import Principal
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 from blemish.wire.calls import Call
 
 PREFIX = "lookoutvision:"

@@ -10,7 +10,7 @@ from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
 from blemish.domain.errors import ValidationError
-from blemish.service.datasets import DatasetService, EntryFilter
+from blemish.service.datasets.datasets import DatasetService, EntryFilter
 from blemish.service.projects import PAGE_SIZE
 from blemish.wire.calls import Call
 

@@ -8,7 +8,7 @@ from blemish.api.members import Members
 from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.images.masks import encode_mask
 from blemish.engine.runtime import Detection
-from blemish.service.detection import DetectionService
+from blemish.service.detection.detection import DetectionService
 
 
 class DetectionOperations:

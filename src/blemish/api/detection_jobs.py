@@ -15,9 +15,9 @@ from blemish.domain.detection_jobs import (
     result_key,
 )
 from blemish.domain.entities import DatasetType, ObjectRef
-from blemish.service.detection_jobs import DetectionJobService, ImageList, Output
+from blemish.service.detection.jobs import DetectionJobService, ImageList, Output
+from blemish.service.detection.trials import TrialService
 from blemish.service.projects import PAGE_SIZE
-from blemish.service.trials import TrialService
 from blemish.wire.calls import Call
 
 BATCH, TRIAL = DetectionJobKind.BATCH, DetectionJobKind.TRIAL

@@ -10,7 +10,7 @@ from blemish.api.once import perform_once
 from blemish.api.tagging import tags_of
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import InferenceUnits, Model, ObjectRef
-from blemish.service.models import ModelService
+from blemish.service.models.models import ModelService
 from blemish.service.projects import PAGE_SIZE
 from blemish.wire.calls import Call
 

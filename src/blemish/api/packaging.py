@@ -9,7 +9,7 @@ from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.api.tagging import tag_list, tags_of
 from blemish.domain.packaging import Component, PackagingJob, TargetPlatform
-from blemish.service.packaging import PackagingService
+from blemish.service.models.packaging import PackagingService
 from blemish.service.projects import PAGE_SIZE
 from blemish.wire.calls import Call
 

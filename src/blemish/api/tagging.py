@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from blemish.api.members import Members
 from blemish.domain.entities import Tag
-from blemish.service.tagging import TaggingService
+from blemish.service.models.tagging import TaggingService
 
 
 class TaggingOperations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blemish.api.members import Members
 from blemish.engine.thresholds import ThresholdEffect
-from blemish.service.thresholds import ThresholdService
+from blemish.service.models.thresholds import ThresholdService
 
 NOT_MEASURED = (
     "An older version of Blemish trained this model and did not keep the scores of the test "

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blemish.domain.builtin_policies import BUILT_IN
+from blemish.domain.access.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey
 from blemish.server.aws_files import AwsFiles, credentials_text
-from blemish.service.access_keys import FIRST_KEY, AccessKeyError, AccessKeys
+from blemish.service.access.access_keys import FIRST_KEY, AccessKeyError, AccessKeys
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
-from blemish.storage.encryption import Encryption
-from blemish.storage.keyring import Keyring
+from blemish.storage.database.database import Database
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.keyring import Keyring
 
 _COLUMNS = ("NAME", "ID", "STATUS", "POLICY", "TAGS", "CREATED")
 

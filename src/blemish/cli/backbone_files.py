@@ -16,7 +16,7 @@ from blemish.engine.backbones.backbone import load_backbone
 from blemish.engine.backbones.catalogue import CATALOGUE, PACKAGED, SCATTERING, known_by_checksum
 from blemish.engine.backbones.state_dicts import read_state_dict
 from blemish.engine.errors import BackboneError
-from blemish.service.backbones import BUILT_IN, BackboneInfo, Backbones
+from blemish.service.training.backbones import BUILT_IN, BackboneInfo, Backbones
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.hub import Hub, HubFile, fetch

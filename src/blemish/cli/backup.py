@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from blemish.storage.backup import Backup
+from blemish.storage.backup.backup import Backup
+from blemish.storage.backup.restore import Restore, Sealed, missing_keys
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.encryption.key_file import check_passphrase, open_keys, seal_keys
+from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER
 from blemish.storage.errors import BackupError
 from blemish.storage.files import new_file
-from blemish.storage.key_file import check_passphrase, open_keys, seal_keys
-from blemish.storage.restore import Restore, Sealed, missing_keys
-from blemish.storage.sealed_header import LOCAL_PROVIDER
 
 SHOWN = 5
 """Of the things that a key opens, as many as are named."""

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from blemish.engine.bundle import Bundle, write_bundle
 from blemish.server.stores import bundles_of
-from blemish.service.models import LATEST, require_model
+from blemish.service.models.models import LATEST, require_model
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 from blemish.storage.files import publish_folder, remove_tree
 
 

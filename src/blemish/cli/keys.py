@@ -93,8 +93,8 @@ def delete(name: NameArgument, *, data_dir: DataDirOption = None) -> None:
 @contextmanager
 def _desk(data_dir: Path | None) -> Iterator[KeyDesk]:
     from blemish.cli.access_keys import key_desk
-    from blemish.domain.policies import PolicyError
-    from blemish.service.access_keys import AccessKeyError
+    from blemish.domain.access.policies import PolicyError
+    from blemish.service.access.access_keys import AccessKeyError
 
     try:
         with key_desk(settings_of(data_dir=data_dir).data_dir) as desk:

@@ -63,7 +63,7 @@ def enable(name: KeyArgument, *, data_dir: DataDirOption = None) -> None:
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    from blemish.storage.keyring import KeyringError
+    from blemish.storage.encryption.keyring import KeyringError
 
     try:
         yield

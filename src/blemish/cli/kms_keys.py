@@ -11,7 +11,7 @@ from rich.table import Table
 from blemish.domain.arns import ArnScope
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.keyring import Key, Keyring, KeyringError, new_key
+from blemish.storage.encryption.keyring import Key, Keyring, KeyringError, new_key
 
 
 def create_key(settings: Settings, alias: str) -> None:

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from blemish.domain.limits import Limits
-from blemish.service.access_keys import AccessKeys
-from blemish.service.datasets import DatasetService
-from blemish.service.detection_counts import DetectionCounts
-from blemish.service.models import ModelService
+from blemish.service.access.access_keys import AccessKeys
+from blemish.service.access.sessions import SessionService
+from blemish.service.datasets.datasets import DatasetService
+from blemish.service.datasets.thumbnails import Thumbnails
+from blemish.service.detection.counts import DetectionCounts
+from blemish.service.detection.previews import Previews
+from blemish.service.detection.trials import TrialService
+from blemish.service.models.models import ModelService
 from blemish.service.objects import Objects
-from blemish.service.previews import Previews
-from blemish.service.sessions import SessionService
-from blemish.service.thumbnails import Thumbnails
-from blemish.service.training_log import TrainingLog
-from blemish.service.trials import TrialService
+from blemish.service.training.log import TrainingLog
 from blemish.storage.data_directory import DataDirectory
 from blemish.wire.calls import Call, Gate, Observer
 

@@ -13,10 +13,10 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 from anyio import CapacityLimiter, to_thread
 
 from blemish.console.services import Services
-from blemish.domain.authorization import Circumstances, Wanted, authorize
+from blemish.domain.access.authorization import Circumstances, Wanted, authorize
+from blemish.domain.access.principals import Principal
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
-from blemish.domain.principals import Principal
 from blemish.wire.calls import Call, observed
 from blemish.wire.signature import Caller
 

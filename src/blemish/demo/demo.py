@@ -34,7 +34,7 @@ from blemish.domain.manifest import object_ref
 from blemish.engine.images.decode import media_type
 from blemish.server.aws_files import PROFILE, AwsFiles
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 
 PROJECT = "demo"
 MARKER = "demo.json"

@@ -21,7 +21,7 @@ from blemish.engine.images.orientation import turn
 from blemish.engine.metrics import precision_recall_f1
 from blemish.engine.runtime import Detector
 from blemish.server.stores import bundles_of
-from blemish.service.training import TRAINED
+from blemish.service.training.training import TRAINED
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import ModelStatus
 from blemish.service.objects import Objects
-from blemish.storage.database import Rows
+from blemish.storage.database.database import Rows
 from blemish.storage.errors import (
     ObjectReadError,
     StoreCredentialsError,

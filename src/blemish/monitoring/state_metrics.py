@@ -15,8 +15,8 @@ from structlog.typing import FilteringBoundLogger
 from blemish.domain.entities import Model, ModelStatus
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.metrics import MODEL, DetectionMetrics
-from blemish.service.hosting import Capacity
-from blemish.storage.database import Rows
+from blemish.service.models.hosting import Capacity
+from blemish.storage.database.database import Rows
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from blemish.engine.runtime import Detector
-from blemish.service.detection import ModelBusyError
-from blemish.service.hosting import Capacity
+from blemish.service.detection.detection import ModelBusyError
+from blemish.service.models.hosting import Capacity
 
 WAITING_PER_UNIT = 32
 """Images that may wait for each inference unit: at a second an image, for half a minute, within

@@ -21,10 +21,10 @@ from blemish.engine.graph.sessions import ON_CPU
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detector
 from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
-from blemish.service.bundles import Bundles
-from blemish.service.detection import ModelBusyError, Outcome
-from blemish.service.hosting import Capacity
-from blemish.service.training_runner import (
+from blemish.service.detection.detection import ModelBusyError, Outcome
+from blemish.service.models.bundles import Bundles
+from blemish.service.models.hosting import Capacity
+from blemish.service.training.runner import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingJob,

@@ -19,10 +19,10 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.detection_jobs import DetectionJob
 from blemish.domain.entities import Dataset, Model, ModelStatus
-from blemish.storage.database import Database, Rows
-from blemish.storage.datasets import Datasets
-from blemish.storage.detection_jobs import DetectionJobs
-from blemish.storage.models import Models
+from blemish.storage.database.database import Database, Rows
+from blemish.storage.rows.datasets import Datasets
+from blemish.storage.rows.detection_jobs import DetectionJobs
+from blemish.storage.rows.models import Models
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 

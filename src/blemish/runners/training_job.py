@@ -24,20 +24,20 @@ from blemish.engine.training.labeled_images import (
     TrainingMask,
 )
 from blemish.engine.training.train import TrainingOptions, train
-from blemish.service.bundles import write_sealed
-from blemish.service.evaluation_files import (
+from blemish.service.models.bundles import write_sealed
+from blemish.service.objects import Objects
+from blemish.service.training.evaluation_files import (
     EvaluatedModel,
     evaluation_keys,
     manifest_lines,
     mask_key,
     result_document,
 )
-from blemish.service.objects import Objects
-from blemish.service.training_runner import TrainingJob, TrainingResult
-from blemish.storage.encryption import open_encryption
+from blemish.service.training.runner import TrainingJob, TrainingResult
+from blemish.storage.encryption.encryption import open_encryption
 from blemish.storage.errors import ObjectTooLargeError
-from blemish.storage.kept import kept_lines
-from blemish.storage.stores import open_store
+from blemish.storage.objects.open_store import open_store
+from blemish.storage.stored_files import kept_lines
 
 SEED = 0
 

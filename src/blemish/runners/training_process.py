@@ -71,7 +71,7 @@ def main() -> None:
 
     from blemish.logs import configure_logs
     from blemish.runners.training_job import carry_out
-    from blemish.service.training_runner import TrainingJob
+    from blemish.service.training.runner import TrainingJob
 
     configure_logs(log_format=job["log_format"], level=job["log_level"])
     bind_contextvars(project=job["project"], version=job["version"], attempt=job["attempt"])

@@ -23,8 +23,8 @@ from blemish.s3.protocol.errors import (
     InvalidRequestError,
     MalformedXMLError,
 )
-from blemish.storage.kept import KeptFiles
-from blemish.storage.uploads import Part, Upload
+from blemish.storage.rows.uploads import Part, Upload
+from blemish.storage.stored_files import KeptFiles
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 """Of every part but the last."""

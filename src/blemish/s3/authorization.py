@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
 
-from blemish.domain.authorization import Circumstances, Wanted, authorize, denial
+from blemish.domain.access.authorization import Circumstances, Wanted, authorize, denial
 from blemish.s3.objects import source_ref
 from blemish.wire.calls import Call
 

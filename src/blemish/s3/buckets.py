@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from blemish.s3.unsupported import refuse_unsupported
-from blemish.storage.buckets import Buckets
-from blemish.storage.database import Database
-from blemish.storage.kept import KeptFiles
+from blemish.storage.database.database import Database
+from blemish.storage.objects.buckets import Buckets
+from blemish.storage.stored_files import KeptFiles
 
 USUAL_REGION = "us-east-1"
 """The region that S3 tells as none at all."""

@@ -11,7 +11,7 @@ from blemish.s3.object_headers import quoted
 from blemish.s3.protocol.errors import InvalidArgumentError
 from blemish.s3.stored_objects import StoredObjects
 from blemish.s3.unsupported import refuse_unsupported
-from blemish.storage.listing import ListedObject, Listing
+from blemish.storage.objects.listing import ListedObject, Listing
 
 MAX_KEYS = 1_000
 """Keys and common prefixes of one page. Source: Amazon S3 API Reference, "ListObjectsV2"."""

@@ -25,11 +25,11 @@ from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchUploadError
 from blemish.s3.stored_objects import Readable, StoredObjects, hashed_body, hashed_content
 from blemish.s3.unsupported import object_ref, refuse_unsupported
 from blemish.s3.uploads import part_checksum_members, require_upload
-from blemish.storage.database import Database
-from blemish.storage.kept import KeptFiles
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_paths import ObjectPaths
-from blemish.storage.uploads import Part, Upload
+from blemish.storage.database.database import Database
+from blemish.storage.objects.paths import ObjectPaths
+from blemish.storage.rows.object_metadata import ObjectMetadata
+from blemish.storage.rows.uploads import Part, Upload
+from blemish.storage.stored_files import KeptFiles
 
 MAX_PART_NUMBER = 10_000
 """Source: Amazon S3 User Guide, "Multipart upload limits"."""

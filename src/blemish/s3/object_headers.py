@@ -10,8 +10,8 @@ from botocore import xform_name
 
 from blemish.s3.protocol.errors import MetadataTooLargeError
 from blemish.s3.protocol.rest_xml import check_headers
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_streams import FileVersion
+from blemish.storage.objects.streams import FileVersion
+from blemish.storage.rows.object_metadata import ObjectMetadata
 
 STORED_HEADERS = (
     "CacheControl",

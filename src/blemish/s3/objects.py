@@ -33,8 +33,8 @@ from blemish.s3.stored_objects import (
     hashed_content,
 )
 from blemish.s3.unsupported import as_s3_errors, object_ref, refuse_unsupported
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_streams import FileVersion, OpenObject
+from blemish.storage.objects.streams import FileVersion, OpenObject
+from blemish.storage.rows.object_metadata import ObjectMetadata
 from blemish.wire.calls import Call
 
 MAX_DELETED = 1_000

@@ -13,12 +13,12 @@ from blemish.s3.objects import ObjectOperations
 from blemish.s3.stored_objects import StoredObjects
 from blemish.s3.unsupported import as_s3_errors
 from blemish.s3.uploads import UploadListingOperations
-from blemish.storage.buckets import Buckets
-from blemish.storage.database import Database
-from blemish.storage.kept import KeptFiles
-from blemish.storage.listing import Listing
-from blemish.storage.object_paths import ObjectPaths
-from blemish.storage.object_streams import ObjectStreams
+from blemish.storage.database.database import Database
+from blemish.storage.objects.buckets import Buckets
+from blemish.storage.objects.listing import Listing
+from blemish.storage.objects.paths import ObjectPaths
+from blemish.storage.objects.streams import ObjectStreams
+from blemish.storage.stored_files import KeptFiles
 
 
 def s3_operations(

@@ -13,11 +13,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 from blemish.storage.errors import DatabaseWriteError, KeyTakenError, ObjectMissingError
-from blemish.storage.names import refusal
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_streams import FileVersion, ObjectStreams, OpenObject
+from blemish.storage.objects.names import refusal
+from blemish.storage.objects.streams import FileVersion, ObjectStreams, OpenObject
+from blemish.storage.rows.object_metadata import ObjectMetadata
 
 CHUNK_BYTES = 1024 * 1024
 """Of a body that is written."""

@@ -16,7 +16,7 @@ from blemish.storage.errors import (
     KeyNotAllowedError,
     ObjectMissingError,
 )
-from blemish.storage.names import MAX_KEY_BYTES
+from blemish.storage.objects.names import MAX_KEY_BYTES
 
 MEANINGLESS = frozenset(
     {"checksum_algorithm", "checksum_mode", "content_length", "content_md5", "request_payer"}

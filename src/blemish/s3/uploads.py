@@ -9,9 +9,9 @@ from blemish.s3.listing import encoder
 from blemish.s3.object_headers import checksum_members, quoted
 from blemish.s3.protocol.errors import NoSuchUploadError
 from blemish.s3.unsupported import object_ref, refuse_unsupported
-from blemish.storage.database import Database
-from blemish.storage.object_paths import ObjectPaths
-from blemish.storage.uploads import Part, Upload
+from blemish.storage.database.database import Database
+from blemish.storage.objects.paths import ObjectPaths
+from blemish.storage.rows.uploads import Part, Upload
 
 MAX_LISTED = 1_000
 """Parts or uploads of one page. Source: Amazon S3 User Guide, "Multipart upload limits"."""

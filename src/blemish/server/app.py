@@ -17,11 +17,11 @@ from blemish.server.services import build_services
 from blemish.server.stores import Storage, build_storage, remove_leftovers
 from blemish.server.upkeep import housekeeper
 from blemish.server.workers import Workers, build_workers
-from blemish.service.access_keys import AccessKeys
-from blemish.service.detection_counts import DetectionCounts, Tallies
+from blemish.service.access.access_keys import AccessKeys
+from blemish.service.detection.counts import DetectionCounts, Tallies
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import configparser
 from pathlib import Path
 
-from blemish.domain.builtin_policies import FULL_ACCESS
+from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.entities import KeyPair
-from blemish.service.access_keys import FIRST_KEY, AccessKeys
+from blemish.service.access.access_keys import FIRST_KEY, AccessKeys
 from blemish.storage.files import sync_folder, write_durably
 
 PROFILE = "blemish"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blemish.service.backbones import Backbones, ProjectBackbones
+from blemish.service.training.backbones import Backbones, ProjectBackbones
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 

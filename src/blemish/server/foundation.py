@@ -13,7 +13,7 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.limits import Limits
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 
 
 def utc_now() -> datetime:

@@ -29,11 +29,11 @@ from blemish.server.front import S3Elsewhere
 from blemish.server.services import UseCases
 from blemish.server.stores import Storage, bucket_maker
 from blemish.server.workers import Workers
-from blemish.service.backbones import BUILT_IN
-from blemish.service.detection_counts import DetectionCounts
-from blemish.service.previews import Previews
-from blemish.service.sessions import SessionService
-from blemish.service.thumbnails import Thumbnails
+from blemish.service.access.sessions import SessionService
+from blemish.service.datasets.thumbnails import Thumbnails
+from blemish.service.detection.counts import DetectionCounts
+from blemish.service.detection.previews import Previews
+from blemish.service.training.backbones import BUILT_IN
 from blemish.wire.calls import Gate, Observer
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.throttle import Throttle

@@ -29,7 +29,7 @@ from blemish.runners.local import LocalHosting
 from blemish.service.objects import Objects
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 from blemish.wire.calls import Observer
 
 

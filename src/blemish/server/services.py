@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from blemish.server.foundation import Foundation
 from blemish.server.stores import Storage
-from blemish.service.access import AccessService
-from blemish.service.datasets import DatasetService
-from blemish.service.detection import DetectionService, DetectionTally, HostedModels
-from blemish.service.detection_jobs import DetectionJobService
-from blemish.service.models import ModelService
-from blemish.service.packaging import PackagingService
+from blemish.service.access.authentication import AccessService
+from blemish.service.datasets.datasets import DatasetService
+from blemish.service.detection.detection import DetectionService, DetectionTally, HostedModels
+from blemish.service.detection.jobs import DetectionJobService
+from blemish.service.detection.trials import TrialService
+from blemish.service.models.models import ModelService
+from blemish.service.models.packaging import PackagingService
+from blemish.service.models.tagging import TaggingService
+from blemish.service.models.thresholds import ThresholdService
 from blemish.service.projects import ProjectService
-from blemish.service.tagging import TaggingService
-from blemish.service.thresholds import ThresholdService
-from blemish.service.trials import TrialService
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 from blemish.domain.arns import ArnScope
 from blemish.server.foundation import Foundation
-from blemish.service.access_keys import AccessKeys
-from blemish.service.bundles import Bundles
+from blemish.service.access.access_keys import AccessKeys
+from blemish.service.models.bundles import Bundles
 from blemish.service.objects import Objects
 from blemish.settings import Settings
-from blemish.storage.buckets import Buckets
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.encryption import Encryption
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.keyring import DEFAULT, Keyring, new_key
+from blemish.storage.encryption.kms_address import KmsAddress
 from blemish.storage.errors import BucketMissingError, StoreCredentialsError
 from blemish.storage.files import clear_staging, remove_tree
-from blemish.storage.kept import KeptFiles
-from blemish.storage.keyring import DEFAULT, Keyring, new_key
-from blemish.storage.kms_address import KmsAddress
-from blemish.storage.objects import ObjectStore
-from blemish.storage.s3_address import S3Address
-from blemish.storage.s3_objects import S3ObjectStore
+from blemish.storage.objects.buckets import Buckets
+from blemish.storage.objects.s3_address import S3Address
+from blemish.storage.objects.s3_store import S3ObjectStore
+from blemish.storage.objects.store import ObjectStore
+from blemish.storage.stored_files import KeptFiles
 
 
 @dataclass(frozen=True, kw_only=True)

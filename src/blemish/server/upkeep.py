@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from blemish.runners.housekeeper import Chore, Housekeeper
-from blemish.service.detection_counts import DetectionCounts
+from blemish.service.detection.counts import DetectionCounts
 from blemish.service.housekeeping import Housekeeping
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 
 COUNTS_S = 15.0
 """How much of the counts of detections a crash may take with it."""

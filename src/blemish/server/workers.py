@@ -11,12 +11,12 @@ from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
 from blemish.server.foundation import Foundation
 from blemish.server.stores import Storage
-from blemish.service.hosting import HostingRunner, HostingWork
-from blemish.service.importing import DatasetWork
-from blemish.service.judging import DetectionJobWork
-from blemish.service.training import TrainingWork
-from blemish.service.training_log import TrainingLog
-from blemish.service.training_runner import TrainingRunner
+from blemish.service.datasets.importing import DatasetWork
+from blemish.service.detection.job_work import DetectionJobWork
+from blemish.service.models.hosting import HostingRunner, HostingWork
+from blemish.service.training.log import TrainingLog
+from blemish.service.training.runner import TrainingRunner
+from blemish.service.training.training import TrainingWork
 
 LEASE = timedelta(seconds=10)
 """How long the owner of a row may be silent before another process may take the row."""

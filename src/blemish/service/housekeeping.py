@@ -16,14 +16,14 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import ModelStatus, ObjectRef
-from blemish.service.backbones import PARTIAL
 from blemish.service.client_tokens import LIFETIME
+from blemish.service.training.backbones import PARTIAL
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 from blemish.storage.errors import StoreWriteError
 from blemish.storage.files import remove_tree
-from blemish.storage.object_paths import ObjectPaths, lstat
-from blemish.storage.object_streams import STAGING, FileVersion
+from blemish.storage.objects.paths import ObjectPaths, lstat
+from blemish.storage.objects.streams import STAGING, FileVersion
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 

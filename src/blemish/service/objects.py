@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ValidationError
 from blemish.storage.errors import ObjectError, StoreUnavailableError
-from blemish.storage.objects import ObjectInfo
+from blemish.storage.objects.store import ObjectInfo
 
 
 class Objects(Protocol):

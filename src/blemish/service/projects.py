@@ -14,8 +14,8 @@ from blemish.domain.errors import (
 )
 from blemish.domain.limits import Limits, Quota
 from blemish.service.client_tokens import ALWAYS, Once
-from blemish.service.tokens import next_token, token_position
-from blemish.storage.database import Database, Rows
+from blemish.service.next_tokens import next_token, token_position
+from blemish.storage.database.database import Database, Rows
 
 PAGE_SIZE = 100
 

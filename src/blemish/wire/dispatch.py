@@ -26,8 +26,8 @@ from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.access.principals import Signer
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
-from blemish.domain.principals import Signer
 from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request, send_start
 from blemish.wire.calls import Call, Gate, Observer, observed
 from blemish.wire.constraints import check_constraints

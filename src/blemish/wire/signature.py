@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from blemish.domain.principals import Principal, Signer
+from blemish.domain.access.principals import Principal, Signer
 from blemish.wire.canonical import canonical_path, canonical_query, canonical_request, sign
 from blemish.wire.errors import (
     ClockSkewError,

@@ -19,7 +19,7 @@ from tests.unit.api.requests import DATASET, MODEL, answer, message
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 from tests.unit.manifests import url
-from tests.unit.service.test_thresholds import BUNDLE, trained
+from tests.unit.service.models.test_thresholds import BUNDLE, trained
 
 
 def test_a_client_of_the_original_has_none_of_our_operations(

@@ -8,9 +8,9 @@ from botocore.model import ServiceModel
 
 from blemish.api.authorization import ApiGate
 from blemish.api.service_model import service_model
+from blemish.domain.access.principals import Principal
 from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import AccessDeniedError
-from blemish.domain.principals import Principal
 from tests.unit.house import PROJECT, House
 from tests.unit.principals import ARN, allow, call_of, principal, sample
 

@@ -23,7 +23,7 @@ from blemish.domain.detection_jobs import (
 )
 from blemish.domain.entities import DatasetType, ModelStatus
 from blemish.engine.errors import BundleError
-from blemish.service.detection_jobs import ImageList
+from blemish.service.detection.jobs import ImageList
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import arguments_of
 from tests.unit.api.conftest import Passed

@@ -13,7 +13,7 @@ from tests.unit.api.requests import CIRCUITS, DATASET, MODEL, MODEL_ARN, OUTPUT,
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET, json_line, url
-from tests.unit.service.test_thresholds import trained
+from tests.unit.service.models.test_thresholds import trained
 
 D = DatasetStatus
 M = ModelStatus

@@ -9,7 +9,7 @@ from blemish.cli.main import app
 from blemish.domain.entities import Model
 from blemish.engine.bundle import read_bundle
 from tests.unit.house import PROJECT, House
-from tests.unit.service.test_bundles import BUNDLE
+from tests.unit.service.models.test_bundles import BUNDLE
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from blemish.cli.main import app
-from blemish.domain.builtin_policies import BUILT_IN, FULL_ACCESS, READ_ONLY
+from blemish.domain.access.builtin_policies import BUILT_IN, FULL_ACCESS, READ_ONLY
 from blemish.domain.entities import KeyPair
 from blemish.server.aws_files import AwsFiles, settle_first_key
-from blemish.service.access_keys import FIRST_KEY
+from blemish.service.access.access_keys import FIRST_KEY
 from tests.unit.house import House
 from tests.unit.service.keys import KeyHouse
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from blemish.cli.main import app
 from blemish.engine.bundle import Bundle
 from tests.unit.house import PROJECT, House
-from tests.unit.service.test_bundles import BUNDLE
+from tests.unit.service.models.test_bundles import BUNDLE
 
 HISTORY: dict[str, Any] = {
     "backbone": {"name": "waves", "sha256": "0" * 64},

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from blemish.domain.policies import Decision, parse_policy
-from blemish.domain.policy_context import Context
+from blemish.domain.access.context import Context
+from blemish.domain.access.policies import Decision, parse_policy
 
 ARN = "arn:aws:lookoutvision:eu-west-1:123456789012"
 MODEL = f"{ARN}:model/circuits/1"

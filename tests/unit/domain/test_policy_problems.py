@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blemish.domain.policies import PolicyError, parse_policy
+from blemish.domain.access.policies import PolicyError, parse_policy
 from tests.unit.domain.policy_cases import allow, deny, document, when
 
 

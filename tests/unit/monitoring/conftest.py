@@ -12,7 +12,7 @@ from blemish.monitoring.audit_files import AuditFiles
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.metrics import DetectionMetrics
 from blemish.monitoring.state_metrics import Sources, StateMetrics
-from blemish.service.hosting import Capacity
+from blemish.service.models.hosting import Capacity
 from tests.unit.house import House
 
 

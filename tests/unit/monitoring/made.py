@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from blemish.domain.principals import Principal
+from blemish.domain.access.principals import Principal
 from blemish.wire.calls import Call
 from blemish.wire.signature import Caller
 

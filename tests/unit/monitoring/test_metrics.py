@@ -10,7 +10,7 @@ from blemish.domain.entities import InferenceUnits, ModelStatus
 from blemish.domain.errors import ConflictError, ResourceType, ThrottlingError, ValidationError
 from blemish.domain.limits import Quota
 from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics, server_registry
-from blemish.service.hosting import Capacity
+from blemish.service.models.hosting import Capacity
 from tests.unit.house import House
 from tests.unit.monitoring.made import call
 

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from blemish.api.service_model import service_model
+from blemish.domain.access.principals import Principal
 from blemish.domain.arns import ArnScope
 from blemish.domain.errors import ConflictError, ResourceType
-from blemish.domain.principals import Principal
 from blemish.monitoring.access_log import access_log
 from blemish.monitoring.audit_records import AuditRecords
 from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics

@@ -19,7 +19,7 @@ from blemish.monitoring.readiness import (
     store_look,
 )
 from blemish.storage.errors import ObjectReadError, StoreUnavailableError
-from blemish.storage.objects import ObjectStore
+from blemish.storage.objects.store import ObjectStore
 from tests.unit.house import House
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 
 from blemish.engine.runtime import Detector
 from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
-from blemish.service.detection import ModelBusyError
+from blemish.service.detection.detection import ModelBusyError
 from tests.unit.runners.waiting import PATIENCE_S, eventually
 
 DETECTOR = cast("Detector", "the detector")

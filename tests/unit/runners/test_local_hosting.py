@@ -13,8 +13,8 @@ from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detection
 from blemish.runners.line import WAITING_PER_UNIT
 from blemish.runners.local import LocalHosting
-from blemish.service.bundles import Bundles
-from blemish.service.detection import ModelBusyError, Outcome
+from blemish.service.detection.detection import ModelBusyError, Outcome
+from blemish.service.models.bundles import Bundles
 from blemish.storage.errors import SealBrokenError
 from tests.products import LIMITS, SIZE, draw, png
 from tests.unit.runners.waiting import PATIENCE_S

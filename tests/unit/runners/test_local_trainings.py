@@ -18,7 +18,7 @@ import pytest
 
 from blemish.domain.limits import OURS
 from blemish.runners.local import LocalTrainings
-from blemish.service.training_runner import (
+from blemish.service.training.runner import (
     AttemptLostError,
     TrainingFailure,
     TrainingInterruptedError,
@@ -294,7 +294,7 @@ def test_a_server_with_many_connections_can_train(reports: Reports) -> None:
 PARENT = """
 import json, sys
 from blemish.runners.local import LocalTrainings
-from blemish.service.training_runner import TrainingJob
+from blemish.service.training.runner import TrainingJob
 child, job = sys.argv[1:]
 trainings = LocalTrainings(silence_s=60, command=[sys.executable, "-c", child])
 trainings.train(TrainingJob(**json.loads(job)), report=lambda text: print(text, flush=True))

@@ -21,7 +21,7 @@ from blemish.domain.entities import (
     ObjectRef,
 )
 from blemish.runners.reconciler import SHORT_WORKERS, Reconciler, Work
-from blemish.service.detection_jobs import ImageList
+from blemish.service.detection.jobs import ImageList
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import BUCKET, url
 from tests.unit.runners.waiting import PATIENCE_S, eventually

@@ -24,16 +24,16 @@ from blemish.engine.training.labeled_images import Progress
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import carry_out
 from blemish.runners.training_process import ORPHANED, Reporter
-from blemish.service.bundles import Bundles
-from blemish.service.training_runner import (
+from blemish.service.models.bundles import Bundles
+from blemish.service.training.runner import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingJob,
     TrainingResult,
 )
-from blemish.storage.encryption import Encryption
+from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.errors import KeyUnavailableError, ObjectError
-from blemish.storage.kept import KeptFiles
+from blemish.storage.stored_files import KeptFiles
 from tests.products import COLORS, SIZE, draw, mask_png, png
 from tests.unit.manifests import BUCKET, json_line, mask_fields, url
 from tests.unit.storage.sealing import new_encryption, new_keyring

@@ -16,9 +16,9 @@ import pytest
 from blemish.domain.entities import ObjectRef
 from blemish.s3.operations import s3_operations
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
-from blemish.storage.kept import KeptFiles
-from blemish.storage.object_paths import ObjectPaths
+from blemish.storage.database.database import Database
+from blemish.storage.objects.paths import ObjectPaths
+from blemish.storage.stored_files import KeptFiles
 from tests.unit.house import Clock
 
 BUCKET = "images"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore import xform_name
 
+from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.errors import AccessDeniedError
-from blemish.domain.principals import Principal, Signer
 from blemish.s3.authorization import ACTIONS, s3_gate
 from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.s3.service_model import s3_model

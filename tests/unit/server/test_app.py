@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from pydantic import SecretStr
 
-from blemish.domain.builtin_policies import FULL_ACCESS
+from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.errors import quota_code
 from blemish.domain.limits import MIB, Quota
 from blemish.server.app import running_server

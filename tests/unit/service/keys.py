@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from blemish.domain.builtin_policies import FULL_ACCESS
+from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.entities import KeyPair
-from blemish.service.access import AccessService
-from blemish.service.access_keys import AccessKeys
-from blemish.storage.encryption import Encryption
-from blemish.storage.keyring import DEFAULT, Keyring, new_key
+from blemish.service.access.access_keys import AccessKeys
+from blemish.service.access.authentication import AccessService
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.keyring import DEFAULT, Keyring, new_key
 from tests.unit.house import House
 
 

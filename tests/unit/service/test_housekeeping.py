@@ -11,10 +11,10 @@ import pytest
 from blemish.domain.entities import AnsweredCall, ModelStatus, ObjectRef, Session
 from blemish.service.housekeeping import Housekeeping
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_streams import FileVersion
-from blemish.storage.uploads import Part, Upload
+from blemish.storage.database.database import Database
+from blemish.storage.objects.streams import FileVersion
+from blemish.storage.rows.object_metadata import ObjectMetadata
+from blemish.storage.rows.uploads import Part, Upload
 from tests.unit.storage.samples import add_dataset, add_model, add_project, entry
 
 NOW = datetime.now(UTC)

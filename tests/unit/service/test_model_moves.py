@@ -16,7 +16,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import MODEL_MOVES
 from blemish.domain.limits import ORIGINAL, OURS, Limits
-from blemish.service.tokens import next_token
+from blemish.service.next_tokens import next_token
 from tests.unit.house import ONE_UNIT, House
 
 S = ModelStatus

@@ -13,7 +13,7 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.domain.limits import OURS
-from blemish.service.tokens import next_token
+from blemish.service.next_tokens import next_token
 from tests.unit.house import House
 
 

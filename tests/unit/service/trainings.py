@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from blemish.domain.limits import OURS
-from blemish.service.backbones import Backbones, ProjectBackbones
-from blemish.service.training import TrainingWork
-from blemish.service.training_log import TrainingLog
-from blemish.storage.objects import ObjectStore
+from blemish.service.training.backbones import Backbones, ProjectBackbones
+from blemish.service.training.log import TrainingLog
+from blemish.service.training.training import TrainingWork
+from blemish.storage.objects.store import ObjectStore
 from tests.unit.fakes import FakeTrainings, Step
 from tests.unit.house import LEASE, House
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from blemish.storage.database import Database
-from blemish.storage.objects import ObjectStore
+from blemish.storage.database.database import Database
+from blemish.storage.objects.store import ObjectStore
 from tests.unit.storage.directories import Served
 from tests.unit.storage.samples import BUCKET
 

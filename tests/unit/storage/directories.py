@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 from blemish.domain.entities import ModelStatus, ObjectRef, Performance
-from blemish.storage.backup import Backup
+from blemish.storage.backup.backup import Backup
+from blemish.storage.backup.restore import Restore
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database import Database
-from blemish.storage.restore import Restore
-from blemish.storage.uploads import Part, Upload
+from blemish.storage.database.database import Database
+from blemish.storage.rows.uploads import Part, Upload
 from tests.unit.storage.samples import NOW, add_model, add_project, python
 
 OLD_NS = 1_500_000_000_000_000_001
@@ -21,9 +21,9 @@ OLD_NS = 1_500_000_000_000_000_001
 STOPPED = """
 import sys, time
 from pathlib import Path
-from blemish.storage.backup import Backup
+from blemish.storage.backup.backup import Backup
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.restore import Restore
+from blemish.storage.backup.restore import Restore
 from tests.unit.storage.samples import NOW
 count = [0]
 def stop(event, arguments):

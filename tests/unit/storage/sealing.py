@@ -8,9 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 from blemish.domain.arns import ArnScope
-from blemish.storage.encryption import Encryption
-from blemish.storage.keyring import Key, Keyring
-from blemish.storage.kms_address import KmsAddress
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.keyring import Key, Keyring
+from blemish.storage.encryption.kms_address import KmsAddress
 
 ARNS = ArnScope(region="eu-west-1", account="123456789012")
 

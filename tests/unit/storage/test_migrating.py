@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from blemish.storage.database import MIGRATIONS, Database
+from blemish.storage.database.database import MIGRATIONS, Database
 from blemish.storage.errors import DatabaseError, DatabaseWriteError
 from tests.unit.storage.samples import make_old_database, python
 
@@ -109,7 +109,7 @@ def test_one_who_is_killed_meanwhile_leaves_it_as_it_was_or_as_it_will_be(
 import sys
 from pathlib import Path
 from alembic import command
-from blemish.storage.database import Database
+from blemish.storage.database.database import Database
 print("now", flush=True)
 Database.open(Path(sys.argv[1]))
 """

@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.database import Database
-from blemish.storage.object_metadata import ObjectMetadata
-from blemish.storage.object_streams import FileVersion
-from blemish.storage.uploads import Part, Upload
+from blemish.storage.database.database import Database
+from blemish.storage.objects.streams import FileVersion
+from blemish.storage.rows.object_metadata import ObjectMetadata
+from blemish.storage.rows.uploads import Part, Upload
 from tests.unit.storage.samples import BUCKET, NOW, make_old_database
 
 REF = ObjectRef(bucket=BUCKET, key="a/b")

@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from blemish.domain.principals import Principal, Signer
+from blemish.domain.access.principals import Principal, Signer
 from blemish.wire.canonical import canonical_request, sign
 from blemish.wire.errors import (
     IncompleteSignatureError,

@@ -27,7 +27,7 @@ from blemish.console.auth.guard import (
 )
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_thread
-from blemish.service.sessions import LIFETIME
+from blemish.service.access.sessions import LIFETIME
 from blemish.wire.asgi import Receive, Scope, Send, client_address, send_start
 from blemish.wire.errors import WireError
 from blemish.wire.request_body import ClientGoneError, read_body

@@ -15,7 +15,7 @@ from blemish.domain.entities import DatasetStatus, DatasetType, Label, ObjectRef
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION, object_ref, parse_line
 from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
-from blemish.service.datasets import EntryFilter
+from blemish.service.datasets.datasets import EntryFilter
 
 CHANGE_BYTES = 8 * 1024 * 1024
 """Of JSON Lines in one change; the API takes 10 MiB."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from blemish.console.masks.mask_files import is_mask_key
 from blemish.domain.entities import DatasetType, Label
-from blemish.storage.names import refusal
+from blemish.storage.objects.names import refusal
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 """How the names of images end, in any case."""

@@ -14,7 +14,7 @@ from typing import Any
 from blemish.console.images.dataset_entries import Entry, entry_line
 from blemish.domain.entities import ImageStats, Label
 from blemish.domain.errors import ValidationError
-from blemish.service.trainable import Need
+from blemish.service.training.trainable import Need
 
 _DIGITS = re.compile(r"(\d+)")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)

@@ -36,7 +36,7 @@ from blemish.domain.errors import (
     ServiceError,
     ValidationError,
 )
-from blemish.service.trainable import image_needs
+from blemish.service.training.trainable import image_needs
 from blemish.storage.errors import StorageError
 
 MOST_ENTRIES = 500

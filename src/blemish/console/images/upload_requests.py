@@ -34,7 +34,7 @@ from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.sizes import ImageSize, check_size
-from blemish.service.datasets import EntryFilter
+from blemish.service.datasets.datasets import EntryFilter
 from blemish.storage.errors import ObjectError, StorageError
 from blemish.wire.errors import WireError
 

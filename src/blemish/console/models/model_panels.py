@@ -16,7 +16,7 @@ from blemish.console.models.test_images import JudgedImages
 from blemish.console.ui.frame import heading, text, visitor
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.training.selection_report import Judged, choice_of
-from blemish.service.thresholds import MOVABLE
+from blemish.service.models.thresholds import MOVABLE
 
 STAYS = (
     "What this changes: verdicts from now on. The measured performance of the model, its confusion "

@@ -20,7 +20,7 @@ from blemish.domain.manifest import object_ref
 from blemish.engine.bundle import bundle_files
 from blemish.engine.errors import EngineError
 from blemish.engine.images.decode import ImageError
-from blemish.service.previews import Preview
+from blemish.service.detection.previews import Preview
 from blemish.storage.errors import BucketMissingError, ObjectMissingError, StorageError
 
 PACKAGING = "StartModelPackagingJob"

@@ -13,10 +13,10 @@ from nicegui import ui
 from blemish.console.settings.key_dialogs import ask, ask_for_key, ask_for_policy, show_secret
 from blemish.console.ui.frame import text, visitor
 from blemish.console.visitor import Visitor
-from blemish.domain.builtin_policies import BUILT_IN
+from blemish.domain.access.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey, KeyPair
 from blemish.domain.errors import AccessDeniedError
-from blemish.service.access_keys import FIRST_KEY
+from blemish.service.access.access_keys import FIRST_KEY
 
 LIST, CREATE = "iam:ListAccessKeys", "iam:CreateAccessKey"
 UPDATE, DELETE = "iam:UpdateAccessKey", "iam:DeleteAccessKey"

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from nicegui import ui
 
 from blemish.console.ui.frame import heading, text
-from blemish.domain.builtin_policies import BUILT_IN, FULL_ACCESS, READ_ONLY
+from blemish.domain.access.builtin_policies import BUILT_IN, FULL_ACCESS, READ_ONLY
+from blemish.domain.access.policies import PolicyError
 from blemish.domain.entities import AccessKey, KeyPair
-from blemish.domain.policies import PolicyError
-from blemish.service.access_keys import AccessKeyError
+from blemish.service.access.access_keys import AccessKeyError
 
 OWN_DOCUMENT = "Own document"
 

@@ -17,8 +17,8 @@ from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits
 from blemish.engine.backbones.catalogue import PACKAGED, SCATTERING, current_name
 from blemish.engine.errors import BackboneError
-from blemish.service.backbones import BUILT_IN, Backbones
 from blemish.service.storage_use import storage_use
+from blemish.service.training.backbones import BUILT_IN, Backbones
 
 STYLE = (
     f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'

@@ -12,7 +12,7 @@ from blemish.console.ui.frame import heading, link, project_path, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.visitor import in_thread
 from blemish.domain.entities import Model, ModelStatus
-from blemish.service.training_log import TrainingStep
+from blemish.service.training.log import TrainingStep
 
 LOOKED_AT = 50
 """The newest models, among which those are looked for that are being trained."""

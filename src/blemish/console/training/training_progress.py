@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from blemish.service.training_log import TrainingStep
+from blemish.service.training.log import TrainingStep
 
 PARTS = {
     "splitting off a test part": 2,

@@ -21,8 +21,8 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from botocore.model import OperationModel, ServiceModel
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.access.principals import Signer
 from blemish.domain.errors import AccessDeniedError as AccessDenied
-from blemish.domain.principals import Signer
 from blemish.s3.protocol.addressing import path_with_bucket
 from blemish.s3.protocol.body import (
     DOCUMENT_BYTES,

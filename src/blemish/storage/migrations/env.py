@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from blemish.storage.tables import METADATA
+from blemish.storage.database.tables import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
 context.run_migrations()

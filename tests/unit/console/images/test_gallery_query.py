@@ -24,7 +24,7 @@ from blemish.domain.entities import ImageStats, Label
 from blemish.domain.errors import ValidationError
 from blemish.domain.limits import ORIGINAL, OURS
 from blemish.domain.manifest import parse_line
-from blemish.service.trainable import image_needs
+from blemish.service.training.trainable import image_needs
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 COLORS = {"#2CA02C": "scratch"}

@@ -13,7 +13,7 @@ from blemish.console.training.training_progress import (
     log_text,
     progress_of,
 )
-from blemish.service.training_log import TrainingStep
+from blemish.service.training.log import TrainingStep
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.domain.principals import Principal, Signer
+from blemish.domain.access.principals import Principal, Signer
 from blemish.s3.protocol.chunks import ChunkSigner
 from blemish.s3.protocol.errors import (
     InvalidArgumentError,

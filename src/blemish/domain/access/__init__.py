@@ -1,0 +1,1 @@
+"""Principals, their policies, and whether these allow a request."""

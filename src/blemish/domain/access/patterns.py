@@ -1,0 +1,159 @@
+"""Texts of a policy that stand for many: with wildcards, and with variables.
+
+`*` stands for any number of characters and `?` for one. `${key}` stands for what a condition key is
+in the request, `${key, 'text'}` for the text where it is nothing; `${*}`, `${?}` and `${$}` for the
+characters themselves. What a variable brings in is never a wildcard.
+
+Source: AWS IAM User Guide, "IAM policy elements: Variables and tags" and "IAM JSON policy elements:
+Resource".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from blemish.domain.access.context import Context, key_problem
+
+ARN_PARTS = 6
+"""arn, partition, service, region, account, resource."""
+
+_VARIABLE = re.compile(r"\$\{(?P<key>[^{},']*)(?:, *'(?P<default>[^']*)')?\}")
+
+
+class PatternError(ValueError):
+    """A text of a policy cannot be read; the message says why."""
+
+
+class Wildcard(Enum):
+    """What stands for characters that are not known."""
+
+    MANY = "*"
+    ONE = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What the request fills in."""
+
+    key: str
+    #: what stands there where the request has nothing; None if then nothing matches
+    default: str | None
+
+
+Token = str | Wildcard | Variable
+Tokens = tuple[Token, ...]
+
+
+def tokens_of(text: str, *, variables: bool, wildcards: bool) -> Tokens:
+    """Read a text; what `variables` or `wildcards` do not allow are characters like others.
+
+    Raises:
+        PatternError: a variable is malformed, or nothing is known of its key.
+    """
+    tokens: list[Token] = []
+    position = 0
+    for found in _VARIABLE.finditer(text) if variables else ():
+        tokens += _plain(text[position : found.start()], variables=True, wildcards=wildcards)
+        tokens.append(_variable(found))
+        position = found.end()
+    return (*tokens, *_plain(text[position:], variables=variables, wildcards=wildcards))
+
+
+def matches(tokens: Tokens, value: str, context: Context) -> bool:
+    """Tell whether a text is one of those that are meant; none is where a variable has no value."""
+    return _matches(_resolved(tokens, context), value)
+
+
+def text_of(tokens: Tokens, context: Context) -> str | None:
+    """Return the text that is meant, where there are no wildcards; None for one without a value."""
+    resolved = _resolved(tokens, context)
+    return None if resolved is None else "".join(map(str, resolved))
+
+
+def arn_parts(tokens: Tokens) -> tuple[Tokens, ...]:
+    """Split an ARN into its six parts; those that are left out stand for all.
+
+    Source: AWS IAM User Guide, "IAM JSON policy elements: Resource", incomplete ARNs.
+    """
+    parts: list[list[Token]] = [[]]
+    for token in tokens:
+        pieces = token.split(":", ARN_PARTS - len(parts)) if isinstance(token, str) else [token]
+        for number, piece in enumerate(pieces):
+            if number:
+                parts.append([])
+            if piece != "":
+                parts[-1].append(piece)
+    parts += [[Wildcard.MANY]] * (ARN_PARTS - len(parts))
+    return tuple(map(tuple, parts))
+
+
+def arn_matches(parts: Sequence[Tokens], arn: str, context: Context) -> bool:
+    """Tell whether an ARN is one of those that are meant, part by part.
+
+    A wildcard does not reach over a colon, but in the last part, which may have colons itself.
+    """
+    values = arn.split(":", ARN_PARTS - 1)
+    return len(values) == ARN_PARTS and all(
+        matches(tokens, value, context) for tokens, value in zip(parts, values, strict=True)
+    )
+
+
+def variable_keys(tokens: Tokens) -> Iterator[str]:
+    """Yield the condition keys that variables name."""
+    return (token.key for token in tokens if isinstance(token, Variable))
+
+
+def _plain(text: str, *, variables: bool, wildcards: bool) -> Iterator[Token]:
+    if variables and "${" in text:
+        raise PatternError(f"{text!r} has a variable that is not closed or not well-formed")
+    if not wildcards:
+        return iter((text,) if text else ())
+    pieces = re.split(r"([*?])", text)
+    return (Wildcard(piece) if piece in {"*", "?"} else piece for piece in pieces if piece)
+
+
+def _variable(found: re.Match[str]) -> Token:
+    key, default = found["key"], found["default"]
+    if key in {"*", "?", "$"} and default is None:
+        return str(key)
+    if problem := key_problem(key, several=False):
+        raise PatternError(f"the variable {found[0]} cannot be used: {problem}")
+    return Variable(key=key, default=default)
+
+
+def _resolved(tokens: Tokens, context: Context) -> tuple[str | Wildcard, ...] | None:
+    resolved: list[str | Wildcard] = []
+    for token in tokens:
+        if not isinstance(token, Variable):
+            resolved.append(token)
+            continue
+        value = next(iter(context.values(token.key)), token.default)
+        if value is None:
+            return None
+        resolved.append(value)
+    return tuple(resolved)
+
+
+def _matches(resolved: tuple[str | Wildcard, ...] | None, value: str) -> bool:
+    return resolved is not None and _compiled(resolved).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4_096)
+def _compiled(resolved: tuple[str | Wildcard, ...]) -> re.Pattern[str]:
+    """Return what matches a pattern, in time that grows with the text alone: nothing is retried."""
+    chunks: list[str] = [""]
+    for token in resolved:
+        if token is Wildcard.MANY:
+            chunks.append("")
+        else:
+            chunks[-1] += "." if token is Wildcard.ONE else re.escape(str(token))
+    first, *others = chunks
+    if not others:
+        return re.compile(first, re.DOTALL)
+    *between, last = others
+    middle = "".join(f"(?>.*?{chunk})" for chunk in between)
+    return re.compile(f"{first}{middle}.*{last}", re.DOTALL)

@@ -1,0 +1,286 @@
+"""IAM policy documents: read and checked, and asked whether they allow something.
+
+A statement applies where action, resource and every condition are met. One that denies wins over
+all that allow; what none allows is denied.
+
+Source: AWS IAM User Guide, "IAM JSON policy element reference", "Grammar of the IAM JSON policy
+language" and "Policy evaluation logic".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from blemish.domain.access.conditions import Condition, Presence, conditions_of
+from blemish.domain.access.context import Context, is_resource_tag
+from blemish.domain.access.patterns import (
+    PatternError,
+    Tokens,
+    Variable,
+    Wildcard,
+    arn_matches,
+    arn_parts,
+    matches,
+    tokens_of,
+    variable_keys,
+)
+
+ANY_RESOURCE = "*"
+"""The resource of an action that is about none: only a policy for all resources allows it."""
+
+WITH_VARIABLES = "2012-10-17"
+VERSIONS = ("2008-10-17", WITH_VARIABLES)
+
+_ELEMENTS = ("Version", "Id", "Statement")
+_ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+_NOBODY = Context()
+
+
+class PolicyError(ValueError):
+    """A document is no policy."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        #: sentences
+        self.problems = tuple(problems)
+
+
+class Decision(Enum):
+    """What a policy says of a request."""
+
+    ALLOWED = "allowed"
+    #: a statement denies it
+    DENIED = "denied"
+    #: no statement allows it
+    NOT_ALLOWED = "not allowed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """Some actions, or with `negated` all others."""
+
+    patterns: tuple[Tokens, ...]
+    negated: bool
+
+    def include(self, action: str) -> bool:
+        """Tell whether an action is one of them, whatever the case of its letters."""
+        name = action.lower()
+        return any(matches(each, name, _NOBODY) for each in self.patterns) != self.negated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Some resources, or with `negated` all others."""
+
+    #: the parts of an ARN; none for every resource
+    patterns: tuple[tuple[Tokens, ...], ...]
+    negated: bool
+
+    def include(self, resource: str, context: Context) -> bool:
+        """Tell whether a resource is one of them."""
+        found = any(not parts or arn_matches(parts, resource, context) for parts in self.patterns)
+        return found != self.negated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What is allowed or denied, and when."""
+
+    allows: bool
+    actions: Actions
+    resources: Resources
+    conditions: tuple[Condition | Presence, ...]
+
+    def applies(self, action: str, resource: str, context: Context) -> bool:
+        """Tell whether it says anything of a request."""
+        return (
+            self.actions.include(action)
+            and self.resources.include(resource, context)
+            and all(condition.holds(context) for condition in self.conditions)
+        )
+
+    def condition_keys(self) -> Iterator[str]:
+        """Yield the condition keys that it looks at."""
+        for parts in self.resources.patterns:
+            for tokens in parts:
+                yield from variable_keys(tokens)
+        for condition in self.conditions:
+            yield condition.key
+            if isinstance(condition, Condition):
+                yield from condition.variables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What its holder may do."""
+
+    statements: tuple[Statement, ...]
+    #: whether what it says depends on tags of the resource
+    reads_resource_tags: bool
+
+    def decide(self, action: str, resource: str, context: Context) -> Decision:
+        """Say whether an action on a resource is allowed.
+
+        Args:
+            action: such as `lookoutvision:CreateModel`.
+            resource: an ARN, or `ANY_RESOURCE`.
+            context: what the request says of itself.
+        """
+        applying = [each for each in self.statements if each.applies(action, resource, context)]
+        if not applying:
+            return Decision.NOT_ALLOWED
+        allowed = all(statement.allows for statement in applying)
+        return Decision.ALLOWED if allowed else Decision.DENIED
+
+
+NOTHING = Policy(statements=(), reads_resource_tags=False)
+"""The policy that allows nothing."""
+
+
+def parse_policy(document: str) -> Policy:
+    """Read a policy document.
+
+    Raises:
+        PolicyError: it is none; every problem is told.
+    """
+    problems: list[str] = []
+    try:
+        content = json.loads(document, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise PolicyError([f"The policy is no JSON: {error}."]) from None
+    if not isinstance(content, Mapping):
+        raise PolicyError(["The policy must be a JSON object with Version and Statement."])
+    problems += [
+        f"{name} is no element of a policy; there are {', '.join(_ELEMENTS)}."
+        for name in content
+        if name not in _ELEMENTS
+    ]
+    version = content.get("Version", VERSIONS[0])
+    if version not in VERSIONS:
+        problems.append(f"Version must be {' or '.join(VERSIONS)}, not {version!r}.")
+    given = content.get("Statement")
+    found: list[Any] = given if isinstance(given, list) else [given]
+    if not found or not all(isinstance(each, Mapping) for each in found):
+        raise PolicyError([*problems, "Statement must be an object or a list of objects."])
+    statements = []
+    for number, element in enumerate(found, start=1):
+        statement, wrong = _statement(element, variables=version == WITH_VARIABLES)
+        problems += [f"Statement {number}: {problem}." for problem in wrong]
+        statements.append(statement)
+    problems += _doubled_sids(found)
+    if problems:
+        raise PolicyError(problems)
+    return Policy(
+        statements=tuple(statements),
+        reads_resource_tags=any(
+            is_resource_tag(key) for statement in statements for key in statement.condition_keys()
+        ),
+    )
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(doubled)} stands twice in one object")
+    return dict(pairs)
+
+
+def _statement(element: Mapping[str, Any], *, variables: bool) -> tuple[Statement, list[str]]:
+    problems = [_unknown_element(name) for name in element if name not in _PARTS]
+    effect = element.get("Effect")
+    if effect not in {"Allow", "Deny"}:
+        problems.append(f"Effect must be Allow or Deny, not {effect!r}")
+    if not isinstance(element.get("Sid", ""), str):
+        problems.append(f"Sid must be a text, not {element['Sid']!r}")
+    actions, negated_actions = _patterns(element, "Action", problems)
+    resources, negated_resources = _patterns(element, "Resource", problems)
+    conditions, wrong = conditions_of(element.get("Condition", {}), variables=variables)
+    return Statement(
+        allows=effect == "Allow",
+        actions=Actions(
+            patterns=tuple(_collected(_action, actions, problems)), negated=negated_actions
+        ),
+        resources=Resources(
+            patterns=tuple(
+                _collected(lambda text: _resource(text, variables=variables), resources, problems)
+            ),
+            negated=negated_resources,
+        ),
+        conditions=conditions,
+    ), problems + wrong
+
+
+_PARTS = (
+    "Sid",
+    "Effect",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+)
+
+
+def _unknown_element(name: str) -> str:
+    if name in {"Principal", "NotPrincipal"}:
+        return f"{name} must not be there: the policy is that of the key that it is given to"
+    return f"{name} is no element of a statement; there are {', '.join(_PARTS)}"
+
+
+def _patterns(element: Mapping[str, Any], name: str, problems: list[str]) -> tuple[list[str], bool]:
+    """Return the texts of an element or of its negation, and whether it is this."""
+    there = [each for each in (name, f"Not{name}") if each in element]
+    if len(there) != 1:
+        problems.append(f"there must be either {name} or Not{name}")
+        return [], False
+    given = element[there[0]]
+    texts = given if isinstance(given, list) else [given]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        problems.append(f"{there[0]} must be a text or a list of texts")
+        return [], False
+    return texts, there[0] != name
+
+
+def _collected(read: Any, texts: list[str], problems: list[str]) -> Iterator[Any]:
+    for text in texts:
+        try:
+            yield read(text)
+        except PatternError as error:
+            problems.append(str(error))
+
+
+def _action(text: str) -> Tokens:
+    if not _ACTION.fullmatch(text):
+        raise PatternError(
+            f"an action must be * or SERVICE:NAME such as lookoutvision:Describe*, not {text!r}"
+        )
+    return tokens_of(text.lower(), variables=False, wildcards=True)
+
+
+def _resource(text: str, *, variables: bool) -> tuple[Tokens, ...]:
+    if text == ANY_RESOURCE:
+        return ()
+    parts = arn_parts(tokens_of(text, variables=variables, wildcards=True))
+    if parts[0] != ("arn",) or not _is_plain(parts[1]) or not _is_plain(parts[2]):
+        raise PatternError(
+            f"a resource must be * or an ARN that names its service, such as "
+            f"arn:aws:s3:::images/*, not {text!r}"
+        )
+    if any(isinstance(token, Variable) for tokens in parts[:5] for token in tokens):
+        raise PatternError(f"{text!r} has a variable before its fifth colon")
+    return parts
+
+
+def _is_plain(tokens: Tokens) -> bool:
+    return bool(tokens) and not any(isinstance(token, Wildcard | Variable) for token in tokens)
+
+
+def _doubled_sids(elements: list[Mapping[str, Any]]) -> Iterator[str]:
+    sids = [element["Sid"] for element in elements if isinstance(element.get("Sid"), str)]
+    for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
+        yield f"Two statements have the Sid {sid!r}."

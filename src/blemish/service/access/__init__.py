@@ -1,0 +1,1 @@
+"""Access keys, the sessions of the console, and who signed a request."""

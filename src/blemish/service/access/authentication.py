@@ -1,0 +1,80 @@
+"""Who may sign requests: looked up in the database at each of them.
+
+A change of a key thus counts at once, whoever makes it: `blemish keys` is a process of its own.
+"""
+
+from __future__ import annotations
+
+from blemish.domain.access.builtin_policies import policy_of
+from blemish.domain.access.principals import Principal, Signer
+from blemish.domain.arns import ArnScope
+from blemish.domain.entities import AccessKey
+from blemish.storage.database.database import Database
+from blemish.storage.encryption.encryption import Encryption
+
+MAX_OPENED = 1_024
+"""Secrets that are kept in memory."""
+
+
+class AccessService:
+    """The principals behind access keys."""
+
+    def __init__(self, database: Database, *, encryption: Encryption, arns: ArnScope) -> None:
+        self._database = database
+        self._encryption = encryption
+        self._arns = arns
+        #: by what is sealed, which no other secret is ever sealed as
+        self._opened: dict[str, str] = {}
+
+    def signer(self, access_key_id: str) -> Signer | None:
+        """Return who signs with a key; None if there is no such key, or it is disabled.
+
+        Raises:
+            EncryptionError: its secret cannot be opened.
+        """
+        with self._database.reading() as rows:
+            key = rows.keys.find(access_key_id)
+        if key is None or not key.enabled:
+            return None
+        return Signer(principal=self._principal(key), secret=self._secret(key))
+
+    def _principal(self, key: AccessKey) -> Principal:
+        return Principal(
+            access_key_id=key.id,
+            name=key.name,
+            arn=self._arns.user(key.name),
+            tags=key.tags,
+            policy=policy_of(key.policy),
+        )
+
+    def _secret(self, key: AccessKey) -> str:
+        found = self._opened.get(key.sealed_secret)
+        if found is None:
+            found = opened_secret(key, self._encryption)
+            if len(self._opened) >= MAX_OPENED:
+                self._opened.clear()
+            self._opened[key.sealed_secret] = found
+        return found
+
+
+def sealed_secret(key_id: str, secret: str, encryption: Encryption) -> str:
+    """Seal the secret of an access key, as that of this key alone.
+
+    Raises:
+        KeyUnavailableError: there is no key to seal it with.
+    """
+    return encryption.seal_text(secret, context=_context(key_id))
+
+
+def opened_secret(key: AccessKey, encryption: Encryption) -> str:
+    """Open the secret of an access key.
+
+    Raises:
+        EncryptionError: it cannot be opened.
+    """
+    name = f"The secret of the access key {key.name!r}"
+    return encryption.open_text(key.sealed_secret, context=_context(key.id), name=name)
+
+
+def _context(key_id: str) -> dict[str, str]:
+    return {"kind": "access key", "id": key_id}

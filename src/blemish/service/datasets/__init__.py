@@ -1,0 +1,1 @@
+"""Datasets: their entries, the import of manifests, and thumbnails."""

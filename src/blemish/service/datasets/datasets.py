@@ -1,0 +1,297 @@
+"""Datasets: made from a manifest, changed by JSON Lines, listed, deleted.
+
+What takes time (reading a manifest, looking for its images) is done later, by whoever owns the
+row; `import_dataset` is that work. A request only checks, writes the row and answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from blemish.domain.entities import (
+    Dataset,
+    DatasetStatus,
+    DatasetType,
+    ImageStats,
+    Label,
+    ObjectRef,
+)
+from blemish.domain.errors import (
+    ConflictError,
+    ResourceNotFoundError,
+    ResourceType,
+    ValidationError,
+)
+from blemish.domain.lifecycle import DATASET_MOVES, check_dataset_move, sources_of
+from blemish.service.client_tokens import ALWAYS, Once
+from blemish.service.next_tokens import next_token, token_position
+from blemish.service.projects import PAGE_SIZE, require_project
+from blemish.storage.database.database import Database, Rows
+from blemish.storage.stored_files import KeptFiles
+
+CREATING = "The dataset is creating."
+CREATED = "The dataset was created successfully."
+UPDATING = "The dataset is updating."
+DELETING = "The dataset is deleting."
+
+REMOVALS = "removals-"
+"""How the name of a kept file begins that holds what is to be removed, one JSON string a line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryFilter:
+    """Which entries to list; what is None does not filter. Dates are exclusive."""
+
+    labeled: bool | None = None
+    label: Label | None = None
+    created_before: datetime | None = None
+    created_after: datetime | None = None
+    contains: str | None = None
+
+
+def require_dataset(rows: Rows, project: str, kind: DatasetType) -> Dataset:
+    """Find a dataset.
+
+    Raises:
+        ResourceNotFoundError: there is no such project, or it has no such dataset.
+    """
+    require_project(rows, project)
+    dataset = rows.datasets.find(project, kind)
+    if dataset is None:
+        raise ResourceNotFoundError(
+            f"Project {project} has no {kind} dataset.",
+            resource_type=ResourceType.DATASET,
+            resource_id=f"{project}/{kind}",
+        )
+    return dataset
+
+
+def _allow(_rows: Rows) -> None:
+    """Forbid no change."""
+
+
+class DatasetService:
+    """The datasets of the projects."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        kept: KeptFiles,
+        now: Callable[[], datetime],
+        new_name: Callable[[], str],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._kept = kept
+        self._now = now
+        self._new_name = new_name
+        self._wake = wake
+
+    def create(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        manifest: ObjectRef | None,
+        manifest_version: str | None = None,
+        once: Once[Dataset] = ALWAYS,
+    ) -> Dataset:
+        """Make a dataset: empty at once, or from a manifest in a while.
+
+        Raises:
+            ResourceNotFoundError: there is no such project.
+            ConflictError: it has this dataset already.
+        """
+        now = self._now()
+        with self._database.writing() as rows:
+            once.recall(rows)
+            owner = require_project(rows, project)
+            if found := rows.datasets.find(project, kind):
+                raise ConflictError(
+                    f"Project {project} has a {kind} dataset already, which is {found.status}. "
+                    "Delete it first.",
+                    resource_type=ResourceType.DATASET,
+                    resource_id=f"{project}/{kind}",
+                )
+            status = DatasetStatus.CREATE_IN_PROGRESS if manifest else DatasetStatus.CREATE_COMPLETE
+            dataset = rows.datasets.add(
+                owner.id,
+                kind,
+                status=status,
+                status_message=CREATING if manifest else CREATED,
+                manifest=manifest,
+                manifest_version=manifest_version,
+                now=now,
+            )
+            once.remember(rows, dataset)
+        self._wake()
+        return dataset
+
+    def describe(self, project: str, kind: DatasetType) -> tuple[Dataset, ImageStats]:
+        """Return a dataset and the number of its images.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+        """
+        with self._database.reading() as rows:
+            dataset = require_dataset(rows, project, kind)
+            return dataset, rows.entries.stats(dataset.id)
+
+    def entries(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        wanted: EntryFilter,
+        token: str | None,
+        limit: int = PAGE_SIZE,
+    ) -> tuple[list[str], str | None]:
+        """Return a page of JSON Lines in the order they came, and the token of the next.
+
+        Raises:
+            ResourceNotFoundError: there is no such dataset.
+        """
+        with self._database.reading() as rows:
+            dataset = require_dataset(rows, project, kind)
+            scope = f"entries/{dataset.id}"
+            found = rows.entries.page(
+                dataset.id,
+                after=token_position(token, scope) or 0,
+                limit=limit + 1,
+                labeled=wanted.labeled,
+                label=wanted.label,
+                created_before=wanted.created_before,
+                created_after=wanted.created_after,
+                contains=wanted.contains,
+            )
+        more = len(found) > limit
+        return (
+            [line for _, line in found[:limit]],
+            next_token(scope, found[limit - 1][0]) if more else None,
+        )
+
+    def update(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        changes: bytes,
+        check: Callable[[Rows], None] = _allow,
+        once: Once[DatasetStatus] = ALWAYS,
+    ) -> DatasetStatus:
+        """Keep the changes and have them applied in a while.
+
+        Args:
+            project: name of the project.
+            kind: of the dataset.
+            changes: JSON Lines.
+            check: raises what forbids them, within the transaction that makes the dataset busy.
+            once: what makes them happen once.
+
+        Raises:
+            ResourceNotFoundError: there is no such dataset.
+            ConflictError: it is busy, or was never made.
+            ValidationError: the changes are not text.
+        """
+        try:
+            text = changes.decode()
+        except UnicodeDecodeError as error:
+            raise ValidationError(
+                f"Changes must be JSON Lines in UTF-8; byte {error.start} is not."
+            ) from None
+        if not text.strip():
+            raise ValidationError("Changes must hold at least one JSON Line.")
+        name = f"changes-{self._new_name()}.jsonl"
+        return self._change(project, kind, name, changes, check=check, once=once)
+
+    def remove(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        source_refs: Iterable[str],
+        once: Once[DatasetStatus] = ALWAYS,
+    ) -> DatasetStatus:
+        """Keep the addresses of images and have their entries removed in a while.
+
+        Raises:
+            ResourceNotFoundError: there is no such dataset.
+            ConflictError: it is busy, or was never made.
+        """
+        name = f"{REMOVALS}{self._new_name()}.jsonl"
+        lines = (json.dumps(ref).encode() + b"\n" for ref in source_refs)
+        return self._change(project, kind, name, lines, once=once)
+
+    def delete(
+        self, project: str, kind: DatasetType, *, once: Once[DatasetStatus] = ALWAYS
+    ) -> DatasetStatus:
+        """Delete a dataset in a while; its images stay where they are.
+
+        Raises:
+            ResourceNotFoundError: there is no such dataset.
+            ConflictError: it is busy.
+        """
+        target = DatasetStatus.DELETE_IN_PROGRESS
+        self._move(project, kind, target, message=DELETING, once=once)
+        self._wake()
+        return target
+
+    def _change(
+        self,
+        project: str,
+        kind: DatasetType,
+        name: str,
+        content: bytes | Iterable[bytes],
+        *,
+        check: Callable[[Rows], None] = _allow,
+        once: Once[DatasetStatus],
+    ) -> DatasetStatus:
+        """Keep what is to be changed under a name, and write the row that says so."""
+        target = DatasetStatus.UPDATE_IN_PROGRESS
+        with self._database.reading() as rows:
+            once.recall(rows)
+            self._check_move(require_dataset(rows, project, kind), target)
+        self._kept.write(name, content)
+        try:
+            self._move(
+                project, kind, target, message=UPDATING, check=check, once=once, changes=name
+            )
+        except BaseException:
+            self._kept.delete(name)
+            raise
+        self._wake()
+        return target
+
+    def _move(
+        self,
+        project: str,
+        kind: DatasetType,
+        target: DatasetStatus,
+        *,
+        message: str,
+        check: Callable[[Rows], None] = _allow,
+        once: Once[DatasetStatus],
+        changes: str | None = None,
+    ) -> None:
+        with self._database.writing() as rows:
+            once.recall(rows)
+            dataset = require_dataset(rows, project, kind)
+            self._check_move(dataset, target)
+            check(rows)
+            rows.datasets.move(
+                dataset.id,
+                sources=sources_of(target, DATASET_MOVES),
+                target=target,
+                status_message=message,
+                now=self._now(),
+                changes=changes,
+            )
+            once.remember(rows, target)
+
+    @staticmethod
+    def _check_move(dataset: Dataset, target: DatasetStatus) -> None:
+        check_dataset_move(dataset.status, target, dataset=f"{dataset.project}/{dataset.type}")

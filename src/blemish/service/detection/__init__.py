@@ -1,0 +1,1 @@
+"""Detection: one image, previews, and the jobs that take many images."""

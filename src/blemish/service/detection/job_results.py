@@ -1,0 +1,165 @@
+"""What becomes of what a detection job finds: a batch's manifest and masks, a trial's rows.
+
+A result manifest is the list of the job with what was found in each image, as an evaluation
+manifest has it. It is gathered in a file and written at the end, whole: memory holds one line.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
+from blemish.domain.entities import DatasetEntry, ObjectRef
+from blemish.domain.manifest import DETECTED_FIELDS
+from blemish.engine.images.masks import encode_mask
+from blemish.engine.runtime import Detection
+from blemish.service.objects import Objects
+from blemish.service.training.evaluation_files import EvaluatedModel, detected_members
+from blemish.storage.database.database import Rows
+from blemish.storage.files import clear_file_errors
+
+CHUNK_BYTES = 1024 * 1024
+ERROR = "error"
+"""The field of a line that says why its image could not be judged."""
+
+OURS = frozenset({ERROR, *DETECTED_FIELDS})
+"""Fields of a line that are about what was found; those of an earlier job go."""
+
+Found = Detection | str
+"""What a detector says of an image, or why it says nothing."""
+
+
+class Results(Protocol):
+    """Where what is found goes, image by image."""
+
+    def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
+        """Take what was found in one image.
+
+        Raises:
+            ObjectError: it cannot be kept.
+        """
+
+    def publish(self) -> None:
+        """Write what is to be there before the job has succeeded.
+
+        Raises:
+            ObjectError: it cannot be written.
+        """
+
+    def keep(self, rows: Rows) -> None:
+        """Keep what is kept as rows, in the transaction in which the job succeeds."""
+
+    def close(self) -> None:
+        """Throw away what was gathered."""
+
+
+class TrialResults:
+    """What a trial found, for its rows."""
+
+    def __init__(self, job: DetectionJob) -> None:
+        self._job = job
+        self._images: list[TrialImage] = []
+
+    def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
+        """See `Results`."""
+        image = TrialImage(
+            position=position,
+            source_ref=str(entry.image),
+            is_anomalous=None if isinstance(found, str) else found.is_anomalous,
+            confidence=None if isinstance(found, str) else found.confidence,
+            error=found if isinstance(found, str) else None,
+            verified_line=None,
+        )
+        self._images.append(image)
+
+    def publish(self) -> None:
+        """See `Results`."""
+
+    def keep(self, rows: Rows) -> None:
+        """See `Results`."""
+        rows.trial_images.put(self._job.id, self._images)
+
+    def close(self) -> None:
+        """See `Results`."""
+
+
+class BatchResults:
+    """The result manifest of a batch, and the masks beside it."""
+
+    def __init__(
+        self,
+        job: DetectionJob,
+        *,
+        objects: Objects,
+        folder: Path,
+        arns: ArnScope,
+        now: Callable[[], datetime],
+    ) -> None:
+        assert job.output_bucket is not None
+        self._job = job
+        self._bucket = job.output_bucket
+        self._objects = objects
+        self._now = now
+        self._model = EvaluatedModel(
+            project=job.project,
+            version=job.model_version,
+            arn=arns.model(job.project, job.model_version),
+            output_bucket=job.output_bucket,
+            output_prefix=job.output_prefix or "",
+        )
+        with clear_file_errors("the result manifest"):  # without a name: a crash leaves nothing
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see `close`
+
+    def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
+        """See `Results`."""
+        fields: dict[str, Any] = json.loads(entry.line)
+        listed = {name: value for name, value in fields.items() if name not in OURS}
+        more = {ERROR: found} if isinstance(found, str) else self._members(position, found)
+        line = json.dumps(listed | more, ensure_ascii=False)
+        with clear_file_errors("the result manifest"):
+            self._file.write(f"{line}\n".encode())
+
+    def publish(self) -> None:
+        """See `Results`."""
+        job = self._job
+        key = result_key(job.output_prefix, job.project, job.name)
+        self._objects.write(ObjectRef(bucket=self._bucket, key=key), self._chunks())
+
+    def keep(self, rows: Rows) -> None:
+        """See `Results`."""
+
+    def close(self) -> None:
+        """See `Results`."""
+        with clear_file_errors("the result manifest"):
+            self._file.close()
+
+    def _chunks(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        yield from iter(partial(self._file.read, CHUNK_BYTES), b"")
+
+    def _members(self, position: int, detection: Detection) -> dict[str, Any]:
+        return detected_members(
+            self._model,
+            is_anomalous=detection.is_anomalous,
+            confidence=detection.confidence,
+            anomalies=detection.anomalies,
+            mask=self._mask(position, detection),
+            ended_at=self._now(),
+            job_name=f"batch-detection/{self._job.name}",
+        )
+
+    def _mask(self, position: int, detection: Detection) -> ObjectRef | None:
+        if detection.mask is None:
+            return None
+        job = self._job
+        key = result_mask_key(job.output_prefix, job.project, job.name, position=position)
+        ref = ObjectRef(bucket=self._bucket, key=key)
+        self._objects.write(ref, encode_mask(detection.mask, colors=detection.colors))
+        return ref

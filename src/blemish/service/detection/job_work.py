@@ -1,0 +1,267 @@
+"""The work behind a detection job: its list read, each image judged, what was found kept.
+
+It is done in a thread of the server, beside detections and behind them: one image at a time, by a
+detector of its own with one thread of low priority. An image that cannot be judged is no failure
+of the job. After a crash or a restart the job begins again; it writes the same to the same places.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.detection_jobs import (
+    DetectionJob,
+    DetectionJobKind,
+    DetectionJobStatus,
+    ImageCounts,
+)
+from blemish.domain.entities import DatasetEntry
+from blemish.domain.errors import ServiceError
+from blemish.domain.limits import Limits
+from blemish.domain.manifest import LineProblem
+from blemish.engine.errors import EngineError
+from blemish.engine.graph.sessions import ON_CPU
+from blemish.engine.images.decode import ImageError, ImageLimits
+from blemish.engine.runtime import Detection, Detector
+from blemish.service.datasets.importing import (
+    ImportFailedError,
+    last_of_each_image,
+    problem_sentence,
+)
+from blemish.service.detection.job_results import BatchResults, Found, Results, TrialResults
+from blemish.service.models.bundles import Bundles, use_current
+from blemish.service.models.models import require_model
+from blemish.service.objects import Objects
+from blemish.storage.database.database import Database
+from blemish.storage.errors import ObjectError, StorageError, StoreUnavailableError
+from blemish.storage.stored_files import KeptFiles
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS = 5
+"""Tries before an interrupted job is given up."""
+
+NICENESS = 10
+REPORT_EVERY = timedelta(seconds=1)
+
+
+class StoppedError(Exception):
+    """The server ends, or the row is no longer this attempt's."""
+
+
+class DetectionJobWork:
+    """Brings a job from CREATED to SUCCEEDED or FAILED."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        objects: Objects,
+        kept: KeptFiles,
+        bundles: Bundles,
+        attempts: Path,
+        arns: ArnScope,
+        limits: Limits,
+        mixed_sizes: bool,
+        now: Callable[[], datetime],
+        providers: Sequence[str] = ON_CPU,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._kept = kept
+        self._bundles = bundles
+        self._attempts = attempts
+        self._arns = arns
+        self._limits = limits
+        self._mixed_sizes = mixed_sizes
+        self._now = now
+        self._providers = providers
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Leave what is being judged; it begins again at the next start."""
+        self._stopping.set()
+
+    def carry_out(self, job: DetectionJob, *, attempt: int) -> None:
+        """Judge the images of a job; a stale attempt changes nothing."""
+        if attempt > MAX_ATTEMPTS:
+            self.give_up(job, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
+            return
+        with suppress(OSError):  # of this thread alone, where threads have one: detections go first
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        try:
+            self._judge_all(job, attempt)
+        except StoppedError:
+            logger.info("a detection job was left")
+        except (ServiceError, ImportFailedError, EngineError, StorageError) as error:
+            self.give_up(job, attempt=attempt, reason=str(error))
+
+    def give_up(self, job: DetectionJob, *, attempt: int, reason: str) -> None:
+        """End the job as failed, if it is still this attempt's."""
+        logger.warning("a detection job failed", reason=reason)
+        with self._database.writing() as rows:
+            current = rows.detection_jobs.finish(
+                job.id,
+                attempt=attempt,
+                target=DetectionJobStatus.FAILED,
+                status_message=f"The images were not judged: {reason}",
+                now=self._now(),
+            )
+        if current and job.images:
+            self._kept.delete(job.images)
+
+    def _judge_all(self, job: DetectionJob, attempt: int) -> None:
+        self._check_stopping()
+        entries = self._entries(job)
+        detector = self._detector(job)
+        progress = _Progress(
+            lambda counts, message: self._report(job, attempt, counts, message),
+            now=self._now,
+            total=len(entries),
+        )
+        with closing(self._results(job)) as results:
+            for position, entry in enumerate(entries, start=1):
+                self._check_stopping()
+                found = self._judged(detector, entry)
+                results.add(position, entry, found)
+                progress.count(found)
+            progress.tell()  # so that nothing is published of a job that was cancelled meanwhile
+            results.publish()
+            self._succeed(job, attempt, progress, results)
+
+    def _succeed(
+        self, job: DetectionJob, attempt: int, progress: _Progress, results: Results
+    ) -> None:
+        with self._database.writing() as rows:
+            current = rows.detection_jobs.finish(
+                job.id,
+                attempt=attempt,
+                target=DetectionJobStatus.SUCCEEDED,
+                status_message=progress.summary(),
+                counts=progress.counts,
+                now=self._now(),
+            )
+            if current:
+                results.keep(rows)
+        if current and job.images:
+            self._kept.delete(job.images)
+
+    def _entries(self, job: DetectionJob) -> list[DatasetEntry]:
+        """Read the list.
+
+        Raises:
+            ImportFailedError: it is no list of images, or there are too many.
+            StorageError: it cannot be read.
+        """
+        if job.images is not None:
+            lines = self._kept.lines(job.images)
+        else:
+            assert job.manifest is not None
+            most_bytes = self._limits.max_manifest_bytes
+            lines = self._objects.read_lines(job.manifest, max_bytes=most_bytes)
+        trial = job.kind is DetectionJobKind.TRIAL
+        most = self._limits.max_trial_images if trial else self._limits.max_batch_images
+        problems: list[LineProblem] = []
+        found = last_of_each_image(lines, problems, most=most)
+        if problems:
+            raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
+        if not found:
+            raise ImportFailedError("the list names no image.")
+        if len(found) > most:
+            raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
+        return [entry for _, entry in found]
+
+    def _detector(self, job: DetectionJob) -> Detector:
+        def current() -> str:
+            with self._database.reading() as rows:
+                model = require_model(rows, job.project, str(job.model_version))
+            assert model.bundle is not None
+            return model.bundle
+
+        bundle = use_current(current, self._bundles.read)
+        return Detector.load(bundle, threads=1, providers=self._providers)
+
+    def _results(self, job: DetectionJob) -> Results:
+        if job.kind is DetectionJobKind.TRIAL:
+            return TrialResults(job)
+        return BatchResults(
+            job, objects=self._objects, folder=self._attempts, arns=self._arns, now=self._now
+        )
+
+    def _judged(self, detector: Detector, entry: DatasetEntry) -> Found:
+        try:
+            data = self._objects.read(entry.image, max_bytes=self._limits.detect_body_bytes)
+            limits = ImageLimits.of(self._limits)
+            return detector.detect(data, limits=limits, mixed_sizes=self._mixed_sizes)
+        except StoreUnavailableError:
+            raise
+        except (ObjectError, ImageError) as error:
+            return str(error)
+
+    def _report(self, job: DetectionJob, attempt: int, counts: ImageCounts, message: str) -> None:
+        with self._database.writing() as rows:
+            current = rows.detection_jobs.report(
+                job.id, attempt=attempt, counts=counts, status_message=message, now=self._now()
+            )
+        if not current:
+            raise StoppedError
+
+    def _check_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise StoppedError
+
+
+class _Progress:
+    """Counts what was judged, and says so once a second."""
+
+    def __init__(
+        self,
+        report: Callable[[ImageCounts, str], None],
+        *,
+        now: Callable[[], datetime],
+        total: int,
+    ) -> None:
+        self._report = report
+        self._now = now
+        self.counts = ImageCounts(total=total, normal=0, anomaly=0, failed=0)
+        self.tell()
+
+    def count(self, found: Found) -> None:
+        """Count one image more."""
+        counts = self.counts
+        match found:
+            case str():
+                self.counts = replace(counts, failed=counts.failed + 1)
+            case Detection(is_anomalous=True):
+                self.counts = replace(counts, anomaly=counts.anomaly + 1)
+            case _:
+                self.counts = replace(counts, normal=counts.normal + 1)
+        if self._now() - self._told_at >= REPORT_EVERY:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say how far it has come.
+
+        Raises:
+            StoppedError: nobody wants to know any more.
+        """
+        self._told_at = self._now()
+        counts = self.counts
+        done = counts.normal + counts.anomaly + counts.failed
+        self._report(counts, f"{done} of {counts.total} images are judged.")
+
+    def summary(self) -> str:
+        """Say how it ended."""
+        counts = self.counts
+        judged = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
+        return f"{judged}; {counts.failed} could not be." if counts.failed else f"{judged}."

@@ -1,0 +1,243 @@
+"""Detection jobs: asked for, described, listed, cancelled.
+
+What takes time is done later, by whoever owns the row (`judging`). A request only checks, writes
+the row and answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.detection_jobs import (
+    UNTRAINED,
+    WORDS,
+    DetectionJob,
+    DetectionJobKind,
+    result_key,
+)
+from blemish.domain.entities import Model, ObjectRef
+from blemish.domain.errors import (
+    ConflictError,
+    ResourceNotFoundError,
+    ResourceType,
+    ValidationError,
+)
+from blemish.domain.manifest import SOURCE, object_ref
+from blemish.service.client_tokens import ALWAYS, Once
+from blemish.service.models.models import require_model
+from blemish.service.next_tokens import next_token, token_position
+from blemish.service.objects import Objects, check_output
+from blemish.service.projects import PAGE_SIZE, require_project
+from blemish.storage.database.database import Database, Rows
+from blemish.storage.rows.detection_jobs import IN_PROGRESS
+from blemish.storage.stored_files import KeptFiles
+
+QUEUED = "The images wait to be judged."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageList:
+    """Which images to judge: those of a manifest, or those of `images`, `s3://bucket/key`."""
+
+    manifest: ObjectRef | None
+    images: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where a result manifest goes."""
+
+    bucket: str
+    prefix: str | None
+
+
+def require_job(rows: Rows, project: str, kind: DetectionJobKind, name: str) -> DetectionJob:
+    """Find a job.
+
+    Raises:
+        ResourceNotFoundError: there is no such project, or it has no such job.
+    """
+    require_project(rows, project)
+    job = rows.detection_jobs.find(project, kind, name)
+    if job is None:
+        raise ResourceNotFoundError(
+            f"Project {project} has no {WORDS[kind]} {name}.",
+            resource_type=ResourceType.TRIAL,
+            resource_id=f"{project}/{name}",
+        )
+    return job
+
+
+class DetectionJobService:
+    """The batches and the trials of the projects."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        objects: Objects,
+        kept: KeptFiles,
+        arns: ArnScope,
+        now: Callable[[], datetime],
+        new_name: Callable[[], str],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._kept = kept
+        self._arns = arns
+        self._now = now
+        self._new_name = new_name
+        self._wake = wake
+
+    def start(
+        self,
+        project: str,
+        version: str,
+        *,
+        kind: DetectionJobKind,
+        name: str | None,
+        image_list: ImageList,
+        output: Output | None,
+        once: Once[DetectionJob] = ALWAYS,
+    ) -> DetectionJob:
+        """Have images judged in a while, under a name that is made if none is given.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: the model is not trained, or the name is taken.
+            ValidationError: the list names no images, or there is no place for the result.
+        """
+        _check_list(image_list)
+        name = name or self._new_name()
+        with self._database.reading() as rows:
+            once.recall(rows)
+            model = self._trained(rows, project, version)
+            _check_free(rows, project, kind, name)
+        if output:
+            key = result_key(output.prefix, project, name)
+            check_output(self._objects, output.bucket, [key], member="OutputConfig")
+        images = self._keep(image_list.images)
+        try:
+            with self._database.writing() as rows:
+                once.recall(rows)
+                self._trained(rows, project, str(model.version))
+                _check_free(rows, project, kind, name)
+                job = rows.detection_jobs.add(
+                    require_project(rows, project).id,
+                    kind=kind,
+                    name=name,
+                    model_version=model.version,
+                    status_message=QUEUED,
+                    manifest=image_list.manifest,
+                    images=images,
+                    output_bucket=output.bucket if output else None,
+                    output_prefix=output.prefix if output else None,
+                    now=self._now(),
+                )
+                once.remember(rows, job)
+        except BaseException:
+            self._discard(images)
+            raise
+        self._wake()
+        return job
+
+    def describe(self, project: str, name: str, *, kind: DetectionJobKind) -> DetectionJob:
+        """Return a job.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+        """
+        with self._database.reading() as rows:
+            return require_job(rows, project, kind, name)
+
+    def page(
+        self, project: str, *, kind: DetectionJobKind, token: str | None, limit: int = PAGE_SIZE
+    ) -> tuple[list[DetectionJob], str | None]:
+        """Return a page of the jobs of a kind, newest first, and the token of the next.
+
+        Raises:
+            ResourceNotFoundError: there is no such project.
+        """
+        with self._database.reading() as rows:
+            owner = require_project(rows, project)
+            scope = f"detection-jobs/{kind}/{owner.id}"
+            before = token_position(token, scope)
+            found = rows.detection_jobs.page(owner.id, kind, before=before, limit=limit + 1)
+        more = len(found) > limit
+        return found[:limit], next_token(scope, found[limit - 1].id) if more else None
+
+    def cancel(self, project: str, name: str, *, kind: DetectionJobKind, by: str) -> DetectionJob:
+        """End a job as failed; masks that it has written stay.
+
+        Whoever works on it learns within about a second that the row is no longer his.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+            ConflictError: it is through.
+        """
+        with self._database.writing() as rows:
+            job = require_job(rows, project, kind, name)
+            if job.status not in IN_PROGRESS:
+                raise ConflictError(
+                    f"The {WORDS[kind]} {name} of project {project} is {job.status}; "
+                    "only one that is not through can be cancelled.",
+                    resource_type=ResourceType.TRIAL,
+                    resource_id=f"{project}/{name}",
+                )
+            message = f"Cancelled by {by}."
+            rows.detection_jobs.cancel(job.id, status_message=message, now=self._now())
+            cancelled = require_job(rows, project, kind, name)
+        self._discard(job.images)
+        return cancelled
+
+    def _keep(self, images: Sequence[str]) -> str | None:
+        if not images:
+            return None
+        name = f"images-{self._new_name()}.jsonl"
+        lines = (f"{json.dumps({SOURCE: ref}, ensure_ascii=False)}\n" for ref in images)
+        self._kept.write(name, "".join(lines).encode())
+        return name
+
+    def _discard(self, images: str | None) -> None:
+        if images:
+            self._kept.delete(images)
+
+    def _trained(self, rows: Rows, project: str, version: str) -> Model:
+        model = require_model(rows, project, version)
+        if model.status in UNTRAINED:
+            arn = self._arns.model(model.project, model.version)
+            raise ConflictError(
+                f"Model {arn} is {model.status}; images can be judged when it is trained.",
+                resource_type=ResourceType.MODEL,
+                resource_id=arn,
+            )
+        return model
+
+
+def _check_free(rows: Rows, project: str, kind: DetectionJobKind, name: str) -> None:
+    if rows.detection_jobs.find(project, kind, name):
+        raise ConflictError(
+            f"Project {project} has a {WORDS[kind]} {name} already. Choose another name.",
+            resource_type=ResourceType.TRIAL,
+            resource_id=f"{project}/{name}",
+        )
+
+
+def _check_list(image_list: ImageList) -> None:
+    if (image_list.manifest is None) == (not image_list.images):
+        raise ValidationError("ImageSource must have either Manifest or Images.")
+    if wrong := [ref for ref in image_list.images if object_ref(ref) is None]:
+        raise ValidationError(
+            f"Images must be addresses such as s3://bucket/key; {_shown(wrong)} "
+            f"{'is' if len(wrong) == 1 else 'are'} not."
+        )
+
+
+def _shown(refs: Collection[str]) -> str:
+    first = ", ".join(repr(ref[:100]) for ref in list(refs)[:3])
+    return first if len(refs) <= 3 else f"{first} and {len(refs) - 3} more"

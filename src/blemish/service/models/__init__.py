@@ -1,0 +1,1 @@
+"""Models: their versions, hosting, thresholds, bundles, packaging and tags."""

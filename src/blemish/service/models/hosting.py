@@ -1,0 +1,125 @@
+"""The work behind starting, moving, stopping and deleting a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from blemish.domain.entities import InferenceUnits, Model, ModelStatus
+from blemish.engine.errors import BundleError
+from blemish.service.models.bundles import Bundles
+from blemish.storage.database.database import Database
+from blemish.storage.errors import EncryptionError
+from blemish.storage.stored_files import KeptFiles
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+HOSTED = "The model is running."
+STOPPED = "The model was stopped."
+MOVING = "The model is being loaded again after a restart."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a loaded model judges images with."""
+
+    units: int
+    #: images that wait for a unit
+    waiting: int
+
+
+class HostingRunner(Protocol):
+    """Where hosted models run. An attempt names who loaded a model."""
+
+    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
+        """Have a model answer detections by the bundle of this name; till then, as it did before.
+
+        Raises:
+            BundleError: the bundle cannot be used.
+            EncryptionError: it cannot be opened.
+        """
+
+    def unload(self, model_id: int, *, attempt: int | None = None) -> None:
+        """Have it answer no longer; with an attempt, only if no later one loaded it."""
+
+
+class HostingWork:
+    """Brings a model from a status of hosting in progress to the one that follows."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        runner: HostingRunner,
+        kept: KeptFiles,
+        bundles: Bundles,
+    ) -> None:
+        self._database = database
+        self._runner = runner
+        self._kept = kept
+        self._bundles = bundles
+
+    def begin(self) -> None:
+        """After a start: what was hosted is to be loaded again."""
+        with self._database.writing() as rows:
+            for model in rows.models.with_status(ModelStatus.HOSTED):
+                rows.models.move(
+                    model.id,
+                    sources=[ModelStatus.HOSTED],
+                    target=ModelStatus.SYSTEM_UPDATING,
+                    status_message=MOVING,
+                )
+
+    def carry_out(self, model: Model, *, attempt: int) -> None:
+        """Do what the status of `model` asks for; a stale attempt changes nothing."""
+        match model.status:
+            case ModelStatus.STARTING_HOSTING | ModelStatus.SYSTEM_UPDATING:
+                self._load(model, attempt)
+            case ModelStatus.STOPPING_HOSTING:
+                self._runner.unload(model.id)
+                self._finish(model, attempt, ModelStatus.TRAINED, STOPPED)
+            case ModelStatus.DELETING:
+                self._delete(model)
+
+    def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
+        """End the start of a model as failed, if the row is still this attempt's."""
+        if model.status in {ModelStatus.STARTING_HOSTING, ModelStatus.SYSTEM_UPDATING}:
+            self._runner.unload(model.id, attempt=attempt)
+            logger.warning("a model could not be started", reason=reason)
+            message = f"The model could not be started: {reason}"
+            self._finish(model, attempt, ModelStatus.HOSTING_FAILED, message)
+
+    def _load(self, model: Model, attempt: int) -> None:
+        assert model.bundle is not None
+        assert model.units is not None
+        try:
+            self._runner.load(model.id, model.bundle, units=model.units, attempt=attempt)
+        except (BundleError, EncryptionError) as error:
+            self.give_up(model, attempt=attempt, reason=str(error))
+            return
+        if not self._finish(model, attempt, ModelStatus.HOSTED, HOSTED):
+            self._runner.unload(model.id, attempt=attempt)
+
+    def _delete(self, model: Model) -> None:
+        """Delete the files, then the row: a crash between leaves a row that is deleted again."""
+        if model.bundle:
+            self._bundles.remove(model.bundle)
+        self._kept.delete(model.entries)
+        with self._database.writing() as rows:
+            rows.models.delete(model.id)
+
+    def _finish(self, model: Model, attempt: int, target: ModelStatus, message: str) -> bool:
+        with self._database.writing() as rows:
+            current = rows.models.finish(
+                model.id,
+                attempt=attempt,
+                sources=[model.status],
+                target=target,
+                status_message=message,
+            )
+            if current and target is ModelStatus.HOSTING_FAILED:
+                rows.client_tokens.spend(model.id)  # what StartModel led to stands no longer
+        return current

@@ -1,0 +1,172 @@
+"""The threshold of a model: what is in force, what others would do, and how it is moved.
+
+A moved threshold is written into a new bundle, under a name of its own; then one conditional UPDATE
+gives it to the model, and the old bundle is removed. A crash before the UPDATE leaves a bundle, and
+one after it another, that no row speaks of: the next start removes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.entities import Model, ModelStatus
+from blemish.domain.errors import ConflictError, ResourceType
+from blemish.engine.bundle import Bundle, BundleInfo
+from blemish.engine.errors import BundleError
+from blemish.engine.thresholds import (
+    ThresholdEffect,
+    move_threshold,
+    threshold_effect,
+    turning_points,
+)
+from blemish.service.models.bundles import Bundles, use_current
+from blemish.service.models.models import require_model
+from blemish.storage.database.database import Database
+from blemish.storage.errors import EncryptionError
+
+MOVABLE = frozenset({ModelStatus.TRAINED, ModelStatus.HOSTED, ModelStatus.HOSTING_FAILED})
+"""Nobody works on the model, and it has a bundle."""
+
+MOVING = "The model is being moved to another threshold."
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovedThreshold:
+    """A model after its threshold was moved."""
+
+    status: ModelStatus
+    threshold: float
+    trained_threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdDescription:
+    """The threshold of a model, and what it and others do to the test images."""
+
+    threshold: float
+    trained_threshold: float
+    #: None where the scores of the test images were not kept
+    current: ThresholdEffect | None
+    trained: ThresholdEffect | None
+    #: of the thresholds that were asked about
+    asked: tuple[ThresholdEffect, ...]
+
+
+class ThresholdService:
+    """The thresholds of the models."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        bundles: Bundles,
+        arns: ArnScope,
+        new_name: Callable[[], str],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._bundles = bundles
+        self._arns = arns
+        self._new_name = new_name
+        self._wake = wake
+
+    def move(self, project: str, version: str, *, threshold: float | None) -> MovedThreshold:
+        """Put another threshold in force, or with None the trained one again.
+
+        A hosted model is SYSTEM_UPDATING then, and answers by the old one until it is loaded.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: its status forbids it or changes meanwhile, or its bundle is damaged.
+        """
+        model = self._model(project, version)
+        if model.status not in MOVABLE or model.bundle is None:
+            raise self._conflict(model, "it must be TRAINED, HOSTED or HOSTING_FAILED to be moved")
+        try:
+            bundle = self._bundles.read(model.bundle)
+            moved = move_threshold(bundle, threshold)
+            status = model.status
+            if moved.info != bundle.info:
+                status = self._give(model, moved, instead_of=model.bundle)
+        except (BundleError, EncryptionError) as error:
+            raise self._conflict(model, str(error)) from None
+        return MovedThreshold(
+            status=status,
+            threshold=moved.info.threshold,
+            trained_threshold=moved.info.trained_threshold,
+        )
+
+    def describe(
+        self, project: str, version: str, *, thresholds: Sequence[float] | None
+    ) -> ThresholdDescription:
+        """Say which threshold is in force, and what some would do to the test images.
+
+        Thresholds of None stand for those between which the verdicts differ.
+
+        Raises:
+            ResourceNotFoundError: there is no such project or model.
+            ConflictError: it is not trained, or its bundle cannot be used.
+        """
+        info = self._info(project, version)
+        scores = info.test_scores
+        current = trained = None
+        asked: Sequence[float] = ()
+        if scores is not None:
+            current = threshold_effect(scores, info.threshold)
+            trained = threshold_effect(scores, info.trained_threshold)
+            asked = turning_points(scores) if thresholds is None else thresholds
+        return ThresholdDescription(
+            threshold=info.threshold,
+            trained_threshold=info.trained_threshold,
+            current=current,
+            trained=trained,
+            asked=tuple(threshold_effect(scores, each) for each in asked) if scores else (),
+        )
+
+    def _give(self, model: Model, moved: Bundle, *, instead_of: str) -> ModelStatus:
+        """Keep a bundle and give it to the model; return the status that follows."""
+        hosted = model.status is ModelStatus.HOSTED
+        status = ModelStatus.SYSTEM_UPDATING if hosted else model.status
+        message = MOVING if hosted else model.status_message
+        name = f"{model.id}-{self._new_name()}"
+        self._bundles.add(name, moved, kms_key_id=model.kms_key_id)
+        try:
+            with self._database.writing() as rows:
+                given = rows.models.replace_bundle(
+                    model, bundle=name, status=status, status_message=message
+                )
+            if not given:
+                model = self._model(model.project, str(model.version))
+                raise self._conflict(model, "it was changed meanwhile. Try again")
+        except BaseException:
+            self._bundles.remove(name)
+            raise
+        self._bundles.remove(instead_of)
+        self._wake()
+        return status
+
+    def _info(self, project: str, version: str) -> BundleInfo:
+        try:
+            return use_current(lambda: self._bundle_name(project, version), self._bundles.info)
+        except (BundleError, EncryptionError) as error:
+            raise self._conflict(self._model(project, version), str(error)) from None
+
+    def _bundle_name(self, project: str, version: str) -> str:
+        model = self._model(project, version)
+        if model.bundle is None:
+            raise self._conflict(model, "it has a threshold when it is trained")
+        return model.bundle
+
+    def _model(self, project: str, version: str) -> Model:
+        with self._database.reading() as rows:
+            return require_model(rows, project, version)
+
+    def _conflict(self, model: Model, reason: str) -> ConflictError:
+        arn = self._arns.model(model.project, model.version)
+        return ConflictError(
+            f"Model {arn} is {model.status}: {reason.removesuffix('.')}.",
+            resource_type=ResourceType.MODEL,
+            resource_id=arn,
+        )

@@ -1,0 +1,1 @@
+"""Training: what it needs, running it, its log and what it writes."""

@@ -1,0 +1,1 @@
+"""Backup of a data directory into one file, and the way back."""

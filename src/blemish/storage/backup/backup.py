@@ -1,0 +1,152 @@
+"""A backup of a data directory, also while a server works on it.
+
+The files come first and the rows last. A file that a row names is there before the row, never
+changes, and no other ever has its name; so once every file that a copy of the rows names is in the
+archive, both are of one moment, whatever was trained, imported and deleted meanwhile. What is in
+the archive and named by no row is deleted by the first start after a restore.
+
+Left out are `aws/`, which holds a secret in the clear, the keyring, without which nothing sealed
+can be opened, and what work under way would write again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from blemish.storage.backup.archive import ArchiveWriter
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.copies import copy_database
+from blemish.storage.database.database import Database, Rows
+from blemish.storage.errors import BackupError, BucketMissingError
+from blemish.storage.files import new_file
+from blemish.storage.objects.buckets import Buckets
+from blemish.storage.objects.store import ObjectInfo, ObjectStore
+
+KEPT_IN = ("bundles", "kept")
+"""Folders of what rows name."""
+
+ROUNDS = 20
+"""Copies of the rows at most; each after the second means that a model was made meanwhile."""
+
+
+class Backup:
+    """Writes a data directory into an archive."""
+
+    def __init__(self, directory: DataDirectory, *, with_objects: bool) -> None:
+        self._directory = directory
+        self._with_objects = with_objects
+        self._objects = ObjectStore(directory.buckets)
+
+    def size_bytes(self) -> int:
+        """Return about how much there is to be written.
+
+        Raises:
+            DatabaseError: there are no data of this version.
+        """
+        paths = [self._directory.database, *self._files_of(self._live_names())]
+        sizes = [path.stat().st_size for path in paths if path.exists()]
+        if self._with_objects:
+            sizes += [found.size_bytes for name in self._buckets() for found in self._list(name)]
+        return sum(sizes)
+
+    def write(
+        self, to: Path, *, version: str, now: datetime, progress: Callable[[int], None]
+    ) -> None:
+        """Write the archive, which is there whole or not at all.
+
+        Args:
+            to: a file that does not exist.
+            version: of Blemish.
+            now: when this is.
+            progress: told how many bytes were written.
+
+        Raises:
+            DatabaseError: there are no data of this version, or they cannot be read.
+            BackupError: a file cannot be read, or rows change all the time.
+            StoreWriteError: the archive cannot be written; `StoreFullError` for want of room.
+        """
+        with (
+            new_file(to) as file,
+            _scratch(to) as rows,
+            ArchiveWriter.into(file, progress=progress) as writer,
+        ):
+            writer.begin(version=version, now=now)
+            self._add_named(writer, rows)
+            self._forget_what_is_left_out(rows)
+            writer.add("blemish.db", rows)
+            if self._with_objects:
+                self._add_objects(writer)
+
+    def _add_named(self, writer: ArchiveWriter, copy: Path) -> None:
+        """Add all files that rows name, and leave in `copy` rows that name no other."""
+        done: set[Path] = set()
+        names = self._live_names()
+        for _ in range(ROUNDS):
+            for path in sorted(set(self._files_of(names)) - done):
+                writer.add(str(path.relative_to(self._directory.root)), path)
+                done.add(path)
+            copy_database(self._directory.database, copy)
+            with closing(Database.open_current(copy)) as database:
+                names = self._names(database)
+            if done.issuperset(self._files_of(names)):
+                return
+        raise BackupError(
+            f"Models are made in {self._directory.root} faster than they can be backed up."
+        )
+
+    def _forget_what_is_left_out(self, copy: Path) -> None:
+        with closing(Database.open_current(copy)) as database, database.writing() as rows:
+            if not self._with_objects:
+                rows.uploads.delete_all()
+
+    def _add_objects(self, writer: ArchiveWriter) -> None:
+        for bucket in self._buckets():
+            writer.add_folder(f"buckets/{bucket}")
+            for found in self._list(bucket):
+                name = f"buckets/{bucket}/{found.key}"
+                writer.add(name, self._directory.root / name)
+
+    def _live_names(self) -> set[str]:
+        with closing(Database.open_current(self._directory.database)) as database:
+            return self._names(database)
+
+    def _names(self, database: Database) -> set[str]:
+        with database.reading() as rows:
+            kept = {f"{folder}/{name}" for name in rows.kept_names() for folder in KEPT_IN}
+            return kept | (self._uploaded(rows) if self._with_objects else set())
+
+    def _uploaded(self, rows: Rows) -> set[str]:
+        return {f"uploads/{name}" for name in rows.uploads.file_names()}
+
+    def _files_of(self, names: Iterable[str]) -> Iterator[Path]:
+        """Yield the files of these names, or in folders of these names, that are there now."""
+        for name in names:
+            path = self._directory.root / name
+            if path.is_dir():  # or was: what is deleted meanwhile is passed over
+                yield from (Path(top, each) for top, _, files in os.walk(path) for each in files)
+            elif path.is_file():
+                yield path
+
+    def _buckets(self) -> list[str]:
+        return [bucket.name for bucket in Buckets(self._objects.paths).all()]
+
+    def _list(self, bucket: str) -> Iterator[ObjectInfo]:
+        try:
+            yield from self._objects.list(bucket)
+        except BucketMissingError:
+            return  # deleted meanwhile
+
+
+@contextmanager
+def _scratch(to: Path) -> Iterator[Path]:
+    """Lend a name beside the archive for the copy of the rows."""
+    path = to.with_name(f"{to.name}.rows.partial")
+    try:
+        yield path
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)

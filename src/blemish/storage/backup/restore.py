@@ -1,0 +1,185 @@
+"""A backup put into a data directory that is empty.
+
+All of it is written below `restoring/`, held against its checksums and synced before anything is
+put in place; the database comes last. While `restoring/` is there no server starts, so that one
+that was cut off is never taken for whole: it is begun again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from blemish.storage.backup.archive import ArchiveReader
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.copies import access_key_secrets, files_of_models
+from blemish.storage.database.database import Database
+from blemish.storage.encryption.encryption import text_key
+from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER, SealingKey, sealing_key
+from blemish.storage.errors import (
+    BackupBrokenError,
+    BackupError,
+    SchemaTooNewError,
+    SealBrokenError,
+)
+from blemish.storage.files import clear_file_errors, sync_folder
+
+DATABASE = "blemish.db"
+
+FOLDERS = ("buckets", "bundles", "kept", "keyring", "uploads")
+"""What a restore puts in place, before the database."""
+
+NOTHING = frozenset({"lost+found", "serve.lock", "restoring"})
+"""What is in a folder that holds nothing of a server's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """What of a backup one key opens."""
+
+    key: SealingKey
+    #: models and access keys by their names, other files by their paths
+    opens: tuple[str, ...]
+
+
+class Restore:
+    """Puts a backup into a data directory, which nobody else may use meanwhile."""
+
+    def __init__(
+        self, archive: Path, directory: DataDirectory, *, progress: Callable[[int], None]
+    ) -> None:
+        self._archive = ArchiveReader(archive, progress=progress)
+        self._path = archive
+        self._directory = directory
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Hold the data directory; whatever is raised within leaves it as empty as it was.
+
+        Raises:
+            BackupError: something is in it.
+            DirectoryBusyError: another process holds it.
+            StoreWriteError: it cannot be written.
+        """
+        root, restoring = self._directory.root, self._directory.restoring
+        made = not root.exists()
+        with clear_file_errors(root):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._directory.lock(f"a restore of {self._path}"):
+            if restoring.exists():
+                self._clear()
+            if found := sorted({path.name for path in root.iterdir()} - NOTHING):
+                raise BackupError(
+                    f"{root} is not empty: {found[0]!r:.100} is in it. A backup is restored into "
+                    "an empty folder, or one that does not exist yet."
+                )
+            with clear_file_errors(root):
+                restoring.mkdir(mode=0o700)
+                sync_folder(root)
+            try:
+                yield
+            except BaseException:
+                self._clear()
+                if made:
+                    self._directory.lock_file.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        root.rmdir()
+                raise
+
+    def sealed(self) -> list[Sealed]:
+        """Look at the backup, of which nothing is verified yet: which keys it needs for what.
+
+        Raises:
+            BackupBrokenError: it is no backup, was cut off, or is damaged.
+            DatabaseError: its database cannot be read.
+            StoreWriteError: there is no room for its database.
+        """
+        files: list[tuple[SealingKey, str]] = []
+        for name, file in self._archive.heads():
+            if name == DATABASE:
+                return self._grouped(files, file)
+            with suppress(ValueError):  # damaged: its checksum will tell
+                if key := sealing_key(cast(BinaryIO, file)):
+                    files.append((key, name))
+        raise BackupBrokenError(f"{self._path} was cut off: its database is missing.")
+
+    def _grouped(self, files: list[tuple[SealingKey, str]], database: IO[bytes]) -> list[Sealed]:
+        """Say by their names in the database what keys open: these files, and access keys."""
+        copy = self._directory.restoring / "looked-at.db"
+        try:
+            with clear_file_errors(copy), copy.open("xb") as target:
+                shutil.copyfileobj(database, target)
+            models, secrets = files_of_models(copy), access_key_secrets(copy)
+        finally:
+            copy.unlink(missing_ok=True)
+        found: dict[SealingKey, set[str]] = defaultdict(set)
+        for key, path in files:
+            name = path.split("/")[1]
+            found[key].add(f"model {models[name]}" if name in models else path)
+        for name, secret in secrets.items():
+            with suppress(SealBrokenError):  # of a version that did not seal them
+                key = SealingKey(provider=LOCAL_PROVIDER, id=text_key(secret, name=name))
+                found[key].add(f"access key {name}")
+        return [
+            Sealed(key=key, opens=tuple(sorted(found[key])))
+            for key in sorted(found, key=lambda key: key.id)
+        ]
+
+    def carry_out(self, *, keys: Mapping[str, bytes]) -> None:
+        """Put all of the backup in place.
+
+        Args:
+            keys: files of the keyring, by name.
+
+        Raises:
+            BackupBrokenError: it was cut off, or is damaged; nothing was put in place.
+            DatabaseError: this version cannot use it.
+            StoreWriteError: it cannot be written; `StoreFullError` for want of room.
+        """
+        restoring = self._directory.restoring
+        with clear_file_errors(restoring):
+            self._archive.extract(restoring)
+            for name, data in keys.items():
+                path = restoring / "keyring" / name
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                path.touch(mode=0o600)
+                path.write_bytes(data)
+            self._check(restoring / DATABASE)
+            os.sync()  # one for all: there may be a million images
+            for name in (*FOLDERS, DATABASE):
+                if (restoring / name).exists():
+                    (restoring / name).rename(self._directory.root / name)
+            sync_folder(self._directory.root)
+            shutil.rmtree(restoring)
+            sync_folder(self._directory.root)
+
+    def _check(self, database: Path) -> None:
+        try:
+            Database.check(database)
+        except SchemaTooNewError:
+            raise BackupError(
+                f"{self._path} was made by a later version of Blemish. Restore it with that."
+            ) from None
+
+    def _clear(self) -> None:
+        """Remove what a restore has put anywhere; it did so in an empty folder."""
+        root = self._directory.root
+        for name in FOLDERS:
+            shutil.rmtree(root / name, ignore_errors=True)
+        (root / DATABASE).unlink(missing_ok=True)
+        shutil.rmtree(self._directory.restoring)
+
+
+def missing_keys(sealed: Sequence[Sealed], keys: Mapping[str, bytes]) -> list[Sealed]:
+    """Return what none of `keys`, files of a keyring by name, opens."""
+    return [
+        each
+        for each in sealed
+        if each.key.provider == LOCAL_PROVIDER and f"{each.key.id}.json" not in keys
+    ]

@@ -1,0 +1,317 @@
+"""The database: SQLite in a file, its shape brought up to date, and its transactions.
+
+Whatever is SQLite's own stands in this module; the rest of the SQL is portable.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, text
+from structlog.typing import FilteringBoundLogger
+
+from blemish.storage.database.copies import copy_database
+from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
+from blemish.storage.files import sync_folder
+from blemish.storage.rows.access_keys import Keys
+from blemish.storage.rows.client_tokens import ClientTokens
+from blemish.storage.rows.datasets import Datasets
+from blemish.storage.rows.detection_counts import DetectionCountRows
+from blemish.storage.rows.detection_jobs import DetectionJobs
+from blemish.storage.rows.entries import Entries
+from blemish.storage.rows.models import Models
+from blemish.storage.rows.object_metadata import ObjectMetadataRows
+from blemish.storage.rows.packaging_jobs import PackagingJobs
+from blemish.storage.rows.projects import Projects
+from blemish.storage.rows.sessions import Sessions
+from blemish.storage.rows.tags import Tags
+from blemish.storage.rows.trial_images import TrialImages
+from blemish.storage.rows.uploads import Uploads
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+BUSY_TIMEOUT_S = 30
+"""How long a write waits for those before it."""
+
+_ON_CONNECT = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # a commit survives a power cut
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = FAST",  # what was changed or deleted does not linger in its page
+)
+# under WAL a read that turns into a write may fail at once, so none may turn
+_READ = ("PRAGMA query_only = ON", "BEGIN")
+_WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
+
+KEPT_CONNECTIONS = 32
+"""Connections that stay open, for as many threads; to open one reads the head of the file."""
+_DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows, as one transaction sees and changes them."""
+
+    projects: Projects
+    datasets: Datasets
+    entries: Entries
+    models: Models
+    tags: Tags
+    packaging_jobs: PackagingJobs
+    keys: Keys
+    object_metadata: ObjectMetadataRows
+    uploads: Uploads
+    client_tokens: ClientTokens
+    detection_jobs: DetectionJobs
+    trial_images: TrialImages
+    sessions: Sessions
+    detection_counts: DetectionCountRows
+
+    def kept_names(self) -> set[str]:
+        """Return the names of the bundles and the kept files that rows speak of."""
+        return (
+            self.models.kept_names() | self.datasets.kept_names() | self.detection_jobs.kept_names()
+        )
+
+
+class Database:
+    """Gives out transactions, to any number of threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._readers = engine.execution_options(begin=_READ)
+        self._writers = engine.execution_options(begin=_WRITE)
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open the database in a file, which is made (mode 0600) or brought up to date.
+
+        Before that, it is copied to a file beside it, `.before-` and the newest step's number.
+
+        Raises:
+            SchemaTooNewError: a later version of Blemish wrote it.
+            DatabaseError: it is no database, cannot be read or written, or not brought up to date.
+        """
+        database = cls(_engine(path))
+        try:
+            if not path.exists():
+                path.touch(mode=0o600)
+                sync_folder(path.parent)
+            database._migrate(path)
+        except (OSError, exc.DatabaseError) as error:
+            database.close()
+            reason = error.strerror if isinstance(error, OSError) else error.orig
+            raise DatabaseError(f"{path} cannot be opened as a database ({reason}).") from error
+        except DatabaseError:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def open_current(cls, path: Path) -> Database:
+        """Open a database that is there, of this version, and is to be neither made nor migrated.
+
+        Raises:
+            SchemaTooNewError: a later version of Blemish wrote it.
+            DatabaseError: there is none, an earlier version wrote it, or it cannot be read.
+        """
+        if not path.exists():
+            raise DatabaseError(f"There is no database {path}.")
+        database = cls(_engine(path))
+        try:
+            version = database._schema(path)
+        except exc.DatabaseError as error:
+            database.close()
+            raise DatabaseError(f"{path} cannot be read as a database ({error.orig}).") from error
+        except DatabaseError:
+            database.close()
+            raise
+        if version != _newest():
+            database.close()
+            raise DatabaseError(
+                f"{path} was written by an earlier version of Blemish: its schema is {version}, "
+                f"and not {_newest()}. Start the server once, which brings it up to date; or use "
+                "the version that wrote it."
+            )
+        return database
+
+    @classmethod
+    def check(cls, path: Path) -> None:
+        """Go on if a file is a whole database that this version can use or bring up to date.
+
+        Raises:
+            SchemaTooNewError: a later version of Blemish wrote it.
+            DatabaseError: it is no database, or is damaged.
+        """
+        database = cls(_engine(path))
+        try:
+            database._schema(path)
+            with database._readers.begin() as connection:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        except exc.DatabaseError as error:
+            raise DatabaseError(f"{path} cannot be read as a database ({error.orig}).") from error
+        finally:
+            database.close()
+        if found != "ok":
+            raise DatabaseError(f"{path} is damaged ({found}).")
+
+    @contextmanager
+    def writing(self) -> Iterator[Rows]:
+        """Begin the one write transaction; committed at the end, undone at an exception.
+
+        Raises:
+            DatabaseWriteError: the disk is full, or refuses to be written.
+        """
+        try:
+            with self._writers.begin() as connection:
+                yield _rows(connection)
+        except exc.DatabaseError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DISK_TROUBLE:
+                raise
+            path = self._engine.url.database
+            raise DatabaseWriteError(f"{path} cannot be written ({error.orig}).") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Rows]:
+        """Begin a transaction that sees one state of the rows, whatever others write meanwhile."""
+        with self._readers.begin() as connection:
+            yield _rows(connection)
+
+    def shorten_log(self, max_bytes: int) -> bool:
+        """Bring the write-ahead log into the database if it is larger; False if it stays so.
+
+        SQLite does that itself at a moment without readers, which under load never comes. Writers
+        wait meanwhile, for a second at most.
+        """
+        path = Path(str(self._engine.url.database))
+        log = path.with_name(f"{path.name}-wal")
+        if not log.exists() or log.stat().st_size <= max_bytes:
+            return True
+        with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def close(self) -> None:
+        """Close every connection; there must be no transaction any more."""
+        self._engine.dispose()
+
+    def _migrate(self, path: Path) -> None:
+        newest = _newest()
+        if self._schema(path) == newest:
+            return
+        copy = path.with_name(f"{path.name}.before-{newest}")
+        with self._writers.begin() as connection:
+            version = _version(connection)  # nobody else can change it any more
+            if version == newest:
+                return
+            if version is None:
+                _upgrade(connection)
+                return
+            copy_database(path, copy)
+            logger.info("database copied", copy=str(copy), schema=version, next_schema=newest)
+            try:
+                _upgrade(connection)
+            except Exception as error:
+                reason = getattr(error, "orig", error)  # without the statement
+                raise DatabaseError(
+                    f"{path} could not be brought from schema {version} to {newest} ({reason}). "
+                    f"It is as it was, and a copy of it is {copy}. Run the version of Blemish "
+                    "that ran before."
+                ) from error
+
+    def _schema(self, path: Path) -> str | None:
+        """Return the number of the last step that was carried out; None if none was.
+
+        Raises:
+            SchemaTooNewError: this version knows no such step.
+        """
+        with self._readers.begin() as connection:
+            version = _version(connection)
+        if version is not None and version not in _steps():
+            raise SchemaTooNewError(
+                f"{path} was written by a later version of Blemish: its schema is {version}, and "
+                f"this version knows none after {_newest()}. Run the later version; or go back to "
+                f"the copy that was made before its first start, {path}.before-{version} or one "
+                "with a lower number, or to a backup: what was done since is not in these."
+            )
+        return version
+
+
+def _steps() -> set[str]:
+    return {step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+def _newest() -> str:
+    return max(_steps())
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=-1,  # threads are bounded where they are made; none waits for a connection
+        pool_use_lifo=True,  # so that those in use are few, and what they have read is still there
+        hide_parameters=True,  # among them are secrets
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        for pragma in _ON_CONNECT:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        statements = connection.get_execution_options()["begin"]
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        for statement in statements:
+            if statements is _READ:
+                driver.cursor().execute(statement)  # directly, since every request begins so
+            else:
+                connection.exec_driver_sql(statement)
+
+    return engine
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    # imported here because a database that is up to date does without, and starts sooner
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _rows(connection: Connection) -> Rows:
+    return Rows(
+        projects=Projects(connection),
+        datasets=Datasets(connection),
+        entries=Entries(connection),
+        models=Models(connection),
+        tags=Tags(connection),
+        packaging_jobs=PackagingJobs(connection),
+        keys=Keys(connection),
+        object_metadata=ObjectMetadataRows(connection),
+        uploads=Uploads(connection),
+        client_tokens=ClientTokens(connection),
+        detection_jobs=DetectionJobs(connection),
+        trial_images=TrialImages(connection),
+        sessions=Sessions(connection),
+        detection_counts=DetectionCountRows(connection),
+    )

@@ -1,0 +1,86 @@
+"""Keys in AWS KMS: asked only where a setting names a region, by their ARN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
+from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
+from aws_cryptographic_material_providers.mpl.errors import ServiceError
+from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
+from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from blemish.storage.encryption.kms_address import OUR_ACCESS_KEYS, KmsAddress
+from blemish.storage.errors import KeyServiceError, KeyUnavailableError
+
+CONNECT_S, READ_S, TRIES = 3, 5, 2
+"""How long AWS KMS is waited for: long enough for a slow line, short enough for a request."""
+
+USABLE = "Enabled"
+_SERVER_FAULT = 500
+_THROTTLED = frozenset({"ThrottlingException", "LimitExceededException"})
+
+_PROVIDERS = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
+
+
+def aws_key(arn: str, address: KmsAddress) -> Any:
+    """Ask AWS KMS for a key that may be used; return the SDK's keyring of it.
+
+    Raises:
+        KeyUnavailableError: there is no such key, it is not enabled, or we may not use it.
+        KeyServiceError: AWS KMS does not answer.
+    """
+    with clear_kms_errors(arn):
+        client = _client(address)
+        found = client.describe_key(KeyId=arn)["KeyMetadata"]
+        if found["KeyState"] != USABLE:
+            raise KeyUnavailableError(
+                f"The key {arn} is {found['KeyState']} in AWS KMS. Enable it there."
+            )
+        return _PROVIDERS.create_aws_kms_keyring(
+            CreateAwsKmsKeyringInput(kms_key_id=arn, kms_client=client)
+        )
+
+
+@contextmanager
+def clear_kms_errors(arn: str) -> Iterator[None]:
+    """Turn what boto3 and the SDK raise into our errors, which name the key."""
+    try:
+        yield
+    except ClientError as error:
+        code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status >= _SERVER_FAULT or code in _THROTTLED:
+            raise _no_answer(arn, f"{code}: {text}") from error
+        raise _unusable(arn, f"{code}: {text}") from error
+    except BotoCoreError as error:
+        raise _no_answer(arn, str(error)) from error
+    except (ServiceError, AWSEncryptionSDKClientError) as error:
+        raise _unusable(arn, str(error).partition("\n")[0]) from error
+
+
+def _client(address: KmsAddress) -> Any:
+    session = boto3.Session(profile_name=address.profile, region_name=address.region)
+    credentials = session.get_credentials()
+    if credentials and credentials.access_key.startswith(OUR_ACCESS_KEYS):
+        raise KeyUnavailableError(
+            f"The access key {credentials.access_key} opens this server, not AWS KMS. Name a "
+            "profile of AWS by BLEMISH_KMS_PROFILE."
+        )
+    config = Config(
+        connect_timeout=CONNECT_S, read_timeout=READ_S, retries={"total_max_attempts": TRIES}
+    )
+    return session.client("kms", endpoint_url=address.endpoint, config=config)
+
+
+def _unusable(arn: str, reason: str) -> KeyUnavailableError:
+    return KeyUnavailableError(f"The key {arn} cannot be used. AWS KMS says: {reason}")
+
+
+def _no_answer(arn: str, reason: str) -> KeyServiceError:
+    return KeyServiceError(f"AWS KMS does not answer for the key {arn}: {reason}")

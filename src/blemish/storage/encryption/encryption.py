@@ -1,0 +1,251 @@
+"""Envelope encryption of what the service keeps: sealed under a key, opened to memory alone.
+
+Files and streams are messages of the AWS Encryption SDK, which any of its tools opens with the key.
+Short texts, of which there are many and some are needed at the start, are sealed by AES-256-GCM
+under a key derived from the same: the SDK takes half a second to import and a millisecond a text.
+
+An encryption context says what a sealed thing is and whose. It is no secret, is bound to the thing,
+and must be the same on opening: so no sealed thing can be put into the place of another.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from blemish.domain.arns import ArnScope
+from blemish.storage.encryption.keyring import Key, Keyring
+from blemish.storage.encryption.kms_address import KmsAddress
+from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER, SealingKey, sealing_key
+from blemish.storage.errors import KeyUnavailableError, SealBrokenError
+
+ALIAS_PREFIX = "alias/"
+TEXT_FORMAT = "1"
+_NONCE_BYTES = 12
+
+
+class Encryption:
+    """Seals and opens, under the keys of the keyring and, where it may be asked, of AWS KMS."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        *,
+        arns: ArnScope | None = None,
+        kms: KmsAddress | None = None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Put it together; without `arns` no key can be named, so that the default one seals."""
+        self._keyring = keyring
+        self._arns = arns
+        self._kms = kms
+        self._random_bytes = random_bytes
+
+    @property
+    def reach(self) -> dict[str, Any]:
+        """What another process needs to seal and open as this one does; JSON, and no secret."""
+        assert self._arns is not None
+        return {
+            "keyring": str(self._keyring.folder),
+            "arns": asdict(self._arns),
+            "kms": self._kms and asdict(self._kms),
+        }
+
+    def seal(
+        self,
+        data: bytes | Iterable[bytes],
+        *,
+        context: Mapping[str, str],
+        kms_key_id: str | None = None,
+    ) -> Iterator[bytes]:
+        """Seal bytes, in bounded memory; the key is used at once, the bytes as they are asked for.
+
+        Args:
+            data: what is sealed.
+            context: what it is and whose.
+            kms_key_id: a key of the keyring by its alias (`alias/NAME`), id or ARN, or one of AWS
+                KMS by its ARN; None for the default key.
+
+        Raises:
+            KeyUnavailableError: there is no such key, or it is missing, damaged or disabled.
+            KeyServiceError: AWS KMS does not answer.
+        """
+        from blemish.storage.encryption import envelope
+
+        chunks = [data] if isinstance(data, bytes) else data
+        key = self._key(kms_key_id)
+        if isinstance(key, Key):
+            keyring = envelope.local_keyring(key)
+            return envelope.seal(chunks, keyring=keyring, context=context)
+        from blemish.storage.encryption.aws_kms import aws_key, clear_kms_errors
+
+        keyring = aws_key(key, self._allowed_kms(key))
+        with clear_kms_errors(key):
+            return envelope.seal(chunks, keyring=keyring, context=context)
+
+    def open(self, file: BinaryIO, *, context: Mapping[str, str], name: str) -> Iterator[bytes]:
+        """Open what was sealed, in bounded memory.
+
+        Each piece is genuine when it is yielded, but that the end was cut off shows only there.
+
+        Args:
+            file: at its start; it can be sought in, and is the caller's to close.
+            context: what it was sealed as.
+            name: what messages call it.
+
+        Raises:
+            KeyUnavailableError: its key is missing, damaged or disabled.
+            KeyServiceError: AWS KMS does not answer.
+            SealBrokenError: it is damaged, not sealed, or was sealed as something else.
+        """
+        from blemish.storage.encryption import envelope
+
+        sealed_under = _key_of(file, name)
+        if sealed_under.provider == LOCAL_PROVIDER:
+            keyring = envelope.local_keyring(self._keyring.usable(sealed_under.id))
+            return envelope.open_sealed(file, keyring=keyring, context=context, name=name)
+        from blemish.storage.encryption.aws_kms import aws_key, clear_kms_errors
+
+        arn = sealed_under.id
+        keyring = aws_key(arn, self._allowed_kms(arn))
+        with clear_kms_errors(arn):
+            return envelope.open_sealed(file, keyring=keyring, context=context, name=name)
+
+    def seal_bytes(
+        self, data: bytes, *, context: Mapping[str, str], kms_key_id: str | None = None
+    ) -> bytes:
+        """Seal bytes that are in memory; see `seal`."""
+        return b"".join(self.seal(data, context=context, kms_key_id=kms_key_id))
+
+    def open_bytes(self, sealed: bytes, *, context: Mapping[str, str], name: str) -> bytes:
+        """Open bytes that are in memory, whole; see `open`."""
+        with closing(BytesIO(sealed)) as file:
+            return b"".join(self.open(file, context=context, name=name))
+
+    def seal_text(self, text: str, *, context: Mapping[str, str]) -> str:
+        """Seal a short text under the default key; what comes back names the key, see `text_key`.
+
+        Raises:
+            KeyUnavailableError: the key is missing or damaged.
+        """
+        key = self._keyring.default()
+        nonce = self._random_bytes(_NONCE_BYTES)
+        sealed = _cipher(key).encrypt(nonce, text.encode(), _canonical(context))
+        return f"{TEXT_FORMAT}:{key.id}:{base64.b64encode(nonce + sealed).decode()}"
+
+    def open_text(self, sealed: str, *, context: Mapping[str, str], name: str) -> str:
+        """Open a short text; messages call it `name`.
+
+        Raises:
+            KeyUnavailableError: its key is missing, damaged or disabled.
+            SealBrokenError: it is damaged, not sealed, or was sealed as something else.
+        """
+        key = self._keyring.usable(text_key(sealed, name=name))
+        try:
+            data = base64.b64decode(sealed.rpartition(":")[2], validate=True)
+            nonce, rest = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
+            return _cipher(key).decrypt(nonce, rest, _canonical(context)).decode()
+        except (InvalidTag, ValueError):
+            raise SealBrokenError(
+                f"{name} cannot be opened: it is damaged, or was sealed as something else."
+            ) from None
+
+    def _key(self, kms_key_id: str | None) -> Key | str:
+        """Return a key of the keyring, or the ARN of one that AWS KMS has to know."""
+        if kms_key_id is None:
+            return self._keyring.default()
+        if found := self._ours(kms_key_id):
+            return self._keyring.usable(found.id)
+        if kms_key_id.startswith("arn:") and self._kms:
+            return kms_key_id
+        hint = (
+            "A key of AWS KMS can be named where BLEMISH_KMS_REGION is set."
+            if kms_key_id.startswith("arn:")
+            else "`blemish keys kms create` makes one."
+        )
+        raise KeyUnavailableError(f"There is no key {kms_key_id}. {hint}")
+
+    def _ours(self, kms_key_id: str) -> Key | None:
+        """Find a key of the keyring by the names that AWS KMS knows for one of its own."""
+        assert self._arns is not None
+        name = kms_key_id.removeprefix(self._arns.kms(""))
+        if name.startswith(ALIAS_PREFIX):
+            alias = name.removeprefix(ALIAS_PREFIX)
+            found = self._keyring.find(alias)
+            return found if found and found.alias == alias else None
+        key_id = name if name == kms_key_id else name.removeprefix("key/")
+        found = self._keyring.find(key_id)
+        return found if found and found.id == key_id else None
+
+    def _allowed_kms(self, arn: str) -> KmsAddress:
+        """Return the AWS KMS that has a key.
+
+        Raises:
+            KeyUnavailableError: no setting lets us ask it.
+        """
+        if self._kms is None:
+            raise KeyUnavailableError(
+                f"The key {arn} is in AWS KMS, which BLEMISH_KMS_REGION has to let the server ask."
+            )
+        region = arn.split(":")[3] if arn.count(":") > 3 else ""
+        if region != self._kms.region:
+            raise KeyUnavailableError(
+                f"The key {arn} is not of the region {self._kms.region} that BLEMISH_KMS_REGION "
+                "names."
+            )
+        return self._kms
+
+
+def open_encryption(reach: Mapping[str, Any]) -> Encryption:
+    """Return encryption as the process has it whose `reach` this is."""
+    folder = Path(reach["keyring"])
+    return Encryption(
+        Keyring(folder, staging=folder.parent / "staging"),
+        arns=ArnScope(**reach["arns"]),
+        kms=KmsAddress(**reach["kms"]) if reach["kms"] else None,
+        random_bytes=secrets.token_bytes,
+    )
+
+
+def text_key(sealed: str, *, name: str) -> str:
+    """Return the id of the key that sealed a short text.
+
+    Raises:
+        SealBrokenError: it was not sealed by `Encryption.seal_text`.
+    """
+    form, _, rest = sealed.partition(":")
+    key_id, colon, _ = rest.partition(":")
+    if form != TEXT_FORMAT or not colon:
+        raise SealBrokenError(f"{name} is not sealed in a form that is known here.")
+    return key_id
+
+
+def _key_of(file: BinaryIO, name: str) -> SealingKey:
+    try:
+        found = sealing_key(file)
+    except ValueError as error:
+        raise SealBrokenError(f"{name} is damaged: {error}.") from None
+    if found is None:
+        raise SealBrokenError(f"{name} is not sealed.")
+    return found
+
+
+def _cipher(key: Key) -> AESGCM:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"blemish short text 1")
+    return AESGCM(derived.derive(key.secret))
+
+
+def _canonical(context: Mapping[str, str]) -> bytes:
+    return json.dumps(context, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,94 @@
+"""The keyring in one file, sealed under a passphrase.
+
+JSON: how the key was derived (scrypt), a nonce, and the sealed rest (AES-256-GCM), all in base64.
+Everything outside the seal is bound to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from blemish.storage.encryption.keyring import KEY_ID
+from blemish.storage.errors import BackupError
+
+FORMAT = "blemish keyring 1"
+WORK = {"n": 2**17, "r": 8, "p": 1}
+"""A guess takes 128 MB and about half a second.
+
+Source: OWASP, "Password Storage Cheat Sheet".
+"""
+
+MIN_LENGTH = 12
+"""Characters of a passphrase: all that keeps who finds the file from the keys."""
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Go on if keys may be sealed under a passphrase.
+
+    Raises:
+        BackupError: it is too short.
+    """
+    if len(passphrase) < MIN_LENGTH:
+        raise BackupError(
+            f"The passphrase has {len(passphrase)} characters; it needs at least {MIN_LENGTH}."
+        )
+
+
+def seal_keys(
+    keys: Mapping[str, bytes], passphrase: str, *, random_bytes: Callable[[int], bytes]
+) -> bytes:
+    """Seal the files of a keyring, by name, under a passphrase that was checked."""
+    salt, nonce = random_bytes(16), random_bytes(12)
+    head = {"format": FORMAT, "scrypt": {**WORK, "salt": _text(salt)}, "nonce": _text(nonce)}
+    content = json.dumps({name: _text(data) for name, data in keys.items()}).encode()
+    sealed = AESGCM(_derived(passphrase, salt)).encrypt(nonce, content, _bound(head))
+    return (json.dumps({**head, "sealed": _text(sealed)}, indent=2) + "\n").encode()
+
+
+def open_keys(data: bytes, passphrase: str, *, name: str) -> dict[str, bytes]:
+    """Open what `seal_keys` sealed; messages call it `name`.
+
+    Raises:
+        BackupError: the passphrase is another, or the file is damaged or none of ours.
+    """
+    try:
+        found: dict[str, Any] = json.loads(data)
+        sealed = base64.b64decode(found.pop("sealed"), validate=True)
+        salt, nonce = (
+            base64.b64decode(text, validate=True)
+            for text in (found["scrypt"].pop("salt"), found["nonce"])
+        )
+        if found["format"] != FORMAT or found["scrypt"] != WORK:
+            raise ValueError("another format")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise BackupError(f"{name} is no file of sealed keys that is known here.") from None
+    found["scrypt"] = {**WORK, "salt": _text(salt)}
+    try:
+        content = AESGCM(_derived(passphrase, salt)).decrypt(nonce, sealed, _bound(found))
+    except (InvalidTag, ValueError):
+        raise BackupError(
+            f"{name} cannot be opened: the passphrase is another, or the file is damaged."
+        ) from None
+    keys = {key: base64.b64decode(text) for key, text in json.loads(content).items()}
+    if strange := [key for key in keys if not KEY_ID.fullmatch(key.removesuffix(".json"))]:
+        raise BackupError(f"{name} holds {strange[0]!r:.100}, which is no key.")
+    return keys
+
+
+def _derived(passphrase: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, **WORK).derive(passphrase.encode())
+
+
+def _bound(head: Mapping[str, Any]) -> bytes:
+    return json.dumps(head, sort_keys=True).encode()
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,1 @@
+"""Buckets and objects, in a folder or in an S3."""

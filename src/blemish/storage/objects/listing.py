@@ -1,0 +1,109 @@
+"""The keys of a bucket in S3's order, walked in bounded memory.
+
+S3 orders keys by their UTF-8 bytes, which is the order of their code points. A folder `a` takes
+its place as `a/`, after `a-b` and before `aa`; nothing but its own keys lies between it and what
+follows.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from blemish.storage.objects.paths import ObjectPaths, is_object, lstat
+from blemish.storage.objects.streams import FileVersion
+
+BATCH = 2_000
+"""Names of one folder that are held at once; a larger folder is read several times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedObject:
+    """An object, as a listing shows it."""
+
+    key: str
+    version: FileVersion
+
+
+class Listing:
+    """Walks through buckets."""
+
+    def __init__(self, paths: ObjectPaths) -> None:
+        self._paths = paths
+
+    def walk(
+        self, bucket: str, *, prefix: str = "", after: str = "", delimiter: str = ""
+    ) -> Iterator[ListedObject | str]:
+        """Yield in order what begins with `prefix` and comes after `after`.
+
+        Keys in which `delimiter` follows the prefix are rolled up: what they have in common, up to
+        the delimiter, is yielded once, as a text, in their place.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            ObjectReadError: a folder cannot be read.
+        """
+        self._paths.check_bucket(bucket)
+        folder = prefix.rpartition("/")[0]
+        if delimiter == "/":
+            return self._walk(bucket, folder, prefix=prefix, after=after, roll_up=True)
+        found = self._walk(bucket, folder, prefix=prefix, after=after, roll_up=False)
+        return _rolled_up(found, prefix, delimiter, after=after) if delimiter else found
+
+    def _walk(
+        self, bucket: str, folder: str, *, prefix: str, after: str, roll_up: bool
+    ) -> Iterator[ListedObject | str]:
+        for path in self._paths_in(bucket, folder, prefix=prefix, after=after):
+            if not path.endswith("/"):
+                if found := lstat(self._paths.root / bucket / path):
+                    yield ListedObject(key=path, version=FileVersion.of(found))
+                continue
+            below = self._walk(bucket, path[:-1], prefix=prefix, after=after, roll_up=False)
+            if not roll_up:
+                yield from below
+            elif path > after and next(below, None):
+                yield path
+
+    def _paths_in(self, bucket: str, folder: str, *, prefix: str, after: str) -> Iterator[str]:
+        """Yield keys, and folders with a slash at their end, that may lead beyond `after`."""
+        last = ""
+        while True:
+            batch = heapq.nsmallest(
+                BATCH,
+                (
+                    path
+                    for path in self._unordered(bucket, folder)
+                    if path.startswith(prefix)
+                    and path > last
+                    and (path > after or (path.endswith("/") and after.startswith(path)))
+                ),
+            )
+            yield from batch
+            if len(batch) < BATCH:
+                return
+            last = batch[-1]
+
+    def _unordered(self, bucket: str, folder: str) -> Iterator[str]:
+        for each in self._paths.scan(bucket, folder):
+            path = f"{folder}/{each.name}" if folder else each.name
+            if each.is_dir(follow_symlinks=False):
+                yield f"{path}/"
+            elif is_object(each, path):
+                yield path
+
+
+def _rolled_up(
+    found: Iterator[ListedObject | str], prefix: str, delimiter: str, *, after: str
+) -> Iterator[ListedObject | str]:
+    last = None
+    for each in found:
+        assert isinstance(each, ListedObject)
+        head, cut, _ = each.key[len(prefix) :].partition(delimiter)
+        if not cut:
+            yield each
+            continue
+        common = f"{prefix}{head}{delimiter}"
+        if common != last and common > after:
+            yield common
+        last = common

@@ -1,0 +1,189 @@
+"""Where objects lie: `s3://bucket/key` is the file `bucket/key` below one folder.
+
+Every part of an object's path is looked at here, and no link is followed. The buckets' folder
+belongs to the server's user alone (mode 0700): whoever could change it while it is being looked at
+could as well read what a link points to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from obstore.exceptions import BaseError, PreconditionError
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage.errors import (
+    BucketMissingError,
+    KeyNotAllowedError,
+    KeyTakenError,
+    ObjectMissingError,
+    ObjectReadError,
+    StoreWriteError,
+)
+from blemish.storage.files import sync_folder
+from blemish.storage.objects.names import is_bucket_name, refusal
+
+_OS_ERROR = re.compile(r"([^:]+) \(os error \d+\)")
+
+
+class ObjectPaths:
+    """The files and folders below one folder, as buckets and objects."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        #: held while a name is given or taken away, so that no folder goes while it is being filled
+        self.names = threading.Lock()
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether there is a bucket of this name."""
+        if not is_bucket_name(bucket):
+            return False
+        found = lstat(self.root / bucket)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def check_bucket(self, bucket: str) -> None:
+        """Go on if there is a bucket of this name.
+
+        Raises:
+            BucketMissingError: there is none.
+        """
+        if not self.has_bucket(bucket):
+            raise BucketMissingError(f"There is no bucket {bucket!r:.100}.")
+
+    def file(self, ref: ObjectRef) -> Path:
+        """Return where the file of an object would lie; `look` says whether it may."""
+        return self.root / ref.bucket / ref.key
+
+    def look(self, ref: ObjectRef) -> os.stat_result | None:
+        """Look at every part of an object's path, following no link; None if there is no object.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            ObjectReadError: a folder cannot be looked at.
+        """
+        self.check_bucket(ref.bucket)
+        with clear_errors(ref):
+            folder = self._folder(ref)
+            found = lstat(folder / ref.key.rpartition("/")[2]) if folder else None
+        if found and not stat.S_ISREG(found.st_mode):
+            refused = KeyTakenError if stat.S_ISDIR(found.st_mode) else KeyNotAllowedError
+            raise refused(_not_allowed(ref, f"it is the name of {_kind(found)}"))
+        return found
+
+    def scan(self, bucket: str, folder: str) -> Iterator[os.DirEntry[str]]:
+        """List a folder ("" is the bucket's own), unless there is none or a link leads to it.
+
+        Raises:
+            ObjectReadError: it cannot be read.
+        """
+        any_object = ObjectRef(bucket=bucket, key=f"{folder}/-" if folder else "-")
+        with suppress(KeyNotAllowedError, ObjectMissingError), clear_errors(any_object):
+            if path := self._folder(any_object):
+                with os.scandir(path) as entries:
+                    yield from entries
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there, and folders that are empty then; `names` held.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it cannot be deleted.
+        """
+        if self.look(ref) is None:
+            return
+        path = self.file(ref)
+        try:
+            path.unlink(missing_ok=True)
+            sync_folder(_without_empty_folders(path.parent, bucket=self.root / ref.bucket))
+        except OSError as error:
+            raise StoreWriteError(f"{ref} cannot be deleted ({error.strerror}).") from error
+
+    def _folder(self, ref: ObjectRef) -> Path | None:
+        """Return the folder where an object would lie; None if there is none."""
+        reason = refusal(ref.key)
+        if reason is not None:
+            raise KeyNotAllowedError(_not_allowed(ref, reason))
+        path = self.root / ref.bucket
+        for segment in ref.key.split("/")[:-1]:
+            path /= segment
+            found = lstat(path)
+            if found is None:
+                return None
+            if not stat.S_ISDIR(found.st_mode):
+                refused = KeyTakenError if stat.S_ISREG(found.st_mode) else KeyNotAllowedError
+                reason = f"{segment!r} in it is {_kind(found)}, not a folder"
+                raise refused(_not_allowed(ref, reason))
+        return path
+
+
+def is_object(entry: os.DirEntry[str], key: str) -> bool:
+    """Tell whether what a folder holds is the object of this key."""
+    return entry.is_file(follow_symlinks=False) and refusal(key) is None
+
+
+def lstat(path: str | Path) -> os.stat_result | None:
+    """Look at what has this path, following no link; None if nothing has it."""
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def clear_errors(ref: ObjectRef) -> Iterator[None]:
+    """Say of a failure that it was about this object.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+        ObjectReadError: it cannot be read.
+        KeyNotAllowedError: its key is too long for the file system.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissingError(f"There is no object {ref}.") from error
+    except UnicodeDecodeError as error:
+        raise ObjectReadError(f"{ref} is not UTF-8 text ({error.reason}).") from error
+    except PreconditionError as error:
+        raise ObjectReadError(f"{ref} was changed while it was read.") from error
+    except (BaseError, OSError) as error:
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            reason = "it is too long for this file system"
+            raise KeyNotAllowedError(_not_allowed(ref, reason)) from error
+        raise ObjectReadError(f"{ref} cannot be read ({_reason(error)}).") from error
+
+
+def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
+    """Remove a folder and those above it, as far as they are empty; return the first that stays."""
+    with suppress(OSError):  # not empty
+        while folder != bucket:
+            folder.rmdir()
+            folder = folder.parent
+    return folder
+
+
+def _kind(found: os.stat_result) -> str:
+    if stat.S_ISLNK(found.st_mode):
+        return "a symbolic link"
+    if stat.S_ISDIR(found.st_mode):
+        return "a folder"
+    return "a file" if stat.S_ISREG(found.st_mode) else "a special file"
+
+
+def _not_allowed(ref: ObjectRef, reason: str) -> str:
+    return f"{ref.key!r:.300} cannot be a key in the bucket {ref.bucket}: {reason}."
+
+
+def _reason(error: Exception) -> str:
+    """Return what the operating system said; obstore's own text tells paths of this machine."""
+    said = _OS_ERROR.search(str(error))
+    return getattr(error, "strerror", None) or (said[1].strip() if said else type(error).__name__)

@@ -1,0 +1,328 @@
+"""Objects in an S3 of someone else's: `s3://bucket/key` is what it is there.
+
+Keys are those that the store in a folder allows, so that buckets can be copied from one to the
+other. Obstore fills what it is not told from variables of the environment, which speak to clients
+of this server: so it is told all that they could say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from obstore.exceptions import BaseError, PreconditionError, UnauthenticatedError
+from obstore.store import S3Store
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage.errors import (
+    BucketMissingError,
+    KeyNotAllowedError,
+    ObjectMissingError,
+    ObjectReadError,
+    ObjectTooLargeError,
+    StoreCredentialsError,
+    StoreUnavailableError,
+    StoreWriteError,
+    VersionMissingError,
+)
+from blemish.storage.objects.names import is_bucket_name, refusal
+from blemish.storage.objects.s3_address import S3Address
+from blemish.storage.objects.store import ObjectInfo, read_whole, text_lines
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Of a text that is read line by line: one request."""
+
+OPEN_BUCKETS = 64
+"""Of which connections are kept."""
+
+LOOKS_AT_ONCE = 16
+"""Requests under way while many objects are looked for."""
+
+RETRIES = 7
+RETRY_TIMEOUT = timedelta(seconds=30)
+"""Until a store that does not answer is called unavailable; clients wait 60 s for an answer."""
+
+NO_SUCH_VERSION = frozenset({"InvalidArgument", "MethodNotAllowed"})
+"""Codes for a version id that the store never gives, and for one that is a deletion.
+
+Source: S3 user guide, "Deleting object versions"; an id that it might give is NoSuchVersion.
+"""
+
+NO_SUCH_PREFIX = ".blemish-looks-for-the-bucket"
+"""A listing of nothing is the quickest question that tells a missing bucket."""
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"non-2xx status code: (\d{3})")
+
+
+class S3ObjectStore:
+    """The objects of every bucket that the credentials open."""
+
+    def __init__(self, address: S3Address) -> None:
+        self._address = address
+        self._bucket = lru_cache(OPEN_BUCKETS)(self._opened)
+        self._credentials = cache(address.credentials)
+
+    @property
+    def reach(self) -> Mapping[str, Any]:
+        """See `service.objects.Objects`; holds a secret."""
+        return asdict(self._address)
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether there is a bucket of this name.
+
+        Raises:
+            ObjectReadError: it is not ours to list.
+            StoreUnavailableError: the store does not answer.
+        """
+        if not is_bucket_name(bucket):
+            return False
+        with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
+            try:
+                next(iter(self._bucket(bucket).list(NO_SUCH_PREFIX)), None)
+            except BaseError as error:
+                if _code(error) != "NoSuchBucket":
+                    raise
+                return False
+        return True
+
+    def check_key(self, bucket: str, key: str) -> None:
+        """Allow a key that an object in the bucket has, or could have.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have exactly this key.
+            ObjectError: what `has_bucket` raises.
+        """
+        self._check_bucket(bucket)
+        _check_name(ObjectRef(bucket=bucket, key=key))
+
+    def size(self, ref: ObjectRef) -> int:
+        """Return the size of an object, in bytes.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            ObjectMissingError: there is no such object.
+            KeyNotAllowedError: no object can have this key.
+            ObjectReadError: it is not ours to read.
+            StoreUnavailableError: the store does not answer.
+        """
+        with self._reading(ref) as files:
+            return files.head(ref.key)["size"]
+
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        """Read an object, by one request.
+
+        Raises:
+            ObjectTooLargeError: it is longer than `max_bytes`.
+            ObjectError: what `size` raises.
+        """
+        with self._reading(ref) as files:
+            return read_whole(files.get(ref.key), ref, max_bytes=max_bytes)
+
+    def read_lines(
+        self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
+    ) -> Iterator[str]:
+        """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
+
+        Raises:
+            VersionMissingError: the object has no such version, or its version is a deletion.
+            ObjectTooLargeError: it is longer than `max_bytes`.
+            ObjectReadError: it is not UTF-8, or cannot be read.
+            ObjectError: what `size` raises.
+        """
+        with self._reading(ref, version) as files:
+            chunks = _chunks(files, ref, version, max_bytes=max_bytes)
+            yield from text_lines(chunks, name=str(ref))
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys begin with `prefix`, in the order of the store.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            ObjectReadError: it is not ours to list.
+            StoreUnavailableError: the store does not answer.
+        """
+        self._check_bucket(bucket)
+        folder = prefix.rpartition("/")[0]  # obstore lists whole folders
+        if folder and refusal(f"{folder}/x"):  # and refuses one that no key can be in
+            return
+        with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
+            for page in self._bucket(bucket).list(folder or None):
+                for each in page:
+                    if each["path"].startswith(prefix):
+                        yield ObjectInfo(
+                            key=each["path"],
+                            size_bytes=each["size"],
+                            modified_at=each["last_modified"],
+                        )
+
+    def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
+        """Return those of `refs` that exist; one short request for each.
+
+        Raises:
+            ObjectReadError: one is not ours to look at.
+            StoreUnavailableError: the store does not answer.
+        """
+        wanted = list(refs)
+        with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+            there = pool.map(self._exists, wanted)
+            return {ref for ref, found in zip(wanted, there, strict=True) if found}
+
+    def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
+        """Write an object, which is there whole or not at all.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it is not ours to write.
+            StoreUnavailableError: the store does not answer.
+        """
+        _check_name(ref)
+        with self._clear_errors(str(ref), "written", StoreWriteError):
+            try:
+                # pieces go up in parts, which are an object once the upload is complete
+                whole = isinstance(data, bytes)
+                self._bucket(ref.bucket).put(ref.key, data, use_multipart=not whole)
+            except FileNotFoundError:
+                raise _bucket_missing(ref.bucket) from None
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it is not ours to delete.
+            StoreUnavailableError: the store does not answer.
+        """
+        _check_name(ref)
+        with self._clear_errors(str(ref), "deleted", StoreWriteError):
+            try:
+                self._bucket(ref.bucket).delete(ref.key)
+            except FileNotFoundError:
+                raise _bucket_missing(ref.bucket) from None
+
+    def _exists(self, ref: ObjectRef) -> bool:
+        try:
+            self.size(ref)
+        except (BucketMissingError, ObjectMissingError, KeyNotAllowedError):
+            return False
+        return True
+
+    def _check_bucket(self, bucket: str) -> None:
+        if not self.has_bucket(bucket):
+            raise _bucket_missing(bucket)
+
+    @contextmanager
+    def _reading(self, ref: ObjectRef, version: str | None = None) -> Iterator[S3Store]:
+        """Open a bucket, and say of a failure that it was about this object."""
+        _check_name(ref)
+        try:
+            with (
+                self._clear_errors(str(ref), "read", ObjectReadError),
+                _version_errors(ref, version),
+            ):
+                yield self._bucket(ref.bucket)
+        except FileNotFoundError as error:
+            self._check_bucket(ref.bucket)
+            if version is not None:
+                raise VersionMissingError(ref, version) from error
+            raise ObjectMissingError(f"There is no object {ref}.") from error
+        except UnicodeDecodeError as error:
+            raise ObjectReadError(f"{ref} is not UTF-8 text ({error.reason}).") from error
+
+    @contextmanager
+    def _clear_errors(
+        self, name: str, done: str, refused: type[ObjectReadError | StoreWriteError]
+    ) -> Iterator[None]:
+        try:
+            yield
+        except PreconditionError as error:
+            raise ObjectReadError(f"{name} was changed while it was read.") from error
+        except BaseError as error:
+            status = _STATUS.search(str(error))
+            if isinstance(error, UnauthenticatedError) and status is None:
+                raise StoreCredentialsError(
+                    f"{name} cannot be {done}: the credentials for the store cannot be had."
+                ) from error
+            if status is None and "redirect" in str(error):
+                raise refused(
+                    f"{name} cannot be {done}: it is not in the region {self._address.region}."
+                ) from error
+            if status is None or status[1].startswith("5"):
+                raise StoreUnavailableError(
+                    f"{name} cannot be {done}: the store at {self._address.endpoint} "
+                    f"{'fails' if status else 'cannot be reached'}."
+                ) from error
+            reason = _code(error) or f"status {status[1]}"
+            raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
+
+    def _opened(self, bucket: str) -> S3Store:
+        if not is_bucket_name(bucket):
+            raise _bucket_missing(bucket)
+        endpoint = self._address.endpoint
+        return S3Store(
+            bucket,
+            endpoint=endpoint,
+            aws_endpoint_url_s3=endpoint,
+            region=self._address.region,
+            virtual_hosted_style_request=False,
+            skip_signature=False,
+            credential_provider=self._credentials(),
+            client_options={"allow_http": endpoint.startswith("http://")},
+            retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
+        )
+
+
+@contextmanager
+def _version_errors(ref: ObjectRef, version: str | None) -> Iterator[None]:
+    try:
+        yield
+    except BaseError as error:
+        if version is not None and _code(error) in NO_SUCH_VERSION:
+            raise VersionMissingError(ref, version) from error
+        raise
+
+
+def _chunks(
+    files: S3Store, ref: ObjectRef, version: str | None, *, max_bytes: int
+) -> Iterator[bytes]:
+    one: GetOptions = {} if version is None else {"version": version}
+    # not by HEAD if it is a version, since the answer would not say what is wrong with it
+    meta = files.get(ref.key, options=one).meta if one else files.head(ref.key)
+    size = meta["size"]
+    if size > max_bytes:
+        raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
+    for start in range(0, size, CHUNK_BYTES):
+        end = min(start + CHUNK_BYTES, size)
+        of_it: GetOptions = {"range": (start, end), "if_match": meta["e_tag"]}
+        part = files.get(ref.key, options={**one, **of_it})
+        yield part.bytes().to_bytes()
+
+
+def _check_name(ref: ObjectRef) -> None:
+    reason = refusal(ref.key)
+    if reason is not None:
+        raise KeyNotAllowedError(
+            f"{ref.key!r:.300} cannot be a key in the bucket {ref.bucket}: {reason}."
+        )
+
+
+def _bucket_missing(bucket: str) -> BucketMissingError:
+    return BucketMissingError(f"There is no bucket {bucket!r:.100}.")
+
+
+def _code(error: BaseError) -> str | None:
+    """Return S3's own code of an error; an answer to HEAD has none."""
+    found = _CODE.search(str(error))
+    return found[1] if found else None

@@ -1,0 +1,239 @@
+"""Objects in folders: `s3://bucket/key` is the file `bucket/key` below one folder.
+
+A user makes a bucket by making its folder, and puts objects there by any means. Files are read
+through obstore; before that, `object_paths` looks at every part of their path, because obstore's
+local store follows symbolic links. Its listing is not used at all: it walks through links, and
+fails as a whole over one name that it does not like.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from obstore.store import LocalStore
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage.errors import (
+    ObjectMissingError,
+    ObjectReadError,
+    ObjectTooLargeError,
+    VersionMissingError,
+)
+from blemish.storage.files import clear_staging, publish, staged
+from blemish.storage.objects.paths import ObjectPaths, clear_errors, is_object, lstat
+
+if TYPE_CHECKING:
+    from obstore import GetResult
+
+STAGING = ".staging"
+"""Where objects wait until they are whole; not a name that a bucket can have."""
+
+ONLY_VERSION = "null"
+"""What S3 calls the version of an object in a bucket that keeps no others."""
+
+CHUNK_BYTES = 1024 * 1024
+"""Of a text that is read line by line."""
+
+MAX_LINE_LENGTH = 1024 * 1024
+"""Characters of one line of text, so that a file without line feeds takes no more memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectInfo:
+    """An object, as a listing shows it."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class ObjectStore:
+    """The objects below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = ObjectPaths(root)
+
+    @property
+    def reach(self) -> Mapping[str, Any]:
+        """See `service.objects.Objects`."""
+        return {"folder": str(self.root)}
+
+    def clear_staging(self) -> None:
+        """Remove what a crash left behind; to be called while nobody writes."""
+        clear_staging(self.root / STAGING)
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether there is a bucket of this name."""
+        return self.paths.has_bucket(bucket)
+
+    def check_key(self, bucket: str, key: str) -> None:
+        """Allow a key that a file in the bucket has, or could have, as its name.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no file can have exactly this name.
+        """
+        self.paths.look(ObjectRef(bucket=bucket, key=key))
+
+    def size(self, ref: ObjectRef) -> int:
+        """Return the size of an object, in bytes.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            ObjectMissingError: there is no such object.
+            KeyNotAllowedError: no object can have this key.
+        """
+        found = self.paths.look(ref)
+        if found is None:
+            raise ObjectMissingError(f"There is no object {ref}.")
+        return found.st_size
+
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        """Read an object.
+
+        Raises:
+            ObjectTooLargeError: it is longer than `max_bytes`.
+            ObjectReadError: it cannot be read.
+            ObjectError: what `size` raises.
+        """
+        self.size(ref)
+        with clear_errors(ref):
+            return read_whole(self._files.get(_path(ref)), ref, max_bytes=max_bytes)
+
+    def read_lines(
+        self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
+    ) -> Iterator[str]:
+        """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
+
+        Raises:
+            VersionMissingError: another version is asked for than the one that each object has.
+            ObjectTooLargeError: it is longer than `max_bytes`.
+            ObjectReadError: it is not UTF-8, or cannot be read.
+            ObjectError: what `size` raises.
+        """
+        self.size(ref)
+        if version not in {None, ONLY_VERSION}:
+            why = f": an object in a folder has one version, '{ONLY_VERSION}'"
+            raise VersionMissingError(ref, version, why=why)
+        with clear_errors(ref):
+            yield from text_lines(self._chunks(ref, max_bytes=max_bytes), name=str(ref))
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys begin with `prefix`, in no promised order.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            ObjectReadError: a folder cannot be read.
+        """
+        self.paths.check_bucket(bucket)
+        folders = [prefix.rpartition("/")[0]]
+        while folders:
+            folder = folders.pop()
+            for each in self.paths.scan(bucket, folder):
+                key = f"{folder}/{each.name}" if folder else each.name
+                if not key.startswith(prefix):
+                    continue
+                if each.is_dir(follow_symlinks=False):
+                    folders.append(key)
+                elif is_object(each, key) and (found := lstat(each.path)):
+                    modified_at = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield ObjectInfo(key=key, size_bytes=found.st_size, modified_at=modified_at)
+
+    def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
+        """Return those of `refs` that exist; each folder that they name is listed once.
+
+        Raises:
+            ObjectReadError: a folder cannot be read.
+        """
+        folders: dict[tuple[str, str], dict[str, ObjectRef]] = {}
+        for ref in refs:
+            folder, _, name = ref.key.rpartition("/")
+            folders.setdefault((ref.bucket, folder), {})[name] = ref
+        return {
+            wanted[each.name]
+            for (bucket, folder), wanted in folders.items()
+            if self.has_bucket(bucket)
+            for each in self.paths.scan(bucket, folder)
+            if each.name in wanted and is_object(each, wanted[each.name].key)
+        }
+
+    def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
+        """Write an object, which is there whole and survives a power cut, or not at all.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+        """
+        self.paths.look(ref)
+        with staged(data, staging=self.root / STAGING, name=str(ref)) as file, self.paths.names:
+            self.paths.look(ref)
+            publish(file, self.paths.file(ref), name=str(ref))
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Delete an object, if it is there, and folders that are empty then.
+
+        Raises:
+            BucketMissingError: there is no such bucket.
+            KeyNotAllowedError: no object can have this key.
+            StoreWriteError: it cannot be deleted.
+        """
+        with self.paths.names:
+            self.paths.delete(ref)
+
+    @cached_property
+    def _files(self) -> LocalStore:
+        return LocalStore(self.root)
+
+    def _chunks(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[bytes]:
+        # not one stream: in obstore 0.12 that never ends when the file is cut short meanwhile
+        meta = self._files.head(_path(ref))
+        size, version = meta["size"], meta["e_tag"]
+        if size > max_bytes:
+            raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
+        for start in range(0, size, CHUNK_BYTES):
+            end = min(start + CHUNK_BYTES, size)
+            part = self._files.get(_path(ref), options={"range": (start, end), "if_match": version})
+            yield part.bytes().to_bytes()
+
+
+def read_whole(found: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
+    """Read an object that was asked for: as many bytes as it had then, even if it grows meanwhile.
+
+    Raises:
+        ObjectTooLargeError: it is longer than `max_bytes`.
+    """
+    size = found.meta["size"]
+    if size > max_bytes:
+        raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
+    return found.bytes().to_bytes()
+
+
+def text_lines(chunks: Iterable[bytes], *, name: str) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text that comes in chunks, without their line feeds.
+
+    Raises:
+        ObjectReadError: a line is too long.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    rest = ""
+    for chunk in chunks:
+        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+        yield from lines
+        if len(rest) > MAX_LINE_LENGTH:
+            raise ObjectReadError(f"{name} has a line of more than {MAX_LINE_LENGTH} characters.")
+    rest += decoder.decode(b"", final=True)
+    if rest:
+        yield rest
+
+
+def _path(ref: ObjectRef) -> str:
+    return f"{ref.bucket}/{ref.key}"

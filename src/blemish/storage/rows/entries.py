@@ -1,0 +1,177 @@
+"""Rows of dataset entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+
+from blemish.domain.entities import DatasetEntry, ImageStats, Label
+from blemish.domain.manifest import object_ref, parse_line
+from blemish.storage.database.tables import DATASETS, ENTRIES
+
+BATCH = 1_000
+"""Entries that are written, or read, at once."""
+
+_REPLACE = (
+    update(ENTRIES)
+    .where(
+        ENTRIES.c.dataset_id == bindparam("of_dataset"),
+        ENTRIES.c.source_ref == bindparam("known_ref"),
+    )
+    .values({name: bindparam(name) for name in ("label", "created_at", "line")})
+)
+# Made once: to build a statement takes longer than to run it.
+_COUNT = (
+    select(ENTRIES.c.label, func.count().label("images"))
+    .where(ENTRIES.c.dataset_id == bindparam("of_dataset"))
+    .group_by(ENTRIES.c.label)
+)
+
+
+class Entries:
+    """The entries of datasets, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, dataset_id: int, entries: Iterable[DatasetEntry], *, now: datetime) -> None:
+        """Add entries at the end; one of a known image replaces that line, where it stands.
+
+        The iterable is consumed in batches; of several entries of an image the last one counts.
+        An entry whose line does not say when it was made was made now.
+        """
+        this = DATASETS.c.id == dataset_id
+        position = self._connection.scalars(select(DATASETS.c.last_position).where(this)).one()
+        remaining = iter(entries)
+        while batch := list(islice(remaining, BATCH)):
+            by_ref = {str(entry.image): entry for entry in batch}
+            known = self._known(dataset_id, by_ref)
+            new = [ref for ref in by_ref if ref not in known]
+            if known:
+                self._connection.execute(
+                    _REPLACE,
+                    [
+                        {"of_dataset": dataset_id, "known_ref": ref} | _values(by_ref[ref], now)
+                        for ref in known
+                    ],
+                )
+            if new:
+                self._connection.execute(
+                    insert(ENTRIES),
+                    [
+                        {"dataset_id": dataset_id, "position": at, "source_ref": ref}
+                        | _values(by_ref[ref], now)
+                        for at, ref in enumerate(new, start=position + 1)
+                    ],
+                )
+            position += len(new)
+        self._connection.execute(update(DATASETS).where(this).values(last_position=position))
+
+    def unknown(self, dataset_id: int, refs: Iterable[str]) -> list[str]:
+        """Return those of the addresses that are of no image of the dataset, in their order."""
+        remaining, found = iter(refs), []
+        while batch := list(islice(remaining, BATCH)):
+            known = self._known(dataset_id, batch)
+            found += [ref for ref in batch if ref not in known]
+        return found
+
+    def remove(self, dataset_id: int, refs: Iterable[str]) -> None:
+        """Remove the entries of these images; the others keep their positions."""
+        remaining = iter(refs)
+        while batch := list(islice(remaining, BATCH)):
+            self._connection.execute(
+                delete(ENTRIES).where(
+                    ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.source_ref.in_(batch)
+                )
+            )
+
+    def stats(self, dataset_id: int) -> ImageStats:
+        """Count the entries by label."""
+        found = self._connection.execute(_COUNT, {"of_dataset": dataset_id})
+        counts = {row.label: row.images for row in found}
+        normal, anomaly = counts.get(Label.NORMAL, 0), counts.get(Label.ANOMALY, 0)
+        return ImageStats(
+            total=sum(counts.values()), labeled=normal + anomaly, normal=normal, anomaly=anomaly
+        )
+
+    def lines(self, dataset_id: int) -> Iterator[str]:
+        """Stream the JSON Lines in their order, within the transaction."""
+        statement = (
+            select(ENTRIES.c.line)
+            .where(ENTRIES.c.dataset_id == dataset_id)
+            .order_by(ENTRIES.c.position)
+            .execution_options(yield_per=BATCH)
+        )
+        yield from self._connection.scalars(statement)
+
+    def stream(self, dataset_id: int) -> Iterator[DatasetEntry]:
+        """Stream the entries in their order, within the transaction."""
+        return map(parse_line, self.lines(dataset_id))
+
+    def page(
+        self,
+        dataset_id: int,
+        *,
+        after: int,
+        limit: int,
+        labeled: bool | None,
+        label: Label | None,
+        created_before: datetime | None,
+        created_after: datetime | None,
+        contains: str | None,
+    ) -> list[tuple[int, str]]:
+        """Return position and line of the first entries above a position that pass every filter.
+
+        The first position is 1. Both dates are exclusive; `contains` is literal, case and all.
+        """
+        conditions: list[ColumnElement[bool]] = []
+        if labeled is not None:
+            has_label = ENTRIES.c.label.is_not(None)
+            conditions.append(has_label if labeled else ~has_label)
+        if label is not None:
+            conditions.append(ENTRIES.c.label == label)
+        if created_before is not None:
+            conditions.append(ENTRIES.c.created_at < created_before)
+        if created_after is not None:
+            conditions.append(ENTRIES.c.created_at > created_after)
+        if contains:  # LIKE has wildcards, and in SQLite it ignores case
+            without = func.replace(ENTRIES.c.source_ref, contains, "")
+            conditions.append(without != ENTRIES.c.source_ref)
+        return self._page(dataset_id, conditions, after=after, limit=limit)
+
+    def image_bucket(self, dataset_id: int) -> str | None:
+        """Return the bucket of the images; None while there are none."""
+        statement = select(ENTRIES.c.source_ref).where(ENTRIES.c.dataset_id == dataset_id)
+        ref = object_ref(self._connection.scalar(statement.limit(1)) or "")
+        return ref.bucket if ref else None
+
+    def _known(self, dataset_id: int, refs: Iterable[str]) -> set[str]:
+        statement = select(ENTRIES.c.source_ref).where(
+            ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.source_ref.in_(refs)
+        )
+        return set(self._connection.scalars(statement))
+
+    def _page(
+        self, dataset_id: int, conditions: Iterable[ColumnElement[bool]], *, after: int, limit: int
+    ) -> list[tuple[int, str]]:
+        # the filters are decided within an index; only the lines of the page are read
+        found = (
+            select(ENTRIES.c.position)
+            .where(ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.position > after, *conditions)
+            .order_by(ENTRIES.c.position)
+            .limit(limit)
+        )
+        statement = (
+            select(ENTRIES.c.position, ENTRIES.c.line)
+            .where(ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.position.in_(found))
+            .order_by(ENTRIES.c.position)
+        )
+        return [(position, line) for position, line in self._connection.execute(statement)]
+
+
+def _values(entry: DatasetEntry, now: datetime) -> dict[str, Any]:
+    return {"label": entry.label, "created_at": entry.created_at or now, "line": entry.line}

@@ -1,0 +1,40 @@
+"""Rows of the sessions of the console."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from blemish.domain.entities import Session
+from blemish.storage.database.tables import SESSIONS
+
+# Made once, since every request of a browser asks for its session.
+_FIND = select(SESSIONS).where(SESSIONS.c.token_sha256 == bindparam("of_token"))
+
+
+class Sessions:
+    """The sessions, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, session: Session) -> None:
+        """Add a session; its token must be new."""
+        self._connection.execute(insert(SESSIONS).values(**asdict(session)))
+
+    def find(self, token_sha256: str) -> Session | None:
+        """Return the session of a token, over or not."""
+        row = self._connection.execute(_FIND, {"of_token": token_sha256}).mappings().first()
+        return None if row is None else Session(**row)
+
+    def delete(self, token_sha256: str) -> None:
+        """Delete a session, if it is there."""
+        mine = SESSIONS.c.token_sha256 == token_sha256
+        self._connection.execute(delete(SESSIONS).where(mine))
+
+    def delete_before(self, moment: datetime) -> int:
+        """Delete the sessions that were over before a moment; return how many."""
+        old = delete(SESSIONS).where(SESSIONS.c.expires_at < moment)
+        return self._connection.execute(old).rowcount

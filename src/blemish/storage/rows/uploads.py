@@ -1,0 +1,154 @@
+"""Rows of uploads in parts; the parts themselves are files, whose names stand in the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage.database.tables import UPLOAD_PARTS, UPLOADS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """An object that comes in parts, and is none yet."""
+
+    id: str
+    ref: ObjectRef
+    headers: Mapping[str, str]
+    metadata: Mapping[str, str]
+    checksum_algorithm: str | None
+    #: COMPOSITE (of the parts' checksums) or FULL_OBJECT
+    checksum_type: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of an upload."""
+
+    number: int
+    #: name of the file that holds it
+    file: str
+    size_bytes: int
+    #: without quotation marks
+    etag: str
+    checksums: Mapping[str, str]
+    modified_at: datetime
+
+
+class Uploads:
+    """The uploads and their parts, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, upload: Upload) -> None:
+        """Add an upload; its id must be new."""
+        values = asdict(upload)
+        self._connection.execute(insert(UPLOADS).values(**values.pop("ref"), **values))
+
+    def find(self, ref: ObjectRef, upload_id: str) -> Upload | None:
+        """Return the upload of this id, if it is one of this object."""
+        statement = select(UPLOADS).where(
+            UPLOADS.c.id == upload_id, UPLOADS.c.bucket == ref.bucket, UPLOADS.c.key == ref.key
+        )
+        row = self._connection.execute(statement).first()
+        return None if row is None else _upload(row)
+
+    def page(
+        self, bucket: str, *, prefix: str, after_key: str, after_id: str, limit: int
+    ) -> list[Upload]:
+        """Return the uploads of a bucket by key and id, those after both markers.
+
+        Without `after_id`, those of `after_key` itself are not among them.
+        """
+        beyond = UPLOADS.c.key > after_key
+        if after_id:
+            beyond = or_(beyond, and_(UPLOADS.c.key == after_key, UPLOADS.c.id > after_id))
+        statement = (
+            select(UPLOADS)
+            .where(UPLOADS.c.bucket == bucket, beyond)
+            # not LIKE, for which SQLite takes capitals and small letters for the same
+            .where(func.substr(UPLOADS.c.key, 1, len(prefix)) == prefix)
+            .order_by(UPLOADS.c.key, UPLOADS.c.id)
+            .limit(limit)
+        )
+        return [_upload(row) for row in self._connection.execute(statement)]
+
+    def delete(self, upload_id: str) -> list[str]:
+        """Delete an upload; return the names of its files, which nobody needs any more."""
+        mine = UPLOAD_PARTS.c.upload_id == upload_id
+        files = self._connection.scalars(select(UPLOAD_PARTS.c.file).where(mine)).all()
+        self._connection.execute(delete(UPLOAD_PARTS).where(mine))
+        self._connection.execute(delete(UPLOADS).where(UPLOADS.c.id == upload_id))
+        return list(files)
+
+    def delete_bucket(self, bucket: str) -> list[str]:
+        """Delete every upload of a bucket; return the names of their files."""
+        of_bucket = select(UPLOADS.c.id).where(UPLOADS.c.bucket == bucket)
+        ids = self._connection.scalars(of_bucket).all()
+        return [file for upload_id in ids for file in self.delete(upload_id)]
+
+    def abandoned(self, *, before: datetime) -> list[str]:
+        """Return the ids of the uploads that were begun, and last added to, before a moment."""
+        recent = exists().where(
+            UPLOAD_PARTS.c.upload_id == UPLOADS.c.id, UPLOAD_PARTS.c.modified_at >= before
+        )
+        statement = select(UPLOADS.c.id).where(UPLOADS.c.created_at < before, ~recent)
+        return list(self._connection.scalars(statement))
+
+    def delete_all(self) -> None:
+        """Delete every upload; their files are the caller's."""
+        self._connection.execute(delete(UPLOAD_PARTS))
+        self._connection.execute(delete(UPLOADS))
+
+    def put_part(self, upload_id: str, part: Part) -> str | None:
+        """Add a part, in place of one with its number; return the name of that one's file."""
+        same = and_(UPLOAD_PARTS.c.upload_id == upload_id, UPLOAD_PARTS.c.number == part.number)
+        old: str | None = self._connection.scalar(select(UPLOAD_PARTS.c.file).where(same))
+        self._connection.execute(delete(UPLOAD_PARTS).where(same))
+        values = asdict(part)
+        self._connection.execute(insert(UPLOAD_PARTS).values(upload_id=upload_id, **values))
+        return old
+
+    def parts(self, upload_id: str, *, after: int = 0, limit: int = 10_000) -> list[Part]:
+        """Return the parts of an upload whose numbers come after `after`, in order."""
+        statement = (
+            select(UPLOAD_PARTS)
+            .where(UPLOAD_PARTS.c.upload_id == upload_id, UPLOAD_PARTS.c.number > after)
+            .order_by(UPLOAD_PARTS.c.number)
+            .limit(limit)
+        )
+        return [_part(row) for row in self._connection.execute(statement)]
+
+    def file_names(self) -> set[str]:
+        """Return the names of the files of all parts."""
+        return set(self._connection.scalars(select(UPLOAD_PARTS.c.file)))
+
+
+def _upload(row: Row[Any]) -> Upload:
+    return Upload(
+        id=row.id,
+        ref=ObjectRef(bucket=row.bucket, key=row.key),
+        headers=row.headers,
+        metadata=row.metadata,
+        checksum_algorithm=row.checksum_algorithm,
+        checksum_type=row.checksum_type,
+        created_at=row.created_at,
+    )
+
+
+def _part(row: Row[Any]) -> Part:
+    return Part(
+        number=row.number,
+        file=row.file,
+        size_bytes=row.size_bytes,
+        etag=row.etag,
+        checksums=row.checksums,
+        modified_at=row.modified_at,
+    )

@@ -1,0 +1,104 @@
+"""Files that the service keeps for itself: frozen entries, changes not yet applied, uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from io import BufferedReader, RawIOBase, TextIOWrapper
+from pathlib import Path
+from typing import cast
+
+from blemish.storage.encryption.encryption import Encryption
+from blemish.storage.encryption.sealed_header import START
+from blemish.storage.errors import ObjectReadError
+from blemish.storage.files import write_durably
+
+
+class KeptFiles:
+    """A folder of files that are written once, whole, and read until they are deleted."""
+
+    def __init__(self, root: Path, *, staging: Path, encryption: Encryption | None) -> None:
+        self._root = root
+        self._staging = staging
+        #: None where files are kept as they are: parts of the user's own objects
+        self._encryption = encryption
+
+    def path(self, name: str) -> Path:
+        """Return where the file of this name lies."""
+        return self._root / name
+
+    def write(
+        self, name: str, data: bytes | Iterable[bytes], *, kms_key_id: str | None = None
+    ) -> None:
+        """Write a file so that it survives a power cut once this returns; sealed, if these are.
+
+        Args:
+            name: of the file.
+            data: what it holds.
+            kms_key_id: of the key that seals it; None for the default one.
+
+        Raises:
+            StoreWriteError: it cannot be written.
+            EncryptionError: it cannot be sealed.
+        """
+        if self._encryption:
+            data = self._encryption.seal(data, context=_context(name), kms_key_id=kms_key_id)
+        write_durably(self.path(name), data, staging=self._staging)
+
+    def lines(self, name: str) -> Iterator[str]:
+        """Yield the lines of a text file; see `kept_lines`."""
+        assert self._encryption is not None
+        return kept_lines(self.path(name), encryption=self._encryption)
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        self.path(name).unlink(missing_ok=True)
+
+    def delete_unnamed(self, names: set[str]) -> None:
+        """Delete every file that is not among `names`: what a crash left behind."""
+        for path in self._root.iterdir():
+            if path.name not in names:
+                path.unlink()
+
+
+def kept_lines(path: Path, *, encryption: Encryption) -> Iterator[str]:
+    """Yield the lines of a kept text file, in bounded memory; opened to memory if it is sealed.
+
+    Raises:
+        ObjectReadError: it cannot be read.
+        EncryptionError: it cannot be opened, or its end is missing.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ObjectReadError(f"{path} cannot be read ({error.strerror}).") from error
+    with file:
+        chunks: Iterable[bytes] = file
+        if file.peek(len(START)).startswith(START):  # an older version kept files as they were
+            chunks = encryption.open(file, context=_context(path.name), name=str(path))
+        stream = BufferedReader(cast(RawIOBase, _Chunks(chunks)))
+        yield from TextIOWrapper(stream, encoding="utf-8", newline="\n")
+
+
+def _context(name: str) -> dict[str, str]:
+    return {"what": "a kept file", "name": name}
+
+
+class _Chunks(RawIOBase):
+    """Chunks as a file that is read from the start to the end."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import pytest
+
+from blemish.domain.entities import InferenceUnits, Model, ModelStatus
+from blemish.domain.errors import ResourceNotFoundError
+from blemish.domain.limits import MIB
+from blemish.engine.errors import BundleError
+from blemish.service.models.hosting import HostingWork
+from blemish.storage.errors import EncryptionError, KeyUnavailableError, SealBrokenError
+from tests.unit.fakes import FakeHosting
+from tests.unit.house import LEASE, ONE_UNIT, House
+
+S = ModelStatus
+MORE_UNITS = InferenceUnits(minimum=2, maximum=3)
+
+
+@pytest.fixture
+def runner() -> FakeHosting:
+    return FakeHosting()
+
+
+@pytest.fixture
+def work(house: House, runner: FakeHosting) -> HostingWork:
+    house.project()
+    house.images(normal=15)
+    return house.hosting_work(runner)
+
+
+def carry_out(house: House, work: HostingWork, model: Model) -> Model:
+    work.carry_out(model, attempt=house.claim_model(model))
+    return house.described(model)
+
+
+@pytest.mark.parametrize("status", [S.STARTING_HOSTING, S.SYSTEM_UPDATING])
+def test_a_model_is_loaded_and_then_hosted(
+    house: House, work: HostingWork, runner: FakeHosting, status: ModelStatus
+) -> None:
+    model = house.trained(status)
+
+    found = carry_out(house, work, model)
+
+    assert (found.status, found.status_message) == (S.HOSTED, "The model is running.")
+    assert found.units == ONE_UNIT
+    assert runner.loaded == {model.id: (model.bundle, ONE_UNIT, found.attempt)}
+
+
+@pytest.mark.parametrize("status", [S.STARTING_HOSTING, S.SYSTEM_UPDATING])
+@pytest.mark.parametrize("damage", [BundleError, KeyUnavailableError, SealBrokenError])
+def test_a_bundle_that_cannot_be_loaded_is_the_reason(
+    house: House,
+    work: HostingWork,
+    runner: FakeHosting,
+    status: ModelStatus,
+    damage: type[BundleError | EncryptionError],
+) -> None:
+    runner.damage = damage("The checksum of model.onnx is wrong.")
+    model = house.trained(status)
+
+    found = carry_out(house, work, model)
+
+    assert found.status is S.HOSTING_FAILED
+    assert found.status_message == (
+        "The model could not be started: The checksum of model.onnx is wrong."
+    )
+    assert runner.loaded == {}
+
+
+def test_a_hosted_model_that_cannot_be_moved_answers_no_longer(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    carry_out(house, work, model)
+    runner.damage = BundleError("The checksum of model.onnx is wrong.")
+    house.put_into(model, S.SYSTEM_UPDATING)
+
+    found = carry_out(house, work, house.described(model))
+
+    assert found.status is S.HOSTING_FAILED
+    assert runner.loaded == {}
+
+
+def test_a_hosted_model_answers_as_before_until_it_is_moved(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    first = carry_out(house, work, model)
+    with house.database.writing() as rows:
+        rows.models.move(
+            model.id,
+            sources=[S.HOSTED],
+            target=S.SYSTEM_UPDATING,
+            status_message="Moving.",
+            units=MORE_UNITS,
+        )
+    assert runner.loaded[model.id][1:] == (ONE_UNIT, first.attempt)
+
+    found = carry_out(house, work, house.described(model))
+
+    assert (found.status, found.units) == (S.HOSTED, MORE_UNITS)
+    assert runner.loaded[model.id][1:] == (MORE_UNITS, found.attempt)
+
+
+def test_a_model_that_failed_can_be_started_again(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    runner.damage = BundleError("The disk is away.")
+    model = house.trained(S.STARTING_HOSTING)
+    carry_out(house, work, model)
+    runner.damage = None
+
+    house.models.start("circuits", "1", units=ONE_UNIT)
+
+    assert carry_out(house, work, house.described(model)).status is S.HOSTED
+
+
+def test_a_stopped_model_is_unloaded_and_trained_again(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    carry_out(house, work, model)
+    house.models.stop("circuits", "1")
+
+    found = carry_out(house, work, house.described(model))
+
+    assert (found.status, found.status_message) == (S.TRAINED, "The model was stopped.")
+    assert found.units is None
+    assert found.performance == model.performance
+    assert runner.loaded == {}
+
+
+def test_after_a_start_what_was_hosted_is_to_be_loaded_again(
+    house: House, work: HostingWork
+) -> None:
+    models = {status: house.trained(status) for status in S}
+
+    work.begin()
+
+    found = {status: house.described(model) for status, model in models.items()}
+    assert found[S.HOSTED].status is S.SYSTEM_UPDATING
+    assert found[S.HOSTED].status_message == "The model is being loaded again after a restart."
+    assert found[S.HOSTED].units == ONE_UNIT
+    assert all(found[status] == models[status] for status in S if status is not S.HOSTED)
+
+
+def test_a_deleted_model_leaves_its_evaluation_files_alone(house: House, work: HostingWork) -> None:
+    model = house.trained()
+    house.put("out/EvaluationResult-circuits-1.json")
+    house.models.delete("circuits", "1")
+
+    work.carry_out(house.described(model), attempt=house.claim_model(model))
+
+    with pytest.raises(ResourceNotFoundError):
+        house.described(model)
+    assert list(house.directory.bundles.iterdir()) == []
+    assert list(house.directory.staging.iterdir()) == []
+    assert house.kept_names() == set()
+    assert model.evaluation_result is not None
+    assert house.objects.read(model.evaluation_result, max_bytes=MIB)
+
+
+def test_a_model_that_never_had_a_bundle_is_deleted(house: House, work: HostingWork) -> None:
+    model = house.model(S.DELETING)
+
+    work.carry_out(model, attempt=house.claim_model(model))
+
+    assert house.models.page("circuits", token=None) == ([], None)
+
+
+def test_a_deletion_that_was_cut_off_is_done_again(house: House, work: HostingWork) -> None:
+    model = house.trained(S.DELETING)
+    house.kept.delete(model.entries)
+    assert model.bundle is not None
+    (house.directory.bundles / model.bundle / "model.onnx").unlink()
+    (house.directory.bundles / model.bundle).rmdir()
+
+    work.carry_out(model, attempt=house.claim_model(model))
+
+    assert house.models.page("circuits", token=None) == ([], None)
+
+
+def test_a_model_that_is_stopped_while_it_loads_is_unloaded(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.SYSTEM_UPDATING)
+    runner.meanwhile = lambda: house.models.stop("circuits", "1")
+
+    found = carry_out(house, work, model)
+
+    assert found.status is S.STOPPING_HOSTING
+    assert runner.loaded == {}
+
+
+def test_a_stale_attempt_does_not_unload_what_a_later_one_loaded(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    stale = house.claim_model(model)
+    house.clock.advance(LEASE.total_seconds())
+    later = house.claim_model(model)
+
+    def load_again() -> None:
+        runner.meanwhile = lambda: None
+        work.carry_out(model, attempt=later)
+
+    runner.meanwhile = load_again
+    work.carry_out(model, attempt=stale)
+    work.give_up(model, attempt=stale, reason="it is late")
+
+    assert house.described(model).status is S.HOSTED
+    assert runner.loaded[model.id][2] == later
+
+
+@pytest.mark.parametrize("status", [S.STARTING_HOSTING, S.SYSTEM_UPDATING])
+def test_a_start_that_is_given_up_has_failed(
+    house: House, work: HostingWork, runner: FakeHosting, status: ModelStatus
+) -> None:
+    model = house.trained(status)
+    attempt = house.claim_model(model)
+    runner.load(model.id, "1-1", units=ONE_UNIT, attempt=attempt)
+
+    work.give_up(model, attempt=attempt, reason="no memory.")
+
+    found = house.described(model)
+    assert found.status is S.HOSTING_FAILED
+    assert found.status_message == "The model could not be started: no memory."
+    assert runner.loaded == {}
+
+
+@pytest.mark.parametrize("status", [S.STOPPING_HOSTING, S.DELETING])
+def test_what_must_end_is_not_given_up_but_tried_again(
+    house: House, work: HostingWork, status: ModelStatus
+) -> None:
+    model = house.trained(status)
+    attempt = house.claim_model(model)
+
+    work.give_up(model, attempt=attempt, reason="the disk is away.")
+
+    assert house.described(model).status is status
+    house.clock.advance(LEASE.total_seconds())
+    assert house.claim_model(model) == attempt + 1

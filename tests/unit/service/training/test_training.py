@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
+from blemish.domain.limits import MIB, OURS
+from blemish.service.training.runner import (
+    TrainingFailure,
+    TrainingInterruptedError,
+    TrainingJob,
+    TrainingResult,
+)
+from blemish.service.training.training import MAX_ATTEMPTS
+from blemish.storage.objects.store import ObjectStore
+from tests.unit.fakes import ENDED_AT, FakeTrainings, Report, Step, trained
+from tests.unit.house import LEASE, House
+from tests.unit.manifests import BUCKET
+from tests.unit.service.trainings import NOTHING, left_behind, work
+
+S = ModelStatus
+MANIFEST = ObjectRef(bucket=BUCKET, key="out/EvaluationManifest-circuits-1.json")
+RESULT = ObjectRef(bucket=BUCKET, key="out/EvaluationResult-circuits-1.json")
+SMALL = 256 * 1024
+
+
+@pytest.fixture
+def model(house: House) -> Model:
+    house.project()
+    house.images(normal=15)
+    return house.model()
+
+
+def failed(_job: TrainingJob, _report: Report, *, reason: str) -> TrainingFailure:
+    return TrainingFailure(reason=reason)
+
+
+def interrupted(job: TrainingJob, report: Report) -> TrainingResult:
+    Path(job.folder, "half a bundle").write_bytes(b"graph")
+    report("reading images, 50%")
+    raise TrainingInterruptedError("the process was ended by SIGKILL")
+
+
+def test_a_training_turns_the_model_to_trained(house: House, model: Model) -> None:
+    attempt = house.claim_model(model)
+
+    work(house, partial(trained, notes=("One note.", "Another."))).carry_out(model, attempt=attempt)
+
+    found = house.described(model)
+    assert found.status is S.TRAINED
+    assert found.status_message == "Training completed successfully. One note. Another."
+    assert found.performance == Performance(f1_score=0.5, recall=0.25, precision=0.75)
+    assert (found.evaluation_manifest, found.evaluation_result) == (MANIFEST, RESULT)
+    assert found.evaluation_ended_at == datetime.fromisoformat(ENDED_AT)
+    assert house.objects.read(MANIFEST, max_bytes=MIB) == b"lines"
+    assert house.objects.read(RESULT, max_bytes=MIB) == b"{}"
+    assert found.bundle is not None
+    assert left_behind(house) == NOTHING | {"bundles": [found.bundle]}
+    assert (house.directory.bundles / found.bundle / "model.onnx").read_bytes() == b"graph"
+
+
+def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> None:
+    runner = FakeTrainings(trained)
+    attempt = house.claim_model(model)
+
+    work(house, runner=runner).carry_out(model, attempt=attempt)
+
+    (job,) = runner.jobs
+    assert job == TrainingJob(
+        entries=str(house.directory.kept / model.entries),
+        reach={"folder": str(house.directory.buckets)},
+        encryption=house.encryption.reach,
+        bundle=f"{model.id}-{attempt}",
+        kms_key_id=None,
+        folder=str(house.directory.attempts / f"{model.id}-{attempt}"),
+        project="circuits",
+        version=1,
+        arn=house.arns.model("circuits", 1),
+        output_bucket=BUCKET,
+        output_prefix="out/",
+        limits=asdict(OURS),
+        mixed_sizes=False,
+        backbone=None,
+        threads=2,
+        attempt=attempt,
+        log_format="json",
+        log_level="info",
+    )
+
+
+def test_the_folder_of_an_attempt_is_empty_at_first(house: House, model: Model) -> None:
+    attempt = house.claim_model(model)
+    (house.directory.attempts / f"{model.id}-{attempt}" / "remains").mkdir(parents=True)
+    found: list[list[Path]] = []
+
+    def look(job: TrainingJob, report: Report) -> TrainingResult:
+        found.append(list(Path(job.folder).iterdir()))
+        return trained(job, report)
+
+    work(house, look).carry_out(model, attempt=attempt)
+
+    assert found == [[]]
+
+
+def test_data_that_cannot_be_trained_on_is_the_reason(house: House, model: Model) -> None:
+    step = partial(failed, reason="s3://images/a.png: The image is truncated.")
+
+    work(house, step).carry_out(model, attempt=house.claim_model(model))
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert found.status_message == ("Training failed: s3://images/a.png: The image is truncated.")
+    assert left_behind(house) == NOTHING
+
+
+def test_a_backbone_that_went_missing_is_the_reason(house: House, model: Model) -> None:
+    attempt = house.claim_model(model)
+
+    work(house, trained, backbone="resnet18").carry_out(model, attempt=attempt)
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert "Training failed: There is no backbone resnet18 in" in found.status_message
+    assert left_behind(house) == NOTHING
+
+
+def test_progress_is_told_in_the_status_message(house: House, model: Model) -> None:
+    told: list[str] = []
+
+    def reporting(job: TrainingJob, report: Report) -> TrainingResult:
+        for text in ("reading images, 50%", None, "cross-validation, 20%"):
+            report(text)
+            told.append(house.described(model).status_message)
+        return trained(job, report)
+
+    work(house, reporting).carry_out(model, attempt=house.claim_model(model))
+
+    assert told == [
+        "The model is being trained: reading images, 50%.",
+        "The model is being trained: reading images, 50%.",
+        "The model is being trained: cross-validation, 20%.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["reading images, 50%", None])
+def test_every_report_holds_the_model_for_another_lease(
+    house: House, model: Model, text: str | None
+) -> None:
+    def slow(job: TrainingJob, report: Report) -> TrainingResult:
+        for _ in range(3):
+            now = house.clock.advance(LEASE.total_seconds() * 0.9)
+            with house.database.writing() as rows:
+                assert rows.models.claim(model.id, owner="x", now=now, lease_until=now) is None
+            report(text)
+        return trained(job, report)
+
+    work(house, slow).carry_out(model, attempt=house.claim_model(model))
+
+    assert house.described(model).status is S.TRAINED
+
+
+def test_an_interrupted_training_is_left_to_the_next_attempt(house: House, model: Model) -> None:
+    training = work(house, interrupted, trained)
+    training.carry_out(model, attempt=house.claim_model(model))
+    assert house.described(model).status is S.TRAINING
+    assert left_behind(house) == NOTHING
+
+    attempt = house.claim_model(model)  # a second later: nobody waits for the lease
+    training.carry_out(model, attempt=attempt)
+
+    assert attempt == 2
+    assert house.described(model).status is S.TRAINED
+
+
+def test_a_training_is_given_up_after_its_last_attempt(house: House, model: Model) -> None:
+    training = work(house, *[interrupted] * MAX_ATTEMPTS)
+    for _ in range(MAX_ATTEMPTS):
+        training.carry_out(model, attempt=house.claim_model(model))
+        assert house.described(model).status is S.TRAINING
+
+    training.carry_out(model, attempt=house.claim_model(model))
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert found.status_message == "Training failed: it was interrupted 5 times."
+
+
+def test_a_fault_of_ours_ends_the_training_too(house: House, model: Model) -> None:
+    attempt = house.claim_model(model)
+
+    work(house).give_up(model, attempt=attempt, reason="an internal error.")
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert found.status_message == "Training failed: an internal error."
+
+
+def test_the_folder_of_an_attempt_goes_even_when_it_fails_in_a_new_way(
+    house: House, model: Model
+) -> None:
+    def broken(_job: TrainingJob, _report: Report) -> TrainingResult:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work(house, broken).carry_out(model, attempt=house.claim_model(model))
+
+    assert left_behind(house) == NOTHING
+
+
+def take_over(house: House, model: Model) -> int:
+    """Claim a model whose owner has been silent for too long."""
+    house.clock.advance(LEASE.total_seconds())
+    return house.claim_model(model)
+
+
+def lost_and_reporting(house: House, model: Model) -> Step:
+    def step(_job: TrainingJob, report: Report) -> TrainingResult:
+        take_over(house, model)
+        report("cross-validation, 20%")
+        raise AssertionError("a training that has lost its row goes on")
+
+    return step
+
+
+def lost_and_trained(house: House, model: Model) -> Step:
+    def step(job: TrainingJob, report: Report) -> TrainingResult:
+        result = trained(job, report)
+        take_over(house, model)
+        return result
+
+    return step
+
+
+def lost_and_failed(house: House, model: Model) -> Step:
+    def step(_job: TrainingJob, _report: Report) -> TrainingFailure:
+        take_over(house, model)
+        return TrainingFailure(reason="no image can be read.")
+
+    return step
+
+
+def lost_and_interrupted(house: House, model: Model) -> Step:
+    def step(_job: TrainingJob, _report: Report) -> TrainingResult:
+        take_over(house, model)
+        raise TrainingInterruptedError("the process was ended by SIGKILL")
+
+    return step
+
+
+@pytest.mark.parametrize(
+    "lost", [lost_and_reporting, lost_and_trained, lost_and_failed, lost_and_interrupted]
+)
+def test_a_stale_attempt_changes_nothing(
+    house: House, model: Model, lost: Callable[[House, Model], Step]
+) -> None:
+    stale = house.claim_model(model)
+
+    work(house, lost(house, model)).carry_out(model, attempt=stale)
+
+    found = house.described(model)
+    assert (found.status, found.attempt) == (S.TRAINING, stale + 1)
+    assert found.performance is None
+    assert left_behind(house) == NOTHING
+    work(house, trained).carry_out(model, attempt=stale + 1)
+    assert house.described(model).status is S.TRAINED
+
+
+def test_a_failed_training_gives_its_room_back_before_its_row_turns(
+    house: House, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk was full, the row could not be written otherwise."""
+    training = work(house, partial(failed, reason="there is no room."))
+    give_up, seen = training.give_up, []
+
+    def watched(model: Model, *, attempt: int, reason: str) -> None:
+        seen.append(left_behind(house))
+        give_up(model, attempt=attempt, reason=reason)
+
+    monkeypatch.setattr(training, "give_up", watched)
+    training.carry_out(model, attempt=house.claim_model(model))
+
+    assert seen == [NOTHING]
+    assert house.described(model).status is S.TRAINING_FAILED
+
+
+class TakenOver(ObjectStore):
+    """A store in which a write lasts so long that another attempt begins."""
+
+    def __init__(self, house: House, model: Model) -> None:
+        super().__init__(house.objects.root)
+        self._take_over = partial(take_over, house, model)
+
+    def write(self, ref: ObjectRef, data: Any) -> None:
+        super().write(ref, data)
+        if ref == RESULT:
+            self._take_over()
+
+
+def test_a_bundle_that_was_published_too_late_is_removed(house: House, model: Model) -> None:
+    stale = house.claim_model(model)
+
+    work(house, trained, objects=TakenOver(house, model)).carry_out(model, attempt=stale)
+
+    assert house.described(model).status is S.TRAINING
+    assert left_behind(house) == NOTHING
+
+
+class Cancelled(ObjectStore):
+    """A store in which a write lasts so long that the training is cancelled."""
+
+    def __init__(self, house: House, at: ObjectRef) -> None:
+        super().__init__(house.objects.root)
+        self._house, self._at = house, at
+
+    def write(self, ref: ObjectRef, data: Any) -> None:
+        super().write(ref, data)
+        if ref == self._at:
+            self._house.models.cancel("circuits", "1", by="ada")
+            self._house.clock.advance(1)
+
+
+@pytest.mark.parametrize("at", [MANIFEST, RESULT], ids=lambda ref: ref.key)
+def test_a_training_that_is_cancelled_at_its_end_takes_back_what_it_has_written(
+    house: House, model: Model, at: ObjectRef
+) -> None:
+    other = house.put("out/EvaluationResult-circuits-2.json", b"of another model")
+    training = work(house, trained, objects=Cancelled(house, at))
+
+    training.carry_out(model, attempt=house.claim_model(model))
+
+    found = house.described(model)
+    assert (found.status, found.status_message) == (S.TRAINING_FAILED, "Cancelled by ada.")
+    assert (found.bundle, found.performance) == (None, None)
+    assert left_behind(house) == NOTHING
+    assert [f"s3://{BUCKET}/{each.key}" for each in house.objects.list(BUCKET, "out/")] == [other]
+
+
+def test_a_training_that_is_cancelled_as_it_runs_ends_at_its_next_report(
+    house: House, model: Model
+) -> None:
+    def step(_job: TrainingJob, report: Report) -> TrainingResult:
+        report("reading images, 50%")
+        house.models.cancel("circuits", "1", by="ada")
+        report(None)
+        raise AssertionError("a training that was cancelled goes on")
+
+    work(house, step).carry_out(model, attempt=house.claim_model(model))
+
+    assert house.described(model).status_message == "Cancelled by ada."
+    assert left_behind(house) == NOTHING
+
+
+class Watched(ObjectStore):
+    """A store that notes where the model stands while the evaluation files are written."""
+
+    def __init__(self, house: House, model: Model) -> None:
+        super().__init__(house.objects.root)
+        self.seen: list[tuple[str, ModelStatus]] = []
+        self._house, self._model = house, model
+
+    def write(self, ref: ObjectRef, data: Any) -> None:
+        self.seen.append((ref.key, self._house.described(self._model).status))
+        super().write(ref, data)
+
+
+def test_the_row_turns_when_all_files_are_in_their_place(house: House, model: Model) -> None:
+    objects = Watched(house, model)
+
+    work(house, trained, objects=objects).carry_out(model, attempt=house.claim_model(model))
+
+    assert objects.seen == [(MANIFEST.key, S.TRAINING), (RESULT.key, S.TRAINING)]
+
+
+def test_a_bundle_that_cannot_be_published_leaves_no_trained_model(
+    house: House, model: Model
+) -> None:
+    attempt = house.claim_model(model)
+    (house.directory.bundles / f"{model.id}-{attempt}").write_bytes(b"in the way")
+
+    work(house, trained).carry_out(model, attempt=attempt)
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert found.bundle is None
+    assert left_behind(house)["attempts"] == []
+
+
+def test_evaluation_files_are_written_over_those_of_an_attempt_before(
+    house: House, model: Model
+) -> None:
+    house.put(MANIFEST.key, b"of an attempt that was cut off")
+
+    work(house, trained).carry_out(model, attempt=house.claim_model(model))
+
+    assert house.objects.read(MANIFEST, max_bytes=MIB) == b"lines"
+
+
+def test_a_bucket_that_is_gone_by_the_end_is_the_reason(house: House, model: Model) -> None:
+    def without_bucket(job: TrainingJob, report: Report) -> TrainingResult:
+        bucket = house.directory.buckets / BUCKET
+        bucket.rename(house.directory.buckets / "renamed")
+        return trained(job, report)
+
+    work(house, without_bucket).carry_out(model, attempt=house.claim_model(model))
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert BUCKET in found.status_message
+    assert left_behind(house) == NOTHING
+
+
+@pytest.fixture
+def small_files() -> Iterator[Callable[[], None]]:
+    """Gives what lets no file grow beyond `SMALL` bytes, for the rest of the test."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_the_reason_and_leaves_nothing_half_written(
+    house: House, model: Model, small_files: Callable[[], None]
+) -> None:
+    def too_much(job: TrainingJob, report: Report) -> TrainingResult:
+        result = trained(job, report, result=bytes(SMALL + 1))
+        small_files()
+        return result
+
+    work(house, too_much).carry_out(model, attempt=house.claim_model(model))
+
+    found = house.described(model)
+    assert found.status is S.TRAINING_FAILED
+    assert found.status_message.startswith("Training failed: There is no room to write ")
+    assert not (house.directory.buckets / BUCKET / RESULT.key).exists()
+    assert left_behind(house) == NOTHING

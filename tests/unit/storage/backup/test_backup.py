@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blemish.storage.backup.backup import Backup
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.errors import DatabaseError, StoreWriteError
+from tests.unit.storage.directories import (
+    OLD_NS,
+    Served,
+    back_up,
+    killed_at,
+    restored,
+    rows_of,
+    uploads_of,
+)
+from tests.unit.storage.samples import make_old_database
+
+
+def test_rows_and_their_files_come_back_and_secrets_do_not(served: Served, folder: Path) -> None:
+    (served.directory.bundles / "of-nobody").mkdir()
+    archive = back_up(served, folder / "backup.tar")
+
+    directory = restored(archive, folder / "again")
+
+    assert archive.stat().st_mode & 0o777 == 0o600
+    assert rows_of(directory) == ["1-1"]
+    assert sorted(path.name for path in directory.root.iterdir()) == [
+        "blemish.db",
+        "bundles",
+        "kept",
+        "serve.lock",
+    ]
+    assert [path.name for path in directory.bundles.iterdir()] == ["1-1"]
+    assert b"hush-hush" not in archive.read_bytes()
+    assert directory.database.stat().st_mode & 0o777 == 0o600
+    assert directory.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_objects_come_along_where_they_are_asked_for(served: Served, folder: Path) -> None:
+    (served.directory.buckets / "empty").mkdir()
+    served.add_upload()
+    without = back_up(served, folder / "without.tar")
+    archive = back_up(served, folder / "with.tar", with_objects=True)
+
+    directory = restored(archive, folder / "again")
+    bare = restored(without, folder / "bare")
+
+    image = directory.buckets / "images" / "a" / "1.jpg"
+    assert image.read_bytes() == b"image"
+    assert image.stat().st_mtime_ns == OLD_NS
+    assert (directory.buckets / "empty").is_dir()
+    assert uploads_of(directory) == {"part"}
+    assert (directory.uploads / "part").read_bytes() == b"part"
+    assert not bare.buckets.exists()
+    assert uploads_of(bare) == set()
+
+
+def test_models_that_come_and_go_meanwhile_are_there_whole_or_not_at_all(
+    served: Served, folder: Path
+) -> None:
+    served.add_model()
+    served.add_model()
+    doings = {3: "1-1", 10: "3-1"}  # one is read then, and the other is not yet
+    pieces = [0]
+
+    def work_on(_: int) -> None:
+        pieces[0] += 1
+        if bundle := doings.pop(pieces[0], None):
+            served.delete_model(bundle)
+            served.add_model()
+
+    archive = back_up(served, folder / "backup.tar", progress=work_on)
+
+    assert doings == {}
+    assert rows_of(restored(archive, folder / "again")) == ["2-1", "4-1", "5-1"]
+
+
+def test_the_size_that_is_told_is_about_what_is_written(served: Served, folder: Path) -> None:
+    written = [0]
+
+    def count(size: int) -> None:
+        written[0] += size
+
+    served.put_object("large", bytes(3_000_000))
+    told = Backup(served.directory, with_objects=True).size_bytes()
+    back_up(served, folder / "backup.tar", with_objects=True, progress=count)
+
+    assert told == pytest.approx(written[0], rel=0.1)
+
+
+def test_what_cannot_be_backed_up_leaves_nothing(served: Served, folder: Path) -> None:
+    taken = folder / "taken.tar"
+    taken.write_text("mine")
+    nothing = DataDirectory(folder / "nothing")
+    nothing.create()
+
+    def fail(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(StoreWriteError, match=r"taken\.tar is there already"):
+        back_up(served, taken)
+    with pytest.raises(StoreWriteError, match=r"cannot be written \(No such file"):
+        back_up(served, folder / "absent" / "backup.tar")
+    with pytest.raises(DatabaseError, match="There is no database"):
+        Backup(nothing, with_objects=False).size_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        back_up(served, folder / "backup.tar", progress=fail)
+
+    assert taken.read_text() == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "nothing", "taken.tar"]
+
+
+def test_an_older_database_is_not_touched_by_a_backup(folder: Path) -> None:
+    directory = DataDirectory(folder / "data")
+    directory.create()
+    make_old_database(directory.database, version="0001")
+
+    with pytest.raises(DatabaseError, match=r"its schema is 0001.*Start the server once"):
+        Backup(directory, with_objects=False).size_bytes()
+
+
+@pytest.mark.parametrize("rename", [1, 2])
+def test_a_backup_that_is_killed_has_no_name(served: Served, folder: Path, rename: int) -> None:
+    archive = folder / "backup.tar"
+
+    assert killed_at(rename, "backup", archive, served.directory.root)
+
+    assert not archive.exists()
+    back_up(served, archive)
+    assert list(folder.glob("*.partial*")) == []
+    assert rows_of(restored(archive, folder / "again")) == ["1-1"]

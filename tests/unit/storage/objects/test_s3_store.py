@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from blemish.domain.entities import ObjectRef
+from blemish.storage.errors import (
+    ObjectError,
+    ObjectReadError,
+    ObjectTooLargeError,
+    StoreUnavailableError,
+    StoreWriteError,
+    VersionMissingError,
+)
+from blemish.storage.objects import s3_store as s3_objects
+from blemish.storage.objects.s3_address import S3Address
+from blemish.storage.objects.s3_store import S3ObjectStore
+
+SECRET = "not-to-be-shown"
+REF = ObjectRef(bucket="images", key="a")
+USES: list[Callable[[S3ObjectStore], object]] = [
+    lambda store: store.has_bucket("images"),
+    lambda store: store.size(REF),
+    lambda store: store.read(REF, max_bytes=1),
+    lambda store: list(store.read_lines(REF, max_bytes=1)),
+    lambda store: store.existing([REF]),
+    lambda store: list(store.list("images")),
+]
+
+
+def write(store: S3ObjectStore) -> None:
+    store.write(REF, b"")
+
+
+def address(endpoint: str) -> S3Address:
+    return S3Address(
+        endpoint=endpoint, region="us-east-1", access_key_id="other", secret_access_key=SECRET
+    )
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_objects, "RETRIES", 0)
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(handler: type[QuietHandler]) -> Iterator[str]:
+    """Answer by this handler; yield the URL."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def refusing_server(status: int, code: str) -> Iterator[str]:
+    """Answer everything by one error of S3; yield the URL."""
+
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:
+            body = f"<Error><Code>{code}</Code></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_PUT = do_GET  # noqa: N815 - names of the standard library
+
+    with served(Handler) as url:
+        yield url
+
+
+@pytest.fixture(params=[(403, "AccessDenied"), (301, "PermanentRedirect"), (503, "SlowDown")])
+def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
+    """A server that answers everything by one error of S3; its status and its URL."""
+    status, code = request.param
+    with refusing_server(status, code) as url:
+        yield status, url
+
+
+class VastHandler(QuietHandler):
+    """Promises an object of 3 GiB, and sends nothing of it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(3 << 30))
+        self.send_header("ETag", '"vast"')
+        self.send_header("Last-Modified", "Mon, 02 Mar 2026 10:00:00 GMT")
+        self.end_headers()
+
+
+@pytest.mark.acceptance
+def test_of_an_object_that_is_too_large_nothing_is_read() -> None:
+    with served(VastHandler) as url, pytest.raises(ObjectTooLargeError) as caught:
+        S3ObjectStore(address(url)).read(REF, max_bytes=100)
+
+    assert str(caught.value) == "s3://images/a has 3221225472 bytes; at most 100 are allowed."
+
+
+def test_a_store_that_cannot_be_reached_is_named() -> None:
+    store = S3ObjectStore(address("http://127.0.0.1:1"))
+
+    for use in (*USES, write):
+        with pytest.raises(
+            StoreUnavailableError, match=r"the store at http://127\.0\.0\.1:1 cannot be reached\."
+        ):
+            use(store)
+
+
+@pytest.mark.acceptance
+def test_what_the_store_refuses_is_said(refusing: tuple[int, str]) -> None:
+    status, url = refusing
+    store = S3ObjectStore(address(url))
+    reason = {
+        301: "it is not in the region us-east-1",
+        403: r"\(the store says: (AccessDenied|status 403)\)",  # an answer to HEAD has no code
+        503: f"the store at {url} fails",
+    }[status]
+
+    for use in USES:
+        with pytest.raises(
+            ObjectReadError if status < 500 else StoreUnavailableError, match=reason
+        ):
+            use(store)
+    with pytest.raises(StoreWriteError if status < 500 else StoreUnavailableError, match=reason):
+        write(store)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(
+    ("status", "code", "error", "reason"),
+    [
+        (400, "InvalidArgument", VersionMissingError, "There is no version 'x' of s3://images/a"),
+        (405, "MethodNotAllowed", VersionMissingError, "There is no version 'x' of"),
+        (400, "ExpiredToken", ObjectReadError, "the store says: ExpiredToken"),
+    ],
+)
+def test_what_the_store_says_of_a_version_is_told_from_other_refusals(
+    status: int, code: str, error: type[ObjectError], reason: str
+) -> None:
+    with refusing_server(status, code) as url, pytest.raises(error, match=reason):
+        list(S3ObjectStore(address(url)).read_lines(REF, max_bytes=1, version="x"))
