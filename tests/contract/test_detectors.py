@@ -30,12 +30,12 @@ from blemish.engine.training.cross_validation import (
     fit_parts,
     hold_out,
 )
-from blemish.engine.training.features import gather
+from blemish.engine.training.features import collect_features
 from blemish.engine.training.fusion import fusion, standard
 from blemish.engine.training.labeled_images import LabeledImage
 from blemish.engine.training.score_table import BY_PLACE, score_table
 from blemish.engine.training.selection import Candidate, map_fusion
-from blemish.engine.training.validation import survey_images
+from blemish.engine.training.validation import validate_images
 from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
 from tests.refining import refined
 
@@ -179,12 +179,12 @@ def pixels(image: LabeledImage) -> NDArray[np.uint8]:
 
 def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
     """Fit every scorer to a few images, and use them all; draw a segmentation head."""
-    survey = survey_images(
+    validated = validate_images(
         normal_images(4) + anomalous_images(3, "stain"), mixed_sizes=False, progress=lambda _: None
     )
     projections = bank_projections(embedder.channels, seed=0, alternatives=True)
-    gathered = gather(
-        survey,
+    gathered = collect_features(
+        validated,
         embedder,
         projections,
         fold_of=np.arange(7) % 4,
@@ -205,7 +205,7 @@ def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
         fusion=fusion(candidate.shares, standards, total=1),
         map_fusion=map_fusion(candidate, table),
         calibration=Calibration(threshold=2.0, slope=1.0, midpoint=2.0, notes=()),
-        head=random_head(embedder.width, scale=float(gathered.kept[0].embeddings.std())),
+        head=random_head(embedder.width, scale=float(gathered.embedded_images[0].embeddings.std())),
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.scorers.patch_classifier import PatchClassifier, fit_patch_classifier
 from blemish.engine.scorers.scorers import MemoryBank
-from blemish.engine.training.features import KeptImage
+from blemish.engine.training.features import EmbeddedImage
 
 _IMAGE_FIT = 10.0
 """Weight of the fit against a squared penalty of 1, on features of norm 1. From 1 to 100 it changed
@@ -136,7 +136,7 @@ def _logistic(
 
 
 def fit_patch_head(
-    images: Sequence[KeptImage], bank: MemoryBank, *, generator: np.random.Generator
+    images: Sequence[EmbeddedImage], bank: MemoryBank, *, generator: np.random.Generator
 ) -> PatchClassifier:
     """Fit a classifier of two classes, background and anomaly, to patches of images.
 
@@ -160,7 +160,7 @@ def fit_patch_head(
 
 
 def _fit_patches(
-    images: Sequence[KeptImage],
+    images: Sequence[EmbeddedImage],
     suspicion: Sequence[NDArray[np.float32]],
     others: Sequence[NDArray[np.int64]],
     *,

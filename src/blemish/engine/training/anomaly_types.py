@@ -11,24 +11,24 @@ from blemish.engine.training.labeled_images import TrainingMask
 from blemish.engine.training.masked_patches import MaskedPatches
 
 
-def choose_types(
+def select_types(
     images: Sequence[MaskedPatches], *, min_masks: int
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Choose the anomaly types that enough masks show, each in some patch that tells it apart.
+    """Select the anomaly types that enough masks show, in patches that show no other unknown type.
 
-    A patch that shows a type that is left out tells of no other, so a small type that lies only
-    beside rare ones has none.
+    A patch with a type that is left out teaches no other type, so a small type that lies only
+    beside rare ones has no patch to learn from.
 
     Args:
-        images: of which a mask or a normal label says what they show.
+        images: images with a mask, and normal images.
         min_masks: the least number of masks for a type.
 
     Returns:
-        the types in alphabetical order, and a sentence for each type that was left out.
+        the types in alphabetical order, and a sentence for every type that was left out.
     """
     counts = Counter(name for image in images for name in image.shares)
     enough = {name for name in counts if counts[name] >= min_masks}
-    chosen = {
+    selection = {
         name
         for image in images
         for name in enough & image.shares.keys()
@@ -43,13 +43,13 @@ def choose_types(
             else f"of at least {min_masks} training images whose masks must show it, there are "
             f"{counts[name]}."
         )
-        for name in sorted(counts.keys() - chosen)
+        for name in sorted(counts.keys() - selection)
     )
-    return sorted(chosen), notes
+    return sorted(selection), notes
 
 
-def choose_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[AnomalyType, ...]:
-    """Give each anomaly type the colour it was painted in, so that answers look like the masks.
+def assign_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[AnomalyType, ...]:
+    """Give each anomaly type the colour of its masks, so that answers look like the masks.
 
     A type that was painted in several colours, in the background's, or in one that another type
     has already gets the first free colour of the palette.

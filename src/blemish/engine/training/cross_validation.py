@@ -35,7 +35,12 @@ from blemish.engine.scorers.scorers import (
     pooled_embedding,
     whitening_of,
 )
-from blemish.engine.training.features import ALTERNATIVES_TAKE, FoldPart, Gathered, KeptImage
+from blemish.engine.training.features import (
+    ALTERNATIVES_TAKE,
+    EmbeddedImage,
+    FoldPart,
+    TrainingFeatures,
+)
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
 
 _Float = TypeVar("_Float", np.float32, np.float64)
@@ -80,7 +85,7 @@ class HeldOut:
         return int(self.fold_of.max()) + 1
 
 
-def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts:
+def fit_parts(gathered: TrainingFeatures, without: Iterable[int], *, seed: int) -> Parts:
     """Fit scorers and heads to all images but those of some folds."""
     left_out = set(without)
     inside = [part for fold, part in enumerate(gathered.folds) if fold not in left_out]
@@ -96,7 +101,7 @@ def fit_parts(gathered: Gathered, without: Iterable[int], *, seed: int) -> Parts
     )
     if not enough_for_heads(gathered):
         return parts
-    kept = [image for image in gathered.kept if image.fold not in left_out]
+    kept = [image for image in gathered.embedded_images if image.fold not in left_out]
     return replace(
         parts,
         image_head=fit_image_head(pooled[Label.NORMAL], pooled[Label.ANOMALY]),
@@ -130,12 +135,16 @@ def _fit_banks(
     return banks
 
 
-def enough_for_heads(gathered: Gathered) -> bool:
+def enough_for_heads(gathered: TrainingFeatures) -> bool:
     """Tell whether every head sees an anomaly, whichever two folds are left out."""
-    return len({image.fold for image in gathered.kept if image.label is Label.ANOMALY}) > 2
+    return (
+        len({image.fold for image in gathered.embedded_images if image.label is Label.ANOMALY}) > 2
+    )
 
 
-def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressCallback) -> HeldOut:
+def hold_out(
+    gathered: TrainingFeatures, *, seed: int, threads: int, progress: ProgressCallback
+) -> HeldOut:
     """Score the kept images by parts fitted without their fold, and without one more.
 
     With two folds nothing is left to fit to without both; then a fold alone is left out.
@@ -146,7 +155,7 @@ def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressC
         threads: fits that are worked on at once; the scores do not depend on it.
         progress: told after each fit.
     """
-    kept, folds = gathered.kept, len(gathered.folds)
+    kept, folds = gathered.embedded_images, len(gathered.folds)
     images, patches = len(kept), gathered.grid[0] * gathered.grid[1]
     heads = HEADS if enough_for_heads(gathered) else ()
     banks = [*gathered.projections, *([WHITENED] if len(gathered.projections) > 1 else [])]
@@ -176,7 +185,7 @@ def hold_out(gathered: Gathered, *, seed: int, threads: int, progress: ProgressC
     return held_out
 
 
-def _score(parts: Parts, image: KeptImage, held_out: HeldOut, at: tuple[int, int]) -> None:
+def _score(parts: Parts, image: EmbeddedImage, held_out: HeldOut, at: tuple[int, int]) -> None:
     """Write an image's scores where they belong."""
     embeddings = image.embeddings
     pooled = pooled_embedding(embeddings)[np.newaxis]

@@ -1,8 +1,8 @@
-"""One pass over the training images: each is decoded once and runs through the backbone once.
+"""The features of the training images, computed in one pass for each input resolution.
 
-What is kept is bounded, whatever the number of images: sums and samples for each fold, one pooled
-embedding for each image, and the patches of some images of each label, which cross-validation
-scores. What is sampled of an image depends on its bytes and the seed alone.
+Memory is bounded, whatever the number of images: sums and samples for each fold, one pooled
+embedding for each image, and all patches of some images of each label, which cross-validation
+scores. The sample of an image depends on its bytes and the seed alone.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from blemish.engine.training.masked_patches import (
     sample_patches,
 )
 from blemish.engine.training.sampling import candidate_quota, patch_quota, sample_rows
-from blemish.engine.training.validation import Survey, SurveyedImage
+from blemish.engine.training.validation import ValidatedImage, ValidatedImages
 
 MAX_HELD_OUT = 250
-"""Images of each label that are scored by cross-validation."""
+"""Images of each label that cross-validation scores."""
 
-KEPT_BYTES = 512 * 2**20
-"""Of the patches that are kept of them; where they are wide or many, fewer images are kept."""
+EMBEDDED_BYTES = 512 * 2**20
+"""Memory for the patches of these images; with wide or many patches there are fewer images."""
 
 ALTERNATIVES_TAKE = 3
 """Memory banks that are tried beside the first have a third of its rows, chosen from every third of
@@ -42,8 +42,8 @@ its candidates: scoring with all rows took half of a training's time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptImage:
-    """An image with all of its patches, in half precision: most of what a training holds."""
+class EmbeddedImage:
+    """An image with all of its patches, in half precision: most of a training's memory."""
 
     label: Label
     fold: int
@@ -62,8 +62,8 @@ class KeptImage:
         *,
         fold: int,
         marked: NDArray[np.float32] | None,
-    ) -> KeptImage:
-        """Keep the embeddings (n, d) of an image, to 11 bits of the largest and of most others."""
+    ) -> EmbeddedImage:
+        """Store the embeddings (n, d) of an image, to 11 bits of the largest and of most others."""
         _, exponent = math.frexp(float(np.abs(embeddings).max()))
         unit = math.ldexp(1.0, exponent)
         halves = (embeddings / np.float32(unit)).astype(np.float16)
@@ -71,19 +71,19 @@ class KeptImage:
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
-        """The (n, d) embeddings, made anew each time."""
+        """The (n, d) embeddings, converted on each access."""
         return self.rows(slice(None))
 
-    def rows(self, chosen: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+    def rows(self, selection: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of some patches."""
-        embeddings = self._halves[chosen].astype(np.float32)
+        embeddings = self._halves[selection].astype(np.float32)
         embeddings *= np.float32(self._unit)
         return embeddings
 
 
 @dataclass(kw_only=True)
 class FoldPart:
-    """What is kept of the images of one fold."""
+    """The features of the images of one fold."""
 
     #: memory bank -> (n, p) projected patches to choose from, an array for each normal image
     candidates: defaultdict[str, list[NDArray[np.float32]]] = field(
@@ -98,15 +98,15 @@ class FoldPart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """What training keeps of the images."""
+class TrainingFeatures:
+    """The features of all training images at one resolution."""
 
     #: memory bank -> (d, p)
     projections: dict[str, NDArray[np.float32]]
     #: (h, w) of the patches
     grid: tuple[int, int]
     folds: list[FoldPart]
-    kept: list[KeptImage] = field(default_factory=list)
+    embedded_images: list[EmbeddedImage] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
     #: (n, d) patches of each anomalous image without a mask, where others have one
@@ -114,17 +114,17 @@ class Gathered:
 
 
 def room_for(embedder: Embedder) -> int:
-    """Return how many images of each label can be kept."""
+    """Return how many images of each label fit into `EMBEDDED_BYTES`."""
     size = 2 * embedder.width * embedder.grid[0] * embedder.grid[1]
-    return max(1, min(MAX_HELD_OUT, KEPT_BYTES // (2 * size)))
+    return max(1, min(MAX_HELD_OUT, EMBEDDED_BYTES // (2 * size)))
 
 
-class Gatherer:
-    """Takes from one image after the other what training keeps."""
+class FeatureCollector:
+    """Adds the features of one image after the other to `features`."""
 
     def __init__(
         self,
-        survey: Survey,
+        validated: ValidatedImages,
         embedder: Embedder,
         projections: dict[str, NDArray[np.float32]],
         *,
@@ -132,55 +132,69 @@ class Gatherer:
         room: int,
         seed: int,
     ) -> None:
-        self.gathered = Gathered(
+        self.features = TrainingFeatures(
             projections=projections,
             grid=embedder.grid,
             folds=[FoldPart(moments=Moments.none(embedder.width)) for _ in range(folds)],
         )
         self._embedder = embedder
         self._seed = seed
-        self._normal = sum(each.image.label is Label.NORMAL for each in survey.images)
-        self._masks = sum(each.image.mask is not None for each in survey.images)
-        self._unmasked = len(survey.images) - self._normal - self._masks
+        images = [entry.image for entry in validated.images]
+        self._normal = sum(image.label is Label.NORMAL for image in images)
+        self._masks = sum(image.mask is not None for image in images)
+        self._unmasked = len(images) - self._normal - self._masks
         self._room = room
-        self._kept: dict[Label, set[bytes]] = {label: set() for label in Label}
+        self._embedded: dict[Label, set[bytes]] = {label: set() for label in Label}
 
     def add(
-        self, each: SurveyedImage, pixels: NDArray[np.uint8], shares: Shares, *, fold: int
+        self, entry: ValidatedImage, pixels: NDArray[np.uint8], shares: Shares, *, fold: int
     ) -> None:
         """Embed one image, given upright at the graph's size."""
         embeddings = self._embedder.embed(pixels)
-        generator = np.random.default_rng([self._seed, int.from_bytes(each.digest[:8])])
-        label, part = each.image.label, self.gathered.folds[fold]
+        generator = np.random.default_rng([self._seed, int.from_bytes(entry.digest[:8])])
+        label, part = entry.image.label, self.features.folds[fold]
         part.pooled[label].append(pooled_embedding(embeddings))
         if label is Label.NORMAL:
             rows = sample_rows(embeddings, candidate_quota(self._normal), generator=generator)
-            for name, projection in self.gathered.projections.items():
-                its = rows if name == BANK else rows[::ALTERNATIVES_TAKE]
-                part.candidates[name].append(its @ projection)
+            for name, projection in self.features.projections.items():
+                bank_rows = rows if name == BANK else rows[::ALTERNATIVES_TAKE]
+                part.candidates[name].append(bank_rows @ projection)
             part.moments += Moments.of(embeddings)
-        kept = self._kept[label]
-        if len(kept) < self._room and each.digest not in kept:  # a copy would say nothing new
-            kept.add(each.digest)
+        digests = self._embedded[label]
+        if len(digests) < self._room and entry.digest not in digests:  # a copy adds nothing
+            digests.add(entry.digest)
             marked = np.sum(list(shares.values()), axis=0) if shares else None
-            self.gathered.kept.append(KeptImage.of(label, embeddings, fold=fold, marked=marked))
-        if shares or (self._masks and label is Label.NORMAL):
+            self.features.embedded_images.append(
+                EmbeddedImage.of(label, embeddings, fold=fold, marked=marked)
+            )
+        self._add_patches(entry, embeddings, shares, generator=generator)
+
+    def _add_patches(
+        self,
+        entry: ValidatedImage,
+        embeddings: NDArray[np.float32],
+        shares: Shares,
+        *,
+        generator: np.random.Generator,
+    ) -> None:
+        """Add patches for the segmentation head, where any image has a mask."""
+        if shares or (self._masks and entry.image.label is Label.NORMAL):
             patches = sample_patches(
                 embeddings,
                 shares,
-                digest=each.digest,
+                digest=entry.digest,
                 background=patch_quota(self._normal + self._masks),
                 anomalous=patch_quota(self._masks),
                 generator=generator,
             )
-            self.gathered.masked.append(patches)
-        elif self._masks and each.image.mask is None:
+            self.features.masked.append(patches)
+        elif self._masks and entry.image.mask is None:
             quota = patch_quota(max(self._normal + self._masks, self._unmasked))
-            self.gathered.unmasked.append(sample_rows(embeddings, quota, generator=generator))
+            self.features.unmasked.append(sample_rows(embeddings, quota, generator=generator))
 
 
-def gather(
-    survey: Survey,
+def collect_features(
+    validated: ValidatedImages,
     embedder: Embedder,
     projections: dict[str, NDArray[np.float32]],
     *,
@@ -189,37 +203,41 @@ def gather(
     room: int,
     seed: int,
     progress: ProgressCallback,
-) -> Gathered:
-    """Decode and embed every image, and keep what the parts of a detector are fitted to.
+) -> TrainingFeatures:
+    """Decode and embed every image, and collect the features that a detector is fitted to.
 
     Args:
-        survey: the images, and the problems that were found already.
+        validated: the images, and the problems found so far.
         embedder: of the graph's size.
         projections: memory bank -> (d, p).
-        fold_of: (n,) of each image of the survey.
+        fold_of: (n,) of each validated image.
         limits: how large an image may be.
-        room: images of each label that are kept for cross-validation.
+        room: images of each label whose patches are all stored, for cross-validation.
         seed: of the samples.
-        progress: told after each image.
+        progress: called after each image.
 
     Raises:
-        TrainingError: images or masks cannot be used, here or in the survey.
+        TrainingError: images or masks cannot be used, here or in `validated`.
     """
     folds = int(fold_of.max()) + 1
-    gatherer = Gatherer(survey, embedder, projections, folds=folds, room=room, seed=seed)
-    problems = survey.problems
+    collector = FeatureCollector(
+        validated, embedder, projections, folds=folds, room=room, seed=seed
+    )
+    problems = validated.problems
     width, height = embedder.size
-    for done, (each, fold) in enumerate(zip(survey.images, fold_of.tolist(), strict=True), start=1):
-        mask = each.image.mask
+    for done, (entry, fold) in enumerate(
+        zip(validated.images, fold_of.tolist(), strict=True), start=1
+    ):
+        mask = entry.image.mask
         try:
-            image = decode(each.image.read(), limits=limits, at_least=least_decoded(width, height))
+            image = decode(entry.image.read(), limits=limits, at_least=least_decoded(width, height))
             shares = mask_shares(mask, image, grid=embedder.grid) if mask else {}
         except ImageError as error:
-            problems.add(each.place, each.image, error)
+            problems.add(entry.place, entry.image, error)
         else:
             if not problems.found:  # else nothing is trained: the rest is decoded to be counted
                 pixels = resize(image.pixels, width=width, height=height)
-                gatherer.add(each, pixels, shares, fold=fold)
-        progress(Progress(step="computing features", done=done, total=len(survey.images)))
+                collector.add(entry, pixels, shares, fold=fold)
+        progress(Progress(step="computing features", done=done, total=len(validated.images)))
     problems.raise_if_any()
-    return gatherer.gathered
+    return collector.features

@@ -1,4 +1,4 @@
-"""What a training or an evaluation is given: labelled images, read when they are needed."""
+"""Labelled images, the input of a training or an evaluation; files are read when needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from blemish.domain.entities import Label
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMask:
-    """The anomaly mask of one image; `read` is that of an image."""
+    """The anomaly mask of one image; `read` returns its file, as that of an image."""
 
     read: Callable[[], bytes]
     #: "#RRGGBB" -> anomaly type
@@ -21,10 +21,10 @@ class TrainingMask:
 class LabeledImage:
     """One image with its label.
 
-    `read` may be called more than once and gives the same bytes, or raises `ImageError`.
+    `read` may be called more than once; it returns the same bytes, or raises `ImageError`.
     """
 
-    #: what messages about the image call it
+    #: the image's name in messages
     name: str
     label: Label
     read: Callable[[], bytes]
@@ -33,7 +33,7 @@ class LabeledImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a step has come."""
+    """The progress of one step."""
 
     #: in words for people
     step: str

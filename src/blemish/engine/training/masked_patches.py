@@ -1,4 +1,4 @@
-"""What anomaly masks say about patches: the share of its area that each anomaly type covers."""
+"""Patches under anomaly masks: the share of a patch that each anomaly type covers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from blemish.engine.images.orientation import turn
 from blemish.engine.training.labeled_images import TrainingMask
 
 Shares = Mapping[str, NDArray[np.float32]]
-"""Anomaly type -> (n,) share of each patch's area, 0 to 1; what is left is background."""
+"""Anomaly type -> (n,) share of each patch's area, 0 to 1; the rest is background."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskedPatches:
-    """Some patches of one image, of which a mask or a normal label says what they show."""
+    """Patches of one image whose content is known from a mask or a normal label."""
 
     #: SHA-256 of the image's bytes
     digest: bytes
@@ -31,7 +31,7 @@ class MaskedPatches:
     weights: NDArray[np.float32]
 
     def known(self, anomaly_types: Container[str]) -> NDArray[np.bool_]:
-        """Tell which patches (n,) show nothing but background and these types."""
+        """Return which patches (n,) show nothing but background and these types."""
         known = np.ones(len(self.weights), dtype=np.bool_)
         for name, share in self.shares.items():
             if name not in anomaly_types:
@@ -41,7 +41,7 @@ class MaskedPatches:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinedPatches:
-    """Patches of several images, for the anomaly types that a head shall know."""
+    """Patches of several images, for the anomaly types of a segmentation head."""
 
     #: (n, d)
     embeddings: NDArray[np.float32]
@@ -49,16 +49,16 @@ class JoinedPatches:
     shares: NDArray[np.float32]
     #: (n,) how many patches each stands for
     weights: NDArray[np.float32]
-    #: (n,) place of the image that each is of
+    #: (n,) index of each patch's image
     images: NDArray[np.int64]
 
-    def rows(self, chosen: NDArray[np.bool_]) -> JoinedPatches:
+    def rows(self, selection: NDArray[np.bool_]) -> JoinedPatches:
         """Return some of the patches."""
         return JoinedPatches(
-            embeddings=self.embeddings[chosen],
-            shares=self.shares[chosen],
-            weights=self.weights[chosen],
-            images=self.images[chosen],
+            embeddings=self.embeddings[selection],
+            shares=self.shares[selection],
+            weights=self.weights[selection],
+            images=self.images[selection],
         )
 
 
@@ -70,8 +70,8 @@ def mask_shares(mask: TrainingMask, image: DecodedImage, *, grid: tuple[int, int
     """
     h, w = grid
     shares = {}
-    found = decode_mask(mask.read(), colors=mask.colors, size=image.stored_size)
-    for anomaly_type, pixels in found.items():
+    masks = decode_mask(mask.read(), colors=mask.colors, size=image.stored_size)
+    for anomaly_type, pixels in masks.items():
         upright = turn(pixels, image.orientation).astype(np.float32)
         areas = Image.fromarray(upright).resize((w, h), Image.Resampling.BOX)
         shares[anomaly_type] = np.clip(np.asarray(areas).ravel(), 0, 1)
@@ -87,15 +87,15 @@ def sample_patches(
     anomalous: int,
     generator: np.random.Generator,
 ) -> MaskedPatches:
-    """Choose at most so many patches of pure background, and of those with some anomaly.
+    """Sample patches of pure background, and patches with some anomaly.
 
     Args:
         embeddings: (n, d) of one image.
         shares: of its patches.
         digest: SHA-256 of the image's bytes.
-        background: patches of the first kind.
-        anomalous: patches of the second kind.
-        generator: of the choice.
+        background: the most patches of the first kind.
+        anomalous: the most patches of the second kind.
+        generator: of the sample.
     """
     any_anomaly = np.zeros(len(embeddings), dtype=np.bool_)
     for share in shares.values():
@@ -104,24 +104,24 @@ def sample_patches(
     weights = np.zeros(len(embeddings), dtype=np.float32)
     for part, count in parts:
         rows = np.flatnonzero(part)
-        chosen = generator.permutation(rows)[:count]
-        weights[chosen] = len(rows) / max(len(chosen), 1)
-    kept = weights > 0
+        selection = generator.permutation(rows)[:count]
+        weights[selection] = len(rows) / max(len(selection), 1)
+    sampled = weights > 0
     return MaskedPatches(
         digest=digest,
-        embeddings=embeddings[kept],
-        shares={name: share[kept] for name, share in shares.items()},
-        weights=weights[kept],
+        embeddings=embeddings[sampled],
+        shares={name: share[sampled] for name, share in shares.items()},
+        weights=weights[sampled],
     )
 
 
 def join_patches(images: Sequence[MaskedPatches], anomaly_types: Sequence[str]) -> JoinedPatches:
-    """Join the patches of all images for the anomaly types that a head shall know.
+    """Join the patches of all images for the anomaly types of a segmentation head.
 
     Patches that show another type are left out: they are neither background nor one of these.
     """
-    embeddings, shares, weights, places = [], [], [], []
-    for place, image in enumerate(images):
+    embeddings, shares, weights, indices = [], [], [], []
+    for index, image in enumerate(images):
         known = image.known(anomaly_types)
         nothing = np.zeros(len(known), dtype=np.float32)
         types = np.stack([image.shares.get(name, nothing) for name in anomaly_types], axis=1)
@@ -129,10 +129,10 @@ def join_patches(images: Sequence[MaskedPatches], anomaly_types: Sequence[str]) 
         embeddings.append(image.embeddings[known])
         shares.append(np.concatenate([background, types], axis=1)[known])
         weights.append(image.weights[known])
-        places.append(np.full(int(known.sum()), place))
+        indices.append(np.full(int(known.sum()), index))
     return JoinedPatches(
         embeddings=np.concatenate(embeddings),
         shares=np.concatenate(shares),
         weights=np.concatenate(weights),
-        images=np.concatenate(places),
+        images=np.concatenate(indices),
     )

@@ -22,24 +22,24 @@ from blemish.engine.images.decode import ImageLimits
 from blemish.engine.images.resize import least_decoded
 from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.scorers import bank_projections
-from blemish.engine.training.anomaly_types import choose_colors, choose_types
+from blemish.engine.training.anomaly_types import assign_colors, select_types
 from blemish.engine.training.calibration import MIN_ANOMALIES, calibrate
 from blemish.engine.training.cross_validation import Parts, fit_parts, hold_out
-from blemish.engine.training.features import Gathered, gather, room_for
+from blemish.engine.training.features import TrainingFeatures, collect_features, room_for
 from blemish.engine.training.folds import FOLDS, assign_folds
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.resolutions import input_sizes
 from blemish.engine.training.score_table import ScoreTable, score_table
 from blemish.engine.training.segmentation import fit_segmentation
 from blemish.engine.training.selection import Selection, map_fusion, select
-from blemish.engine.training.validation import Survey, survey_images
+from blemish.engine.training.validation import ValidatedImages, validate_images
 
 LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What a training depends on besides its images."""
+    """Everything that a training depends on besides its images."""
 
     limits: ImageLimits
     #: whether images may differ in size
@@ -54,10 +54,10 @@ class TrainingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:
-    """What a training made, and what it has to tell."""
+    """The result of a training."""
 
     bundle: Bundle
-    #: sentences for people, about what the data did not allow
+    #: sentences for people about the limits of the data
     notes: tuple[str, ...]
     #: anomaly types of the segmentation head; empty for a classification model
     anomaly_types: tuple[str, ...]
@@ -69,7 +69,7 @@ def train(
     options: TrainingOptions,
     progress: ProgressCallback,
 ) -> TrainingReport:
-    """Learn from labelled images; the bundle is in memory, to be kept by whoever asked for it.
+    """Train a detector on labelled images; the caller stores the bundle, which is in memory.
 
     Same images (in any order), options and machine: same bundle, bit for bit.
 
@@ -79,15 +79,15 @@ def train(
     """
     with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
-        survey = survey_images(images, mixed_sizes=options.mixed_sizes, progress=progress)
-        learned = _learn(survey, backbone, options, progress)
+        validated = validate_images(images, mixed_sizes=options.mixed_sizes, progress=progress)
+        learned = _learn(validated, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
     width, height = learned.size
     calibration = learned.parts.calibration
     info = BundleInfo(
         graph_size=(width, height),
-        image_size=survey.size,
+        image_size=validated.size,
         threshold=float(np.float32(calibration.threshold)),  # as the graph has it
         background=BACKGROUND,
         anomaly_types=learned.types,
@@ -99,13 +99,13 @@ def train(
     return TrainingReport(
         bundle=Bundle(info=info, model=model.SerializeToString(deterministic=True)),
         notes=learned.notes,
-        anomaly_types=tuple(each.name for each in learned.types),
+        anomaly_types=tuple(entry.name for entry in learned.types),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Learned:
-    """What the images taught."""
+    """A fitted detector without its bundle."""
 
     #: (width, height) of the graph
     size: tuple[int, int]
@@ -121,26 +121,29 @@ class _Learned:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stage:
-    """What the images taught, before anything is chosen."""
+    """Everything fitted at one resolution, before the selection."""
 
     #: (width, height)
     size: tuple[int, int]
-    gathered: Gathered
+    features: TrainingFeatures
     table: ScoreTable
     parts: Parts
 
 
 def _learn(
-    survey: Survey, backbone: Backbone, options: TrainingOptions, progress: ProgressCallback
+    validated: ValidatedImages,
+    backbone: Backbone,
+    options: TrainingOptions,
+    progress: ProgressCallback,
 ) -> _Learned:
-    """Fit the parts of a detector, and choose among them."""
-    labels = [each.image.label for each in survey.images]
-    digests = [each.digest for each in survey.images]
+    """Fit the parts of a detector, and select among them."""
+    labels = [entry.image.label for entry in validated.images]
+    digests = [entry.digest for entry in validated.images]
     normal = {
         digest for digest, label in zip(digests, labels, strict=True) if label is Label.NORMAL
     }
     fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
-    stages = _stages(survey, backbone, options, progress, fold_of=fold_of)
+    stages = _stages(validated, backbone, options, progress, fold_of=fold_of)
     selection = select([stage.table for stage in stages])
     stage = stages[selection.chosen.at]
     calibration = calibrate(selection.scores, stage.table.anomalous)
@@ -153,8 +156,8 @@ def _learn(
         calibration=calibration,
         head=None,
     )
-    masked = stage.gathered.masked
-    names, notes = choose_types(masked, min_masks=options.min_masks_per_type)
+    masked = stage.features.masked
+    names, notes = select_types(masked, min_masks=options.min_masks_per_type)
     learned = _Learned(
         size=stage.size,
         parts=parts,
@@ -168,7 +171,7 @@ def _learn(
         return learned
 
     progress(Progress(step="segmentation head", done=0, total=1))
-    unmasked = stage.gathered.unmasked
+    unmasked = stage.features.unmasked
     head = fit_segmentation(
         masked,
         names,
@@ -178,23 +181,23 @@ def _learn(
         seed=options.seed,
         threads=options.threads,
     )
-    masks = [each.image.mask for each in survey.images if each.image.mask]
-    return replace(learned, parts=replace(parts, head=head), types=choose_colors(names, masks))
+    masks = [entry.image.mask for entry in validated.images if entry.image.mask]
+    return replace(learned, parts=replace(parts, head=head), types=assign_colors(names, masks))
 
 
 def _stages(
-    survey: Survey,
+    validated: ValidatedImages,
     backbone: Backbone,
     options: TrainingOptions,
     progress: ProgressCallback,
     *,
     fold_of: NDArray[np.int64],
 ) -> list[_Stage]:
-    """Fit everything that may be chosen, at each input resolution that is tried."""
-    images = survey.images
-    anomalies = {each.digest for each in images if each.image.label is Label.ANOMALY}
+    """Fit every candidate at each input resolution that is tried."""
+    images = validated.images
+    anomalies = {entry.digest for entry in images if entry.image.label is Label.ANOMALY}
     choose = len(anomalies) >= MIN_ANOMALIES
-    sizes = input_sizes(survey.size.upright, backbone, images=len(images), choose=choose)
+    sizes = input_sizes(validated.size.upright, backbone, images=len(images), choose=choose)
     embedders = [
         Embedder(backbone, width=width, height=height, threads=options.threads)
         for width, height in sizes
@@ -202,50 +205,50 @@ def _stages(
     room = min(room_for(embedder) for embedder in embedders)  # the same images at every resolution
     stages: list[_Stage] = []
     for number, embedder in enumerate(embedders, start=1):
-        told = progress
+        report = progress
         if len(embedders) > 1:
-            told = _told_of(f"resolution {number} of {len(embedders)}", progress)
+            report = _with_suffix(f"resolution {number} of {len(embedders)}", progress)
         alternatives = choose and not stages
         projections = bank_projections(
             embedder.channels, seed=options.seed, alternatives=alternatives
         )
-        gathered = gather(
-            survey,
+        features = collect_features(
+            validated,
             embedder,
             projections,
             fold_of=fold_of,
             limits=options.limits,
             room=room,
             seed=options.seed,
-            progress=told,
+            progress=report,
         )
-        stages.append(_stage(gathered, embedder.size, options, told))
+        stages.append(_stage(features, embedder.size, options, report))
     return stages
 
 
-def _told_of(part: str, progress: ProgressCallback) -> ProgressCallback:
-    """Return how progress is told where the same steps come several times."""
-    return lambda its: progress(replace(its, step=f"{its.step}, {part}"))
+def _with_suffix(suffix: str, progress: ProgressCallback) -> ProgressCallback:
+    """Return a callback that appends the resolution to the step of a progress message."""
+    return lambda report: progress(replace(report, step=f"{report.step}, {suffix}"))
 
 
 def _stage(
-    gathered: Gathered,
+    features: TrainingFeatures,
     size: tuple[int, int],
     options: TrainingOptions,
     progress: ProgressCallback,
 ) -> _Stage:
-    """Fit everything that may be chosen at one resolution."""
+    """Fit every candidate at one resolution."""
     seed = options.seed
-    held_out = hold_out(gathered, seed=seed, threads=options.threads, progress=progress)
+    held_out = hold_out(features, seed=seed, threads=options.threads, progress=progress)
     progress(Progress(step="fitting to all images", done=0, total=1))
-    parts = fit_parts(gathered, (), seed=seed)
-    gathered.kept.clear()  # the largest of what is held, and of no more use
-    table = score_table(held_out, gathered.grid, size=size)
-    return _Stage(size=size, gathered=gathered, table=table, parts=parts)
+    parts = fit_parts(features, (), seed=seed)
+    features.embedded_images.clear()  # the largest part of the memory, and no longer needed
+    table = score_table(held_out, features.grid, size=size)
+    return _Stage(size=size, features=features, table=table, parts=parts)
 
 
 def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
-    """Describe for people how the detector came to be."""
+    """Describe for people how the detector was trained."""
     backbone, calibration = learned.parts.backbone, learned.parts.calibration
     anomalous, scores = learned.anomalous, learned.selection.scores
     metrics = precision_recall_f1(anomalous, scores >= calibration.threshold)

@@ -23,7 +23,7 @@ MIN_NORMAL = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class SurveyedImage:
+class ValidatedImage:
     """A labelled image whose header could be read."""
 
     #: among the images that were given
@@ -35,26 +35,26 @@ class SurveyedImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
+class ValidatedImages:
     """What the headers say."""
 
     #: in the order of their digests, so that nothing depends on the order they came in
-    images: tuple[SurveyedImage, ...]
+    images: tuple[ValidatedImage, ...]
     #: the most common size; of images that differ, one of the middle aspect
     size: ImageSize
     problems: Problems
 
 
-def survey_images(
+def validate_images(
     images: Sequence[LabeledImage], *, mixed_sizes: bool, progress: ProgressCallback
-) -> Survey:
+) -> ValidatedImages:
     """Read every image's header.
 
     Raises:
         TrainingError: fewer than `MIN_NORMAL` different normal images have a header that can be
             read.
     """
-    problems, surveyed = Problems(), []
+    problems, images_with_header = Problems(), []
     for place, image in enumerate(images):
         try:
             data = image.read()
@@ -64,18 +64,20 @@ def survey_images(
         else:
             size = ImageSize.of(header.size, orientation=header.orientation)
             digest = hashlib.sha256(data).digest()
-            surveyed.append(SurveyedImage(place=place, image=image, digest=digest, size=size))
+            images_with_header.append(
+                ValidatedImage(place=place, image=image, digest=digest, size=size)
+            )
         progress(Progress(step="reading images", done=place + 1, total=len(images)))
-    _require_normal_images(surveyed, problems)
-    surveyed.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
-    common = _usual_size([each.size for each in surveyed], mixed=mixed_sizes)
+    _require_normal_images(images_with_header, problems)
+    images_with_header.sort(key=lambda each: (each.digest, each.image.label, each.image.name))
+    common = _usual_size([each.size for each in images_with_header], mixed=mixed_sizes)
     if not mixed_sizes:
-        for each in surveyed:
+        for each in images_with_header:
             try:
                 check_size(each.size, expected=common)
             except ImageError as error:
                 problems.add(each.place, each.image, error)
-    return Survey(images=tuple(surveyed), size=common, problems=problems)
+    return ValidatedImages(images=tuple(images_with_header), size=common, problems=problems)
 
 
 def _usual_size(sizes: Sequence[ImageSize], *, mixed: bool) -> ImageSize:
@@ -96,8 +98,10 @@ def _usual_size(sizes: Sequence[ImageSize], *, mixed: bool) -> ImageSize:
     return sorted(sizes, key=lambda size: (aspect(size), size))[len(sizes) // 2]
 
 
-def _require_normal_images(surveyed: Sequence[SurveyedImage], problems: Problems) -> None:
-    distinct = {each.digest for each in surveyed if each.image.label is Label.NORMAL}
+def _require_normal_images(
+    images_with_header: Sequence[ValidatedImage], problems: Problems
+) -> None:
+    distinct = {each.digest for each in images_with_header if each.image.label is Label.NORMAL}
     if len(distinct) >= MIN_NORMAL:
         return
     problems.raise_if_any()

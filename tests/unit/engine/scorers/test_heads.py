@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from blemish.domain.entities import Label
 from blemish.engine.scorers.heads import fit_image_head, fit_patch_head
 from blemish.engine.scorers.scorers import fit_memory_bank
-from blemish.engine.training.features import KeptImage
+from blemish.engine.training.features import EmbeddedImage
 
 WIDTH, PATCHES = 6, 200
 DEFECT = np.array([0, 0, 0, 0, 3, 3], dtype=np.float32)
@@ -16,7 +16,7 @@ DISTRACTION = np.array([9, 0, 0, 0, 0, 0], dtype=np.float32)
 """Differs from normal more than the defect does, and is on good and bad images alike."""
 
 
-def image(seed: int, label: Label, *, masked: bool = False) -> KeptImage:
+def image(seed: int, label: Label, *, masked: bool = False) -> EmbeddedImage:
     generator = np.random.default_rng(seed)
     embeddings = generator.normal(0, 1, (PATCHES, WIDTH)).astype(np.float32)
     embeddings[50] += DISTRACTION
@@ -24,10 +24,10 @@ def image(seed: int, label: Label, *, masked: bool = False) -> KeptImage:
     if label is Label.ANOMALY:
         embeddings[:10] += DEFECT
         marked[:10] = 1
-    return KeptImage.of(label, embeddings, fold=0, marked=marked if masked else None)
+    return EmbeddedImage.of(label, embeddings, fold=0, marked=marked if masked else None)
 
 
-def images(count: int, *, masked: bool = False, first: int = 0) -> list[KeptImage]:
+def images(count: int, *, masked: bool = False, first: int = 0) -> list[EmbeddedImage]:
     return [
         image(first + seed, label, masked=masked)
         for label in (Label.NORMAL, Label.ANOMALY)
@@ -35,7 +35,7 @@ def images(count: int, *, masked: bool = False, first: int = 0) -> list[KeptImag
     ]
 
 
-def defect_scores(training: list[KeptImage]) -> NDArray[np.float32]:
+def defect_scores(training: list[EmbeddedImage]) -> NDArray[np.float32]:
     """Return margins of a fresh anomaly's patches."""
     normal = [each.embeddings for each in training if each.label is Label.NORMAL]
     same, generator = np.eye(WIDTH, dtype=np.float32), np.random.default_rng(0)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.domain.palette import BACKGROUND, PALETTE
-from blemish.engine.training.anomaly_types import choose_colors, choose_types
+from blemish.engine.training.anomaly_types import assign_colors, select_types
 from blemish.engine.training.labeled_images import TrainingMask
 from blemish.engine.training.masked_patches import MaskedPatches
 
@@ -32,7 +32,7 @@ def patches(*shown: str) -> MaskedPatches:
 def test_types_with_masks_enough_are_chosen_in_alphabetical_order() -> None:
     images = [patches("stain", "hole"), patches("hole"), patches("stain"), patches("")]
 
-    types, notes = choose_types(images, min_masks=2)
+    types, notes = select_types(images, min_masks=2)
 
     assert types == ["hole", "stain"]
     assert notes == ()
@@ -41,7 +41,7 @@ def test_types_with_masks_enough_are_chosen_in_alphabetical_order() -> None:
 def test_a_type_with_too_few_masks_is_left_out_and_named() -> None:
     images = [patches("stain"), patches("stain"), patches("hole")]
 
-    types, notes = choose_types(images, min_masks=2)
+    types, notes = select_types(images, min_masks=2)
 
     assert types == ["stain"]
     assert notes == (
@@ -56,7 +56,7 @@ def test_a_type_that_lies_only_beside_those_left_out_is_left_out_and_named() -> 
         patches("", "scratch", "scratch+hole+stain"),
     ]
 
-    types, notes = choose_types(images, min_masks=2)
+    types, notes = select_types(images, min_masks=2)
 
     assert types == ["stain"]
     assert [note.split("'")[1] for note in notes] == ["dent", "hole", "scratch"]
@@ -69,21 +69,21 @@ def test_a_type_that_lies_only_beside_those_left_out_is_left_out_and_named() -> 
 def test_a_type_that_is_told_apart_once_is_chosen() -> None:
     images = [patches("dent+hole"), patches("dent+hole", "hole")]
 
-    types, _ = choose_types(images, min_masks=2)
-    few, _ = choose_types([*images, patches("hole")], min_masks=3)
+    types, _ = select_types(images, min_masks=2)
+    few, _ = select_types([*images, patches("hole")], min_masks=3)
 
     assert types == ["dent", "hole"]
     assert few == ["hole"]
 
 
 def test_a_type_keeps_the_colour_it_was_painted_in() -> None:
-    types = choose_colors(["hole"], [mask({"#abcdef": "hole"}), mask({"#ABCDEF": "hole"})])
+    types = assign_colors(["hole"], [mask({"#abcdef": "hole"}), mask({"#ABCDEF": "hole"})])
 
     assert types[0].color == "#ABCDEF"
 
 
 def test_types_painted_in_several_colours_or_white_get_free_ones_of_the_palette() -> None:
-    types = choose_colors(
+    types = assign_colors(
         ["dent", "hole", "stain"],
         [
             mask({"#111111": "dent", "#FFFFFF": "hole"}),
@@ -99,7 +99,7 @@ def test_types_painted_in_several_colours_or_white_get_free_ones_of_the_palette(
     names=st.sets(NAMES, min_size=1).map(sorted),
 )
 def test_no_two_types_share_a_colour(masks: list[TrainingMask], names: list[str]) -> None:
-    types = choose_colors(names, masks)
+    types = assign_colors(names, masks)
 
     colors = [each.color for each in types]
     assert [each.name for each in types] == names

@@ -15,7 +15,7 @@ from blemish.engine.training.cross_validation import (
     hold_out,
     normal_rows,
 )
-from blemish.engine.training.features import FoldPart, Gathered, KeptImage
+from blemish.engine.training.features import EmbeddedImage, FoldPart, TrainingFeatures
 from blemish.engine.training.labeled_images import Progress
 
 WIDTH, GRID = 5, (6, 8)
@@ -29,9 +29,11 @@ def patches(seed: int, *, middle: float = 0.0) -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
-def gathered(*, normal: int, anomalous: int = 0, folds: int = 5, strange: int = 0) -> Gathered:
+def gathered(
+    *, normal: int, anomalous: int = 0, folds: int = 5, strange: int = 0
+) -> TrainingFeatures:
     """Deal images out to folds; `strange` ones are normal, alike, and all in fold 0."""
-    together = Gathered(
+    together = TrainingFeatures(
         projections={BANK: SAME},
         grid=GRID,
         folds=[FoldPart(moments=Moments.none(WIDTH)) for _ in range(folds)],
@@ -47,11 +49,11 @@ def gathered(*, normal: int, anomalous: int = 0, folds: int = 5, strange: int = 
         if label is Label.NORMAL:
             part.candidates[BANK].append(rows)
             part.moments += Moments.of(rows)
-        together.kept.append(KeptImage.of(label, rows, fold=fold, marked=None))
+        together.embedded_images.append(EmbeddedImage.of(label, rows, fold=fold, marked=None))
     return together
 
 
-def held_out(images: Gathered, *, threads: int = 1) -> HeldOut:
+def held_out(images: TrainingFeatures, *, threads: int = 1) -> HeldOut:
     return hold_out(images, seed=0, threads=threads, progress=lambda _: None)
 
 
@@ -69,7 +71,7 @@ def test_neither_the_own_fold_nor_the_outer_one_is_seen() -> None:
     found = held_out(images)
 
     for outer, place in ((2, 4), (0, 7), (3, 3), (1, 13)):
-        image = images.kept[place]
+        image = images.embedded_images[place]
         parts = fit_parts(images, {outer, image.fold}, seed=0)
         pooled = pooled_embedding(image.embeddings)[np.newaxis]
         bank = parts.banks[BANK].patch_scores(image.embeddings)

@@ -13,10 +13,15 @@ from blemish.engine.backbones.backbone import load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.errors import TrainingError
 from blemish.engine.scorers.scorers import BANK
-from blemish.engine.training import features as gathering
-from blemish.engine.training.features import Gathered, KeptImage, gather, room_for
+from blemish.engine.training import features as training_features
+from blemish.engine.training.features import (
+    EmbeddedImage,
+    TrainingFeatures,
+    collect_features,
+    room_for,
+)
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
-from blemish.engine.training.validation import survey_images
+from blemish.engine.training.validation import validate_images
 from tests.products import (
     CHANNELS,
     COLORS,
@@ -38,11 +43,11 @@ def embedder(backbone_file: Path) -> Embedder:
     return Embedder(load_backbone(backbone_file), width=96, height=64, threads=1)
 
 
-def gathered(images: Sequence[LabeledImage], embedder: Embedder) -> Gathered:
-    survey = survey_images(images, mixed_sizes=False, progress=lambda _: None)
-    fold_of = np.arange(len(survey.images)) % 2
-    return gather(
-        survey,
+def features_of(images: Sequence[LabeledImage], embedder: Embedder) -> TrainingFeatures:
+    validated = validate_images(images, mixed_sizes=False, progress=lambda _: None)
+    fold_of = np.arange(len(validated.images)) % 2
+    return collect_features(
+        validated,
         embedder,
         {BANK: SAME},
         fold_of=fold_of,
@@ -53,8 +58,8 @@ def gathered(images: Sequence[LabeledImage], embedder: Embedder) -> Gathered:
     )
 
 
-def candidates(kept: Gathered) -> list[NDArray[np.float32]]:
-    return [rows for part in kept.folds for rows in part.candidates[BANK]]
+def candidates(features: TrainingFeatures) -> list[NDArray[np.float32]]:
+    return [rows for part in features.folds for rows in part.candidates[BANK]]
 
 
 def cut_off(image: LabeledImage) -> LabeledImage:
@@ -67,23 +72,23 @@ def cut_off(image: LabeledImage) -> LabeledImage:
 def test_normal_images_give_candidates_and_every_image_is_kept(embedder: Embedder) -> None:
     images = normal_images(3) + anomalous_images(2, "stain")
 
-    kept = gathered(images, embedder)
+    features = features_of(images, embedder)
 
-    assert [rows.shape for rows in candidates(kept)] == [(PATCHES, WIDTH)] * 3
-    assert sum(part.moments.count for part in kept.folds) == 3 * PATCHES
-    labels = sorted(image.label for image in kept.kept)
+    assert [rows.shape for rows in candidates(features)] == [(PATCHES, WIDTH)] * 3
+    assert sum(part.moments.count for part in features.folds) == 3 * PATCHES
+    labels = sorted(image.label for image in features.embedded_images)
     assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 3
-    assert all(image.marked is None for image in kept.kept)
-    assert kept.masked == []
+    assert all(image.marked is None for image in features.embedded_images)
+    assert features.masked == []
 
 
 def test_a_copy_is_kept_once_for_each_label(embedder: Embedder) -> None:
     (normal, other), (anomaly,) = normal_images(2), anomalous_images(1, "stain")
     contradicting = replace(normal, label=Label.ANOMALY)
 
-    kept = gathered([normal] * 9 + [other, contradicting] + [anomaly] * 2, embedder)
+    features = features_of([normal] * 9 + [other, contradicting] + [anomaly] * 2, embedder)
 
-    labels = sorted(image.label for image in kept.kept)
+    labels = sorted(image.label for image in features.embedded_images)
     assert labels == [Label.ANOMALY] * 2 + [Label.NORMAL] * 2
 
 
@@ -91,26 +96,30 @@ def test_a_copy_is_kept_once_for_each_label(embedder: Embedder) -> None:
 def test_a_kept_image_loses_little_at_any_scale(unit: int, seed: int) -> None:
     embeddings = np.random.default_rng(seed).normal(0, 2.0**unit, (4, 3)).astype(np.float32)
 
-    kept = KeptImage.of(Label.NORMAL, embeddings, fold=0, marked=None)
+    kept = EmbeddedImage.of(Label.NORMAL, embeddings, fold=0, marked=None)
 
     largest = float(np.abs(embeddings).max())
     np.testing.assert_allclose(kept.embeddings, embeddings, rtol=1e-3, atol=1e-6 * largest)
 
 
 def test_an_image_without_any_feature_is_kept() -> None:
-    kept = KeptImage.of(Label.NORMAL, np.zeros((4, 3), np.float32), fold=0, marked=None)
+    kept = EmbeddedImage.of(Label.NORMAL, np.zeros((4, 3), np.float32), fold=0, marked=None)
 
     assert not kept.embeddings.any()
 
 
 def test_every_image_is_pooled_in_its_fold(embedder: Embedder) -> None:
-    kept = gathered(normal_images(3) + anomalous_images(2, "stain"), embedder)
+    features = features_of(normal_images(3) + anomalous_images(2, "stain"), embedder)
 
-    for fold, part in enumerate(kept.folds):
+    for fold, part in enumerate(features.folds):
         for label in Label:
-            its = [image for image in kept.kept if (image.fold, image.label) == (fold, label)]
-            assert len(part.pooled[label]) == len(its)
-            for row, image in zip(part.pooled[label], its, strict=True):
+            fold_images = [
+                image
+                for image in features.embedded_images
+                if (image.fold, image.label) == (fold, label)
+            ]
+            assert len(part.pooled[label]) == len(fold_images)
+            for row, image in zip(part.pooled[label], fold_images, strict=True):
                 np.testing.assert_allclose(row[:WIDTH], image.embeddings.mean(axis=0), rtol=1e-3)
                 np.testing.assert_allclose(
                     row[WIDTH:], image.embeddings.std(axis=0), rtol=1e-2, atol=1e-4
@@ -124,37 +133,37 @@ def test_masks_bring_patches_of_masked_and_of_normal_images(embedder: Embedder) 
         *anomalous_images(1, "stain", first=5_000),  # without a mask: nobody knows which patches
     ]
 
-    kept = gathered(images, embedder)
+    features = features_of(images, embedder)
 
-    assert len(kept.masked) == 5
-    assert sum("stain" in patches.shares for patches in kept.masked) == 3
-    assert [rows.shape for rows in kept.unmasked] == [(PATCHES, WIDTH)]
-    marked = [image.marked for image in kept.kept if image.marked is not None]
+    assert len(features.masked) == 5
+    assert sum("stain" in patches.shares for patches in features.masked) == 3
+    assert [rows.shape for rows in features.unmasked] == [(PATCHES, WIDTH)]
+    marked = [image.marked for image in features.embedded_images if image.marked is not None]
     assert len(marked) == 3
     assert all(0.1 < share.max() <= 1 for share in marked)
 
 
 def test_memory_is_bounded_by_samples(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MAX_HELD_OUT", 2)
+    monkeypatch.setattr(training_features, "MAX_HELD_OUT", 2)
     monkeypatch.setattr("blemish.engine.training.sampling.MAX_PATCHES", 40)
     monkeypatch.setattr("blemish.engine.training.sampling.MAX_CANDIDATES", 40)
     images = normal_images(4) + anomalous_images(4, "stain", masked=True)
 
-    kept = gathered(images, embedder)
+    features = features_of(images, embedder)
 
-    assert [len(rows) for rows in candidates(kept)] == [10] * 4
-    assert len(kept.kept) == 4
-    assert all(len(patches.embeddings) <= 5 + 10 for patches in kept.masked)
+    assert [len(rows) for rows in candidates(features)] == [10] * 4
+    assert len(features.embedded_images) == 4
+    assert all(len(patches.embeddings) <= 5 + 10 for patches in features.masked)
 
 
 def test_patches_that_are_wide_are_kept_of_fewer_images(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "KEPT_BYTES", 2 * 3 * 2 * PATCHES * WIDTH)
+    monkeypatch.setattr(training_features, "EMBEDDED_BYTES", 2 * 3 * 2 * PATCHES * WIDTH)
 
-    kept = gathered(normal_images(5) + anomalous_images(4, "stain"), embedder)
+    features = features_of(normal_images(5) + anomalous_images(4, "stain"), embedder)
 
-    labels = [image.label for image in kept.kept]
+    labels = [image.label for image in features.embedded_images]
     assert labels.count(Label.NORMAL) == labels.count(Label.ANOMALY) == 3
 
 
@@ -165,7 +174,7 @@ def test_samples_do_not_depend_on_the_order_of_images(
     monkeypatch.setattr("blemish.engine.training.sampling.MAX_CANDIDATES", 40)
     images = normal_images(4) + anomalous_images(2, "hole", masked=True)
 
-    straight, turned = gathered(images, embedder), gathered(images[::-1], embedder)
+    straight, turned = features_of(images, embedder), features_of(images[::-1], embedder)
 
     for first, second in zip(candidates(straight), candidates(turned), strict=True):
         assert (first == second).all()
@@ -186,7 +195,7 @@ def test_images_and_masks_that_cannot_be_used_are_counted_together(embedder: Emb
     with pytest.raises(
         TrainingError, match=r"^normal-50\.png: .*truncated.* 2 more images cannot be used\.$"
     ):
-        gathered(images, embedder)
+        features_of(images, embedder)
 
 
 def test_a_mask_with_an_unknown_colour_is_named(embedder: Embedder) -> None:
@@ -194,4 +203,4 @@ def test_a_mask_with_an_unknown_colour_is_named(embedder: Embedder) -> None:
     images = [*normal_images(2), replace(labeled(51, "hole"), mask=unknown)]
 
     with pytest.raises(TrainingError, match=r"^hole-51\.png: .*#14A3B3"):
-        gathered(images, embedder)
+        features_of(images, embedder)
