@@ -22,6 +22,7 @@ from tests.acceptance.served import (
     SERVE,
     ServedDirectory,
     dataset_status,
+    environment,
     fill,
     model_status,
     served_on_small_disk,
@@ -96,27 +97,31 @@ def test_a_start_cut_off_before_the_key_was_kept_is_taken_up(served: ServedDirec
     assert served.client().list_projects()["Projects"] == []
 
 
-def test_on_a_terminal_the_key_is_shown_to_be_pasted(tmp_path: Path) -> None:
+def test_on_a_terminal_each_variable_is_shown_once_to_be_pasted(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*SERVE, "--data-dir", str(tmp_path / "data")], stdout=theirs, stderr=subprocess.DEVNULL
+        [*SERVE, "--data-dir", str(tmp_path / "data")],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environment(tmp_path, no_proxy="*"),
     )
     os.close(theirs)
     shown = b""
-    while b"AWS_ENDPOINT_URL" not in shown or not shown.endswith(b"\n"):
+    while b"AWS_ENDPOINT_URL_S3" not in shown or not shown.endswith(b"\n"):
         shown += os.read(ours, 1024)
     process.terminate()
     assert process.wait(20) == 0
     os.close(ours)
 
-    exports = dict(re.findall(r"export (\w+)=(\S+)", shown.decode()))
-    assert exports.keys() == {
+    exports = re.findall(r"export (\w+)=(\S+)", shown.decode())
+    assert [name for name, _ in exports] == [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_DEFAULT_REGION",
-        "AWS_ENDPOINT_URL",
-    }
-    assert exports["AWS_SECRET_ACCESS_KEY"] in (tmp_path / "data/aws/credentials").read_text()
+        "AWS_ENDPOINT_URL_LOOKOUTVISION",
+        "AWS_ENDPOINT_URL_S3",
+    ]
+    assert dict(exports)["AWS_SECRET_ACCESS_KEY"] in (tmp_path / "data/aws/credentials").read_text()
 
 
 def test_a_second_server_says_who_holds_the_folder(served: ServedDirectory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,7 @@ HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 TlsCertOption = Annotated[
     Path | None,
-    typer.Option(help="PEM file of the certificate to show, then of those that vouch for it."),
+    typer.Option(help="PEM file of the certificate, followed by those that signed it."),
 ]
 TlsKeyOption = Annotated[Path | None, typer.Option(help="PEM file of its key.")]
 InsecureOption = Annotated[
@@ -59,7 +60,8 @@ def serve(
     tls_key: TlsKeyOption = None,
     insecure: InsecureOption = None,
 ) -> None:
-    """Serve the API until it is told to end; on loopback, unless a host is given."""
+    """Serve the API until a signal ends it; on loopback, unless you give a host."""
+    gc.disable()  # imports make many objects and no garbage; `serve` enables it again
     from blemish.server.serve import serve as run
 
     settings = settings_of(

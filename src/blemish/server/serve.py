@@ -1,25 +1,25 @@
-"""`blemish serve`: the API on a port, until it is told to end."""
+"""`blemish serve`: the server on a port, until a signal ends it."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as WebServer
 
-from blemish.engine.graph.sessions import ProviderError, check_providers
 from blemish.logs import configure_logs
-from blemish.server.addresses import AddressError, is_loopback, leads_to
+from blemish.server.announcement import announcement
 from blemish.server.app import Server, running_server
-from blemish.server.aws_files import PROFILE, AwsFiles, settle_first_key
+from blemish.server.aws_files import AwsFiles, settle_first_key
 from blemish.server.http_protocol import LimitedProtocol
+from blemish.server.listener import BACKLOG, bind, listen
 from blemish.server.notify import tell_ready
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -30,20 +30,7 @@ if TYPE_CHECKING:
     from blemish.server.tls import Certificate, RenewedCertificate
 
 GRACE_S = 10
-"""How long requests under way may take once the server is told to end."""
-
-CONSOLE = "/console"
-"""Path of the pages for people."""
-
-BACKLOG = 2048
-"""Connections that wait to be accepted."""
-
-
-INSECURE = (
-    "{host}: other machines could read images, answers and data on their way. Give the server a "
-    "certificate by --tls-cert and --tls-key; or --insecure, if something in front of it speaks "
-    "TLS or the network is trusted. The default, 127.0.0.1, is reached from this machine alone."
-)
+"""How long requests under way may take after the signal that ends the server."""
 
 
 def serve(settings: Settings) -> None:
@@ -63,37 +50,37 @@ def serve(settings: Settings) -> None:
     certificate = _certificate(settings)
     directory = DataDirectory(settings.data_dir)
     directory.create()
-    with directory.lock(f"{settings.host}:{settings.port}"), _bound(settings) as listener:
-        _check_reach(listener, settings)
+    with directory.lock(f"{settings.host}:{settings.port}"), bind(settings) as listener:
         files = AwsFiles(directory.aws, staging=directory.staging)
         port = listener.getsockname()[1]
 
-        def tell_clients() -> None:
-            current = certificate.current if certificate else None
+        def endpoint() -> str:
+            return _endpoint(settings.host, port, certificate.current if certificate else None)
+
+        def write_config() -> None:
             files.write_config(
-                endpoint=_endpoint(settings.host, port, current),
+                endpoint=endpoint(),
                 region=settings.region,
-                authorities=current.authorities if current else b"",
+                authorities=certificate.current.authorities if certificate else b"",
             )
 
         with running_server(settings, directory) as server, ExitStack() as stack:
             settle_first_key(server.keys, files)
-            tell_clients()
+            write_config()
             if certificate:
-                stack.enter_context(certificate.looked_at(renewed=tell_clients))
-            with _named_in_errors(settings):
-                listener.listen(BACKLOG)  # whoever comes from now on waits for uvicorn
-            web = uvicorn.Server(_config(server, certificate))
+                stack.enter_context(certificate.looked_at(renewed=write_config))
+            listen(listener, settings)
+            web = WebServer(_web_config(server, certificate))
             _on_signals(web.handle_exit)  # what is raised while a loop starts comes out as an error
-            current = certificate.current if certificate else None
-            _tell(_endpoint(settings.host, port, current), files, region=settings.region)
+            _announce(endpoint(), files, settings)
             tell_ready(os.environ)
-            gc.freeze()  # to look through all that stays would hold every request up for 0.2 s
+            gc.freeze()  # a look through all that stays would delay every request by 0.2 s
+            gc.enable()
             web.run(sockets=[listener])
 
 
-def _config(server: Server, certificate: RenewedCertificate | None) -> uvicorn.Config:
-    return uvicorn.Config(
+def _web_config(server: Server, certificate: RenewedCertificate | None) -> Config:
+    return Config(
         server.application,
         loop="uvloop",
         http=LimitedProtocol,
@@ -111,35 +98,25 @@ def _config(server: Server, certificate: RenewedCertificate | None) -> uvicorn.C
 def _certificate(settings: Settings) -> RenewedCertificate | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    from blemish.server.tls import RenewedCertificate  # noqa: PLC0415 - not without TLS
+    from blemish.server.tls import RenewedCertificate
 
     return RenewedCertificate(settings.tls_cert, settings.tls_key, now=lambda: datetime.now(UTC))
 
 
 def _check_providers(settings: Settings) -> None:
-    """Allow what ONNX Runtime has.
+    """Allow the providers that ONNX Runtime has; it always has the CPU.
 
     Raises:
         ValueError: it lacks one.
     """
+    if settings.providers == ("cpu",):
+        return
+    from blemish.engine.graph.sessions import ProviderError, check_providers
+
     try:
         check_providers(settings.providers)
     except ProviderError as error:
         raise ValueError(f"BLEMISH_PROVIDERS={','.join(settings.providers)}: {error}.") from error
-
-
-def _check_reach(listener: socket.socket, settings: Settings) -> None:
-    """Allow what is bound to be listened on.
-
-    Raises:
-        ValueError: others could read along, or the store of the buckets is this server itself.
-    """
-    if settings.s3_endpoint and leads_to(listener, settings.s3_endpoint):
-        raise ValueError(f"BLEMISH_S3_ENDPOINT={settings.s3_endpoint} is this server's own.")
-    protected = settings.tls_cert is not None or settings.insecure
-    # what the name of a host stands for is seen in what was bound
-    if not protected and not is_loopback(listener.getsockname()[0]):
-        raise ValueError(INSECURE.format(host=settings.host))
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], object]) -> None:
@@ -152,32 +129,6 @@ def _end(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def _bound(settings: Settings) -> socket.socket:
-    """Take the address; nobody can connect before uvicorn listens on it."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # connections have it from here: one whose client lost its power ends some time
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    try:
-        with _named_in_errors(settings):
-            listener.bind((settings.host, settings.port))
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-@contextmanager
-def _named_in_errors(settings: Settings) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise AddressError(
-            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}."
-        ) from error
-
-
 def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
     """Return the URL for clients; with TLS, by a name that the certificate is for."""
     scheme = "https" if certificate else "http"
@@ -185,27 +136,13 @@ def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
     return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
-def _tell(endpoint: str, files: AwsFiles, *, region: str) -> None:
-    """Say where the server is and how a client gets in; the secret to a terminal alone."""
-    lines = [f"Blemish listens on {endpoint}", f"Console: {endpoint}{CONSOLE}"]
-    if not files.credentials.exists():  # restored, or gone with the first key
-        lines += [f"AWS_CONFIG_FILE={files.config}", f"AWS_PROFILE={PROFILE}"]
-    elif sys.stdout.isatty():
-        pair = files.read_key()
-        lines += [
-            f"export AWS_ACCESS_KEY_ID={pair.id}",
-            f"export AWS_SECRET_ACCESS_KEY={pair.secret}",
-            f"export AWS_ACCESS_KEY_ID={pair.id}",
-            f"export AWS_SECRET_ACCESS_KEY={pair.secret}",
-            f"export AWS_DEFAULT_REGION={region}",
-            f"export AWS_ENDPOINT_URL={endpoint}",
-        ]
-        if files.authorities.exists():
-            lines.append(f"export AWS_CA_BUNDLE={files.authorities}")
-    else:
-        lines += [
-            f"AWS_CONFIG_FILE={files.config}",
-            f"AWS_SHARED_CREDENTIALS_FILE={files.credentials}",
-            f"AWS_PROFILE={PROFILE}",
-        ]
-    print("\n".join(lines), flush=True)  # noqa: T201 - this is what the command prints
+def _announce(endpoint: str, files: AwsFiles, settings: Settings) -> None:
+    text = announcement(
+        endpoint,
+        files,
+        region=settings.region,
+        serves_s3=settings.s3_endpoint is None,
+        on_terminal=sys.stdout.isatty(),
+        environment=os.environ,
+    )
+    print(text, flush=True)  # noqa: T201 - this is what the command prints

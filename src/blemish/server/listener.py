@@ -1,0 +1,71 @@
+"""The socket that the server listens on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blemish.server.addresses import AddressError, is_loopback, leads_to
+from blemish.settings import Settings
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+INSECURE = (
+    "{host}: other machines could read images and answers on the network. Give the server a "
+    "certificate with --tls-cert and --tls-key. Use --insecure if a proxy in front of it speaks "
+    "TLS, or if the network is trusted. The default, 127.0.0.1, is open to this machine alone."
+)
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Bind the address of the settings; nobody can connect until `listen` is called.
+
+    Raises:
+        AddressError: the address cannot be bound.
+        ValueError: other machines could read what is sent, or the S3 of the settings is this
+            server itself.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # connections inherit it: a connection whose client lost its power ends some time
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    try:
+        with _address_errors(settings):
+            listener.bind((settings.host, settings.port))
+        _check_address(listener, settings)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def listen(listener: socket.socket, settings: Settings) -> None:
+    """Let clients connect; they wait until something accepts them.
+
+    Raises:
+        AddressError: another program listens there.
+    """
+    with _address_errors(settings):
+        listener.listen(BACKLOG)
+
+
+def _check_address(listener: socket.socket, settings: Settings) -> None:
+    if settings.s3_endpoint and leads_to(listener, settings.s3_endpoint):
+        raise ValueError(f"BLEMISH_S3_ENDPOINT={settings.s3_endpoint} is this server's own.")
+    protected = settings.tls_cert is not None or settings.insecure
+    # the bound address shows what the name of a host stands for
+    if not protected and not is_loopback(listener.getsockname()[0]):
+        raise ValueError(INSECURE.format(host=settings.host))
+
+
+@contextmanager
+def _address_errors(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AddressError(
+            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}."
+        ) from error
