@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import DatasetStatus, ModelStatus
-from blemish.domain.lifecycle import USABLE_DATASET
+from blemish.domain.lifecycle import DATASET_USABLE
 from blemish.settings import Settings
 from tests.acceptance.lifetime_rows import GONE, DatasetRow, ModelRow, may_follow
 from tests.acceptance.lifetime_server import (
@@ -227,7 +227,7 @@ class Lifetimes(RuleBasedStateMachine):
             case Refused("ResourceNotFoundException"):
                 assert rows[0] is None or rows[0].may_be_gone
             case Refused("ConflictException"):
-                assert any(row and row.status not in USABLE_DATASET for row in rows)
+                assert any(row and row.status not in DATASET_USABLE for row in rows)
             case Refused("ValidationException"):
                 assert not (self.settled(rows) and enough(rows))
             case dict():
@@ -243,7 +243,7 @@ class Lifetimes(RuleBasedStateMachine):
 
     @staticmethod
     def settled(rows: list[DatasetRow | None]) -> bool:
-        return all(row is None or row.status in USABLE_DATASET for row in rows)
+        return all(row is None or row.status in DATASET_USABLE for row in rows)
 
     def ask_model(
         self,

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from blemish.domain.entities import ModelStatus, ObjectRef
-
-UNTRAINED = frozenset({ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED, ModelStatus.DELETING})
-"""A model in one of these judges no image; in any other it does, hosted or not."""
+from blemish.domain.entities import ObjectRef
 
 
 class DetectionJobKind(StrEnum):

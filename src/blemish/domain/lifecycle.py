@@ -1,4 +1,4 @@
-"""The statuses and the moves between them.
+"""The statuses: the moves between them, named sets of them, and the words that people read.
 
     TRAINING -> TRAINED -> STARTING_HOSTING -> HOSTED <-> SYSTEM_UPDATING
         |          ^ |             |              |              |
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from blemish.domain.detection_jobs import DetectionJobStatus as J
 from blemish.domain.entities import DatasetStatus as D
 from blemish.domain.entities import ModelStatus as M
 from blemish.domain.errors import ConflictError, ResourceType
@@ -50,26 +51,107 @@ def sources_of(target: S, moves: Mapping[S, frozenset[S]]) -> frozenset[S]:
     return frozenset(status for status, targets in moves.items() if target in targets)
 
 
-USABLE_DATASET = frozenset(
-    {D.CREATE_COMPLETE, D.UPDATE_COMPLETE, D.UPDATE_FAILED_ROLLBACK_COMPLETE}
+MODEL_IN_PROGRESS = frozenset(
+    {M.TRAINING, M.STARTING_HOSTING, M.STOPPING_HOSTING, M.SYSTEM_UPDATING, M.DELETING}
 )
-"""A dataset at rest, whose entries can be trained on."""
+"""Work on the model goes on; another status follows by itself."""
+
+MODEL_WITH_BUNDLE = frozenset(M) - {M.TRAINING, M.TRAINING_FAILED, M.DELETING}
+"""The model is trained, hosted or not, and can run a job or be packaged."""
+
+MODEL_STARTABLE = sources_of(M.STARTING_HOSTING, MODEL_MOVES)
+"""StartModel accepts the model."""
+
+MODEL_STOPPABLE = sources_of(M.STOPPING_HOSTING, MODEL_MOVES)
+"""StopModel accepts the model."""
+
+MODEL_DELETABLE = sources_of(M.DELETING, MODEL_MOVES)
+"""DeleteModel accepts the model."""
+
+MODEL_ANSWERING = frozenset({M.HOSTED, M.SYSTEM_UPDATING})
+"""DetectAnomalies accepts the model; while it is updated, detections wait or use the old one."""
+
+MODEL_HOSTED = MODEL_ANSWERING | {M.STARTING_HOSTING}
+"""The model counts against the limit on hosted models."""
+
+MODEL_WITH_UNITS = MODEL_HOSTED | {M.STOPPING_HOSTING}
+"""The model has inference units."""
+
+MODEL_FAILED = frozenset({M.TRAINING_FAILED, M.HOSTING_FAILED})
+"""The last work on the model failed; its status message says why."""
+
+MODEL_ADJUSTABLE = MODEL_WITH_BUNDLE - MODEL_IN_PROGRESS
+"""UpdateModelThreshold accepts the model."""
+
+DATASET_IN_PROGRESS = frozenset(
+    {
+        D.CREATE_IN_PROGRESS,
+        D.UPDATE_IN_PROGRESS,
+        D.UPDATE_FAILED_ROLLBACK_IN_PROGRESS,
+        D.DELETE_IN_PROGRESS,
+    }
+)
+"""Work on the dataset goes on; another status follows by itself."""
+
+DATASET_USABLE = sources_of(D.UPDATE_IN_PROGRESS, DATASET_MOVES)
+"""The entries of the dataset can be changed and trained on."""
+
+DATASET_FAILED = frozenset({D.CREATE_FAILED, D.UPDATE_FAILED_ROLLBACK_COMPLETE, D.DELETE_FAILED})
+"""The last work on the dataset failed; its status message says why."""
+
+JOB_IN_PROGRESS = frozenset({J.CREATED, J.RUNNING})
+"""The detection job waits or runs."""
+
+MODEL_WORDS: Mapping[M, str] = {
+    M.TRAINING: "training",
+    M.TRAINED: "trained",
+    M.TRAINING_FAILED: "training failed",
+    M.STARTING_HOSTING: "starting",
+    M.HOSTED: "hosted",
+    M.HOSTING_FAILED: "hosting failed",
+    M.STOPPING_HOSTING: "stopping",
+    M.SYSTEM_UPDATING: "updating",
+    M.DELETING: "deleting",
+}
+"""What people read instead of a status of a model."""
+
+DATASET_WORDS: Mapping[D, str] = {
+    D.CREATE_IN_PROGRESS: "importing",
+    D.CREATE_COMPLETE: "ready",
+    D.CREATE_FAILED: "import failed",
+    D.UPDATE_IN_PROGRESS: "updating",
+    D.UPDATE_COMPLETE: "ready",
+    D.UPDATE_FAILED_ROLLBACK_IN_PROGRESS: "undoing an update",
+    D.UPDATE_FAILED_ROLLBACK_COMPLETE: "update failed",
+    D.DELETE_IN_PROGRESS: "deleting",
+    D.DELETE_COMPLETE: "deleted",
+    D.DELETE_FAILED: "deletion failed",
+}
+"""What people read instead of a status of a dataset."""
+
+JOB_WORDS: Mapping[J, str] = {
+    J.CREATED: "waiting",
+    J.RUNNING: "running",
+    J.SUCCEEDED: "finished",
+    J.FAILED: "failed",
+}
+"""What people read instead of a status of a detection job."""
 
 
 def check_model_move(current: M, target: M, *, model_arn: str) -> None:
-    """Allow the move of a model from `current` to `target`, or say why not.
+    """Check that a model can move from `current` to `target`.
 
     Raises:
-        ConflictError: no such move exists.
+        ConflictError: it cannot.
     """
     _check(MODEL_MOVES, current, target, ResourceType.MODEL, model_arn)
 
 
 def check_dataset_move(current: D, target: D, *, dataset: str) -> None:
-    """Allow the move of a dataset from `current` to `target`, or say why not.
+    """Check that a dataset can move from `current` to `target`.
 
     Raises:
-        ConflictError: no such move exists.
+        ConflictError: it cannot.
     """
     _check(DATASET_MOVES, current, target, ResourceType.DATASET, dataset)
 

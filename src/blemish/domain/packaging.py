@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from blemish.domain.entities import ModelStatus, Tag
+from blemish.domain.entities import Tag
 from blemish.domain.errors import ValidationError
 
 NVIDIA = "NVIDIA"
@@ -21,13 +21,6 @@ GPU_OPTIONS = ("gpu-code", "trt-ver", "cuda-ver")
 
 CPU_OPTIONS = ("mcpu", "mattr")
 """Options of the compiler for a processor, which needs none."""
-
-PACKAGEABLE = frozenset(ModelStatus) - {
-    ModelStatus.TRAINING,
-    ModelStatus.TRAINING_FAILED,
-    ModelStatus.DELETING,
-}
-"""A model that is trained, hosted or not."""
 
 
 class PackagingJobStatus(StrEnum):

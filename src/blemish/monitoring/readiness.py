@@ -13,7 +13,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from structlog.typing import FilteringBoundLogger
 
-from blemish.domain.entities import ModelStatus
+from blemish.domain.lifecycle import MODEL_ANSWERING
 from blemish.service.objects import Objects
 from blemish.storage.database.database import Rows
 from blemish.storage.errors import (
@@ -154,7 +154,7 @@ def models_look(
         with reading() as rows:
             hosted = [
                 model
-                for status in (ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING)
+                for status in sorted(MODEL_ANSWERING)
                 for model in rows.models.with_status(status)
             ]
         ready = loaded()

@@ -13,19 +13,13 @@ from prometheus_client.registry import Collector
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import Model, ModelStatus
+from blemish.domain.lifecycle import MODEL_WITH_UNITS
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.metrics import MODEL, DetectionMetrics
 from blemish.service.models.hosting import Capacity
 from blemish.storage.database.database import Rows
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
-
-WITH_UNITS = (
-    ModelStatus.STARTING_HOSTING,
-    ModelStatus.HOSTED,
-    ModelStatus.SYSTEM_UPDATING,
-    ModelStatus.STOPPING_HOSTING,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +69,11 @@ class StateMetrics(Collector):
             self._detections.forget(
                 lambda project, version: rows.models.find(project, version) is not None
             )
-            hosted = [model for each in WITH_UNITS for model in rows.models.with_status(each)]
+            hosted = [
+                model
+                for status in sorted(MODEL_WITH_UNITS)
+                for model in rows.models.with_status(status)
+            ]
             return rows.models.count_by_status(), hosted
 
     def _of_models(

@@ -4,12 +4,28 @@ from itertools import product
 
 import pytest
 
+from blemish.domain.detection_jobs import DetectionJobStatus
 from blemish.domain.entities import DatasetStatus, ModelStatus
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.domain.lifecycle import (
+    DATASET_FAILED,
+    DATASET_IN_PROGRESS,
     DATASET_MOVES,
+    DATASET_USABLE,
+    DATASET_WORDS,
+    JOB_WORDS,
+    MODEL_ADJUSTABLE,
+    MODEL_ANSWERING,
+    MODEL_DELETABLE,
+    MODEL_FAILED,
+    MODEL_HOSTED,
+    MODEL_IN_PROGRESS,
     MODEL_MOVES,
-    USABLE_DATASET,
+    MODEL_STARTABLE,
+    MODEL_STOPPABLE,
+    MODEL_WITH_BUNDLE,
+    MODEL_WITH_UNITS,
+    MODEL_WORDS,
     check_dataset_move,
     check_model_move,
     sources_of,
@@ -86,4 +102,29 @@ def test_every_status_has_its_moves() -> None:
 
 
 def test_a_dataset_at_rest_can_be_changed_and_trained_on() -> None:
-    assert sources_of(DatasetStatus.UPDATE_IN_PROGRESS, DATASET_MOVES) == USABLE_DATASET
+    assert sources_of(DatasetStatus.UPDATE_IN_PROGRESS, DATASET_MOVES) == DATASET_USABLE
+
+
+def test_every_status_has_its_words() -> None:
+    assert set(MODEL_WORDS) == set(ModelStatus)
+    assert set(DATASET_WORDS) == set(DatasetStatus)
+    assert set(JOB_WORDS) == set(DetectionJobStatus)
+
+
+def test_a_status_is_in_progress_if_another_one_follows_by_itself() -> None:
+    in_progress = MODEL_IN_PROGRESS | DATASET_IN_PROGRESS
+
+    assert {status for status in in_progress if status.endswith("ING")} == MODEL_IN_PROGRESS
+    assert {status for status in in_progress if "_IN_PROGRESS" in status} == DATASET_IN_PROGRESS
+    assert not in_progress & (MODEL_FAILED | DATASET_FAILED | DATASET_USABLE)
+
+
+def test_operations_accept_the_statuses_that_their_moves_start_from() -> None:
+    assert {ModelStatus.TRAINED, ModelStatus.HOSTING_FAILED} == MODEL_STARTABLE
+    assert {ModelStatus.TRAINING_FAILED, *MODEL_STARTABLE} == MODEL_DELETABLE
+    assert {ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING} == MODEL_STOPPABLE
+    assert {ModelStatus.HOSTED, *MODEL_STARTABLE} == MODEL_ADJUSTABLE
+
+
+def test_sets_of_hosted_models_grow_from_answering_to_having_units() -> None:
+    assert MODEL_ANSWERING < MODEL_HOSTED < MODEL_WITH_UNITS < MODEL_WITH_BUNDLE

@@ -14,9 +14,9 @@ from blemish.console.models.model_actions import FORBIDDEN, share
 from blemish.console.models.model_data import Evaluated
 from blemish.console.models.test_images import JudgedImages
 from blemish.console.ui.frame import heading, text, visitor
+from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.training.selection_report import Judged, choice_of
-from blemish.service.models.thresholds import MOVABLE
 
 STAYS = (
     "What this changes: verdicts from now on. The measured performance of the model, its confusion "
@@ -99,7 +99,9 @@ async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleIn
             text(NO_SCORES, tag="p", classes="quiet")
             return
         may = await visitor().may("UpdateModelThreshold", **named)
-        ThresholdSlider(info, locked=not may or model["Status"] not in MOVABLE).on("use", use)
+        ThresholdSlider(info, locked=not may or model["Status"] not in MODEL_ADJUSTABLE).on(
+            "use", use
+        )
         if not may:
             text(FORBIDDEN, tag="p", classes="quiet")
         if info.moved_from is not None:

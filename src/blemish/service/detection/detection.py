@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import Model, ModelStatus
+from blemish.domain.entities import Model
 from blemish.domain.errors import (
     ConflictError,
     ResourceType,
@@ -18,6 +18,7 @@ from blemish.domain.errors import (
     ThrottlingError,
     ValidationError,
 )
+from blemish.domain.lifecycle import MODEL_ANSWERING
 from blemish.domain.limits import Limits, Quota
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detection
@@ -143,7 +144,7 @@ class DetectionService:
         return future
 
     def _submitted(self, model: Model, body: bytes, answer: Callable[[Detection], T]) -> Future[T]:
-        if model.status not in {ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING}:
+        if model.status not in MODEL_ANSWERING:
             raise self._not_hosted(model)
         began = self._clock()
         try:

@@ -13,7 +13,6 @@ from datetime import datetime
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import (
-    UNTRAINED,
     WORDS,
     DetectionJob,
     DetectionJobKind,
@@ -26,6 +25,7 @@ from blemish.domain.errors import (
     ResourceType,
     ValidationError,
 )
+from blemish.domain.lifecycle import JOB_IN_PROGRESS, MODEL_WITH_BUNDLE
 from blemish.domain.manifest import SOURCE, object_ref
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.models.models import require_model
@@ -33,7 +33,6 @@ from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.storage.database.database import Database, Rows
-from blemish.storage.rows.detection_jobs import IN_PROGRESS
 from blemish.storage.stored_files import KeptFiles
 
 QUEUED = "The images wait to be judged."
@@ -182,7 +181,7 @@ class DetectionJobService:
         """
         with self._database.writing() as rows:
             job = require_job(rows, project, kind, name)
-            if job.status not in IN_PROGRESS:
+            if job.status not in JOB_IN_PROGRESS:
                 raise ConflictError(
                     f"The {WORDS[kind]} {name} of project {project} is {job.status}; "
                     "only one that is not through can be cancelled.",
@@ -209,7 +208,7 @@ class DetectionJobService:
 
     def _trained(self, rows: Rows, project: str, version: str) -> Model:
         model = require_model(rows, project, version)
-        if model.status in UNTRAINED:
+        if model.status not in MODEL_WITH_BUNDLE:
             arn = self._arns.model(model.project, model.version)
             raise ConflictError(
                 f"Model {arn} is {model.status}; images can be judged when it is trained.",

@@ -18,6 +18,7 @@ from blemish.domain.detection_jobs import (
 )
 from blemish.domain.entities import DatasetEntry, DatasetStatus, DatasetType
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
+from blemish.domain.lifecycle import DATASET_IN_PROGRESS
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets.datasets import DatasetService
@@ -26,7 +27,6 @@ from blemish.service.detection.jobs import require_job
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE
 from blemish.storage.database.database import Database, Rows
-from blemish.storage.rows.datasets import IN_PROGRESS
 
 TRIAL = DetectionJobKind.TRIAL
 
@@ -166,7 +166,7 @@ def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) 
     beside = rows.datasets.find(project, other)
     if beside is None:
         return None
-    if beside.status in IN_PROGRESS:  # its entries come only at the end of that
+    if beside.status in DATASET_IN_PROGRESS:  # its entries come only at the end of that
         return f"the {other} dataset is {beside.status}, and may get the same. Wait for its end"
     shared = set(refs) - set(rows.entries.unknown(beside.id, refs))
     if not shared:

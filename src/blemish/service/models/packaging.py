@@ -12,8 +12,8 @@ from datetime import datetime
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ResourceType
+from blemish.domain.lifecycle import MODEL_WITH_BUNDLE
 from blemish.domain.packaging import (
-    PACKAGEABLE,
     Component,
     PackagingJob,
     PackagingJobStatus,
@@ -131,7 +131,7 @@ class PackagingService:
 
     def _trained(self, rows: Rows, project: str, version: str) -> Model:
         model = require_model(rows, project, version)
-        if model.status not in PACKAGEABLE:
+        if model.status not in MODEL_WITH_BUNDLE:
             arn = self._arns.model(model.project, model.version)
             raise ConflictError(
                 f"Model {arn} is {model.status}; a model can be packaged when it is trained.",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import ConflictError, ResourceType
+from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
 from blemish.engine.thresholds import (
@@ -25,9 +26,6 @@ from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.storage.database.database import Database
 from blemish.storage.errors import EncryptionError
-
-MOVABLE = frozenset({ModelStatus.TRAINED, ModelStatus.HOSTED, ModelStatus.HOSTING_FAILED})
-"""Nobody works on the model, and it has a bundle."""
 
 MOVING = "The model is being moved to another threshold."
 
@@ -82,7 +80,7 @@ class ThresholdService:
             ConflictError: its status forbids it or changes meanwhile, or its bundle is damaged.
         """
         model = self._model(project, version)
-        if model.status not in MOVABLE or model.bundle is None:
+        if model.status not in MODEL_ADJUSTABLE or model.bundle is None:
             raise self._conflict(model, "it must be TRAINED, HOSTED or HOSTING_FAILED to be moved")
         try:
             bundle = self._bundles.read(model.bundle)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from blemish.domain.entities import Dataset, DatasetType, ImageStats
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
-from blemish.domain.lifecycle import USABLE_DATASET
+from blemish.domain.lifecycle import DATASET_USABLE
 from blemish.domain.limits import Limits
 from blemish.service.datasets.datasets import require_dataset
 from blemish.storage.database.database import Rows
@@ -42,7 +42,7 @@ def trainable_datasets(rows: Rows, project: str, *, limits: Limits) -> list[Data
     test = rows.datasets.find(project, DatasetType.TEST)
     datasets = [train, test] if test else [train]
     for dataset in datasets:
-        if dataset.status not in USABLE_DATASET:
+        if dataset.status not in DATASET_USABLE:
             raise ConflictError(
                 f"The {dataset.type} dataset of project {project} is {dataset.status}; "
                 "a model can be trained when it is complete.",

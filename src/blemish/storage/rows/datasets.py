@@ -9,12 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from blemish.domain.entities import Dataset, DatasetStatus, DatasetType, ObjectRef
-from blemish.domain.lifecycle import DATASET_MOVES, sources_of
+from blemish.domain.lifecycle import DATASET_IN_PROGRESS, DATASET_MOVES, sources_of
 from blemish.storage.database import leases
 from blemish.storage.database.tables import DATASETS, ENTRIES, PROJECTS
-
-IN_PROGRESS = frozenset(status for status in DatasetStatus if status.endswith("_IN_PROGRESS"))
-"""Somebody has to work on the dataset."""
 
 _SELECT = (
     select(DATASETS, PROJECTS.c.name.label("project"))
@@ -71,7 +68,7 @@ class Datasets:
 
     def unsettled(self) -> list[Dataset]:
         """Return the datasets that somebody has to work on, oldest first."""
-        return self._all(_SELECT.where(DATASETS.c.status.in_(IN_PROGRESS)))
+        return self._all(_SELECT.where(DATASETS.c.status.in_(DATASET_IN_PROGRESS)))
 
     def kept_names(self) -> set[str]:
         """Return the names of kept files that rows speak of."""
@@ -108,7 +105,7 @@ class Datasets:
             self._connection,
             DATASETS,
             dataset_id,
-            sources=IN_PROGRESS,
+            sources=DATASET_IN_PROGRESS,
             owner=owner,
             now=now,
             lease_until=lease_until,
@@ -121,7 +118,7 @@ class Datasets:
             DATASETS,
             dataset_id,
             attempt=attempt,
-            sources=IN_PROGRESS,
+            sources=DATASET_IN_PROGRESS,
             lease_until=lease_until,
         )
 

@@ -14,11 +14,9 @@ from blemish.domain.detection_jobs import (
     ImageCounts,
 )
 from blemish.domain.entities import ObjectRef
+from blemish.domain.lifecycle import JOB_IN_PROGRESS
 from blemish.storage.database import leases
 from blemish.storage.database.tables import DETECTION_JOBS, PROJECTS, TRIAL_IMAGES
-
-IN_PROGRESS = frozenset({DetectionJobStatus.CREATED, DetectionJobStatus.RUNNING})
-"""Somebody has to work on the job."""
 
 _SELECT = select(DETECTION_JOBS, PROJECTS.c.name.label("project")).join_from(
     DETECTION_JOBS, PROJECTS
@@ -81,13 +79,13 @@ class DetectionJobs:
 
     def unsettled(self) -> list[DetectionJob]:
         """Return the jobs that somebody has to work on, oldest first."""
-        wanted = DETECTION_JOBS.c.status.in_(IN_PROGRESS)
+        wanted = DETECTION_JOBS.c.status.in_(JOB_IN_PROGRESS)
         return self._all(_SELECT.where(wanted).order_by(DETECTION_JOBS.c.id))
 
     def of_model(self, project: str, version: int) -> list[DetectionJob]:
         """Return the jobs that still need a model, oldest first."""
         mine = (PROJECTS.c.name == project, DETECTION_JOBS.c.model_version == version)
-        wanted = DETECTION_JOBS.c.status.in_(IN_PROGRESS)
+        wanted = DETECTION_JOBS.c.status.in_(JOB_IN_PROGRESS)
         return self._all(_SELECT.where(*mine, wanted).order_by(DETECTION_JOBS.c.id))
 
     def claim(self, job_id: int, *, owner: str, now: datetime, lease_until: datetime) -> int | None:
@@ -96,7 +94,7 @@ class DetectionJobs:
             self._connection,
             DETECTION_JOBS,
             job_id,
-            sources=IN_PROGRESS,
+            sources=JOB_IN_PROGRESS,
             owner=owner,
             now=now,
             lease_until=lease_until,
@@ -153,7 +151,7 @@ class DetectionJobs:
             self._connection,
             DETECTION_JOBS,
             job_id,
-            sources=IN_PROGRESS,
+            sources=JOB_IN_PROGRESS,
             status=DetectionJobStatus.FAILED,
             status_message=status_message,
             updated_at=now,
@@ -183,7 +181,7 @@ class DetectionJobs:
             DETECTION_JOBS,
             job_id,
             attempt=attempt,
-            sources=IN_PROGRESS,
+            sources=JOB_IN_PROGRESS,
             **values,
         )
 

@@ -20,22 +20,9 @@ from sqlalchemy import (
 )
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
+from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS
 from blemish.storage.database import leases
 from blemish.storage.database.tables import MAX_ID, MODELS, PROJECTS, TAGS
-
-IN_PROGRESS = frozenset(
-    {
-        ModelStatus.TRAINING,
-        ModelStatus.STARTING_HOSTING,
-        ModelStatus.STOPPING_HOSTING,
-        ModelStatus.SYSTEM_UPDATING,
-        ModelStatus.DELETING,
-    }
-)
-"""Somebody has to work on the model."""
-
-HOSTED = frozenset({ModelStatus.STARTING_HOSTING, ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING})
-"""The model takes, or is about to take, memory for its hosting."""
 
 _SELECT = select(MODELS, PROJECTS.c.name.label("project")).join_from(MODELS, PROJECTS)
 # Made once: to build a statement takes longer than to run it.
@@ -107,7 +94,7 @@ class Models:
 
     def count_hosted(self) -> int:
         """Count the models that are hosted, or about to be."""
-        return self._count(MODELS.c.status.in_(HOSTED))
+        return self._count(MODELS.c.status.in_(MODEL_HOSTED))
 
     def count_training(self) -> int:
         """Count the models in training."""
@@ -120,7 +107,9 @@ class Models:
 
     def unsettled(self) -> list[Model]:
         """Return the models that somebody has to work on, oldest first."""
-        return self._all(_SELECT.where(MODELS.c.status.in_(IN_PROGRESS)).order_by(MODELS.c.id))
+        return self._all(
+            _SELECT.where(MODELS.c.status.in_(MODEL_IN_PROGRESS)).order_by(MODELS.c.id)
+        )
 
     def with_status(self, status: ModelStatus) -> list[Model]:
         """Return the models in a status, oldest first."""
@@ -177,7 +166,7 @@ class Models:
             self._connection,
             MODELS,
             model_id,
-            sources=IN_PROGRESS,
+            sources=MODEL_IN_PROGRESS,
             owner=owner,
             now=now,
             lease_until=lease_until,
@@ -198,7 +187,7 @@ class Models:
             MODELS,
             model_id,
             attempt=attempt,
-            sources=IN_PROGRESS,
+            sources=MODEL_IN_PROGRESS,
             lease_until=lease_until,
             **message,
         )

@@ -21,7 +21,7 @@ from blemish.domain.errors import (
     ServiceError,
     ValidationError,
 )
-from blemish.domain.lifecycle import DATASET_MOVES, USABLE_DATASET
+from blemish.domain.lifecycle import DATASET_MOVES, DATASET_USABLE
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
 from blemish.service.next_tokens import next_token
 from tests.unit.house import House
@@ -179,7 +179,7 @@ def test_changes_that_are_no_text_are_refused_at_once(
 @pytest.mark.parametrize("status", DatasetStatus)
 def test_a_dataset_is_changed_only_at_rest(house: House, status: DatasetStatus) -> None:
     put_into(house, status)
-    if status in USABLE_DATASET:
+    if status in DATASET_USABLE:
         assert house.datasets.update("circuits", TRAIN, changes=CHANGES)
         return
 

@@ -19,7 +19,7 @@ from blemish.domain.errors import (
     ServiceQuotaExceededError,
     ValidationError,
 )
-from blemish.domain.lifecycle import USABLE_DATASET
+from blemish.domain.lifecycle import DATASET_USABLE
 from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.service.models.models import ModelService
 from blemish.service.projects import require_project
@@ -206,7 +206,7 @@ def test_a_model_needs_datasets_at_rest(
     house.images(normal=10)
     house.images(TEST, normal=1)
     put_dataset_into(house, kind, status)
-    if status in USABLE_DATASET:
+    if status in DATASET_USABLE:
         assert house.model()
         return
 

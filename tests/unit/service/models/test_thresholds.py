@@ -13,12 +13,13 @@ from sqlalchemy.exc import OperationalError
 
 from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import ConflictError, ResourceNotFoundError
+from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import Bundle, BundleInfo, MeasuredScores
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.sizes import ImageSize
 from blemish.engine.thresholds import move_threshold, turning_points
 from blemish.service.models.bundles import Bundles
-from blemish.service.models.thresholds import MOVABLE, ThresholdService
+from blemish.service.models.thresholds import ThresholdService
 from tests.unit.house import House
 
 S = ModelStatus
@@ -62,7 +63,7 @@ def bundles(house: House) -> list[str]:
     return [path.name for path in house.directory.bundles.iterdir()]
 
 
-@pytest.mark.parametrize("status", sorted(MOVABLE))
+@pytest.mark.parametrize("status", sorted(MODEL_ADJUSTABLE))
 def test_a_threshold_is_moved_into_a_new_bundle(trainable: House, status: ModelStatus) -> None:
     before = trained(trainable, status)
     wakes = trainable.wakes
@@ -105,7 +106,7 @@ def test_the_threshold_in_force_moves_nothing(trainable: House) -> None:
     assert trainable.described(model) == model
 
 
-@pytest.mark.parametrize("status", sorted(set(S) - MOVABLE))
+@pytest.mark.parametrize("status", sorted(set(S) - MODEL_ADJUSTABLE))
 def test_a_threshold_is_moved_only_while_nobody_works_on_the_model(
     trainable: House, status: ModelStatus
 ) -> None:
