@@ -151,7 +151,7 @@ def test_what_was_only_read_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("operation", "members", "told"),
     [
-        ("DetectAnomalies", {"Body": b"image"}, {"body": "7 bytes"}),
+        ("DetectAnomalies", {"Body": b"image"}, {"body": "5 bytes"}),
         ("UpdateDatasetEntries", {"Changes": b"{}"}, {"changes": "2 bytes"}),
         ("UntagResource", {"TagKeys": ["a"] * MAX_ITEMS}, {"tagKeys": ["a"] * MAX_ITEMS}),
         ("UntagResource", {"TagKeys": ["a"] * (MAX_ITEMS + 1)}, {"tagKeys": "21 items"}),

@@ -394,4 +394,4 @@ for key in ("old", "new/object"):
         "There is no room to write s3://images/new/object (File too large).",
     ]
     assert store.read(ref("old"), max_bytes=MIB) == b"old"
-    assert sorted(path.name for path in store.root.rglob("*")) == [".staging", "old", BUCKET]
+    assert sorted(path.name for path in store.root.rglob("*")) == [".staging", BUCKET, "old"]
