@@ -30,10 +30,12 @@ from blemish.server.workers import (
     build_dataset_work,
     build_detection_job_work,
     build_hosting_work,
+    build_packaging_work,
 )
 from blemish.service.datasets.datasets import EntryFilter
 from blemish.service.detection.job_work import DetectionJobWork
 from blemish.service.models.hosting import HostingRunner, HostingWork
+from blemish.service.models.packaging_work import PackagingWork
 from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -123,6 +125,10 @@ class House:
     def detection_job_work(self) -> DetectionJobWork:
         """Return the work of detection jobs."""
         return build_detection_job_work(self.foundation, self.storage)
+
+    def packaging_work(self) -> PackagingWork:
+        """Return the work of model packaging jobs."""
+        return build_packaging_work(self.foundation, self.storage)
 
     def _wake(self) -> None:
         self.wakes += 1

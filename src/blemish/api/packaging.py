@@ -8,7 +8,13 @@ from typing import Any
 from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.api.tagging import tag_list, tags_of
-from blemish.domain.packaging import Component, PackagingJob, TargetPlatform
+from blemish.domain.arns import ArnScope
+from blemish.domain.packaging import (
+    Component,
+    PackagingJob,
+    PackagingJobStatus,
+    TargetPlatform,
+)
 from blemish.service.models.packaging import PackagingService
 from blemish.service.projects import PAGE_SIZE
 from blemish.wire.calls import Call
@@ -19,8 +25,9 @@ METHOD = "Greengrass"
 class PackagingOperations:
     """Handlers of the operations about model packaging jobs."""
 
-    def __init__(self, *, packaging: PackagingService) -> None:
+    def __init__(self, *, packaging: PackagingService, arns: ArnScope) -> None:
         self._packaging = packaging
+        self._arns = arns
 
     def start_model_packaging_job(
         self,
@@ -48,15 +55,29 @@ class PackagingOperations:
 
     def describe_model_packaging_job(self, *, project_name: str, job_name: str) -> Members:
         job = self._packaging.describe(project_name, job_name)
-        greengrass = _greengrass(job.component)
-        configuration = {"ModelPackagingConfiguration": {"Greengrass": greengrass}}
-        return {"ModelPackagingDescription": _metadata(job) | configuration}
+        description = _metadata(job) | {
+            "ModelPackagingConfiguration": {"Greengrass": _greengrass(job.component)},
+            "ModelPackagingOutputDetails": self._output(job),
+        }
+        return {"ModelPackagingDescription": description}
 
     def list_model_packaging_jobs(
         self, *, project_name: str, next_token: str | None = None, max_results: int = PAGE_SIZE
     ) -> Members:
         page, token = self._packaging.page(project_name, token=next_token, limit=max_results)
         return {"ModelPackagingJobs": [_metadata(job) for job in page], "NextToken": token}
+
+    def _output(self, job: PackagingJob) -> Members | None:
+        """Return the details of the component; None until the job has made it."""
+        name, version = job.component.name, job.component.version
+        if job.status is not PackagingJobStatus.SUCCEEDED or version is None:
+            return None
+        details = {
+            "ComponentVersionArn": self._arns.component_version(name, version),
+            "ComponentName": name,
+            "ComponentVersion": version,
+        }
+        return {"Greengrass": details}
 
 
 def _metadata(job: PackagingJob) -> Members:

@@ -26,6 +26,12 @@ class ArnScope:
         """Return the ARN of a model version."""
         return f"arn:aws:lookoutvision:{self.region}:{self.account}:model/{project}/{version}"
 
+    def component_version(self, name: str, version: str) -> str:
+        """Return the ARN of a version of a component of AWS IoT Greengrass."""
+        return (
+            f"arn:aws:greengrass:{self.region}:{self.account}:components:{name}:versions:{version}"
+        )
+
     def kms(self, name: str) -> str:
         """Return the ARN of a key of ours, which `name` says as `key/ID` or `alias/NAME`."""
         return f"arn:aws:kms:{self.region}:{self.account}:{name}"

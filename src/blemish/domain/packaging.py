@@ -1,4 +1,6 @@
-"""Model packaging jobs: what one is, and which components it can be asked for.
+"""Model packaging jobs: what a job is, which components it can make, and which objects it writes.
+
+    CREATED -> RUNNING -> SUCCEEDED | FAILED
 
 Source: Amazon Lookout for Vision, "Packaging your model" of the developer guide.
 """
@@ -32,9 +34,13 @@ class PackagingJobStatus(StrEnum):
     FAILED = "FAILED"
 
 
+IN_PROGRESS = frozenset({PackagingJobStatus.CREATED, PackagingJobStatus.RUNNING})
+"""A job that a worker has yet to end."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetPlatform:
-    """The kind of device that a component is for."""
+    """The kind of device that a component runs on."""
 
     os: str
     arch: str
@@ -43,10 +49,10 @@ class TargetPlatform:
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """What to make of a model: a component for AWS IoT Greengrass, and where it is written."""
+    """The component of AWS IoT Greengrass that a job makes, and where the job writes it."""
 
     name: str
-    #: None: that of the model, with `.0.0`
+    #: None: the version of the model, with `.0.0`
     version: str | None
     description: str | None
     tags: tuple[Tag, ...]
@@ -57,10 +63,24 @@ class Component:
     #: a JSON object, as it came
     compiler_options: str | None
 
+    @property
+    def file_name(self) -> str:
+        """`NAME-VERSION.zip`, the file with the model."""
+        return f"{self.name}-{self.version}.zip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentKeys:
+    """The keys of the objects that a job writes."""
+
+    archive: str
+    recipe: str
+    agent_recipe: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackagingJob:
-    """One request for a component. It outlives its model, and goes with its project."""
+    """A request for a component. The row outlives the model and is deleted with the project."""
 
     id: int
     project: str
@@ -72,6 +92,20 @@ class PackagingJob:
     status_message: str
     created_at: datetime
     updated_at: datetime
+    attempt: int
+
+
+def component_keys(component: Component) -> ComponentKeys:
+    """Return the keys below `PREFIX/NAME/VERSION/`; the prefix gets its slash if it has none."""
+    prefix = component.output_prefix or ""
+    if prefix and not prefix.endswith("/"):
+        prefix += "/"
+    folder = f"{prefix}{component.name}/{component.version}"
+    return ComponentKeys(
+        archive=f"{folder}/{component.file_name}",
+        recipe=f"{folder}/recipe.yaml",
+        agent_recipe=f"{folder}/recipe-agent.yaml",
+    )
 
 
 def check_component(component: Component) -> None:
@@ -112,7 +146,7 @@ def _check_options(
         raise ValidationError(f"CompilerOptions has {', '.join(unknown)}. {demand}")
     for name, value in options.items():
         texts = value if name == "mattr" and isinstance(value, list) else [value]
-        if not all(isinstance(each, str) and each for each in texts):
+        if not all(isinstance(option, str) and option for option in texts):
             raise ValidationError(f"In CompilerOptions {name} must be a text, and not empty.")
 
 

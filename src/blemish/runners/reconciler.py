@@ -19,10 +19,12 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.detection_jobs import DetectionJob
 from blemish.domain.entities import Dataset, Model, ModelStatus
+from blemish.domain.packaging import PackagingJob
 from blemish.storage.database.database import Database, Rows
 from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_jobs import DetectionJobs
 from blemish.storage.rows.models import Models
+from blemish.storage.rows.packaging_jobs import PackagingJobs
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -32,8 +34,8 @@ POLL_S = 1.0
 SHORT_WORKERS = 4
 """Threads for imports, and as many for hosting: a hosted model waits for no import."""
 
-Row = TypeVar("Row", Dataset, Model, DetectionJob)
-Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, contravariant=True)
+Row = TypeVar("Row", Dataset, Model, DetectionJob, PackagingJob)
+Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, PackagingJob, contravariant=True)
 
 
 class Work(Protocol[Row_contra]):
@@ -57,6 +59,7 @@ class Reconciler:
         trainings: Work[Model],
         hosting: Work[Model],
         detection_jobs: Work[DetectionJob],
+        packaging_jobs: Work[PackagingJob],
         trainings_at_once: int,
         owner: str,
         now: Callable[[], datetime],
@@ -67,6 +70,7 @@ class Reconciler:
         self._trainings = trainings
         self._hosting = hosting
         self._detection_jobs = detection_jobs
+        self._packaging_jobs = packaging_jobs
         self._trainings_at_once = trainings_at_once
         self._owner = owner
         self._now = now
@@ -81,6 +85,7 @@ class Reconciler:
         self._hosts = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="hosting")
         self._long = ThreadPoolExecutor(trainings_at_once, thread_name_prefix="training")
         self._single = ThreadPoolExecutor(1, thread_name_prefix="detection-job")
+        self._packager = ThreadPoolExecutor(1, thread_name_prefix="packaging-job")
 
     def start(self) -> None:
         """Begin; the data directory must be this process's alone."""
@@ -88,6 +93,7 @@ class Reconciler:
             rows.models.release_all()
             rows.datasets.release_all()
             rows.detection_jobs.release_all()
+            rows.packaging_jobs.release_all()
         self._thread.start()
 
     def wake(self) -> None:
@@ -104,6 +110,7 @@ class Reconciler:
         self._hosts.shutdown()
         self._long.shutdown()
         self._single.shutdown()
+        self._packager.shutdown()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -119,6 +126,7 @@ class Reconciler:
             datasets = rows.datasets.unsettled()
             models = rows.models.unsettled()
             jobs = rows.detection_jobs.unsettled()
+            packaging_jobs = rows.packaging_jobs.unsettled()
         self._renew()
         for dataset in datasets:
             self._take("dataset", dataset, self._datasets, self._imports)
@@ -130,6 +138,9 @@ class Reconciler:
         for job in jobs:
             if not self._count("detection job"):
                 self._take("detection job", job, self._detection_jobs, self._single)
+        for packaging_job in packaging_jobs:
+            if not self._count("packaging job"):
+                self._take("packaging job", packaging_job, self._packaging_jobs, self._packager)
 
     def _take(self, kind: str, row: Row, work: Work[Row], pool: ThreadPoolExecutor) -> None:
         key = (kind, row.id)
@@ -190,7 +201,7 @@ def _log_failure(future: Future[None], *, about: Mapping[str, Any]) -> None:
         logger.error("a row could not be turned to its failure", exc_info=error, **about)
 
 
-def _about(row: Dataset | Model | DetectionJob) -> dict[str, Any]:
+def _about(row: Dataset | Model | DetectionJob | PackagingJob) -> dict[str, Any]:
     """Return what every line that is logged about a row says."""
     match row:
         case Dataset():
@@ -199,13 +210,17 @@ def _about(row: Dataset | Model | DetectionJob) -> dict[str, Any]:
             return {"project": row.project, "version": row.version, "status": row.status}
         case DetectionJob():
             return {"project": row.project, "job": row.name, "kind": row.kind, "status": row.status}
+        case PackagingJob():
+            return {"project": row.project, "packaging_job": row.name, "status": row.status}
 
 
-def _table(rows: Rows, kind: str) -> Datasets | Models | DetectionJobs:
+def _table(rows: Rows, kind: str) -> Datasets | Models | DetectionJobs | PackagingJobs:
     match kind:
         case "dataset":
             return rows.datasets
         case "detection job":
             return rows.detection_jobs
+        case "packaging job":
+            return rows.packaging_jobs
         case _:
             return rows.models

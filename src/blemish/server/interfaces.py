@@ -59,7 +59,7 @@ def build_operations(foundation: Foundation, services: UseCases) -> list[object]
         ModelOperations(models=services.models, arns=foundation.arns),
         ThresholdOperations(thresholds=services.thresholds),
         DetectionOperations(detection=services.detection),
-        PackagingOperations(packaging=services.packaging),
+        PackagingOperations(packaging=services.packaging, arns=foundation.arns),
         BatchOperations(jobs=services.detection_jobs),
         TrialOperations(jobs=services.detection_jobs, trials=services.trials),
         TaggingOperations(tagging=services.tagging),

@@ -92,7 +92,7 @@ def build_services(
         ),
         trials=TrialService(database, datasets=datasets),
         packaging=PackagingService(
-            database, objects=objects, arns=arns, now=now, new_name=new_name
+            database, objects=objects, arns=arns, now=now, new_name=new_name, wake=wake
         ),
         tagging=TaggingService(database, limits=limits, arns=arns),
     )

@@ -1,4 +1,4 @@
-"""The background work of a server: imports, trainings, hosting and detection jobs."""
+"""The background work of a server: imports, trainings, hosting, detection and packaging jobs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from blemish.server.stores import Storage
 from blemish.service.datasets.importing import DatasetWork
 from blemish.service.detection.job_work import DetectionJobWork
 from blemish.service.models.hosting import HostingRunner, HostingWork
+from blemish.service.models.packaging_work import PackagingWork
 from blemish.service.training.log import TrainingLog
 from blemish.service.training.runner import TrainingRunner
 from blemish.service.training.training import TrainingWork
@@ -52,6 +53,7 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
         trainings=build_training_work(foundation, storage, runner=trainings, log=training_log),
         hosting=hosting_work,
         detection_jobs=detection_job_work,
+        packaging_jobs=build_packaging_work(foundation, storage),
         trainings_at_once=settings.trainings_at_once,
         owner=f"{os.getpid()}-{foundation.new_name()}",
         now=foundation.now,
@@ -128,4 +130,16 @@ def build_detection_job_work(foundation: Foundation, storage: Storage) -> Detect
         mixed_sizes=foundation.settings.mixed_sizes,
         now=foundation.now,
         providers=foundation.settings.providers,
+    )
+
+
+def build_packaging_work(foundation: Foundation, storage: Storage) -> PackagingWork:
+    """Build what packages models for the edge."""
+    return PackagingWork(
+        foundation.database,
+        objects=storage.objects,
+        bundles=storage.bundles,
+        arns=foundation.arns,
+        mixed_sizes=foundation.settings.mixed_sizes,
+        now=foundation.now,
     )

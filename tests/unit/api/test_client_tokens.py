@@ -147,7 +147,7 @@ CASES = {
         members=MODEL | {"Configuration": {"Greengrass": DEVICE}},
         prepare=_with_model(S.TRAINED),
         other={"JobName": "another"},
-        again=None,
+        again="ConflictException",  # the first job makes this version of the component
     ),
     "StartBatchDetection": Case(
         members=MODEL | {"ImageSource": IMAGES, "OutputConfig": OUTPUT},

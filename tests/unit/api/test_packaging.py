@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from blemish.domain.entities import ModelStatus
+from blemish.domain.packaging import PackagingJobStatus
 from tests.unit.api.requests import CIRCUITS, DEVICE, MODEL, MODEL_ARN, PLACE, answer, message
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET
@@ -24,10 +25,6 @@ FULL = {
     "CompilerOptions": '{"gpu-code": "sm_72", "trt-ver": "7.1.3", "cuda-ver": "10.2"}',
     "Tags": [{"Key": "line", "Value": "4"}, {"Key": "Stage", "Value": ""}],
 }
-NOT_YET = (
-    "The model was not packaged: packaging comes with the edge agent, in a later version of "
-    "Blemish."
-)
 
 
 @pytest.fixture
@@ -71,11 +68,42 @@ def test_describe_model_packaging_job_repeats_what_was_asked(client: Any, model:
             "ModelPackagingConfiguration": {"Greengrass": FULL},
             "ModelPackagingJobDescription": "The first, (a try)",
             "ModelPackagingMethod": "Greengrass",
-            "Status": "FAILED",
-            "StatusMessage": NOT_YET,
+            "Status": "CREATED",
+            "StatusMessage": "The model waits to be packaged.",
             "CreationTimestamp": model.clock.time,
             "LastUpdatedTimestamp": model.clock.time,
         }
+    }
+
+
+def test_a_job_that_succeeded_names_the_component(client: Any, model: House) -> None:
+    start(client, FULL, JobName="a")
+    now = model.clock()
+    with model.database.writing() as rows:
+        job = rows.packaging_jobs.find("circuits", "a")
+        assert job is not None
+        attempt = rows.packaging_jobs.claim(
+            job.id, owner="test", now=now, lease_until=model.clock.advance(1)
+        )
+        assert attempt is not None
+        rows.packaging_jobs.finish(
+            job.id,
+            attempt=attempt,
+            target=PackagingJobStatus.SUCCEEDED,
+            status_message="Done.",
+            now=now,
+        )
+
+    description = describe(client, "a")
+
+    assert description["Status"] == "SUCCEEDED"
+    assert description["ModelPackagingOutputDetails"]["Greengrass"] == {
+        "ComponentVersionArn": (
+            "arn:aws:greengrass:eu-west-1:123456789012:components:circuits.line_4-b"
+            ":versions:123456.0.7"
+        ),
+        "ComponentName": "circuits.line_4-b",
+        "ComponentVersion": "123456.0.7",
     }
 
 

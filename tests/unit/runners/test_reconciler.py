@@ -39,7 +39,7 @@ class Works:
         self._house = house
         self._stack = stack
         self.datasets, self.trainings, self.hosting = FakeWork(), FakeWork(), FakeWork()
-        self.detection_jobs = FakeWork()
+        self.detection_jobs, self.packaging_jobs = FakeWork(), FakeWork()
 
     def reconciler(
         self,
@@ -55,6 +55,7 @@ class Works:
             trainings=self.trainings,
             hosting=self.hosting,
             detection_jobs=self.detection_jobs,
+            packaging_jobs=self.packaging_jobs,
             trainings_at_once=at_once,
             owner="this server",
             now=now or self._house.clock,
@@ -66,7 +67,13 @@ class Works:
 
     def let_go(self) -> None:
         """Let all work end."""
-        for work in (self.datasets, self.trainings, self.hosting, self.detection_jobs):
+        for work in (
+            self.datasets,
+            self.trainings,
+            self.hosting,
+            self.detection_jobs,
+            self.packaging_jobs,
+        ):
             work.may_end.set()
 
 

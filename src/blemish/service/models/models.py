@@ -287,7 +287,7 @@ class ModelService:
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
-            ConflictError: its status forbids it, or a detection job still needs it.
+            ConflictError: its status forbids it, or a detection or packaging job still needs it.
         """
         with self._database.writing() as rows:
             once.recall(rows)
@@ -321,6 +321,14 @@ class ModelService:
         check_model_move(model.status, target, model_arn=arn)
 
     def _check_unneeded(self, rows: Rows, model: Model) -> None:
+        if packaging_job := rows.packaging_jobs.of_model(model.project, model.version):
+            arn = self._arns.model(model.project, model.version)
+            raise ConflictError(
+                f"Model {arn} is needed by the model packaging job {packaging_job.name}, which is "
+                f"{packaging_job.status}. Wait for it to end first.",
+                resource_type=ResourceType.MODEL,
+                resource_id=arn,
+            )
         if jobs := rows.detection_jobs.of_model(model.project, model.version):
             arn = self._arns.model(model.project, model.version)
             job = jobs[0]

@@ -1,12 +1,12 @@
-"""Model packaging jobs: asked for, described, listed.
+"""Model packaging jobs: started, described, listed.
 
-Nothing is packaged yet. A job is checked as if it were, and recorded as failed, which says so.
+A request only checks and writes the row; `packaging_work` does what takes time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime
 
 from blemish.domain.arns import ArnScope
@@ -18,6 +18,7 @@ from blemish.domain.packaging import (
     PackagingJob,
     PackagingJobStatus,
     check_component,
+    component_keys,
 )
 from blemish.domain.tags import check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
@@ -27,10 +28,7 @@ from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.storage.database.database import Database, Rows
 
-NOT_YET = (
-    "The model was not packaged: packaging comes with the edge agent, in a later version of "
-    "Blemish."
-)
+QUEUED = "The model waits to be packaged."
 
 
 class PackagingService:
@@ -44,12 +42,14 @@ class PackagingService:
         arns: ArnScope,
         now: Callable[[], datetime],
         new_name: Callable[[], str],
+        wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._objects = objects
         self._arns = arns
         self._now = now
         self._new_name = new_name
+        self._wake = wake
 
     def start(
         self,
@@ -61,10 +61,10 @@ class PackagingService:
         component: Component,
         once: Once[PackagingJob] = ALWAYS,
     ) -> PackagingJob:
-        """Record a job, under a name that is made if none is given.
+        """Record a job for the reconciler; a job without a name gets one.
 
         Raises:
-            ValidationError: the component's target, options, tags or place are not allowed.
+            ValidationError: the component's target, options, tags or location are not allowed.
             ResourceNotFoundError: there is no such project or model.
             ConflictError: the model is not trained, the name is taken, or a job that did not fail
                 makes the component.
@@ -76,8 +76,8 @@ class PackagingService:
             model = self._trained(rows, project, version)
         if component.version is None:
             component = replace(component, version=f"{model.version}.0.0")
-        key = f"{component.output_prefix or ''}{component.name}-{component.version}"
-        check_output(self._objects, component.output_bucket, [key], member="S3OutputLocation")
+        keys = astuple(component_keys(component))
+        check_output(self._objects, component.output_bucket, keys, member="S3OutputLocation")
         with self._database.writing() as rows:
             once.recall(rows)
             self._trained(rows, project, str(model.version))
@@ -89,11 +89,12 @@ class PackagingService:
                 model_version=model.version,
                 description=description,
                 component=component,
-                status=PackagingJobStatus.FAILED,
-                status_message=NOT_YET,
+                status=PackagingJobStatus.CREATED,
+                status_message=QUEUED,
                 now=self._now(),
             )
             once.remember(rows, job)
+        self._wake()
         return job
 
     def describe(self, project: str, name: str) -> PackagingJob:
@@ -125,9 +126,9 @@ class PackagingService:
             owner = require_project(rows, project)
             scope = f"packaging-jobs/{owner.id}"
             before = token_position(token, scope)
-            found = rows.packaging_jobs.page(owner.id, before=before, limit=limit + 1)
-        more = len(found) > limit
-        return found[:limit], next_token(scope, found[limit - 1].id) if more else None
+            jobs = rows.packaging_jobs.page(owner.id, before=before, limit=limit + 1)
+        more = len(jobs) > limit
+        return jobs[:limit], next_token(scope, jobs[limit - 1].id) if more else None
 
     def _trained(self, rows: Rows, project: str, version: str) -> Model:
         model = require_model(rows, project, version)
@@ -144,16 +145,16 @@ class PackagingService:
     def _check_free(rows: Rows, project: str, name: str, component: Component) -> None:
         assert component.version is not None
         if job := rows.packaging_jobs.find(project, name):
-            taken = f"Project {project} has a model packaging job {name} already."
+            problem = f"Project {project} has a model packaging job {name} already."
         elif job := rows.packaging_jobs.of_component(component.name, component.version):
-            taken = (
+            problem = (
                 f"Version {component.version} of the component {component.name} is made by the "
                 f"model packaging job {job.name} of project {job.project}, which is {job.status}."
             )
         else:
             return
         raise ConflictError(
-            f"{taken} Choose another.",
+            f"{problem} Choose another.",
             resource_type=ResourceType.MODEL_PACKAGE_JOB,
             resource_id=f"{job.project}/{job.name}",
         )

@@ -8,12 +8,20 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, insert, select
 
 from blemish.domain.entities import Tag
-from blemish.domain.packaging import Component, PackagingJob, PackagingJobStatus, TargetPlatform
+from blemish.domain.packaging import (
+    IN_PROGRESS,
+    Component,
+    PackagingJob,
+    PackagingJobStatus,
+    TargetPlatform,
+)
+from blemish.storage.database import leases
 from blemish.storage.database.tables import PACKAGING_JOBS, PROJECTS
 
 _SELECT = select(PACKAGING_JOBS, PROJECTS.c.name.label("project")).join_from(
     PACKAGING_JOBS, PROJECTS
 )
+_UNSETTLED = _SELECT.where(PACKAGING_JOBS.c.status.in_(IN_PROGRESS)).order_by(PACKAGING_JOBS.c.id)
 
 
 class PackagingJobs:
@@ -57,9 +65,9 @@ class PackagingJobs:
         return self._first(_SELECT.where(PROJECTS.c.name == project, PACKAGING_JOBS.c.name == name))
 
     def of_component(self, name: str, version: str) -> PackagingJob | None:
-        """Return the job that makes this version of a component, or made it, in whatever project.
+        """Return the job of any project that makes, or made, this version of a component.
 
-        One that failed made nothing.
+        Jobs that failed do not count.
         """
         return self._first(
             _SELECT.where(
@@ -75,6 +83,75 @@ class PackagingJobs:
         if before is not None:
             mine = mine.where(PACKAGING_JOBS.c.id < before)
         return self._all(mine.order_by(PACKAGING_JOBS.c.id.desc()).limit(limit))
+
+    def unsettled(self) -> list[PackagingJob]:
+        """Return the jobs that a worker has to end, oldest first."""
+        return self._all(_UNSETTLED)
+
+    def of_model(self, project: str, version: int) -> PackagingJob | None:
+        """Return the oldest job in progress that packages a model."""
+        return self._first(
+            _UNSETTLED.where(PROJECTS.c.name == project, PACKAGING_JOBS.c.model_version == version)
+        )
+
+    def claim(self, job_id: int, *, owner: str, now: datetime, lease_until: datetime) -> int | None:
+        """Take a job that nobody holds; return the number of the attempt."""
+        return leases.claim(
+            self._connection,
+            PACKAGING_JOBS,
+            job_id,
+            sources=IN_PROGRESS,
+            owner=owner,
+            now=now,
+            lease_until=lease_until,
+        )
+
+    def renew(self, job_id: int, *, attempt: int, lease_until: datetime) -> bool:
+        """Hold the job longer; False for a stale attempt."""
+        return self._write(job_id, attempt=attempt, lease_until=lease_until)
+
+    def report(self, job_id: int, *, attempt: int, status_message: str, now: datetime) -> bool:
+        """Turn the job to RUNNING with a message; False for a stale attempt."""
+        return self._write(
+            job_id,
+            attempt=attempt,
+            status=PackagingJobStatus.RUNNING,
+            status_message=status_message,
+            updated_at=now,
+        )
+
+    def finish(
+        self,
+        job_id: int,
+        *,
+        attempt: int,
+        target: PackagingJobStatus,
+        status_message: str,
+        now: datetime,
+    ) -> bool:
+        """End the attempt and free the job; False for a stale attempt."""
+        return self._write(
+            job_id,
+            attempt=attempt,
+            status=target,
+            status_message=status_message,
+            updated_at=now,
+            **leases.FREE,
+        )
+
+    def release_all(self) -> None:
+        """Free every job, after a start: no worker holds one."""
+        leases.release_all(self._connection, PACKAGING_JOBS)
+
+    def _write(self, job_id: int, *, attempt: int, **values: Any) -> bool:
+        return leases.write_held(
+            self._connection,
+            PACKAGING_JOBS,
+            job_id,
+            attempt=attempt,
+            sources=IN_PROGRESS,
+            **values,
+        )
 
     def _all(self, statement: Select[Any]) -> list[PackagingJob]:
         return [_job(row) for row in self._connection.execute(statement)]
@@ -112,6 +189,7 @@ def _job(row: Row[Any]) -> PackagingJob:
         status_message=row.status_message,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        attempt=row.attempt,
     )
 
 

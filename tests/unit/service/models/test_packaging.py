@@ -45,8 +45,26 @@ def jobs(house: House) -> list[PackagingJob]:
     return house.packaging.page("circuits", token=None)[0]
 
 
-def test_a_job_is_recorded_and_says_why_it_failed(packaged: House) -> None:
+def fail(house: House, job: PackagingJob) -> None:
+    """Take a job and end it as failed."""
+    now = house.clock()
+    with house.database.writing() as rows:
+        attempt = rows.packaging_jobs.claim(
+            job.id, owner="test", now=now, lease_until=house.clock.advance(1)
+        )
+        assert attempt is not None
+        assert rows.packaging_jobs.finish(
+            job.id,
+            attempt=attempt,
+            target=PackagingJobStatus.FAILED,
+            status_message="The disk is full.",
+            now=now,
+        )
+
+
+def test_a_job_is_recorded_for_the_reconciler(packaged: House) -> None:
     made = component(version="4.5.6", tags=(Tag(key="line", value="4"),))
+    wakes = packaged.wakes
 
     job = packaged.packaging.start(
         "circuits", "1", name="first", description="try it", component=made
@@ -54,13 +72,11 @@ def test_a_job_is_recorded_and_says_why_it_failed(packaged: House) -> None:
 
     assert (job.project, job.name, job.model_version) == ("circuits", "first", 1)
     assert (job.description, job.component) == ("try it", made)
-    assert job.status is PackagingJobStatus.FAILED
-    assert job.status_message == (
-        "The model was not packaged: packaging comes with the edge agent, in a later version of "
-        "Blemish."
-    )
+    assert job.status is PackagingJobStatus.CREATED
+    assert job.status_message == "The model waits to be packaged."
     assert job.created_at == job.updated_at == packaged.clock.time
     assert packaged.packaging.describe("circuits", "first") == job
+    assert packaged.wakes == wakes + 1
 
 
 def test_a_job_without_a_name_gets_one_of_its_own(packaged: House) -> None:
@@ -82,7 +98,7 @@ def test_latest_is_the_newest_version_and_gives_the_component_its_own(packaged: 
 def test_a_trained_model_can_be_packaged(trainable: House, status: ModelStatus) -> None:
     trainable.trained(status)
 
-    assert start(trainable).status is PackagingJobStatus.FAILED
+    assert start(trainable).status is PackagingJobStatus.CREATED
 
 
 @pytest.mark.parametrize("status", UNTRAINED)
@@ -115,7 +131,7 @@ def test_a_name_is_taken_once_in_a_project(packaged: House) -> None:
 
 
 def test_a_component_whose_job_failed_can_be_asked_for_again(packaged: House) -> None:
-    start(packaged, "first", made=component(version="1.0.0"))
+    fail(packaged, start(packaged, "first", made=component(version="1.0.0")))
 
     start(packaged, "second", made=component(version="1.0.0"))
 
@@ -171,6 +187,20 @@ def test_what_cannot_be_made_is_refused(packaged: House, made: Component, reason
         start(packaged, made=made)
 
     assert jobs(packaged) == []
+
+
+def test_a_model_is_not_deleted_while_a_job_needs_it(packaged: House) -> None:
+    job = start(packaged, "first")
+
+    with pytest.raises(ConflictError) as caught:
+        packaged.models.delete("circuits", "1")
+
+    assert caught.value.message == (
+        "Model arn:aws:lookoutvision:eu-west-1:123456789012:model/circuits/1 is needed by the "
+        "model packaging job first, which is CREATED. Wait for it to end first."
+    )
+    fail(packaged, job)
+    assert packaged.models.delete("circuits", "1").version == 1
 
 
 def test_an_unknown_model_or_project_is_not_found(packaged: House) -> None:

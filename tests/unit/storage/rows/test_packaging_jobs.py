@@ -69,6 +69,7 @@ def test_a_job_comes_back_as_it_was_added(database: Database, made: Component) -
         status_message="waits",
         created_at=NOW,
         updated_at=NOW,
+        attempt=0,
     )
 
 
