@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from blemish.api.service_model import service_model
 from blemish.domain.errors import ResourceNotFoundError, ResourceType, ThrottlingError
-from blemish.wire.dispatch import Dispatcher
+from blemish.wire.rest_json_service import rest_json_dispatcher
 from tests.asgi_client import ask, boto3_client, installed_models, signer
 from tests.protocol.strategies import valid_texts, values
 
@@ -43,7 +43,7 @@ class Recorder:
 
 
 RECORDER = Recorder()
-APP = Dispatcher(
+APP = rest_json_dispatcher(
     MODEL,
     [RECORDER],
     signer=signer,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -13,12 +11,10 @@ from blemish.domain.entities import InferenceUnits
 from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
-from blemish.runners.line import Turn
-from blemish.service.detection.detection import ModelBusyError, Outcome
+from blemish.service.detection.detection import ModelBusyError
 from blemish.service.training.runner import TrainingFailure, TrainingJob, TrainingResult
 from blemish.storage.errors import EncryptionError
 
-T = TypeVar("T")
 Report = Callable[[str | None], None]
 Step = Callable[[TrainingJob, Report], TrainingResult | TrainingFailure]
 
@@ -64,7 +60,7 @@ class FakeHosting:
 
     def __init__(self, answer: Detection | ImageError | None = None) -> None:
         self.answer = answer
-        #: how long those take who fill the line; None while there is room in it
+        #: how long the images in a full queue take; None while there is room in it
         self.busy_for_s: float | None = None
         #: why no bundle can be loaded
         self.damage: BundleError | EncryptionError | None = None
@@ -72,7 +68,7 @@ class FakeHosting:
         self.meanwhile: Callable[[], object] = lambda: None
         #: model -> (bundle, units, attempt)
         self.loaded: dict[int, tuple[str, InferenceUnits, int]] = {}
-        self.asked: list[Mapping[str, object]] = []
+        self.requests: list[Mapping[str, object]] = []
 
     def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
         if self.damage:
@@ -85,7 +81,7 @@ class FakeHosting:
         if found and (attempt is None or found[2] <= attempt):
             del self.loaded[model_id]
 
-    def judge(
+    async def detect(
         self,
         model_id: int,
         data: bytes,
@@ -93,11 +89,10 @@ class FakeHosting:
         limits: ImageLimits,
         mixed_sizes: bool,
         timeout_s: float,
-        then: Callable[[Outcome], T],
-    ) -> Future[T]:
+    ) -> Detection | None:
         if self.busy_for_s is not None:
             raise ModelBusyError(wait_s=self.busy_for_s)
-        self.asked.append(
+        self.requests.append(
             {
                 "model_id": model_id,
                 "data": data,
@@ -107,9 +102,9 @@ class FakeHosting:
             }
         )
         self.meanwhile()
-        turn = Turn(lambda _: then(self.answer))
-        turn.take(None)
-        return turn.future
+        if isinstance(self.answer, ImageError):
+            raise self.answer
+        return self.answer
 
 
 def detection(

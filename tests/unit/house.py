@@ -106,7 +106,7 @@ class House:
             self.storage,
             wake=self._wake,
             hosted=self.hosting,
-            tally=DetectionMetrics(),
+            counter=DetectionMetrics(),
         )
         self.projects = self.services.projects
         self.datasets = self.services.datasets

@@ -1,8 +1,8 @@
-"""The operation that judges an image."""
+"""The operation that detects anomalies in an image."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from anyio import CapacityLimiter, to_thread
 
 from blemish.api.members import Members
 from blemish.engine.heat_maps import encode_heat_map
@@ -10,14 +10,18 @@ from blemish.engine.images.masks import encode_mask
 from blemish.engine.runtime import Detection
 from blemish.service.detection.detection import DetectionService
 
+ENCODING_THREADS = 2
+"""Threads that encode masks and heat maps."""
+
 
 class DetectionOperations:
     """The handler of DetectAnomalies."""
 
     def __init__(self, *, detection: DetectionService) -> None:
         self._detection = detection
+        self._threads = CapacityLimiter(ENCODING_THREADS)
 
-    def detect_anomalies(
+    async def detect_anomalies(
         self,
         *,
         project_name: str,
@@ -25,15 +29,16 @@ class DetectionOperations:
         content_type: str,
         body: bytes = b"",
         heat_map: bool = False,
-    ) -> Future[Members]:
-        answer = _with_heat_map if heat_map else _detect_anomaly_result
-        return self._detection.submit(
-            project_name,
-            model_version,
-            body=body,
-            media_type=content_type,
-            answer=lambda detection: {"DetectAnomalyResult": answer(detection)},
+    ) -> Members:
+        detection = await self._detection.detect(
+            project_name, model_version, body=body, media_type=content_type
         )
+        answer = _with_heat_map if heat_map else _detect_anomaly_result
+        if heat_map or detection.mask is not None:
+            result = await to_thread.run_sync(answer, detection, limiter=self._threads)
+        else:
+            result = answer(detection)
+        return {"DetectAnomalyResult": result}
 
 
 def _detect_anomaly_result(detection: Detection) -> Members:

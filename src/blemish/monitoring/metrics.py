@@ -77,7 +77,7 @@ class RequestMetrics:
 
 
 class DetectionMetrics:
-    """Counts detections, by model; see `service.detection.DetectionTally`.
+    """Counts detections, by model; see `service.detection.DetectionCounter`.
 
     In no registry of its own: whoever collects forgets first what is no longer there.
     """
@@ -102,8 +102,8 @@ class DetectionMetrics:
         self._lock = threading.Lock()
         self._counted: set[tuple[str, str]] = set()
 
-    def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
-        """Count an image with a verdict."""
+    def detected(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
+        """Count an image with a result."""
         with self._lock:
             labels = self._labels(model)
             self._successes.labels(*labels).inc()
@@ -111,8 +111,8 @@ class DetectionMetrics:
             self._anomalies.labels(*labels).inc(is_anomalous)
             self._times.labels(*labels).observe(took_s)
 
-    def failed(self, model: Model, error: BaseException) -> None:
-        """Count a detection without a verdict."""
+    def failed(self, model: Model, error: Exception) -> None:
+        """Count a detection without a result."""
         with self._lock:
             labels = self._labels(model)
             if isinstance(error, ThrottlingError):

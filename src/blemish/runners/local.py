@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -10,18 +11,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import IO, Any, TypeVar
+from functools import partial
+from typing import IO, Any
 
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.graph.sessions import ON_CPU
-from blemish.engine.images.decode import ImageError, ImageLimits
-from blemish.engine.runtime import Detector
-from blemish.runners.line import WAITING_PER_UNIT, Line, Turn
-from blemish.service.detection.detection import ModelBusyError, Outcome
+from blemish.engine.images.decode import ImageLimits
+from blemish.engine.runtime import Detection, Detector
+from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
+from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
 from blemish.service.models.hosting import Capacity
 from blemish.service.training.runner import (
@@ -34,14 +37,12 @@ from blemish.service.training.runner import (
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
 STORE_SETTINGS = "BLEMISH_S3_"
 
-T = TypeVar("T")
-
 
 class LocalTrainings:
-    """Runs each training in a process of its own, which dies with this one."""
+    """Runs each training in its own process, which dies with this one."""
 
     def __init__(self, *, silence_s: float, command: Sequence[str] = PROCESS) -> None:
-        #: a process that says nothing for so long is taken for lost
+        #: a process that reports nothing for so long counts as lost
         self._silence_s = silence_s
         self._command = command
         self._stopping = threading.Event()
@@ -67,7 +68,7 @@ class LocalTrainings:
             raise TrainingInterruptedError(_ending(process))
 
     def stop(self) -> None:
-        """End every training; their rows stay in TRAINING and are taken up at the next start."""
+        """End every training; their rows stay in TRAINING and continue at the next start."""
         self._stopping.set()
         with self._lock:
             for process in self._processes:
@@ -89,7 +90,7 @@ class LocalTrainings:
                 process.kill()
         try:
             assert process.stdin is not None
-            # Kept open: the process ends itself when this pipe does.
+            # The pipe stays open: the process ends when it is closed.
             process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
             process.stdin.flush()
             yield process
@@ -122,7 +123,7 @@ def _messages(stream: IO[bytes], *, silence_s: float) -> Iterator[dict[str, Any]
 
 
 def _environment() -> dict[str, str]:
-    """Return ours without what opens the store, which is told to the process by its pipe."""
+    """Return our environment without the settings of the store, which come through the pipe."""
     return {name: text for name, text in os.environ.items() if not name.startswith(STORE_SETTINGS)}
 
 
@@ -135,7 +136,7 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 
 @dataclass(frozen=True)
 class _Hosted:
-    line: Line
+    queue: RequestQueue
     attempt: int
     #: where it was loaded from
     bundle: str
@@ -143,7 +144,7 @@ class _Hosted:
 
 
 class LocalHosting:
-    """Keeps the detectors of hosted models in memory, each with a line of images before it."""
+    """Holds the detectors of hosted models in memory, each with a queue of images before it."""
 
     def __init__(
         self,
@@ -158,41 +159,42 @@ class LocalHosting:
         self._providers = providers
         self._clock = clock
         self._hosted: dict[int, _Hosted] = {}
-        #: model -> turns that wait until it is loaded
-        self._expecting: dict[int, list[Turn[Any]]] = {}
-        self._changed = threading.Condition()
-        self._patience = ThreadPoolExecutor(1, thread_name_prefix="patience")
+        #: model -> what its detections wait for until it is loaded
+        self._waiters: defaultdict[int, list[Future[None]]] = defaultdict(list)
+        #: guards both; held for a moment only, since the event loop takes it too
+        self._lock = threading.Lock()
 
     def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
         """See `service.hosting.HostingRunner`."""
-        found = self._hosted.get(model_id)
-        if found and found.bundle == bundle:  # nothing but the units can be other
-            detector = found.detector
+        loaded = self._hosted.get(model_id)
+        if loaded and loaded.bundle == bundle:  # nothing but the units can be other
+            detector = loaded.detector
         else:
             detector = Detector.load(
                 self._bundles.read(bundle), threads=self._threads, providers=self._providers
             )
-        line = Line(detector, units=units.maximum or units.minimum, clock=self._clock)
-        with self._changed:
+        queue = RequestQueue(units=units.maximum or units.minimum, clock=self._clock)
+        with self._lock:
             self._close(model_id)
-            self._hosted[model_id] = _Hosted(line, attempt, bundle, detector)
-            for turn in self._expecting.pop(model_id, []):
-                line.add(turn)
-            self._changed.notify_all()
+            self._hosted[model_id] = _Hosted(queue, attempt, bundle, detector)
+            waiters = self._waiters.pop(model_id, [])
+        for waiter in waiters:
+            if waiter.set_running_or_notify_cancel():
+                waiter.set_result(None)
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
         """See `service.hosting.HostingRunner`."""
-        with self._changed:
-            found = self._hosted.get(model_id)
-            if found and (attempt is None or found.attempt <= attempt):
+        with self._lock:
+            loaded = self._hosted.get(model_id)
+            if loaded and (attempt is None or loaded.attempt <= attempt):
                 self._close(model_id)
 
     def capacities(self) -> dict[int, Capacity]:
-        """Return what each loaded model has."""
-        with self._changed:
-            return {model: hosted.line.capacity for model, hosted in self._hosted.items()}
+        """Return the capacity of each loaded model."""
+        with self._lock:
+            return {model: hosted.queue.capacity for model, hosted in self._hosted.items()}
 
-    def judge(
+    async def detect(
         self,
         model_id: int,
         data: bytes,
@@ -200,47 +202,48 @@ class LocalHosting:
         limits: ImageLimits,
         mixed_sizes: bool,
         timeout_s: float,
-        then: Callable[[Outcome], T],
-    ) -> Future[T]:
+    ) -> Detection | None:
         """See `service.detection.HostedModels`."""
 
-        def outcome(detector: Detector | None) -> Outcome:
-            try:
-                if detector is None:
-                    return None
-                return detector.detect(data, limits=limits, mixed_sizes=mixed_sizes)
-            except ImageError as error:
-                return error
+        def submitted() -> Future[Detection] | None:
+            hosted = self._hosted.get(model_id)
+            if hosted is None:
+                return None
+            return hosted.queue.submit(
+                partial(hosted.detector.detect, data, limits=limits, mixed_sizes=mixed_sizes)
+            )
 
-        turn = Turn(lambda detector: then(outcome(detector)))
-        with self._changed:
-            if hosted := self._hosted.get(model_id):
-                hosted.line.add(turn)
-            else:
-                self._expect(model_id, turn, timeout_s)
-        return turn.future
+        with self._lock:
+            future = submitted()
+            waiter = None if future else self._add_waiter(model_id, timeout_s)
+        if waiter is not None:
+            await self._wait(waiter, model_id, timeout_s)
+            with self._lock:
+                future = submitted()
+        if future is None:
+            return None
+        return await asyncio.wrap_future(future)
 
     def _close(self, model_id: int) -> None:
         if hosted := self._hosted.pop(model_id, None):
-            hosted.line.close()
+            hosted.queue.close()
 
-    def _expect(self, model_id: int, turn: Turn[T], timeout_s: float) -> None:
-        expecting = self._expecting.setdefault(model_id, [])
-        if len(expecting) >= WAITING_PER_UNIT:
+    def _add_waiter(self, model_id: int, timeout_s: float) -> Future[None]:
+        waiters = self._waiters[model_id]
+        if len(waiters) >= WAITING_PER_UNIT:
             raise ModelBusyError(wait_s=timeout_s)
-        expecting.append(turn)
-        # One thread is enough: all wait equally long, so the first to come is the first to go.
-        self._patience.submit(self._give_up, model_id, turn, self._clock() + timeout_s)
+        waiter: Future[None] = Future()
+        waiters.append(waiter)
+        return waiter
 
-    def _give_up(self, model_id: int, turn: Turn[T], deadline: float) -> None:
-        with self._changed:
-            left_s = max(0.0, deadline - self._clock())
-            if self._changed.wait_for(lambda: turn not in self._expected(model_id), left_s):
-                return
-            self._expecting[model_id].remove(turn)
-            if not self._expecting[model_id]:
-                del self._expecting[model_id]
-        turn.take(None)
-
-    def _expected(self, model_id: int) -> list[Turn[Any]]:
-        return self._expecting.get(model_id, [])
+    async def _wait(self, waiter: Future[None], model_id: int, timeout_s: float) -> None:
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(waiter), timeout_s)
+        finally:
+            with self._lock:
+                waiters = self._waiters.get(model_id, [])
+                if waiter in waiters:
+                    waiters.remove(waiter)
+                if not waiters:
+                    self._waiters.pop(model_id, None)

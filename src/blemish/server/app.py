@@ -18,7 +18,7 @@ from blemish.server.stores import Storage, build_storage, remove_leftovers
 from blemish.server.upkeep import housekeeper
 from blemish.server.workers import Workers, build_workers
 from blemish.service.access.access_keys import AccessKeys
-from blemish.service.detection.counts import DetectionCounts, Tallies
+from blemish.service.detection.counts import DetectionCounters, DetectionCounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
@@ -69,7 +69,7 @@ def _build_front(
         storage,
         wake=workers.reconciler.wake,
         hosted=workers.hosting,
-        tally=Tallies(monitors.detections, counts),
+        counter=DetectionCounters(monitors.detections, counts),
     )
     gate = ApiGate(service_model(), foundation.database, arns=foundation.arns)
     api = build_api(foundation, services, gate=gate, observers=monitors.observers(service_model()))
@@ -107,7 +107,7 @@ def _background(
         stack.callback(workers.reconciler.stop)
         stack.callback(workers.trainings.stop)
         stack.callback(workers.detection_job_work.stop)
-        stack.callback(counts.keep)
+        stack.callback(counts.write)
         keeper = housekeeper(
             foundation.settings,
             foundation.directory,

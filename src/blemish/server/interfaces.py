@@ -21,9 +21,9 @@ from blemish.domain.limits import Limits
 from blemish.engine.images.decode import ImageLimits
 from blemish.s3.authorization import s3_gate
 from blemish.s3.operations import s3_operations
-from blemish.s3.protocol.dispatch import StreamingDispatcher
+from blemish.s3.protocol.service import s3_dispatcher
 from blemish.s3.service_model import s3_model
-from blemish.server.faults import FAULTS
+from blemish.server.error_messages import ERROR_MESSAGES
 from blemish.server.foundation import Foundation
 from blemish.server.front import S3Elsewhere
 from blemish.server.services import UseCases
@@ -36,13 +36,11 @@ from blemish.service.detection.previews import Previews
 from blemish.service.training.backbones import BUILT_IN
 from blemish.wire.calls import Gate, Observer
 from blemish.wire.dispatch import Dispatcher
+from blemish.wire.rest_json_service import BODY_MEMORY_BYTES, rest_json_dispatcher
 from blemish.wire.throttle import Throttle
 
 JSON_BODY_BYTES = 16 * 1024 * 1024
 """Longest body without an image: 10 MiB of UpdateDatasetEntries in base64, and more."""
-
-BODY_ROOM_BYTES = 256 * 1024 * 1024
-"""Memory for all bodies at once, unless two of the largest need more."""
 
 DETECTIONS = frozenset({"DetectAnomalies"})
 """Operations that take an image. Inference units bound them instead of a rate.
@@ -71,27 +69,27 @@ def build_api(
 ) -> Dispatcher:
     """Build the API of Lookout for Vision."""
     limits = foundation.limits
-    return Dispatcher(
+    return rest_json_dispatcher(
         service_model(),
         build_operations(foundation, services),
         signer=services.access.signer,
         clock=foundation.now,
         request_ids=foundation.new_name,
         clock_skew_s=foundation.settings.clock_skew_s,
-        faults=FAULTS,
+        error_messages=ERROR_MESSAGES,
         observers=observers,
         max_body_bytes=lambda operation: (
             limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
         ),
-        body_room_bytes=max(BODY_ROOM_BYTES, 2 * limits.detect_body_bytes),
+        body_memory_bytes=max(BODY_MEMORY_BYTES, 2 * limits.detect_body_bytes),
         gates=[gate, *_throttles(limits, foundation)],
-        apart=DETECTIONS,
+        dedicated=DETECTIONS,
     )
 
 
 def build_s3(
     foundation: Foundation, storage: Storage, services: UseCases, *, observers: Sequence[Observer]
-) -> S3Elsewhere | StreamingDispatcher:
+) -> S3Elsewhere | Dispatcher:
     """Build S3 over the buckets of the data directory, or the refusal where they are elsewhere."""
     settings = foundation.settings
     if settings.s3_endpoint is not None:
@@ -105,7 +103,7 @@ def build_s3(
         now=foundation.now,
         new_name=lambda: uuid.uuid4().hex,
     )
-    return StreamingDispatcher(
+    return s3_dispatcher(
         s3_model(),
         operations,
         signer=services.access.signer,
@@ -113,7 +111,7 @@ def build_s3(
         request_ids=foundation.new_name,
         base_host_names={"localhost", settings.host},
         clock_skew_s=settings.clock_skew_s,
-        faults=FAULTS,
+        error_messages=ERROR_MESSAGES,
         gates=[s3_gate],
         observers=observers,
     )

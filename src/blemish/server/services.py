@@ -9,7 +9,7 @@ from blemish.server.foundation import Foundation
 from blemish.server.stores import Storage
 from blemish.service.access.authentication import AccessService
 from blemish.service.datasets.datasets import DatasetService
-from blemish.service.detection.detection import DetectionService, DetectionTally, HostedModels
+from blemish.service.detection.detection import DetectionCounter, DetectionService, HostedModels
 from blemish.service.detection.jobs import DetectionJobService
 from blemish.service.detection.trials import TrialService
 from blemish.service.models.models import ModelService
@@ -41,7 +41,7 @@ def build_services(
     *,
     wake: Callable[[], None],
     hosted: HostedModels,
-    tally: DetectionTally,
+    counter: DetectionCounter,
 ) -> UseCases:
     """Build the use cases.
 
@@ -50,7 +50,7 @@ def build_services(
         storage: of the server.
         wake: called after a change that leaves work for the reconciler.
         hosted: runs the hosted models.
-        tally: counts the detections.
+        counter: counts the detections.
     """
     database, limits, arns = foundation.database, foundation.limits, foundation.arns
     now, new_name = foundation.now, foundation.new_name
@@ -79,7 +79,7 @@ def build_services(
             limits=limits,
             mixed_sizes=foundation.settings.mixed_sizes,
             arns=arns,
-            tally=tally,
+            counter=counter,
         ),
         detection_jobs=DetectionJobService(
             database,

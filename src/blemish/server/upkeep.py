@@ -35,7 +35,7 @@ def housekeeper(
         database_copies=settings.database_copies,
     )
     chores = [
-        Chore(name="detections", every_s=COUNTS_S, act=lambda _: counts.keep()),
+        Chore(name="detections", every_s=COUNTS_S, act=lambda _: counts.write()),
         Chore(name="client tokens", every_s=HOUR_S, act=house.forget_client_tokens),
         Chore(name="sessions", every_s=HOUR_S, act=house.forget_sessions),
         Chore(name="counts of detections", every_s=DAY_S, act=house.forget_detection_counts),

@@ -1,133 +1,132 @@
-"""From an HTTP request to the handler of its operation and back: the ASGI application.
+"""The pipeline from an HTTP request to the handler of its operation and back, for any protocol.
 
-    route -> read the body -> who signed it -> members -> gates -> constraints -> handler -> answer
+    receive -> caller, operation, members -> gates -> checks -> handler -> response
 
-Reading is asynchronous; all that follows runs in a worker thread, so gates and handlers may block.
-A handler whose work has to wait its turn returns a future instead, which is waited for without a
-thread: however many of them wait, the others are answered.
+A `ServiceProtocol` says how requests are read and how responses are written. Receiving is
+asynchronous; the rest runs in a worker thread, so gates and handlers may block. A handler that is a
+coroutine function runs in the event loop: a request that waits there holds no thread.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import structlog
 from anyio import CapacityLimiter, to_thread
-from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 from structlog.typing import FilteringBoundLogger
 
-from blemish.domain.access.principals import Signer
-from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
-from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request, send_start
+from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request
 from blemish.wire.calls import Call, Gate, Observer, observed
-from blemish.wire.constraints import check_constraints
-from blemish.wire.errors import (
-    BodyTimeoutError,
-    RequestEntityTooLargeError,
-    UnknownOperationError,
-    WireError,
-)
+from blemish.wire.handlers import BoundHandler
 from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.request_body import IDLE_S, BodyMemory, BufferedBody, ClientGoneError, read_body
-from blemish.wire.rest_json import json_error_response, json_output_response, parse_json_request
-from blemish.wire.routing import Router
-from blemish.wire.signature import SignatureVerifier
+from blemish.wire.request_body import ClientGoneError
+from blemish.wire.sending import send_response
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
-Handler = Callable[..., Mapping[str, Any]]
-Answer = Mapping[str, Any] | Future[Mapping[str, Any]]
+Output = Mapping[str, Any]
+
+DEDICATED_THREADS = 2
+"""Worker threads of the operations that do not share the others."""
+
+UNKNOWN_CAUSE = "The server failed."
 
 
-WORKER_THREADS = 4
-"""Requests that are worked on at once; others wait.
+class IncomingRequest(Protocol):
+    """A request while a protocol reads it."""
 
-Every statement of SQLite gives up the interpreter and has to win it back. On two quiet cores 300
-requests a second are answered within 0.15 s by 4 threads, within 1.2 s by 8, and 32 fall behind
-without end, each waiting for the others.
+    def received(self, call: Call) -> AbstractAsyncContextManager[None]:
+        """Return a context in which everything has come that a worker thread must not wait for."""
 
-Source: benchmarks/load.py.
-"""
+    def identify(self, call: Call) -> Mapping[str, Any]:
+        """Find out caller, operation and members of a call, in a worker thread.
 
-APART_THREADS = 2
-"""Requests that are worked on at once apart from the others; each is through soon."""
+        Returns:
+            The members for the handler, a streamed body among them.
+        """
+
+    async def is_drained(self) -> bool:
+        """Return whether the connection can be used again: no more of the body will come."""
+
+
+class ServiceProtocol(Protocol):
+    """How the requests to a service are read, and how they are answered."""
+
+    model: ServiceModel
+    handlers: Mapping[str, BoundHandler]
+    #: the header that names the request in a response
+    request_id_header: str
+
+    def incoming(self, request: HttpRequest, receive: Receive) -> IncomingRequest:
+        """Start to read a request."""
+
+    def check(self, handler: BoundHandler, members: Mapping[str, Any]) -> None:
+        """Accept the members of a call that has passed the gates, or raise an error for clients."""
+
+    def output_response(self, operation: OperationModel, output: Output) -> HttpResponse:
+        """Return the response with the members of an output."""
+
+    def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
+        """Return the response with an error that `client_error` or `internal_error` returned."""
+
+    def client_error(self, error: Exception, call: Call) -> Exception | None:
+        """Return an error in the words of the protocol, None if clients must not see it."""
+
+    def internal_error(self, message: str, call: Call) -> Exception:
+        """Return the error that stands for one that clients must not see."""
 
 
 class Dispatcher:
-    """Answers the operations of a service model by the methods of some objects.
-
-    A method is named like its operation, in snake_case. It is called with the members that the
-    request has, as keyword arguments in snake_case, and with the `call` if it has an argument of
-    this name. It returns the members of the answer by their names in the model, or a future of
-    them. An operation without a method is unknown here.
-    """
+    """Answers the operations of a service: an ASGI application, and a function for the console."""
 
     def __init__(
         self,
-        model: ServiceModel,
-        handlers: Iterable[object],
+        protocol: ServiceProtocol,
         *,
-        signer: Callable[[str], Signer | None],
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
-        max_body_bytes: Callable[[str], int],
-        body_room_bytes: int = 256 * 1024 * 1024,
-        idle_s: float = IDLE_S,
+        worker_threads: int,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
-        clock_skew_s: int = 900,
-        faults: Mapping[type[Exception], str] = MappingProxyType({}),
-        worker_threads: int = WORKER_THREADS,
-        apart: Collection[str] = (),
+        error_messages: Mapping[type[Exception], str] = MappingProxyType({}),
+        dedicated: Collection[str] = (),
     ) -> None:
         """Put the parts together.
 
-        `signer` knows whose an access key id is, and None for one that opens nothing;
-        `max_body_bytes` the limit of an operation, by its name; all bodies over `SMALL_BYTES`
-        together take no more than `body_room_bytes`, and nobody may send nothing of one for
-        `idle_s`. A call passes the gates, in their order, and the observers are told of it at its
-        end, whatever that is. As many requests as there are worker threads are worked on at once;
-        others wait. The operations that are `apart` have threads of their own, for which they wait
-        behind no other. `faults` is what a client is told of errors that it may learn about; of
-        all others it learns the request id alone.
-
-        Raises:
-            TypeError: a method does not take the members of its operation.
+        Args:
+            protocol: reads and writes.
+            clock: the time at which a request came.
+            request_ids: returns a new id.
+            worker_threads: requests that are worked on at once; others wait.
+            gates: each lets a call pass or refuses it, in this order.
+            observers: called at the end of each call.
+            error_messages: messages of internal errors that clients may see; of others, clients
+                see the request id alone.
+            dedicated: operations with worker threads of their own, where they wait for no others.
         """
-        self._model = model
-        self._router = Router(model)
-        self._handlers = _handlers_of(model, list(handlers))
-        self._verifier = SignatureVerifier(
-            services={model.signing_name}, signer=signer, clock=clock, clock_skew_s=clock_skew_s
-        )
+        self._protocol = protocol
         self._clock = clock
         self._request_ids = request_ids
         self._gates = gates
         self._observers = observers
-        self._max_body_bytes = max_body_bytes
-        self._body_room = BodyMemory(body_room_bytes)
-        self._idle_s = idle_s
-        self._faults = faults
+        self._error_messages = error_messages
+        self._dedicated = dedicated
         self._worker_threads = CapacityLimiter(worker_threads)
-        self._apart = apart
-        self._apart_threads = CapacityLimiter(APART_THREADS)
+        self._dedicated_threads = CapacityLimiter(DEDICATED_THREADS)
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a thread."""
-        limiters = self._worker_threads, self._apart_threads
+        limiters = self._worker_threads, self._dedicated_threads
         return sum(limiter.statistics().tasks_waiting for limiter in limiters)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,175 +139,120 @@ class Dispatcher:
             user_agent=request.headers.get("user-agent"),
             secure=scope.get("scheme") == "https",
         )
+        incoming = self._protocol.incoming(request, receive)
         with observed(call, self._observers):
-            response = await self._settled(request, receive, call)
-        if response is not None:
-            await _send_response(send, response, request_id=call.request_id, method=request.method)
+            response = await self._response_or_error(incoming, call, path=request.path)
+        if response is None:
+            return
+        headers = {**response.headers, self._protocol.request_id_header: call.request_id}
+        if not await incoming.is_drained():
+            headers["connection"] = "close"
+        await send_response(
+            replace(response, headers=headers),
+            method=request.method,
+            receive=receive,
+            send=send,
+            threads=self._worker_threads,
+        )
 
-    async def invoke(self, call: Call) -> Mapping[str, Any]:
-        """Answer a call that came by no request of its own, but has passed the same gates.
+    async def invoke(self, call: Call) -> Output:
+        """Answer a call from inside the process, which passes the same gates and checks.
 
         Args:
             call: with its caller, its operation and its members.
 
         Returns:
-            The members of the answer, by their names in the model; those that are None have no
-            value.
+            The members of the output by their names in the model; those that are None are absent.
 
         Raises:
-            ServiceError, WireError: what a client would be told.
+            ServiceError, WireError: the error that a client would get.
         """
         assert call.operation is not None
+        operation = self._protocol.model.operation_model(call.operation)
         with observed(call, self._observers):
             try:
-                operation = self._model.operation_model(call.operation)
-                answer = await self._in_thread(self._answer, operation, call)
-                if isinstance(answer, Future):
-                    answer = await asyncio.wrap_future(answer)
-            except (ServiceError, WireError) as error:
-                call.error = error
-                call.status = json_error_response(self._model, error).status
-                raise
-            except Exception as error:  # the edge, as for a request
-                logger.exception("the request failed")
-                call.error = self._fault(call, error)
-                call.status = json_error_response(self._model, call.error).status
+                started = await self._in_thread(call, self._start, call.members, call)
+                output = await started() if callable(started) else started
+            except Exception as error:
+                call.error = self._visible_error(error, call)
+                call.status = self._error_response(call.error, call).status
+                if call.error is error:
+                    raise
                 raise call.error from error
-            call.answer, call.status = answer, operation.http.get("responseCode", 200)
-            return answer
+            call.answer, call.status = output, operation.http.get("responseCode", 200)
+            return output
 
-    async def _settled(
-        self, request: HttpRequest, receive: Receive, call: Call
+    async def _response_or_error(
+        self, incoming: IncomingRequest, call: Call, *, path: str
     ) -> HttpResponse | None:
-        """Return the answer to a call, whatever went wrong; None if the client is gone."""
+        """Return the response to a call, whatever goes wrong; None if the client is gone."""
         try:
-            response = await self._response(request, receive, call)
+            response = await self._response(incoming, call)
         except ClientGoneError as error:
             call.error = error
             return None
-        except (ServiceError, WireError) as error:
-            call.error = error
-            response = json_error_response(self._model, error)
-        except Exception as error:  # the edge: whatever it was, the client gets an answer
-            logger.exception("the request failed")
-            call.error = self._fault(call, error)
-            response = json_error_response(self._model, call.error)
+        except Exception as error:  # noqa: BLE001 - the edge: the client gets an answer
+            call.error = self._visible_error(error, call)
+            response = self._error_response(call.error, call, path=path)
         call.status = response.status
         return response
 
-    def _fault(self, call: Call, error: Exception) -> InternalServerError:
-        """Return what the caller is told of an error that it may not learn."""
-        told = (text for kind, text in self._faults.items() if isinstance(error, kind))
-        reason = next(told, "The server failed.")
-        return InternalServerError(f"{reason} Request id: {call.request_id}")
+    async def _response(self, incoming: IncomingRequest, call: Call) -> HttpResponse:
+        async with incoming.received(call):
+            started = await self._in_thread(call, self._perform, incoming, call)
+            if isinstance(started, HttpResponse):
+                return started
+            call.answer = await started()
+            return await self._in_thread(call, self._output_response, call)
 
-    async def _response(self, request: HttpRequest, receive: Receive, call: Call) -> HttpResponse:
-        operation = self._router.operation(request.method, request.path)
-        if operation.name not in self._handlers:
-            raise UnknownOperationError(f"{operation.name} is not offered by this server.")
-        call.operation = operation.name
-        limit_bytes = self._max_body_bytes(operation.name)
-        declared_bytes = _declared_bytes(request.headers)
-        with self._body_room.reserve(min(_expected_bytes(request.headers), limit_bytes)):
-            body = await read_body(
-                receive,
-                limit_bytes=limit_bytes,
-                declared_bytes=declared_bytes,
-                idle_s=self._idle_s,
-            )
-            request = replace(request, body=body.content or b"")
-            done = await self._in_thread(self._perform, operation, request, body, call)
-            if isinstance(done, HttpResponse):
-                return done
-            call.answer = await asyncio.wrap_future(done)
-            return await self._in_thread(json_output_response, operation, call.answer)
+    def _perform(
+        self, incoming: IncomingRequest, call: Call
+    ) -> HttpResponse | Callable[[], Awaitable[Output]]:
+        members = incoming.identify(call)
+        started = self._start(members, call)
+        if callable(started):
+            return started
+        call.answer = started
+        return self._output_response(call)
+
+    def _start(
+        self, members: Mapping[str, Any], call: Call
+    ) -> Output | Callable[[], Awaitable[Output]]:
+        """Return the output of a handler, or the handler itself if it is a coroutine function."""
+        assert call.operation is not None
+        handler = self._protocol.handlers[call.operation]
+        for gate in self._gates:
+            gate(call)
+        self._protocol.check(handler, members)
+        if handler.is_async:
+            return partial(handler, members, call)
+        output: Output = handler(members, call)
+        return output
+
+    def _output_response(self, call: Call) -> HttpResponse:
+        assert call.operation is not None
+        assert call.answer is not None
+        operation = self._protocol.model.operation_model(call.operation)
+        return self._protocol.output_response(operation, call.answer)
+
+    def _visible_error(self, error: Exception, call: Call) -> Exception:
+        """Return the error that the client sees; one that it must not see is logged."""
+        visible = self._protocol.client_error(error, call)
+        if visible is not None:
+            return visible
+        logger.error("the request failed", exc_info=error)
+        messages = (text for kind, text in self._error_messages.items() if isinstance(error, kind))
+        return self._protocol.internal_error(next(messages, UNKNOWN_CAUSE), call)
+
+    def _error_response(self, error: Exception, call: Call, *, path: str = "") -> HttpResponse:
+        return self._protocol.error_response(error, path=path, request_id=call.request_id)
 
     async def _in_thread(
         self,
-        function: Callable[[OperationModel, Unpack[Arguments]], Result],
-        operation: OperationModel,
+        call: Call,
+        function: Callable[[Unpack[Arguments]], Result],
         *arguments: *Arguments,
     ) -> Result:
-        apart = operation.name in self._apart
-        limiter = self._apart_threads if apart else self._worker_threads
-        return await to_thread.run_sync(function, operation, *arguments, limiter=limiter)
-
-    def _perform(
-        self, operation: OperationModel, request: HttpRequest, body: BufferedBody, call: Call
-    ) -> HttpResponse | Future[Mapping[str, Any]]:
-        call.caller = self._verifier.verify(request, body_sha256=body.sha256)
-        if body.content is None:
-            raise ValidationError(
-                f"The body has {body.size_bytes} bytes; {operation.name} takes at most "
-                f"{self._max_body_bytes(operation.name)} bytes."
-            )
-        call.members = parse_json_request(operation, request)
-        answer = self._answer(operation, call)
-        if isinstance(answer, Future):
-            return answer
-        call.answer = answer
-        return json_output_response(operation, answer)
-
-    def _answer(self, operation: OperationModel, call: Call) -> Answer:
-        for gate in self._gates:
-            gate(call)
-        if operation.input_shape:
-            check_constraints(operation.input_shape, call.members)
-        return self._handlers[operation.name](call)
-
-
-def _handlers_of(model: ServiceModel, groups: list[object]) -> dict[str, Callable[[Call], Answer]]:
-    handlers: dict[str, Callable[[Call], Answer]] = {}
-    for name in model.operation_names:
-        found = [getattr(group, xform_name(name), None) for group in groups]
-        method = next(filter(None, found), None)
-        if method is None:
-            continue
-        signature = inspect.signature(method)
-        extra = {"call": None} if "call" in signature.parameters else {}
-        shape = model.operation_model(name).input_shape
-        if shape:
-            # what it lacks shows when the server is put together, not when a client asks
-            signature.bind(**arguments_of(shape.members), **extra)
-            signature.bind(**arguments_of(dict.fromkeys(shape.required_members)), **extra)
-        handlers[name] = partial(_handle, method, takes_call=bool(extra))
-    return handlers
-
-
-def _handle(method: Callable[..., Answer], call: Call, *, takes_call: bool) -> Answer:
-    extra = {"call": call} if takes_call else {}
-    return method(**arguments_of(call.members), **extra)
-
-
-def arguments_of(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return members as a handler is called with them."""
-    return {xform_name(name): value for name, value in members.items()}
-
-
-def _declared_bytes(headers: Mapping[str, str]) -> int | None:
-    length = headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else None
-
-
-def _expected_bytes(headers: Mapping[str, str]) -> int:
-    """Return how large a body will be at most; one that comes in chunks may be of any size."""
-    return sys.maxsize if "transfer-encoding" in headers else _declared_bytes(headers) or 0
-
-
-_UNREAD = {RequestEntityTooLargeError.code, BodyTimeoutError.code}
-"""Errors of which the rest of the body is not read."""
-
-
-async def _send_response(
-    send: Send, response: HttpResponse, *, request_id: str, method: str
-) -> None:
-    headers = {
-        **response.headers,
-        "content-length": str(len(response.body)),
-        "x-amzn-requestid": request_id,
-    }
-    if response.headers.get("x-amzn-errortype") in _UNREAD:
-        headers["connection"] = "close"  # the rest of the body is not waited for
-    await send_start(send, response.status, headers)
-    body = b"" if method == "HEAD" else response.body
-    await send({"type": "http.response.body", "body": body})
+        dedicated = call.operation in self._dedicated
+        limiter = self._dedicated_threads if dedicated else self._worker_threads
+        return await to_thread.run_sync(function, *arguments, limiter=limiter)

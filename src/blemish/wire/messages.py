@@ -1,14 +1,14 @@
-"""One HTTP request and one answer, as the protocols see them."""
+"""HTTP requests and responses, as the protocols read and write them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What a client sent; path and query exactly as they came."""
+    """A request; path and query exactly as the client sent them."""
 
     method: str
     #: percent-encoded, not normalised; bytes that are no UTF-8 as surrogates
@@ -22,9 +22,11 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What is answered."""
+    """A response: its body as a whole, or in blocks that are read while they are sent."""
 
     status: int
     #: names in lower case
     headers: Mapping[str, str]
     body: bytes
+    #: replaces `body` where it is not None
+    blocks: Iterator[bytes] | None = None

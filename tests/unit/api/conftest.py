@@ -12,7 +12,7 @@ import pytest
 
 from blemish.api.service_model import service_model
 from blemish.server.interfaces import build_operations
-from blemish.wire.dispatch import Dispatcher
+from blemish.wire.rest_json_service import rest_json_dispatcher
 from tests.asgi_client import boto3_client, installed_models, signer
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
@@ -76,7 +76,7 @@ def operations(house: House) -> list[object]:
 def application(operations: list[object], passed: Passed) -> Application:
     """What answers by the operations."""
     numbers = itertools.count(1)
-    return Dispatcher(
+    return rest_json_dispatcher(
         service_model(),
         operations,
         signer=signer,

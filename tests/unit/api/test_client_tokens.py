@@ -25,7 +25,7 @@ from blemish.domain.entities import DatasetType, ModelStatus
 from blemish.engine.errors import BundleError
 from blemish.service.detection.jobs import ImageList
 from blemish.wire.calls import Call
-from blemish.wire.dispatch import arguments_of
+from blemish.wire.handlers import arguments_from
 from tests.unit.api.conftest import Passed
 from tests.unit.api.requests import (
     CIRCUITS,
@@ -365,7 +365,7 @@ def test_of_requests_that_race_one_is_carried_out(
             members=members,
         )
         at_once.wait()
-        answered: dict[str, Any] = handler(call=call, **arguments_of(members))
+        answered: dict[str, Any] = handler(call=call, **arguments_from(members))
         return answered
 
     with ThreadPoolExecutor(RACERS) as pool:

@@ -23,7 +23,7 @@ from blemish.domain.entities import DatasetType, ModelStatus
 from blemish.domain.limits import ORIGINAL
 from blemish.engine.images.decode import ImageError
 from blemish.wire.calls import Gate
-from blemish.wire.dispatch import Dispatcher
+from blemish.wire.rest_json_service import rest_json_dispatcher
 from blemish.wire.throttle import Throttle
 from tests.asgi_client import signer
 from tests.unit.api.conftest import Switch
@@ -335,7 +335,7 @@ def gated(
     numbers = itertools.count()
 
     def put(gates: Sequence[Gate]) -> None:
-        switch.application = Dispatcher(
+        switch.application = rest_json_dispatcher(
             service_model(),
             operations,
             signer=signer,

@@ -160,7 +160,7 @@ def test_a_classification_model_answers_a_verdict_alone(
         "IsAnomalous": is_anomalous,
         "Confidence": 0.625,
     }
-    assert hosting.asked[0]["data"] == b"an image"
+    assert hosting.requests[0]["data"] == b"an image"
 
 
 def test_a_segmentation_model_answers_areas_and_a_mask(

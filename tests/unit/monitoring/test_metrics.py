@@ -49,8 +49,8 @@ def test_detections_are_counted_by_model_as_cloudwatch_does(
     model = trainable.trained(S.HOSTED)
     metrics = state({})
 
-    metrics.judged(model, is_anomalous=True, took_s=0.04)
-    metrics.judged(model, is_anomalous=False, took_s=0.2)
+    metrics.detected(model, is_anomalous=True, took_s=0.04)
+    metrics.detected(model, is_anomalous=False, took_s=0.2)
     metrics.failed(model, ValidationError("No image."))
     metrics.failed(model, CONFLICT)
     metrics.failed(model, BUSY)
@@ -116,7 +116,7 @@ def test_the_series_of_a_deleted_model_go(
     gone, stays = trainable.trained(S.HOSTED), trainable.trained(S.HOSTED)
     detections = state({})
     for model in (gone, stays):
-        detections.judged(model, is_anomalous=False, took_s=0.1)
+        detections.detected(model, is_anomalous=False, took_s=0.1)
     with trainable.database.writing() as rows:
         rows.models.delete(gone.id)
 
@@ -133,7 +133,7 @@ def test_without_a_database_the_rest_is_told(
     trainable: House, registry: CollectorRegistry, state: Callable[..., DetectionMetrics]
 ) -> None:
     detections = state({})
-    detections.judged(trainable.trained(S.HOSTED), is_anomalous=True, took_s=0.1)
+    detections.detected(trainable.trained(S.HOSTED), is_anomalous=True, took_s=0.1)
     with trainable.database.writing() as rows:
         rows.models._connection.exec_driver_sql("DROP TABLE models")
 

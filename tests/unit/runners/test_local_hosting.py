@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -11,9 +14,9 @@ from blemish.domain.entities import InferenceUnits
 from blemish.engine.bundle import read_bundle
 from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detection
-from blemish.runners.line import WAITING_PER_UNIT
 from blemish.runners.local import LocalHosting
-from blemish.service.detection.detection import ModelBusyError, Outcome
+from blemish.runners.request_queue import WAITING_PER_UNIT
+from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
 from blemish.storage.errors import SealBrokenError
 from tests.products import LIMITS, SIZE, draw, png
@@ -38,34 +41,57 @@ def hosting(bundle: Path, tmp_path: Path) -> LocalHosting:
     return LocalHosting(bundles=bundles, threads=1)
 
 
-def detect(
-    hosting: LocalHosting, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
-) -> Detection | None:
-    """Have an image judged, and wait for it."""
-    outcome = begin(hosting, data, model_id=model_id, timeout_s=timeout_s).result(PATIENCE_S)
-    if isinstance(outcome, ImageError):
-        raise outcome
-    return outcome
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that runs in a thread, as that of a server does."""
+    running = asyncio.new_event_loop()
+    thread = Thread(target=running.run_forever)
+    thread.start()
+    yield running
+    running.call_soon_threadsafe(running.stop)
+    thread.join(PATIENCE_S)
+    running.close()
 
 
-def begin(
-    hosting: LocalHosting, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
-) -> Future[Outcome]:
-    return hosting.judge(
-        model_id,
-        data,
-        limits=LIMITS,
-        mixed_sizes=False,
-        timeout_s=timeout_s,
-        then=lambda outcome: outcome,
-    )
+class Client:
+    """Sends images to hosted models."""
+
+    def __init__(self, hosting: LocalHosting, loop: asyncio.AbstractEventLoop) -> None:
+        self._hosting = hosting
+        self._loop = loop
+
+    def begin(
+        self, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
+    ) -> Future[Detection | None]:
+        """Start a detection; return once it waits, has ended, or was refused."""
+        started = Event()
+
+        async def detect() -> Detection | None:
+            self._loop.call_soon(started.set)  # runs when this waits for the first time
+            return await self._hosting.detect(
+                model_id, data, limits=LIMITS, mixed_sizes=False, timeout_s=timeout_s
+            )
+
+        future = asyncio.run_coroutine_threadsafe(detect(), self._loop)
+        assert started.wait(PATIENCE_S)
+        return future
+
+    def detect(
+        self, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
+    ) -> Detection | None:
+        return self.begin(data, model_id=model_id, timeout_s=timeout_s).result(PATIENCE_S)
 
 
-def test_a_loaded_model_judges_images(hosting: LocalHosting) -> None:
+@pytest.fixture
+def client(hosting: LocalHosting, loop: asyncio.AbstractEventLoop) -> Client:
+    return Client(hosting, loop)
+
+
+def test_a_loaded_model_judges_images(hosting: LocalHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
-    normal = detect(hosting)
-    anomalous = detect(hosting, png(draw(1, "stain").pixels))
+    normal = client.detect()
+    anomalous = client.detect(png(draw(1, "stain").pixels))
 
     assert normal is not None
     assert anomalous is not None
@@ -73,14 +99,14 @@ def test_a_loaded_model_judges_images(hosting: LocalHosting) -> None:
     assert (normal.is_anomalous, anomalous.is_anomalous) == (False, True)
 
 
-def test_another_model_is_not_there(hosting: LocalHosting) -> None:
+def test_another_model_is_not_there(hosting: LocalHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
-    assert detect(hosting, model_id=8) is None
+    assert client.detect(model_id=8) is None
 
 
-def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting) -> None:
-    answers = [begin(hosting, timeout_s=PATIENCE_S) for _ in range(3)]
+def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting, client: Client) -> None:
+    answers = [client.begin(timeout_s=PATIENCE_S) for _ in range(3)]
 
     hosting.load(6, BUNDLE, units=ONE, attempt=1)
     assert not any(answer.done() for answer in answers)
@@ -89,22 +115,26 @@ def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting) -> None
     assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in answers)
 
 
-def test_only_so_many_detections_wait_for_a_model_that_comes(hosting: LocalHosting) -> None:
-    answers = [begin(hosting, timeout_s=1) for _ in range(WAITING_PER_UNIT)]
+def test_only_so_many_detections_wait_for_a_model_that_comes(
+    hosting: LocalHosting, client: Client
+) -> None:
+    answers = [client.begin(timeout_s=1) for _ in range(WAITING_PER_UNIT)]
 
     with pytest.raises(ModelBusyError) as caught:
-        begin(hosting, timeout_s=1)
+        client.detect(timeout_s=1)
 
     assert caught.value.wait_s == 1
-    assert detect(hosting, model_id=8) is None
+    assert client.detect(model_id=8) is None
     assert [answer.result(PATIENCE_S) for answer in answers] == [None] * WAITING_PER_UNIT
-    assert hosting._expecting == {}
-    assert detect(hosting) is None
+    assert hosting._waiters == {}
+    assert client.detect() is None
 
 
-def test_what_waits_for_a_model_that_is_stopped_is_judged_before(hosting: LocalHosting) -> None:
+def test_what_waits_for_a_model_that_is_stopped_is_judged_before(
+    hosting: LocalHosting, client: Client
+) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
-    answers = [begin(hosting) for _ in range(5)]
+    answers = [client.begin() for _ in range(5)]
 
     hosting.unload(7)
 
@@ -117,31 +147,33 @@ def test_the_line_is_as_long_as_the_units_let_it_be(
 ) -> None:
     hosting.load(7, BUNDLE, units=InferenceUnits(minimum=minimum, maximum=maximum), attempt=1)
 
-    assert hosting._hosted[7].line._units == most
+    assert hosting._hosted[7].queue._units == most
 
 
-def test_an_unloaded_model_is_gone(hosting: LocalHosting) -> None:
+def test_an_unloaded_model_is_gone(hosting: LocalHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
     hosting.unload(7)
     hosting.unload(7)
 
-    assert detect(hosting) is None
+    assert client.detect() is None
 
 
 @pytest.mark.parametrize(("attempt", "there"), [(1, True), (2, False), (3, False)])
 def test_an_attempt_unloads_what_no_later_one_loaded(
-    hosting: LocalHosting, attempt: int, *, there: bool
+    hosting: LocalHosting, client: Client, attempt: int, *, there: bool
 ) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     hosting.load(7, BUNDLE, units=ONE, attempt=2)
 
     hosting.unload(7, attempt=attempt)
 
-    assert (detect(hosting) is not None) == there
+    assert (client.detect() is not None) == there
 
 
-def test_a_damaged_bundle_is_not_loaded(hosting: LocalHosting, tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_not_loaded(
+    hosting: LocalHosting, client: Client, tmp_path: Path
+) -> None:
     with (tmp_path / "bundles" / BUNDLE / "model.onnx.sealed").open("r+b") as file:
         file.seek(-100, os.SEEK_END)
         file.write(bytes(100))
@@ -149,30 +181,32 @@ def test_a_damaged_bundle_is_not_loaded(hosting: LocalHosting, tmp_path: Path) -
     with pytest.raises(SealBrokenError, match="damaged"):
         hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
-    assert detect(hosting) is None
+    assert client.detect() is None
 
 
-def test_a_image_that_cannot_be_judged_takes_no_unit_with_it(hosting: LocalHosting) -> None:
+def test_a_image_that_cannot_be_judged_takes_no_unit_with_it(
+    hosting: LocalHosting, client: Client
+) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     for _ in range(3):
         with pytest.raises(ImageError):
-            detect(hosting, b"no image")
+            client.detect(b"no image")
 
-    assert detect(hosting) is not None
+    assert client.detect() is not None
 
 
 def test_a_model_gets_other_units_without_being_loaded_again(
-    hosting: LocalHosting, tmp_path: Path
+    hosting: LocalHosting, client: Client, tmp_path: Path
 ) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     shutil.rmtree(tmp_path / "bundles" / BUNDLE)
-    waiting = [begin(hosting) for _ in range(5)]
+    waiting = [client.begin() for _ in range(5)]
 
     hosting.load(7, BUNDLE, units=InferenceUnits(minimum=3, maximum=None), attempt=2)
 
-    assert hosting._hosted[7].line._units == 3
+    assert hosting._hosted[7].queue._units == 3
     assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in waiting)
-    assert detect(hosting) is not None
+    assert client.detect() is not None
 
 
 def test_a_model_that_was_stopped_is_loaded_anew(hosting: LocalHosting) -> None:

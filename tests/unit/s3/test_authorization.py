@@ -9,7 +9,7 @@ from botocore import xform_name
 from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.errors import AccessDeniedError
 from blemish.s3.authorization import ACTIONS, s3_gate
-from blemish.s3.protocol.dispatch import StreamingDispatcher
+from blemish.s3.protocol.service import s3_dispatcher
 from blemish.s3.service_model import s3_model
 from tests.asgi_client import KEY_ID, SECRET, boto3_client
 from tests.unit.principals import ARN, allow, call_of, principal
@@ -103,7 +103,7 @@ def client_of(bench: Bench, who: Principal) -> Any:
     def signer(key_id: str) -> Signer | None:
         return Signer(principal=who, secret=SECRET) if key_id == KEY_ID else None
 
-    app = StreamingDispatcher(
+    app = s3_dispatcher(
         s3_model(),
         bench.operations,
         signer=signer,

@@ -20,7 +20,7 @@ from blemish.server.app import running_server
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import StoreCredentialsError
-from blemish.wire.dispatch import WORKER_THREADS
+from blemish.wire.rest_json_service import WORKER_THREADS
 from tests.asgi_client import ENDPOINT, Answer, ask_among_others, boto3_client
 from tests.unit.house import House
 from tests.unit.service.keys import KeyHouse

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from itertools import count
 from threading import Event, Thread, current_thread, main_thread
@@ -30,6 +29,7 @@ from blemish.domain.errors import (
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.request_body import HARD_STOP, SMALL_BYTES
+from blemish.wire.rest_json_service import rest_json_dispatcher
 from blemish.wire.signature import Caller
 from tests.asgi_client import (
     ENDPOINT,
@@ -81,7 +81,7 @@ def app(projects: Projects) -> Dispatcher:
 
 
 def dispatcher(handlers: object, **options: Any) -> Dispatcher:
-    return Dispatcher(
+    return rest_json_dispatcher(
         MODEL,
         [handlers],
         signer=signer,
@@ -236,7 +236,7 @@ def test_a_fault_of_ours_is_logged_and_not_told(app: Dispatcher) -> None:
 
 
 def test_of_a_fault_that_may_be_told_the_client_learns_what_it_is(projects: Projects) -> None:
-    app = dispatcher(projects, faults={RuntimeError: "The disk is full."})
+    app = dispatcher(projects, error_messages={RuntimeError: "The disk is full."})
 
     answer = create(app, b'{"ProjectName": "broken"}')
 
@@ -310,15 +310,16 @@ def test_a_slow_handler_holds_up_nobody_else(waiting: Waiting, app: Dispatcher) 
 
 
 class Queueing:
-    """Has some of its answers wait for a turn, and lists meanwhile."""
+    """Has some of its answers wait for a future, and lists meanwhile."""
 
     def __init__(self) -> None:
-        self.turns: list[Future[dict[str, Any]]] = []
+        self.turns: list[asyncio.Future[dict[str, Any]]] = []
 
-    def describe_project(self, **_: Any) -> Future[dict[str, Any]]:
-        turn: Future[dict[str, Any]] = Future()
+    async def describe_project(self, **_: Any) -> dict[str, Any]:
+        turn = asyncio.get_running_loop().create_future()
         self.turns.append(turn)
-        return turn
+        answer: dict[str, Any] = await turn
+        return answer
 
     def list_projects(self, **_: Any) -> dict[str, Any]:
         return {"Projects": [{"ProjectName": f"after {len(self.turns)}"}]}
@@ -352,15 +353,13 @@ def test_answers_that_wait_for_their_turn_hold_no_thread() -> None:
 
 
 def test_operations_that_are_apart_wait_behind_no_other(waiting: Waiting) -> None:
-    class Apart(Projects):
+    class Apart:
         list_projects = waiting.list_projects
 
-        def describe_project(self, *, project_name: str) -> Future[dict[str, Any]]:
-            turn: Future[dict[str, Any]] = Future()
-            turn.set_result({"ProjectDescription": {"ProjectName": project_name}})
-            return turn
+        async def describe_project(self, *, project_name: str) -> dict[str, Any]:
+            return {"ProjectDescription": {"ProjectName": project_name}}
 
-    app = dispatcher(Apart(), worker_threads=1, apart={"DescribeProject"})
+    app = dispatcher(Apart(), worker_threads=1, dedicated={"DescribeProject"})
 
     def get(path: str) -> Coroutine[Any, Any, Answer]:
         return ask_among_others(app, "GET", path, headers=signed("GET", path, b""))
@@ -382,7 +381,7 @@ def test_operations_that_are_apart_wait_behind_no_other(waiting: Waiting) -> Non
 
 def test_a_body_that_there_is_no_room_for_is_not_read(projects: Projects) -> None:
     large = SMALL_BYTES + 1
-    app = dispatcher(projects, body_room_bytes=0, max_body_bytes=lambda _: large)
+    app = dispatcher(projects, body_memory_bytes=0, max_body_bytes=lambda _: large)
 
     refused = [
         ask(app, "POST", PROJECTS, headers=headers)  # read, it would be found unsigned
@@ -398,7 +397,7 @@ def test_a_body_that_there_is_no_room_for_is_not_read(projects: Projects) -> Non
 
 def test_a_client_that_sends_nothing_more_leaves_its_room_to_others(projects: Projects) -> None:
     large = SMALL_BYTES + 1
-    app = dispatcher(projects, body_room_bytes=large, max_body_bytes=lambda _: large, idle_s=0.01)
+    app = dispatcher(projects, body_memory_bytes=large, max_body_bytes=lambda _: large, idle_s=0.01)
     begun = {"type": "http.request", "body": b"a", "more_body": True}
     chunked = scope(PROJECTS, method="POST", headers=[(b"transfer-encoding", b"chunked")])
 
@@ -564,12 +563,11 @@ def test_who_is_in_the_process_gets_members_and_is_kept_account_of(projects: Pro
     assert (call.answer, call.status, call.error) == (answer, 200, None)
 
 
-def test_who_is_in_the_process_waits_for_a_future() -> None:
-    class Later(Projects):
-        def list_projects(self, **_: Any) -> Any:
-            future: Future[dict[str, Any]] = Future()
-            future.set_result({"Projects": []})
-            return future
+def test_who_is_in_the_process_waits_for_a_coroutine() -> None:
+    class Later:
+        async def list_projects(self, **_: Any) -> Any:
+            await asyncio.sleep(0)
+            return {"Projects": []}
 
     app = dispatcher(Later())
 

@@ -50,8 +50,8 @@ class BodyReceiver:
     def __init__(self, receive: Receive, *, idle_s: float = IDLE_S) -> None:
         self._receive = receive
         self._idle_s = idle_s
-        self.begun = False
-        self.ended = False
+        self.has_started = False
+        self.has_ended = False
 
     def pull(self) -> bytes:
         """Return the next block, b"" at the end; to be called in a worker thread.
@@ -60,21 +60,21 @@ class BodyReceiver:
             ClientGoneError: the client hung up.
             RequestTimeoutError: nothing came for too long.
         """
-        return b"" if self.ended else from_thread.run(self.next_block)
+        return b"" if self.has_ended else from_thread.run(self.next_block)
 
     async def next_block(self) -> bytes:
         """Return the next block, b"" at the end; raises what `pull` raises."""
         pieces: list[bytes] = []
         size = 0
-        while size < BLOCK_BYTES and not self.ended:
-            self.begun = True
+        while size < BLOCK_BYTES and not self.has_ended:
+            self.has_started = True
             try:
                 message = await next_message(self._receive, idle_s=self._idle_s)
             except BodyTimeoutError as error:
                 raise as_s3_error(error) from None
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
-            self.ended = not message.get("more_body", False)
+            self.has_ended = not message.get("more_body", False)
         return b"".join(pieces)
 
 

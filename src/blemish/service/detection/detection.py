@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
+
+from anyio import CapacityLimiter, to_thread
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model
 from blemish.domain.errors import (
     ConflictError,
     ResourceType,
-    ServiceError,
     ThrottlingError,
     ValidationError,
 )
@@ -26,18 +25,16 @@ from blemish.service.models.models import require_model
 from blemish.storage.database.database import Database
 
 MEDIA_TYPES = ("image/jpeg", "image/png")
-UPDATE_PATIENCE_S = 10.0
-"""How long a detection waits for a hosted model that comes back after a restart."""
 
+UPDATE_TIMEOUT_S = 10.0
+"""How long a detection waits for a hosted model that is loaded again after a restart."""
 
-T = TypeVar("T")
-
-Outcome = Detection | ImageError | None
-"""What a model says of an image; why it says nothing; None if the model was not there."""
+LOOKUP_THREADS = 2
+"""Threads that look models up in the database, at once for all detections."""
 
 
 class ModelBusyError(Exception):
-    """As many images wait for a model as may; `wait_s` is how long those before it will take."""
+    """The queue of a model is full; `wait_s` is how long the images in it will take."""
 
     def __init__(self, *, wait_s: float) -> None:
         super().__init__()
@@ -45,9 +42,9 @@ class ModelBusyError(Exception):
 
 
 class HostedModels(Protocol):
-    """Where hosted models run."""
+    """The hosted models, wherever they run."""
 
-    def judge(
+    async def detect(
         self,
         model_id: int,
         data: bytes,
@@ -55,29 +52,30 @@ class HostedModels(Protocol):
         limits: ImageLimits,
         mixed_sizes: bool,
         timeout_s: float,
-        then: Callable[[Outcome], T],
-    ) -> Future[T]:
-        """Have an image judged when its turn comes; return what `then` makes of the outcome.
+    ) -> Detection | None:
+        """Let an image wait in the queue of a model; return the result.
 
-        A model that is not loaded is waited for so long.
+        Returns:
+            None if the model is not loaded, and is not within `timeout_s` seconds.
 
         Raises:
-            ModelBusyError: too many wait already.
+            ImageError: the model cannot take the image.
+            ModelBusyError: the queue is full.
         """
 
 
-class DetectionTally(Protocol):
-    """Who counts detections."""
+class DetectionCounter(Protocol):
+    """Counts detections."""
 
-    def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
-        """Count an image with a verdict."""
+    def detected(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
+        """Count an image with a result."""
 
-    def failed(self, model: Model, error: BaseException) -> None:
-        """Count a detection without one."""
+    def failed(self, model: Model, error: Exception) -> None:
+        """Count a detection without a result."""
 
 
 class DetectionService:
-    """Says of an image whether it shows an anomaly."""
+    """Detects anomalies in images."""
 
     def __init__(
         self,
@@ -87,7 +85,7 @@ class DetectionService:
         limits: Limits,
         mixed_sizes: bool,
         arns: ArnScope,
-        tally: DetectionTally,
+        counter: DetectionCounter,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._database = database
@@ -95,37 +93,20 @@ class DetectionService:
         self._limits = ImageLimits.of(limits)
         self._mixed_sizes = mixed_sizes
         self._arns = arns
-        self._tally = tally
+        self._counter = counter
         self._clock = clock
+        self._threads = CapacityLimiter(LOOKUP_THREADS)
 
-    def detect(self, project: str, version: str, *, body: bytes, media_type: str) -> Detection:
-        """Judge one image, and wait for it.
-
-        Raises:
-            ServiceError: what `submit` and its future raise.
-        """
-        return self.submit(
-            project, version, body=body, media_type=media_type, answer=lambda detection: detection
-        ).result()
-
-    def submit(
-        self,
-        project: str,
-        version: str,
-        *,
-        body: bytes,
-        media_type: str,
-        answer: Callable[[Detection], T],
-    ) -> Future[T]:
-        """Have one image judged when its turn comes; return what `answer` makes of it.
-
-        The future raises the last two of these as well.
+    async def detect(
+        self, project: str, version: str, *, body: bytes, media_type: str
+    ) -> Detection:
+        """Return the result of one image.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
-            ThrottlingError: as many images wait for the model as may.
+            ThrottlingError: the queue of the model is full.
             ConflictError: the model is not hosted.
-            ValidationError: the body is no image that the model can judge.
+            ValidationError: the body is no image that the model can take.
         """
         if media_type not in MEDIA_TYPES:
             raise ValidationError(
@@ -133,53 +114,42 @@ class DetectionService:
             )
         if not body:
             raise ValidationError("The body is empty; it must be a JPEG or PNG image.")
-        with self._database.reading() as rows:
-            model = require_model(rows, project, version)
+        model = await self._model(project, version)
+        started_at = self._clock()
         try:
-            future = self._submitted(model, body, answer)
-        except ServiceError as error:
-            self._tally.failed(model, error)
+            detection = await self._detection(model, body)
+        except Exception as error:
+            self._counter.failed(model, error)
             raise
-        future.add_done_callback(partial(self._count_failure, model))
-        return future
+        took_s = self._clock() - started_at
+        self._counter.detected(model, is_anomalous=detection.is_anomalous, took_s=took_s)
+        return detection
 
-    def _submitted(self, model: Model, body: bytes, answer: Callable[[Detection], T]) -> Future[T]:
+    async def _model(self, project: str, version: str) -> Model:
+        def look_up() -> Model:
+            with self._database.reading() as rows:
+                return require_model(rows, project, version)
+
+        return await to_thread.run_sync(look_up, limiter=self._threads)
+
+    async def _detection(self, model: Model, body: bytes) -> Detection:
         if model.status not in MODEL_ANSWERING:
             raise self._not_hosted(model)
-        began = self._clock()
         try:
-            return self._hosted.judge(
+            detection = await self._hosted.detect(
                 model.id,
                 body,
                 limits=self._limits,
                 mixed_sizes=self._mixed_sizes,
-                timeout_s=UPDATE_PATIENCE_S,
-                then=lambda outcome: answer(self._detection(model, outcome, began=began)),
+                timeout_s=UPDATE_TIMEOUT_S,
             )
+        except ImageError as error:
+            raise ValidationError(str(error)) from error
         except ModelBusyError as error:
-            raise ThrottlingError(
-                f"Model version {model.version} of project {model.project} has as many images "
-                f"waiting as it may; they take about {error.wait_s:.1f} seconds. Come back then, "
-                "or start the model with more inference units.",
-                retry_after_s=max(1, math.ceil(error.wait_s)),
-                quota=Quota.DETECTIONS,
-            ) from None
-
-    def _count_failure(self, model: Model, done: Future[T]) -> None:
-        if not done.cancelled() and (error := done.exception()):
-            self._tally.failed(model, error)
-
-    def _detection(self, model: Model, outcome: Outcome, *, began: float) -> Detection:
-        match outcome:
-            case None:
-                with self._database.reading() as rows:  # it may have moved on meanwhile
-                    raise self._not_hosted(require_model(rows, model.project, str(model.version)))
-            case ImageError():
-                raise ValidationError(str(outcome))
-            case _:
-                took_s = self._clock() - began
-                self._tally.judged(model, is_anomalous=outcome.is_anomalous, took_s=took_s)
-                return outcome
+            raise _busy(model, wait_s=error.wait_s) from None
+        if detection is None:  # its status may have changed since
+            raise self._not_hosted(await self._model(model.project, str(model.version)))
+        return detection
 
     def _not_hosted(self, model: Model) -> ConflictError:
         return ConflictError(
@@ -188,3 +158,13 @@ class DetectionService:
             resource_type=ResourceType.MODEL,
             resource_id=self._arns.model(model.project, model.version),
         )
+
+
+def _busy(model: Model, *, wait_s: float) -> ThrottlingError:
+    return ThrottlingError(
+        f"Model version {model.version} of project {model.project} has as many images "
+        f"waiting as it may; they take about {wait_s:.1f} seconds. Come back then, "
+        "or start the model with more inference units.",
+        retry_after_s=max(1, math.ceil(wait_s)),
+        quota=Quota.DETECTIONS,
+    )

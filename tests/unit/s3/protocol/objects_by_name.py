@@ -18,8 +18,9 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from blemish.s3.protocol.body import StreamedBody
-from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.s3.protocol.errors import NoSuchKeyError
+from blemish.s3.protocol.service import s3_dispatcher
+from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, Answer, ask, signer
 
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"))
@@ -103,15 +104,15 @@ class Objects:
         return {"Buckets": [{"Name": "bucket", "CreationDate": WHEN}]}
 
 
-def dispatcher(handlers: object, **options: Any) -> StreamingDispatcher:
-    return StreamingDispatcher(
+def dispatcher(handlers: object, **options: Any) -> Dispatcher:
+    return s3_dispatcher(
         MODEL,
         handlers,
         signer=signer,
         clock=lambda: datetime.now(UTC),
         request_ids=map("request-{}".format, count()).__next__,
         base_host_names={urlsplit(ENDPOINT).netloc},
-        faults={DiskError: "The disk is full."},
+        error_messages={DiskError: "The disk is full."},
         **options,
     )
 

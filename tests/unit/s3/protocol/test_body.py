@@ -210,8 +210,8 @@ def test_messages_are_gathered_to_blocks() -> None:
     blocks = in_worker(lambda: list(iter(incoming.pull, b"")))
 
     assert blocks == [b"a" * BLOCK_BYTES, b"bc"]
-    assert incoming.begun
-    assert incoming.ended
+    assert incoming.has_started
+    assert incoming.has_ended
 
 
 def test_a_client_that_hangs_up_breaks_the_reading_off() -> None:

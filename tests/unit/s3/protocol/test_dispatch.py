@@ -15,8 +15,8 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 
 from blemish.domain.errors import AccessDeniedError as AccessDenied
-from blemish.s3.protocol.dispatch import StreamingDispatcher
 from blemish.wire.calls import Call
+from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import ENDPOINT, KEY_ID, SECRET, ask, boto3_client
 from tests.unit.s3.protocol.objects_by_name import (
     URL,
@@ -35,12 +35,12 @@ def objects() -> Objects:
 
 
 @pytest.fixture
-def app(objects: Objects) -> StreamingDispatcher:
+def app(objects: Objects) -> Dispatcher:
     return dispatcher(objects)
 
 
 @pytest.fixture
-def client(app: StreamingDispatcher) -> Any:
+def client(app: Dispatcher) -> Any:
     return boto3_client(app, service="s3")
 
 
@@ -76,7 +76,7 @@ def test_what_goes_with_an_object_arrives(client: Any, objects: Objects) -> None
 
 
 def test_the_coding_of_the_transfer_is_not_that_of_the_object(
-    app: StreamingDispatcher, objects: Objects
+    app: Dispatcher, objects: Objects
 ) -> None:
     send(app, "PUT", URL, b"content", content_encoding="aws-chunked")
 
@@ -102,7 +102,7 @@ def test_members_travel_in_documents(client: Any) -> None:
 
 @pytest.mark.parametrize("url", [URL, URL.replace("//", "//bucket.").replace("/bucket/", "/")])
 def test_a_bucket_stands_in_the_path_or_before_the_host(
-    app: StreamingDispatcher, objects: Objects, url: str
+    app: Dispatcher, objects: Objects, url: str
 ) -> None:
     answer = send(app, "PUT", url, b"content")
 
@@ -110,7 +110,7 @@ def test_a_bucket_stands_in_the_path_or_before_the_host(
     assert objects.kept == {"bucket/key": b"content"}
 
 
-def test_an_error_tells_what_it_is_about(client: Any, app: StreamingDispatcher) -> None:
+def test_an_error_tells_what_it_is_about(client: Any, app: Dispatcher) -> None:
     with pytest.raises(ClientError) as caught:
         client.delete_object(Bucket="bucket", Key="broken")
     answer = send(app, "HEAD", URL)
@@ -125,7 +125,7 @@ def test_an_error_tells_what_it_is_about(client: Any, app: StreamingDispatcher) 
     assert answer.headers["x-amz-request-id"] == "request-1"
 
 
-def test_an_error_of_ours_is_logged_and_not_told(app: StreamingDispatcher) -> None:
+def test_an_error_of_ours_is_logged_and_not_told(app: Dispatcher) -> None:
     with capture_logs([merge_contextvars, format_exc_info]) as logged:
         answer = send(app, "DELETE", f"{ENDPOINT}/bucket/broken")
 
@@ -136,11 +136,11 @@ def test_an_error_of_ours_is_logged_and_not_told(app: StreamingDispatcher) -> No
     assert "a secret of ours" in line["exception"]
 
 
-def test_a_fault_that_may_be_told_is_told(app: StreamingDispatcher) -> None:
+def test_a_fault_that_may_be_told_is_told(app: Dispatcher) -> None:
     assert b"The disk is full." in send(app, "DELETE", f"{ENDPOINT}/bucket/full").body
 
 
-def test_no_content_has_no_length(app: StreamingDispatcher) -> None:
+def test_no_content_has_no_length(app: Dispatcher) -> None:
     answer = send(app, "DELETE", URL)
 
     assert (answer.status, answer.body) == (204, b"")
@@ -162,7 +162,7 @@ def test_no_content_has_no_length(app: StreamingDispatcher) -> None:
     ],
 )
 def test_what_is_not_offered_or_not_well_formed_is_refused(
-    app: StreamingDispatcher, method: str, path: str, headers: dict[str, str], code: str | None
+    app: Dispatcher, method: str, path: str, headers: dict[str, str], code: str | None
 ) -> None:
     answer = send(app, method, ENDPOINT + path, **headers)
 
@@ -170,7 +170,7 @@ def test_what_is_not_offered_or_not_well_formed_is_refused(
     assert code is None or code_of(answer) == code
 
 
-def test_who_did_not_sign_is_refused(app: StreamingDispatcher) -> None:
+def test_who_did_not_sign_is_refused(app: Dispatcher) -> None:
     assert code_of(ask(app, "GET", URL)) == "AccessDenied"
 
 
@@ -179,7 +179,7 @@ def test_who_did_not_sign_is_refused(app: StreamingDispatcher) -> None:
     [({"secret": "no"}, "SignatureDoesNotMatch"), ({"key_id": "NOBODY"}, "InvalidAccessKeyId")],
 )
 def test_who_signed_wrongly_is_refused(
-    app: StreamingDispatcher, credentials: dict[str, str], code: str
+    app: Dispatcher, credentials: dict[str, str], code: str
 ) -> None:
     client = boto3_client(app, service="s3", **credentials)
 
@@ -187,9 +187,7 @@ def test_who_signed_wrongly_is_refused(
         client.list_buckets()
 
 
-def test_another_body_than_the_signed_one_is_refused(
-    app: StreamingDispatcher, objects: Objects
-) -> None:
+def test_another_body_than_the_signed_one_is_refused(app: Dispatcher, objects: Objects) -> None:
     headers = signed("PUT", URL, b"content", content_length="7")
 
     answer = ask(app, "PUT", URL, headers=headers, body=b"CONTENT")
@@ -198,13 +196,13 @@ def test_another_body_than_the_signed_one_is_refused(
     assert objects.kept == {}
 
 
-def test_a_body_needs_a_length(app: StreamingDispatcher) -> None:
+def test_a_body_needs_a_length(app: Dispatcher) -> None:
     answer = ask(app, "PUT", URL, headers=signed("PUT", URL, b"content"), body=b"content")
 
     assert (answer.status, code_of(answer)) == (411, "MissingContentLength")
 
 
-def test_parameters_of_a_link_stand_for_headers(app: StreamingDispatcher, objects: Objects) -> None:
+def test_parameters_of_a_link_stand_for_headers(app: Dispatcher, objects: Objects) -> None:
     link = AWSRequest(method="PUT", url=f"{URL}?x-amz-meta-line=4", data=b"")
     S3SigV4QueryAuth(Credentials(KEY_ID, SECRET), "s3", "eu-west-1").add_auth(link)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from blemish.s3.protocol.dispatch import DRAIN_BYTES, StreamingDispatcher
+from blemish.s3.protocol.service import DRAIN_BYTES
+from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import ENDPOINT, converse
 from tests.unit.s3.protocol.objects_by_name import URL, Objects, code_of, dispatcher, scope_of, send
 
@@ -18,12 +19,12 @@ def objects() -> Objects:
 
 
 @pytest.fixture
-def app(objects: Objects) -> StreamingDispatcher:
+def app(objects: Objects) -> Dispatcher:
     return dispatcher(objects)
 
 
 def test_a_body_that_nobody_wants_is_read_so_that_the_answer_is_seen(
-    app: StreamingDispatcher,
+    app: Dispatcher,
 ) -> None:
     refused = f"{ENDPOINT}/bucket/refused"
     part = {"type": "http.request", "body": bytes(DRAIN_BYTES // 2), "more_body": True}
@@ -37,7 +38,7 @@ def test_a_body_that_nobody_wants_is_read_so_that_the_answer_is_seen(
 
 
 def test_a_client_that_waits_to_be_asked_for_a_body_is_answered_at_once(
-    app: StreamingDispatcher,
+    app: Dispatcher,
 ) -> None:
     scope = scope_of("PUT", f"{ENDPOINT}/bucket/refused", content_length="9", expect="100-continue")
     sent: list[Any] = []
@@ -54,7 +55,7 @@ def test_a_client_that_waits_to_be_asked_for_a_body_is_answered_at_once(
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
-def test_a_client_that_hangs_up_leaves_nothing(app: StreamingDispatcher, objects: Objects) -> None:
+def test_a_client_that_hangs_up_leaves_nothing(app: Dispatcher, objects: Objects) -> None:
     part = {"type": "http.request", "body": b"cont", "more_body": True}
     scope = scope_of("PUT", URL, content_length="7")
 
@@ -64,9 +65,7 @@ def test_a_client_that_hangs_up_leaves_nothing(app: StreamingDispatcher, objects
     assert objects.kept == {}
 
 
-def test_a_download_ends_when_the_client_hangs_up(
-    app: StreamingDispatcher, objects: Objects
-) -> None:
+def test_a_download_ends_when_the_client_hangs_up(app: Dispatcher, objects: Objects) -> None:
     objects.kept["bucket/key"] = bytes(4_000)
     gone = asyncio.Event()
     sent: list[Any] = []
@@ -89,9 +88,7 @@ def test_a_download_ends_when_the_client_hangs_up(
     assert objects.closed == 1
 
 
-def test_a_download_that_fails_on_its_way_breaks_off(
-    app: StreamingDispatcher, objects: Objects
-) -> None:
+def test_a_download_that_fails_on_its_way_breaks_off(app: Dispatcher, objects: Objects) -> None:
     objects.kept["bucket/key"] = b"torn apart"
 
     with pytest.raises(ExceptionGroup) as caught:
@@ -102,7 +99,7 @@ def test_a_download_that_fails_on_its_way_breaks_off(
 
 
 def test_a_body_is_closed_even_if_its_answer_cannot_be_written(
-    app: StreamingDispatcher, objects: Objects
+    app: Dispatcher, objects: Objects
 ) -> None:
     objects.kept["bucket/key"] = b"misnamed"
 

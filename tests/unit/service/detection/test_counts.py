@@ -8,7 +8,7 @@ import pytest
 
 from blemish.domain.entities import DetectionCount, Model
 from blemish.domain.errors import ResourceNotFoundError
-from blemish.service.detection.counts import DetectionCounts, Tallies
+from blemish.service.detection.counts import DetectionCounters, DetectionCounts
 from blemish.service.housekeeping import COUNTS_AGE, Housekeeping
 from blemish.storage.errors import DatabaseWriteError
 from tests.unit.house import PROJECT, House
@@ -28,14 +28,14 @@ def test_images_are_counted_by_the_hour(
     house: House, counts: DetectionCounts, model: Model
 ) -> None:
     began = house.clock.time.replace(minute=0, second=0, microsecond=0)
-    tallies = Tallies(counts)
+    counters = DetectionCounters(counts)
     for is_anomalous in (True, False, False):
-        tallies.judged(model, is_anomalous=is_anomalous, took_s=0.1)
-    tallies.failed(model, ValueError())
-    counts.keep()
-    tallies.judged(model, is_anomalous=True, took_s=0.1)
+        counters.detected(model, is_anomalous=is_anomalous, took_s=0.1)
+    counters.failed(model, ValueError())
+    counts.write()
+    counters.detected(model, is_anomalous=True, took_s=0.1)
     house.clock.time += timedelta(hours=1)
-    tallies.judged(model, is_anomalous=False, took_s=0.1)
+    counters.detected(model, is_anomalous=False, took_s=0.1)
 
     found = counts.since(PROJECT, began)
 
@@ -47,8 +47,8 @@ def test_images_are_counted_by_the_hour(
 
 
 def test_counts_outlive_the_server(house: House, counts: DetectionCounts, model: Model) -> None:
-    counts.judged(model, is_anomalous=True, took_s=0.1)
-    counts.keep()
+    counts.detected(model, is_anomalous=True, took_s=0.1)
+    counts.write()
 
     again = DetectionCounts(house.database, now=house.clock)
 
@@ -58,12 +58,12 @@ def test_counts_outlive_the_server(house: House, counts: DetectionCounts, model:
 def test_what_cannot_be_written_stays_counted(
     house: House, counts: DetectionCounts, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts.judged(model, is_anomalous=True, took_s=0.1)
+    counts.detected(model, is_anomalous=True, took_s=0.1)
     with monkeypatch.context() as broken:
         broken.setattr(house.database, "writing", _full)
         with pytest.raises(DatabaseWriteError):
-            counts.keep()
-    counts.judged(model, is_anomalous=False, took_s=0.1)
+            counts.write()
+    counts.detected(model, is_anomalous=False, took_s=0.1)
 
     (found,) = counts.since(PROJECT, house.clock.time - COUNTS_AGE)
 
@@ -71,16 +71,16 @@ def test_what_cannot_be_written_stays_counted(
 
 
 def test_counts_go_with_their_project(house: House, counts: DetectionCounts, model: Model) -> None:
-    counts.judged(model, is_anomalous=True, took_s=0.1)
-    counts.keep()
-    counts.judged(model, is_anomalous=True, took_s=0.1)
+    counts.detected(model, is_anomalous=True, took_s=0.1)
+    counts.write()
+    counts.detected(model, is_anomalous=True, took_s=0.1)
     with house.database.writing() as rows:
         rows.models.delete(model.id)
         for each in rows.datasets.of_project(1):
             rows.datasets.delete(each.id)
     house.projects.delete(PROJECT)
 
-    counts.keep()
+    counts.write()
 
     with pytest.raises(ResourceNotFoundError):
         counts.since(PROJECT, house.clock.time)
@@ -89,8 +89,8 @@ def test_counts_go_with_their_project(house: House, counts: DetectionCounts, mod
 
 
 def test_old_counts_are_forgotten(house: House, counts: DetectionCounts, model: Model) -> None:
-    counts.judged(model, is_anomalous=True, took_s=0.1)
-    counts.keep()
+    counts.detected(model, is_anomalous=True, took_s=0.1)
+    counts.write()
     began = house.clock.time.replace(second=0)
     chores = Housekeeping(
         house.database,

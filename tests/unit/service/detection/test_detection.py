@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -16,6 +17,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.limits import ORIGINAL, OURS, Limits, Quota
 from blemish.engine.images.decode import ImageError, ImageLimits, decode
+from blemish.engine.runtime import Detection
 from blemish.service.detection.detection import DetectionService
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
@@ -23,16 +25,16 @@ from tests.unit.house import House
 S = ModelStatus
 
 
-class Tally:
+class Counter:
     """Notes what is counted."""
 
     def __init__(self) -> None:
         self.noted: list[tuple[object, ...]] = []
 
-    def judged(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
+    def detected(self, model: Model, *, is_anomalous: bool, took_s: float) -> None:
         self.noted.append((model.project, model.version, is_anomalous, took_s))
 
-    def failed(self, model: Model, error: BaseException) -> None:
+    def failed(self, model: Model, error: Exception) -> None:
         self.noted.append((model.project, model.version, type(error)))
 
 
@@ -42,12 +44,12 @@ def runner() -> FakeHosting:
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
+def counter() -> Counter:
+    return Counter()
 
 
 @pytest.fixture
-def service(house: House, runner: FakeHosting, tally: Tally) -> DetectionService:
+def service(house: House, runner: FakeHosting, counter: Counter) -> DetectionService:
     house.project()
     house.images(normal=15)
     return DetectionService(
@@ -56,9 +58,20 @@ def service(house: House, runner: FakeHosting, tally: Tally) -> DetectionService
         limits=OURS,
         mixed_sizes=True,
         arns=house.arns,
-        tally=tally,
+        counter=counter,
         clock=iter([1.0, 3.5]).__next__,
     )
+
+
+def detect(
+    service: DetectionService,
+    project: str = "circuits",
+    version: str = "1",
+    *,
+    body: bytes = b"an image",
+    media_type: str = "image/png",
+) -> Detection:
+    return asyncio.run(service.detect(project, version, body=body, media_type=media_type))
 
 
 def test_a_hosted_model_judges_a_image(
@@ -66,10 +79,10 @@ def test_a_hosted_model_judges_a_image(
 ) -> None:
     model = house.trained(S.HOSTED)
 
-    found = service.detect("circuits", "latest", body=b"an image", media_type="image/png")
+    found = detect(service, "circuits", "latest", body=b"an image", media_type="image/png")
 
     assert found is runner.answer
-    assert runner.asked == [
+    assert runner.requests == [
         {
             "model_id": model.id,
             "data": b"an image",
@@ -120,7 +133,7 @@ def test_a_model_that_is_loaded_again_is_waited_for(
 ) -> None:
     house.trained(S.SYSTEM_UPDATING)
 
-    found = service.detect("circuits", "1", body=b"an image", media_type="image/jpeg")
+    found = detect(service, "circuits", "1", body=b"an image", media_type="image/jpeg")
 
     assert found is runner.answer
 
@@ -130,7 +143,7 @@ def test_a_model_that_is_loaded_again_is_waited_for(
 )
 def test_another_content_type_is_refused(service: DetectionService, media_type: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        service.detect("circuits", "1", body=b"an image", media_type=media_type)
+        detect(service, "circuits", "1", body=b"an image", media_type=media_type)
 
     assert caught.value.message == (
         f"Content-Type is '{media_type}'; it must be one of image/jpeg, image/png."
@@ -139,7 +152,7 @@ def test_another_content_type_is_refused(service: DetectionService, media_type: 
 
 def test_an_empty_body_is_refused(service: DetectionService) -> None:
     with pytest.raises(ValidationError) as caught:
-        service.detect("circuits", "1", body=b"", media_type="image/png")
+        detect(service, "circuits", "1", body=b"", media_type="image/png")
 
     assert caught.value.message == "The body is empty; it must be a JPEG or PNG image."
 
@@ -151,7 +164,7 @@ def test_what_is_wrong_with_a_image_is_passed_on(
     runner.answer = ImageError("The image is truncated.")
 
     with pytest.raises(ValidationError) as caught:
-        service.detect("circuits", "1", body=b"half an image", media_type="image/png")
+        detect(service, "circuits", "1", body=b"half an image", media_type="image/png")
 
     assert caught.value.message == "The image is truncated."
 
@@ -163,7 +176,7 @@ def test_a_model_that_is_not_hosted_judges_nothing(
     house.trained(status)
 
     with pytest.raises(ConflictError) as caught:
-        service.detect("circuits", "latest", body=b"an image", media_type="image/png")
+        detect(service, "circuits", "latest", body=b"an image", media_type="image/png")
 
     assert caught.value.message == (
         f"Model version 1 of project circuits is {status}; it must be HOSTED. "
@@ -171,7 +184,7 @@ def test_a_model_that_is_not_hosted_judges_nothing(
     )
     assert caught.value.resource_type is ResourceType.MODEL
     assert caught.value.resource_id == house.arns.model("circuits", 1)
-    assert runner.asked == []
+    assert runner.requests == []
 
 
 @pytest.mark.parametrize(("wait_s", "retry_after_s"), [(0.01, 1), (1.0, 1), (12.3, 13)])
@@ -186,23 +199,11 @@ def test_a_model_with_a_full_line_says_how_long_it_is(
     runner.busy_for_s = wait_s
 
     with pytest.raises(ThrottlingError) as caught:
-        service.detect("circuits", "latest", body=b"an image", media_type="image/png")
+        detect(service, "circuits", "latest", body=b"an image", media_type="image/png")
 
     assert f"they take about {wait_s:.1f} seconds" in caught.value.message
     assert caught.value.members()["RetryAfterSeconds"] == retry_after_s
     assert caught.value.members()["QuotaCode"] == quota_code(Quota.DETECTIONS)
-
-
-def test_the_answer_is_made_of_the_detection_when_it_is_there(
-    house: House, service: DetectionService, runner: FakeHosting
-) -> None:
-    house.trained(S.HOSTED)
-
-    future = service.submit(
-        "circuits", "1", body=b"an image", media_type="image/png", answer=lambda found: [found]
-    )
-
-    assert future.result() == [runner.answer]
 
 
 def test_a_model_that_does_not_come_back_is_named_with_its_status_of_now(
@@ -213,7 +214,7 @@ def test_a_model_that_does_not_come_back_is_named_with_its_status_of_now(
     runner.meanwhile = lambda: house.put_into(model, S.HOSTING_FAILED)
 
     with pytest.raises(ConflictError) as caught:
-        service.detect("circuits", "1", body=b"an image", media_type="image/png")
+        detect(service, "circuits", "1", body=b"an image", media_type="image/png")
 
     assert "is HOSTING_FAILED;" in caught.value.message
 
@@ -230,19 +231,19 @@ def test_an_unknown_model_is_not_found(
     service: DetectionService, project: str, version: str, kind: ResourceType
 ) -> None:
     with pytest.raises(ResourceNotFoundError) as caught:
-        service.detect(project, version, body=b"an image", media_type="image/png")
+        detect(service, project, version, body=b"an image", media_type="image/png")
 
     assert caught.value.resource_type is kind
 
 
 def test_a_verdict_is_counted_with_the_time_that_it_took(
-    house: House, service: DetectionService, tally: Tally
+    house: House, service: DetectionService, counter: Counter
 ) -> None:
     house.trained(S.HOSTED)
 
-    found = service.detect("circuits", "latest", body=b"an image", media_type="image/png")
+    found = detect(service, "circuits", "latest", body=b"an image", media_type="image/png")
 
-    assert tally.noted == [("circuits", 1, found.is_anomalous, 2.5)]
+    assert counter.noted == [("circuits", 1, found.is_anomalous, 2.5)]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_a_detection_without_a_verdict_is_counted_once(
     house: House,
     service: DetectionService,
     runner: FakeHosting,
-    tally: Tally,
+    counter: Counter,
     status: ModelStatus,
     answer: ImageError | None,
     busy_for_s: float | None,
@@ -268,15 +269,15 @@ def test_a_detection_without_a_verdict_is_counted_once(
     runner.answer, runner.busy_for_s = answer, busy_for_s
 
     with pytest.raises(error):
-        service.detect("circuits", "1", body=b"an image", media_type="image/png")
+        detect(service, "circuits", "1", body=b"an image", media_type="image/png")
 
-    assert tally.noted == [("circuits", 1, error)]
+    assert counter.noted == [("circuits", 1, error)]
 
 
 def test_of_a_model_that_is_not_there_nothing_is_counted(
-    service: DetectionService, tally: Tally
+    service: DetectionService, counter: Counter
 ) -> None:
     with pytest.raises(ResourceNotFoundError):
-        service.detect("circuits", "7", body=b"an image", media_type="image/png")
+        detect(service, "circuits", "7", body=b"an image", media_type="image/png")
 
-    assert tally.noted == []
+    assert counter.noted == []

@@ -1,4 +1,4 @@
-"""Errors that are no fault of ours, and what clients are told of them."""
+"""Messages of internal errors that clients may see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blemish.storage.errors import (
 )
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
-FAULTS: Mapping[type[Exception], str] = {
+ERROR_MESSAGES: Mapping[type[Exception], str] = {
     StoreWriteError: NO_ROOM,
     DatabaseWriteError: NO_ROOM,
     KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",

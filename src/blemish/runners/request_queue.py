@@ -1,0 +1,79 @@
+"""The queue before a hosted model: so many images are detected at once, and so many may wait.
+
+An image that waits holds no thread. An image that comes when the queue is full is refused with the
+time that those before it will take.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from blemish.service.detection.detection import ModelBusyError
+from blemish.service.models.hosting import Capacity
+
+WAITING_PER_UNIT = 32
+"""Images that may wait for each inference unit: at a second an image, for half a minute, within
+the minute after which clients give up."""
+
+FIRST_GUESS_S = 1.0
+"""How long a request is assumed to take before the first one has ended."""
+
+NEWEST_SHARE = 0.1
+"""How much the newest request counts in the mean of how long one takes."""
+
+T = TypeVar("T")
+
+
+class RequestQueue:
+    """Carries out requests in their order, as many at once as there are inference units."""
+
+    def __init__(self, *, units: int, clock: Callable[[], float]) -> None:
+        self._units = units
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(units, thread_name_prefix="detection")
+        self._lock = threading.Lock()
+        #: requests that were submitted and have not ended
+        self._count = 0
+        #: mean of how long a request takes
+        self._request_s: float | None = None
+
+    @property
+    def capacity(self) -> Capacity:
+        """How many requests are carried out at once, and how many wait."""
+        return Capacity(units=self._units, waiting=max(0, self._count - self._units))
+
+    def submit(self, request: Callable[[], T]) -> Future[T]:
+        """Let a request wait; return the future of its result.
+
+        Raises:
+            ModelBusyError: the queue is full.
+        """
+        with self._lock:
+            if self._count >= self._units * (1 + WAITING_PER_UNIT):
+                mean_s = FIRST_GUESS_S if self._request_s is None else self._request_s
+                raise ModelBusyError(wait_s=mean_s * self._count / self._units)
+            self._count += 1
+        future = self._pool.submit(self._timed, request)
+        future.add_done_callback(self._count_down)
+        return future
+
+    def close(self) -> None:
+        """Take no more requests; those that wait are still carried out."""
+        self._pool.shutdown(wait=False)
+
+    def _timed(self, request: Callable[[], T]) -> T:
+        started_at = self._clock()
+        try:
+            return request()
+        finally:
+            took_s = self._clock() - started_at
+            with self._lock:
+                mean_s = took_s if self._request_s is None else self._request_s
+                self._request_s = mean_s + NEWEST_SHARE * (took_s - mean_s)
+
+    def _count_down(self, _: Future[T]) -> None:
+        with self._lock:
+            self._count -= 1

@@ -1,0 +1,287 @@
+"""S3's own protocol: requests with bodies that stream, errors in XML, buckets in the host's name.
+
+The signature is checked before the body comes. It says what of the body is signed; that is checked
+when the body has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+from botocore.model import OperationModel, ServiceModel
+
+from blemish.domain.access.principals import Signer
+from blemish.domain.errors import AccessDeniedError as PolicyDeniedError
+from blemish.s3.protocol.addressing import path_with_bucket
+from blemish.s3.protocol.body import DOCUMENT_BYTES, BodyReceiver, StreamedBody, read_body_headers
+from blemish.s3.protocol.checksums import PREFIX
+from blemish.s3.protocol.errors import (
+    AccessDeniedError,
+    InternalError,
+    MissingContentLengthError,
+    NoSuchKeyError,
+    S3Error,
+    UnsupportedError,
+)
+from blemish.s3.protocol.rest_xml import (
+    parse_xml_request,
+    streaming_payload,
+    xml_error_response,
+    xml_output_response,
+)
+from blemish.s3.protocol.signature import as_s3_error, signed_payload, verify
+from blemish.wire.asgi import Receive
+from blemish.wire.calls import Call, Gate, Observer
+from blemish.wire.canonical import canonical_query, decoded_query, object_path
+from blemish.wire.dispatch import Dispatcher
+from blemish.wire.errors import WireError
+from blemish.wire.handlers import BoundHandler, bind_handlers
+from blemish.wire.http_bindings import members_with_location, wire_name
+from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.request_body import ClientGoneError
+from blemish.wire.routing import Router
+from blemish.wire.sending import close_blocks
+from blemish.wire.signature import SignatureVerifier
+
+WORKER_THREADS = 32
+
+DRAIN_BYTES = 16 * 1024 * 1024
+"""Of a body that no handler reads: read here, so that its sender comes to see the response."""
+
+
+def s3_dispatcher(
+    model: ServiceModel,
+    handlers: object,
+    *,
+    signer: Callable[[str], Signer | None],
+    clock: Callable[[], datetime],
+    request_ids: Callable[[], str],
+    base_host_names: Collection[str] = (),
+    gates: Sequence[Gate] = (),
+    observers: Sequence[Observer] = (),
+    clock_skew_s: int = 900,
+    error_messages: Mapping[type[Exception], str] = MappingProxyType({}),
+    worker_threads: int = WORKER_THREADS,
+) -> Dispatcher:
+    """Return the application that answers the operations of S3 by the methods of an object.
+
+    A request with a member that the method does not take is answered NotImplemented, except for
+    members that describe the body, which the protocol deals with. A streamed body arrives as a
+    `StreamedBody`, and is returned as an iterator of bytes with its ContentLength. `StatusCode` in
+    the output replaces the usual status.
+
+    Args:
+        model: the service model of S3.
+        handlers: an object with methods, as `wire.handlers` describes them.
+        signer: returns the holder of an access key id, None if the key is unknown or disabled.
+        clock: the current time.
+        request_ids: returns a new id.
+        base_host_names: names of the server; a bucket may stand in front of each.
+        gates: see `Dispatcher`, as for the next.
+        observers: called at the end of each call.
+        clock_skew_s: how far a client's clock may be from ours.
+        error_messages: see `Dispatcher`, as for the next.
+        worker_threads: requests that are worked on at once.
+
+    Raises:
+        TypeError: a method does not take what its operation demands, or takes something else.
+    """
+    verifier = SignatureVerifier(
+        services={model.signing_name},
+        signer=signer,
+        clock=clock,
+        clock_skew_s=clock_skew_s,
+        unsigned_payload=True,
+        path_form=object_path,
+        query_forms=(canonical_query, decoded_query),
+    )
+    service = S3Service(
+        model,
+        bind_handlers(model, [handlers], complete=False),
+        verifier=verifier,
+        base_host_names=base_host_names,
+    )
+    return Dispatcher(
+        service,
+        clock=clock,
+        request_ids=request_ids,
+        worker_threads=worker_threads,
+        gates=gates,
+        observers=observers,
+        error_messages=error_messages,
+    )
+
+
+class S3Service:
+    """Reads and answers requests to S3; see `wire.dispatch.ServiceProtocol`."""
+
+    request_id_header = "x-amz-request-id"
+
+    def __init__(
+        self,
+        model: ServiceModel,
+        handlers: Mapping[str, BoundHandler],
+        *,
+        verifier: SignatureVerifier,
+        base_host_names: Collection[str],
+    ) -> None:
+        self.model = model
+        self.handlers = handlers
+        self.verifier = verifier
+        self._base_host_names = base_host_names
+        self._router = Router(model)
+        self._body_members = {
+            name: frozenset(_body_members(model.operation_model(name))) for name in handlers
+        }
+
+    def incoming(self, request: HttpRequest, receive: Receive) -> S3Request:
+        return S3Request(self, request, BodyReceiver(receive))
+
+    def addressed(self, request: HttpRequest) -> HttpRequest:
+        """Return a request with its bucket in the path."""
+        path = path_with_bucket(
+            request.path,
+            host=request.headers.get("host", ""),
+            base_host_names=self._base_host_names,
+        )
+        return replace(request, path=path)
+
+    def operation(self, request: HttpRequest) -> OperationModel:
+        """Return the operation that a request is for.
+
+        Raises:
+            UnknownOperationError: S3 has none.
+            UnsupportedError: it has no handler.
+        """
+        operation = self._router.operation(
+            request.method, request.path, query=request.query, headers=request.headers
+        )
+        if operation.name not in self.handlers:
+            raise UnsupportedError(f"{operation.name} is not supported by this server.")
+        return operation
+
+    def check(self, handler: BoundHandler, members: Mapping[str, Any]) -> None:
+        for name in members.keys() - handler.members - self._body_members[handler.operation]:
+            raise UnsupportedError(f"{handler.operation} is not supported with {name}.")
+
+    def output_response(self, operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
+        streamed = streaming_payload(operation.output_shape)
+        blocks = cast("Iterator[bytes] | None", output.get(streamed) if streamed else None)
+        try:
+            return replace(xml_output_response(operation, output), blocks=blocks)
+        except (ValueError, S3Error):
+            close_blocks(blocks)
+            raise
+
+    def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
+        assert isinstance(error, S3Error)
+        resource = unquote(path, errors="replace")
+        return xml_error_response(error, resource=resource, request_id=request_id)
+
+    def client_error(self, error: Exception, call: Call) -> Exception | None:
+        match error:
+            case NoSuchKeyError() if call.concealment is not None:
+                return AccessDeniedError(call.concealment)
+            case WireError():
+                return as_s3_error(error)
+            case PolicyDeniedError():
+                return AccessDeniedError(error.message)
+            case S3Error():
+                return error
+            case _:
+                return None
+
+    def internal_error(self, message: str, call: Call) -> Exception:
+        del call  # S3 has an element of its own for the request id
+        return InternalError(message)
+
+
+class S3Request:
+    """A request whose handler reads the body while it comes."""
+
+    def __init__(self, service: S3Service, request: HttpRequest, receiver: BodyReceiver) -> None:
+        self._service = service
+        self._request = request
+        self._receiver = receiver
+
+    @asynccontextmanager
+    async def received(self, call: Call) -> AsyncIterator[None]:
+        """Wait for nothing: the body is pulled by the worker thread that reads it."""
+        del call
+        yield
+
+    def identify(self, call: Call) -> Mapping[str, Any]:
+        """Check the signature, find the operation, and read the members.
+
+        Raises:
+            WireError, S3Error: the request is refused.
+        """
+        service = self._service
+        call.caller, signer = verify(service.verifier, self._request)
+        payload = signed_payload(self._request)
+        request = _with_hoisted_headers(service.addressed(self._request))
+        operation = service.operation(request)
+        call.operation = operation.name
+        body_headers = read_body_headers(
+            request.headers, payload=payload, checked=_checks_body(operation)
+        )
+        body = StreamedBody(self._receiver.pull, body_headers, signer=signer)
+        streamed = streaming_payload(operation.input_shape)
+        if streamed is None:
+            request = replace(request, body=body.read_all(DOCUMENT_BYTES))
+        elif body_headers.size_bytes is None:
+            raise MissingContentLengthError("The request lacks Content-Length.")
+        call.members = parse_xml_request(operation, request)
+        return {**call.members, streamed: body} if streamed else call.members
+
+    async def is_drained(self) -> bool:
+        """Read what is left of the body, up to a limit; return whether that was all of it."""
+        receiver = self._receiver
+        if not receiver.has_started and "expect" in self._request.headers:
+            return False  # the client waits for permission to send it
+        left_bytes = DRAIN_BYTES
+        try:
+            while left_bytes > 0 and not receiver.has_ended:
+                left_bytes -= len(await receiver.next_block())
+        except (ClientGoneError, S3Error):
+            return False
+        return receiver.has_ended
+
+
+def _with_hoisted_headers(request: HttpRequest) -> HttpRequest:
+    """Return a request in which `x-amz-` parameters of a presigned URL are headers.
+
+    The content encoding loses `aws-chunked`: that is how the body travels, not what it is.
+    """
+    headers = {
+        name.lower(): value
+        for name, value in parse_qsl(request.query, keep_blank_values=True)
+        if name.lower().startswith("x-amz-")
+    } | dict(request.headers)
+    codings = [coding.strip() for coding in headers.pop("content-encoding", "").split(",")]
+    if lasting := [coding for coding in codings if coding and coding.lower() != "aws-chunked"]:
+        headers["content-encoding"] = ",".join(lasting)
+    return replace(request, headers=headers)
+
+
+def _body_members(operation: OperationModel) -> Iterator[str]:
+    """Yield the members that describe the body of an operation."""
+    shape = operation.input_shape
+    if shape is None:
+        return
+    for name, member in members_with_location(shape, "header").items():
+        header = wire_name(member).lower()
+        is_checksum = header.startswith(PREFIX) or header == "x-amz-sdk-checksum-algorithm"
+        if header in {"content-length", "content-md5"} or (is_checksum and _checks_body(operation)):
+            yield name
+
+
+def _checks_body(operation: OperationModel) -> bool:
+    """Return whether the checksums in the headers of an operation are those of its body."""
+    return "requestAlgorithmMember" in operation.http_checksum
