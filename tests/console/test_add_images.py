@@ -34,7 +34,7 @@ HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 
 @pytest.fixture
 def project(served: ServedDirectory) -> str:
-    name = f"brought-{served.next_number()}"
+    name = f"added-{served.next_number()}"
     served.client().create_project(ProjectName=name)
     return name
 
@@ -74,16 +74,16 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     (folder / ".DS_Store").write_bytes(b"\0")
     watched = visit()
     page = watched.open(f"/projects/{project}/add")
-    watched.shoot("bring-empty")
+    watched.shoot("add-empty")
 
     page.get_by_label("A folder").set_input_files(folder)
-    expect(page.get_by_role("heading", name="12 files to bring")).to_be_visible()
-    watched.shoot("bring-plan")
+    expect(page.get_by_role("heading", name="12 files to add")).to_be_visible()
+    watched.shoot("add-plan")
     assert findings(page) == []
-    page.get_by_role("button", name="Bring 12 files").click()
+    page.get_by_role("button", name="Add 12 files").click()
 
     expect(page.get_by_role("heading", name="8 images added")).to_be_visible()
-    watched.shoot("bring-done", whole=True)
+    watched.shoot("add-done", whole=True)
     assert findings(page) == []
     rows = page.locator("details li")
     expect(rows.filter(has_text="notes.txt")).to_contain_text("neither a JPEG nor a PNG")
@@ -94,9 +94,9 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     listed = served.client().list_dataset_entries(ProjectName=project, DatasetType="train")
     assert any(HOSTILE in line for line in listed["DatasetEntries"])
 
-    page.get_by_role("button", name="Bring more").click()
+    page.get_by_role("button", name="Add more").click()
     page.get_by_label("A folder").set_input_files(folder / "anomaly")
-    page.get_by_role("button", name="Bring 4 files").click()
+    page.get_by_role("button", name="Add 4 files").click()
     expect(page.get_by_role("heading", name="0 images added")).to_be_visible()
     expect(page.get_by_text("4 already there")).to_be_visible()
     expect(rows.filter(has_text=HOSTILE)).to_contain_text("already in the training set")
@@ -112,12 +112,12 @@ def test_folders_named_train_and_test_are_two_data_sets(
 
     page.get_by_label("A folder").set_input_files(tmp_path / "both")
     expect(page.get_by_role("radio", name="Train and test")).to_be_checked()
-    watched.shoot("bring-plan")
+    watched.shoot("add-plan")
     assert findings(page) == []
-    page.get_by_role("button", name="Bring 4 files").click()
+    page.get_by_role("button", name="Add 4 files").click()
 
     expect(page.get_by_role("heading", name="4 images added")).to_be_visible()
-    watched.shoot("bring-done")
+    watched.shoot("add-done")
     assert stats(served, project, "train") == (2, 2, 0)
     assert stats(served, project, "test") == (2, 0, 2)
 
@@ -147,7 +147,7 @@ def test_dropped_files_come_in_and_leaving_meanwhile_is_warned_of(
 
     page.dispatch_event("h1", "drop", {"dataTransfer": dropped})
     page.get_by_role("radio", name="All are normal").check()
-    page.get_by_role("button", name="Bring 2 files").click()
+    page.get_by_role("button", name="Add 2 files").click()
     expect(page.get_by_text("0 of 2 sent")).to_be_visible()
     assert page.evaluate(ASKS_BEFORE_LEAVING)
 
@@ -182,7 +182,7 @@ def test_images_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(
     by_manifest.locator("input[type=file]").set_input_files(manifest)
     expect(by_manifest.get_by_role("status")).to_contain_text("what the manifest says")
     assert stats(served, project, "train") == (3, 2, 1)
-    watched.shoot("bring-bucket", whole=True)
+    watched.shoot("add-bucket", whole=True)
 
     served.put(f"{project}/broken.manifest", b"{}\n")
     by_manifest.get_by_label("Address").fill(f"s3://{BUCKET}/{project}/broken.manifest")
@@ -192,7 +192,7 @@ def test_images_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(
     expect(page.get_by_text("'source-ref' is missing")).to_be_visible()
 
 
-def test_a_key_that_may_only_look_brings_nothing(
+def test_a_key_that_may_only_look_adds_nothing(
     visit: Visit, served: ServedDirectory, project: str
 ) -> None:
     watched = visit(signed_in=False)

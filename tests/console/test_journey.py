@@ -38,7 +38,7 @@ def test_from_a_folder_to_a_model_that_is_trusted_and_away(
     page = watched.page
 
     make_project(page)
-    bring(watched, folder)
+    add_images(watched, folder)
     label(watched)
     paint(watched)
     train(watched)
@@ -56,10 +56,10 @@ def make_project(page: Page) -> None:
     expect(page.get_by_role("heading", name=PROJECT, level=1)).to_be_visible()
 
 
-def bring(watched: Watched, folder: Path) -> None:
+def add_images(watched: Watched, folder: Path) -> None:
     page = watched.open(f"/projects/{PROJECT}/add")
     page.get_by_label("A folder").set_input_files(folder)
-    page.get_by_role("button", name=f"Bring {NORMAL + ANOMALY} files").click()
+    page.get_by_role("button", name=f"Add {NORMAL + ANOMALY} files").click()
     expect(page.get_by_role("heading", name=f"{NORMAL + ANOMALY} images added")).to_be_visible(
         timeout=60_000
     )
@@ -82,7 +82,7 @@ def paint(watched: Watched) -> None:
     expect(page.locator(".painter-stage.ready")).to_be_visible()
     page.get_by_label("Name of a new anomaly type").fill("cracked")
     page.get_by_role("button", name="Add").click()
-    expect(page.locator(".painter-type.chosen")).to_contain_text("cracked")
+    expect(page.locator(".painter-type.selected")).to_contain_text("cracked")
     box = page.locator(".painter-stage").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.45)

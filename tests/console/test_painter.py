@@ -98,7 +98,7 @@ def add_type(page: Page, name: str) -> None:
     """Add an anomaly type, which is chosen then."""
     page.get_by_label("Name of a new anomaly type").fill(name)
     page.get_by_role("button", name="Add").click()
-    expect(page.locator(".painter-type.chosen")).to_contain_text(name)
+    expect(page.locator(".painter-type.selected")).to_contain_text(name)
 
 
 def save(page: Page) -> None:

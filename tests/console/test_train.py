@@ -27,7 +27,7 @@ def test_what_is_missing_stands_beside_a_button_that_is_off(
     client.create_project(ProjectName="bare")
     watched = visit()
     page = watched.open("/projects/bare/train")
-    expect(page.get_by_role("link", name="Bring images")).to_be_visible()
+    expect(page.get_by_role("link", name="Add images")).to_be_visible()
     watched.shoot("train-empty")
 
     client.create_dataset(ProjectName="bare", DatasetType="train")

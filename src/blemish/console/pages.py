@@ -10,7 +10,7 @@ from nicegui import app as framework
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
-from blemish.console.auth.guard import ROOT
+from blemish.console.http import register
 from blemish.console.images import (
     add_images_page,
     gallery_page,
@@ -19,6 +19,7 @@ from blemish.console.images import (
 )
 from blemish.console.masks import painter_page, painter_requests
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
+from blemish.console.paths import ROOT
 from blemish.console.projects import overview_page, projects_page
 from blemish.console.settings import settings_page
 from blemish.console.training import train_page
@@ -74,6 +75,7 @@ def application() -> FastAPI:
         tailwind=False,
         show_welcome_message=False,
     )
+    register(framework)
     framework.colors(
         primary="var(--accent)",
         secondary="var(--quiet)",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from blemish.console.memory import ConsoleMemory
 from blemish.domain.limits import Limits
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.access.sessions import SessionService
@@ -61,3 +62,4 @@ class Services:
     region: str
     clock: Callable[[], datetime]
     new_name: Callable[[], str]
+    memory: ConsoleMemory = field(default_factory=ConsoleMemory)

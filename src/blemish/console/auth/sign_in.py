@@ -6,41 +6,34 @@ So the page is there at once, also while the framework is still being loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import cache
-from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from blemish.console.auth.attempts import Attempts
-from blemish.console.auth.guard import (
-    HEADERS,
-    ROOT,
-    SIGN_IN,
-    cookie_name,
-    headers_of,
-    origin_problem,
-    visitor_of,
-)
+from blemish.console.auth.guard import cookie_name, origin_problem, visitor_of
+from blemish.console.http import EXPECTED, bounded_body, status_of
+from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_thread
 from blemish.service.access.sessions import LIFETIME
-from blemish.wire.asgi import Receive, Scope, Send, client_address, send_start
-from blemish.wire.errors import WireError
-from blemish.wire.request_body import ClientGoneError, read_body
+from blemish.wire.request_body import ClientGoneError
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
-SIGN_OUT = f"{ROOT}/sign-out"
-
 FORM_BYTES = 16 * 1024
-"""Of a form that was filled in."""
+"""The largest form."""
 
-WRONG = "This is no access key of this server, it is disabled, or the secret is not its own."
+WRONG = "This is no access key of this server, it is disabled, or the secret is wrong."
 WAIT = "Too many wrong attempts. Try again in {seconds} seconds."
+
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class SignIn:
@@ -54,59 +47,62 @@ class SignIn:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        headers = headers_of(scope)
-        if problem := origin_problem(scope, headers):
-            await _send_page(send, 403, problem=problem)
-        elif scope["method"] in {"GET", "HEAD"}:
-            await self._show(scope, send, headers)
-        elif scope["method"] != "POST":
-            await _send_page(send, 405, problem="This address takes GET and POST alone.")
-        elif scope["path"] == SIGN_OUT:
-            await self._sign_out(scope, send, headers)
-        else:
-            await self._sign_in(scope, receive, send)
-
-    async def _show(self, scope: Scope, send: Send, headers: Mapping[str, str]) -> None:
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        target = target_of(query.get("next", [""])[0])
+        request = Request(scope, receive)
         try:
-            await visitor_of(scope, headers, self._services).principal()
-        except SignedOutError:
-            await _send_page(send, 200, target=target)
-            return
-        await _redirect(send, target)
-
-    async def _sign_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await read_body(receive, limit_bytes=FORM_BYTES, declared_bytes=None)
+            response = await self._response(request)
         except ClientGoneError:
             return
-        except WireError as error:
-            await _send_page(send, error.status, problem=error.message)
-            return
+        except EXPECTED as error:
+            response = _form(status_of(error), problem=str(error))
+        await response(scope, receive, send)
+
+    async def _response(self, request: Request) -> Response:
+        if problem := origin_problem(request):
+            return _form(403, problem=problem)
+        if request.method in {"GET", "HEAD"}:
+            return await self._show(request)
+        if request.method != "POST":
+            return _form(405, problem="This address takes GET and POST alone.")
+        if request.url.path == SIGN_OUT:
+            return await self._sign_out(request)
+        return await self._sign_in(request)
+
+    async def _show(self, request: Request) -> Response:
+        target = target_of(request.query_params.get("next", ""))
+        try:
+            await visitor_of(request, self._services).principal()
+        except SignedOutError:
+            return _form(200, target=target)
+        return _redirect(target)
+
+    async def _sign_in(self, request: Request) -> Response:
+        body = await bounded_body(request, limit_bytes=FORM_BYTES, subject="The form")
         form = parse_qs((body.content or b"").decode(errors="replace"))
         key_id, secret, target = (
             form.get(name, [""])[0].strip() for name in ("key", "secret", "next")
         )
         target = target_of(target)
-        who = (f"address {client_address(scope)}", f"key {key_id[:128]}")
-        if (wait_s := self._attempts.wait_s(*who)) > 0:
+        address = request.client.host if request.client else None
+        subjects = (f"address {address}", f"key {key_id[:128]}")
+        if (wait_s := self._attempts.wait_s(*subjects)) > 0:
             text = WAIT.format(seconds=math.ceil(wait_s))
-            await _send_page(send, 429, problem=text, key_id=key_id, target=target)
-            return
+            return _form(429, problem=text, key_id=key_id, target=target)
         token = await in_thread(self._services.sessions.begin, key_id, secret)
         if token is None:
-            self._attempts.failed(*who)
-            logger.warning("sign-in failed", address=client_address(scope))
-            await _send_page(send, 403, problem=WRONG, key_id=key_id, target=target)
-            return
-        self._attempts.succeeded(*who)
-        await _redirect(send, target, cookie=_cookie(scope, token, int(LIFETIME.total_seconds())))
+            self._attempts.failed(*subjects)
+            logger.warning("sign-in failed", address=address)
+            return _form(403, problem=WRONG, key_id=key_id, target=target)
+        self._attempts.succeeded(*subjects)
+        response = _redirect(target)
+        _set_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
+        return response
 
-    async def _sign_out(self, scope: Scope, send: Send, headers: Mapping[str, str]) -> None:
-        visitor = visitor_of(scope, headers, self._services)
+    async def _sign_out(self, request: Request) -> Response:
+        visitor = visitor_of(request, self._services)
         await in_thread(self._services.sessions.end, visitor.token)
-        await _redirect(send, SIGN_IN, cookie=_cookie(scope, "", 0))
+        response = _redirect(SIGN_IN)
+        _set_cookie(response, request, "", max_age_s=0)
+        return response
 
 
 def target_of(text: str) -> str:
@@ -118,29 +114,25 @@ def target_of(text: str) -> str:
     return text
 
 
-def _cookie(scope: Scope, token: str, max_age_s: int) -> str:
-    cookie: SimpleCookie = SimpleCookie()
-    name = cookie_name(scope)
-    cookie[name] = token
-    cookie[name]["path"] = ROOT
-    cookie[name]["max-age"] = max_age_s
-    cookie[name]["httponly"] = True
-    cookie[name]["samesite"] = "Strict"
-    cookie[name]["secure"] = scope.get("scheme") == "https"
-    return cookie[name].OutputString()
+def _set_cookie(response: Response, request: Request, token: str, *, max_age_s: int) -> None:
+    response.set_cookie(
+        cookie_name(request.scope),
+        token,
+        max_age=max_age_s,
+        path=ROOT,
+        secure=request.scope.get("scheme") == "https",
+        httponly=True,
+        samesite="strict",
+    )
 
 
-async def _redirect(send: Send, target: str, *, cookie: str | None = None) -> None:
-    headers = {**HEADERS, "location": target, "content-length": "0", "cache-control": "no-store"}
-    if cookie is not None:
-        headers["set-cookie"] = cookie
-    await send_start(send, 303, headers)
-    await send({"type": "http.response.body", "body": b""})
+def _redirect(target: str) -> Response:
+    return RedirectResponse(target, status_code=303, headers=NO_STORE)
 
 
-async def _send_page(
-    send: Send, status: int, *, problem: str = "", key_id: str = "", target: str = f"{ROOT}/"
-) -> None:
+def _form(
+    status: int, *, problem: str = "", key_id: str = "", target: str = f"{ROOT}/"
+) -> Response:
     import jinja2  # noqa: PLC0415 - not before somebody signs in
 
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
@@ -149,15 +141,8 @@ async def _send_page(
     text = template.render(
         root=ROOT, sign_in=SIGN_IN, problem=problem, key_id=key_id, target=target
     )
-    body = text.encode(errors="replace")
-    headers = {
-        **HEADERS,
-        "content-type": "text/html; charset=utf-8",
-        "content-length": str(len(body)),
-        "cache-control": "no-store",
-    }
-    await send_start(send, status, headers)
-    await send({"type": "http.response.body", "body": body})
+    content = text.encode(errors="replace")
+    return HTMLResponse(content, status_code=status, headers=NO_STORE)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Bring images: from this computer, from a bucket, or by a manifest."""
+"""The page Add images: from this computer, from a bucket, or by a manifest."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Collection
 from nicegui import ui
 from nicegui.element import Element
 
-from blemish.console.auth.guard import ROOT
-from blemish.console.images.bucket_import import FromBucket, FromManifest
-from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
+from blemish.console.images.bucket_import import BucketImport
+from blemish.console.images.manifest_import import ManifestImport
+from blemish.console.paths import ROOT, project_path
+from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 
 DENIED = (
     "Your access key lets you look at this project, and not change it "
-    "(lookoutvision:UpdateDatasetEntries). Ask whoever gave you the key."
+    "(lookoutvision:UpdateDatasetEntries). Ask the person who gave you the key."
 )
 
 
@@ -29,22 +30,23 @@ class ImageUpload(Element, component="../static/add_images.js"):
         self._props["may"] = may
 
 
-@page("/projects/{project}/add", title="Bring images")
-async def bring(project: str) -> None:
+@page("/projects/{project}/add", title="Add images")
+async def add_images(project: str) -> None:
     """Show the ways in which images come into a project."""
-    who = visitor()
-    found = (await who.call("DescribeProject", ProjectName=project))["ProjectDescription"]
-    kinds = {each["DatasetType"] for each in found["Datasets"]}
-    may = await who.may("UpdateDatasetEntries", ProjectName=project, DatasetType="train")
+    looking = visitor()
+    answer = await looking.call("DescribeProject", ProjectName=project)
+    kinds = {dataset["DatasetType"] for dataset in answer["ProjectDescription"]["Datasets"]}
+    may = await looking.may("UpdateDatasetEntries", ProjectName=project, DatasetType="train")
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/add_images.css">')
-    with frame("Bring images", project=project, here="images"):
+    with frame("Add images", project=project, here="images"):
         with ui.element("div").classes("head"):
-            heading("Bring images")
+            heading("Add images")
             ui.element("div").classes("room")
             link("Show the images", project_path(project, "/images"), classes="plain")
         if not may:
             text(DENIED, classes="problem", tag="p")
-        ImageUpload(project, kinds=kinds, most_bytes=who.services.limits.detect_body_bytes, may=may)
+        most_bytes = looking.services.limits.detect_body_bytes
+        ImageUpload(project, kinds=kinds, most_bytes=most_bytes, may=may)
         with ui.element("div").classes("columns"):
-            FromBucket(project, may=may)
-            FromManifest(project, may=may)
+            BucketImport(project, may=may)
+            ManifestImport(project, may=may)

@@ -1,10 +1,11 @@
-"""Where what people bring belongs: its label and its data set, by the folders that it is in."""
+"""The label and the data set of an image that people add, by the folders that it is in."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from blemish.console.images.entry import SET_NAMES
 from blemish.console.masks.mask_files import is_mask_key
 from blemish.domain.entities import DatasetType, Label
 from blemish.storage.objects.names import refusal
@@ -17,8 +18,8 @@ NAMELESS = "image"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """An image that is in a bucket, and what it shall be in the project."""
+class ImportCandidate:
+    """An image that is in a bucket, and what it will be in the project."""
 
     #: what people know it by
     path: str
@@ -58,29 +59,26 @@ def is_image_name(key: str) -> bool:
 
 
 def split_new(
-    pieces: Sequence[Piece], there: Mapping[DatasetType, Collection[str]]
-) -> tuple[list[Piece], list[tuple[str, str]]]:
+    candidates: Sequence[ImportCandidate], existing: Mapping[DatasetType, Collection[str]]
+) -> tuple[list[ImportCandidate], list[tuple[str, str]]]:
     """Tell images that are new in a project from those that it has.
 
-    An image in the training set is none for the test set: a model would be asked what it was told.
+    An image of the training set is not added to the test set: it would measure what the model
+    learned by heart.
 
     Args:
-        pieces: what is brought.
-        there: addresses of the images that each data set has.
+        candidates: what is to be added.
+        existing: addresses of the images that each data set has.
 
     Returns:
         The new ones, and the paths of the others with the reason.
     """
-    owners = {ref: kind for kind, refs in there.items() for ref in refs}
-    new, known = list[Piece](), list[tuple[str, str]]()
-    for piece in pieces:
-        owner = owners.get(piece.ref)
+    owners = {ref: kind for kind, refs in existing.items() for ref in refs}
+    new, known = list[ImportCandidate](), list[tuple[str, str]]()
+    for candidate in candidates:
+        owner = owners.get(candidate.ref)
         if owner is None:
-            new.append(piece)
+            new.append(candidate)
         else:
-            known.append((piece.path, f"already in the {SPOKEN[owner]} set"))
+            known.append((candidate.path, f"already in the {SET_NAMES[owner]} set"))
     return new, known
-
-
-SPOKEN: Mapping[DatasetType, str] = {DatasetType.TRAIN: "training", DatasetType.TEST: "test"}
-"""What people call the data sets."""

@@ -1,25 +1,18 @@
-"""The images of a project, by thousands: found, labelled and removed."""
+"""The gallery: the images of a project, to be filtered, labelled and removed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from nicegui import ui
 
-from blemish.console.auth.guard import ROOT
-from blemish.console.images.gallery_requests import described
-from blemish.console.ui.frame import (
-    empty,
-    frame,
-    heading,
-    link,
-    page,
-    project_path,
-    text,
-    visitor,
-)
-from blemish.console.visitor import Visitor
-from blemish.domain.entities import DatasetStatus
+from blemish.console.images.entry import DatasetKey
+from blemish.console.images.gallery_requests import dataset_description
+from blemish.console.paths import ROOT, project_path
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.domain.entities import DatasetStatus, DatasetType
 
 SETS = {"train": "Training set", "test": "Test set"}
 
@@ -29,7 +22,7 @@ POLL_S = 1.0
 NOT_YET = {
     "train": (
         "No images yet",
-        "Bring images of your product: at first good ones, then some with each kind of fault.",
+        "Add images of your product: first good ones, then some with each kind of anomaly.",
     ),
     "test": (
         "No test set",
@@ -39,13 +32,13 @@ NOT_YET = {
 
 
 class Gallery(ui.element, component="../static/gallery.js"):
-    """The images of a data set in a browser, which draws those alone that are in sight."""
+    """The images of a data set in a browser, which draws only those in sight."""
 
     def __init__(self, project: str, kind: str, *, labels: bool, removes: bool) -> None:
         """Show a data set.
 
         Args:
-            project: whose it is.
+            project: name of the project.
             kind: train or test.
             labels: whether the visitor may label.
             removes: whether the visitor may remove images.
@@ -62,52 +55,49 @@ class Gallery(ui.element, component="../static/gallery.js"):
 @page("/projects/{project}/images", title="Images")
 async def images(project: str) -> None:
     """Show the training set or the test set of a project."""
-    who = visitor()
-    asked = ui.context.client.request.query_params.get("set")
-    kind = "test" if asked == "test" else "train"
-    await who.call("DescribeProject", ProjectName=project)
-    found = {each: await described(who, project, each) for each in SETS}
+    looking = visitor()
+    wanted = ui.context.client.request.query_params.get("set")
+    dataset = DatasetKey(
+        project=project, type=DatasetType.TEST if wanted == "test" else DatasetType.TRAIN
+    )
+    await looking.call("DescribeProject", ProjectName=project)
+    description = await dataset_description(looking, dataset)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/gallery.css">')
     with frame("Images", project=project, here="images"):
-        _head(project, kind)
-        description = found[kind]
+        _head(project, dataset.type)
         if description is None or description["ImageStats"]["Total"] == 0:
-            _none(project, kind, description)
+            _none(project, dataset.type, description)
             return
         ui.context.slot.parent.classes("with-gallery")
         Gallery(
             project,
-            kind,
-            labels=await _may(who, "UpdateDatasetEntries", project, kind),
-            removes=await _may(who, "DeleteDatasetEntries", project, kind),
+            dataset.type,
+            labels=await looking.may("UpdateDatasetEntries", **dataset.names),
+            removes=await looking.may("DeleteDatasetEntries", **dataset.names),
         )
-
-
-async def _may(who: Visitor, operation: str, project: str, kind: str) -> bool:
-    return await who.may(operation, ProjectName=project, DatasetType=kind)
 
 
 def _head(project: str, kind: str) -> None:
     with ui.element("div").classes("head"):
         heading("Images")
         with ui.element("nav").classes("sets").props('aria-label="Data sets"'):
-            for each, told in SETS.items():
-                tab = link(told, project_path(project, f"/images?set={each}"))
-                if each == kind:
+            for name, title in SETS.items():
+                tab = link(title, project_path(project, f"/images?set={name}"))
+                if name == kind:
                     tab.props("aria-current=page")
         ui.element("div").classes("room")
-        _add(project)
+        _add_button(project)
 
 
-def _add(project: str) -> None:
+def _add_button(project: str) -> None:
     button = ui.button("Add images", icon="add_photo_alternate")
     button.props["href"] = f"{ROOT}{project_path(project, '/add')}"
 
 
-def _none(project: str, kind: str, description: object) -> None:
+def _none(project: str, kind: str, description: Mapping[str, Any] | None) -> None:
     """Say why no image is shown."""
-    found = description if isinstance(description, dict) else {}
-    status = found.get("Status")
+    description = description or {}
+    status = description.get("Status")
     if status == DatasetStatus.CREATE_IN_PROGRESS:
         with empty("The images are being read", "They are shown here as soon as they are."):
             ui.spinner(size="32px")
@@ -115,5 +105,5 @@ def _none(project: str, kind: str, description: object) -> None:
         return
     with empty(*NOT_YET[kind]):
         if status == DatasetStatus.CREATE_FAILED:
-            text(str(found.get("StatusMessage", "")), classes="problem", tag="p")
-        _add(project)
+            text(str(description.get("StatusMessage", "")), classes="problem", tag="p")
+        _add_button(project)

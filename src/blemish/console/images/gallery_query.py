@@ -1,17 +1,17 @@
-"""What the gallery shows of a data set, and what labelling does to its entries: pure functions."""
+"""Which images the gallery shows, and in which order: pure functions."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from blemish.console.images.dataset_entries import Entry, entry_line
+from blemish.console.images.entry import Entry
 from blemish.domain.entities import ImageStats, Label
 from blemish.domain.errors import ValidationError
 from blemish.service.training.trainable import Need
@@ -20,7 +20,7 @@ _DIGITS = re.compile(r"(\d+)")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class Shown(StrEnum):
+class LabelFilter(StrEnum):
     """Which entries of a data set are shown."""
 
     ALL = "all"
@@ -30,7 +30,7 @@ class Shown(StrEnum):
     ANOMALY = "anomaly"
 
 
-class Sort(StrEnum):
+class SortOrder(StrEnum):
     """In which order: by name; the newest label first; the most anomalous first."""
 
     NAME = "name"
@@ -39,35 +39,37 @@ class Sort(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
+class GalleryQuery:
     """What somebody wants to see."""
 
-    shown: Shown = Shown.ALL
+    label_filter: LabelFilter = LabelFilter.ALL
     #: an anomaly type that the mask has; empty for any
     anomaly_type: str = ""
     #: a part of the name, in any case
     text: str = ""
-    sort: Sort = Sort.NAME
+    order: SortOrder = SortOrder.NAME
 
 
-def query_of(parameters: Mapping[str, str]) -> Query:
+def query_of(parameters: Mapping[str, str]) -> GalleryQuery:
     """Read a query from those of a URL.
 
     Raises:
         ValidationError: there is no such filter or order.
     """
     try:
-        return Query(
-            shown=Shown(parameters.get("filter") or Shown.ALL),
+        return GalleryQuery(
+            label_filter=LabelFilter(parameters.get("filter") or LabelFilter.ALL),
             anomaly_type=parameters.get("type", ""),
             text=parameters.get("q", "").strip(),
-            sort=Sort(parameters.get("sort") or Sort.NAME),
+            order=SortOrder(parameters.get("sort") or SortOrder.NAME),
         )
     except ValueError as error:
         raise ValidationError(f"The gallery cannot show that: {error}.") from None
 
 
-def selected(entries: Iterable[Entry], query: Query, scores: Mapping[str, float]) -> list[Entry]:
+def matching_entries(
+    entries: Iterable[Entry], query: GalleryQuery, scores: Mapping[str, float]
+) -> list[Entry]:
     """Return the entries that a query wants, in its order.
 
     Args:
@@ -75,32 +77,32 @@ def selected(entries: Iterable[Entry], query: Query, scores: Mapping[str, float]
         query: what is wanted.
         scores: address -> how anomalous a model found the image, 0 to 1.
     """
-    found = [entry for entry in entries if _matches(entry, query)]
-    found.sort(key=lambda entry: (natural(entry.name), entry.ref))
-    if query.sort is Sort.DATE:
-        found.sort(key=lambda entry: entry.created_at or _LONG_AGO, reverse=True)
-    elif query.sort is Sort.SCORE:
-        found.sort(key=lambda entry: scores.get(entry.ref, -1.0), reverse=True)
-    return found
+    matching = [entry for entry in entries if _matches(entry, query)]
+    matching.sort(key=lambda entry: (natural_key(entry.name), entry.ref))
+    if query.order is SortOrder.DATE:
+        matching.sort(key=lambda entry: entry.created_at or _LONG_AGO, reverse=True)
+    elif query.order is SortOrder.SCORE:
+        matching.sort(key=lambda entry: scores.get(entry.ref, -1.0), reverse=True)
+    return matching
 
 
-def _matches(entry: Entry, query: Query) -> bool:
+def _matches(entry: Entry, query: GalleryQuery) -> bool:
     if query.anomaly_type and query.anomaly_type not in entry.types:
         return False
     if query.text.casefold() not in entry.name.casefold():
         return False
-    match query.shown:
-        case Shown.ALL:
+    match query.label_filter:
+        case LabelFilter.ALL:
             return True
-        case Shown.UNLABELLED:
+        case LabelFilter.UNLABELLED:
             return entry.label is None
-        case Shown.LABELLED:
+        case LabelFilter.LABELLED:
             return entry.label is not None
         case _:
-            return entry.label == query.shown.value
+            return entry.label == query.label_filter.value
 
 
-def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+def natural_key(name: str) -> tuple[tuple[bool, int, str], ...]:
     """Return a sort key by which `img2` comes before `img10`."""
     return tuple(
         (False, int(part), "") if part.isdecimal() and part.isascii() else (True, 0, part)
@@ -109,7 +111,7 @@ def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
     )
 
 
-def counts(entries: Iterable[Entry]) -> dict[str, Any]:
+def filter_counts(entries: Iterable[Entry]) -> dict[str, Any]:
     """Count the entries that each filter shows, by the names of the filters, and of each type."""
     labels: Counter[Label | None] = Counter()
     types: Counter[str] = Counter()
@@ -118,65 +120,23 @@ def counts(entries: Iterable[Entry]) -> dict[str, Any]:
         types.update(entry.types)
     labelled = labels[Label.NORMAL] + labels[Label.ANOMALY]
     return {
-        Shown.ALL: labels.total(),
-        Shown.UNLABELLED: labels[None],
-        Shown.LABELLED: labelled,
-        Shown.NORMAL: labels[Label.NORMAL],
-        Shown.ANOMALY: labels[Label.ANOMALY],
+        LabelFilter.ALL: labels.total(),
+        LabelFilter.UNLABELLED: labels[None],
+        LabelFilter.LABELLED: labelled,
+        LabelFilter.NORMAL: labels[Label.NORMAL],
+        LabelFilter.ANOMALY: labels[Label.ANOMALY],
         "types": dict(sorted(types.items())),
     }
 
 
-def relabelled(entry: Entry, label: Label | None, *, now: datetime) -> Entry:
-    """Return an entry with another label; only that of an anomaly keeps its mask."""
-    if label == entry.label:
-        return entry
-    kept = label is Label.ANOMALY
-    mask_ref, colors = (entry.mask_ref, entry.colors) if kept else (None, {})
-    line = entry_line(entry.ref, label=label, mask_ref=mask_ref, colors=colors, now=now)
-    return replace(
-        entry,
-        label=label,
-        mask_ref=mask_ref,
-        colors=colors,
-        created_at=now if label else None,
-        line=line,
+def image_stats_of(members: Mapping[str, int]) -> ImageStats:
+    """Read the counts of a data set that DescribeDataset answers with."""
+    return ImageStats(
+        total=members["Total"],
+        labeled=members["Labeled"],
+        normal=members["Normal"],
+        anomaly=members["Anomaly"],
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One change that a browser sends: a label for images of a view, or what is undone."""
-
-    #: name of what is undone; None for a label, or a removal
-    undo: str | None = None
-    view: str = ""
-    #: first and last position in the view
-    ranges: Sequence[tuple[int, int]] = ()
-    label: Label | None = None
-
-
-def step_of(members: Mapping[str, Any]) -> Step:
-    """Read a change.
-
-    Raises:
-        ValidationError: it is none.
-    """
-    try:
-        if "undo" in members:
-            return Step(undo=str(members["undo"]))
-        return Step(
-            view=str(members["view"]),
-            ranges=[(int(first), int(last)) for first, last in members["ranges"]],
-            label=Label(members["label"]) if members.get("label") else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValidationError(f"The change is malformed: {error!r:.100}.") from None
-
-
-def of_ranges(refs: Sequence[str], ranges: Iterable[tuple[int, int]]) -> list[str]:
-    """Return the addresses at positions from the first to the last of each range, inclusive."""
-    return [ref for first, last in ranges for ref in refs[max(0, first) : last + 1]]
 
 
 def scores_of(manifest: bytes) -> dict[str, float]:
@@ -190,17 +150,7 @@ def scores_of(manifest: bytes) -> dict[str, float]:
     return scores
 
 
-def stats_of(members: Mapping[str, int]) -> ImageStats:
-    """Read the counts of a data set that DescribeDataset tells."""
-    return ImageStats(
-        total=members["Total"],
-        labeled=members["Labeled"],
-        normal=members["Normal"],
-        anomaly=members["Anomaly"],
-    )
-
-
-def told(needs: Iterable[Need]) -> list[str]:
+def need_texts(needs: Iterable[Need]) -> list[str]:
     """Say what is missing before a training, a sentence each; nothing when nothing is."""
     return [
         f"{need.missing} more {need.label} in the {need.dataset} set"

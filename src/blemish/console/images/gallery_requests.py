@@ -1,193 +1,147 @@
-"""What the gallery asks the server for: pieces of what it shows, and changes."""
+"""What the gallery asks the server for: parts of what it shows, and changes.
+
+GET /console/gallery/PROJECT/SET            -> a part of a view, and the counts of a new one
+POST /console/gallery/PROJECT/SET/changes   <- labels, and undos
+POST /console/gallery/PROJECT/SET/removal   <- images to take out of the data set
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nicegui import app as framework
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
-from blemish.console.images import dataset_entries as entries_of
-from blemish.console.images.dataset_entries import Entry, all_entries
-from blemish.console.images.gallery_memory import Place, Undo, View, undos, views
+from blemish.console.http import json_body, request_visitor
+from blemish.console.images.dataset_entries import all_entries
+from blemish.console.images.entry import DatasetKey, Entry
+from blemish.console.images.gallery_labels import (
+    gallery_change_of,
+    remove_images,
+    save_labels,
+)
+from blemish.console.images.gallery_memory import View
 from blemish.console.images.gallery_query import (
-    Query,
-    Sort,
-    Step,
-    counts,
-    of_ranges,
+    GalleryQuery,
+    SortOrder,
+    filter_counts,
+    image_stats_of,
+    matching_entries,
+    need_texts,
     query_of,
-    relabelled,
     scores_of,
-    selected,
-    stats_of,
-    step_of,
-    told,
 )
 from blemish.console.images.image_requests import thumbnail_url
-from blemish.console.ui.frame import TELLING, problem_text
-from blemish.console.visitor import SignedOutError, Visitor, in_thread
-from blemish.domain.entities import ObjectRef
-from blemish.domain.errors import (
-    AccessDeniedError,
-    ResourceNotFoundError,
-    ServiceError,
-    ValidationError,
-)
+from blemish.console.memory import put_under_new_name
+from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.entities import DatasetType, ObjectRef
+from blemish.domain.errors import ResourceNotFoundError, ServiceError, ValidationError
 from blemish.service.training.trainable import image_needs
 from blemish.storage.errors import StorageError
 
 MOST_ENTRIES = 500
-"""In one piece of what is shown."""
+"""In one part of what is shown."""
 
 PATH = "/gallery/{project}/{kind}"
 
-SHOWN_ORDER = "The server no longer knows the order of these images."
-
-Answer = Mapping[str, Any]
-
 
 @framework.get(PATH)
-async def window(request: Request, project: str, kind: str) -> JSONResponse:
-    """Send a piece of a view; of a new one if the view is not named, or forgotten."""
-    return await _answered(request, Place(project=project, kind=kind), _window)
+async def gallery_part(request: Request, project: str, kind: DatasetType) -> dict[str, Any]:
+    """Send a part of a view; of a new one if the view is not named, or forgotten."""
+    visitor, dataset = request_visitor(request), DatasetKey(project=project, type=kind)
+    parameters = request.query_params
+    entries = await all_entries(visitor, dataset)
+    name = parameters.get("view", "")
+    view = visitor.services.memory.views.find(name)
+    answer: dict[str, Any] = {}
+    if view is None or view.dataset != dataset:
+        view = await new_view(visitor, dataset, entries, query_of(parameters))
+        name = put_under_new_name(visitor.services.memory.views, view)
+        answer = await _progress(visitor, dataset, entries)
+    offset = _number(parameters.get("offset", "0"))
+    limit = min(_number(parameters.get("limit", "200")), MOST_ENTRIES)
+    refs = view.refs[offset : offset + limit]
+    cells = await in_thread(_cells, entries, refs, view.scores)
+    return answer | {"view": name, "total": len(view.refs), "entries": cells}
 
 
 @framework.post(f"{PATH}/changes")
-async def change(request: Request, project: str, kind: str) -> JSONResponse:
+async def change_gallery(request: Request, project: str, kind: DatasetType) -> dict[str, Any]:
     """Label images of a view, or undo that, in the order of the changes sent."""
-    return await _answered(request, Place(project=project, kind=kind), _change)
+    visitor, dataset = request_visitor(request), DatasetKey(project=project, type=kind)
+    body = _members(await json_body(request))
+    changes = [gallery_change_of(members) for members in body.get("changes", ())]
+    undos = await save_labels(visitor, dataset, changes)
+    entries = await all_entries(visitor, dataset)
+    return {"undos": undos} | await _progress(visitor, dataset, entries)
 
 
 @framework.post(f"{PATH}/removal")
-async def remove(request: Request, project: str, kind: str) -> JSONResponse:
+async def remove_from_gallery(request: Request, project: str, kind: DatasetType) -> dict[str, Any]:
     """Take images of a view out of the data set."""
-    return await _answered(request, Place(project=project, kind=kind), _remove)
+    visitor, dataset = request_visitor(request), DatasetKey(project=project, type=kind)
+    change = gallery_change_of(_members(await json_body(request)))
+    return {"undos": [await remove_images(visitor, dataset, change)]}
 
 
-async def _answered(
-    request: Request,
-    place: Place,
-    answer: Callable[[Visitor, Place, Request], Awaitable[Answer]],
-) -> JSONResponse:
+async def new_view(
+    visitor: Visitor, dataset: DatasetKey, entries: Sequence[Entry], query: GalleryQuery
+) -> View:
+    """Return the entries that a query wants, as a view in its order."""
+    scores = await _scores(visitor, dataset.project) if query.order is SortOrder.SCORE else {}
+    matching = await in_thread(matching_entries, entries, query, scores)
+    return View(dataset=dataset, refs=[entry.ref for entry in matching], scores=scores)
+
+
+async def dataset_description(visitor: Visitor, dataset: DatasetKey) -> Mapping[str, Any] | None:
+    """Return what DescribeDataset says of a data set; None if there is none."""
     try:
-        return JSONResponse(await answer(request.state.visitor, place, request))
-    except TELLING as error:
-        refused = {SignedOutError: 401, AccessDeniedError: 403}.get(type(error), 400)
-        return JSONResponse({"problem": problem_text(error)}, status_code=refused)
+        answer = await visitor.call("DescribeDataset", **dataset.names)
+    except ResourceNotFoundError:
+        return None
+    description: Mapping[str, Any] = answer["DatasetDescription"]
+    return description
 
 
-async def _window(visitor: Visitor, place: Place, request: Request) -> Answer:
-    parameters = request.query_params
-    found = await all_entries(visitor, place.project, place.kind)
-    name = parameters.get("view", "")
-    view = views.find(name)
-    answer: dict[str, Any] = {}
-    if view is None or view.place != place:
-        view = await new_view(visitor, place, found, query_of(parameters))
-        name = views.keep(view)
-        answer = await _standing(visitor, place, found)
-    offset = _number(parameters.get("offset", "0"))
-    limit = min(_number(parameters.get("limit", "200")), MOST_ENTRIES)
-    shown = view.refs[offset : offset + limit]
-    pieces = await in_thread(_pieces, found, shown, view.scores)
-    return answer | {"view": name, "total": len(view.refs), "entries": pieces}
-
-
-async def new_view(visitor: Visitor, place: Place, found: Sequence[Entry], query: Query) -> View:
-    """Choose and order the entries that a query wants."""
-    scores = await _scores(visitor, place.project) if query.sort is Sort.SCORE else {}
-    chosen = await in_thread(selected, found, query, scores)
-    return View(place=place, refs=[entry.ref for entry in chosen], scores=scores)
-
-
-def _pieces(
-    found: Sequence[Entry], shown: Sequence[str], scores: Mapping[str, float]
+def _cells(
+    entries: Sequence[Entry], refs: Sequence[str], scores: Mapping[str, float]
 ) -> list[dict[str, Any] | None]:
     """Return what is drawn of each image; None for those that are gone."""
-    wanted = set(shown)
-    entries = {entry.ref: entry for entry in found if entry.ref in wanted}
-    return [
-        {
-            "ref": ref,
-            "name": entries[ref].name,
-            "label": entries[ref].label,
-            "types": sorted(entries[ref].types),
-            "score": scores.get(ref),
-            "thumbnail": thumbnail_url(ref),
-        }
-        if ref in entries
-        else None
-        for ref in shown
-    ]
+    wanted = set(refs)
+    by_ref = {entry.ref: entry for entry in entries if entry.ref in wanted}
+    return [_cell(by_ref[ref], scores.get(ref)) if ref in by_ref else None for ref in refs]
 
 
-async def _change(visitor: Visitor, place: Place, request: Request) -> Answer:
-    body = await _body(request)
-    before = {entry.ref: entry for entry in await all_entries(visitor, place.project, place.kind)}
-    now = dict(before)
-    steps = [step_of(step) for step in body.get("changes", ())]
-    names = [await in_thread(_take, visitor, place, step, now) for step in steps]
-    lines = [entry.line for ref, entry in now.items() if before.get(ref) is not entry]
-    await entries_of.change(visitor, place.project, place.kind, lines)
-    after = await all_entries(visitor, place.project, place.kind)
-    return {"undos": names} | await _standing(visitor, place, after)
+def _cell(entry: Entry, score: float | None) -> dict[str, Any]:
+    return {
+        "ref": entry.ref,
+        "name": entry.name,
+        "label": entry.label,
+        "types": sorted(entry.types),
+        "score": score,
+        "thumbnail": thumbnail_url(entry.ref),
+    }
 
 
-def _take(visitor: Visitor, place: Place, step: Step, now: dict[str, Entry]) -> str | None:
-    """Make one change to the entries of now; return the name to undo it by, if it can be."""
-    if step.undo is not None:
-        undo = undos.find(step.undo)
-        if undo is None or undo.place != place:
-            raise place.forgotten("That can no longer be undone.")
-        now.update((e.ref, e) for e in undo.entries if undo.removed or e.ref in now)
-        return None
-    refs = _refs(place, step)
-    changed = [now[ref] for ref in refs if ref in now]
-    if refs and not changed:  # to say that nothing is saved would be a lie
-        raise ValidationError("These images are no longer in the data set. Reload the page.")
-    at = visitor.services.clock()
-    now.update((entry.ref, relabelled(entry, step.label, now=at)) for entry in changed)
-    return undos.keep(Undo(place=place, entries=changed, removed=False))
-
-
-async def _remove(visitor: Visitor, place: Place, request: Request) -> Answer:
-    refs = set(_refs(place, step_of(await _body(request))))
-    before = await all_entries(visitor, place.project, place.kind)
-    gone = [entry for entry in before if entry.ref in refs]
-    await entries_of.remove(visitor, place.project, place.kind, [entry.ref for entry in gone])
-    return {"undos": [undos.keep(Undo(place=place, entries=gone, removed=True))]}
-
-
-def _refs(place: Place, step: Step) -> list[str]:
-    view = views.find(step.view)
-    if view is None or view.place != place:
-        raise place.forgotten(SHOWN_ORDER)
-    return of_ranges(view.refs, step.ranges)
-
-
-async def _standing(visitor: Visitor, place: Place, found: Sequence[Entry]) -> dict[str, Any]:
+async def _progress(
+    visitor: Visitor, dataset: DatasetKey, entries: Sequence[Entry]
+) -> dict[str, Any]:
     """Say how many entries there are of each kind, and what is missing before a training."""
-    train = await described(visitor, place.project, "train")
-    test = await described(visitor, place.project, "test")
+    train, test = [
+        await dataset_description(visitor, DatasetKey(project=dataset.project, type=kind))
+        for kind in (DatasetType.TRAIN, DatasetType.TEST)
+    ]
     if train is None:
         missing = ["a training set"]
     else:
-        sets = [stats_of(each["ImageStats"]) for each in (train, test) if each]
-        missing = told(image_needs(sets, visitor.services.limits))
-    return {"counts": await in_thread(counts, found), "missing": missing}
-
-
-async def described(visitor: Visitor, project: str, kind: str) -> Mapping[str, Any] | None:
-    """Return what DescribeDataset tells of a data set; None if there is none."""
-    try:
-        answer = await visitor.call("DescribeDataset", ProjectName=project, DatasetType=kind)
-    except ResourceNotFoundError:
-        return None
-    found: Mapping[str, Any] = answer["DatasetDescription"]
-    return found
+        stats = [
+            image_stats_of(description["ImageStats"])
+            for description in (train, test)
+            if description
+        ]
+        missing = need_texts(image_needs(stats, visitor.services.limits))
+    return {"counts": await in_thread(filter_counts, entries), "missing": missing}
 
 
 async def _scores(visitor: Visitor, project: str) -> Mapping[str, float]:
@@ -207,15 +161,11 @@ async def _scores(visitor: Visitor, project: str) -> Mapping[str, float]:
     return {}
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError as error:
-        raise ValidationError(f"The request is not JSON: {error}.") from None
+def _members(body: Any) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise ValidationError(f"{text!r:.40} is no number.")
+        raise ValidationError(f"{text!r:.40} is not a number.")
     return int(text)

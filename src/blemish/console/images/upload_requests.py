@@ -1,64 +1,60 @@
-"""What the page that brings images sends: each image by itself, then many entries at once.
+"""Images that the page Add images sends: one by one, then many entries at once.
 
-    PUT /console/upload/PROJECT/KIND?path=a/b.jpg&like=800x600x1      the image is the body
+    PUT /console/upload/PROJECT/SET?path=a/b.jpg&like=800x600x1       the image is the body
     POST /console/upload/PROJECT/entries                              [{path, ref, kind, label}]
 
-An image is kept in a folder that is named by its content, so identical ones are one object, and
-what was sent before the connection was lost is not kept twice. An image that cannot be used is no
-failure of the request: the answer says what is wrong with it.
+An image is stored in a folder that is named by its content. So identical images are one object,
+and an image that was sent before the connection was lost is not stored twice. A request for an
+image that cannot be used succeeds: the answer says what is wrong with the image.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from threading import Lock
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from nicegui import app as framework
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import ValidationError as MalformedError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from blemish.console.images import dataset_entries as entries
-from blemish.console.images.folder_labels import Piece, object_name, split_new
+from blemish.console.http import bounded_body, image_problem, json_body, request_visitor
+from blemish.console.images.add_entries import add_entries
+from blemish.console.images.entry import DatasetKey
+from blemish.console.images.folder_labels import ImportCandidate, object_name
+from blemish.console.images.image_bucket import image_bucket
 from blemish.console.services import Services
-from blemish.console.visitor import SignedOutError, Visitor
+from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType, Label, ObjectRef
-from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
+from blemish.domain.errors import ResourceNotFoundError, ValidationError
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.sizes import ImageSize, check_size
 from blemish.service.datasets.datasets import EntryFilter
-from blemish.storage.errors import ObjectError, StorageError
-from blemish.wire.errors import WireError
+from blemish.storage.errors import ObjectError
+from blemish.wire.errors import RequestEntityTooLargeError
 
 CHECKED_AT = (64, 64)
-"""JPEG files are read to their end at about this size: a damaged one shows, and it is quick."""
+"""JPEG files are decoded to their end at about this size: a damaged one shows, and it is quick."""
 
 MAX_ENTRIES = 2_000
 """Of one request; the page sends fewer."""
 
-MAX_SIZES = 256
-"""First images of projects whose sizes are remembered."""
-
-_LIKE = re.compile(r"(\d{1,6})x(\d{1,6})x([1-8])")
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})x([1-8])")
 
 _threads = CapacityLimiter(2)
-"""For images that are looked at, so that pages need not wait for them."""
-
-_sizes: dict[tuple[int, ObjectRef], ImageSize] = {}
+"""For checking images, so that pages need not wait for them."""
 
 _writing = tuple(Lock() for _ in range(64))
-"""One for each of identical images, which may come at the same moment."""
+"""One for each group of identical images, which may come at the same moment."""
 
 
-class Brought(BaseModel):
+class SentEntry(BaseModel):
     """An image that was sent, to be an entry."""
 
     model_config = ConfigDict(extra="forbid")
@@ -69,128 +65,101 @@ class Brought(BaseModel):
     label: Label | None = None
 
 
-@framework.put("/upload/{project}/{kind}")
-async def upload(
-    request: Request, project: str, kind: DatasetType, path: str, like: str = ""
-) -> Response:
-    """Check one image, and keep it; `like` is the size that others of the upload have."""
-    visitor: Visitor = request.state.visitor
-    most = visitor.services.limits.detect_body_bytes
-    data = await _body(request, most=most)
-    if data is None:
-        return JSONResponse({"problem": f"The file has more than {most:,} bytes."})
-
-    sent = _Sent(project=project, kind=kind, path=path, data=data, like=like)
-
-    async def keep() -> Mapping[str, Any]:
-        bucket = await entries.image_bucket(visitor, project)
-        return await to_thread.run_sync(_keep, visitor, bucket, sent, limiter=_threads)
-
-    return await _answer(keep)
-
-
-@framework.post("/upload/{project}/entries")
-async def add(request: Request, project: str, brought: list[Brought]) -> Response:
-    """Make images that were sent entries of the project."""
-    if len(brought) > MAX_ENTRIES:
-        return PlainTextResponse(f"At most {MAX_ENTRIES} entries at once.", status_code=413)
-    pieces = [Piece(path=b.path, ref=b.ref, kind=b.kind, label=b.label) for b in brought]
-
-    async def bring() -> Mapping[str, Any]:
-        known = await bring_in(request.state.visitor, project, pieces)
-        return {"known": [{"path": path, "why": why} for path, why in known]}
-
-    return await _answer(bring)
-
-
-async def bring_in(
-    visitor: Visitor, project: str, pieces: Sequence[Piece]
-) -> Sequence[tuple[str, str]]:
-    """Add images to the data sets of a project, which are made where they are missing.
-
-    Returns:
-        The paths of those that the project has already, each with the reason.
-
-    Raises:
-        SignedOutError: the session is over.
-        ServiceError: it was refused.
-    """
-    there = {
-        kind: {entry.ref for entry in await entries.all_entries(visitor, project, kind)}
-        for kind in DatasetType
-    }
-    new, known = split_new(pieces, there)
-    lines: defaultdict[DatasetType, list[str]] = defaultdict(list)
-    now = visitor.services.clock()
-    for piece in new:
-        lines[piece.kind].append(entries.entry_line(piece.ref, label=piece.label, now=now))
-    for kind, added in lines.items():
-        await make_missing(visitor, project, kind)
-        await entries.change(visitor, project, kind, added)
-    return known
-
-
-async def make_missing(visitor: Visitor, project: str, kind: DatasetType) -> None:
-    """Make an empty data set unless the project has it."""
-    try:
-        await visitor.call("DescribeDataset", ProjectName=project, DatasetType=kind)
-    except ResourceNotFoundError:
-        await visitor.call("CreateDataset", ProjectName=project, DatasetType=kind)
+_SENT_ENTRIES = TypeAdapter(list[SentEntry])
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sent:
+class _Upload:
     """An image on its way in."""
 
-    project: str
-    kind: DatasetType
+    dataset: DatasetKey
     path: str
     data: bytes
+    sha256: str
+    #: the size that other images of the upload have, as text; empty for the first one
     like: str
 
 
-def _keep(visitor: Visitor, bucket: str, sent: _Sent) -> Mapping[str, Any]:
-    visitor.check_here("UpdateDatasetEntries", ProjectName=sent.project, DatasetType=sent.kind)
+@framework.put("/upload/{project}/{kind}")
+async def upload_image(
+    request: Request, project: str, kind: DatasetType, path: str, like: str = ""
+) -> Mapping[str, Any]:
+    """Check one image, and store it."""
+    visitor = request_visitor(request)
+    limit_bytes = visitor.services.limits.detect_body_bytes
     try:
-        size = _checked(visitor, sent)
+        body = await bounded_body(request, limit_bytes=limit_bytes, subject="The file")
+    except RequestEntityTooLargeError as error:
+        return image_problem(error)
+    upload = _Upload(
+        dataset=DatasetKey(project=project, type=kind),
+        path=path,
+        data=body.content or b"",
+        sha256=body.sha256,
+        like=like,
+    )
+    bucket = await image_bucket(visitor, project)
+    return await to_thread.run_sync(_store, visitor, bucket, upload, limiter=_threads)
+
+
+@framework.post("/upload/{project}/entries")
+async def add_uploaded(request: Request, project: str) -> Mapping[str, Any]:
+    """Make images that were sent entries of the project."""
+    try:
+        sent = _SENT_ENTRIES.validate_python(await json_body(request))
+    except MalformedError as error:
+        raise ValidationError(f"The entries are malformed: {error.errors()[0]['msg']}.") from None
+    if len(sent) > MAX_ENTRIES:
+        raise ValidationError(f"At most {MAX_ENTRIES:,} entries at once, not {len(sent):,}.")
+    candidates = [
+        ImportCandidate(path=entry.path, ref=entry.ref, kind=entry.kind, label=entry.label)
+        for entry in sent
+    ]
+    known = await add_entries(request_visitor(request), project, candidates)
+    return {"known": [{"path": path, "why": why} for path, why in known]}
+
+
+def _store(visitor: Visitor, bucket: str, upload: _Upload) -> Mapping[str, Any]:
+    visitor.check_here("UpdateDatasetEntries", **upload.dataset.names)
+    try:
+        size = _checked_size(visitor, upload)
     except ImageError as error:
-        return {"problem": str(error)}
-    digest = sha256(sent.data).hexdigest()
-    folder = f"{sent.project}/{digest[:32]}/"
-    ref = ObjectRef(bucket=bucket, key=folder + object_name(sent.path))
+        return image_problem(error)
+    folder = f"{upload.dataset.project}/{upload.sha256[:32]}/"
+    ref = ObjectRef(bucket=bucket, key=folder + object_name(upload.path))
     visitor.authorize_here("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
     objects = visitor.services.objects
-    with _writing[int(digest[:2], 16) % len(_writing)]:
+    with _writing[int(upload.sha256[:2], 16) % len(_writing)]:
         same = next(iter(objects.list(bucket, folder)), None)
         if same is not None:
             ref = ObjectRef(bucket=bucket, key=same.key)
         else:
-            objects.write(ref, sent.data)
+            objects.write(ref, upload.data)
     return {"ref": str(ref), "like": size}
 
 
-def _checked(visitor: Visitor, sent: _Sent) -> str:
-    """Look at an image as a training will; return its size for those that come with it.
+def _checked_size(visitor: Visitor, upload: _Upload) -> str:
+    """Check an image as a training will; return its size for those that come with it.
 
     Raises:
         ImageError: it cannot be used, or not beside the others.
     """
     services = visitor.services
-    if sent.data and media_type(sent.data) is None:
+    if upload.data and media_type(upload.data) is None:
         raise ImageError("This is neither a JPEG nor a PNG file.")
-    image = decode(sent.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
+    image = decode(upload.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
     size = ImageSize.of(image.stored_size, orientation=image.orientation)
-    expected = _size_in(services, sent.project) or _told(sent.like)
+    expected = _size_in(services, upload.dataset.project) or _parse_size(upload.like)
     if expected and not services.mixed_sizes:
         check_size(size, expected=expected)
     return "{}x{}x{}".format(*image.stored_size, image.orientation)
 
 
-def _told(like: str) -> ImageSize | None:
-    found = _LIKE.fullmatch(like)
-    if found is None:
+def _parse_size(text: str) -> ImageSize | None:
+    match = _SIZE.fullmatch(text)
+    if match is None:
         return None
-    width, height, orientation = map(int, found.groups())
+    width, height, orientation = map(int, match.groups())
     return ImageSize.of((width, height), orientation=orientation)
 
 
@@ -212,34 +181,10 @@ def _size_in(services: Services, project: str) -> ImageSize | None:
 
 
 def _size_of(services: Services, ref: ObjectRef) -> ImageSize:
-    key = (id(services.objects), ref)
-    if key not in _sizes:
-        most = services.limits.detect_body_bytes
-        header = read_image_header(services.objects.read(ref, max_bytes=most))
-        if len(_sizes) >= MAX_SIZES:
-            _sizes.clear()
-        _sizes[key] = ImageSize.of(header.size, orientation=header.orientation)
-    return _sizes[key]
-
-
-async def _body(request: Request, *, most: int) -> bytes | None:
-    """Read the body of a request; None if it has more than `most` bytes."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > most:
-            return None
-    return bytes(data)
-
-
-async def _answer(work: Callable[[], Awaitable[Mapping[str, Any]]]) -> Response:
-    try:
-        return JSONResponse(await work())
-    except SignedOutError as error:
-        return PlainTextResponse(str(error), status_code=401)
-    except AccessDeniedError as error:
-        return PlainTextResponse(str(error), status_code=403)
-    except (ServiceError, WireError) as error:
-        return PlainTextResponse(str(error), status_code=400)
-    except StorageError as error:
-        return PlainTextResponse(str(error), status_code=500)
+    size = services.memory.image_sizes.find(ref)
+    if size is None:
+        data = services.objects.read(ref, max_bytes=services.limits.detect_body_bytes)
+        container = read_image_header(data)
+        size = ImageSize.of(container.size, orientation=container.orientation)
+        services.memory.image_sizes.put(ref, size)
+    return size

@@ -7,11 +7,13 @@ it. One that no entry names yet is kept in memory, until the server ends or a ma
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from blemish.console.images.dataset_entries import Entry, all_entries, change
+from blemish.console.images.dataset_changes import change_entries
+from blemish.console.images.dataset_entries import all_entries
+from blemish.console.images.entry import DatasetKey, Entry
+from blemish.console.masks.added_types import AddedTypes
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ValidationError
@@ -21,15 +23,12 @@ from blemish.domain.palette import BACKGROUND_CLASS, PALETTE
 MAX_NAME = 100
 """Characters of a type's name: it has to fit a list, and a line of a manifest."""
 
-MAX_ADDED_PROJECTS = 100
-"""Projects whose added types are kept."""
-
 COLOR_MAP = "internal-color-map"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnomalyType:
-    """One kind of what can be wrong."""
+    """One kind of anomaly."""
 
     name: str
     #: "#RRGGBB"
@@ -38,49 +37,23 @@ class AnomalyType:
     used: int = 0
 
 
-class AddedTypes:
-    """Names of types that were added, by project."""
-
-    def __init__(self) -> None:
-        self._names: OrderedDict[str, list[str]] = OrderedDict()
-
-    def of(self, project: str) -> Sequence[str]:
-        """Return the names that were added to a project, the first one first."""
-        return tuple(self._names.get(project, ()))
-
-    def add(self, project: str, name: str) -> None:
-        """Keep a name."""
-        self._names.setdefault(project, []).append(name)
-        self._names.move_to_end(project)
-        while len(self._names) > MAX_ADDED_PROJECTS:
-            self._names.popitem(last=False)
-
-    def forget(self, project: str, name: str) -> None:
-        """Drop a name, if it is there."""
-        if name in self._names.get(project, ()):
-            self._names[project].remove(name)
-
-
-_added = AddedTypes()
-
-
 async def project_types(visitor: Visitor, project: str) -> Sequence[AnomalyType]:
     """Return the types of a project, those of its entries first."""
-    return types_of(await _entries(visitor, project), _added.of(project))
+    return types_of(await _entries(visitor, project), _added(visitor).of(project))
 
 
 async def add_type(visitor: Visitor, project: str, name: str) -> str:
-    """Add a type; return its name as it is kept.
+    """Add a type; return its name as it is stored.
 
     Raises:
         ValidationError: the name cannot be one.
     """
     types = await project_types(visitor, project)
-    kept = checked_name(name, types)
+    stored = checked_name(name, types)
     if len(types) >= visitor.services.limits.max_anomaly_types:
         raise ValidationError(f"A project can have {len(types)} anomaly types at most.")
-    _added.add(project, kept)
-    return kept
+    _added(visitor).add(project, stored)
+    return stored
 
 
 async def drop_type(visitor: Visitor, project: str, name: str) -> None:
@@ -89,32 +62,33 @@ async def drop_type(visitor: Visitor, project: str, name: str) -> None:
     Raises:
         ValidationError: entries name it.
     """
-    for each in await project_types(visitor, project):
-        if each.name == name and each.used:
+    for anomaly_type in await project_types(visitor, project):
+        if anomaly_type.name == name and anomaly_type.used:
             raise ValidationError(
-                f"{name} is painted on {each.used:,} images. A type that is in use stays; "
-                "rename it, or erase it from them first."
+                f"{name} is painted on {anomaly_type.used:,} images. A type that is in use cannot "
+                "be deleted; rename it, or erase it from them first."
             )
-    _added.forget(project, name)
+    _added(visitor).forget(project, name)
 
 
 async def rename_type(visitor: Visitor, project: str, old: str, new: str) -> str:
-    """Rename a type in every entry that names it; return the new name as it is kept.
+    """Rename a type in every entry that names it; return the new name as it is stored.
 
     Raises:
         ValidationError: the name cannot be one.
         ServiceError: the entries cannot be changed.
     """
-    types = [each for each in await project_types(visitor, project) if each.name != old]
-    kept = checked_name(new, types)
+    others = [known for known in await project_types(visitor, project) if known.name != old]
+    stored = checked_name(new, others)
     for kind in DatasetType:
-        found = await all_entries(visitor, project, kind)
-        lines = [renamed(entry.line, old, kept) for entry in found if old in entry.types]
-        await change(visitor, project, kind, lines)
-    if old in _added.of(project):
-        _added.forget(project, old)
-        _added.add(project, kept)
-    return kept
+        dataset = DatasetKey(project=project, type=kind)
+        entries = await all_entries(visitor, dataset)
+        lines = [renamed(entry.line, old, stored) for entry in entries if old in entry.types]
+        await change_entries(visitor, dataset, lines)
+    if old in _added(visitor).of(project):
+        _added(visitor).forget(project, old)
+        _added(visitor).add(project, stored)
+    return stored
 
 
 def types_of(entries: Iterable[Entry], added: Iterable[str]) -> Sequence[AnomalyType]:
@@ -147,14 +121,14 @@ def checked_name(name: str, others: Iterable[AnomalyType]) -> str:
     Raises:
         ValidationError: it cannot be one, or one of the others has it.
     """
-    kept = " ".join(name.split())
-    if not kept or len(kept) > MAX_NAME:
+    checked = " ".join(name.split())
+    if not checked or len(checked) > MAX_NAME:
         raise ValidationError(f"The name of an anomaly type has 1 to {MAX_NAME} characters.")
-    if kept.casefold() == BACKGROUND_CLASS:
-        raise ValidationError("What is not painted is the background; no anomaly can be called so.")
-    if any(kept.casefold() == other.name.casefold() for other in others):
-        raise ValidationError(f"There is an anomaly type {kept} already.")
-    return kept
+    if checked.casefold() == BACKGROUND_CLASS:
+        raise ValidationError(f"No anomaly type can be called {checked}: unpainted pixels are.")
+    if any(checked.casefold() == other.name.casefold() for other in others):
+        raise ValidationError(f"There is an anomaly type {checked} already.")
+    return checked
 
 
 def renamed(line: str, old: str, new: str) -> str:
@@ -162,14 +136,19 @@ def renamed(line: str, old: str, new: str) -> str:
     fields = json.loads(line)
     for name, metadata in fields.items():
         if name.endswith(METADATA) and metadata.get("type") == SEGMENTATION:
-            for each in metadata[COLOR_MAP].values():
-                if each["class-name"].strip() == old:
-                    each["class-name"] = new
+            for color in metadata[COLOR_MAP].values():
+                if color["class-name"].strip() == old:
+                    color["class-name"] = new
     return json.dumps(fields, ensure_ascii=False)
 
 
+def _added(visitor: Visitor) -> AddedTypes:
+    return visitor.services.memory.added_types
+
+
 async def _entries(visitor: Visitor, project: str) -> Sequence[Entry]:
-    return [entry for kind in DatasetType for entry in await all_entries(visitor, project, kind)]
+    keys = [DatasetKey(project=project, type=kind) for kind in DatasetType]
+    return [entry for key in keys for entry in await all_entries(visitor, key)]
 
 
 def _free(taken: frozenset[str], wanted: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
-"""Masks as they travel between a browser and the buckets.
+"""Masks as a browser and the buckets exchange them.
 
-    browser: gzip(JSON line, then a byte a pixel) <-> Painted <-> the manifest's PNG
+    browser: gzip(JSON line, then a byte a pixel) <-> PaintedMask <-> the manifest's PNG
 
-What a browser sends is believed in nothing: size, indices and what they stand for are checked.
+Everything that a browser sends is checked: size, indices and what the indices stand for.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _MASK_KEY = re.compile(r"\.mask-[0-9a-f]{16}\.png$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Painted:
+class PaintedMask:
     """An image's mask: an index for each of its pixels, and what the indices stand for."""
 
-    #: (H, W), 0 where nothing is wrong
+    #: (H, W), 0 where nothing is painted
     pixels: NDArray[np.uint8]
     #: anomaly types that have pixels: index -> ("#RRGGBB", name)
     types: Mapping[int, tuple[str, str]]
-    #: what a person says of the image; paint says more
-    said: Label | None = None
+    #: the label that a person selected; paint overrules it
+    selected_label: Label | None = None
 
     @property
     def label(self) -> Label | None:
-        """The label of the image: whatever something is painted on is anomalous."""
-        return Label.ANOMALY if self.types else self.said
+        """The label of the image: an image with paint on it is an anomaly."""
+        return Label.ANOMALY if self.types else self.selected_label
 
     @property
     def colors(self) -> dict[str, str]:
@@ -61,15 +61,15 @@ class Painted:
         return dict(self.types.values())
 
 
-def unpack(data: bytes, *, size: tuple[int, int]) -> Painted:
-    """Read what a browser sends.
+def unpack(data: bytes, *, size: tuple[int, int]) -> PaintedMask:
+    """Read a mask that a browser sends.
 
     Args:
-        data: as it came.
+        data: the body of the request.
         size: (width, height) of the image as stored.
 
     Raises:
-        ValidationError: it is not what a browser sends for an image of this size.
+        ValidationError: it is damaged, or not of an image of this size.
     """
     width, height = size
     most = width * height + HEAD_BYTES
@@ -87,33 +87,35 @@ def unpack(data: bytes, *, size: tuple[int, int]) -> Painted:
             "the same."
         )
     pixels = np.frombuffer(body, dtype=np.uint8).reshape(height, width)
-    said, known = _read_head(head)
+    label, known = _read_head(head)
     used = [index for index in np.flatnonzero(_counts(pixels)).tolist() if index]
     unknown = [index for index in used if index not in known]
     if unknown:
         raise ValidationError(f"The mask has pixels of types that it does not name: {unknown}.")
-    return Painted(pixels=pixels, types={index: known[index] for index in used}, said=said)
+    return PaintedMask(
+        pixels=pixels, types={index: known[index] for index in used}, selected_label=label
+    )
 
 
 def pack(pixels: NDArray[np.uint8] | None, head: Mapping[str, object]) -> bytes:
-    """Return what a browser reads: a JSON line, then the pixels, all of it compressed."""
+    """Return a mask as a browser reads it: a JSON line, then the pixels, compressed."""
     stream = zlib.compressobj(level=1, wbits=_GZIP)
     line = json.dumps(head).encode() + b"\n"
     body = b"" if pixels is None else np.ascontiguousarray(pixels).data
     return stream.compress(line) + stream.compress(body) + stream.flush()
 
 
-def encode(painted: Painted) -> bytes:
+def encode_png(painted: PaintedMask) -> bytes:
     """Encode a mask as a PNG with a palette: white, then the colours of its types.
 
     Source: PNG specification, sections 5, 9 and 11.
     """
     height, width = painted.pixels.shape
-    place = np.zeros(MAX_INDEX + 1, dtype=np.uint8)
+    palette_rows = np.zeros(MAX_INDEX + 1, dtype=np.uint8)
     for row, index in enumerate(painted.types, start=1):
-        place[index] = row
+        palette_rows[index] = row
     rows = np.zeros((height, 1 + width), dtype=np.uint8)  # each row begins with "no filter"
-    rows[:, 1:] = place[painted.pixels]
+    rows[:, 1:] = palette_rows[painted.pixels]
     palette = "".join(color[1:] for color in (BACKGROUND, *painted.colors))
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, with a palette
     return b"".join(
@@ -127,7 +129,7 @@ def encode(painted: Painted) -> bytes:
     )
 
 
-def decode(
+def decode_stored(
     data: bytes, *, colors: Mapping[str, str], size: tuple[int, int]
 ) -> tuple[Sequence[str], NDArray[np.uint8]]:
     """Decode a mask of a manifest.
@@ -177,10 +179,10 @@ def _counts(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
 def _read_head(head: bytes) -> tuple[Label | None, dict[int, tuple[str, str]]]:
     try:
         fields = json.loads(head)
-        said = None if fields["label"] is None else Label(fields["label"])
+        label = None if fields["label"] is None else Label(fields["label"])
         known = {
-            int(each["index"]): (str(each["color"]).upper(), str(each["name"]).strip())
-            for each in fields["types"]
+            int(shown["index"]): (str(shown["color"]).upper(), str(shown["name"]).strip())
+            for shown in fields["types"]
         }
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValidationError("The mask does not say what its pixels stand for.") from None
@@ -189,4 +191,4 @@ def _read_head(head: bytes) -> tuple[Label | None, dict[int, tuple[str, str]]]:
             raise ValidationError(f"{name!r:.80} cannot be an anomaly type in {color!r:.20}.")
     if len(dict(known.values())) < len(known):
         raise ValidationError("Two anomaly types of the mask have the same colour.")
-    return said, known
+    return label, known

@@ -15,9 +15,8 @@ from nicegui import ui
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from blemish.console.auth.guard import ROOT
-from blemish.console.images.dataset_entries import Entry, all_entries
-from blemish.console.images.gallery_memory import Place
+from blemish.console.images.dataset_entries import all_entries, find_entry
+from blemish.console.images.entry import DatasetKey
 from blemish.console.images.gallery_query import query_of
 from blemish.console.images.gallery_requests import new_view
 from blemish.console.images.image_requests import image_url
@@ -30,8 +29,10 @@ from blemish.console.masks.anomaly_types import (
 )
 from blemish.console.masks.mask_files import MAX_INDEX
 from blemish.console.masks.painter_requests import painted_url
-from blemish.console.ui.frame import empty, frame, link, page, project_path, text, visitor
+from blemish.console.paths import ROOT, project_path
+from blemish.console.ui.frame import empty, frame, link, page, text, visitor
 from blemish.console.visitor import in_thread
+from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ValidationError
 
 SETS = {"train": "training set", "test": "test set"}
@@ -83,7 +84,7 @@ async def paint(project: str) -> None:
 
 def _nothing(project: str, kind: str) -> None:
     with empty("No images to paint on", f"The {SETS[kind]} has none that this shows."):
-        link("Bring images", project_path(project, "/add"))
+        link("Add images", project_path(project, "/add"))
         link("All images", project_path(project, f"/images?set={kind}"))
         text("")
 
@@ -97,20 +98,20 @@ class _Desk:
         self.refs: Sequence[str] = ()
         self._project = project
         self._kind = kind
+        self._dataset = DatasetKey(project=project, type=DatasetType(kind))
         self._query = query
         self._row = 0
         self._numbers: dict[str, int] = {}
 
     async def open(self, ref: str | None) -> None:
         """Find the images to go through, and begin with one of them."""
-        entries = await all_entries(visitor(), self._project, self._kind)
-        place = Place(project=self._project, kind=self._kind)
-        view = await new_view(visitor(), place, entries, query_of(self._query))
+        entries = await all_entries(visitor(), self._dataset)
+        view = await new_view(visitor(), self._dataset, entries, query_of(self._query))
         self.refs = view.refs
         if ref is None:
             return
         if ref not in self.refs:  # such as one that was unlabelled until it was painted on
-            await self._entry(ref)
+            await find_entry(visitor(), self._dataset, ref)
             self.refs = [ref, *self.refs]
         self._row = self.refs.index(ref)
 
@@ -128,7 +129,7 @@ class _Desk:
         """Show the image that the painter is at."""
         await self._offer()
         ref = self.refs[self._row]
-        entry = await self._entry(ref)
+        entry = await find_entry(visitor(), self._dataset, ref)
         self._painter.show(
             {
                 "ref": ref,
@@ -141,12 +142,6 @@ class _Desk:
                 "mask": painted_url(self._project, self._kind, ref),
             }
         )
-
-    async def _entry(self, ref: str) -> Entry:
-        for entry in await all_entries(visitor(), self._project, self._kind):
-            if entry.ref == ref:
-                return entry
-        raise ValidationError(f"{ref:.300} is not in the {SETS[self._kind]} any more.")
 
     async def _go(self, event: GenericEventArguments) -> None:
         step = 1 if event.args == 1 else -1

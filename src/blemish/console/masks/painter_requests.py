@@ -6,36 +6,38 @@ PUT the same                             <- label, types and pixels; the entry i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlencode
 
 from nicegui import app as framework
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from blemish.console.auth.guard import ROOT
-from blemish.console.images.dataset_entries import Entry, all_entries, change, entry_line, object_of
+from blemish.console.http import bounded_body, request_visitor
+from blemish.console.images.dataset_changes import change_entries
+from blemish.console.images.dataset_entries import find_entry
+from blemish.console.images.entry import DatasetKey, Entry, entry_line, object_address
 from blemish.console.masks.mask_files import (
     HEAD_BYTES,
-    Painted,
-    decode,
-    encode,
+    PaintedMask,
+    decode_stored,
+    encode_png,
     key_beside,
     pack,
     unpack,
 )
-from blemish.console.visitor import SignedOutError, Visitor, in_thread
-from blemish.domain.entities import ObjectRef
-from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
+from blemish.console.paths import ROOT
+from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.entities import DatasetType, ObjectRef
+from blemish.domain.errors import ValidationError
 from blemish.domain.manifest import parse_line
-from blemish.engine.errors import EngineError
 from blemish.engine.images.decode import ImageError
 from blemish.engine.images.headers import read_image_header
 from blemish.storage.errors import StorageError
-from blemish.wire.errors import WireError
 
 BODY_SLACK = 1.01
 """How much longer than its pixels a compressed mask can be."""
+
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 def painted_url(project: str, kind: str, ref: str) -> str:
@@ -44,106 +46,68 @@ def painted_url(project: str, kind: str, ref: str) -> str:
 
 
 @framework.get("/painted")
-async def read(request: Request) -> Response:
+async def read_mask(request: Request) -> Response:
     """Send the size of an image and the pixels of its mask."""
-
-    async def answer() -> Response:
-        visitor, _, _, entry = await _asked(request)
-        data = await in_thread(_packed, visitor, entry)
-        return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
-
-    return await _told(answer)
+    visitor = request_visitor(request)
+    entry = await find_entry(visitor, _dataset(request), request.query_params.get("ref", ""))
+    data = await in_thread(_packed, visitor, entry)
+    return Response(data, media_type="application/octet-stream", headers=NO_STORE)
 
 
 @framework.put("/painted")
-async def write(request: Request) -> Response:
+async def save_mask(request: Request) -> Response:
     """Save a mask and a label."""
-
-    async def answer() -> Response:
-        visitor, project, kind, entry = await _asked(request)
-        most = int(visitor.services.limits.image_max_pixels * BODY_SLACK) + HEAD_BYTES
-        data = await _bounded(request.stream(), most)
-        await in_thread(_allowed, visitor, project, kind)
-        painted, mask = await in_thread(_stored, visitor, entry, data)
-        line = entry_line(
-            entry.ref,
-            now=visitor.services.clock(),
-            label=painted.label,
-            mask_ref=str(mask) if mask else None,
-            colors=painted.colors,
-        )
-        await change(visitor, project, kind, [line])
-        return JSONResponse({"label": painted.label})
-
-    return await _told(answer)
+    visitor, dataset = request_visitor(request), _dataset(request)
+    entry = await find_entry(visitor, dataset, request.query_params.get("ref", ""))
+    limit_bytes = int(visitor.services.limits.image_max_pixels * BODY_SLACK) + HEAD_BYTES
+    body = await bounded_body(request, limit_bytes=limit_bytes, subject="The mask")
+    await in_thread(_check_allowed, visitor, dataset)
+    painted, mask = await in_thread(_stored, visitor, entry, body.content or b"")
+    line = entry_line(
+        entry.ref,
+        now=visitor.services.clock(),
+        label=painted.label,
+        mask_ref=str(mask) if mask else None,
+        colors=painted.colors,
+    )
+    await change_entries(visitor, dataset, [line])
+    return JSONResponse({"label": painted.label})
 
 
-_NO_STORE = {"Cache-Control": "no-store"}
-
-
-async def _asked(request: Request) -> tuple[Visitor, str, str, Entry]:
-    """Return who asks for which entry."""
-    visitor: Visitor = request.state.visitor
-    project, kind, ref = (request.query_params.get(name, "") for name in ("project", "set", "ref"))
-    return visitor, project, kind, await _entry(visitor, project, kind, ref)
-
-
-async def _entry(visitor: Visitor, project: str, kind: str, ref: str) -> Entry:
-    if kind not in {"train", "test"}:
-        raise ValidationError("set must be train or test.")
-    for entry in await all_entries(visitor, project, kind):
-        if entry.ref == ref:
-            return entry
-    raise ValidationError(f"{ref:.300} is not in the data set any more.")
+def _dataset(request: Request) -> DatasetKey:
+    kind = request.query_params.get("set", "")
+    if kind not in set(DatasetType):
+        raise ValidationError(f"set must be train or test, not {kind!r:.20}.")
+    return DatasetKey(project=request.query_params.get("project", ""), type=DatasetType(kind))
 
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
-    size = read_image_header(visitor.read_image_here(object_of(entry.ref))).size
+    size = read_image_header(visitor.read_image_here(object_address(entry.ref))).size
     head: dict[str, object] = {"width": size[0], "height": size[1], "types": []}
     mask = parse_line(entry.line).mask
     if mask is None:
         return pack(None, head)
     try:
-        types, pixels = decode(visitor.read_image_here(mask.ref), colors=mask.colors, size=size)
+        data = visitor.read_image_here(mask.ref)
+        types, pixels = decode_stored(data, colors=mask.colors, size=size)
     except (ImageError, StorageError) as error:
-        return pack(None, {**head, "problem": f"The mask it has cannot be shown: {error}"})
+        return pack(None, {**head, "problem": f"The stored mask cannot be shown: {error}"})
     return pack(pixels, {**head, "types": list(types)})
 
 
-def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[Painted, ObjectRef | None]:
-    """Check what came, and write it as a PNG beside the image, if anything is painted."""
-    image = object_of(entry.ref)
+def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[PaintedMask, ObjectRef | None]:
+    """Check a mask, and write it as a PNG beside the image if anything is painted."""
+    image = object_address(entry.ref)
     size = read_image_header(visitor.read_image_here(image)).size
     painted = unpack(data, size=size)
     if not painted.types:
         return painted, None
-    png = encode(painted)
+    png = encode_png(painted)
     ref = ObjectRef(bucket=image.bucket, key=key_beside(image.key, png))
     visitor.write_object_here(ref, png)
     return painted, ref
 
 
-def _allowed(visitor: Visitor, project: str, kind: str) -> None:
+def _check_allowed(visitor: Visitor, dataset: DatasetKey) -> None:
     """Refuse before anything is written into a bucket."""
-    visitor.check_here("UpdateDatasetEntries", ProjectName=project, DatasetType=kind, Changes=b"{}")
-
-
-async def _bounded(stream: AsyncIterator[bytes], most: int) -> bytes:
-    pieces = bytearray()
-    async for piece in stream:
-        pieces += piece
-        if len(pieces) > most:
-            raise ValidationError("The mask is larger than any image.")
-    return bytes(pieces)
-
-
-async def _told(answer: Callable[[], Awaitable[Response]]) -> Response:
-    """Say in a sentence what went wrong; the painter shows it."""
-    try:
-        return await answer()
-    except SignedOutError as error:
-        return PlainTextResponse(str(error), status_code=401)
-    except AccessDeniedError as error:
-        return PlainTextResponse(error.message, status_code=403)
-    except (ServiceError, WireError, StorageError, EngineError, ImageError) as error:
-        return PlainTextResponse(str(error), status_code=422)
+    visitor.check_here("UpdateDatasetEntries", **dataset.names, Changes=b"{}")

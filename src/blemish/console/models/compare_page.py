@@ -15,7 +15,8 @@ from blemish.console.models.model_data import Evaluated, bundle_info, described,
 from blemish.console.models.model_panels import table
 from blemish.console.models.models_page import all_models
 from blemish.console.models.test_images import PART, verdict_caption
-from blemish.console.ui.frame import empty, frame, heading, link, page, project_path, text, visitor
+from blemish.console.paths import project_path
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 
 _VALUE = "(event) => emit(event.target.value)"
 

@@ -37,15 +37,8 @@ from blemish.console.models.model_panels import (
 )
 from blemish.console.models.preview_requests import bundle_url
 from blemish.console.models.test_images import JudgedImages
-from blemish.console.ui.frame import (
-    frame,
-    heading,
-    link,
-    page,
-    project_path,
-    text,
-    visitor,
-)
+from blemish.console.paths import project_path
+from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.domain.entities import ModelStatus
 from blemish.engine.bundle import BundleInfo
 

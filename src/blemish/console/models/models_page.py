@@ -9,16 +9,8 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.models.model_actions import POLL_S, actions, allowed, share, status_pill, style
-from blemish.console.ui.frame import (
-    empty,
-    frame,
-    heading,
-    link,
-    page,
-    project_path,
-    text,
-    visitor,
-)
+from blemish.console.paths import project_path
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 
 COLUMNS = ("Model", "Status", "Made", "F1", "Precision", "Recall", "Description", "Tags", "")
 

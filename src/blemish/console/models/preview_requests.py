@@ -12,32 +12,19 @@ from nicegui import app as framework
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from blemish.console.auth.guard import ROOT
+from blemish.console.http import request_visitor
+from blemish.console.images.entry import object_address
 from blemish.console.images.image_requests import CACHE_S
-from blemish.console.visitor import SignedOutError, Visitor, in_thread
-from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ServiceError
-from blemish.domain.manifest import object_ref
+from blemish.console.paths import ROOT
+from blemish.console.visitor import Visitor, in_thread
 from blemish.engine.bundle import bundle_files
-from blemish.engine.errors import EngineError
-from blemish.engine.images.decode import ImageError
 from blemish.service.detection.previews import Preview
-from blemish.storage.errors import BucketMissingError, ObjectMissingError, StorageError
 
 PACKAGING = "StartModelPackagingJob"
-"""Operation whose permission a download needs: whoever may package a model may take it along."""
+"""The operation whose permission a download needs: a package holds the model as well."""
 
-PROBLEMS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
-    ((SignedOutError,), 401),
-    ((AccessDeniedError,), 403),
-    ((ResourceNotFoundError, ObjectMissingError, BucketMissingError), 404),
-    ((ServiceError, EngineError, ImageError, StorageError), 422),
-)
-"""How an answer tells what went wrong; the first that fits."""
-
-EXPECTED = tuple(kind for kinds, _ in PROBLEMS for kind in kinds)
-
-_judging = CapacityLimiter(1)
-"""Images are judged one at a time, in a thread that no page waits for."""
+_detecting = CapacityLimiter(1)
+"""Images are scored one at a time, in a thread that no page waits for."""
 
 
 def heat_map_url(project: str, version: str, ref: str, *, threshold: float | None) -> str:
@@ -71,8 +58,8 @@ async def mask(request: Request, project: str, version: str, ref: str) -> Respon
 async def bundle(request: Request, project: str, version: str) -> Response:
     """Send a bundle as a ZIP file: model.onnx, bundle.json and their checksums.
 
-    It needs what `blemish export` is for people elsewhere: to see the model
-    (lookoutvision:DescribeModel), and to package it (lookoutvision:StartModelPackagingJob).
+    The visitor needs the permissions to see the model (lookoutvision:DescribeModel) and to package
+    it (lookoutvision:StartModelPackagingJob).
     """
 
     def pack(visitor: Visitor) -> bytes:
@@ -84,10 +71,7 @@ async def bundle(request: Request, project: str, version: str) -> Response:
                 packed.writestr(name, data)
         return output.getvalue()
 
-    try:
-        data = await in_thread(pack, request.state.visitor)
-    except EXPECTED as error:
-        return _problem(error)
+    data = await in_thread(pack, request_visitor(request))
     name = quote(f"{project}-{version}.zip")
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
@@ -97,7 +81,7 @@ async def bundle(request: Request, project: str, version: str) -> Response:
 
 
 def check_download(visitor: Visitor, project: str, version: str) -> None:
-    """Allow who may package a model to download its bundle.
+    """Allow visitors who may package a model to download its bundle.
 
     Raises:
         SignedOutError: the session is over.
@@ -114,32 +98,21 @@ async def _drawn(
     ref: str,
     part: Callable[[Preview], bytes | None],
 ) -> Response:
-    found = object_ref(ref)
-    if found is None:
-        return PlainTextResponse(f"{ref:.200} is no s3://bucket/key.", status_code=400)
-    visitor: Visitor = request.state.visitor
+    address, visitor = object_address(ref), request_visitor(request)
 
     def check() -> None:
         visitor.check_here("DetectAnomalies", ProjectName=project, ModelVersion=version)
-        visitor.authorize_here("s3:GetObject", f"arn:aws:s3:::{found.bucket}/{found.key}")
+        visitor.authorize_here("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
 
-    try:
-        await in_thread(check)
-        preview = await to_thread.run_sync(
-            visitor.services.previews.of, project, version, found, limiter=_judging
-        )
-    except EXPECTED as error:
-        return _problem(error)
+    await in_thread(check)
+    preview = await to_thread.run_sync(
+        visitor.services.previews.of, project, version, address, limiter=_detecting
+    )
     image = part(preview)
     if image is None:
         return PlainTextResponse("A model without anomaly types makes no mask.", status_code=404)
     headers = {"Cache-Control": f"private, max-age={CACHE_S}"}
     return Response(image, media_type="image/png", headers=headers)
-
-
-def _problem(error: Exception) -> Response:
-    status = next(status for kinds, status in PROBLEMS if isinstance(error, kinds))
-    return PlainTextResponse(str(error), status_code=status)
 
 
 def _url(kind: str, project: str, version: str, ref: str, threshold: float | None) -> str:

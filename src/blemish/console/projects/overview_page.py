@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
 
-from blemish.console.auth.guard import ROOT
+from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.detection_chart import RANGES, bars, beginning, ratio_line, spans_of
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
-from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
+from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DetectionCount
 
@@ -47,7 +47,7 @@ def _head(summary: ProjectSummary) -> None:
     with ui.element("div").classes("head"):
         heading(summary.name)
         ui.element("div").classes("room")
-        link("Bring images", project_path(summary.name, "/add"), classes="action")
+        link("Add images", project_path(summary.name, "/add"), classes="action")
         ui.button(
             "Delete project",
             icon="delete_outline",
@@ -62,7 +62,7 @@ def next_step(summary: ProjectSummary) -> tuple[str, str, str] | None:
         words = (
             "Begin with images of the product: good ones, and some with defects if you have any."
         )
-        return words, "Bring images", "/add"
+        return words, "Add images", "/add"
     if summary.labeled < summary.images and not summary.models:
         missing = summary.images - summary.labeled
         words = f"Say which images are good: {missing:,} have no label yet, and teach nothing."

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from blemish.console.auth.guard import ROOT
 from blemish.console.images.image_requests import thumbnail_url
+from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
-from blemish.console.ui.frame import empty, frame, heading, page, project_path, text, visitor
+from blemish.console.ui.frame import empty, frame, heading, page, text, visitor
 from blemish.console.visitor import Visitor
 
 CARDS = 24

@@ -10,7 +10,7 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.auth.guard import ROOT
+from blemish.console.paths import ROOT
 from blemish.console.settings.access_keys_panel import KeysPart
 from blemish.console.ui.frame import frame, heading, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread

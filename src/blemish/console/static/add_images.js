@@ -1,4 +1,6 @@
-// Sends files and folders of this computer, a few at a time, and makes them entries as they arrive.
+// Sends files and folders of this computer, a few at a time, and adds them to the project as they
+// arrive.
+import { request, sendJson } from "/console/static/server.js";
 
 const AT_ONCE = 4;
 const MANY = 50; // images worth a change of the data set while others are still sent
@@ -12,33 +14,30 @@ const labelIn = (path) => folders(path).find((name) => name === "normal" || name
 const kindIn = (path) => folders(path).find((name) => name === "train" || name === "test") ?? null;
 const folderOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
 
-async function filesBelow(entry, path, found) {
-  const here = path ? `${path}/${entry.name}` : entry.name;
+// appends the files of a dropped file or folder to `files`
+async function collectFiles(entry, folder, files) {
+  const path = folder ? `${folder}/${entry.name}` : entry.name;
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed)).catch(() => null);
-    if (file) found.push({ path: here, file });
+    if (file) files.push({ path, file });
     return;
   }
   const reader = entry.createReader();
   for (;;) {
-    const some = await new Promise((done) => reader.readEntries(done, () => done([])));
-    if (!some.length) return;
-    for (const each of some) await filesBelow(each, here, found);
+    const entries = await new Promise((done) => reader.readEntries(done, () => done([])));
+    if (!entries.length) return;
+    for (const child of entries) await collectFiles(child, path, files);
   }
 }
 
-// A request that is sent again when the connection is lost; throws what the server says.
-async function ask(url, options) {
-  for (let tried = 1; ; tried++) {
+// sends a request again when the server cannot be reached; returns the members of the answer
+async function persist(send) {
+  for (let attempt = 1; ; attempt++) {
     try {
-      const answer = await fetch(url, options);
-      if (answer.ok) return await answer.json();
-      throw { status: answer.status, message: (await answer.text()) || `status ${answer.status}` };
+      return await (await send()).json();
     } catch (error) {
-      if (error.status || tried === TRIES) {
-        throw error.status ? error : { status: 0, message: "The server cannot be reached." };
-      }
-      await new Promise((done) => setTimeout(done, 1000 * tried));
+      if (error.status || attempt === TRIES) throw error;
+      await new Promise((done) => setTimeout(done, 1000 * attempt));
     }
   }
 }
@@ -46,7 +45,7 @@ async function ask(url, options) {
 export default {
   props: { url: String, gallery: String, two: Boolean, most: Number, may: Boolean },
   template: `
-    <div class="bring">
+    <div class="add-images">
       <section class="panel" aria-label="From this computer">
         <h2>From this computer</h2>
         <div class="drop" :class="{ over, off: !may || busy }">
@@ -57,13 +56,13 @@ export default {
             <button type="button" class="solid" :disabled="!may || busy" @click="$refs.folder.click()">Choose a folder</button>
             <button type="button" :disabled="!may || busy" @click="$refs.files.click()">Choose files</button>
           </div>
-          <input ref="folder" type="file" webkitdirectory multiple hidden aria-label="A folder" @change="chosen">
-          <input ref="files" type="file" accept="image/jpeg,image/png" multiple hidden aria-label="Files" @change="chosen">
+          <input ref="folder" type="file" webkitdirectory multiple hidden aria-label="A folder" @change="picked">
+          <input ref="files" type="file" accept="image/jpeg,image/png" multiple hidden aria-label="Files" @change="picked">
         </div>
       </section>
 
-      <section v-if="state === 'plan'" class="panel" aria-label="What will be brought">
-        <h2>{{ count(planned.length, "file") }} to bring</h2>
+      <section v-if="state === 'plan'" class="panel" aria-label="What will be added">
+        <h2>{{ count(planned.length, "file") }} to add</h2>
         <div class="choices">
           <fieldset>
             <legend>Data sets</legend>
@@ -96,7 +95,7 @@ export default {
           </table>
         </div>
         <div class="line">
-          <button type="button" class="solid" ref="start" :disabled="!planned.length" @click="start">Bring {{ count(planned.length, "file") }}</button>
+          <button type="button" class="solid" ref="start" :disabled="!planned.length" @click="start">Add {{ count(planned.length, "file") }}</button>
           <button type="button" @click="clear">Choose others</button>
         </div>
       </section>
@@ -122,7 +121,7 @@ export default {
           <button v-if="busy" type="button" :disabled="stopped" @click="stopped = true">{{ stopped ? "Stopping" : "Stop" }}</button>
           <template v-else>
             <a class="solid" :href="gallery + '?set=' + (firstKind ?? 'train')">Show the images</a>
-            <button type="button" @click="clear">Bring more</button>
+            <button type="button" @click="clear">Add more</button>
           </template>
         </div>
       </section>
@@ -138,18 +137,18 @@ export default {
     busy() { return this.state === "sending"; },
     planned() { return this.items.filter(({ path }) => !this.left.has(folderOf(path))); },
     groups() {
-      const found = new Map();
+      const groups = new Map();
       for (const { path } of this.items) {
         const folder = folderOf(path);
-        const group = found.get(folder);
+        const group = groups.get(folder);
         if (group) group.count += 1;
-        else found.set(folder, { folder, count: 1, sample: path });
+        else groups.set(folder, { folder, count: 1, sample: path });
       }
-      return [...found.values()].sort((a, b) => (a.folder < b.folder ? -1 : 1));
+      return [...groups.values()].sort((a, b) => (a.folder < b.folder ? -1 : 1));
     },
     headline() {
-      if (this.busy) return `Bringing ${this.count(this.total, "file")}`;
-      return this.fatal || this.unsent ? "Not everything was brought" : `${this.count(this.added, "image")} added`;
+      if (this.busy) return `Adding ${this.count(this.total, "file")}`;
+      return this.fatal || this.unsent ? "Not everything was added" : `${this.count(this.added, "image")} added`;
     },
     lists() {
       return [
@@ -159,11 +158,11 @@ export default {
     },
   },
   mounted() { // the whole page takes files: a browser would leave it for one that is dropped beside
-    this.heard = { beforeunload: this.warn, dragover: this.dragged, dragleave: this.left_, drop: this.dropped };
-    for (const [name, hear] of Object.entries(this.heard)) window.addEventListener(name, hear);
+    this.listeners = { beforeunload: this.warn, dragover: this.dragged, dragleave: this.left_, drop: this.dropped };
+    for (const [name, listener] of Object.entries(this.listeners)) window.addEventListener(name, listener);
   },
   unmounted() {
-    for (const [name, hear] of Object.entries(this.heard)) window.removeEventListener(name, hear);
+    for (const [name, listener] of Object.entries(this.listeners)) window.removeEventListener(name, listener);
   },
   methods: {
     nothing: () => ({
@@ -184,10 +183,10 @@ export default {
       if (!left.delete(folder)) left.add(folder);
       this.left = left;
     },
-    chosen(event) {
-      const found = [...event.target.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+    picked(event) {
+      const files = [...event.target.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
       event.target.value = ""; // or the same folder could not be chosen again
-      this.plan(found);
+      this.plan(files);
     },
     dragged(event) {
       event.preventDefault();
@@ -200,15 +199,15 @@ export default {
       if (!this.may || this.busy) return;
       const items = [...event.dataTransfer.items].filter(({ kind }) => kind === "file");
       const roots = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()); // before any await
-      const found = [];
+      const files = [];
       for (const root of roots) {
-        if (root instanceof File) found.push({ path: root.name, file: root });
-        else if (root) await filesBelow(root, "", found);
+        if (root instanceof File) files.push({ path: root.name, file: root });
+        else if (root) await collectFiles(root, "", files);
       }
-      this.plan(found);
+      this.plan(files);
     },
-    plan(found) {
-      const items = found.filter(({ path }) => !HIDDEN.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+    plan(files) {
+      const items = files.filter(({ path }) => !HIDDEN.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
       if (!items.length) return;
       Object.assign(this, this.nothing(), { state: "plan", items: items.map(Vue.markRaw), left: new Set() });
       if (items.some(({ path }) => kindIn(path) === "test")) this.sets = "two";
@@ -233,41 +232,39 @@ export default {
       try {
         if (file.size > this.most) throw { problem: `has ${file.size.toLocaleString("en-US")} bytes; at most ${this.most.toLocaleString("en-US")} are taken.` };
         const query = new URLSearchParams({ path, like: this.like });
-        const answer = await ask(`${this.url}/${kind}?${query}`, { method: "PUT", body: file });
+        const answer = await persist(() => request(`${this.url}/${kind}?${query}`, { method: "PUT", body: file }));
         if (answer.problem) throw answer;
         this.like = this.like || answer.like;
-        this.keep({ path, ref: answer.ref, kind, label });
+        this.collect({ path, ref: answer.ref, kind, label });
       } catch (error) {
         if (error.problem) this.failed.push({ path, why: error.problem });
         else if (!this.fatal) this.fatal = `${path}: ${error.message}`;
       }
       this.sent += 1;
     },
-    keep(piece) {
-      const first = this.paths.get(piece.ref);
+    collect(entry) {
+      const first = this.paths.get(entry.ref);
       if (first) {
-        const other = first.label === piece.label ? "" : `, which counts as ${first.label ?? "not labelled"}`;
-        this.known.push({ path: piece.path, why: `is the same image as ${first.path}${other}` });
+        const other = first.label === entry.label ? "" : `, which counts as ${first.label ?? "not labelled"}`;
+        this.known.push({ path: entry.path, why: `is the same image as ${first.path}${other}` });
         return;
       }
-      this.paths.set(piece.ref, piece);
-      this.arrived.push(piece);
+      this.paths.set(entry.ref, entry);
+      this.arrived.push(entry);
       if (this.arrived.length >= MANY && !this.adding) this.add();
     },
     add() {
-      const pieces = this.arrived.splice(0, MOST);
-      this.adding = this.tell(pieces).finally(() => { this.adding = null; });
+      const entries = this.arrived.splice(0, MOST);
+      this.adding = this.addEntries(entries).finally(() => { this.adding = null; });
       return this.adding;
     },
-    async tell(pieces) {
+    async addEntries(entries) {
       try {
-        const answer = await ask(`${this.url}/entries`, {
-          method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(pieces),
-        });
+        const answer = await persist(() => sendJson(`${this.url}/entries`, entries));
         this.known.push(...answer.known);
-        this.added += pieces.length - answer.known.length;
+        this.added += entries.length - answer.known.length;
       } catch (error) {
-        this.fatal = `${this.count(pieces.length, "image")} could not be added: ${error.message}`;
+        this.fatal = `${this.count(entries.length, "image")} could not be added: ${error.message}`;
       }
     },
   },

@@ -2,22 +2,22 @@
 // elsewhere the code is selected, so that one more key copies it.
 export default {
   props: { code: String, name: String },
-  data: () => ({ told: "" }),
+  data: () => ({ message: "" }),
   template: `
     <div class="code">
       <pre ref="code" tabindex="0" role="region" :aria-label="name">{{ code }}</pre>
-      <button type="button" class="small" :aria-label="'Copy: ' + name" @click="copy">{{ told || "Copy" }}</button>
+      <button type="button" class="small" :aria-label="'Copy: ' + name" @click="copy">{{ message || "Copy" }}</button>
     </div>`,
   methods: {
     async copy() {
       try {
         await navigator.clipboard.writeText(this.code);
-        this.told = "Copied";
+        this.message = "Copied";
       } catch {
         getSelection().selectAllChildren(this.$refs.code);
-        this.told = "Selected: press Ctrl+C";
+        this.message = "Selected: press Ctrl+C";
       }
-      setTimeout(() => (this.told = ""), 3000);
+      setTimeout(() => (this.message = ""), 3000);
     },
   },
 };

@@ -1,8 +1,9 @@
 // The gallery: thousands of images, of which those in sight alone are in the document.
 // A position is the place of an image in the order that the server froze for this page.
 import { Changes } from "/console/static/gallery_changes.js";
-import { CHOOSING } from "/console/static/gallery_selection.js";
+import { SELECTION } from "/console/static/gallery_selection.js";
 import { TEMPLATE } from "/console/static/gallery_template.js";
+import { request, sendJson } from "/console/static/server.js";
 
 const CELL = 156; // px, the least width of a cell
 const ROW = 196; // px, of a cell with its caption
@@ -26,20 +27,20 @@ export default {
   template: TEMPLATE,
   props: { source: String, painter: String, training: String, labels: Boolean, removes: Boolean },
   data() {
-    const asked = new URLSearchParams(location.search);
+    const parameters = new URLSearchParams(location.search);
     return {
       chips: CHIPS,
-      filter: asked.get("filter") || "all",
-      type: asked.get("type") || "",
-      text: asked.get("q") || "",
-      sort: asked.get("sort") || "name",
+      filter: parameters.get("filter") || "all",
+      type: parameters.get("type") || "",
+      text: parameters.get("q") || "",
+      sort: parameters.get("sort") || "name",
       counts: {},
       missing: [],
       total: null,
       cells: [],
       room: 0,
       cursor: 0,
-      chosen: 0,
+      selectedCount: 0,
       undoable: 0,
       saving: false,
       saved: false,
@@ -59,7 +60,7 @@ export default {
     this.anchor = 0; // where a range begins
     this.changes = new Changes({
       request: this.request,
-      told: this.told,
+      changed: this.showState,
       saved: this.settle,
       standing: this.stand,
       stale: (all) => (all ? this.ask() : this.refresh()),
@@ -69,7 +70,7 @@ export default {
     this.fast = false;
     this.columns = 1;
     this.asking = 0; // counts the views asked for
-    this.place = history.state?.gallery; // where somebody was who reloads, or comes back
+    this.position = history.state?.gallery; // where somebody was who reloads, or comes back
   },
   mounted() {
     this.watcher = new ResizeObserver(() => this.draw());
@@ -99,9 +100,9 @@ export default {
       this.typing = setTimeout(() => this.ask(), TYPING_MS);
     },
     query() {
-      const found = { filter: this.filter, type: this.type, q: this.text, sort: this.sort };
+      const query = { filter: this.filter, type: this.type, q: this.text, sort: this.sort };
       const plain = { filter: "all", type: "", q: "", sort: "name" };
-      return Object.fromEntries(Object.entries(found).filter(([name, value]) => value !== plain[name]));
+      return Object.fromEntries(Object.entries(query).filter(([name, value]) => value !== plain[name]));
     },
     async ask() {
       const asking = ++this.asking;
@@ -115,10 +116,10 @@ export default {
       this.renew(first, 0);
       this.draw();
       await this.$nextTick(); // then the room is as high as the images need
-      this.cursor = Math.min(this.place?.cursor ?? 0, Math.max(0, this.total - 1));
-      this.$refs.view.scrollTop = this.place?.top ?? 0;
+      this.cursor = Math.min(this.position?.cursor ?? 0, Math.max(0, this.total - 1));
+      this.$refs.view.scrollTop = this.position?.top ?? 0;
       this.top = this.$refs.view.scrollTop;
-      this.place = undefined;
+      this.position = undefined;
       this.draw();
     },
     renew(answer, chunk) {
@@ -137,10 +138,10 @@ export default {
       if (answer.counts) [this.counts, this.missing] = [answer.counts, answer.missing];
     },
     remember() {
-      const asked = new URLSearchParams(location.search);
-      for (const name of ["filter", "type", "q", "sort"]) asked.delete(name);
-      for (const [name, value] of Object.entries(this.query())) asked.set(name, value);
-      const search = asked.toString();
+      const parameters = new URLSearchParams(location.search);
+      for (const name of ["filter", "type", "q", "sort"]) parameters.delete(name);
+      for (const [name, value] of Object.entries(this.query())) parameters.set(name, value);
+      const search = parameters.toString();
       history.replaceState(history.state, "", location.pathname + (search ? "?" + search : ""));
     },
     async fetched(chunk) {
@@ -170,20 +171,17 @@ export default {
       const answers = await Promise.all(near.map((chunk) => this.fetched(chunk)));
       if (asking !== this.asking) return;
       for (const chunk of [...this.chunks.keys()]) if (!near.includes(chunk)) this.chunks.delete(chunk);
-      answers.forEach((answer, place) => answer && this.renew(answer, near[place]));
+      answers.forEach((answer, number) => answer && this.renew(answer, near[number]));
       this.draw();
     },
     async request(rest, body) {
-      let answer;
       try {
-        answer = await fetch(this.source + rest, body && { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
-      } catch {
-        throw new Error("The server cannot be reached.");
+        const url = this.source + rest;
+        return await (await (body ? sendJson(url, body) : request(url))).json();
+      } catch (error) {
+        if (error.status === 401) location.reload(); // shows where to sign in
+        throw error;
       }
-      if (answer.status === 401) location.reload(); // shows where to sign in
-      const members = await answer.json().catch(() => ({}));
-      if (!answer.ok) throw new Error(members.problem ?? "That failed, through a fault of the server.");
-      return members;
     },
 
     // --- drawing ---
@@ -228,11 +226,11 @@ export default {
         index,
         selected,
         name: entry?.name ?? "",
-        told: entry ? [entry.name, label ?? "no label", types].filter(Boolean).join(", ") : "loading",
+        title: entry ? [entry.name, label ?? "no label", types].filter(Boolean).join(", ") : "loading",
         source: shown ? entry.thumbnail : "",
         lost: entry === null ? "Removed" : entry?.broken ? "Cannot be shown" : "",
         extra: typeof entry?.score === "number" && this.sort === "score" ? entry.score.toFixed(2) : types,
-        classes: ["cell", label ?? "open", { selected, going, here: index === this.cursor }],
+        classes: ["cell", label ?? "open", { selected, going, current: index === this.cursor }],
         style: { width: width + "px", height: ROW + "px", transform: "translate(" + x + "px," + y + "px)" },
       });
     },
@@ -264,14 +262,14 @@ export default {
       return allowed ? null : "Your access key does not allow this.";
     },
 
-    // --- choosing ---
-    ...CHOOSING,
+    // --- selecting ---
+    ...SELECTION,
     selectPage() {
       const row = ROW + GAP;
       const first = Math.ceil((this.top - ROW / 2) / row) * this.columns;
       const last = Math.floor((this.top + this.$refs.view.clientHeight - ROW / 2) / row) * this.columns - 1;
       const end = Math.min(Math.max(last, first), (this.total ?? 0) - 1);
-      this.choose(Array.from({ length: Math.max(0, end - first + 1) }, (_, step) => first + step));
+      this.select(Array.from({ length: Math.max(0, end - first + 1) }, (_, step) => first + step));
     },
     opened(event) {
       const index = this.indexAt(event);
@@ -290,7 +288,7 @@ export default {
       if (ranging && !this.selected.size) this.anchor = this.cursor;
       this.cursor = to;
       if (ranging) this.range(to);
-      else if (this.selected.size <= 1) this.choose([]);
+      else if (this.selected.size <= 1) this.select([]);
       this.reveal();
     },
     reveal() {
@@ -334,7 +332,7 @@ export default {
       } else if (key === "n") this.label("normal");
       else if (key === "a") this.label("anomaly");
       else if (key === "u") this.label(null);
-      else if (key === "delete" && this.removes && this.chosen) this.$refs.sure.showModal();
+      else if (key === "delete" && this.removes && this.selectedCount) this.$refs.sure.showModal();
       else if (event.target === document.body) return this.pressed(event); // nothing has the focus
       else return;
       event.preventDefault();
@@ -358,7 +356,7 @@ export default {
       this.changes.add({ kind: "label", label, indexes, before, view: this.view });
       if (!one) return;
       [this.cursor] = indexes;
-      this.choose([]);
+      this.select([]);
       this.go(this.cursor + 1, false);
     },
     remove() {
@@ -369,7 +367,7 @@ export default {
     undo() {
       this.changes.undo();
     },
-    told() {
+    showState() {
       const { saving, problem, done } = this.changes;
       if (this.saving && !saving) {
         this.saved = !problem;

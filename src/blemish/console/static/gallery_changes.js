@@ -9,7 +9,7 @@ const LOOK_MS = 30; // between two looks at whether all is saved
 
 export class Changes {
   // request(rest, body) -> members of the answer, or throws
-  // told(): something here is new
+  // changed(): something here is new
   // saved(change): before it goes from `pending`
   // stale(all): the server knows better what is shown; all: what there is, and in which order
   // standing(answer): counts came along
@@ -24,7 +24,7 @@ export class Changes {
   add(change) {
     this.pending.push(change);
     if (change.kind !== "undo") this.done.push(change);
-    this.calls.told();
+    this.calls.changed();
     this.save();
   }
 
@@ -33,7 +33,7 @@ export class Changes {
     if (!of) return;
     if (this.pending.includes(of) && !of.sent) {
       this.pending.splice(this.pending.indexOf(of), 1); // nobody has heard of it
-      this.calls.told();
+      this.calls.changed();
       return;
     }
     this.add({ kind: "undo", of, indexes: of.indexes, view: of.view });
@@ -64,21 +64,21 @@ export class Changes {
     this.problem = "";
     let stale = "";
     while (this.pending.length) {
-      const found = await this.sendSome();
-      if (stale !== "all") stale = found || stale;
+      const scope = await this.sendSome();
+      if (stale !== "all") stale = scope || stale;
     }
     this.saving = false;
-    this.calls.told();
+    this.calls.changed();
     if (stale) this.calls.stale(stale === "all");
   }
 
-  // Sends what can go in one request; tells what is stale then: "" nothing, "seen" or "all".
+  // Sends what can go in one request; returns what is stale then: "" nothing, "shown" or "all".
   async sendSome() {
     const until = this.pending.findIndex((change) => change.kind === "remove");
     const some = this.pending.slice(0, until < 0 ? undefined : Math.max(1, until));
     const removing = some[0].kind === "remove";
     for (const change of some) change.sent = true;
-    this.calls.told();
+    this.calls.changed();
     try {
       const body = removing ? step(some[0]) : { changes: some.map(step) };
       const answer = await this.calls.request(removing ? "/removal" : "/changes", body);
@@ -87,12 +87,12 @@ export class Changes {
       this.calls.standing(answer);
       const undone = some.filter((change) => change.kind === "undo");
       if (removing || undone.some((change) => change.of.kind === "remove")) return "all";
-      return undone.length ? "seen" : "";
+      return undone.length ? "shown" : "";
     } catch (error) {
       this.problem = "Not saved, and taken back: " + error.message;
       this.done = this.done.filter((change) => !some.includes(change));
       this.pending = this.pending.filter((change) => !some.includes(change.of));
-      return "seen";
+      return "shown";
     } finally {
       this.pending = this.pending.filter((change) => !some.includes(change));
     }
@@ -106,11 +106,11 @@ function step(change) {
 }
 
 function rangesOf(indexes) {
-  const found = [];
+  const ranges = [];
   for (const index of [...indexes].sort((one, other) => one - other)) {
-    const last = found[found.length - 1];
+    const last = ranges[ranges.length - 1];
     if (last && last[1] === index - 1) last[1] = index;
-    else found.push([index, index]);
+    else ranges.push([index, index]);
   }
-  return found;
+  return ranges;
 }

@@ -1,25 +1,25 @@
-// Which images of the gallery are chosen: one, a range, or all; methods of its component.
-export const CHOOSING = {
-  choose(indexes) {
+// Which images of the gallery are selected: one, a range, or all; methods of its component.
+export const SELECTION = {
+  select(indexes) {
     this.selected = new Set(indexes);
-    this.chosen = this.selected.size;
+    this.selectedCount = this.selected.size;
     this.draw();
   },
   clear() {
-    this.choose([]);
+    this.select([]);
   },
   range(index) {
     const [first, last] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
-    this.choose(Array.from({ length: last - first + 1 }, (_, step) => first + step));
+    this.select(Array.from({ length: last - first + 1 }, (_, step) => first + step));
   },
   toggle(index) {
-    const chosen = new Set(this.selected);
-    if (!chosen.delete(index)) chosen.add(index);
+    const selected = new Set(this.selected);
+    if (!selected.delete(index)) selected.add(index);
     this.anchor = index;
-    this.choose(chosen);
+    this.select(selected);
   },
   selectAll() {
-    this.choose(Array.from({ length: this.total ?? 0 }, (_, index) => index));
+    this.select(Array.from({ length: this.total ?? 0 }, (_, index) => index));
   },
   indexAt(event) {
     const cell = event.target.closest?.("[data-index]");
@@ -32,6 +32,6 @@ export const CHOOSING = {
     if (event.shiftKey) return this.range(index);
     if (event.ctrlKey || event.metaKey) return this.toggle(index);
     this.anchor = index;
-    this.choose([index]);
+    this.select([index]);
   },
 };

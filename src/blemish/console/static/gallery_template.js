@@ -4,9 +4,9 @@ export const TEMPLATE = `
 <div class="gallery">
   <div class="gallery-line">
     <div class="gallery-chips" role="group" aria-label="Show">
-      <button v-for="[name, told] in chips" :key="name" type="button" class="chip" :data-filter="name"
+      <button v-for="[name, title] in chips" :key="name" type="button" class="chip" :data-filter="name"
         :aria-pressed="filter === name" @click="show(name)">
-        {{ told }} <span class="count">{{ number(counts[name]) }}</span>
+        {{ title }} <span class="count">{{ number(counts[name]) }}</span>
       </button>
     </div>
     <select v-if="typeNames.length" aria-label="Anomaly type" v-model="type" @change="ask">
@@ -29,11 +29,11 @@ export const TEMPLATE = `
     <span class="split"></span>
     <button type="button" class="act" @click="selectPage">Select page</button>
     <button type="button" class="act" @click="selectAll">Select all {{ number(total) }}</button>
-    <button type="button" class="act" :disabled="!chosen" @click="clear">Clear</button>
-    <span class="chosen" aria-live="polite">{{ chosen ? number(chosen) + " selected" : "" }}</span>
+    <button type="button" class="act" :disabled="!selectedCount" @click="clear">Clear</button>
+    <span class="selected-count" aria-live="polite">{{ selectedCount ? number(selectedCount) + " selected" : "" }}</span>
     <div class="room"></div>
     <span class="saving" role="status">{{ saving ? "Saving\u2026" : saved ? "Saved" : "" }}</span>
-    <button type="button" class="act remove" :disabled="!removes || !chosen" :title="why(removes)" @click="$refs.sure.showModal()">Remove\u2026</button>
+    <button type="button" class="act remove" :disabled="!removes || !selectedCount" :title="why(removes)" @click="$refs.sure.showModal()">Remove\u2026</button>
   </div>
   <div v-if="problem" class="problem gallery-problem" role="alert">
     <span>{{ problem }}</span><button type="button" class="act" @click="problem = ''">Close</button>
@@ -45,7 +45,7 @@ export const TEMPLATE = `
       <div class="gallery-room" role="presentation" :style="{ height: room + 'px' }">
         <div v-for="cell in cells" :key="cell.index" :id="'image-' + cell.index" role="option"
           :data-index="cell.index" :class="cell.classes" :style="cell.style" :aria-selected="cell.selected"
-          :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.told" :title="cell.told">
+          :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.title" :title="cell.title">
           <div class="shot" role="presentation">
             <img v-if="cell.source" :src="cell.source" alt="" decoding="async" draggable="false" @error="broken(cell.index)">
             <span v-else-if="cell.lost" class="lost">{{ cell.lost }}</span>
@@ -62,12 +62,12 @@ export const TEMPLATE = `
   <div class="gallery-line foot">
     <span v-if="!missing.length && total !== null" class="pill good">Enough to train</span>
     <a v-if="!missing.length && total !== null" :href="training">Train a model</a>
-    <template v-if="missing.length"><span class="quiet">Before training:</span><span v-for="each in missing" :key="each" class="pill warning">{{ each }}</span></template>
+    <template v-if="missing.length"><span class="quiet">Before training:</span><span v-for="need in missing" :key="need" class="pill warning">{{ need }}</span></template>
     <div class="room"></div>
     <span class="quiet keys"><kbd>N</kbd> <kbd>A</kbd> label and go on \u00b7 <kbd>Space</kbd> select \u00b7 <kbd>Shift</kbd> range \u00b7 <kbd>Enter</kbd> paint \u00b7 <kbd>Ctrl+Z</kbd> undo</span>
   </div>
   <dialog ref="sure" class="gallery-sure" aria-labelledby="gallery-sure">
-    <h2 id="gallery-sure">Remove {{ number(chosen) }} {{ chosen === 1 ? "image" : "images" }} from this set?</h2>
+    <h2 id="gallery-sure">Remove {{ number(selectedCount) }} {{ selectedCount === 1 ? "image" : "images" }} from this set?</h2>
     <p>Their labels go with them; the files stay in their bucket. Undo brings them back.</p>
     <div class="gallery-line"><div class="room"></div>
       <button type="button" class="act" autofocus @click="$refs.sure.close()">Keep them</button>

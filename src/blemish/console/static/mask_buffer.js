@@ -4,10 +4,10 @@
 // before; those blocks are what undo and redo swap. So no stroke costs more than what it touches.
 
 const BLOCK = 128; // side of a block, in pixels
-const HISTORY_BYTES = 96 * 2 ** 20; // of blocks kept for undo and redo; the last stroke always
+const HISTORY_BYTES = 96 * 2 ** 20; // of blocks stored for undo and redo; the last stroke always
 
 export class MaskBuffer {
-  // pixels: Uint8Array of width * height; touched(x0, y0, x1, y1) is told what has changed
+  // pixels: Uint8Array of width * height; touched(x0, y0, x1, y1) is called with what has changed
   constructor(width, height, pixels, touched) {
     this.width = width;
     this.height = height;
@@ -16,7 +16,7 @@ export class MaskBuffer {
     this.counts = new Float64Array(256); // pixels of each type
     for (let i = 0; i < pixels.length; i++) this.counts[pixels[i]]++;
     this.columns = Math.ceil(width / BLOCK);
-    this.kept = new Map(); // number of a block -> its pixels before the stroke under way
+    this.before = new Map(); // number of a block -> its pixels before the stroke under way
     this.done = [];
     this.undone = [];
     this.bytes = 0;
@@ -40,7 +40,7 @@ export class MaskBuffer {
     if (x0 >= x1) return;
     const row = Math.floor(y / BLOCK) * this.columns;
     for (let c = Math.floor(x0 / BLOCK), last = Math.floor((x1 - 1) / BLOCK); c <= last; c++) {
-      if (!this.kept.has(row + c)) this.kept.set(row + c, this._copy(row + c));
+      if (!this.before.has(row + c)) this.before.set(row + c, this._copy(row + c));
     }
     this.pixels.fill(type, y * this.width + x0, y * this.width + x1);
   }
@@ -126,10 +126,10 @@ export class MaskBuffer {
   // end a stroke: what it changed can be undone from now on
   end() {
     const blocks = [];
-    for (const [number, before] of this.kept) {
+    for (const [number, before] of this.before) {
       if (this._count(number, before)) blocks.push({ number, pixels: before });
     }
-    this.kept.clear();
+    this.before.clear();
     if (!blocks.length) return;
     for (const patch of this.undone) this.bytes -= patch.bytes;
     this.undone = [];
@@ -221,10 +221,10 @@ function centred([x, y], size) {
 
 // where the sides of a polygon cross a row
 function crossings(points, y) {
-  const found = [];
+  const xs = [];
   for (let i = 0, j = points.length - 2; i < points.length; j = i, i += 2) {
     const [ax, ay, bx, by] = [points[j], points[j + 1], points[i], points[i + 1]];
-    if (ay > y !== by > y) found.push(ax + ((y - ay) / (by - ay)) * (bx - ax));
+    if (ay > y !== by > y) xs.push(ax + ((y - ay) / (by - ay)) * (bx - ax));
   }
-  return found;
+  return xs;
 }

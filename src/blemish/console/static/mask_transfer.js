@@ -1,15 +1,4 @@
-// Masks on their way to the server and back; `masks.py` reads and writes the same.
-
-// browsers have no more than a TypeError for a server that does not answer
-export function reason(error) {
-  return error instanceof TypeError ? "The server does not answer. Try again in a moment." : error.message;
-}
-
-export async function fetched(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer.blob();
-}
+// Masks on their way to the server and back; `mask_files.py` reads and writes the same.
 
 // a JSON line, then a byte a pixel; compressed, as a mask shrinks to a hundredth
 export async function packed(head, pixels) {

@@ -103,10 +103,10 @@ export class MaskView {
   // some of the image always stays in sight
   pan(dx, dy) {
     const { width, height } = this.canvas;
-    const kept = 40;
+    const margin = 40;
     const [w, h] = [this.mask.width * this.scale, this.mask.height * this.scale];
-    this.x = Math.min(width - kept, Math.max(kept - w, this.x + dx));
-    this.y = Math.min(height - kept, Math.max(kept - h, this.y + dy));
+    this.x = Math.min(width - margin, Math.max(margin - w, this.x + dx));
+    this.y = Math.min(height - margin, Math.max(margin - h, this.y + dy));
     this.draw();
   }
 
@@ -230,10 +230,10 @@ export async function levelsOf(image) {
 // the segments APP1 of a JPEG file that begin with "Exif", the chunk eXIf of a PNG file.
 function withoutExif(data) {
   const view = new DataView(data.buffer);
-  const kept = [];
+  const chunks = [];
   let start = 0;
   const cut = (from, to) => {
-    kept.push(data.subarray(start, from));
+    chunks.push(data.subarray(start, from));
     start = to;
   };
   if (view.getUint16(0) === 0xffd8) {
@@ -249,5 +249,5 @@ function withoutExif(data) {
       i = end;
     }
   }
-  return new Blob([...kept, data.subarray(start)]);
+  return new Blob([...chunks, data.subarray(start)]);
 }

@@ -1,9 +1,10 @@
 // The painter: an image, tools, anomaly types. What is painted stays here until it is saved.
 import { MaskBuffer } from "/console/static/mask_buffer.js";
 import { MaskView, levelsOf } from "/console/static/mask_view.js";
-import { fetched, packed, reason, unpacked } from "/console/static/mask_transfer.js";
+import { packed, unpacked } from "/console/static/mask_transfer.js";
 import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
 import { TEMPLATE } from "/console/static/painter_template.js";
+import { request } from "/console/static/server.js";
 
 const NEAR = 8; // of a polygon's first corner: to click there closes it, in pixels of the canvas
 const MAX_SIZE = 512;
@@ -39,7 +40,7 @@ export default {
     label() {
       return this.painted ? "anomaly" : this.said;
     },
-    told() {
+    progress() {
       if (this.saving) return "Saving";
       if (!this.ready) return "";
       return this.unsaved ? "Not saved yet" : "Saved";
@@ -102,8 +103,9 @@ export default {
       this.points = [];
       this.stroke = null;
       try {
-        const [packed, blob] = await Promise.all([fetched(maskUrl), fetched(url)]);
-        const [{ head, pixels }, levels] = await Promise.all([unpacked(packed), levelsOf(blob)]);
+        const blobOf = async (address) => (await request(address)).blob();
+        const [mask, blob] = await Promise.all([blobOf(maskUrl), blobOf(url)]);
+        const [{ head, pixels }, levels] = await Promise.all([unpacked(mask), levelsOf(blob)]);
         if (this.image.ref !== ref) return;
         if (levels[0].width !== head.width || levels[0].height !== head.height) {
           throw new Error("This browser turns the image; a mask must lie on it as it is stored.");
@@ -115,7 +117,7 @@ export default {
         this.ready = true;
         this.$refs.stage.focus({ preventScroll: true });
       } catch (error) {
-        if (this.image.ref === ref) this.problem = reason(error);
+        if (this.image.ref === ref) this.problem = error.message;
       } finally {
         if (this.image.ref === ref) this.loading = false;
       }
@@ -123,9 +125,9 @@ export default {
     open(head, pixels, levels) {
       const numbers = new Uint8Array(256);
       head.types.forEach((name, i) => {
-        const found = [...this.known.values()].find((each) => each.name === name);
-        if (!found) throw new Error("The anomaly types have changed meanwhile. Reload the page.");
-        numbers[i + 1] = found.index;
+        const type = [...this.known.values()].find((known) => known.name === name);
+        if (!type) throw new Error("The anomaly types have changed meanwhile. Reload the page.");
+        numbers[i + 1] = type.index;
       });
       if (numbers.some((number, i) => number && number !== i)) {
         for (let i = 0; i < pixels.length; i++) pixels[i] = numbers[pixels[i]];
@@ -137,9 +139,9 @@ export default {
       this.view.show(this.mask, levels);
     },
     know() {
-      for (const each of this.types) this.known.set(each.index, each);
-      if (!this.types.some((each) => each.index === this.type)) this.type = this.types[0]?.index ?? 0;
-      this.view.paintIn([...this.known.values()].map((each) => [each.index, each.color]));
+      for (const type of this.types) this.known.set(type.index, type);
+      if (!this.types.some((type) => type.index === this.type)) this.type = this.types[0]?.index ?? 0;
+      this.view.paintIn([...this.known.values()].map((type) => [type.index, type.color]));
     },
     // after a stroke: what the page says of the mask
     refresh() {
@@ -160,19 +162,18 @@ export default {
     async put() {
       const { mask } = this;
       const [state, label] = [mask.state, this.label];
-      const types = [...this.known.values()].filter((each) => mask.counts[each.index]);
+      const types = [...this.known.values()].filter((type) => mask.counts[type.index]);
       this.saving = true;
       try {
         const body = await packed({ label: this.said, types }, mask.pixels);
-        const answer = await fetch(this.image.mask, { method: "PUT", body });
-        if (!answer.ok) throw new Error(await answer.text());
+        await request(this.image.mask, { method: "PUT", body });
         this.savedState = state;
         this.savedSaid = label;
         if (this.said !== label && this.label === label) this.said = label;
         this.problem = "";
         this.$emit("saved");
       } catch (error) {
-        this.problem = `Not saved. ${reason(error)}`;
+        this.problem = `Not saved. ${error.message}`;
       } finally {
         this.saving = false;
         this.refresh();
@@ -206,7 +207,7 @@ export default {
       if (this.tool === "eraser") this.tool = "brush";
     },
     nextType(by) {
-      const at = this.types.findIndex((each) => each.index === this.type);
+      const at = this.types.findIndex((type) => type.index === this.type);
       const next = this.types[(at + by + this.types.length) % this.types.length];
       if (next) this.choose(next.index);
     },
@@ -291,9 +292,9 @@ export default {
         this.view.pan(this.pointer[0] - this.dragged[0], this.pointer[1] - this.dragged[1]);
         this.dragged = this.pointer;
       } else if (this.stroke) {
-        const passed = event.getCoalescedEvents();
-        for (const each of passed.length ? passed : [event]) {
-          const point = this.view.inImage(...this.at(each));
+        const moves = event.getCoalescedEvents();
+        for (const moved of moves.length ? moves : [event]) {
+          const point = this.view.inImage(...this.at(moved));
           this.mask.line(this.stroke.last, point, this.size, this.stroke.type);
           this.stroke.last = point;
         }
@@ -374,14 +375,14 @@ export default {
       this.problem = "";
       this.$refs.stage.focus({ preventScroll: true });
     },
-    startRenaming(each) {
-      this.renaming = each.index;
-      this.newName = each.name;
+    startRenaming(type) {
+      this.renaming = type.index;
+      this.newName = type.name;
     },
-    rename(each) {
+    rename(type) {
       const name = this.newName.trim();
       this.renaming = 0;
-      if (name && name !== each.name) this.$emit("renamed", [each.name, name]);
+      if (name && name !== type.name) this.$emit("renamed", [type.name, name]);
     },
     focusIt(input) {
       if (!input || document.activeElement === input) return;

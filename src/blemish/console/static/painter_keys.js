@@ -3,10 +3,10 @@
 // of the framework's icons none is an eraser
 const ERASER = "M8.6 20H20v-2h-9.4zM15.1 3.9 20.1 8.9a1.5 1.5 0 0 1 0 2.1L11.2 20H6.8l-2.9-2.9a1.5 1.5 0 0 1 0-2.1L13 3.9a1.5 1.5 0 0 1 2.1 0zM9.3 10.5 5.3 14.5a1 1 0 0 0 0 1.4L7.4 18h2.8l3.1-3.1z";
 export const TOOLS = [
-  { name: "brush", icon: "brush", key: "b", told: "Brush" },
-  { name: "eraser", icon: ERASER, key: "e", told: "Eraser" },
-  { name: "polygon", icon: "polyline", key: "p", told: "Polygon" },
-  { name: "fill", icon: "format_color_fill", key: "f", told: "Fill" },
+  { name: "brush", icon: "brush", key: "b", title: "Brush" },
+  { name: "eraser", icon: ERASER, key: "e", title: "Eraser" },
+  { name: "polygon", icon: "polyline", key: "p", title: "Polygon" },
+  { name: "fill", icon: "format_color_fill", key: "f", title: "Fill" },
 ];
 export const KEYS = [
   ["B E P F", "brush, eraser, polygon, fill"],
@@ -45,7 +45,7 @@ export const KEY_METHODS = {
     does();
   },
   keyed(key, shift, onImage) {
-    const tool = TOOLS.find((each) => each.key === key);
+    const tool = TOOLS.find((tool) => tool.key === key);
     if (tool) return this.mayChange && (() => this.pick(tool.name));
     const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     if (onImage && arrows[key]) return () => this.panBy(...arrows[key]);
@@ -65,8 +65,8 @@ export const KEY_METHODS = {
       PageUp: () => this.go(-1),
       Escape: () => this.dropPolygon(),
     };
-    const here = { Enter: () => this.closePolygon(), " ": () => (this.moving = true) };
-    return anywhere[key] ?? (onImage ? here[key] : undefined);
+    const onImageOnly = { Enter: () => this.closePolygon(), " ": () => (this.moving = true) };
+    return anywhere[key] ?? (onImage ? onImageOnly[key] : undefined);
   },
   panBy(x, y) {
     if (!this.ready) return;

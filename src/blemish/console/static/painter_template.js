@@ -6,7 +6,7 @@ export const TEMPLATE = `
     <span :class="['pill', label]">{{ label || "no label" }}</span>
     <span class="quiet">{{ image.place }}</span>
     <span class="room"></span>
-    <span role="status" class="quiet">{{ told }}</span>
+    <span role="status" class="quiet">{{ progress }}</span>
     <a class="plain" :href="back">All images</a>
     <button :disabled="image.first || loading" title="Previous image (PageUp)" @click="go(-1)">Previous</button>
     <button :disabled="image.last || loading" title="Next image (PageDown)" @click="go(1)">Next</button>
@@ -16,9 +16,9 @@ export const TEMPLATE = `
   <p v-if="!mayChange" class="problem">Your policies let you look at this image, not change it (UpdateDatasetEntries).</p>
   <div class="painter-body">
     <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
-      <button v-for="each in tools" :key="each.name" :disabled="!mayChange" :aria-pressed="tool === each.name"
-        :aria-label="each.told" :title="each.told + ' (' + each.key.toUpperCase() + ')'" @click="pick(each.name)">
-        <q-icon :name="each.icon" size="20px" aria-hidden="true"></q-icon></button>
+      <button v-for="item in tools" :key="item.name" :disabled="!mayChange" :aria-pressed="tool === item.name"
+        :aria-label="item.title" :title="item.title + ' (' + item.key.toUpperCase() + ')'" @click="pick(item.name)">
+        <q-icon :name="item.icon" size="20px" aria-hidden="true"></q-icon></button>
       <hr>
       <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
@@ -44,24 +44,24 @@ export const TEMPLATE = `
     <aside class="painter-side">
       <fieldset class="segments" :disabled="!mayChange">
         <legend>This image is</legend>
-        <label v-for="each in ['normal', 'anomaly']" :key="each" :class="{ chosen: label === each }">
-          <input type="radio" name="painter-label" :value="each" :checked="label === each" @change="say(each)">{{ each }}</label>
+        <label v-for="choice in ['normal', 'anomaly']" :key="choice" :class="{ selected: label === choice }">
+          <input type="radio" name="painter-label" :value="choice" :checked="label === choice" @change="say(choice)">{{ choice }}</label>
       </fieldset>
       <fieldset class="painter-types">
         <legend>Anomaly types</legend>
         <p v-if="!types.length" class="quiet">Name what can be wrong, then paint it.</p>
-        <div v-for="each in types" :key="each.index" class="painter-type" :class="{ chosen: each.index === type }">
-          <template v-if="renaming === each.index">
-            <input :ref="focusIt" v-model="newName" :aria-label="'New name of ' + each.name" maxlength="100"
-              @keydown.enter.prevent="rename(each)" @keydown.escape.stop="renaming = 0" @blur="renaming = 0">
+        <div v-for="anomaly in types" :key="anomaly.index" class="painter-type" :class="{ selected: anomaly.index === type }">
+          <template v-if="renaming === anomaly.index">
+            <input :ref="focusIt" v-model="newName" :aria-label="'New name of ' + anomaly.name" maxlength="100"
+              @keydown.enter.prevent="rename(anomaly)" @keydown.escape.stop="renaming = 0" @blur="renaming = 0">
           </template>
           <template v-else>
-            <label :title="each.name + ', on ' + each.used + ' images'"><input type="radio" name="painter-type" :checked="each.index === type" @change="choose(each.index)">
-              <span class="swatch" :style="{ background: each.color }"></span>
-              <span class="name">{{ each.name }}</span><span class="quiet">{{ each.used }}</span></label>
-            <button :disabled="!mayChange" :aria-label="'Rename ' + each.name" title="Rename" @click="startRenaming(each)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
-            <button :disabled="!mayChange || !!each.used || counts[each.index] > 0" :aria-label="'Delete ' + each.name"
-              :title="each.used || counts[each.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="$emit('dropped', each.name)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
+            <label :title="anomaly.name + ', on ' + anomaly.used + ' images'"><input type="radio" name="painter-type" :checked="anomaly.index === type" @change="choose(anomaly.index)">
+              <span class="swatch" :style="{ background: anomaly.color }"></span>
+              <span class="name">{{ anomaly.name }}</span><span class="quiet">{{ anomaly.used }}</span></label>
+            <button :disabled="!mayChange" :aria-label="'Rename ' + anomaly.name" title="Rename" @click="startRenaming(anomaly)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
+            <button :disabled="!mayChange || !!anomaly.used || counts[anomaly.index] > 0" :aria-label="'Delete ' + anomaly.name"
+              :title="anomaly.used || counts[anomaly.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="$emit('dropped', anomaly.name)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
           </template>
         </div>
         <form class="line" @submit.prevent="add">

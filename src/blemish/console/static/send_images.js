@@ -1,22 +1,24 @@
-// Sends files one by one, a few at a time, and waits where the server is busy.
-export const PATIENCE_S = 60;
+// Sends image files one by one, a few at a time, and waits where the server is busy.
+import { request } from "/console/static/server.js";
 
-export const judge = (url, file) => send("POST", url, file);
-export const keep = (url, file) => send("PUT", `${url}?path=${encodeURIComponent(file.name)}`, file);
+const PATIENCE_S = 60;
 
+export const detect = (url, file) => send("POST", url, file);
+export const upload = (url, file) => send("PUT", `${url}?path=${encodeURIComponent(file.name)}`, file);
+
+// the members of the answer; `problem` among them says what is wrong with the image
 async function send(method, url, file) {
   const until = Date.now() + 1000 * PATIENCE_S;
   for (;;) {
-    let answer;
+    let members;
     try {
-      const response = await fetch(url, { method, body: file, headers: { "Content-Type": file.type || "image/jpeg" } });
-      if (!response.ok) return { problem: await response.text() };
-      answer = await response.json();
-    } catch {
-      return { problem: "The server did not answer. Is the connection lost?" };
+      const options = { method, body: file, headers: { "Content-Type": file.type || "image/jpeg" } };
+      members = await (await request(url, options)).json();
+    } catch (error) {
+      return { problem: error.message };
     }
-    if (!answer.again_s || Date.now() > until) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 1000 * answer.again_s));
+    if (!members.again_s || Date.now() > until) return members;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * members.again_s));
   }
 }
 

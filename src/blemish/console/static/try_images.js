@@ -1,11 +1,11 @@
-// Images dropped or chosen, judged one by one, each with what the model saw in it. The images
+// Images that people drop or choose, sent to a model one by one, each shown with its heat map. They
 // stay in the browser until they are added to the training set.
-import { inTurns, judge, keep } from "/console/static/send_images.js";
+import { detect, inTurns, upload } from "/console/static/send_images.js";
 
 let numbers = 0;
 
 export default {
-  props: { judgeUrl: String, keepUrl: String, ready: Boolean, mayAdd: Boolean },
+  props: { detectUrl: String, uploadUrl: String, ready: Boolean, mayAdd: Boolean },
   emits: ["add"],
   data: () => ({ cards: [], shown: "heatMap", fade: 70, over: false, adding: false, wide: null }),
   computed: {
@@ -57,7 +57,7 @@ export default {
             </div>
             <div v-if="card.added" class="pill good">In the training set as {{ card.label }}</div>
             <div v-else class="line" role="group" :aria-label="'Verdict on ' + card.name">
-              <button type="button" class="small" :aria-pressed="card.label === found(card)" @click="say(card, found(card))">Right</button>
+              <button type="button" class="small" :aria-pressed="card.label === detected(card)" @click="say(card, detected(card))">Right</button>
               <button type="button" class="small" :aria-pressed="card.label === other(card)" @click="say(card, other(card))">
                 {{ card.answer.anomalous ? "It is normal" : "It is an anomaly" }}</button>
             </div>
@@ -77,28 +77,28 @@ export default {
     ask(event) {
       if (this.verified.length) event.preventDefault();
     },
-    found: (card) => (card.answer.anomalous ? "anomaly" : "normal"),
+    detected: (card) => (card.answer.anomalous ? "anomaly" : "normal"),
     other: (card) => (card.answer.anomalous ? "normal" : "anomaly"),
     say(card, label) {
       card.label = card.label === label ? null : label;
     },
     choose(event) {
-      this.judge([...event.target.files]);
+      this.detect([...event.target.files]);
       event.target.value = "";
     },
     drop(event) {
       this.over = false;
-      if (this.ready) this.judge([...event.dataTransfer.files]);
+      if (this.ready) this.detect([...event.dataTransfer.files]);
     },
-    judge(files) {
-      const made = files.map((file) => ({
+    detect(files) {
+      const cards = files.map((file) => ({
         id: ++numbers, name: file.name, url: URL.createObjectURL(file), file: Vue.markRaw(file),
         answer: null, problem: "", label: null, added: false,
       }));
-      this.cards.unshift(...made);
-      const ids = new Set(made.map((card) => card.id));
+      this.cards.unshift(...cards);
+      const ids = new Set(cards.map((card) => card.id));
       return inTurns(this.cards.filter((card) => ids.has(card.id)), async (card) => {
-        const answer = await judge(this.judgeUrl, card.file);
+        const answer = await detect(this.detectUrl, card.file);
         if (answer.problem) card.problem = answer.problem;
         else card.answer = answer;
       });
@@ -111,12 +111,12 @@ export default {
       this.adding = true;
       const cards = [...this.verified];
       await inTurns(cards, async (card) => {
-        const kept = await keep(this.keepUrl, card.file);
-        if (kept.problem) card.problem = kept.problem;
-        card.ref = kept.ref;
+        const answer = await upload(this.uploadUrl, card.file);
+        if (answer.problem) card.problem = answer.problem;
+        card.ref = answer.ref;
       });
-      const kept = cards.filter((card) => card.ref).map(({ ref, label }) => ({ ref, label }));
-      if (kept.length) this.$emit("add", kept);
+      const uploaded = cards.filter((card) => card.ref).map(({ ref, label }) => ({ ref, label }));
+      if (uploaded.length) this.$emit("add", uploaded);
       else this.adding = false;
     },
     // called by the server: what is now in the training set; nothing if it was refused

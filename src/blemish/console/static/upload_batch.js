@@ -1,9 +1,9 @@
-// Keeps chosen images in the project's bucket, and says which they are.
-import { inTurns, keep } from "/console/static/send_images.js";
+// Stores the images of a batch in the project's bucket, and says where they are.
+import { inTurns, upload } from "/console/static/send_images.js";
 
 export default {
-  props: { keepUrl: String, disable: Boolean },
-  emits: ["kept"],
+  props: { uploadUrl: String, disable: Boolean },
+  emits: ["uploaded"],
   data: () => ({ total: 0, done: 0, problems: [] }),
   template: `
     <div class="stack">
@@ -21,12 +21,12 @@ export default {
       const refs = [];
       Object.assign(this, { total: files.length, done: 0, problems: [] });
       await inTurns(files, async (file) => {
-        const kept = await keep(this.keepUrl, file);
-        if (kept.problem) this.problems.push(file.name + ": " + kept.problem);
-        else refs.push(kept.ref);
+        const answer = await upload(this.uploadUrl, file);
+        if (answer.problem) this.problems.push(file.name + ": " + answer.problem);
+        else refs.push(answer.ref);
         this.done += 1;
       });
-      if (refs.length) this.$emit("kept", [...new Set(refs)]);
+      if (refs.length) this.$emit("uploaded", [...new Set(refs)]);
     },
   },
 };

@@ -9,19 +9,13 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.images.dataset_entries import all_entries, image_bucket
+from blemish.console.http import problem_text
+from blemish.console.images.dataset_entries import all_entries
+from blemish.console.images.entry import DatasetKey
+from blemish.console.images.image_bucket import image_bucket
+from blemish.console.paths import project_path
 from blemish.console.training.training_cards import Trainings
-from blemish.console.ui.frame import (
-    empty,
-    frame,
-    heading,
-    link,
-    page,
-    problem_text,
-    project_path,
-    text,
-    visitor,
-)
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import (
@@ -62,9 +56,9 @@ async def train(project: str) -> None:
             with empty(
                 "Nothing to train on yet",
                 "A model learns from images: of 20 good ones it can learn what is normal. "
-                "Bring some, and say which are good.",
+                "Add some, and say which are good.",
             ):
-                link("Bring images", project_path(project, "/add"), classes="button")
+                link("Add images", project_path(project, "/add"), classes="button")
             return
         trainings = Trainings(project)
         with ui.element("div").classes("columns"):
@@ -94,7 +88,7 @@ async def _set(looking: Visitor, project: str, kind: DatasetType) -> _Set | None
         found = await looking.call("DescribeDataset", ProjectName=project, DatasetType=kind)
     except ResourceNotFoundError:
         return None
-    entries = await all_entries(looking, project, kind)
+    entries = await all_entries(looking, DatasetKey(project=project, type=kind))
     masks = Counter(name for entry in entries if entry.label for name in entry.types)
     stats = found["DatasetDescription"]["ImageStats"]
     return _Set(kind=kind, stats=stats, masks=dict(sorted(masks.items())))

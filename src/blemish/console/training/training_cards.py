@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from nicegui import ui
 
+from blemish.console.paths import project_path
 from blemish.console.training.training_progress import duration_text, log_text, progress_of
-from blemish.console.ui.frame import heading, link, project_path, text, visitor
+from blemish.console.ui.frame import heading, link, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.visitor import in_thread
 from blemish.domain.entities import Model, ModelStatus

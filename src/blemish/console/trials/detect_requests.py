@@ -1,56 +1,55 @@
-"""Images that a page sends to be judged, one by one.
+"""Images that a page sends to a running model, one request each.
 
-Each is answered with JSON, also where something is wrong with the image: `problem` is then what
-its person is told, `again_s` how long the page is to wait before it sends it once more.
+A request for an image that cannot be used, or that the model has no room for, succeeds: `problem`
+in its answer is a sentence for people, and `again_s` says how long the page waits before it sends
+the image once more.
 """
 
 from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from nicegui import app as framework
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
-from blemish.console.auth.guard import ROOT
-from blemish.console.ui.frame import TELLING, project_path
-from blemish.console.visitor import SignedOutError, Visitor
+from blemish.console.http import IMAGE_REFUSALS, bounded_body, image_problem, request_visitor
+from blemish.console.paths import ROOT, project_path
 from blemish.domain.entities import DatasetType
-from blemish.domain.errors import ThrottlingError, ValidationError
-from blemish.domain.palette import BACKGROUND
+from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 from blemish.engine.images.decode import media_type
 from blemish.engine.images.png import png_chunk
-
-MIB = 1024 * 1024
 
 HEADER_BYTES = 33
 """Of a PNG file: the signature and the chunk IHDR."""
 
 
-def judge_url(project: str, version: str) -> str:
-    """Return where a page sends an image that a model is to judge."""
-    return f"{ROOT}{project_path(project)}/judged/{quote(version, safe='')}"
+def detect_url(project: str, version: str) -> str:
+    """Return where a page sends an image for a detection."""
+    return f"{ROOT}{project_path(project)}/detections/{quote(version, safe='')}"
 
 
-def keep_url(project: str) -> str:
-    """Return where a page sends an image that is to be kept in the project's bucket."""
+def upload_url(project: str) -> str:
+    """Return where a page sends an image to be stored in the project's bucket."""
     return f"{ROOT}/upload/{quote(project, safe='')}/{DatasetType.TRAIN}"
 
 
-@framework.post("/projects/{project}/judged/{version}")
-async def judge(request: Request, project: str, version: str) -> JSONResponse:
-    """Have an image judged."""
-    return await _told(_judged(request, project, version))
+@framework.post("/projects/{project}/detections/{version}")
+async def detect_image(request: Request, project: str, version: str) -> Mapping[str, Any]:
+    """Answer with what a model detects in an image."""
+    try:
+        return await _detection(request, project, version)
+    except IMAGE_REFUSALS as error:
+        return image_problem(error)
 
 
 def without_background(png: bytes) -> bytes:
-    """Make the background of an anomaly mask transparent, so that it can be laid over an image.
+    """Make the background of an anomaly mask transparent, so that the image below shows.
 
-    The mask is an RGB PNG, in which one more chunk names the colour that is not to be seen.
+    The mask is an RGB PNG, in which one more chunk names the transparent colour.
 
     Source: PNG specification, section 11.3.2.1, tRNS.
     """
@@ -59,9 +58,12 @@ def without_background(png: bytes) -> bytes:
     return png[:HEADER_BYTES] + chunk + png[HEADER_BYTES:]
 
 
-async def _judged(request: Request, project: str, version: str) -> Mapping[str, Any]:
-    data = await _body(request)
-    answer = await _visitor(request).call(
+async def _detection(request: Request, project: str, version: str) -> Mapping[str, Any]:
+    visitor = request_visitor(request)
+    limit_bytes = visitor.services.limits.detect_body_bytes
+    body = await bounded_body(request, limit_bytes=limit_bytes, subject="The image")
+    data = body.content or b""
+    answer = await visitor.call(
         "DetectAnomalies",
         ProjectName=project,
         ModelVersion=version,
@@ -80,40 +82,14 @@ async def _judged(request: Request, project: str, version: str) -> Mapping[str, 
         "mask": _data_url(mask and without_background(mask)),
         "types": [
             {
-                "name": each["Name"],
-                "share": each["PixelAnomaly"]["TotalPercentageArea"],
-                "color": each["PixelAnomaly"]["Color"],
+                "name": anomaly["Name"],
+                "share": anomaly["PixelAnomaly"]["TotalPercentageArea"],
+                "color": anomaly["PixelAnomaly"]["Color"],
             }
-            for each in result.get("Anomalies") or ()
-            if each["Name"] != "background"
+            for anomaly in result.get("Anomalies") or ()
+            if anomaly["Name"] != BACKGROUND_CLASS
         ],
     }
-
-
-async def _body(request: Request) -> bytes:
-    most = _visitor(request).services.limits.detect_body_bytes
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise ValidationError(f"It is larger than {most // MIB} MiB, the most for an image.")
-    return bytes(body)
-
-
-async def _told(answer: Awaitable[Mapping[str, Any]]) -> JSONResponse:
-    try:
-        return JSONResponse(await answer)
-    except SignedOutError as error:
-        return JSONResponse({"problem": str(error)}, status_code=401)
-    except ThrottlingError as error:
-        return JSONResponse({"problem": error.message, "again_s": error.retry_after_s})
-    except TELLING as error:
-        return JSONResponse({"problem": str(error)})
-
-
-def _visitor(request: Request) -> Visitor:
-    visitor: Visitor = request.state.visitor
-    return visitor
 
 
 def _data_url(png: bytes | None) -> str | None:

@@ -8,10 +8,12 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.dataset_entries import entry_line, object_of, settled
+from blemish.console.images.dataset_changes import dataset_at_rest
+from blemish.console.images.entry import DatasetKey, entry_line, object_address
 from blemish.console.images.image_requests import image_url, thumbnail_url
-from blemish.console.trials.detect_requests import keep_url
-from blemish.console.ui.frame import frame, heading, link, page, project_path, text, visitor
+from blemish.console.paths import project_path
+from blemish.console.trials.detect_requests import upload_url
+from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.domain.detection_jobs import DetectionJobStatus
 from blemish.domain.entities import DatasetType, Label
@@ -33,8 +35,8 @@ _KINDS = {
 _GOING_ON = frozenset({DetectionJobStatus.CREATED, DetectionJobStatus.RUNNING})
 
 
-class BringBatch(ui.element, component="../static/upload_batch.js"):
-    """Images that a person chooses, kept in the project's bucket."""
+class BatchUpload(ui.element, component="../static/upload_batch.js"):
+    """Images that a person picks, stored in the project's bucket."""
 
 
 async def draw_trials(project: str, version: str) -> None:
@@ -61,8 +63,8 @@ class _Begin:
         self._visitor = visitor()
         self._seen: Sequence[Mapping[str, Any]] = ()
         self._name = ui.input("Name of the trial (made for you if left empty)")
-        self._batch = BringBatch().on("kept", self._kept)
-        self._batch.props["keepUrl"] = keep_url(project)
+        self._batch = BatchUpload().on("uploaded", self._uploaded)
+        self._batch.props["uploadUrl"] = upload_url(project)
         with ui.element("div").classes("line"):
             self._manifest = ui.input("Or a manifest: s3://bucket/key").classes("room")
             self._button = ui.button("Start", on_click=self._listed).props("outline")
@@ -94,11 +96,11 @@ class _Begin:
             with self._list:
                 _draw_list(self._project, trials)
 
-    async def _kept(self, event: GenericEventArguments) -> None:
+    async def _uploaded(self, event: GenericEventArguments) -> None:
         await self._start({"Images": [str(ref) for ref in event.args]})
 
     async def _listed(self) -> None:
-        ref = object_of(self._manifest.value.strip())
+        ref = object_address(self._manifest.value.strip())
         await self._start({"Manifest": {"Bucket": ref.bucket, "Key": ref.key}})
 
     async def _start(self, source: Mapping[str, Any]) -> None:
@@ -270,7 +272,7 @@ class _Verifying:
 
     async def _add(self, kind: DatasetType, told: str) -> None:
         await self._visitor.call(ADD, **self._names, DatasetType=kind)
-        await settled(self._visitor, self._project, kind)
+        await dataset_at_rest(self._visitor, DatasetKey(project=self._project, type=kind))
         ui.notify(f"The verified images are in the {told} set now.", type="positive")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.dataset_entries import change, entry_line
+from blemish.console.images.dataset_changes import change_entries
+from blemish.console.images.entry import DatasetKey, entry_line
 from blemish.console.models.code_snippets import NEEDS, Target, snippets
 from blemish.console.models.start_stop_panel import Hosting
+from blemish.console.paths import project_path
 from blemish.console.trials import trials_panel as trials
-from blemish.console.trials.detect_requests import judge_url, keep_url
-from blemish.console.ui.frame import empty, frame, heading, link, page, project_path, text, visitor
+from blemish.console.trials.detect_requests import detect_url, upload_url
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ModelStatus
 
@@ -87,8 +89,8 @@ def _draw_choice(project: str, models: Sequence[Mapping[str, Any]], version: str
 
 async def _draw_images(looking: Visitor, project: str, version: str, hosting: Hosting) -> TryImages:
     images = TryImages()
-    images.props["judgeUrl"] = judge_url(project, version)
-    images.props["keepUrl"] = keep_url(project)
+    images.props["detectUrl"] = detect_url(project, version)
+    images.props["uploadUrl"] = upload_url(project)
     images.props["ready"] = False
     images.props["mayAdd"] = await looking.may(
         "UpdateDatasetEntries", ProjectName=project, DatasetType=TRAIN
@@ -121,7 +123,7 @@ async def _add(looking: Visitor, project: str, labels: Mapping[str, str]) -> Non
     await in_thread(check)
     now = looking.services.clock()
     lines = [entry_line(ref, label=label, now=now) for ref, label in labels.items()]
-    await change(looking, project, TRAIN, lines)
+    await change_entries(looking, DatasetKey(project=project, type=TRAIN), lines)
 
 
 def _draw_code(looking: Visitor, project: str, version: str) -> None:

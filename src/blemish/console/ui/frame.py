@@ -20,23 +20,14 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from blemish.console.auth.guard import ROOT, SIGN_IN
-from blemish.console.auth.sign_in import SIGN_OUT
+from blemish.console.http import EXPECTED, problem_text
+from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT, project_path
 from blemish.console.visitor import SignedOutError, Visitor
-from blemish.domain.errors import ServiceError
-from blemish.engine.errors import EngineError
-from blemish.storage.errors import StorageError
-from blemish.wire.errors import WireError
 
 Parameters = ParamSpec("Parameters")
 
 SESSION_CHECK_S = 5.0
 """How often an open page asks whether its session goes on."""
-
-TELLING = (ServiceError, WireError, StorageError, EngineError, SignedOutError)
-"""Errors whose messages are for people."""
-
-FAILED = "That failed, through a fault of the server. What it was stands in the server's log."
 
 RAIL = (
     ("overview", "Overview", "insights", ""),
@@ -81,7 +72,7 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
             ui.timer(SESSION_CHECK_S, visitor().principal, immediate=False)
             try:
                 await build(*args, **kwargs)
-            except TELLING as error:
+            except EXPECTED as error:
                 ui.context.client.content.clear()
                 with ui.context.client.content:
                     _show_instead(error)
@@ -116,11 +107,6 @@ def link(text: str, path: str, *, classes: str = "") -> ui.element:
     return anchor
 
 
-def project_path(project: str, rest: str = "") -> str:
-    """Return the path of a page of a project, below `/console`."""
-    return f"/projects/{quote(project, safe='')}{rest}"
-
-
 def heading(text: str, level: int = 1) -> None:
     """Draw a heading."""
     ui.html(_escaped(text), sanitize=False, tag=f"h{level}")
@@ -148,11 +134,6 @@ def show_problem(error: Exception) -> None:
     ui.notify(
         problem_text(error), type="negative", multi_line=True, timeout=12_000, close_button="Close"
     )
-
-
-def problem_text(error: Exception) -> str:
-    """Return what a person is told of an error."""
-    return str(error) if isinstance(error, TELLING) else FAILED
 
 
 def _show_instead(error: Exception) -> None:
@@ -206,7 +187,7 @@ class _Expected(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else record.msg
-        return not isinstance(error, TELLING)
+        return not isinstance(error, EXPECTED)
 
 
 logging.getLogger("nicegui").addFilter(_Expected())

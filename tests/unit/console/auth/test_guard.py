@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from starlette.requests import HTTPConnection
 
-from blemish.console.auth.guard import cookies_of, is_open, origin_problem
+from blemish.console.auth.guard import is_open, origin_problem
 from blemish.console.auth.sign_in import target_of
 
 HOST = {"host": "factory:8000"}
+
+
+def connection(kind: str, method: str, *, path: str = "/", **headers: str) -> HTTPConnection:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return HTTPConnection({"type": kind, "method": method, "path": path, "headers": pairs})
 
 
 @pytest.mark.parametrize(
@@ -31,9 +35,9 @@ HOST = {"host": "factory:8000"}
 def test_only_pages_of_this_host_may_ask(
     kind: str, method: str, headers: dict[str, str], *, allowed: bool
 ) -> None:
-    scope: dict[str, Any] = {"type": kind, "method": method}
+    asking = connection(kind, method, **HOST, **headers)
 
-    assert (origin_problem(scope, HOST | headers) is None) == allowed
+    assert (origin_problem(asking) is None) == allowed
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def test_only_pages_of_this_host_may_ask(
 def test_only_style_and_framework_are_anyone_s(
     kind: str, method: str, path: str, *, expected: bool
 ) -> None:
-    assert is_open({"type": kind, "method": method, "path": path}) == expected
+    assert is_open(connection(kind, method, path=path)) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,7 @@ def test_only_style_and_framework_are_anyone_s(
     [("a=b; session=x", "x"), ("\x00", None), ("=;=", None), ("session", None), ("", None)],
 )
 def test_a_session_is_read_from_whatever_cookies_come(text: str, session: str | None) -> None:
-    assert cookies_of({"cookie": text}).get("session") == session
+    assert connection("http", "GET", cookie=text).cookies.get("session") == session
 
 
 @pytest.mark.parametrize(

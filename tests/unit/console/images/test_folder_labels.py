@@ -4,7 +4,7 @@ import pytest
 
 from blemish.console.images.folder_labels import (
     NAMELESS,
-    Piece,
+    ImportCandidate,
     is_image_name,
     kind_of,
     label_of,
@@ -59,15 +59,15 @@ def test_a_file_keeps_its_name_where_an_object_can_have_it(path: str, name: str)
 
 
 def test_what_a_project_has_is_not_added_again_to_either_of_its_sets() -> None:
-    pieces = [
-        Piece(path=name, ref=f"s3://images/{name}", kind=DatasetType.TEST, label=None)
+    candidates = [
+        ImportCandidate(path=name, ref=f"s3://images/{name}", kind=DatasetType.TEST, label=None)
         for name in ("a.jpg", "b.jpg", "c.jpg")
     ]
-    there = {DatasetType.TRAIN: ["s3://images/a.jpg"], DatasetType.TEST: ["s3://images/c.jpg"]}
+    existing = {DatasetType.TRAIN: ["s3://images/a.jpg"], DatasetType.TEST: ["s3://images/c.jpg"]}
 
-    new, known = split_new(pieces, there)
+    new, known = split_new(candidates, existing)
 
-    assert [piece.path for piece in new] == ["b.jpg"]
+    assert [candidate.path for candidate in new] == ["b.jpg"]
     assert known == [
         ("a.jpg", "already in the training set"),
         ("c.jpg", "already in the test set"),

@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blemish.console.images.dataset_entries import Entry, entry_line
+from blemish.console.images.entry import Entry, entry_line
 from blemish.console.masks.anomaly_types import (
-    MAX_ADDED_PROJECTS,
-    AddedTypes,
     AnomalyType,
     checked_name,
     renamed,
@@ -86,15 +84,3 @@ def test_renaming_keeps_all_else_of_a_line() -> None:
     assert mask.colors == {"#FFFFFF": "background", GREEN: "crack, deep", BLUE: "chip"}
     assert json.loads(changed)["mine"] == {"a": "crack"}
     assert renamed(changed, "crack, deep", "crack") == renamed(line, "no", "such")
-
-
-def test_added_types_are_kept_for_a_while() -> None:
-    added = AddedTypes()
-    for number in range(MAX_ADDED_PROJECTS + 1):
-        added.add(f"project-{number}", "crack")
-    added.forget("project-1", "crack")
-    added.forget("project-2", "chip")
-
-    assert added.of("project-0") == ()
-    assert added.of("project-1") == ()
-    assert added.of("project-2") == ("crack",)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from blemish.console.masks.mask_files import (
     MAX_KEY_BYTES,
-    Painted,
-    decode,
-    encode,
+    PaintedMask,
+    decode_stored,
+    encode_png,
     is_mask_key,
     key_beside,
     pack,
@@ -48,12 +48,12 @@ def test_what_a_browser_sends_is_read() -> None:
     assert painted.label is Label.ANOMALY
 
 
-@pytest.mark.parametrize("said", [None, Label.NORMAL, Label.ANOMALY])
-def test_without_paint_the_label_is_what_was_said(said: Label | None) -> None:
-    painted = unpack(sent(bytes(6), label=said), size=SIZE)
+@pytest.mark.parametrize("label", [None, Label.NORMAL, Label.ANOMALY])
+def test_without_paint_the_label_is_the_one_that_was_selected(label: Label | None) -> None:
+    painted = unpack(sent(bytes(6), label=label), size=SIZE)
 
     assert painted.types == {}
-    assert painted.label is said
+    assert painted.label is label
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_what_no_browser_of_ours_sends_is_refused(data: bytes, reason: str) -> N
 def test_a_mask_becomes_a_png_and_comes_back(pixels: NDArray[np.uint8]) -> None:
     size = (pixels.shape[1], pixels.shape[0])
     painted = unpack(sent(pixels.tobytes()), size=size)
-    png = encode(painted)
+    png = encode_png(painted)
 
-    names, indices = decode(png, colors=painted.colors, size=size)
+    names, indices = decode_stored(png, colors=painted.colors, size=size)
 
     wanted = np.array(["", *names])[indices]
     assert np.array_equal(wanted, np.select([pixels == 1, pixels == 7], ["crack", "chip"], ""))
@@ -132,6 +132,6 @@ def test_the_key_of_a_mask_is_never_too_long(name: str) -> None:
 
 
 def test_a_label_does_not_hide_paint() -> None:
-    painted = Painted(pixels=PIXELS, types=TYPES, said=Label.NORMAL)
+    painted = PaintedMask(pixels=PIXELS, types=TYPES, selected_label=Label.NORMAL)
 
     assert painted.label is Label.ANOMALY

@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from blemish.console.images.dataset_entries import _pieces, entry_line
+from blemish.console.images.entry import entry_line, entry_of, object_address
 from blemish.domain.entities import Label
+from blemish.domain.errors import ValidationError
 from blemish.domain.manifest import parse_line
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -30,12 +30,23 @@ def test_a_line_says_what_the_manifest_of_the_original_says() -> None:
     assert json.loads(line)["anomaly-label-metadata"]["creation-date"] == "2026-01-02T03:04:05.678Z"
 
 
-def test_a_image_without_a_label_is_its_address_alone() -> None:
+def test_an_image_without_a_label_is_its_address_alone() -> None:
     assert json.loads(entry_line(REF, now=NOW)) == {"source-ref": REF}
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=300), max_size=30))
-def test_pieces_hold_every_line_in_its_order(lines: list[str]) -> None:
-    joined = b"".join(_pieces(lines))
+def test_an_entry_is_read_from_its_line() -> None:
+    line = entry_line(
+        REF, now=NOW, label="anomaly", mask_ref="s3://images/m.png", colors={"#23A436": "crack"}
+    )
 
-    assert joined == b"".join(line.encode() + b"\n" for line in lines)
+    entry = entry_of(line)
+
+    assert (entry.ref, entry.name, entry.label) == (REF, "b.jpg", Label.ANOMALY)
+    assert entry.mask_ref == "s3://images/m.png"
+    assert entry.types == {"crack"}
+
+
+def test_an_address_is_that_of_an_object() -> None:
+    assert str(object_address(REF)) == REF
+    with pytest.raises(ValidationError, match="'file:///etc/passwd' is not an address"):
+        object_address("file:///etc/passwd")

@@ -1,0 +1,132 @@
+"""One image of a data set as the pages know it, and the JSON Line that says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from blemish.domain.entities import DatasetType, Label, ObjectRef
+from blemish.domain.errors import ValidationError
+from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION, object_ref, parse_line
+from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
+
+SET_NAMES: Mapping[DatasetType, str] = {DatasetType.TRAIN: "training", DatasetType.TEST: "test"}
+"""What people call the data sets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetKey:
+    """Which data set of which project."""
+
+    project: str
+    type: DatasetType
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The members that name it in calls of the API."""
+        return {"ProjectName": self.project, "DatasetType": self.type}
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{SET_NAMES[self.type]} set"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One image of a data set, with its label and its mask."""
+
+    #: `s3://bucket/key`
+    ref: str
+    label: Label | None
+    #: address of its anomaly mask; None without one
+    mask_ref: str | None
+    #: "#RRGGBB" -> anomaly type, of the mask, the background left out
+    colors: Mapping[str, str]
+    created_at: datetime | None
+    #: the JSON Line
+    line: str
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The anomaly types that its mask may show."""
+        return frozenset(self.colors.values())
+
+    @property
+    def name(self) -> str:
+        """What people call it: the end of its key."""
+        return self.ref.rsplit("/", 1)[-1]
+
+
+def entry_of(line: str) -> Entry:
+    """Return the entry that a JSON Line describes."""
+    entry = parse_line(line)
+    colors = entry.mask.colors if entry.mask else {}
+    return Entry(
+        ref=str(entry.image),
+        label=entry.label,
+        mask_ref=str(entry.mask.ref) if entry.mask else None,
+        colors={color: name for color, name in colors.items() if name != BACKGROUND_CLASS},
+        created_at=entry.created_at,
+        line=line,
+    )
+
+
+def entry_line(
+    ref: str,
+    *,
+    now: datetime,
+    label: Label | str | None = None,
+    mask_ref: str | None = None,
+    colors: Mapping[str, str] | None = None,
+) -> str:
+    """Return the JSON Line of an image.
+
+    Args:
+        ref: address of the image.
+        now: when it is labelled.
+        label: normal, anomaly or none.
+        mask_ref: address of its anomaly mask.
+        colors: "#RRGGBB" -> anomaly type, of the mask.
+    """
+    annotated = {
+        "human-annotated": "yes",
+        "creation-date": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    line: dict[str, object] = {"source-ref": ref}
+    if label is not None:
+        line["anomaly-label"] = int(label == Label.ANOMALY)
+        line["anomaly-label-metadata"] = {
+            "class-name": str(label),
+            "confidence": 1.0,
+            "type": CLASSIFICATION,
+            "job-name": "labeling-job/console",
+            **annotated,
+        }
+    if mask_ref is not None:
+        classes = [(BACKGROUND, BACKGROUND_CLASS), *(colors or {}).items()]
+        line["anomaly-mask-ref"] = mask_ref
+        line["anomaly-mask-ref-metadata"] = {
+            "internal-color-map": {
+                str(index): {"class-name": name, "hex-color": color, "confidence": 0.0}
+                for index, (color, name) in enumerate(classes)
+            },
+            "type": SEGMENTATION,
+            "job-name": "labeling-job/console",
+            **annotated,
+        }
+    return json.dumps(line, ensure_ascii=False)
+
+
+def object_address(ref: str) -> ObjectRef:
+    """Return the object that `s3://bucket/key` names.
+
+    Raises:
+        ValidationError: it names none.
+    """
+    address = object_ref(ref)
+    if address is None:
+        raise ValidationError(f"{ref!r:.300} is not an address such as s3://bucket/key.")
+    return address

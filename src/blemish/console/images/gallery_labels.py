@@ -1,0 +1,136 @@
+"""How the gallery saves labels, takes them back, and removes images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from blemish.console.images.dataset_changes import change_entries, remove_entries
+from blemish.console.images.dataset_entries import all_entries
+from blemish.console.images.entry import DatasetKey, Entry, entry_line
+from blemish.console.images.gallery_memory import Undo
+from blemish.console.memory import put_under_new_name
+from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.entities import Label
+from blemish.domain.errors import ConflictError, ResourceType, ValidationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryChange:
+    """One change that a browser sends: a label for images of a view, or an undo."""
+
+    #: name of the change that is undone; None for a label, or a removal
+    undo: str | None = None
+    view: str = ""
+    #: first and last position in the view
+    ranges: Sequence[tuple[int, int]] = ()
+    label: Label | None = None
+
+
+def gallery_change_of(members: Mapping[str, Any]) -> GalleryChange:
+    """Read a change.
+
+    Raises:
+        ValidationError: it is malformed.
+    """
+    try:
+        if "undo" in members:
+            return GalleryChange(undo=str(members["undo"]))
+        return GalleryChange(
+            view=str(members["view"]),
+            ranges=[(int(first), int(last)) for first, last in members["ranges"]],
+            label=Label(members["label"]) if members.get("label") else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValidationError(f"The change is malformed: {error!r:.100}.") from None
+
+
+def refs_in_ranges(refs: Sequence[str], ranges: Iterable[tuple[int, int]]) -> list[str]:
+    """Return the addresses at positions from the first to the last of each range, inclusive."""
+    return [ref for first, last in ranges for ref in refs[max(0, first) : last + 1]]
+
+
+def relabelled(entry: Entry, label: Label | None, *, now: datetime) -> Entry:
+    """Return an entry with another label; only an anomaly keeps its mask."""
+    if label == entry.label:
+        return entry
+    masked = label is Label.ANOMALY
+    mask_ref, colors = (entry.mask_ref, entry.colors) if masked else (None, {})
+    line = entry_line(entry.ref, label=label, mask_ref=mask_ref, colors=colors, now=now)
+    return replace(
+        entry,
+        label=label,
+        mask_ref=mask_ref,
+        colors=colors,
+        created_at=now if label else None,
+        line=line,
+    )
+
+
+async def save_labels(
+    visitor: Visitor, dataset: DatasetKey, changes: Sequence[GalleryChange]
+) -> list[str | None]:
+    """Label images, or undo that, in the order of the changes.
+
+    Returns:
+        The name by which each change can be undone; None for an undo.
+
+    Raises:
+        ServiceError: the changes were refused.
+    """
+    before = {entry.ref: entry for entry in await all_entries(visitor, dataset)}
+    after = dict(before)
+    names = [await in_thread(_apply, visitor, dataset, change, after) for change in changes]
+    lines = [entry.line for ref, entry in after.items() if before.get(ref) is not entry]
+    await change_entries(visitor, dataset, lines)
+    return names
+
+
+async def remove_images(visitor: Visitor, dataset: DatasetKey, change: GalleryChange) -> str:
+    """Take images of a view out of the data set; return the name by which that can be undone.
+
+    Raises:
+        ServiceError: it was refused.
+    """
+    refs = set(_refs(visitor, dataset, change))
+    removed = [entry for entry in await all_entries(visitor, dataset) if entry.ref in refs]
+    await remove_entries(visitor, dataset, [entry.ref for entry in removed])
+    undo = Undo(dataset=dataset, entries=removed, removed=True)
+    return put_under_new_name(visitor.services.memory.undos, undo)
+
+
+def _apply(
+    visitor: Visitor, dataset: DatasetKey, change: GalleryChange, entries: dict[str, Entry]
+) -> str | None:
+    """Make one change to the entries; return the name by which it can be undone."""
+    if change.undo is not None:
+        undo = visitor.services.memory.undos.find(change.undo)
+        if undo is None or undo.dataset != dataset:
+            raise _forgotten(dataset, "That can no longer be undone.")
+        entries.update((e.ref, e) for e in undo.entries if undo.removed or e.ref in entries)
+        return None
+    refs = _refs(visitor, dataset, change)
+    changed = [entries[ref] for ref in refs if ref in entries]
+    if refs and not changed:  # to say that nothing is saved would be a lie
+        raise ValidationError("These images are no longer in the data set. Reload the page.")
+    now = visitor.services.clock()
+    entries.update((entry.ref, relabelled(entry, change.label, now=now)) for entry in changed)
+    undo = Undo(dataset=dataset, entries=changed, removed=False)
+    return put_under_new_name(visitor.services.memory.undos, undo)
+
+
+def _refs(visitor: Visitor, dataset: DatasetKey, change: GalleryChange) -> list[str]:
+    view = visitor.services.memory.views.find(change.view)
+    if view is None or view.dataset != dataset:
+        raise _forgotten(dataset, "The server no longer knows the order of these images.")
+    return refs_in_ranges(view.refs, change.ranges)
+
+
+def _forgotten(dataset: DatasetKey, problem: str) -> ConflictError:
+    return ConflictError(
+        f"{problem} Reload the page.",
+        resource_type=ResourceType.DATASET,
+        resource_id=f"{dataset.project}/{dataset.type}",
+    )
