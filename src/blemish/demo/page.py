@@ -29,7 +29,7 @@ BACKGROUND = "background"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ImageResult:
     """What the server says about one test image."""
 
     path: Path
@@ -43,24 +43,29 @@ class Found:
 
 
 def write_page(
-    path: Path, *, found: Sequence[Found], model: Mapping[str, Any], directory: DataDirectory
+    path: Path,
+    *,
+    results: Sequence[ImageResult],
+    model: Mapping[str, Any],
+    directory: DataDirectory,
 ) -> None:
     """Write the demo's page.
 
-    A client of the original gets no heat map: each image is judged once more by the bundle.
+    The API of the original answers no heat map, so the bundle computes one for each image.
     """
     (name,) = (folder.name for folder in directory.bundles.iterdir())
     bundle = bundles_of(Settings(data_dir=directory.root), directory).read(name)
     detector = Detector.load(bundle, threads=1)
-    result = directory.buckets / model["EvaluationResult"]["Bucket"]
-    document = json.loads((result / model["EvaluationResult"]["Key"]).read_text())
+    evaluation = model["EvaluationResult"]
+    path_of_result = directory.buckets / evaluation["Bucket"] / evaluation["Key"]
+    document = json.loads(path_of_result.read_text())
     write_report(
         path,
         title=model["ModelArn"].rpartition(":")[2],
-        rows=[_row(each, detector) for each in found],
+        rows=[_row(result, detector) for result in results],
         metrics=precision_recall_f1(
-            np.array([each.truth is Label.ANOMALY for each in found]),
-            np.array([each.verdict is Label.ANOMALY for each in found]),
+            np.array([result.truth is Label.ANOMALY for result in results]),
+            np.array([result.verdict is Label.ANOMALY for result in results]),
         ),
         threshold=detector.info.threshold,
         trained_on=document["EvaluationDetails"]["NumberOfTrainingImages"],
@@ -69,16 +74,16 @@ def write_page(
     )
 
 
-def _row(found: Found, detector: Detector) -> ReportRow:
-    data = found.path.read_bytes()
+def _row(result: ImageResult, detector: Detector) -> ReportRow:
+    data = result.path.read_bytes()
     image = decode(data, limits=ImageLimits.of(OURS))
     detection = detector.detect(data, limits=ImageLimits.of(OURS), mixed_sizes=True)
-    mask = found.answer.get("AnomalyMask")
+    mask = result.answer.get("AnomalyMask")
     return ReportRow(
-        name=found.path.name,
-        truth=found.truth,
-        verdict=found.verdict,
-        confidence=found.answer["Confidence"],
+        name=result.path.name,
+        truth=result.truth,
+        verdict=result.verdict,
+        confidence=result.answer["Confidence"],
         pixels=image.pixels,
         anomaly_map=turn(detection.anomaly_map, image.orientation),
         mask=None if mask is None else turn(_pixels(mask), image.orientation),
@@ -88,7 +93,7 @@ def _row(found: Found, detector: Detector) -> ReportRow:
                 share=area["PixelAnomaly"]["TotalPercentageArea"],
                 color=area["PixelAnomaly"]["Color"],
             )
-            for area in found.answer.get("Anomalies", [])
+            for area in result.answer.get("Anomalies", [])
             if area["Name"] != BACKGROUND
         ),
     )
@@ -100,6 +105,6 @@ def _pixels(png: bytes) -> NDArray[np.uint8]:
 
 
 def _notes(status_message: str) -> list[str]:
-    """Return what the training had to say beside that it went well."""
+    """Return the notes of a training that succeeded."""
     note = status_message.removeprefix(TRAINED).strip()
     return [note] if note else []

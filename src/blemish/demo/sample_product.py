@@ -39,8 +39,8 @@ from blemish.domain.palette import PALETTE
 
 JPEG_QUALITY: Final = 92
 
-TRAIN_NORMAL, TRAIN_EACH = 24, 8
-TEST_NORMAL, TEST_EACH = 12, 4
+TRAIN_NORMAL, TRAIN_PER_TYPE = 24, 8
+TEST_NORMAL, TEST_PER_TYPE = 12, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +69,11 @@ def draw_sample_set(seed: int, *, advance: Callable[[int, int], None] | None = N
     """
     train, test = np.random.default_rng(seed).spawn(2)
     drawing = chain(
-        _draw_split(train, normal=TRAIN_NORMAL, each=TRAIN_EACH),
-        _draw_split(test, normal=TEST_NORMAL, each=TEST_EACH),
+        _draw_split(train, normal=TRAIN_NORMAL, per_type=TRAIN_PER_TYPE),
+        _draw_split(test, normal=TEST_NORMAL, per_type=TEST_PER_TYPE),
     )
-    to_train = TRAIN_NORMAL + TRAIN_EACH * len(COLORS)
-    total = to_train + TEST_NORMAL + TEST_EACH * len(COLORS)
+    to_train = TRAIN_NORMAL + TRAIN_PER_TYPE * len(COLORS)
+    total = to_train + TEST_NORMAL + TEST_PER_TYPE * len(COLORS)
     images = []
     for done, image in enumerate(drawing, start=1):
         images.append(image)
@@ -110,7 +110,9 @@ def jpeg(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_split(generator: np.random.Generator, *, normal: int, each: int) -> Iterator[SampleImage]:
+def _draw_split(
+    generator: np.random.Generator, *, normal: int, per_type: int
+) -> Iterator[SampleImage]:
     for number, child in enumerate(generator.spawn(normal), start=1):
         image, _ = draw_product(child, anomaly_type=None)
         yield SampleImage(
@@ -121,7 +123,7 @@ def _draw_split(generator: np.random.Generator, *, normal: int, each: int) -> It
             anomaly_type=None,
         )
     for anomaly_type in COLORS:
-        for number, child in enumerate(generator.spawn(each), start=1):
+        for number, child in enumerate(generator.spawn(per_type), start=1):
             image, mask = draw_product(child, anomaly_type=anomaly_type)
             yield SampleImage(
                 name=f"{anomaly_type}-{number:02}",
@@ -141,11 +143,11 @@ def _scratched(piece: Piece, flaw: np.random.Generator) -> tuple[Piece, NDArray[
     bend, width = flaw.normal(0, 0.0015), flaw.uniform(1.5, 2.4)
     cut, burr = np.zeros_like(along), np.zeros_like(along)
     for stroke in range(int(flaw.integers(1, 4))):
-        middle, reach = flaw.normal(0, 4), length / 2 * flaw.uniform(0.6, 1.0)
-        steps = np.linspace(-reach, reach, 60)
+        middle, half_length = flaw.normal(0, 4), length / 2 * flaw.uniform(0.6, 1.0)
+        steps = np.linspace(-half_length, half_length, 60)
         wander = bend * steps**2 + np.cumsum(flaw.normal(0, 0.07, 60)) + stroke * 7
         beside = across - np.interp(along - middle, steps, wander)
-        depth = np.clip(1 - ((along - middle) / reach) ** 4, 0, 1)
+        depth = np.clip(1 - ((along - middle) / half_length) ** 4, 0, 1)
         cut = np.maximum(cut, depth * np.exp(-((beside / width) ** 2)))
         burr = np.maximum(burr, depth * np.exp(-((beside / width - 1.9) ** 2)))
     scratched = replace(
@@ -226,7 +228,7 @@ def _blob(
     """Signed distance, about, to an irregular round shape; negative inside."""
     du, dv = piece.u - at[0], piece.v - at[1]
     angle = np.arctan2(dv, du)
-    reach = np.full_like(angle, size)
+    radius = np.full_like(angle, size)
     for wave in range(2, 7):
-        reach += size * 0.2 / wave * flaw.normal() * np.cos(wave * angle + flaw.uniform(0, 6.3))
-    return np.hypot(du, dv) - reach
+        radius += size * 0.2 / wave * flaw.normal() * np.cos(wave * angle + flaw.uniform(0, 6.3))
+    return np.hypot(du, dv) - radius
