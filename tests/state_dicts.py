@@ -40,6 +40,8 @@ class Storage:
 
     key: str
     size: int
+    #: what a checkpoint from before PyTorch 1.6 says of it as well: nothing
+    view: tuple[object, ...] = ()
 
 
 class Pickler(pickle._Pickler):
@@ -51,7 +53,7 @@ class Pickler(pickle._Pickler):
 
     def persistent_id(self, obj: object) -> object:
         if isinstance(obj, Storage):
-            return ("storage", Named("torch", "FloatStorage"), obj.key, "cpu", obj.size)
+            return ("storage", Named("torch", "FloatStorage"), obj.key, "cpu", obj.size, *obj.view)
         return None
 
     def save_named(self, obj: Named) -> None:
@@ -79,6 +81,30 @@ def write_pickle(path: Path, content: object, storages: Mapping[str, bytes]) -> 
 
 def write_checkpoint(path: Path, weights: Weights, *, wrapper: str | None = None) -> Path:
     """Write weights as `torch.save(model.state_dict())` does."""
+    tensors, storages = _pickled(weights, view=())
+    return write_pickle(path, {wrapper: tensors, "epoch": 3} if wrapper else tensors, storages)
+
+
+def write_legacy_checkpoint(path: Path, weights: Weights, *, wrapper: str | None = None) -> Path:
+    """Write weights as `torch.save(model.state_dict())` did before PyTorch 1.6."""
+    tensors, storages = _pickled(weights, view=(None,))
+    content = {wrapper: tensors, "epoch": 3} if wrapper else tensors
+    return write_legacy_pickle(path, content, storages)
+
+
+def write_legacy_pickle(path: Path, content: object, storages: Mapping[str, bytes]) -> Path:
+    """Write pickles and values one after the other, as PyTorch did before 1.6."""
+    sizes = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}
+    buffer = io.BytesIO()
+    for part in (0x1950A86A20F9469CFC6C, 1001, sizes, content, sorted(storages)):
+        Pickler(buffer, 2).dump(part)
+    for _, data in sorted(storages.items()):
+        buffer.write((len(data) // 4).to_bytes(8, "little") + data)
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def _pickled(weights: Weights, *, view: tuple[object, ...]) -> tuple[Any, dict[str, bytes]]:
     tensors: Any = OrderedDict()
     storages = {}
     for number, (name, value) in enumerate(weights.items()):
@@ -86,7 +112,7 @@ def write_checkpoint(path: Path, weights: Weights, *, wrapper: str | None = None
         storages[key] = value.tobytes()
         strides = tuple(step // 4 for step in np.ascontiguousarray(value).strides)
         arguments: tuple[object, ...] = (
-            Storage(key, value.size),
+            Storage(key, value.size, view),
             0,
             value.shape,
             strides[: value.ndim],
@@ -94,7 +120,7 @@ def write_checkpoint(path: Path, weights: Weights, *, wrapper: str | None = None
             {},
         )
         tensors[name] = Call(Named("torch._utils", "_rebuild_tensor_v2"), arguments)
-    return write_pickle(path, {wrapper: tensors, "epoch": 3} if wrapper else tensors, storages)
+    return tensors, storages
 
 
 def write_safetensors(path: Path, weights: Weights) -> Path:
@@ -193,6 +219,24 @@ def mobilenetv4_weights() -> Weights:
         drawing.conv(f"{name}.pw_proj.conv", f"{name}.pw_proj.bn", (8, inner, 1, 1))
     drawing.conv("blocks.3.0.pw_exp.conv", "blocks.3.0.pw_exp.bn", (8, 8, 1, 1))
     drawing.linear("classifier", 5, 8)
+    return drawing.weights
+
+
+def efficientnet_lite_weights() -> Weights:
+    """Draw an EfficientNet-Lite of few channels, with its end, which a backbone does without."""
+    drawing = Drawing(4)
+    drawing.conv("_conv_stem", "_bn0", (4, 3, 3, 3))
+    before, number = 4, 0
+    for width, side, blocks in ((3, 3, 1), (5, 3, 2), (6, 5, 2), (7, 3, 2), (8, 5, 1), (9, 5, 1)):
+        for _ in range(blocks):
+            name, inner = f"_blocks.{number}", before * (6 if number else 1)
+            if number:
+                drawing.conv(f"{name}._expand_conv", f"{name}._bn0", (inner, before, 1, 1))
+            drawing.conv(f"{name}._depthwise_conv", f"{name}._bn1", (inner, 1, side, side))
+            drawing.conv(f"{name}._project_conv", f"{name}._bn2", (width, inner, 1, 1))
+            before, number = width, number + 1
+    drawing.conv("_conv_head", "_bn1", (11, before, 1, 1))
+    drawing.linear("_fc", 5, 11)
     return drawing.weights
 
 

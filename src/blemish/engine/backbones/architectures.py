@@ -14,6 +14,7 @@ import onnx
 from onnx import helper
 
 from blemish.engine.backbones.backbone import LAYERS, STEP_KEY
+from blemish.engine.backbones.efficientnet_lite import write_efficientnet_lite
 from blemish.engine.backbones.state_dicts import StateDict
 from blemish.engine.backbones.vision_transformer import PATCH, write_dinov2
 from blemish.engine.backbones.weights import WeightedWriter
@@ -21,6 +22,7 @@ from blemish.engine.errors import BackboneError
 from blemish.engine.images.resize import GRAPH_STEP
 
 RESNET, MOBILENETV4, DINOV2 = "resnet", "mobilenetv4_conv", "dinov2"
+EFFICIENTNET_LITE = "efficientnet_lite"
 
 
 def build_backbone(state: StateDict) -> tuple[str, onnx.ModelProto]:
@@ -123,6 +125,11 @@ def _inverted_bottleneck(weights: WeightedWriter, x: str, name: str, *, stride: 
     return weights.conv(x, f"{name}.pw_proj.conv", f"{name}.pw_proj.bn")
 
 
+def _write_efficientnet_lite(weights: WeightedWriter) -> None:
+    for layer, channels in write_efficientnet_lite(weights).items():
+        weights.graph.output(layer, np.float32, ("batch", channels, f"h_{layer}", f"w_{layer}"))
+
+
 def _output(weights: WeightedWriter, x: str, layer: str, channels: int) -> None:
     weights.graph.add("Identity", x, output=layer)
     weights.graph.output(layer, np.float32, ("batch", channels, f"h_{layer}", f"w_{layer}"))
@@ -133,10 +140,16 @@ _SIGNS: Mapping[str, str] = MappingProxyType(
         RESNET: "layer1.0.conv1.weight",
         MOBILENETV4: "blocks.2.0.pw_exp.conv.weight",
         DINOV2: "blocks.0.ls1.gamma",
+        EFFICIENTNET_LITE: "_blocks.0._depthwise_conv.weight",
     }
 )
 """Architectures, each with a weight that no other has."""
 
 _WRITERS: Mapping[str, Callable[[WeightedWriter], None]] = MappingProxyType(
-    {RESNET: _write_resnet, MOBILENETV4: _write_mobilenetv4, DINOV2: write_dinov2}
+    {
+        RESNET: _write_resnet,
+        MOBILENETV4: _write_mobilenetv4,
+        DINOV2: write_dinov2,
+        EFFICIENTNET_LITE: _write_efficientnet_lite,
+    }
 )

@@ -22,6 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.engine.backbones.legacy_checkpoints import (
+    is_legacy_checkpoint,
+    read_legacy_checkpoint,
+)
 from blemish.engine.errors import BackboneError
 
 StateDict = Mapping[str, NDArray[np.float32]]
@@ -68,12 +72,16 @@ def read_state_dict(path: Path) -> StateDict:
     except OSError as error:
         raise BackboneError(f"{path} cannot be read ({error.strerror}).") from error
     try:
-        tensors = _read_checkpoint(data) if data[:2] == b"PK" else _read_safetensors(data)
+        tensors = _read_checkpoint(data) if _is_checkpoint(data) else _read_safetensors(data)
         return {name: _as_float32(tensor) for name, tensor in tensors.items()}
     except _NotSoError as error:
         raise BackboneError(f"{path} {error}") from error
     except MemoryError as error:  # a number of a few damaged bytes can ask for any size
         raise BackboneError(f"{path} is damaged, or needs more memory than there is.") from error
+
+
+def _is_checkpoint(data: bytes) -> bool:
+    return data[:2] == b"PK" or is_legacy_checkpoint(data)
 
 
 class _NotSoError(Exception):
@@ -87,10 +95,7 @@ def _read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise _NotSoError(
-            "is neither a .safetensors file nor a checkpoint of PyTorch 1.6 or later; one of an "
-            "older form has to be saved anew there."
-        )
+        raise _NotSoError("is neither a .safetensors file nor a checkpoint that torch.save wrote.")
     header.pop("__metadata__", None)
     body = memoryview(data)[8 + size :]
     try:
@@ -113,6 +118,10 @@ def _safetensor(
 
 def _read_checkpoint(data: bytes) -> dict[str, NDArray[Any]]:
     try:
+        if is_legacy_checkpoint(data):
+            return _tensors_of(
+                read_legacy_checkpoint(data, dtypes=_STORAGE_DTYPES, rebuild=_rebuild_tensor)
+            )
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(names) != 1:
@@ -127,6 +136,11 @@ def _read_checkpoint(data: bytes) -> dict[str, NDArray[Any]]:
         raise _NotSoError(f"is damaged: {error}") from error  # its pickle asks for what cannot be
     except (zlib.error, RuntimeError) as error:  # deflated, encrypted, or of a later form of zip
         raise _NotSoError(f"is damaged: {error}") from error
+    return _tensors_of(loaded)
+
+
+def _tensors_of(loaded: Any) -> dict[str, NDArray[Any]]:
+    """Return the tensors of what a checkpoint holds."""
     for wrapper in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +49,41 @@ class WeightedWriter:
         return value
 
     def conv(
-        self, x: str, name: str, norm: str, *, stride: int = 1, groups: int = 1, relu: bool = False
+        self,
+        x: str,
+        name: str,
+        norm: str,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        relu: bool = False,
+        epsilon: float = _BATCH_NORM_EPSILON,
+        same_upper: bool = False,
     ) -> str:
-        """Write a convolution with the batch normalisation after it, as one node."""
+        """Write a convolution with the batch normalisation after it, as one node.
+
+        Args:
+            x: what it is applied to.
+            name: of the convolution's weights.
+            norm: of the batch normalisation's weights.
+            stride: of both axes.
+            groups: of channels.
+            relu: whether a ReLU follows.
+            epsilon: of the batch normalisation.
+            same_upper: whether it is padded as in TensorFlow, more after than before.
+        """
         kernel = self.weight(f"{name}.weight", ndim=4)
         scale = self.weight(f"{norm}.weight", ndim=1) / np.sqrt(
-            self.weight(f"{norm}.running_var", ndim=1) + np.float32(_BATCH_NORM_EPSILON)
+            self.weight(f"{norm}.running_var", ndim=1) + np.float32(epsilon)
         )
         shift = self.weight(f"{norm}.bias", ndim=1) - scale * self.weight(
             f"{norm}.running_mean", ndim=1
         )
         if len(scale) != len(kernel):
             raise BackboneError(f"As {self._architecture}, its {name} and {norm} do not fit.")
+        padding: dict[str, Any] = {"pads": [kernel.shape[2] // 2] * 4}
+        if same_upper:
+            padding = {"auto_pad": "SAME_UPPER"}
         folded = (kernel * scale[:, np.newaxis, np.newaxis, np.newaxis]).astype(np.float32)
         result = self.graph.add(
             "Conv",
@@ -67,8 +91,8 @@ class WeightedWriter:
             self.graph.constant(folded),
             self.graph.constant(shift.astype(np.float32)),
             strides=[stride] * 2,
-            pads=[kernel.shape[2] // 2] * 4,
             group=groups,
+            **padding,
         )
         return self.graph.add("Relu", result) if relu else result
 

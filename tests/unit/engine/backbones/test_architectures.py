@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from blemish.engine.backbones.architectures import build_backbone
 from blemish.engine.errors import BackboneError
 from blemish.engine.graph.sessions import open_session
-from tests.state_dicts import Weights, dinov2_weights, mobilenetv4_weights, resnet_weights
+from tests.state_dicts import (
+    Weights,
+    dinov2_weights,
+    efficientnet_lite_weights,
+    mobilenetv4_weights,
+    resnet_weights,
+)
 
 Array = NDArray[Any]
 
@@ -31,8 +37,9 @@ def image(height: int, width: int) -> Array:
 class Reference:
     """Layers in double precision."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, *, epsilon: float = 1e-5) -> None:
         self.weights = {name: value.astype(np.float64) for name, value in weights.items()}
+        self.epsilon = epsilon
 
     def conv(self, x: Array, name: str, norm: str, *, stride: int = 1, pad: int = -1) -> Array:
         kernel = self.weights[f"{name}.weight"]
@@ -49,8 +56,15 @@ class Reference:
             self.weights[f"{norm}.{part}"][:, np.newaxis, np.newaxis]
             for part in ("running_mean", "running_var", "weight", "bias")
         )
-        normed: Array = (out - mean) / np.sqrt(variance + 1e-5) * scale + bias
+        normed: Array = (out - mean) / np.sqrt(variance + self.epsilon) * scale + bias
         return normed
+
+    def conv_same(self, x: Array, name: str, norm: str, *, stride: int) -> Array:
+        """Pad as TensorFlow does: as little as the stride needs, the odd row at the end."""
+        side = self.weights[f"{name}.weight"].shape[2]
+        totals = [max((-(-n // stride) - 1) * stride + side - n, 0) for n in x.shape[2:]]
+        pads = [(total // 2, total - total // 2) for total in totals]
+        return self.conv(np.pad(x, ((0, 0), (0, 0), *pads)), name, norm, stride=stride, pad=0)
 
     def linear(self, x: Array, name: str) -> Array:
         product: Array = x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
@@ -61,6 +75,28 @@ class Reference:
         spread = np.sqrt((centered**2).mean(axis=-1, keepdims=True) + 1e-6)
         scaled: Array = centered / spread * self.weights[f"{name}.weight"]
         return scaled + self.weights[f"{name}.bias"]
+
+
+def efficientnet_lite(weights: Weights, x: Array) -> tuple[Array, Array]:
+    net, maps = Reference(weights, epsilon=1e-3), []
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    pixels = 255 * (x * deviation[:, None, None] + mean[:, None, None])
+    x = relu6(net.conv_same((pixels - 127) / 128, "_conv_stem", "_bn0", stride=2))
+    strides = {1: 2, 3: 2, 5: 2, 7: 1, 8: 2}
+    for block in range(9):
+        name, entered, stride = f"_blocks.{block}", x, strides.get(block, 1)
+        if f"{name}._expand_conv.weight" in weights:
+            x = relu6(net.conv(x, f"{name}._expand_conv", f"{name}._bn0"))
+        if block in {5, 8}:
+            maps.append(x)
+        x = relu6(net.conv_same(x, f"{name}._depthwise_conv", f"{name}._bn1", stride=stride))
+        x = net.conv(x, f"{name}._project_conv", f"{name}._bn2")
+        x = x + entered if x.shape == entered.shape else x
+    return maps[0], maps[1]
+
+
+def relu6(x: Array) -> Array:
+    return np.clip(x, 0, 6)
 
 
 def relu(x: Array) -> Array:
@@ -159,6 +195,26 @@ def test_mobilenetv4_computes_what_numpy_does() -> None:
 
     assert architecture == "mobilenetv4_conv"
     assert_close(run(model, given), mobilenetv4(weights, given))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (32, 160)])
+def test_an_efficientnet_lite_computes_what_numpy_does(height: int, width: int) -> None:
+    weights, given = efficientnet_lite_weights(), image(height, width)
+
+    architecture, model = build_backbone(weights)
+
+    assert architecture == "efficientnet_lite"
+    assert_close(run(model, given), efficientnet_lite(weights, given))
+
+
+def test_an_efficientnet_that_ends_early_or_has_more_is_refused() -> None:
+    weights = efficientnet_lite_weights()
+    short = {name: value for name, value in weights.items() if "_blocks.8" not in name}
+
+    with pytest.raises(BackboneError, match="it ends after 5 stages; 6 are needed"):
+        build_backbone(short)
+    with pytest.raises(BackboneError, match=r"no efficientnet_lite, which .*\._se_reduce"):
+        build_backbone(weights | {"_blocks.1._se_reduce.weight": np.zeros((1, 1), np.float32)})
 
 
 def test_dinov2_computes_what_numpy_does() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tests.state_dicts import (
     Named,
     Storage,
     write_checkpoint,
+    write_legacy_checkpoint,
+    write_legacy_pickle,
     write_pickle,
     write_safetensors,
 )
@@ -38,9 +41,12 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
     assert same(read_state_dict(write_safetensors(tmp_path / "net.safetensors", WEIGHTS)))
 
 
+@pytest.mark.parametrize("write", [write_checkpoint, write_legacy_checkpoint])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-def test_a_checkpoint_is_read(tmp_path: Path, wrapper: str | None) -> None:
-    path = write_checkpoint(tmp_path / "net.pth", WEIGHTS, wrapper=wrapper)
+def test_a_checkpoint_is_read(
+    tmp_path: Path, write: Callable[..., Path], wrapper: str | None
+) -> None:
+    path = write(tmp_path / "net.pth", WEIGHTS, wrapper=wrapper)
 
     assert same(read_state_dict(path))
 
@@ -51,6 +57,35 @@ def test_a_view_into_a_storage_is_read_as_the_tensor_that_it_is(tmp_path: Path) 
     path = write_pickle(tmp_path / "net.pth", {"w": turned}, {"0": data})
 
     assert read_state_dict(path)["w"].tolist() == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_legacy_checkpoint_of_another_length_is_refused(tmp_path: Path, change: int) -> None:
+    path = write_legacy_checkpoint(tmp_path / "net.pth", WEIGHTS)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] if change < 0 else data + b"!")
+
+    with pytest.raises(BackboneError, match=r"net\.pth is damaged"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    ("storage", "data"),
+    [
+        (Storage("0", 6, (None,)), {"1": bytes(24)}),
+        (Storage("0", 2**60, (None,)), {"0": bytes(24)}),
+        (Storage("0", -1, (None,)), {"0": bytes(24)}),
+        (Storage("0", 6, (1,)), {"0": bytes(24)}),
+    ],
+)
+def test_a_legacy_storage_that_is_not_as_it_was_named_is_refused(
+    tmp_path: Path, storage: Storage, data: dict[str, bytes]
+) -> None:
+    tensor = Call(REBUILD, (storage, 0, (2,), (1,), False, {}))
+    path = write_legacy_pickle(tmp_path / "net.pth", {"w": tensor}, data)
+
+    with pytest.raises(BackboneError, match=r"net\.pth is damaged"):
+        read_state_dict(path)
 
 
 def test_half_precision_becomes_single(tmp_path: Path) -> None:
@@ -80,10 +115,11 @@ def test_half_precision_becomes_single(tmp_path: Path) -> None:
         Named("collections", "Counter"),
     ],
 )
+@pytest.mark.parametrize("write", [write_pickle, write_legacy_pickle])
 def test_a_pickle_that_asks_for_anything_else_is_refused_and_nothing_runs(
-    tmp_path: Path, named: Named
+    tmp_path: Path, write: Callable[..., Path], named: Named
 ) -> None:
-    path = write_pickle(tmp_path / "net.pth", {"w": Call(named, ("touch /tmp/never",))}, {})
+    path = write(tmp_path / "net.pth", {"w": Call(named, ("touch /tmp/never",))}, {})
 
     with pytest.raises(BackboneError, match=rf"it names {named.module}\.{named.name}, and nothing"):
         read_state_dict(path)
@@ -193,7 +229,7 @@ def test_a_zip_archive_that_pytorch_would_not_write_is_refused(
 
 
 @given(
-    kind=st.sampled_from(["stored", "deflated", "safetensors"]),
+    kind=st.sampled_from(["stored", "deflated", "legacy", "safetensors"]),
     edits=st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 8), st.binary(max_size=4)),
         min_size=1,
@@ -206,6 +242,8 @@ def test_mutated_files_raise_nothing_but_backbone_errors(
     path = tmp_path_factory.mktemp("mutated") / "net"
     if kind == "safetensors":
         write_safetensors(path, WEIGHTS)
+    elif kind == "legacy":
+        write_legacy_checkpoint(path, WEIGHTS)
     else:
         write_checkpoint(path, WEIGHTS)
     if kind == "deflated":
