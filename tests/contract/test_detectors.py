@@ -35,7 +35,7 @@ from blemish.engine.training.fusion import fusion, standard
 from blemish.engine.training.labeled_images import LabeledImage
 from blemish.engine.training.score_table import BY_PLACE, score_table
 from blemish.engine.training.selection import Candidate, map_fusion
-from blemish.engine.training.validation import validate_images
+from blemish.engine.training.validation import training_set, validate_datasets
 from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
 from tests.refining import refined
 
@@ -179,9 +179,9 @@ def pixels(image: LabeledImage) -> NDArray[np.uint8]:
 
 def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
     """Fit every scorer to a few images, and use them all; draw a segmentation head."""
-    validated = validate_images(
-        normal_images(4) + anomalous_images(3, "stain"), mixed_sizes=False, progress=lambda _: None
-    )
+    images = normal_images(4) + anomalous_images(3, "stain")
+    datasets = validate_datasets(images, limits=LIMITS, mixed_sizes=False, progress=lambda _: None)
+    validated = training_set(datasets.training, mixed_sizes=False)
     projections = bank_projections(embedder.channels, seed=0, alternatives=True)
     gathered = collect_features(
         validated,

@@ -12,11 +12,11 @@ from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.service.detection.detection import ModelBusyError
-from blemish.service.training.runner import TrainingFailure, TrainingJob, TrainingResult
+from blemish.service.training.runner import TrainingFailure, TrainingResult, TrainingSpec
 from blemish.storage.errors import EncryptionError
 
 Report = Callable[[str | None], None]
-Step = Callable[[TrainingJob, Report], TrainingResult | TrainingFailure]
+Step = Callable[[TrainingSpec, Report], TrainingResult | TrainingFailure]
 
 ENDED_AT = "2024-05-01T12:30:00.250000+00:00"
 
@@ -26,15 +26,15 @@ class FakeTrainings:
 
     def __init__(self, *steps: Step) -> None:
         self._steps = list(steps)
-        self.jobs: list[TrainingJob] = []
+        self.jobs: list[TrainingSpec] = []
 
-    def train(self, job: TrainingJob, *, report: Report) -> TrainingResult | TrainingFailure:
+    def train(self, job: TrainingSpec, *, report: Report) -> TrainingResult | TrainingFailure:
         self.jobs.append(job)
         return self._steps.pop(0)(job, report)
 
 
 def trained(
-    job: TrainingJob, report: Report, *, notes: tuple[str, ...] = (), result: bytes = b"{}"
+    job: TrainingSpec, report: Report, *, notes: tuple[str, ...] = (), result: bytes = b"{}"
 ) -> TrainingResult:
     """Write what a training writes."""
     report("writing")

@@ -239,7 +239,7 @@ class House:
         bundle.mkdir()
         (bundle / "model.onnx").write_bytes(b"graph")
         keys = evaluation_keys(model.output_prefix, model.project, version=model.version)
-        manifest, result = (ObjectRef(bucket=model.output_bucket, key=key) for key in keys)
+        manifest, result, _ = (ObjectRef(bucket=model.output_bucket, key=key) for key in keys.all())
         with self.database.writing() as rows:
             rows.models.finish_training(
                 model.id,

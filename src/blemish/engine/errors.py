@@ -5,11 +5,13 @@
   - BundleError     a bundle cannot be read: damaged, incomplete, or of a newer format
   - TrainingError   the labelled images cannot be trained or evaluated on
 
-`images.ImageError` stands apart: it is about the one image that a caller sent. Each message is
-a sentence for people; whoever calls the engine passes it on.
+`images.ImageError` stands apart: it is about one image that a caller sent. Each message is a
+sentence for people, and callers of the engine pass it on.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class EngineError(Exception):
@@ -25,4 +27,9 @@ class BundleError(EngineError):
 
 
 class TrainingError(EngineError):
-    """The labelled images cannot be used; names the first problem and how many more there are."""
+    """The labelled images cannot be used; the message names the first problems."""
+
+    def __init__(self, message: str, *, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        #: every problem, a sentence each; empty if no single image is the reason
+        self.problems = tuple(problems)

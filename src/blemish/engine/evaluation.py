@@ -80,20 +80,20 @@ def evaluate(
     """Run `detector` over test images, in their order, and measure what it says.
 
     Raises:
-        TrainingError: images or masks cannot be used; all of their problems are counted.
+        TrainingError: images or masks cannot be used; it holds all of their problems.
     """
     problems = Problems()
     verdicts: list[Verdict] = []
     pixels = _PixelCounts(detector.names[1:])
-    for place, image in enumerate(images):
+    for position, image in enumerate(images):
         try:
             detection = detector.detect(image.read(), limits=limits, mixed_sizes=mixed_sizes)
             pixels.add(image, detection)
         except ImageError as error:
-            problems.add(place, image, error)
+            problems.add(position, image, error)
         else:
             verdicts.append(_verdict(image, detection, colors=detector.colors))
-        progress(Progress(step="evaluation", done=place + 1, total=len(images)))
+        progress(Progress(step="evaluation", done=position + 1, total=len(images)))
     problems.raise_if_any()
     return _measure(verdicts, pixels)
 

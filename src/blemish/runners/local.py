@@ -30,8 +30,8 @@ from blemish.service.models.hosting import Capacity
 from blemish.service.training.runner import (
     TrainingFailure,
     TrainingInterruptedError,
-    TrainingJob,
     TrainingResult,
+    TrainingSpec,
 )
 
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
@@ -50,17 +50,19 @@ class LocalTrainings:
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     def train(
-        self, job: TrainingJob, *, report: Callable[[str | None], None]
+        self, spec: TrainingSpec, *, report: Callable[[str | None], None]
     ) -> TrainingResult | TrainingFailure:
         """See `service.training_runner.TrainingRunner`."""
-        with self._process(job) as process:
+        with self._process(spec) as process:
             assert process.stdout is not None
             for message in _messages(process.stdout, silence_s=self._silence_s):
                 match message:
                     case {"trained": result}:
                         return TrainingResult(**result)
-                    case {"failed": reason}:
-                        return TrainingFailure(reason=reason)
+                    case {"failed": reason, **details}:
+                        return TrainingFailure(
+                            reason=reason, problems=tuple(details.get("problems", ()))
+                        )
                     case {"progress": text}:
                         report(text)
                     case _:
@@ -75,8 +77,8 @@ class LocalTrainings:
                 process.kill()
 
     @contextmanager
-    def _process(self, job: TrainingJob) -> Iterator[subprocess.Popen[bytes]]:
-        threads = str(job.threads)
+    def _process(self, spec: TrainingSpec) -> Iterator[subprocess.Popen[bytes]]:
+        threads = str(spec.threads)
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             self._command,
             stdin=subprocess.PIPE,
@@ -91,7 +93,7 @@ class LocalTrainings:
         try:
             assert process.stdin is not None
             # The pipe stays open: the process ends when it is closed.
-            process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+            process.stdin.write(json.dumps(asdict(spec)).encode() + b"\n")
             process.stdin.flush()
             yield process
         except BrokenPipeError:

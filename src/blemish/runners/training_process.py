@@ -1,8 +1,8 @@
-"""A training as a process: a job on standard input, progress and a result on standard output.
+"""A training as a process: a spec on standard input, progress and a result on standard output.
 
-It opens no database, and ends when standard input does, which its parent holds open: so it cannot
-outlive the server that started it. Every message is one JSON line: `progress`, `alive`, and last
-`trained` or `failed`. It says that it is alive before it imports what takes long.
+The process opens no database. It ends with standard input, which its parent holds open, so it
+cannot outlive the server that started it. Every message is one JSON line: `progress`, `alive`, and
+last `trained` or `failed`. The first `alive` is sent before the slow imports.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from blemish.engine.errors import EngineError
+from blemish.engine.errors import EngineError, TrainingError
 from blemish.engine.training.labeled_images import Progress
 from blemish.storage.errors import StorageError
 
 HEARTBEAT_S = 1.0
 ORPHANED = 3
 NICENESS = 10
-"""Detection goes before; beside other busy programs a training still gets a tenth of a core."""
+"""Detection has priority; beside other busy programs a training still gets a tenth of a core."""
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Reporter:
-    """Writes messages to the parent, progress at most once a second, a sign of life always."""
+    """Writes messages to the parent, at least and at most once a second while it works."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._text: str | None = None
 
     def progress(self, progress: Progress) -> None:
-        """Note how far a step has come; the next heartbeat says it."""
+        """Store the progress of a step; the next heartbeat sends it."""
         share = progress.done / progress.total if progress.total else 1.0
         self._text = f"{progress.step}, {share:.0%}"
 
     def beat(self) -> None:
-        """Say forever, once a second, how far it has come, or only that it goes on."""
+        """Send the progress, or a sign of life, once a second and forever."""
         while True:
             text, self._text = self._text, None
             self.send({"progress": text} if text else {"alive": True})
             time.sleep(HEARTBEAT_S)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one message; without a parent to read it, end the process."""
+        """Write one message; end the process if the parent is gone."""
         with self._lock:
             try:
                 sys.stdout.write(json.dumps(message) + "\n")
@@ -58,31 +58,34 @@ class Reporter:
 
 
 def main() -> None:
-    """Train as the first line of standard input says."""
+    """Run the training whose spec is the first line of standard input."""
     os.nice(NICENESS)
     line = sys.stdin.readline()
     if not line:
         os._exit(ORPHANED)
-    job = json.loads(line)
+    document = json.loads(line)
     reporter = Reporter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     threading.Thread(target=reporter.beat, daemon=True).start()
     from structlog.contextvars import bind_contextvars
 
     from blemish.logs import configure_logs
-    from blemish.runners.training_job import carry_out
-    from blemish.service.training.runner import TrainingJob
+    from blemish.runners.training_job import run_training
+    from blemish.service.training.runner import TrainingSpec
 
-    configure_logs(log_format=job["log_format"], level=job["log_level"])
-    bind_contextvars(project=job["project"], version=job["version"], attempt=job["attempt"])
+    configure_logs(log_format=document["log_format"], level=document["log_level"])
+    spec = TrainingSpec.of_json(document)
+    bind_contextvars(project=spec.project, version=spec.version, attempt=spec.attempt)
     try:
-        result = carry_out(TrainingJob(**job), progress=reporter.progress)
+        result = run_training(spec, progress=reporter.progress)
     except (EngineError, StorageError) as error:
-        reporter.send({"failed": str(error)})
+        problems = error.problems if isinstance(error, TrainingError) else ()
+        reporter.send({"failed": str(error), "problems": problems})
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        reporter.send({"failed": f"there is no room to write what it made ({error.strerror})."})
+        reason = f"there is no room to write the result ({error.strerror})."
+        reporter.send({"failed": reason})
     else:
         reporter.send({"trained": asdict(result)})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 
 from blemish.runners.local import LocalHosting, LocalTrainings
@@ -96,7 +96,7 @@ def build_training_work(
         backbones=backbones_of(settings, directory),
         arns=foundation.arns,
         options={
-            "limits": asdict(foundation.limits),
+            "limits": foundation.limits,
             "mixed_sizes": settings.mixed_sizes,
             "threads": settings.training_threads,
             "log_format": settings.log_format,

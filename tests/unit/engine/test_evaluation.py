@@ -144,7 +144,7 @@ def test_a_type_that_no_mask_shows_is_said_to_be_open(detector: Detector) -> Non
 def test_images_that_cannot_be_used_are_counted(detector: Detector) -> None:
     broken = replace(labeled(308), name="broken", read=lambda: b"")
 
-    with pytest.raises(TrainingError, match=r"^broken: .*empty.* One more image cannot be used"):
+    with pytest.raises(TrainingError, match=r"^broken: .*empty.* other: .*empty"):
         evaluated(detector, [*NORMAL, broken, replace(broken, name="other")])
 
 

@@ -18,12 +18,13 @@ import pytest
 
 from blemish.domain.limits import OURS
 from blemish.runners.local import LocalTrainings
+from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.service.training.runner import (
     AttemptLostError,
     TrainingFailure,
     TrainingInterruptedError,
-    TrainingJob,
     TrainingResult,
+    TrainingSpec,
 )
 from tests.unit.runners.waiting import eventually, is_running
 
@@ -65,11 +66,11 @@ TRAINED = {
 }
 
 
-def job(*steps: Any) -> TrainingJob:
-    return TrainingJob(
+def job(*steps: Any) -> TrainingSpec:
+    return TrainingSpec(
         entries=json.dumps(steps),
-        reach={"folder": "/buckets"},
-        encryption={"keyring": "/keyring"},
+        store_connection={"folder": "/buckets"},
+        encryption_connection={"keyring": "/keyring"},
         bundle="1-1",
         kms_key_id=None,
         folder="/attempts/1-1",
@@ -78,7 +79,8 @@ def job(*steps: Any) -> TrainingJob:
         arn="arn",
         output_bucket="images",
         output_prefix="",
-        limits=asdict(OURS),
+        evaluation_keys=evaluation_keys("", "circuits", version=1),
+        limits=OURS,
         mixed_sizes=False,
         backbone=None,
         threads=3,
@@ -146,7 +148,9 @@ def test_a_process_has_no_secret_in_its_environment(
     reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLEMISH_S3_SECRET_ACCESS_KEY", "not-to-be-shown")
-    told = replace(job({"say": "BLEMISH_S3_SECRET_ACCESS_KEY"}, TRAINED), reach={"key": "hidden"})
+    told = replace(
+        job({"say": "BLEMISH_S3_SECRET_ACCESS_KEY"}, TRAINED), store_connection={"key": "hidden"}
+    )
 
     local().train(told, report=reports)
 
@@ -234,7 +238,7 @@ def test_a_process_that_has_its_result_is_not_waited_for(reports: Reports) -> No
     assert not is_running(reports.pid)
 
 
-def in_thread(trainings: LocalTrainings, told: TrainingJob, reports: Reports) -> list[str]:
+def in_thread(trainings: LocalTrainings, told: TrainingSpec, reports: Reports) -> list[str]:
     """Begin a training that is interrupted later; the reason then stands in the list."""
     reasons: list[str] = []
 
@@ -294,10 +298,10 @@ def test_a_server_with_many_connections_can_train(reports: Reports) -> None:
 PARENT = """
 import json, sys
 from blemish.runners.local import LocalTrainings
-from blemish.service.training.runner import TrainingJob
+from blemish.service.training.runner import TrainingSpec
 child, job = sys.argv[1:]
 trainings = LocalTrainings(silence_s=60, command=[sys.executable, "-c", child])
-trainings.train(TrainingJob(**json.loads(job)), report=lambda text: print(text, flush=True))
+trainings.train(TrainingSpec.of_json(json.loads(job)), report=lambda text: print(text, flush=True))
 """
 
 ORPHAN = """

@@ -3,18 +3,18 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from blemish.domain.entities import Label
+from blemish.domain.entities import Label, ObjectRef
 from blemish.domain.limits import ORIGINAL, OURS, Limits
 from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.errors import TrainingError
@@ -22,17 +22,19 @@ from blemish.engine.runtime import Detector
 from blemish.engine.thresholds import threshold_effect
 from blemish.engine.training.labeled_images import Progress
 from blemish.runners.local import PROCESS, LocalTrainings
-from blemish.runners.training_job import carry_out
+from blemish.runners.training_job import run_training
 from blemish.runners.training_process import ORPHANED, Reporter
 from blemish.service.models.bundles import Bundles
+from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.service.training.runner import (
     TrainingFailure,
     TrainingInterruptedError,
-    TrainingJob,
     TrainingResult,
+    TrainingSpec,
 )
 from blemish.storage.encryption.encryption import Encryption
-from blemish.storage.errors import KeyUnavailableError, ObjectError
+from blemish.storage.errors import KeyUnavailableError
+from blemish.storage.objects.store import ObjectStore
 from blemish.storage.stored_files import KeptFiles
 from tests.products import COLORS, SIZE, draw, mask_png, png
 from tests.unit.manifests import BUCKET, json_line, mask_fields, url
@@ -82,17 +84,17 @@ class Workplace:
 
     def job(
         self, train: list[str], test: list[str] | None = None, *, limits: Limits = OURS
-    ) -> TrainingJob:
+    ) -> TrainingSpec:
         """Freeze entries and return the job of training on them."""
         entries = [("train", line) for line in train] + [("test", line) for line in test or []]
         text = "".join(json.dumps({"dataset": of, "entry": line}) + "\n" for of, line in entries)
         kept = KeptFiles(self.folder, staging=self.folder / "staging", encryption=self.encryption)
         kept.write("entries.jsonl", text.encode())
         self.attempt.mkdir()
-        return TrainingJob(
+        return TrainingSpec(
             entries=str(self.folder / "entries.jsonl"),
-            reach={"folder": str(self.folder / "buckets")},
-            encryption=self.encryption.reach,
+            store_connection={"folder": str(self.folder / "buckets")},
+            encryption_connection=self.encryption.reach,
             bundle=BUNDLE,
             kms_key_id=None,
             folder=str(self.attempt),
@@ -101,7 +103,8 @@ class Workplace:
             arn="arn:aws:lookoutvision:eu-west-1:123456789012:model/plates/4",
             output_bucket=BUCKET,
             output_prefix="out-",
-            limits=asdict(limits),
+            evaluation_keys=evaluation_keys("out-", "plates", version=4),
+            limits=limits,
             mixed_sizes=False,
             backbone=str(self.backbone),
             threads=1,
@@ -142,7 +145,7 @@ def test_a_single_dataset_is_split(place: Workplace) -> None:
     lines = [*place.images(15), *place.images(5, "stain", first=100), unlabelled]
     steps: list[str] = []
 
-    result = carry_out(place.job(lines), progress=lambda found: steps.append(found.step))
+    result = run_training(place.job(lines), progress=lambda found: steps.append(found.step))
 
     document = place.document(result, "result")
     assert document["EvaluationDetails"]["NumberOfTestingImages"] == 5 + 1
@@ -160,7 +163,7 @@ def test_a_single_dataset_is_split(place: Workplace) -> None:
     }
     tested = list(map(json.loads, (place.attempt / "manifest").read_text().splitlines()))
     assert sorted(line["anomaly-label"] for line in tested) == [0, 0, 0, 0, 0, 1]
-    assert steps[0] == "splitting off a test part"
+    assert steps[0] == "reading images"
     assert steps[-1] == "evaluation"
     assert place.detector().names == ("background",)
 
@@ -172,7 +175,7 @@ def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> 
         *place.images(2, "stain", first=300, masked=True),
     ]
 
-    result = carry_out(place.job(train, test), progress=quiet)
+    result = run_training(place.job(train, test), progress=quiet)
 
     metrics = place.document(result, "result")["AggregatedEvaluationResults"]["Metrics"]
     assert [found["ClassName"] for found in metrics["PixelAnomalyClassMetrics"]] == ["stain"]
@@ -194,7 +197,7 @@ def test_what_the_bundle_says_of_thresholds_is_what_the_evaluation_measured(
     train = [*place.images(10), *place.images(3, "stain", first=100)]
     test = [*place.images(4, first=200), *place.images(3, "stain", first=300)]
 
-    result = carry_out(place.job(train, test), progress=quiet)
+    result = run_training(place.job(train, test), progress=quiet)
 
     info = place.opened().info
     assert info.test_scores is not None
@@ -213,14 +216,14 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
     """14 masks, of which 11 are trained on: enough for two datasets, too few for one."""
     lines = [*place.images(12), *place.images(14, "stain", first=100, masked=True)]
 
-    result = carry_out(place.job(lines, limits=ORIGINAL), progress=quiet)
+    result = run_training(place.job(lines, limits=ORIGINAL), progress=quiet)
 
     assert place.detector().names == ("background",)
     assert any("'stain' is left out" in note for note in result.notes)
 
 
 def test_the_bundle_is_nowhere_in_plain(place: Workplace) -> None:
-    carry_out(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
+    run_training(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
 
     assert sorted(path.name for path in (place.attempt / "bundle").iterdir()) == [
         "SHA256SUMS.sealed",
@@ -242,7 +245,7 @@ def test_a_key_that_is_lost_meanwhile_is_the_reason(place: Workplace) -> None:
             key.unlink(missing_ok=True)
 
     with pytest.raises(KeyUnavailableError, match="alias/default is missing"):
-        carry_out(job, progress=lose)
+        run_training(job, progress=lose)
 
 
 def test_a_training_process_tells_why_a_key_cannot_be_used(place: Workplace) -> None:
@@ -257,7 +260,7 @@ def test_a_training_process_tells_why_a_key_cannot_be_used(place: Workplace) -> 
 
 
 def test_what_the_test_set_does_not_give_is_null_there_and_zero_here(place: Workplace) -> None:
-    result = carry_out(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
+    result = run_training(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
 
     metrics = place.document(result, "result")["AggregatedEvaluationResults"]["Metrics"]
     assert metrics["ROCAUC"] is metrics["Recall"] is None
@@ -273,17 +276,17 @@ def remove_one(place: Workplace) -> None:
     (place.bucket / "3.png").unlink()
 
 
-@pytest.mark.parametrize(("harm", "error"), [(break_one, TrainingError), (remove_one, ObjectError)])
+@pytest.mark.parametrize("harm", [break_one, remove_one])
 @pytest.mark.parametrize("single", [True, False])
-def test_a_image_that_cannot_be_used_is_named(
-    place: Workplace, harm: Callable[[Workplace], None], error: type[Exception], *, single: bool
+def test_an_image_that_cannot_be_used_is_named(
+    place: Workplace, harm: Callable[[Workplace], None], *, single: bool
 ) -> None:
     lines = place.images(15)
     job = place.job(lines, None if single else lines[:2])
     harm(place)
 
-    with pytest.raises(error, match=r"s3://images/3\.png"):
-        carry_out(job, progress=quiet)
+    with pytest.raises(TrainingError, match=r"s3://images/3\.png"):
+        run_training(job, progress=quiet)
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -298,13 +301,43 @@ def test_what_is_too_large_is_counted_among_the_problems(
         os.truncate(path, OURS.detect_body_bytes + 1)
 
     with pytest.raises(TrainingError) as caught:
-        carry_out(job, progress=quiet)
+        run_training(job, progress=quiet)
 
-    assert re.fullmatch(
-        rf"s3://images/stain10\d\.png: The {what} has 33554433 bytes; at most 33554432 are "
-        r"allowed\. \d more images cannot be used\.",
-        str(caught.value),
+    assert list(caught.value.problems) == [
+        f"s3://images/stain{number}.png: The {what} has 33554433 bytes; at most 33554432 are "
+        "allowed."
+        for number in (102, 104, 106, 108)
+    ]
+
+
+class CountingStore(ObjectStore):
+    """A store that counts the reads of every object."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads: Counter[str] = Counter()
+
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        self.reads[ref.key] += 1
+        return super().read(ref, max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_training_reads_every_image_and_every_mask_once(
+    place: Workplace, *, single: bool
+) -> None:
+    lines = [*place.images(15), *place.images(15, "stain", first=100, masked=True)]
+    tested = place.images(3, first=200)
+    store = CountingStore(place.folder / "buckets")
+
+    run_training(
+        place.job(lines + tested if single else lines, None if single else tested),
+        progress=quiet,
+        open_objects=lambda _: store,
     )
+
+    assert set(store.reads) == {path.name for path in place.bucket.iterdir()}
+    assert set(store.reads.values()) == {1}
 
 
 def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
@@ -317,13 +350,13 @@ def test_a_process_says_that_there_is_no_room(place: Workplace) -> None:
     assert reports
     assert all(text is None or text.endswith("%") for text in reports)
     assert isinstance(result, TrainingFailure)
-    assert result.reason == "there is no room to write what it made (File too large)."
+    assert result.reason == "there is no room to write the result (File too large)."
 
 
 def test_a_process_that_fails_says_in_the_log_which_training_it_was(
     place: Workplace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    job = replace(place.job([]), encryption={"half": "told"}, attempt=3)
+    job = replace(place.job([]), encryption_connection={"half": "told"}, attempt=3)
 
     with pytest.raises(TrainingInterruptedError):
         LocalTrainings(silence_s=60).train(job, report=lambda _: None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from blemish.domain.limits import OURS
 from blemish.service.training.backbones import Backbones, ProjectBackbones
 from blemish.service.training.log import TrainingLog
@@ -13,7 +11,7 @@ from tests.unit.fakes import FakeTrainings, Step
 from tests.unit.house import LEASE, House
 
 OPTIONS = {
-    "limits": asdict(OURS),
+    "limits": OURS,
     "mixed_sizes": False,
     "threads": 2,
     "log_format": "json",
@@ -28,6 +26,7 @@ def work(
     runner: FakeTrainings | None = None,
     objects: ObjectStore | None = None,
     backbone: str | None = None,
+    log: TrainingLog | None = None,
 ) -> TrainingWork:
     """Return the work of trainings that take these steps."""
     return TrainingWork(
@@ -43,7 +42,7 @@ def work(
         ),
         arns=house.arns,
         options=OPTIONS,
-        log=TrainingLog(now=house.clock),
+        log=log or TrainingLog(now=house.clock),
         now=house.clock,
         lease=LEASE,
     )

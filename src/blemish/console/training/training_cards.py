@@ -153,4 +153,4 @@ class _Card:
 
 
 def _end(steps: Sequence[TrainingStep], model: Model) -> datetime:
-    return steps[-1].told_at if steps else model.created_at
+    return steps[-1].reported_at if steps else model.created_at

@@ -81,7 +81,7 @@ def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProg
     share = min(0.99, (before + parts[last.text] * (last.share or 0.0)) / sum(parts.values()))
     left = None
     if share >= CERTAIN_FROM:
-        taken = last.told_at - known[0].began_at
+        taken = last.reported_at - known[0].began_at
         whole = taken / share
         left = max(timedelta(), whole - (now - known[0].began_at))
     return TrainingProgress(step=last.text, share=share, left=left)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.backbones.embedding import Embedder
-from blemish.engine.images.decode import ImageError, ImageLimits, decode
+from blemish.engine.images.decode import ImageLimits, decode
 from blemish.engine.images.resize import least_decoded, resize
 from blemish.engine.scorers.moments import Moments
 from blemish.engine.scorers.scorers import BANK, pooled_embedding
@@ -28,7 +28,7 @@ from blemish.engine.training.masked_patches import (
     sample_patches,
 )
 from blemish.engine.training.sampling import candidate_quota, patch_quota, sample_rows
-from blemish.engine.training.validation import ValidatedImage, ValidatedImages
+from blemish.engine.training.validation import TrainingSet, ValidatedImage
 
 MAX_HELD_OUT = 250
 """Images of each label that cross-validation scores."""
@@ -124,7 +124,7 @@ class FeatureCollector:
 
     def __init__(
         self,
-        validated: ValidatedImages,
+        training_set: TrainingSet,
         embedder: Embedder,
         projections: dict[str, NDArray[np.float32]],
         *,
@@ -139,7 +139,7 @@ class FeatureCollector:
         )
         self._embedder = embedder
         self._seed = seed
-        images = [entry.image for entry in validated.images]
+        images = [entry.image for entry in training_set.images]
         self._normal = sum(image.label is Label.NORMAL for image in images)
         self._masks = sum(image.mask is not None for image in images)
         self._unmasked = len(images) - self._normal - self._masks
@@ -194,7 +194,7 @@ class FeatureCollector:
 
 
 def collect_features(
-    validated: ValidatedImages,
+    images: TrainingSet,
     embedder: Embedder,
     projections: dict[str, NDArray[np.float32]],
     *,
@@ -207,37 +207,24 @@ def collect_features(
     """Decode and embed every image, and collect the features that a detector is fitted to.
 
     Args:
-        validated: the images, and the problems found so far.
+        images: the validated images.
         embedder: of the graph's size.
         projections: memory bank -> (d, p).
-        fold_of: (n,) of each validated image.
+        fold_of: (n,) of each image.
         limits: how large an image may be.
         room: images of each label whose patches are all stored, for cross-validation.
         seed: of the samples.
         progress: called after each image.
-
-    Raises:
-        TrainingError: images or masks cannot be used, here or in `validated`.
     """
     folds = int(fold_of.max()) + 1
-    collector = FeatureCollector(
-        validated, embedder, projections, folds=folds, room=room, seed=seed
-    )
-    problems = validated.problems
+    collector = FeatureCollector(images, embedder, projections, folds=folds, room=room, seed=seed)
     width, height = embedder.size
-    for done, (entry, fold) in enumerate(
-        zip(validated.images, fold_of.tolist(), strict=True), start=1
-    ):
+    entries = zip(images.images, fold_of.tolist(), strict=True)
+    for done, (entry, fold) in enumerate(entries, start=1):
         mask = entry.image.mask
-        try:
-            image = decode(entry.image.read(), limits=limits, at_least=least_decoded(width, height))
-            shares = mask_shares(mask, image, grid=embedder.grid) if mask else {}
-        except ImageError as error:
-            problems.add(entry.place, entry.image, error)
-        else:
-            if not problems.found:  # else nothing is trained: the rest is decoded to be counted
-                pixels = resize(image.pixels, width=width, height=height)
-                collector.add(entry, pixels, shares, fold=fold)
-        progress(Progress(step="computing features", done=done, total=len(validated.images)))
-    problems.raise_if_any()
+        image = decode(entry.image.read(), limits=limits, at_least=least_decoded(width, height))
+        shares = mask_shares(mask, image, grid=embedder.grid) if mask else {}
+        pixels = resize(image.pixels, width=width, height=height)
+        collector.add(entry, pixels, shares, fold=fold)
+        progress(Progress(step="computing features", done=done, total=len(images.images)))
     return collector.features

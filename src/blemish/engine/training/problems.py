@@ -1,38 +1,64 @@
-"""What is wrong with labelled images: all of it is collected before it is raised."""
+"""Problems of labelled images: all of them are collected before a training fails."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from blemish.engine.errors import TrainingError
-from blemish.engine.images.decode import ImageError
 from blemish.engine.training.labeled_images import LabeledImage
 
+MAX_IN_MESSAGE = 5
+"""Problems in the message of a failed training; the others are in `TrainingError.problems`."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
+class ImageProblem:
+    """An image that cannot be used."""
+
+    #: the image's name
+    name: str
+    #: a sentence
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
 class Problems:
-    """The images that cannot be used."""
+    """The problems of the images, in the order of the dataset."""
 
-    #: place of the image among those that were given -> what is wrong
-    found: dict[int, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._problems: list[tuple[int, ImageProblem]] = []
 
-    def add(self, place: int, image: LabeledImage, error: ImageError) -> None:
-        """Remember that an image cannot be used; its first problem counts."""
-        self.found.setdefault(place, f"{image.name}: {error}")
+    def add(self, position: int, image: LabeledImage, reason: object) -> None:
+        """Add a problem of the image at a position of the dataset."""
+        self._problems.append((position, ImageProblem(name=image.name, reason=str(reason))))
+
+    def sorted(self) -> tuple[ImageProblem, ...]:
+        """Return the problems by the position of their images."""
+        ordered = sorted(self._problems, key=lambda entry: entry[0])
+        return tuple(problem for _, problem in ordered)
 
     def raise_if_any(self) -> None:
-        """Raise the one error that stands for all.
+        """Raise one error with all problems.
 
         Raises:
-            TrainingError: names the first problem and how many more images have one.
+            TrainingError: names the first problems and counts the others.
         """
-        if not self.found:
-            return
-        match len(self.found) - 1:
-            case 0:
-                more = ""
-            case 1:
-                more = " One more image cannot be used."
-            case count:
-                more = f" {count:,} more images cannot be used."
-        raise TrainingError(self.found[min(self.found)] + more)
+        if self._problems:
+            problems = self.sorted()
+            raise TrainingError(summary(problems), problems=tuple(map(str, problems)))
+
+
+def summary(problems: Iterable[ImageProblem]) -> str:
+    """Return the first problems, and how many more there are, as one text."""
+    sentences = [str(problem) for problem in problems]
+    match len(sentences) - MAX_IN_MESSAGE:
+        case 1:
+            more = ["One more problem was found."]
+        case count if count > 1:
+            more = [f"{count:,} more problems were found."]
+        case _:
+            more = []
+    return " ".join([*sentences[:MAX_IN_MESSAGE], *more])

@@ -32,7 +32,12 @@ from blemish.engine.training.resolutions import input_sizes
 from blemish.engine.training.score_table import ScoreTable, score_table
 from blemish.engine.training.segmentation import fit_segmentation
 from blemish.engine.training.selection import Selection, map_fusion, select
-from blemish.engine.training.validation import ValidatedImages, validate_images
+from blemish.engine.training.validation import (
+    TrainingSet,
+    ValidatedImage,
+    training_set,
+    validate_datasets,
+)
 
 LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow")
 
@@ -69,17 +74,35 @@ def train(
     options: TrainingOptions,
     progress: ProgressCallback,
 ) -> TrainingReport:
-    """Train a detector on labelled images; the caller stores the bundle, which is in memory.
+    """Validate labelled images and train a detector on them.
+
+    Raises:
+        TrainingError: images or masks cannot be used; it holds all of their problems.
+        BackboneError: the backbone of `options` cannot be used.
+    """
+    datasets = validate_datasets(
+        images, limits=options.limits, mixed_sizes=options.mixed_sizes, progress=progress
+    )
+    return train_validated(datasets.training, options=options, progress=progress)
+
+
+def train_validated(
+    images: Sequence[ValidatedImage],
+    *,
+    options: TrainingOptions,
+    progress: ProgressCallback,
+) -> TrainingReport:
+    """Train a detector on validated images; the caller stores the bundle, which is in memory.
 
     Same images (in any order), options and machine: same bundle, bit for bit.
 
     Raises:
-        TrainingError: images or masks cannot be used; all of their problems are counted.
+        TrainingError: the images cannot be trained on.
         BackboneError: the backbone of `options` cannot be used.
     """
     with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
-        validated = validate_images(images, mixed_sizes=options.mixed_sizes, progress=progress)
+        validated = training_set(images, mixed_sizes=options.mixed_sizes)
         learned = _learn(validated, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
@@ -131,7 +154,7 @@ class _Stage:
 
 
 def _learn(
-    validated: ValidatedImages,
+    validated: TrainingSet,
     backbone: Backbone,
     options: TrainingOptions,
     progress: ProgressCallback,
@@ -186,7 +209,7 @@ def _learn(
 
 
 def _stages(
-    validated: ValidatedImages,
+    validated: TrainingSet,
     backbone: Backbone,
     options: TrainingOptions,
     progress: ProgressCallback,

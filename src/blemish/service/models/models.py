@@ -125,7 +125,7 @@ class ModelService:
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
             version = rows.projects.models_made(owner.id) + 1
             keys = evaluation_keys(output_prefix, project, version=version)
-            check_output(self._objects, output_bucket, keys, member="OutputConfig")
+            check_output(self._objects, output_bucket, keys.all(), member="OutputConfig")
             datasets = trainable_datasets(rows, project, limits=self._limits)
             self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)
         try:

@@ -1,4 +1,4 @@
-"""The evaluation manifest and the evaluation result that a training writes to its output.
+"""The files that a training writes to its output: evaluation manifest, result, and problems.
 
 Source: developer guide, "Viewing your model's performance": the two files and their members. The
 names of the detected masks are ours, since the original does not document them.
@@ -22,7 +22,7 @@ JOB_NAME = "training-job/anomaly-detection"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedModel:
-    """Which model the files are about."""
+    """The model that the files are about."""
 
     project: str
     version: int
@@ -31,14 +31,30 @@ class EvaluatedModel:
     output_prefix: str
 
 
-def evaluation_keys(prefix: str, project: str, *, version: int) -> tuple[str, str]:
-    """Return the keys of the evaluation manifest and of the evaluation result.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationKeys:
+    """The keys of the files that a training writes to its output location."""
+
+    manifest: str
+    result: str
+    #: of a training that fails because of its images
+    problems: str
+
+    def all(self) -> tuple[str, ...]:
+        """Return every key."""
+        return self.manifest, self.result, self.problems
+
+
+def evaluation_keys(prefix: str, project: str, *, version: int) -> EvaluationKeys:
+    """Return the keys of the evaluation files of a model version.
 
     Prefix and name are joined as they are: no slash comes between them.
     """
-    return (
-        f"{prefix}EvaluationManifest-{project}-{version}.json",
-        f"{prefix}EvaluationResult-{project}-{version}.json",
+    name = f"{project}-{version}.json"
+    return EvaluationKeys(
+        manifest=f"{prefix}EvaluationManifest-{name}",
+        result=f"{prefix}EvaluationResult-{name}",
+        problems=f"{prefix}EvaluationProblems-{name}",
     )
 
 
@@ -62,7 +78,7 @@ def manifest_lines(
 def result_document(
     model: EvaluatedModel, evaluation: Evaluation, *, training_images: int, ended_at: datetime
 ) -> dict[str, Any]:
-    """Return the evaluation result; what could not be measured is null in it."""
+    """Return the evaluation result; metrics that could not be measured are null."""
     metrics: dict[str, Any] = {
         "ROCAUC": evaluation.roc_auc,
         "AveragePrecision": evaluation.average_precision,
@@ -72,7 +88,7 @@ def result_document(
     }
     if evaluation.anomaly_types is not None:
         metrics["PixelAnomalyClassMetrics"] = [
-            _of_type(found) for found in evaluation.anomaly_types
+            _type_members(metrics_of_type) for metrics_of_type in evaluation.anomaly_types
         ]
     return {
         "Version": 1,
@@ -86,21 +102,20 @@ def result_document(
     }
 
 
-def _of_type(found: TypeMetrics) -> Mapping[str, Any]:
+def _type_members(metrics: TypeMetrics) -> Mapping[str, Any]:
     return {
-        "Precision": found.precision,
-        "Recall": found.recall,
-        "F1Score": found.f1,
-        "AIOU": found.average_iou,
-        "ClassName": found.name,
+        "Precision": metrics.precision,
+        "Recall": metrics.recall,
+        "F1Score": metrics.f1,
+        "AIOU": metrics.average_iou,
+        "ClassName": metrics.name,
     }
 
 
 def _line(
     model: EvaluatedModel, entry: DatasetEntry, verdict: Verdict, *, row: int, ended_at: datetime
 ) -> dict[str, Any]:
-    made = _iso(ended_at)
-    labelled = _iso(entry.created_at) if entry.created_at else made
+    labelled = _iso(entry.created_at or ended_at)
     line: dict[str, Any] = {
         "source-ref": str(entry.image),
         "source-ref-metadata": {"creation-date": labelled},
@@ -138,18 +153,18 @@ def detected_members(
     ended_at: datetime,
     job_name: str,
 ) -> dict[str, Any]:
-    """Return the members of a JSON Line that say what a model found in its image.
+    """Return the members of a JSON Line that hold the detection of a model.
 
     Args:
-        model: that found it.
+        model: the model.
         is_anomalous: the verdict.
         confidence: in the verdict, 0 to 1.
-        anomalies: what the mask shows; None for a classification model.
-        mask: where the detected mask is; None for a classification model.
-        ended_at: when the work that it is part of was done.
-        job_name: what that work is called.
+        anomalies: the areas of the mask; None for a classification model.
+        mask: the detected mask; None for a classification model.
+        ended_at: when the job ended.
+        job_name: the name of the job.
     """
-    made_by = {
+    origin = {
         "human-annotated": "no",
         "creation-date": _iso(ended_at),
         "job-name": job_name,
@@ -163,7 +178,7 @@ def detected_members(
             "class-name": Label.ANOMALY if is_anomalous else Label.NORMAL,
             "confidence": round(confidence, 6),
             "type": CLASSIFICATION,
-            **made_by,
+            **origin,
         },
     }
     if anomalies is not None and mask is not None:
@@ -174,9 +189,21 @@ def detected_members(
                 for index, area in enumerate(anomalies)
             },
             "type": SEGMENTATION,
-            **made_by,
+            **origin,
         }
     return members
+
+
+def problems_document(model_arn: str, problems: Sequence[str], *, ended_at: datetime) -> str:
+    """Return the file that lists every problem of the images of a training."""
+    document = {
+        "Version": 1,
+        "ModelArn": model_arn,
+        "TrainingEndTimestamp": _iso(ended_at),
+        "NumberOfProblems": len(problems),
+        "Problems": list(problems),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _iso(moment: datetime) -> str:

@@ -1,10 +1,10 @@
-"""How trainings went, step by step: kept in memory for who watches them.
+"""The steps of trainings, in memory, for people who watch them.
 
     with each report    note(model, "cross-validation, 40%")
-    for a page          steps(model) -> when each step began, and how far the last one is
+    for a page          steps(model) -> the start of every step, and the progress of the last one
 
-A model's StatusMessage says only where its training is now. The steps before are of no use after a
-restart, which begins the training anew; so no row has them.
+A model's StatusMessage holds the current step only. A restart starts the training again, so the
+earlier steps are in no row.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 MAX_TRAININGS = 50
-"""Trainings whose steps are kept, the last ones."""
+"""The most trainings in the log; the oldest go first."""
 
 MAX_STEPS = 200
-"""Steps of a training that are kept, the last ones."""
+"""The most steps of a training in the log; the oldest go first."""
 
 _SHARE = re.compile(r"(.+), (\d+)%")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingStep:
-    """A step of a training, or something that happened to it."""
+    """A step of a training, or an event such as an interruption."""
 
     #: in words for people
     text: str
     began_at: datetime
-    #: of the step that is done, 0 to 1, and when that was said; None where nothing is said of it
+    #: of the step that is done, 0 to 1, and the time of that report; None for an event
     share: float | None
-    told_at: datetime
+    reported_at: datetime
 
 
 class TrainingLog:
-    """What trainings have said of themselves since this server was started."""
+    """The reports of trainings since this server was started."""
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -46,19 +46,19 @@ class TrainingLog:
         self._steps: OrderedDict[int, deque[TrainingStep]] = OrderedDict()
 
     def note(self, model_id: int, text: str) -> None:
-        """Keep what a training says, such as "cross-validation, 40%"."""
-        told = _SHARE.fullmatch(text)
-        step, share = (told[1], int(told[2]) / 100) if told else (text, None)
+        """Add a report of a training, such as "cross-validation, 40%"."""
+        match = _SHARE.fullmatch(text)
+        step, share = (match[1], int(match[2]) / 100) if match else (text, None)
         at = self._now()
         with self._lock:
             steps = self._of(model_id)
             if steps and steps[-1].text == step:
-                steps[-1] = replace(steps[-1], share=share, told_at=at)
+                steps[-1] = replace(steps[-1], share=share, reported_at=at)
             else:
-                steps.append(TrainingStep(text=step, began_at=at, share=share, told_at=at))
+                steps.append(TrainingStep(text=step, began_at=at, share=share, reported_at=at))
 
     def steps(self, model_id: int) -> tuple[TrainingStep, ...]:
-        """Return the steps of a training so far; none if it has not begun here."""
+        """Return the steps of a training so far; none if this server has not started it."""
         with self._lock:
             return tuple(self._steps.get(model_id, ()))
 

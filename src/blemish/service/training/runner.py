@@ -1,13 +1,16 @@
-"""Where trainings run: what one is told, what it answers, and how it may end.
+"""Where trainings run: the spec of a training, its result, and how it may end.
 
-A training process imports it; what needs the database is not here.
+A training process imports this module, so it needs no database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
+
+from blemish.domain.limits import Limits
+from blemish.service.training.evaluation_files import EvaluationKeys
 
 
 class TrainingInterruptedError(Exception):
@@ -15,21 +18,22 @@ class TrainingInterruptedError(Exception):
 
 
 class AttemptLostError(Exception):
-    """The row is no longer this attempt's; what it makes counts for nothing."""
+    """The row belongs to another attempt now; the results of this one are discarded."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingJob:
-    """All that a training process is told; every value is JSON."""
+class TrainingSpec:
+    """Everything that a training process needs to know."""
 
+    #: file of the frozen entries
     entries: str
-    #: of the store of buckets; it may hold a secret
-    reach: Mapping[str, Any] = field(repr=False)
-    #: the `reach` of the encryption
-    encryption: Mapping[str, Any]
-    #: name that the bundle will have
+    #: to the store of buckets; it may hold a secret
+    store_connection: Mapping[str, Any] = field(repr=False)
+    #: to the keyring or the key service
+    encryption_connection: Mapping[str, Any]
+    #: name of the new bundle
     bundle: str
-    #: of the key that seals it; None for the default one
+    #: of the key that seals the bundle; None for the default one
     kms_key_id: str | None
     #: folder that the attempt writes to; exists and is empty
     folder: str
@@ -38,7 +42,9 @@ class TrainingJob:
     arn: str
     output_bucket: str
     output_prefix: str
-    limits: Mapping[str, Any]
+    #: of the files in the output location
+    evaluation_keys: EvaluationKeys
+    limits: Limits
     mixed_sizes: bool
     backbone: str | None
     threads: int
@@ -46,10 +52,17 @@ class TrainingJob:
     log_format: str
     log_level: str
 
+    @classmethod
+    def of_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return the spec that `dataclasses.asdict` turned into JSON."""
+        limits = Limits(**document["limits"])
+        keys = EvaluationKeys(**document["evaluation_keys"])
+        return cls(**{**document, "limits": limits, "evaluation_keys": keys})
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a training process made: `bundle`, sealed, and files for the output location."""
+    """The result of a training process: a sealed bundle, and files for the output location."""
 
     performance: Mapping[str, float]
     notes: tuple[str, ...]
@@ -63,21 +76,23 @@ class TrainingFailure:
     """Why the data or the settings cannot be trained with; trying again would not help."""
 
     reason: str
+    #: every problem of the images, a sentence each; empty if no single image is the reason
+    problems: tuple[str, ...] = ()
 
 
 class TrainingRunner(Protocol):
     """Where trainings run."""
 
     def train(
-        self, job: TrainingJob, *, report: Callable[[str | None], None]
+        self, spec: TrainingSpec, *, report: Callable[[str | None], None]
     ) -> TrainingResult | TrainingFailure:
         """Train to the end.
 
         Args:
-            job: what to train.
-            report: called at least every few seconds, with how far it has come or None; an
-                AttemptLostError out of it ends the training.
+            spec: the training.
+            report: called at least every few seconds, with the progress or None; an
+                AttemptLostError from it ends the training.
 
         Raises:
-            TrainingInterruptedError: there is no result, but there may be one next time.
+            TrainingInterruptedError: there is no result, but the next attempt may have one.
         """

@@ -1,13 +1,13 @@
-"""The work behind TRAINING: have a runner train on the frozen entries, then publish what it made.
+"""The work behind TRAINING: have a runner train on the frozen entries, then publish the result.
 
-A training is tried again when it is interrupted: by a crash, a restart, a process that was killed
-or has fallen silent. Everything an attempt makes lies in a folder of its own until the one
-conditional UPDATE that names the attempt; what a stale attempt made is thrown away.
+A training is tried again when it is interrupted: by a crash, a restart, or a process that was
+killed or has fallen silent. Every attempt writes to its own folder until one conditional UPDATE
+that names the attempt; the files of a stale attempt are discarded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,28 +21,34 @@ from blemish.engine.errors import BackboneError
 from blemish.service.models.bundles import Bundles
 from blemish.service.objects import Objects
 from blemish.service.training.backbones import ProjectBackbones
-from blemish.service.training.evaluation_files import evaluation_keys
+from blemish.service.training.evaluation_files import (
+    evaluation_keys,
+    problems_document,
+)
 from blemish.service.training.log import TrainingLog
 from blemish.service.training.runner import (
     AttemptLostError,
     TrainingFailure,
     TrainingInterruptedError,
-    TrainingJob,
     TrainingResult,
     TrainingRunner,
+    TrainingSpec,
 )
 from blemish.storage.database.database import Database
-from blemish.storage.errors import StorageError
+from blemish.storage.errors import ObjectError, StorageError
 from blemish.storage.files import remove_tree
 from blemish.storage.stored_files import KeptFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 5
-"""Tries before an interrupted training is given up."""
+"""Attempts before an interrupted training fails for good."""
 
 REPORT_PACE = timedelta(seconds=1)
-"""How often a training that writes its files looks whether it was cancelled."""
+"""How often a training that writes its files checks whether it was cancelled."""
+
+MAX_LOGGED_PROBLEMS = 100
+"""Problems in the log of a training; the file of problems has all."""
 
 TRAINED = "Training completed successfully."
 
@@ -92,23 +98,25 @@ class TrainingWork:
             failure = self._outcome(model, attempt, folder)
         finally:
             remove_tree(folder, staging=self._staging)
-        if failure is not None:  # only now is there room for it again, where the disk was full
+        if failure is not None:  # a full disk has room for the row only now
             self.give_up(model, attempt=attempt, reason=failure)
 
     def _outcome(self, model: Model, attempt: int, folder: Path) -> str | None:
-        """Train and publish; return why it has failed for good, None if it has not."""
+        """Train and publish; return why the training has failed for good, None if it has not."""
         try:
             remove_tree(folder, staging=self._staging)
             folder.mkdir()
+            spec = self._spec(model, attempt, folder)
             outcome = self._runner.train(
-                self._job(model, attempt, folder),
-                report=lambda text: self._report(model, attempt, text),
+                spec, report=lambda text: self._report(model, attempt, text)
             )
             match outcome:
                 case TrainingResult():
-                    self._publish(model, attempt, folder, outcome)
-                case TrainingFailure(reason=reason):
+                    self._publish(model, spec, outcome)
+                case TrainingFailure(reason=reason, problems=()):
                     return reason
+                case TrainingFailure(reason=reason, problems=problems):
+                    return f"{reason} {self._publish_problems(model, spec, problems)}"
         except TrainingInterruptedError as error:
             logger.warning("a training was interrupted", reason=str(error))
             self._log.note(model.id, f"interrupted: {error}")
@@ -128,12 +136,12 @@ class TrainingWork:
                 model.id, attempt=attempt, status_message=f"Training failed: {reason}"
             )
 
-    def _job(self, model: Model, attempt: int, folder: Path) -> TrainingJob:
+    def _spec(self, model: Model, attempt: int, folder: Path) -> TrainingSpec:
         backbone = self._backbones.path(model.project)
-        return TrainingJob(
+        return TrainingSpec(
             entries=str(self._kept.path(model.entries)),
-            reach=self._objects.reach,
-            encryption=self._bundles.encryption.reach,
+            store_connection=self._objects.reach,
+            encryption_connection=self._bundles.encryption.reach,
             bundle=_bundle_name(model, attempt),
             kms_key_id=model.kms_key_id,
             folder=str(folder),
@@ -142,6 +150,9 @@ class TrainingWork:
             arn=self._arns.model(model.project, model.version),
             output_bucket=model.output_bucket,
             output_prefix=model.output_prefix,
+            evaluation_keys=evaluation_keys(
+                model.output_prefix, model.project, version=model.version
+            ),
             attempt=attempt,
             backbone=str(backbone) if backbone else None,
             **self._options,
@@ -165,55 +176,66 @@ class TrainingWork:
         with self._database.writing() as rows:
             rows.models.renew(model.id, attempt=attempt, lease_until=self._now())
 
-    def _publish(self, model: Model, attempt: int, folder: Path, result: TrainingResult) -> None:
-        """Copy the evaluation files to their names, keep the bundle, then turn the row."""
-        bundle = _bundle_name(model, attempt)
+    def _publish(self, model: Model, spec: TrainingSpec, result: TrainingResult) -> None:
+        """Write the evaluation files to the output location, store the bundle, turn the row."""
+        folder = Path(spec.folder)
         files = {
-            folder / file: ObjectRef(bucket=model.output_bucket, key=key)
+            folder / file: ObjectRef(bucket=spec.output_bucket, key=key)
             for file, key in result.files.items()
         }
         try:
-            self._write_files(model, attempt, files)
-            self._bundles.publish(folder / "bundle", bundle)
-            self._turn(model, attempt, bundle=bundle, result=result)
+            self._write_files(model, spec.attempt, files)
+            self._bundles.publish(folder / "bundle", spec.bundle)
+            self._finish(model, spec, result)
         except AttemptLostError:
-            self._withdraw(model, bundle=bundle, files=files.values())
+            self._withdraw(model, bundle=spec.bundle, files=files.values())
             raise
 
+    def _publish_problems(self, model: Model, spec: TrainingSpec, problems: Sequence[str]) -> str:
+        """Write the file of problems and the log; return a sentence that names the file."""
+        for problem in problems[:MAX_LOGGED_PROBLEMS]:
+            self._log.note(model.id, problem)
+        ref = ObjectRef(bucket=spec.output_bucket, key=spec.evaluation_keys.problems)
+        self._report(model, spec.attempt, "writing the list of problems")
+        document = problems_document(spec.arn, problems, ended_at=self._now())
+        try:
+            self._objects.write(ref, document.encode())
+        except ObjectError as error:
+            return f"The list of problems cannot be written: {error}"
+        return f"{ref} lists every problem."
+
     def _write_files(self, model: Model, attempt: int, files: Mapping[Path, ObjectRef]) -> None:
-        """Write the evaluation files, and see now and then that the row is still this attempt's."""
-        asked = None
+        """Write the evaluation files; check now and then that the row is still this attempt's."""
+        reported_at = None
         for file, ref in files.items():
-            if asked is None or self._now() - asked >= REPORT_PACE:
-                asked = self._now()
+            if reported_at is None or self._now() - reported_at >= REPORT_PACE:
+                reported_at = self._now()
                 self._report(model, attempt, "writing the evaluation files")
             self._objects.write(ref, file.read_bytes())
 
-    def _turn(self, model: Model, attempt: int, *, bundle: str, result: TrainingResult) -> None:
-        manifest, document = evaluation_keys(
-            model.output_prefix, model.project, version=model.version
-        )
+    def _finish(self, model: Model, spec: TrainingSpec, result: TrainingResult) -> None:
+        bucket, keys = spec.output_bucket, spec.evaluation_keys
         with self._database.writing() as rows:
             current = rows.models.finish_training(
                 model.id,
-                attempt=attempt,
+                attempt=spec.attempt,
                 status_message=" ".join((TRAINED, *result.notes)),
                 performance=Performance(**result.performance),
-                evaluation_manifest=ObjectRef(bucket=model.output_bucket, key=manifest),
-                evaluation_result=ObjectRef(bucket=model.output_bucket, key=document),
+                evaluation_manifest=ObjectRef(bucket=bucket, key=keys.manifest),
+                evaluation_result=ObjectRef(bucket=bucket, key=keys.result),
                 evaluation_ended_at=datetime.fromisoformat(result.evaluation_ended_at),
-                bundle=bundle,
+                bundle=spec.bundle,
             )
         if not current:
             raise AttemptLostError
         self._log.note(model.id, "completed")
 
     def _withdraw(self, model: Model, *, bundle: str, files: Iterable[ObjectRef]) -> None:
-        """Take back what a lost attempt has made; a later attempt writes the same files itself."""
+        """Remove the files of a lost attempt; a later attempt writes the same files itself."""
         self._bundles.remove(bundle)
         with self._database.reading() as rows:
-            found = rows.models.find(model.project, model.version)
-        if found and found.id == model.id and found.status is ModelStatus.TRAINING_FAILED:
+            current = rows.models.find(model.project, model.version)
+        if current and current.id == model.id and current.status is ModelStatus.TRAINING_FAILED:
             for ref in files:
                 self._objects.delete(ref)
 

@@ -20,8 +20,8 @@ BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def step(text: str, after_s: float, share: float | None = None, told_s: float = 0) -> TrainingStep:
     at = BEGAN + timedelta(seconds=after_s)
-    told_at = at + timedelta(seconds=told_s)
-    return TrainingStep(text=text, began_at=at, share=share, told_at=told_at)
+    reported_at = at + timedelta(seconds=told_s)
+    return TrainingStep(text=text, began_at=at, share=share, reported_at=reported_at)
 
 
 def test_a_training_that_waits_has_no_progress() -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.backbones.backbone import load_backbone
 from blemish.engine.backbones.embedding import Embedder
-from blemish.engine.errors import TrainingError
 from blemish.engine.scorers.scorers import BANK
 from blemish.engine.training import features as training_features
 from blemish.engine.training.features import (
@@ -20,16 +19,12 @@ from blemish.engine.training.features import (
     collect_features,
     room_for,
 )
-from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
-from blemish.engine.training.validation import validate_images
+from blemish.engine.training.labeled_images import LabeledImage
+from blemish.engine.training.validation import training_set, validate_datasets
 from tests.products import (
     CHANNELS,
-    COLORS,
     LIMITS,
     anomalous_images,
-    draw,
-    labeled,
-    mask_png,
     normal_images,
 )
 
@@ -44,7 +39,8 @@ def embedder(backbone_file: Path) -> Embedder:
 
 
 def features_of(images: Sequence[LabeledImage], embedder: Embedder) -> TrainingFeatures:
-    validated = validate_images(images, mixed_sizes=False, progress=lambda _: None)
+    datasets = validate_datasets(images, limits=LIMITS, mixed_sizes=False, progress=lambda _: None)
+    validated = training_set(datasets.training, mixed_sizes=False)
     fold_of = np.arange(len(validated.images)) % 2
     return collect_features(
         validated,
@@ -60,13 +56,6 @@ def features_of(images: Sequence[LabeledImage], embedder: Embedder) -> TrainingF
 
 def candidates(features: TrainingFeatures) -> list[NDArray[np.float32]]:
     return [rows for part in features.folds for rows in part.candidates[BANK]]
-
-
-def cut_off(image: LabeledImage) -> LabeledImage:
-    """Return the image without its last pixels; its header stays whole."""
-    whole = image.read()
-    start = whole.index(b"IDAT") + 200
-    return replace(image, read=lambda: whole[:start])
 
 
 def test_normal_images_give_candidates_and_every_image_is_kept(embedder: Embedder) -> None:
@@ -180,27 +169,3 @@ def test_samples_do_not_depend_on_the_order_of_images(
         assert (first == second).all()
     for a, b in zip(straight.masked, turned.masked, strict=True):
         assert (a.embeddings == b.embeddings).all()
-
-
-def test_images_and_masks_that_cannot_be_used_are_counted_together(embedder: Embedder) -> None:
-    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
-    other_size = TrainingMask(read=lambda: mask_png(draw(7, size=(80, 64))), colors=COLORS)
-    images = [
-        *normal_images(2),
-        cut_off(labeled(50)),
-        replace(labeled(51, "hole"), mask=unknown),
-        replace(labeled(52, "hole"), mask=other_size),
-    ]
-
-    with pytest.raises(
-        TrainingError, match=r"^normal-50\.png: .*truncated.* 2 more images cannot be used\.$"
-    ):
-        features_of(images, embedder)
-
-
-def test_a_mask_with_an_unknown_colour_is_named(embedder: Embedder) -> None:
-    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
-    images = [*normal_images(2), replace(labeled(51, "hole"), mask=unknown)]
-
-    with pytest.raises(TrainingError, match=r"^hole-51\.png: .*#14A3B3"):
-        features_of(images, embedder)

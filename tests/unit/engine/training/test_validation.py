@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -5,9 +6,14 @@ import pytest
 from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
 from blemish.engine.images.sizes import ImageSize
-from blemish.engine.training.labeled_images import LabeledImage, Progress
-from blemish.engine.training.validation import validate_images
-from tests.products import draw, labeled, normal_images, png
+from blemish.engine.training.labeled_images import LabeledImage, Progress, TrainingMask
+from blemish.engine.training.validation import (
+    TrainingSet,
+    ValidatedDatasets,
+    training_set,
+    validate_datasets,
+)
+from tests.products import COLORS, LIMITS, draw, labeled, mask_png, normal_images, png
 
 
 def sized(name: str, width: int, height: int) -> LabeledImage:
@@ -19,16 +25,40 @@ def broken(name: str) -> LabeledImage:
     return LabeledImage(name=name, label=Label.NORMAL, read=lambda: b"no image")
 
 
+def cut_off(image: LabeledImage) -> LabeledImage:
+    """Return the image without its last pixels; its header stays whole."""
+    whole = image.read()
+    start = whole.index(b"IDAT") + 200
+    return replace(image, read=lambda: whole[:start])
+
+
+def validated(
+    training: Sequence[LabeledImage],
+    test: Sequence[LabeledImage] = (),
+    *,
+    mixed_sizes: bool = False,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> ValidatedDatasets:
+    return validate_datasets(
+        training, test, limits=LIMITS, mixed_sizes=mixed_sizes, progress=progress
+    )
+
+
+def set_of(images: Sequence[LabeledImage], *, mixed_sizes: bool = False) -> TrainingSet:
+    return training_set(
+        validated(images, mixed_sizes=mixed_sizes).training, mixed_sizes=mixed_sizes
+    )
+
+
 def test_images_are_ordered_by_their_content() -> None:
     images = normal_images(6)
 
-    straight = validate_images(images, mixed_sizes=False, progress=lambda _: None)
-    turned = validate_images(images[::-1], mixed_sizes=False, progress=lambda _: None)
+    straight, turned = set_of(images), set_of(images[::-1])
 
-    names = [each.image.name for each in straight.images]
-    assert names == [each.image.name for each in turned.images]
-    assert [each.digest for each in straight.images] == sorted(
-        each.digest for each in straight.images
+    names = [entry.image.name for entry in straight.images]
+    assert names == [entry.image.name for entry in turned.images]
+    assert [entry.digest for entry in straight.images] == sorted(
+        entry.digest for entry in straight.images
     )
 
 
@@ -36,46 +66,55 @@ def test_the_most_common_size_is_the_size() -> None:
     images = [sized("a", 80, 64), sized("b", 96, 64), sized("c", 96, 64)]
     images[2] = replace(images[2], read=lambda: png(draw(1).pixels))
 
-    validated = validate_images(images, mixed_sizes=True, progress=lambda _: None)
-
-    assert validated.size == ImageSize(stored=(96, 64), upright=(96, 64))
-    assert validated.problems.found == {}
+    assert set_of(images, mixed_sizes=True).size == ImageSize(stored=(96, 64), upright=(96, 64))
 
 
 def test_of_many_sizes_the_one_with_the_middle_aspect_is_the_size() -> None:
     sizes = [(64, 160), (64, 160), (100, 80), (120, 90), (96, 72), (160, 66), (150, 70)]
     images = [sized(f"{k}", *size) for k, size in enumerate(sizes)]
 
-    validated = validate_images(images, mixed_sizes=True, progress=lambda _: None)
-
-    assert validated.size.upright in {(120, 90), (96, 72)}
+    assert set_of(images, mixed_sizes=True).size.upright in {(120, 90), (96, 72)}
 
 
-def test_other_sizes_are_problems_in_the_order_of_the_data_set() -> None:
-    images = [*normal_images(3), sized("odd", 80, 64), labeled(9), sized("odder", 64, 64)]
+def test_every_problem_of_both_datasets_is_collected_in_their_order() -> None:
+    unknown = TrainingMask(read=lambda: mask_png(draw(7, "hole")), colors={"#23A436": "stain"})
+    other_size = TrainingMask(read=lambda: mask_png(draw(7, size=(80, 64))), colors=COLORS)
+    training = [
+        *normal_images(2),
+        sized("odd", 80, 64),
+        cut_off(labeled(50)),
+        replace(labeled(51, "hole"), mask=unknown),
+        replace(labeled(52, "hole"), mask=other_size),
+    ]
+    test = [labeled(60), broken("unreadable"), sized("other", 64, 64)]
 
-    validated = validate_images(images, mixed_sizes=False, progress=lambda _: None)
+    with pytest.raises(TrainingError) as caught:
+        validated(training, test)
 
-    with pytest.raises(
-        TrainingError,
-        match=r"^odd: The image has 80 x 64 pixels; it must have 96 x 64 pixels, as most "
-        r"training images\. One more image cannot be used\.$",
-    ):
-        validated.problems.raise_if_any()
+    problems = caught.value.problems
+    assert [text.split(":")[0] for text in problems] == [
+        "odd",
+        "normal-50.png",
+        "hole-51.png",
+        "hole-52.png",
+        "unreadable",
+        "other",
+    ]
+    assert problems[0] == (
+        "odd: The image has 80 x 64 pixels; it must have 96 x 64 pixels, as most training images."
+    )
+    assert str(caught.value) == " ".join([*problems[:5], "One more problem was found."])
 
 
-def test_what_is_no_image_is_counted() -> None:
-    images = [broken("x"), *normal_images(2), broken("y"), broken("z")]
+def test_only_the_first_five_problems_are_in_the_message() -> None:
+    with pytest.raises(TrainingError) as caught:
+        validated([broken(f"{k}") for k in range(12)])
 
-    validated = validate_images(images, mixed_sizes=False, progress=lambda _: None)
-
-    with pytest.raises(TrainingError, match=r"^x: .*JPEG or PNG.* 2 more images cannot be used"):
-        validated.problems.raise_if_any()
-
-
-def test_only_broken_images_are_named_as_such() -> None:
-    with pytest.raises(TrainingError, match=r"^x: .*One more image cannot be used"):
-        validate_images([broken("x"), broken("y")], mixed_sizes=False, progress=lambda _: None)
+    assert len(caught.value.problems) == 12
+    assert str(caught.value).startswith("0: The image ")
+    assert " 4: The image " in str(caught.value)
+    assert " 5: The image " not in str(caught.value)
+    assert str(caught.value).endswith(" 7 more problems were found.")
 
 
 def test_one_normal_image_under_many_names_is_not_enough() -> None:
@@ -83,12 +122,23 @@ def test_one_normal_image_under_many_names_is_not_enough() -> None:
     images = [same, replace(same, name="copy"), labeled(2, "stain"), labeled(3, "stain")]
 
     with pytest.raises(TrainingError, match="show 1 different normal images; at least 2"):
-        validate_images(images, mixed_sizes=False, progress=lambda _: None)
+        set_of(images)
 
 
-def test_progress_counts_every_image() -> None:
+def test_every_image_is_read_once_and_counted() -> None:
     steps: list[Progress] = []
+    reads: list[str] = []
 
-    validate_images(normal_images(3), mixed_sizes=False, progress=steps.append)
+    def counted(image: LabeledImage) -> LabeledImage:
+        def read() -> bytes:
+            reads.append(image.name)
+            return image.read()
 
+        return replace(image, read=read)
+
+    images = [counted(image) for image in normal_images(3)]
+
+    validated(images[:2], images[2:], progress=steps.append)
+
+    assert reads == [image.name for image in images]
     assert steps == [Progress(step="reading images", done=i, total=3) for i in (1, 2, 3)]

@@ -12,6 +12,7 @@ from blemish.engine.evaluation import Evaluation, TypeMetrics, Verdict
 from blemish.engine.runtime import AnomalyArea
 from blemish.service.training.evaluation_files import (
     EvaluatedModel,
+    EvaluationKeys,
     evaluation_keys,
     manifest_lines,
     mask_key,
@@ -81,9 +82,10 @@ def document(found: Evaluation) -> dict[str, Any]:
 
 @pytest.mark.parametrize("prefix", ["k_fold_", "", "out/", "out/deeper/x-"])
 def test_prefix_and_name_are_joined_without_a_slash(prefix: str) -> None:
-    assert evaluation_keys(prefix, "PROJ_0", version=1) == (
-        f"{prefix}EvaluationManifest-PROJ_0-1.json",
-        f"{prefix}EvaluationResult-PROJ_0-1.json",
+    assert evaluation_keys(prefix, "PROJ_0", version=1) == EvaluationKeys(
+        manifest=f"{prefix}EvaluationManifest-PROJ_0-1.json",
+        result=f"{prefix}EvaluationResult-PROJ_0-1.json",
+        problems=f"{prefix}EvaluationProblems-PROJ_0-1.json",
     )
 
 

@@ -23,7 +23,7 @@ def test_a_step_is_kept_once_with_how_far_it_is() -> None:
 
     assert (begun.text, begun.share) == ("begun", None)
     assert (reading.text, reading.share) == ("reading images", 0.9)
-    assert reading.told_at - reading.began_at == timedelta(seconds=1)
+    assert reading.reported_at - reading.began_at == timedelta(seconds=1)
     assert evaluation.share == 0.05
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import json
 import resource
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,15 @@ import pytest
 
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.domain.limits import MIB, OURS
+from blemish.service.training.evaluation_files import evaluation_keys
+from blemish.service.training.log import TrainingLog
 from blemish.service.training.runner import (
     TrainingFailure,
     TrainingInterruptedError,
-    TrainingJob,
     TrainingResult,
+    TrainingSpec,
 )
-from blemish.service.training.training import MAX_ATTEMPTS
+from blemish.service.training.training import MAX_ATTEMPTS, MAX_LOGGED_PROBLEMS
 from blemish.storage.objects.store import ObjectStore
 from tests.unit.fakes import ENDED_AT, FakeTrainings, Report, Step, trained
 from tests.unit.house import LEASE, House
@@ -28,6 +31,7 @@ from tests.unit.service.trainings import NOTHING, left_behind, work
 S = ModelStatus
 MANIFEST = ObjectRef(bucket=BUCKET, key="out/EvaluationManifest-circuits-1.json")
 RESULT = ObjectRef(bucket=BUCKET, key="out/EvaluationResult-circuits-1.json")
+PROBLEMS = ObjectRef(bucket=BUCKET, key="out/EvaluationProblems-circuits-1.json")
 SMALL = 256 * 1024
 
 
@@ -38,11 +42,11 @@ def model(house: House) -> Model:
     return house.model()
 
 
-def failed(_job: TrainingJob, _report: Report, *, reason: str) -> TrainingFailure:
+def failed(_job: TrainingSpec, _report: Report, *, reason: str) -> TrainingFailure:
     return TrainingFailure(reason=reason)
 
 
-def interrupted(job: TrainingJob, report: Report) -> TrainingResult:
+def interrupted(job: TrainingSpec, report: Report) -> TrainingResult:
     Path(job.folder, "half a bundle").write_bytes(b"graph")
     report("reading images, 50%")
     raise TrainingInterruptedError("the process was ended by SIGKILL")
@@ -73,10 +77,10 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
     work(house, runner=runner).carry_out(model, attempt=attempt)
 
     (job,) = runner.jobs
-    assert job == TrainingJob(
+    assert job == TrainingSpec(
         entries=str(house.directory.kept / model.entries),
-        reach={"folder": str(house.directory.buckets)},
-        encryption=house.encryption.reach,
+        store_connection={"folder": str(house.directory.buckets)},
+        encryption_connection=house.encryption.reach,
         bundle=f"{model.id}-{attempt}",
         kms_key_id=None,
         folder=str(house.directory.attempts / f"{model.id}-{attempt}"),
@@ -85,7 +89,8 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
         arn=house.arns.model("circuits", 1),
         output_bucket=BUCKET,
         output_prefix="out/",
-        limits=asdict(OURS),
+        evaluation_keys=evaluation_keys("out/", "circuits", version=1),
+        limits=OURS,
         mixed_sizes=False,
         backbone=None,
         threads=2,
@@ -100,7 +105,7 @@ def test_the_folder_of_an_attempt_is_empty_at_first(house: House, model: Model) 
     (house.directory.attempts / f"{model.id}-{attempt}" / "remains").mkdir(parents=True)
     found: list[list[Path]] = []
 
-    def look(job: TrainingJob, report: Report) -> TrainingResult:
+    def look(job: TrainingSpec, report: Report) -> TrainingResult:
         found.append(list(Path(job.folder).iterdir()))
         return trained(job, report)
 
@@ -120,6 +125,42 @@ def test_data_that_cannot_be_trained_on_is_the_reason(house: House, model: Model
     assert left_behind(house) == NOTHING
 
 
+def test_every_problem_of_the_images_is_in_a_file_and_in_the_log(
+    house: House, model: Model
+) -> None:
+    problems = tuple(f"s3://images/{number}.png: The image is empty." for number in range(120))
+    log = TrainingLog(now=house.clock)
+
+    def step(_spec: TrainingSpec, _report: Report) -> TrainingFailure:
+        return TrainingFailure(reason="Many problems.", problems=problems)
+
+    work(house, step, log=log).carry_out(model, attempt=house.claim_model(model))
+
+    current = house.described(model)
+    assert current.status is S.TRAINING_FAILED
+    assert current.status_message == (
+        f"Training failed: Many problems. {PROBLEMS} lists every problem."
+    )
+    document = json.loads(house.objects.read(PROBLEMS, max_bytes=MIB))
+    assert document["NumberOfProblems"] == 120
+    assert document["Problems"] == list(problems)
+    texts = [entry.text for entry in log.steps(model.id)]
+    assert [text for text in texts if text in problems] == list(problems[:MAX_LOGGED_PROBLEMS])
+
+
+def test_problems_that_cannot_be_written_are_still_the_reason(house: House, model: Model) -> None:
+    def without_bucket(_spec: TrainingSpec, _report: Report) -> TrainingFailure:
+        shutil.rmtree(house.directory.buckets / BUCKET)
+        return TrainingFailure(reason="One problem.", problems=("One problem.",))
+
+    work(house, without_bucket).carry_out(model, attempt=house.claim_model(model))
+
+    message = house.described(model).status_message
+    assert message.startswith(
+        "Training failed: One problem. The list of problems cannot be written"
+    )
+
+
 def test_a_backbone_that_went_missing_is_the_reason(house: House, model: Model) -> None:
     attempt = house.claim_model(model)
 
@@ -134,7 +175,7 @@ def test_a_backbone_that_went_missing_is_the_reason(house: House, model: Model) 
 def test_progress_is_told_in_the_status_message(house: House, model: Model) -> None:
     told: list[str] = []
 
-    def reporting(job: TrainingJob, report: Report) -> TrainingResult:
+    def reporting(job: TrainingSpec, report: Report) -> TrainingResult:
         for text in ("reading images, 50%", None, "cross-validation, 20%"):
             report(text)
             told.append(house.described(model).status_message)
@@ -153,7 +194,7 @@ def test_progress_is_told_in_the_status_message(house: House, model: Model) -> N
 def test_every_report_holds_the_model_for_another_lease(
     house: House, model: Model, text: str | None
 ) -> None:
-    def slow(job: TrainingJob, report: Report) -> TrainingResult:
+    def slow(job: TrainingSpec, report: Report) -> TrainingResult:
         for _ in range(3):
             now = house.clock.advance(LEASE.total_seconds() * 0.9)
             with house.database.writing() as rows:
@@ -205,7 +246,7 @@ def test_a_fault_of_ours_ends_the_training_too(house: House, model: Model) -> No
 def test_the_folder_of_an_attempt_goes_even_when_it_fails_in_a_new_way(
     house: House, model: Model
 ) -> None:
-    def broken(_job: TrainingJob, _report: Report) -> TrainingResult:
+    def broken(_job: TrainingSpec, _report: Report) -> TrainingResult:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -221,7 +262,7 @@ def take_over(house: House, model: Model) -> int:
 
 
 def lost_and_reporting(house: House, model: Model) -> Step:
-    def step(_job: TrainingJob, report: Report) -> TrainingResult:
+    def step(_job: TrainingSpec, report: Report) -> TrainingResult:
         take_over(house, model)
         report("cross-validation, 20%")
         raise AssertionError("a training that has lost its row goes on")
@@ -230,7 +271,7 @@ def lost_and_reporting(house: House, model: Model) -> Step:
 
 
 def lost_and_trained(house: House, model: Model) -> Step:
-    def step(job: TrainingJob, report: Report) -> TrainingResult:
+    def step(job: TrainingSpec, report: Report) -> TrainingResult:
         result = trained(job, report)
         take_over(house, model)
         return result
@@ -239,7 +280,7 @@ def lost_and_trained(house: House, model: Model) -> Step:
 
 
 def lost_and_failed(house: House, model: Model) -> Step:
-    def step(_job: TrainingJob, _report: Report) -> TrainingFailure:
+    def step(_job: TrainingSpec, _report: Report) -> TrainingFailure:
         take_over(house, model)
         return TrainingFailure(reason="no image can be read.")
 
@@ -247,7 +288,7 @@ def lost_and_failed(house: House, model: Model) -> Step:
 
 
 def lost_and_interrupted(house: House, model: Model) -> Step:
-    def step(_job: TrainingJob, _report: Report) -> TrainingResult:
+    def step(_job: TrainingSpec, _report: Report) -> TrainingResult:
         take_over(house, model)
         raise TrainingInterruptedError("the process was ended by SIGKILL")
 
@@ -345,7 +386,7 @@ def test_a_training_that_is_cancelled_at_its_end_takes_back_what_it_has_written(
 def test_a_training_that_is_cancelled_as_it_runs_ends_at_its_next_report(
     house: House, model: Model
 ) -> None:
-    def step(_job: TrainingJob, report: Report) -> TrainingResult:
+    def step(_job: TrainingSpec, report: Report) -> TrainingResult:
         report("reading images, 50%")
         house.models.cancel("circuits", "1", by="ada")
         report(None)
@@ -403,7 +444,7 @@ def test_evaluation_files_are_written_over_those_of_an_attempt_before(
 
 
 def test_a_bucket_that_is_gone_by_the_end_is_the_reason(house: House, model: Model) -> None:
-    def without_bucket(job: TrainingJob, report: Report) -> TrainingResult:
+    def without_bucket(job: TrainingSpec, report: Report) -> TrainingResult:
         bucket = house.directory.buckets / BUCKET
         bucket.rename(house.directory.buckets / "renamed")
         return trained(job, report)
@@ -427,7 +468,7 @@ def small_files() -> Iterator[Callable[[], None]]:
 def test_a_full_disk_is_the_reason_and_leaves_nothing_half_written(
     house: House, model: Model, small_files: Callable[[], None]
 ) -> None:
-    def too_much(job: TrainingJob, report: Report) -> TrainingResult:
+    def too_much(job: TrainingSpec, report: Report) -> TrainingResult:
         result = trained(job, report, result=bytes(SMALL + 1))
         small_files()
         return result
