@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.engine.scorers.memory_bank import MemoryBank
+from blemish.engine.scorers.pooling import image_score
 from blemish.engine.scorers.positions import border_weights
-from blemish.engine.scorers.scorers import MemoryBank, image_score
 from blemish.engine.training.sampling import candidate_quota, sample_rows
 
 

@@ -24,18 +24,18 @@ from blemish.engine.backbones.backbone import Backbone, load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.graph.sessions import open_session
-from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
-from blemish.engine.scorers.scorers import (
-    BANK,
+from blemish.engine.scorers.image_gaussian import IMAGE_GAUSSIAN, ImageGaussian
+from blemish.engine.scorers.memory_bank import (
     BANK_ROWS,
+    MEMORY_BANK,
     PROJECTED_WIDTH,
-    ImageGaussian,
     MemoryBank,
-    Subspace,
     random_projection,
 )
+from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
+from blemish.engine.scorers.scorer import FittedScorer, ScoreKey, Scorer
+from blemish.engine.scorers.subspace import SUBSPACE, Subspace
 from blemish.engine.training.calibration import Calibration
-from blemish.engine.training.cross_validation import IMAGE, SUBSPACE, Parts
 from blemish.engine.training.fusion import Fusion
 
 SIDE = 256
@@ -53,18 +53,19 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
         bias=np.zeros(classes, dtype=np.float32),
         speck_area=1.0,
     )
+    keys = [ScoreKey(scorer) for scorer in (MEMORY_BANK, SUBSPACE, IMAGE_GAUSSIAN)]
     return DetectorParts(
         backbone=backbone,
-        parts=_random_scorers(width, generator),
+        scorers=_random_scorers(width, generator),
         scales={},
-        fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE, IMAGE), 1.0)),
-        map_fusion=Fusion(base=0.0, weights=dict.fromkeys((BANK, SUBSPACE), 1.0)),
+        fusion=Fusion(base=0.0, weights=dict.fromkeys(keys, 1.0)),
+        map_fusion=Fusion(base=0.0, weights=dict.fromkeys(keys[:2], 1.0)),
         calibration=Calibration(threshold=1.0, slope=1.0, midpoint=1.0, notes=()),
         head=head if classes else None,
     )
 
 
-def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
+def _random_scorers(width: int, generator: np.random.Generator) -> dict[Scorer, FittedScorer]:
     """Draw the scorers of a detector that is averaged; the subspace has half of the width."""
     half, images = width // 2, 80
     bank = MemoryBank(
@@ -72,20 +73,18 @@ def _random_scorers(width: int, generator: np.random.Generator) -> Parts:
         center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
         rows=generator.standard_normal((BANK_ROWS, PROJECTED_WIDTH), dtype=np.float32),
     )
-    return Parts(
-        banks={BANK: bank},
-        subspace=Subspace(
+    return {
+        MEMORY_BANK: bank,
+        SUBSPACE: Subspace(
             center=np.zeros(width, dtype=np.float32), rest=np.eye(width, half, dtype=np.float32)
         ),
-        image=ImageGaussian(
+        IMAGE_GAUSSIAN: ImageGaussian(
             center=np.zeros(2 * width, dtype=np.float32),
             directions=np.eye(2 * width, images, dtype=np.float32),
             variances=np.ones(images, dtype=np.float32),
             rest=1.0,
         ),
-        image_head=None,
-        patch_head=None,
-    )
+    }
 
 
 def contenders(backbone: Backbone, *, threads: int) -> dict[str, Callable[[], Any]]:

@@ -47,7 +47,7 @@ from blemish.engine.graph.sessions import open_session
 from blemish.engine.images.decode import decode
 from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN, resize
 from blemish.engine.metrics import roc_auc
-from blemish.engine.scorers.scorers import fit_memory_bank, random_projection
+from blemish.engine.scorers.memory_bank import fit_memory_bank, random_projection
 from blemish.engine.training.labeled_images import LabeledImage
 
 SIDE, MOST, CALIBRATING, DRAWS, ROUNDS = 256, 150, 6, 5, 20

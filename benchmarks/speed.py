@@ -53,7 +53,7 @@ from blemish.engine.images.decode import decode
 from blemish.engine.images.resize import graph_size, least_decoded, resize
 from blemish.engine.runtime import Detector
 from blemish.engine.scorers.coreset import select_coreset
-from blemish.engine.scorers.scorers import BANK_ROWS, random_projection
+from blemish.engine.scorers.memory_bank import BANK_ROWS, random_projection
 from blemish.engine.training.train import train
 
 IMAGES, JUDGED = 80, 12

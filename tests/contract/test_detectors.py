@@ -1,5 +1,6 @@
 """What every detector must keep, whatever its backbone and its heads."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,24 +19,22 @@ from blemish.engine.images.decode import decode
 from blemish.engine.images.resize import resize
 from blemish.engine.images.upsample import upsampling_matrix
 from blemish.engine.runtime import Detection, Detector
+from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
+from blemish.engine.scorers.pooling import image_score, pooled_embedding
 from blemish.engine.scorers.positions import border_weights
-from blemish.engine.scorers.scorers import bank_projections, image_score, pooled_embedding
+from blemish.engine.scorers.registry import SCORERS
+from blemish.engine.scorers.scorer import ImageScorer, PatchScorer, ScoreKey, Scorer
+from blemish.engine.scorers.subspace import SUBSPACE
 from blemish.engine.training.calibration import Calibration
-from blemish.engine.training.cross_validation import (
-    IMAGE,
-    IMAGE_HEAD,
-    PATCH_HEAD,
-    SUBSPACE,
-    fit_parts,
-    hold_out,
-)
+from blemish.engine.training.cross_validation import cross_validate, fit_scorers
 from blemish.engine.training.features import collect_features
 from blemish.engine.training.fusion import fusion, standard
 from blemish.engine.training.labeled_images import LabeledImage
-from blemish.engine.training.score_table import BY_PLACE, score_table
-from blemish.engine.training.selection import Candidate, map_fusion
+from blemish.engine.training.score_table import ScoreTable, score_table
+from blemish.engine.training.selection import Candidate, candidates_for, map_fusion
 from blemish.engine.training.validation import training_set, validate_datasets
+from tests.contract.another_scorer import CHANNEL_SUM
 from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
 from tests.refining import refined
 
@@ -137,11 +136,17 @@ def test_another_seed_gives_another_bundle(
     assert (reseeded / "SHA256SUMS").read_text() != first
 
 
-@pytest.mark.parametrize("name", ["tiny", "built-in"])
-def test_numpy_and_the_graph_agree(name: str, backbones: dict[str, Path | None]) -> None:
+@pytest.mark.parametrize(
+    ("name", "scorers"),
+    [("tiny", SCORERS), ("built-in", SCORERS), ("tiny", (*SCORERS, CHANNEL_SUM))],
+    ids=["tiny", "built-in", "another scorer"],
+)
+def test_numpy_and_the_graph_agree(
+    name: str, scorers: Sequence[Scorer], backbones: dict[str, Path | None]
+) -> None:
     backbone = load_backbone(backbones[name])
     embedder = Embedder(backbone, width=WIDTH, height=HEIGHT, threads=1)
-    parts = fitted_parts(backbone, embedder)
+    parts, _ = fitted_parts(backbone, embedder, scorers)
     graph = detector_graph(parts, width=WIDTH, height=HEIGHT)
     onnx.checker.check_model(graph, full_check=True)
     session = open_session(graph.SerializeToString(), threads=1)
@@ -177,13 +182,15 @@ def pixels(image: LabeledImage) -> NDArray[np.uint8]:
     return resize(decode(image.read(), limits=LIMITS).pixels, width=WIDTH, height=HEIGHT)
 
 
-def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
+def fitted_parts(
+    backbone: Backbone, embedder: Embedder, scorers: Sequence[Scorer]
+) -> tuple[DetectorParts, ScoreTable]:
     """Fit every scorer to a few images, and use them all; draw a segmentation head."""
     images = normal_images(4) + anomalous_images(3, "stain")
     datasets = validate_datasets(images, limits=LIMITS, mixed_sizes=False, progress=lambda _: None)
     validated = training_set(datasets.training, mixed_sizes=False)
     projections = bank_projections(embedder.channels, seed=0, alternatives=True)
-    gathered = collect_features(
+    features = collect_features(
         validated,
         embedder,
         projections,
@@ -193,20 +200,21 @@ def fitted_parts(backbone: Backbone, embedder: Embedder) -> DetectorParts:
         seed=0,
         progress=lambda _: None,
     )
-    held_out = hold_out(gathered, seed=0, threads=1, progress=lambda _: None)
-    table = score_table(held_out, gathered.grid, size=(WIDTH, HEIGHT))
+    result = cross_validate(features, seed=0, threads=1, progress=lambda _: None, scorers=scorers)
+    table = score_table(result, features.grid, size=(WIDTH, HEIGHT))
     candidate = Candidate(name="all", shares=dict.fromkeys(table.scores, 1.0))
     normal = ~table.anomalous
-    standards = {name: standard(table.held_out(name, None)[normal]) for name in table.scores}
-    return DetectorParts(
+    standards = {key: standard(table.unseen(key, None)[normal]) for key in table.scores}
+    parts = DetectorParts(
         backbone=backbone,
-        parts=fit_parts(gathered, (), seed=0),
-        scales=dict(table.scales),
+        scorers=fit_scorers(features, (), seed=0, scorers=scorers),
+        scales=table.scales,
         fusion=fusion(candidate.shares, standards, total=1),
         map_fusion=map_fusion(candidate, table),
         calibration=Calibration(threshold=2.0, slope=1.0, midpoint=2.0, notes=()),
-        head=random_head(embedder.width, scale=float(gathered.embedded_images[0].embeddings.std())),
+        head=random_head(embedder.width, scale=float(features.embedded_images[0].embeddings.std())),
     )
+    return parts, table
 
 
 def random_head(width: int, *, scale: float) -> PatchClassifier:
@@ -223,31 +231,43 @@ def random_head(width: int, *, scale: float) -> PatchClassifier:
 
 def all_patch_scores(
     parts: DetectorParts, embeddings: NDArray[np.float32], grid: tuple[int, int]
-) -> dict[str, NDArray[np.float64]]:
-    fitted = parts.parts
-    assert fitted.patch_head is not None
-    seen = border_weights(grid).astype(np.float64)
-    scores = {
-        **{name: seen * bank.patch_scores(embeddings) for name, bank in fitted.banks.items()},
-        SUBSPACE: seen * fitted.subspace.patch_scores(embeddings),
-    }
-    by_place = {name + BY_PLACE: rows / parts.scales[name] for name, rows in scores.items()}
-    margins = fitted.patch_head.margins(embeddings)[:, 0].astype(np.float64)
-    return scores | by_place | {PATCH_HEAD: margins}
+) -> dict[ScoreKey, NDArray[np.float64]]:
+    weights, scores = border_weights(grid), {}
+    for scorer, fitted in parts.scorers.items():
+        if isinstance(fitted, PatchScorer):
+            rows = fitted.patch_scores(embeddings).astype(np.float64)
+            scores[ScoreKey(scorer)] = rows * weights if scorer.positional else rows
+            if scorer.positional:
+                by_position = rows * weights / parts.scales[scorer]
+                scores[ScoreKey(scorer, by_position=True)] = by_position
+    return scores
 
 
 def fused_score(
     parts: DetectorParts, embeddings: NDArray[np.float32], grid: tuple[int, int]
 ) -> float:
-    fitted, pooled = parts.parts, pooled_embedding(embeddings)[np.newaxis]
-    assert fitted.image_head is not None
+    pooled = pooled_embedding(embeddings)[np.newaxis]
     scores = {
-        name: np.array([image_score(rows.astype(np.float32))])
-        for name, rows in all_patch_scores(parts, embeddings, grid).items()
+        key: np.array([image_score(rows.astype(np.float32))])
+        for key, rows in all_patch_scores(parts, embeddings, grid).items()
     }
-    scores[IMAGE] = fitted.image.image_scores(pooled)
-    scores[IMAGE_HEAD] = fitted.image_head.logits(pooled)
+    for scorer, fitted in parts.scorers.items():
+        if isinstance(fitted, ImageScorer):
+            scores[ScoreKey(scorer)] = fitted.image_scores(pooled)
     return float(parts.fusion.fuse(scores)[0])
+
+
+def test_a_scorer_of_the_registry_takes_part_in_the_selection(
+    backbones: dict[str, Path | None],
+) -> None:
+    backbone = load_backbone(backbones["tiny"])
+    embedder = Embedder(backbone, width=WIDTH, height=HEIGHT, threads=1)
+    _, table = fitted_parts(backbone, embedder, (*SCORERS, CHANNEL_SUM))
+
+    (average,) = candidates_for([table], np.ones(7, dtype=np.bool_))
+
+    shares = {key.scorer: share for key, share in average.shares.items()}
+    assert shares[CHANNEL_SUM] == shares[SUBSPACE] > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

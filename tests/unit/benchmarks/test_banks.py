@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.banks import bank_candidates, bank_score
-from blemish.engine.scorers.scorers import MemoryBank
+from blemish.engine.scorers.memory_bank import MemoryBank
 
 NOTHING_LEARNED = MemoryBank(
     projection=np.eye(2, dtype=np.float32),

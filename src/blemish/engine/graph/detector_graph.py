@@ -8,6 +8,7 @@ pixels -> backbone -> feature maps -+-> patch scores -+-> top mean -+-> image sc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,27 +17,28 @@ from numpy.typing import NDArray
 
 from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.backbones.embedding import FeatureMaps, add_features
-from blemish.engine.graph.scoring import GraphScorers
+from blemish.engine.graph.scoring import GraphScores, add_scores
 from blemish.engine.graph.segmentation import add_class_probabilities
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.upsample import add_upsampled
 from blemish.engine.scorers.patch_classifier import PatchClassifier
+from blemish.engine.scorers.scorer import FittedScorer, ScoreKey, Scorer
 from blemish.engine.training.calibration import Calibration
-from blemish.engine.training.cross_validation import Parts
 from blemish.engine.training.fusion import Fusion
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorParts:
-    """What a detector is made of."""
+    """The fitted parts of a detector."""
 
     backbone: Backbone
-    parts: Parts
-    #: patch scorer -> (n,) scale of each place
-    scales: dict[str, NDArray[np.float32]]
+    #: in the order of the registry
+    scorers: Mapping[Scorer, FittedScorer]
+    #: positional scorer -> (n,) scale of each position
+    scales: Mapping[Scorer, NDArray[np.float32]]
     #: of the image score
     fusion: Fusion
-    #: of the anomaly map, from patch scores alone
+    #: of the anomaly map: patch scores alone, none by position
     map_fusion: Fusion
     calibration: Calibration
     #: None for a classification model
@@ -55,23 +57,22 @@ def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.Mod
     """
     graph = GraphWriter()
     maps = add_features(graph, parts.backbone, width=width, height=height)
-    scorers = GraphScorers(graph, maps, parts.parts, scales=parts.scales)
-    used = [*parts.fusion.weights, *parts.map_fusion.weights]
-    scorers.add(list(dict.fromkeys(used)))
-    _add_verdict(graph, scorers, parts.fusion, parts.calibration)
-    _add_anomaly_map(graph, scorers, maps, parts.map_fusion, (height, width))
+    keys = dict.fromkeys([*parts.fusion.weights, *parts.map_fusion.weights])
+    scores = add_scores(graph, maps, parts.scorers, keys, scales=parts.scales)
+    _add_verdict(graph, scores, parts.fusion, parts.calibration)
+    _add_anomaly_map(graph, scores, maps, parts.map_fusion, (height, width))
     if parts.head is not None:
         add_class_probabilities(graph, maps, parts.head, (height, width))
     return graph.model()
 
 
 def _add_verdict(
-    graph: GraphWriter, scorers: GraphScorers, fusion: Fusion, calibration: Calibration
+    graph: GraphWriter, scores: GraphScores, fusion: Fusion, calibration: Calibration
 ) -> None:
     """Write image score, verdict and its confidence, as outputs."""
     default = np.array(calibration.threshold, dtype=np.float32)
     threshold = graph.input_with_default("threshold", default)
-    fused = _add_fused(graph, fusion, {name: scorers.image_score(name) for name in fusion.weights})
+    fused = _add_fused(graph, fusion, {key: scores.image_score(key) for key in fusion.weights})
     score = graph.add("Identity", fused, output="score")
     verdict = graph.add("GreaterOrEqual", score, threshold, output="is_anomalous")
     distance = graph.add("Sub", score, graph.scalar(calibration.midpoint))
@@ -85,21 +86,21 @@ def _add_verdict(
 
 def _add_anomaly_map(
     graph: GraphWriter,
-    scorers: GraphScorers,
+    scores: GraphScores,
     maps: FeatureMaps,
     fusion: Fusion,
     size: tuple[int, int],
 ) -> None:
-    fused = _add_fused(graph, fusion, {name: scorers.patch_scores[name] for name in fusion.weights})
+    fused = _add_fused(graph, fusion, {key: scores.patch_scores[key] for key in fusion.weights})
     grid = graph.add("Reshape", fused, graph.ints(*maps.grid))
     graph.add("Identity", add_upsampled(graph, grid, maps.grid, size), output="anomaly_map")
     graph.output("anomaly_map", np.float32, size)
 
 
-def _add_fused(graph: GraphWriter, fusion: Fusion, values: dict[str, str]) -> str:
+def _add_fused(graph: GraphWriter, fusion: Fusion, values: Mapping[ScoreKey, str]) -> str:
     """Write `Fusion.fuse` for scores of one image, or for those of its patches."""
     parts = [
-        graph.add("Mul", values[name], graph.scalar(weight))
-        for name, weight in fusion.weights.items()
+        graph.add("Mul", values[key], graph.scalar(weight))
+        for key, weight in fusion.weights.items()
     ]
     return graph.add("Add", graph.add("Sum", *parts), graph.scalar(fusion.base))

@@ -73,6 +73,10 @@ class GraphWriter:
         self._nodes.append(helper.make_node("TopK", [values, size], [top, where], top, axis=0))
         return top
 
+    def add_sum(self, values: str) -> str:
+        """Add the sum over all axes and return the scalar's name."""
+        return self.add("ReduceSum", values, keepdims=0)
+
     def add_split(self, values: str, sizes: Sequence[int]) -> list[str]:
         """Split along the first axis into parts of these sizes and return their names."""
         parts = [self._new_name("Split") for _ in sizes]

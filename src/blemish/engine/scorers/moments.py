@@ -1,7 +1,7 @@
-"""Sums over patch embeddings, from which their mean and covariance follow.
+"""Sums over patch embeddings, which give their mean and covariance.
 
-They add up: the sums of a set of images are those of its parts, so that one pass over the
-images serves every fold of a cross-validation.
+The sums of a set of images are the sums of its folds, added up: one pass over the images serves
+every fit of a cross-validation.
 """
 
 from __future__ import annotations
@@ -52,3 +52,11 @@ class Moments:
     def covariance(self) -> NDArray[np.float64]:
         """(d, d)"""  # noqa: D415 - a shape
         return self.products / self.count - np.outer(self.mean, self.mean)
+
+
+def principal_directions(
+    covariance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return variances and directions (columns), the largest variance first."""
+    variances, directions = np.linalg.eigh(covariance)
+    return np.maximum(variances[::-1], 0), directions[:, ::-1]

@@ -18,8 +18,9 @@ from blemish.domain.entities import Label
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.images.decode import ImageLimits, decode
 from blemish.engine.images.resize import least_decoded, resize
+from blemish.engine.scorers.memory_bank import ALTERNATIVES_STEP, MEMORY_BANK
 from blemish.engine.scorers.moments import Moments
-from blemish.engine.scorers.scorers import BANK, pooled_embedding
+from blemish.engine.scorers.pooling import pooled_embedding
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
 from blemish.engine.training.masked_patches import (
     MaskedPatches,
@@ -35,10 +36,6 @@ MAX_HELD_OUT = 250
 
 EMBEDDED_BYTES = 512 * 2**20
 """Memory for the patches of these images; with wide or many patches there are fewer images."""
-
-ALTERNATIVES_TAKE = 3
-"""Memory banks that are tried beside the first have a third of its rows, chosen from every third of
-its candidates: scoring with all rows took half of a training's time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +154,7 @@ class FeatureCollector:
         if label is Label.NORMAL:
             rows = sample_rows(embeddings, candidate_quota(self._normal), generator=generator)
             for name, projection in self.features.projections.items():
-                bank_rows = rows if name == BANK else rows[::ALTERNATIVES_TAKE]
+                bank_rows = rows if name == MEMORY_BANK.name else rows[::ALTERNATIVES_STEP]
                 part.candidates[name].append(bank_rows @ projection)
             part.moments += Moments.of(embeddings)
         digests = self._embedded[label]

@@ -1,8 +1,8 @@
 """Fusion: several scores of an image become one.
 
-Each score is standardised on normal images that its scorer did not see, so that they can be
+Each score is standardised on normal images that its scorer did not see, so that scores can be
 added. The image score is 1 for the average normal image, and `UNIT` more for every standard
-deviation: like a distance it is positive, and it means the same for every model.
+deviation: it is positive like a distance, and means the same for every model.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.engine.scorers.scorer import ScoreKey
+
 UNIT = 0.1
 
 _PRIOR_IMAGES, _PRIOR_DEVIATION = 3, 0.1
-"""A deviation over few normal images is drawn towards a tenth of their mean, which is usual, as if
-so many more images had shown it."""
+"""A deviation over few normal images is estimated as if three more images had shown the usual
+deviation, a tenth of the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,27 +44,27 @@ class Fusion:
     """The image score is `base` plus each score times its weight."""
 
     base: float
-    weights: Mapping[str, float]
+    weights: Mapping[ScoreKey, float]
 
-    def fuse(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the image scores of (n,) scores of each name."""
-        parts = [weight * scores[name] for name, weight in self.weights.items()]
+    def fuse(self, scores: Mapping[ScoreKey, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the fused scores (n,), given (n,) of each key."""
+        parts = [weight * scores[key] for key, weight in self.weights.items()]
         fused: NDArray[np.float64] = np.sum(parts, axis=0) + self.base
         return fused
 
 
 def fusion(
-    shares: Mapping[str, float], standards: Mapping[str, Standard], *, total: float
+    shares: Mapping[ScoreKey, float], standards: Mapping[ScoreKey, Standard], *, total: float
 ) -> Fusion:
     """Return the fusion that adds standardised scores.
 
     Args:
-        shares: how much each score counts.
+        shares: the weight of each standardised score.
         standards: of each of these scores.
-        total: what the shares are divided by.
+        total: the divisor of all shares.
     """
     weights = {
-        name: UNIT * share / (total * standards[name].deviation) for name, share in shares.items()
+        key: UNIT * share / (total * standards[key].deviation) for key, share in shares.items()
     }
-    base = 1 - sum(weight * standards[name].mean for name, weight in weights.items())
+    base = 1 - sum(weight * standards[key].mean for key, weight in weights.items())
     return Fusion(base=base, weights=weights)

@@ -1,4 +1,4 @@
-"""The held-out scores of all images by all scorers, patch scores weighed by their places."""
+"""The cross-validated image scores of all scorers, with and without scales by position."""
 
 from __future__ import annotations
 
@@ -8,94 +8,101 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.engine.scorers.pooling import top_count
 from blemish.engine.scorers.positions import (
     MIN_ALIGNMENT,
     alignment,
     border_weights,
     position_scales,
 )
-from blemish.engine.scorers.scorers import BANK, top_count
-from blemish.engine.training.cross_validation import SUBSPACE, HeldOut, diagonal, normal_rows
-
-BY_PLACE = " by place"
-"""Ends the name of a patch scorer whose scores count by how high they are for their place."""
+from blemish.engine.scorers.scorer import Role, ScoreKey, Scorer
+from blemish.engine.training.cross_validation import (
+    CrossValidation,
+    normal_rows,
+    own_fold_scores,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
-    """Image scores of the kept images at one size; indices are those of `HeldOut`."""
+    """Image scores at one size of the graph; indices are those of `CrossValidation`."""
 
-    #: (width, height) at which a graph would see the images
+    #: (width, height) of the graph's image
     size: tuple[int, int]
     fold_of: NDArray[np.int64]
     anomalous: NDArray[np.bool_]
-    #: score -> (F, m)
-    scores: Mapping[str, NDArray[np.float64]]
-    #: patch scorer -> (n,) scale of each place, for the parts fitted to all images
-    scales: Mapping[str, NDArray[np.float32]]
-    #: patch scorer -> how well normal images are aligned, in its eyes
-    alignments: Mapping[str, float]
+    #: key -> (F, m)
+    scores: Mapping[ScoreKey, NDArray[np.float64]]
+    #: positional scorer -> (n,) scale of each position, for the scorers fitted to all images
+    scales: Mapping[Scorer, NDArray[np.float32]]
+    #: positional scorer -> alignment of the normal images by its scores
+    alignments: Mapping[Scorer, float]
 
     @property
     def folds(self) -> int:
-        """How many outer folds there are."""
+        """The number of outer folds."""
         return int(self.fold_of.max()) + 1
 
-    @property
-    def alternatives(self) -> list[str]:
-        """The memory banks that may stand in for the first."""
-        return [name for name in self.scales if name not in {BANK, SUBSPACE}]
+    def scorers(self, *roles: Role) -> list[Scorer]:
+        """Return the scorers of some roles, those of patches first."""
+        scorers = dict.fromkeys(key.scorer for key in self.scores if key.scorer.role in roles)
+        return sorted(scorers, key=lambda scorer: not scorer.positional)
 
-    def local(self, name: str) -> str:
-        """Return the name of a patch scorer's score: by place where images are aligned enough."""
-        return name + BY_PLACE if self.alignments[name] >= MIN_ALIGNMENT else name
+    def aligned(self, scorer: Scorer) -> ScoreKey:
+        """Return the key by position where images are aligned enough, else the plain one."""
+        alignment = self.alignments.get(scorer, 0.0)
+        return ScoreKey(scorer, by_position=alignment >= MIN_ALIGNMENT)
 
-    def held_out(self, name: str, outer: int | None) -> NDArray[np.float64]:
-        """Return (m,) scores that an outer fold, or None, did not take part in."""
-        values = self.scores[name]
-        return values[outer] if outer is not None else diagonal(values, self.fold_of)
+    def unseen(self, key: ScoreKey, outer: int | None) -> NDArray[np.float64]:
+        """Return (m,) scores by scorers that have not seen an outer fold, or None of one."""
+        values = self.scores[key]
+        return values[outer] if outer is not None else own_fold_scores(values, self.fold_of)
 
 
-def score_table(held_out: HeldOut, grid: tuple[int, int], *, size: tuple[int, int]) -> ScoreTable:
-    """Turn patch scores into image scores, with and without the scale of their places.
+def score_table(
+    result: CrossValidation, grid: tuple[int, int], *, size: tuple[int, int]
+) -> ScoreTable:
+    """Compute image scores from patch scores, with and without the scales by position.
 
     Args:
-        held_out: patch scores, and the image scores that there are already.
+        result: the cross-validation.
         grid: (h, w) of the patches.
-        size: (width, height) at which a graph would see the images.
+        size: (width, height) of the graph's image.
     """
-    scores, scales, alignments = dict(held_out.scores), {}, {}
-    normal, seen = normal_rows(held_out), border_weights(grid)
-    for name, maps in held_out.maps.items():
-        final = diagonal(maps, held_out.fold_of)[normal]
-        scales[name], alignments[name] = position_scales(final, grid), alignment(final, grid)
-        scores[name] = _top(maps * seen)
-        scores[name + BY_PLACE] = _by_place(maps, held_out, grid)
+    scores: dict[ScoreKey, NDArray[np.float64]] = {}
+    scales, alignments = {}, {}
+    normal, weights = normal_rows(result), border_weights(grid)
+    for scorer, maps in result.patch_scores.items():
+        final = own_fold_scores(maps, result.fold_of)[normal]
+        scales[scorer], alignments[scorer] = position_scales(final, grid), alignment(final, grid)
+        scores[ScoreKey(scorer)] = _top_means(maps * weights)
+        scores[ScoreKey(scorer, by_position=True)] = _scores_by_position(maps, result, grid)
+    scores |= {ScoreKey(scorer): values for scorer, values in result.image_scores.items()}
     return ScoreTable(
         size=size,
-        fold_of=held_out.fold_of,
-        anomalous=held_out.anomalous,
+        fold_of=result.fold_of,
+        anomalous=result.anomalous,
         scores=scores,
         scales=scales,
         alignments=alignments,
     )
 
 
-def _by_place(
-    maps: NDArray[np.float32], held_out: HeldOut, grid: tuple[int, int]
+def _scores_by_position(
+    maps: NDArray[np.float32], result: CrossValidation, grid: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return image scores (F, m); an image's own fold has no say in the scales of its places."""
-    scores, seen = np.empty(maps.shape[:2]), border_weights(grid)
-    for outer in range(held_out.folds):
-        for fold in range(held_out.folds):
-            rows = normal_rows(held_out, without=(outer, fold))
-            scale = position_scales(maps[outer, rows], grid)
-            its = np.flatnonzero(held_out.fold_of == fold)
-            scores[outer, its] = _top(maps[outer, its] * (seen / scale))
+    """Return image scores (F, m); the scales for an image leave out its own fold."""
+    scores, weights = np.empty(maps.shape[:2]), border_weights(grid)
+    for outer in range(result.folds):
+        for fold in range(result.folds):
+            normal = normal_rows(result, without=(outer, fold))
+            scale = position_scales(maps[outer, normal], grid)
+            rows = np.flatnonzero(result.fold_of == fold)
+            scores[outer, rows] = _top_means(maps[outer, rows] * (weights / scale))
     return scores
 
 
-def _top(maps: NDArray[np.float32]) -> NDArray[np.float64]:
+def _top_means(maps: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the means over the highest patch scores (..., n) of each image."""
     count = top_count(maps.shape[-1])
     highest = np.partition(maps, -count, axis=-1)[..., -count:]

@@ -21,10 +21,11 @@ from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.images.decode import ImageLimits
 from blemish.engine.images.resize import least_decoded
 from blemish.engine.metrics import precision_recall_f1, roc_auc
-from blemish.engine.scorers.scorers import bank_projections
+from blemish.engine.scorers.memory_bank import bank_projections
+from blemish.engine.scorers.scorer import FittedScorer, Scorer
 from blemish.engine.training.anomaly_types import assign_colors, select_types
 from blemish.engine.training.calibration import MIN_ANOMALIES, calibrate
-from blemish.engine.training.cross_validation import Parts, fit_parts, hold_out
+from blemish.engine.training.cross_validation import cross_validate, fit_scorers
 from blemish.engine.training.features import TrainingFeatures, collect_features, room_for
 from blemish.engine.training.folds import FOLDS, assign_folds
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
@@ -136,8 +137,8 @@ class _Learned:
     selection: Selection
     #: (m,) of the images that `selection` has scores of
     anomalous: NDArray[np.bool_]
-    #: patch scorer -> how well normal images are aligned, in its eyes
-    alignments: Mapping[str, float]
+    #: positional scorer -> alignment of the normal images by its scores
+    alignments: Mapping[Scorer, float]
     types: tuple[AnomalyType, ...]
     notes: tuple[str, ...]
 
@@ -150,7 +151,7 @@ class _Stage:
     size: tuple[int, int]
     features: TrainingFeatures
     table: ScoreTable
-    parts: Parts
+    scorers: Mapping[Scorer, FittedScorer]
 
 
 def _learn(
@@ -168,14 +169,14 @@ def _learn(
     fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
     stages = _stages(validated, backbone, options, progress, fold_of=fold_of)
     selection = select([stage.table for stage in stages])
-    stage = stages[selection.chosen.at]
+    stage = stages[selection.candidate.table]
     calibration = calibrate(selection.scores, stage.table.anomalous)
     parts = DetectorParts(
         backbone=backbone,
-        parts=stage.parts,
-        scales=dict(stage.table.scales),
+        scorers=stage.scorers,
+        scales=stage.table.scales,
         fusion=selection.fusion,
-        map_fusion=map_fusion(selection.chosen, stage.table),
+        map_fusion=map_fusion(selection.candidate, stage.table),
         calibration=calibration,
         head=None,
     )
@@ -199,7 +200,7 @@ def _learn(
         masked,
         names,
         unmasked=np.concatenate(
-            [np.empty((0, len(parts.parts.subspace.center)), np.float32), *unmasked]
+            [np.empty((0, masked[0].embeddings.shape[1]), np.float32), *unmasked]
         ),
         seed=options.seed,
         threads=options.threads,
@@ -262,12 +263,12 @@ def _stage(
 ) -> _Stage:
     """Fit every candidate at one resolution."""
     seed = options.seed
-    held_out = hold_out(features, seed=seed, threads=options.threads, progress=progress)
+    result = cross_validate(features, seed=seed, threads=options.threads, progress=progress)
     progress(Progress(step="fitting to all images", done=0, total=1))
-    parts = fit_parts(features, (), seed=seed)
+    scorers = fit_scorers(features, (), seed=seed)
     features.embedded_images.clear()  # the largest part of the memory, and no longer needed
-    table = score_table(held_out, features.grid, size=size)
-    return _Stage(size=size, features=features, table=table, parts=parts)
+    table = score_table(result, features.grid, size=size)
+    return _Stage(size=size, features=features, table=table, scorers=scorers)
 
 
 def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
@@ -286,17 +287,19 @@ def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
             "image_auroc": roc_auc(anomalous, scores),
         },
         "selection": {
-            "chosen": learned.selection.chosen.name,
-            "scores": dict(learned.selection.chosen.shares),
+            "chosen": learned.selection.candidate.name,
+            "scores": {
+                str(key): share for key, share in learned.selection.candidate.shares.items()
+            },
             "graph_size": list(learned.size),
-            "alignment": dict(learned.alignments),
+            "alignment": {scorer.name: value for scorer, value in learned.alignments.items()},
             "candidates": [
                 {
-                    "name": each.candidate.name,
-                    "image_auroc": each.image_auroc,
-                    "standard_error": each.standard_error,
+                    "name": result.candidate.name,
+                    "image_auroc": result.image_auroc,
+                    "standard_error": result.standard_error,
                 }
-                for each in learned.selection.judged
+                for result in learned.selection.results
             ],
         },
         "confidence": {"slope": calibration.slope, "midpoint": calibration.midpoint},

@@ -3,17 +3,19 @@ import pytest
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
+from blemish.engine.scorers.image_gaussian import IMAGE_GAUSSIAN, ImageGaussian
+from blemish.engine.scorers.image_head import IMAGE_HEAD
+from blemish.engine.scorers.memory_bank import MEMORY_BANK, MemoryBank
 from blemish.engine.scorers.moments import Moments
-from blemish.engine.scorers.scorers import BANK, image_score, pooled_embedding
+from blemish.engine.scorers.patch_head import PATCH_HEAD, PatchHead
+from blemish.engine.scorers.pooling import image_score, pooled_embedding
+from blemish.engine.scorers.subspace import SUBSPACE
 from blemish.engine.training.cross_validation import (
-    HEADS,
-    IMAGE,
-    SUBSPACE,
-    HeldOut,
-    diagonal,
-    fit_parts,
-    hold_out,
+    CrossValidation,
+    cross_validate,
+    fit_scorers,
     normal_rows,
+    own_fold_scores,
 )
 from blemish.engine.training.features import EmbeddedImage, FoldPart, TrainingFeatures
 from blemish.engine.training.labeled_images import Progress
@@ -29,104 +31,110 @@ def patches(seed: int, *, middle: float = 0.0) -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
-def gathered(
+def features(
     *, normal: int, anomalous: int = 0, folds: int = 5, strange: int = 0
 ) -> TrainingFeatures:
     """Deal images out to folds; `strange` ones are normal, alike, and all in fold 0."""
-    together = TrainingFeatures(
-        projections={BANK: SAME},
+    collected = TrainingFeatures(
+        projections={MEMORY_BANK.name: SAME},
         grid=GRID,
         folds=[FoldPart(moments=Moments.none(WIDTH)) for _ in range(folds)],
     )
-    wanted = [(seed % folds, Label.NORMAL, patches(seed)) for seed in range(normal)]
-    wanted += [(0, Label.NORMAL, patches(500, middle=20))] * strange
-    wanted += [
+    images = [(seed % folds, Label.NORMAL, patches(seed)) for seed in range(normal)]
+    images += [(0, Label.NORMAL, patches(500, middle=20))] * strange
+    images += [
         (seed % folds, Label.ANOMALY, patches(100 + seed, middle=8)) for seed in range(anomalous)
     ]
-    for fold, label, rows in wanted:
-        part = together.folds[fold]
+    for fold, label, rows in images:
+        part = collected.folds[fold]
         part.pooled[label].append(pooled_embedding(rows))
         if label is Label.NORMAL:
-            part.candidates[BANK].append(rows)
+            part.candidates[MEMORY_BANK.name].append(rows)
             part.moments += Moments.of(rows)
-        together.embedded_images.append(EmbeddedImage.of(label, rows, fold=fold, marked=None))
-    return together
+        collected.embedded_images.append(EmbeddedImage.of(label, rows, fold=fold, marked=None))
+    return collected
 
 
-def held_out(images: TrainingFeatures, *, threads: int = 1) -> HeldOut:
-    return hold_out(images, seed=0, threads=threads, progress=lambda _: None)
+def cross_validated(images: TrainingFeatures, *, threads: int = 1) -> CrossValidation:
+    return cross_validate(images, seed=0, threads=threads, progress=lambda _: None)
 
 
-def test_identical_images_of_one_fold_do_not_vouch_for_each_other() -> None:
-    found = held_out(gathered(normal=10, strange=3))
+def test_identical_images_of_one_fold_are_not_fitted_to_each_other() -> None:
+    result = cross_validated(features(normal=10, strange=3))
 
-    for name in (BANK, SUBSPACE):
-        its = diagonal(found.maps[name], found.fold_of)[10:]
-        assert its.min() > 10  # a bank or subspace that had seen one would say 0
+    for scorer in (MEMORY_BANK, SUBSPACE):
+        strange = own_fold_scores(result.patch_scores[scorer], result.fold_of)[10:]
+        assert strange.min() > 10  # a scorer fitted to one of them would return 0
 
 
-def test_neither_the_own_fold_nor_the_outer_one_is_seen() -> None:
-    images = gathered(normal=10, anomalous=10)
+def test_neither_the_own_fold_nor_the_outer_one_is_fitted_to() -> None:
+    images = features(normal=10, anomalous=10)
 
-    found = held_out(images)
+    result = cross_validated(images)
 
-    for outer, place in ((2, 4), (0, 7), (3, 3), (1, 13)):
-        image = images.embedded_images[place]
-        parts = fit_parts(images, {outer, image.fold}, seed=0)
+    for outer, row in ((2, 4), (0, 7), (3, 3), (1, 13)):
+        image = images.embedded_images[row]
+        fitted = fit_scorers(images, {outer, image.fold}, seed=0)
         pooled = pooled_embedding(image.embeddings)[np.newaxis]
-        bank = parts.banks[BANK].patch_scores(image.embeddings)
-        assert (found.maps[BANK][outer, place] == bank).all()
-        assert found.scores[IMAGE][outer, place] == parts.image.image_scores(pooled)[0]
-        assert parts.patch_head is not None
-        margins = parts.patch_head.margins(image.embeddings)[:, 0]
-        assert found.scores[HEADS[1]][outer, place] == image_score(margins)
+        bank, gaussian, head = (
+            fitted[scorer] for scorer in (MEMORY_BANK, IMAGE_GAUSSIAN, PATCH_HEAD)
+        )
+        assert isinstance(bank, MemoryBank)
+        assert isinstance(gaussian, ImageGaussian)
+        assert isinstance(head, PatchHead)
+        expected = bank.patch_scores(image.embeddings)
+        assert (result.patch_scores[MEMORY_BANK][outer, row] == expected).all()
+        image_scores = result.image_scores
+        assert image_scores[IMAGE_GAUSSIAN][outer, row] == gaussian.image_scores(pooled)[0]
+        margins = head.patch_scores(image.embeddings)
+        assert image_scores[PATCH_HEAD][outer, row] == image_score(margins)
 
 
-def test_anomalies_never_vouch_for_anything() -> None:
-    found = held_out(gathered(normal=10, anomalous=10))
+def test_scorers_of_normal_images_are_not_fitted_to_anomalies() -> None:
+    result = cross_validated(features(normal=10, anomalous=10))
 
-    its = diagonal(found.maps[SUBSPACE], found.fold_of)
-    assert its[found.anomalous].min() > 2 * its[~found.anomalous].max()
+    scores = own_fold_scores(result.patch_scores[SUBSPACE], result.fold_of)
+    assert scores[result.anomalous].min() > 2 * scores[~result.anomalous].max()
 
 
 @pytest.mark.parametrize("anomalous", [0, 1, 2])
-def test_too_few_anomalies_teach_no_head(anomalous: int) -> None:
-    images = gathered(normal=10, anomalous=anomalous)
+def test_no_head_is_fitted_to_too_few_anomalies(anomalous: int) -> None:
+    images = features(normal=10, anomalous=anomalous)
 
-    assert set(held_out(images).scores) == {IMAGE}
-    assert fit_parts(images, (), seed=0).image_head is None
+    assert set(cross_validated(images).image_scores) == {IMAGE_GAUSSIAN}
+    assert IMAGE_HEAD not in fit_scorers(images, (), seed=0)
 
 
 @pytest.mark.parametrize(("folds", "fits"), [(5, 15), (3, 6), (2, 2)])
 def test_every_fold_and_every_pair_of_folds_is_left_out_once(folds: int, fits: int) -> None:
     steps: list[Progress] = []
 
-    hold_out(gathered(normal=6, folds=folds), seed=0, threads=1, progress=steps.append)
+    cross_validate(features(normal=6, folds=folds), seed=0, threads=1, progress=steps.append)
 
     assert [step.done for step in steps] == list(range(1, fits + 1))
 
 
 def test_with_two_folds_each_is_scored_by_the_other() -> None:
-    found = held_out(gathered(normal=6, folds=2))
+    scores = cross_validated(features(normal=6, folds=2)).patch_scores[MEMORY_BANK]
 
-    assert (found.maps[BANK][0] == found.maps[BANK][1]).all()
-    assert found.maps[BANK].max() > 0
+    assert (scores[0] == scores[1]).all()
+    assert scores.max() > 0
 
 
 def test_scores_do_not_depend_on_the_number_of_threads() -> None:
-    images = gathered(normal=9, anomalous=6)
+    images = features(normal=9, anomalous=6)
 
-    first, second = held_out(images, threads=1), held_out(images, threads=3)
+    first, second = cross_validated(images, threads=1), cross_validated(images, threads=3)
 
-    for name, values in first.maps.items():
-        assert (values == second.maps[name]).all()
-    for name, scores in first.scores.items():
-        assert (scores == second.scores[name]).all()
+    for scorer, values in first.patch_scores.items():
+        assert (values == second.patch_scores[scorer]).all()
+    for scorer, scores in first.image_scores.items():
+        assert (scores == second.image_scores[scorer]).all()
 
 
 def test_normal_rows_leave_out_folds_and_anomalies() -> None:
-    found = held_out(gathered(normal=10, anomalous=5))
+    result = cross_validated(features(normal=10, anomalous=5))
 
-    assert found.folds == 5
-    assert normal_rows(found).tolist() == list(range(10))
-    assert normal_rows(found, without=(0, 2)).tolist() == [1, 3, 4, 6, 8, 9]
+    assert result.folds == 5
+    assert normal_rows(result).tolist() == list(range(10))
+    assert normal_rows(result, without=(0, 2)).tolist() == [1, 3, 4, 6, 8, 9]

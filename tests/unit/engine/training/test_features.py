@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.backbones.backbone import load_backbone
 from blemish.engine.backbones.embedding import Embedder
-from blemish.engine.scorers.scorers import BANK
+from blemish.engine.scorers.memory_bank import MEMORY_BANK
 from blemish.engine.training import features as training_features
 from blemish.engine.training.features import (
     EmbeddedImage,
@@ -45,7 +45,7 @@ def features_of(images: Sequence[LabeledImage], embedder: Embedder) -> TrainingF
     return collect_features(
         validated,
         embedder,
-        {BANK: SAME},
+        {MEMORY_BANK.name: SAME},
         fold_of=fold_of,
         limits=LIMITS,
         room=room_for(embedder),
@@ -55,7 +55,7 @@ def features_of(images: Sequence[LabeledImage], embedder: Embedder) -> TrainingF
 
 
 def candidates(features: TrainingFeatures) -> list[NDArray[np.float32]]:
-    return [rows for part in features.folds for rows in part.candidates[BANK]]
+    return [rows for part in features.folds for rows in part.candidates[MEMORY_BANK.name]]
 
 
 def test_normal_images_give_candidates_and_every_image_is_kept(embedder: Embedder) -> None:

@@ -1,18 +1,23 @@
 import numpy as np
 import pytest
 
+from blemish.engine.scorers.memory_bank import MEMORY_BANK
+from blemish.engine.scorers.scorer import ScoreKey
+from blemish.engine.scorers.subspace import SUBSPACE
 from blemish.engine.training.fusion import UNIT, fusion, standard
+
+BANK, PLANE = ScoreKey(MEMORY_BANK), ScoreKey(SUBSPACE)
 
 
 def test_the_average_normal_image_scores_one_and_each_deviation_a_unit_more() -> None:
     generator = np.random.default_rng(0)
-    scores = {"near": generator.normal(5, 0.5, 400), "far": generator.normal(-200, 30, 400)}
-    standards = {name: standard(values) for name, values in scores.items()}
+    scores = {BANK: generator.normal(5, 0.5, 400), PLANE: generator.normal(-200, 30, 400)}
+    standards = {key: standard(values) for key, values in scores.items()}
 
-    whole = fusion({"near": 0.5, "far": 0.5}, standards, total=1)
+    whole = fusion({BANK: 0.5, PLANE: 0.5}, standards, total=1)
 
     assert whole.fuse(scores).mean() == pytest.approx(1)
-    beyond = {name: np.array([each.mean + each.deviation]) for name, each in standards.items()}
+    beyond = {key: np.array([value.mean + value.deviation]) for key, value in standards.items()}
     assert whole.fuse(beyond) == pytest.approx([1 + UNIT])
 
 
