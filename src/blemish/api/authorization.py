@@ -8,7 +8,7 @@
     objects     that Bucket and Key name, Bucket and Prefix, or a text that begins with s3://, are
                 read: s3:GetObject; where a member's name has Output, written: s3:PutObject
 
-Whatever is asked here is asked in the same way of what exists and of what does not.
+Resources that do not exist are checked in the same way as those that do.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Lookout
 for Vision".
@@ -47,17 +47,17 @@ _VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class AuthorizationTarget:
     """What an operation is about."""
 
     resource: str
     #: as the caller named it
-    told: str
+    named_resource: str
     tags: Mapping[str, str]
 
 
 class ApiGate:
-    """Lets a call pass whose caller may do all that it wants."""
+    """Refuses calls whose caller lacks a permission."""
 
     def __init__(self, model: ServiceModel, database: Database, *, arns: ArnScope) -> None:
         self._model = model
@@ -92,7 +92,7 @@ class ApiGate:
             yield Wanted(
                 action=f"{PREFIX}{name}",
                 resource=target.resource,
-                told=target.told,
+                told=target.named_resource,
                 keys={"aws:tagkeys": keys} if keys else {},
                 request_tags=tags,
                 resource_tags=target.tags,
@@ -101,7 +101,9 @@ class ApiGate:
         if shape is not None:
             yield from _objects(shape, members)
 
-    def _target(self, operation: str, members: Mapping[str, Any], principal: Principal) -> Target:
+    def _target(
+        self, operation: str, members: Mapping[str, Any], principal: Principal
+    ) -> AuthorizationTarget:
         project, version = members.get("ProjectName", ""), members.get("ModelVersion")
         if operation in ON_PROJECTS:
             return _target(self._arns.project(project))
@@ -113,33 +115,39 @@ class ApiGate:
             return _target(ANY_RESOURCE)
         return self._model_target(project, version, principal)
 
-    def _tagged(self, arn: str, principal: Principal) -> Target:
+    def _tagged(self, arn: str, principal: Principal) -> AuthorizationTarget:
         named = parse_model_arn(arn)
         if named is None or named.scope != self._arns:
             return _target(arn)
         return self._model_target(named.project, str(named.version), principal)
 
-    def _model_target(self, project: str, version: str, principal: Principal) -> Target:
-        """Return a model as policies see it; it need not be there, and the caller is told none."""
-        told = self._arns.model(project, version)
+    def _model_target(
+        self, project: str, version: str, principal: Principal
+    ) -> AuthorizationTarget:
+        """Return a model as policies see it; the caller does not learn whether it exists."""
+        named_resource = self._arns.model(project, version)
         looked_up = version == LATEST or (
             principal.policy.reads_resource_tags and _VERSION.fullmatch(version)
         )
         if not looked_up:
-            return _target(told)
+            return _target(named_resource)
         with self._database.reading() as rows:
             if version == LATEST:
                 model = rows.models.latest(project)
             else:
                 model = rows.models.find(project, int(version))
             if model is None:
-                return _target(told)
+                return _target(named_resource)
             tags = rows.tags.of(model) if principal.policy.reads_resource_tags else {}
-        return Target(resource=self._arns.model(model.project, model.version), told=told, tags=tags)
+        return AuthorizationTarget(
+            resource=self._arns.model(model.project, model.version),
+            named_resource=named_resource,
+            tags=tags,
+        )
 
 
-def _target(resource: str) -> Target:
-    return Target(resource=resource, told=resource, tags={})
+def _target(resource: str) -> AuthorizationTarget:
+    return AuthorizationTarget(resource=resource, named_resource=resource, tags={})
 
 
 def _objects(shape: Shape, value: Any, *, written: bool = False) -> Iterator[Wanted]:
@@ -154,8 +162,8 @@ def _objects(shape: Shape, value: Any, *, written: bool = False) -> Iterator[Wan
                     inside = written or "Output" in name
                     yield from _objects(member, value[name], written=inside)
         case ListShape():
-            for each in value:
-                yield from _objects(shape.member, each, written=written)
+            for item in value:
+                yield from _objects(shape.member, item, written=written)
         case Shape(type_name="string") if value.startswith(S3_URL):
             bucket, _, key = value.removeprefix(S3_URL).partition("/")
             yield _object(bucket, key, written=written)

@@ -144,7 +144,7 @@ def dataset_metadata(dataset: Dataset) -> Members:
 
 
 def _manifest(source: Mapping[str, Any]) -> tuple[ObjectRef, str | None]:
-    place = source.get("GroundTruthManifest", {}).get("S3Object")
-    if place is None:
+    s3_object = source.get("GroundTruthManifest", {}).get("S3Object")
+    if s3_object is None:
         raise ValidationError("DatasetSource must name GroundTruthManifest.S3Object.")
-    return ObjectRef(bucket=place["Bucket"], key=place["Key"]), place.get("VersionId")
+    return ObjectRef(bucket=s3_object["Bucket"], key=s3_object["Key"]), s3_object.get("VersionId")

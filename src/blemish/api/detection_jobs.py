@@ -40,7 +40,7 @@ class BatchOperations:
         batch_name: str | None = None,
         client_token: str = "",
     ) -> Members:
-        place = output_config["S3Location"]
+        location = output_config["S3Location"]
         return perform_once(
             call,
             lambda once: self._jobs.start(
@@ -49,7 +49,7 @@ class BatchOperations:
                 kind=BATCH,
                 name=batch_name,
                 image_list=_image_list(image_source),
-                output=Output(bucket=place["Bucket"], prefix=place.get("Prefix")),
+                output=Output(bucket=location["Bucket"], prefix=location.get("Prefix")),
                 once=once,
             ),
             answer=lambda job: {"BatchName": job.name},
@@ -157,12 +157,12 @@ def _batch(job: DetectionJob) -> Members:
     assert job.output_bucket is not None
     key = result_key(job.output_prefix, job.project, job.name)
     result = {"Bucket": job.output_bucket, "Key": key}
-    place = {"Bucket": job.output_bucket, "Prefix": job.output_prefix}
+    location = {"Bucket": job.output_bucket, "Prefix": job.output_prefix}
     done = job.status is DetectionJobStatus.SUCCEEDED
     return {
         "BatchName": job.name,
         **_job(job),
-        "OutputConfig": {"S3Location": place},
+        "OutputConfig": {"S3Location": location},
         "ResultManifest": result if done else None,
     }
 

@@ -11,11 +11,11 @@ from blemish.wire.calls import Call
 
 TOKEN = "ClientToken"  # noqa: S105 - the name of a member
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 def perform_once(
-    call: Call, change: Callable[[Once[Made]], Made], *, answer: Callable[[Made], Members]
+    call: Call, change: Callable[[Once[Result]], Result], *, answer: Callable[[Result], Members]
 ) -> Members:
     """Have a change made and answer it, or repeat what was answered to the same token.
 

@@ -21,14 +21,18 @@ class ThresholdOperations:
     def describe_model_threshold(
         self, *, project_name: str, model_version: str, thresholds: list[float] | None = None
     ) -> Members:
-        found = self._thresholds.describe(project_name, model_version, thresholds=thresholds)
-        measured = found.current is not None
+        thresholds_of_model = self._thresholds.describe(
+            project_name, model_version, thresholds=thresholds
+        )
+        measured = thresholds_of_model.current is not None
         return {
-            "Threshold": found.threshold,
-            "TrainedThreshold": found.trained_threshold,
-            "CurrentEffect": found.current and _effect(found.current),
-            "TrainedEffect": found.trained and _effect(found.trained),
-            "Effects": [_effect(each) for each in found.asked] if measured else None,
+            "Threshold": thresholds_of_model.threshold,
+            "TrainedThreshold": thresholds_of_model.trained_threshold,
+            "CurrentEffect": thresholds_of_model.current and _effect(thresholds_of_model.current),
+            "TrainedEffect": thresholds_of_model.trained and _effect(thresholds_of_model.trained),
+            "Effects": [_effect(effect) for effect in thresholds_of_model.asked]
+            if measured
+            else None,
             "StatusMessage": None if measured else NOT_MEASURED,
         }
 

@@ -1,27 +1,27 @@
-"""What monitors ask for on the port of the API: /healthz, /readyz, /metrics.
+"""The pages for monitors on the port of the API: /healthz, /readyz, /metrics.
 
-Names of projects and what is wrong with a server are nobody else's business: without a token they
-are for this machine alone, with one for whoever has it.
+Names of projects and problems of a server are not public: without a token, only clients on this
+machine get them; with a token, only those that send it.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from ipaddress import ip_address
 
 from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from blemish.monitoring.readiness import Readiness
-from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request, send_start
-from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.asgi import Receive, Scope, Send, client_address, is_loopback_client
 
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
-"""Headers by which a proxy tells that a request comes from elsewhere."""
+"""Headers that a proxy adds to a request from elsewhere."""
 
 REFUSED = (
     "Metrics are for programs on the server's machine, or for those that send the token that "
@@ -41,59 +41,43 @@ class StatusPages:
         self._threads = CapacityLimiter(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; a body is not waited for."""
-        del receive
-        request = http_request(scope)
+        """Answer one HTTP request without reading its body."""
+        request = Request(scope)
         response = await self._response(request, trusted=self._trusts(scope, request))
-        headers = {
-            **response.headers,
-            "content-length": str(len(response.body)),
-            "cache-control": "no-store",
-        }
-        await send_start(send, response.status, headers)
-        body = b"" if request.method == "HEAD" else response.body
-        await send({"type": "http.response.body", "body": body})
+        response.headers["cache-control"] = "no-store"
+        if request.method == "HEAD":
+            response.body = b""
+        await response(scope, receive, send)
 
-    async def _response(self, request: HttpRequest, *, trusted: bool) -> HttpResponse:
+    async def _response(self, request: Request, *, trusted: bool) -> Response:
         if request.method not in {"GET", "HEAD"}:
-            return _text(405, "Ask by GET.\n")
-        match request.path:
-            case "/healthz":
-                return _text(200, "ok\n")
-            case "/readyz":
+            return PlainTextResponse("Ask by GET.\n", 405)
+        match request.scope["raw_path"]:
+            case b"/healthz":
+                return PlainTextResponse("ok\n")
+            case b"/readyz":
                 return await self._ready(trusted=trusted)
             case _ if not trusted:
-                return _text(403, REFUSED)
+                return PlainTextResponse(REFUSED, 403)
             case _:
                 text = await to_thread.run_sync(
                     generate_latest, self._registry, limiter=self._threads
                 )
-                return HttpResponse(200, {"content-type": CONTENT_TYPE_LATEST}, text)
+                return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
-    async def _ready(self, *, trusted: bool) -> HttpResponse:
-        found = await self._readiness.found()
-        ready = not any(found.values())
+    async def _ready(self, *, trusted: bool) -> Response:
+        problems = await self._readiness.found()
+        ready = not any(problems.values())
         document: dict[str, object] = {"ready": ready}
         if trusted:
-            document["checks"] = {name: problem or "ok" for name, problem in found.items()}
-        body = json.dumps(document, indent=2).encode() + b"\n"
-        return HttpResponse(200 if ready else 503, {"content-type": "application/json"}, body)
+            document["checks"] = {name: problem or "ok" for name, problem in problems.items()}
+        text = json.dumps(document, indent=2) + "\n"
+        return Response(text, 200 if ready else 503, media_type="application/json")
 
-    def _trusts(self, scope: Scope, request: HttpRequest) -> bool:
+    def _trusts(self, scope: Scope, request: Request) -> bool:
         if self._token is not None:
             sent = request.headers.get("authorization", "").encode()
             return hmac.compare_digest(sent, f"Bearer {self._token}".encode())
-        address = client_address(scope)
-        return _is_loopback(address) and not FORWARDED & request.headers.keys()
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        found = ip_address(address or "")
-    except ValueError:
-        return False
-    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
-
-
-def _text(status: int, text: str) -> HttpResponse:
-    return HttpResponse(status, {"content-type": "text/plain; charset=utf-8"}, text.encode())
+        return is_loopback_client(client_address(scope)) and not FORWARDED & {
+            name.lower() for name in request.headers
+        }

@@ -61,12 +61,12 @@ def checked_parts(wanted: Sequence[Mapping[str, Any]], there: Mapping[int, Part]
         InvalidPartError: one is not there, or not as it is named.
         EntityTooSmallError: one that is not the last is too small.
     """
-    numbers = [each.get("PartNumber", 0) for each in wanted]
+    numbers = [part.get("PartNumber", 0) for part in wanted]
     if not numbers:
         raise MalformedXMLError("You must specify at least one part.")
     if any(first >= second for first, second in pairwise(numbers)):
         raise InvalidPartOrderError("The parts must be listed in ascending order of their numbers.")
-    parts = [_checked_part(each, there.get(each.get("PartNumber", 0))) for each in wanted]
+    parts = [_checked_part(part, there.get(part.get("PartNumber", 0))) for part in wanted]
     for part in parts[:-1]:
         if part.size_bytes < MIN_PART_BYTES:
             raise EntityTooSmallError(

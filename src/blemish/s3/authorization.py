@@ -105,8 +105,8 @@ def _listing(reading: Wanted) -> Wanted:
 
 
 def _keys_of(members: Mapping[str, Any]) -> Iterator[str]:
-    for each in members["Delete"].get("Objects", ()):
-        yield each.get("Key", "")
+    for entry in members["Delete"].get("Objects", ()):
+        yield entry.get("Key", "")
 
 
 def _arn(bucket: str, key: str | None = None) -> str:

@@ -36,19 +36,21 @@ class BucketOperations:
         max_buckets: int = MAX_BUCKETS,
         bucket_region: str | None = None,
     ) -> dict[str, Any]:
-        found = [
+        buckets = [
             bucket
             for bucket in self._buckets.all()
             if bucket.name.startswith(prefix) and bucket.name > continuation_token
         ]
         if bucket_region not in {None, self._region}:
-            found = []
-        page = found[: max(1, max_buckets)]
+            buckets = []
+        page = buckets[: max(1, max_buckets)]
         return {
-            "Buckets": [{"Name": each.name, "CreationDate": each.changed_at} for each in page],
+            "Buckets": [
+                {"Name": bucket.name, "CreationDate": bucket.changed_at} for bucket in page
+            ],
             "Owner": {"ID": self._owner, "DisplayName": self._owner},
             "Prefix": prefix or None,
-            "ContinuationToken": page[-1].name if len(page) < len(found) else None,
+            "ContinuationToken": page[-1].name if len(page) < len(buckets) else None,
         }
 
     def create_bucket(

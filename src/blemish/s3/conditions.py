@@ -99,10 +99,10 @@ def requested_range(text: str | None, size_bytes: int) -> tuple[int, int] | None
     Raises:
         InvalidRangeError: nothing of the object lies in it.
     """
-    found = _RANGE.fullmatch((text or "").strip())
-    if not found or found[0].endswith("=-"):
+    match = _RANGE.fullmatch((text or "").strip())
+    if not match or match[0].endswith("=-"):
         return None
-    first, last = found[1], found[2]
+    first, last = match[1], match[2]
     if not first:
         start, end = max(0, size_bytes - int(last)), size_bytes
     else:
@@ -127,10 +127,10 @@ def copied_range(text: str | None, size_bytes: int) -> tuple[int, int]:
     """
     if not text:
         return 0, size_bytes
-    found = _COPIED_RANGE.fullmatch(text)
-    if not found or int(found[1]) > int(found[2]):
+    match = _COPIED_RANGE.fullmatch(text)
+    if not match or int(match[1]) > int(match[2]):
         raise InvalidArgumentError(f"The range {text!r:.300} must be bytes=first-last.")
-    start, end = int(found[1]), int(found[2]) + 1
+    start, end = int(match[1]), int(match[2]) + 1
     if end > size_bytes:
         raise InvalidArgumentError(
             f"Range specified is not valid for source object of size: {size_bytes}"
@@ -139,5 +139,5 @@ def copied_range(text: str | None, size_bytes: int) -> tuple[int, int]:
 
 
 def _names(header: str, etags: Collection[str]) -> bool:
-    given = {each.strip().removeprefix("W/").strip('"') for each in header.split(",")}
-    return "*" in given or not given.isdisjoint(etags)
+    names = {name.strip().removeprefix("W/").strip('"') for name in header.split(",")}
+    return "*" in names or not names.isdisjoint(etags)

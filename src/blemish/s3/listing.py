@@ -37,66 +37,68 @@ class ListingOperations:
         after = start_after or ""
         if continuation_token is not None:
             after = _key_of(continuation_token)
-        told, encode, last = self._page(bucket, after, others, owner=fetch_owner)
-        return told | {
-            "KeyCount": len(told["Contents"]) + len(told["CommonPrefixes"]),
+        output, encode, last = self._page(bucket, after, others, owner=fetch_owner)
+        return output | {
+            "KeyCount": len(output["Contents"]) + len(output["CommonPrefixes"]),
             "ContinuationToken": continuation_token,
-            "NextContinuationToken": _token(last) if told["IsTruncated"] else None,
+            "NextContinuationToken": _token(last) if output["IsTruncated"] else None,
             "StartAfter": start_after and encode(start_after),
         }
 
     def list_objects(self, *, bucket: str, marker: str = "", **others: Any) -> dict[str, Any]:
-        told, encode, last = self._page(bucket, marker, others, owner=True)
-        # S3 tells it only with a delimiter; without, clients take the last key
-        tells_next = told["IsTruncated"] and told["Delimiter"]
-        return told | {
+        output, encode, last = self._page(bucket, marker, others, owner=True)
+        # S3 returns it only with a delimiter; otherwise clients take the last key
+        has_next_marker = output["IsTruncated"] and output["Delimiter"]
+        return output | {
             "Marker": encode(marker),
-            "NextMarker": encode(last) if tells_next else None,
+            "NextMarker": encode(last) if has_next_marker else None,
         }
 
     def _page(
         self, bucket: str, after: str, members: dict[str, Any], *, owner: bool
     ) -> tuple[dict[str, Any], Any, str]:
-        """Return what both listings tell, how they encode keys, and the last of the page."""
+        """Return the output of both listings, the encoder of keys, and the last key of the page."""
         prefix, delimiter = members.pop("prefix", ""), members.pop("delimiter", "")
         encoding = members.pop("encoding_type", None)
-        asked = members.pop("max_keys", MAX_KEYS)
+        max_keys = members.pop("max_keys", MAX_KEYS)
         refuse_unsupported(members)
         encode = encoder(encoding)
-        if asked < 0:
+        if max_keys < 0:
             raise InvalidArgumentError("Argument max-keys must be an integer of 0 or more.")
-        limit = min(asked, MAX_KEYS)
+        limit = min(max_keys, MAX_KEYS)
         walk = self._listing.walk(bucket, prefix=prefix, after=after, delimiter=delimiter)
-        found = list(islice(walk, limit + 1)) if limit else []
-        page = found[:limit]
-        told = {
+        listed = list(islice(walk, limit + 1)) if limit else []
+        page = listed[:limit]
+        output = {
             "Name": bucket,
             "Prefix": encode(prefix),
             "Delimiter": encode(delimiter) or None,
             "EncodingType": encoding,
-            "MaxKeys": asked,
-            "IsTruncated": len(found) > limit,
+            "MaxKeys": max_keys,
+            "IsTruncated": len(listed) > limit,
             "Contents": self._contents(bucket, page, encode, owner=owner),
-            "CommonPrefixes": [{"Prefix": encode(each)} for each in page if isinstance(each, str)],
+            "CommonPrefixes": [
+                {"Prefix": encode(prefix)} for prefix in page if isinstance(prefix, str)
+            ],
         }
         last = page[-1] if page else ""
-        return told, encode, last if isinstance(last, str) else last.key
+        return output, encode, last if isinstance(last, str) else last.key
 
     def _contents(
         self, bucket: str, page: list[ListedObject | str], encode: Any, *, owner: bool
     ) -> list[dict[str, Any]]:
-        objects = [each for each in page if isinstance(each, ListedObject)]
-        etags = self._objects.etags(bucket, [(each.key, each.version) for each in objects])
+        objects = [item for item in page if isinstance(item, ListedObject)]
+        etags = self._objects.etags(bucket, [(item.key, item.version) for item in objects])
         return [
             {
-                "Key": encode(each.key),
-                "LastModified": each.version.modified_at,
+                "Key": encode(item.key),
+                "LastModified": item.version.modified_at,
                 "ETag": quoted(etag),
-                "Size": each.version.size_bytes,
+                "Size": item.version.size_bytes,
                 "StorageClass": "STANDARD",
                 "Owner": self._owner if owner else None,
             }
-            for each, etag in zip(objects, etags, strict=True)
+            for item, etag in zip(objects, etags, strict=True)
         ]
 
 

@@ -23,7 +23,7 @@ from blemish.s3.objects import open_source, pop_source_conditions, source_ref
 from blemish.s3.protocol.checksums import ALGORITHMS, in_base64
 from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchUploadError
 from blemish.s3.stored_objects import Readable, StoredObjects, hashed_body, hashed_content
-from blemish.s3.unsupported import object_ref, refuse_unsupported
+from blemish.s3.unsupported import refuse_unsupported, s3_ref
 from blemish.s3.uploads import part_checksum_members, require_upload
 from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
@@ -64,7 +64,7 @@ class MultipartOperations:
         checksum_type: str | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        ref = object_ref(bucket, key)
+        ref = s3_ref(bucket, key)
         algorithm, kind = upload_checksum(checksum_algorithm, checksum_type)
         headers, metadata = pop_headers(others), pop_metadata(others)
         refuse_unsupported(others)
@@ -99,7 +99,7 @@ class MultipartOperations:
         **others: Any,
     ) -> dict[str, Any]:
         refuse_unsupported(others)
-        upload = require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        upload = require_upload(self._database, self._paths, s3_ref(bucket, key), upload_id)
         part = self._take(upload, part_number, lambda *digests: hashed_body(body, *digests))
         return {"ETag": quoted(part.etag), **part_checksum_members(part)}
 
@@ -116,7 +116,7 @@ class MultipartOperations:
     ) -> dict[str, Any]:
         conditions = pop_source_conditions(others)
         refuse_unsupported(others)
-        upload = require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        upload = require_upload(self._database, self._paths, s3_ref(bucket, key), upload_id)
         opened, _ = open_source(self._objects, source_ref(copy_source), conditions)
         try:
             start, end = copied_range(copy_source_range, opened.version.size_bytes)
@@ -142,7 +142,7 @@ class MultipartOperations:
         mpu_object_size: int | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        ref = object_ref(bucket, key)
+        ref = s3_ref(bucket, key)
         upload = require_upload(self._database, self._paths, ref, upload_id)
         with self._database.reading() as rows:
             there = {part.number: part for part in rows.uploads.parts(upload_id)}
@@ -173,7 +173,7 @@ class MultipartOperations:
         self, *, bucket: str, key: str, upload_id: str, **others: Any
     ) -> dict[str, Any]:
         refuse_unsupported(others)
-        require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        require_upload(self._database, self._paths, s3_ref(bucket, key), upload_id)
         self._forget(upload_id)
         return {}
 

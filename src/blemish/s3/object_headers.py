@@ -1,4 +1,4 @@
-"""Members that several operations share: what is kept of an object, and how it is told."""
+"""Members that several operations share: what is stored of an object, and how it is members."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ MAX_METADATA_BYTES = 2 * 1024
 
 
 def pop_headers(members: dict[str, Any]) -> dict[str, str]:
-    """Take the headers that are kept out of the members of a request.
+    """Take the headers that are stored out of the members of a request.
 
     Raises:
         InvalidArgumentError: no answer could give one of them back.
     """
-    found = {name: members.pop(xform_name(name), None) for name in STORED_HEADERS}
-    if isinstance(expires := found["Expires"], datetime):
-        found["Expires"] = expires.isoformat()
-    codings = [each.strip() for each in (found["ContentEncoding"] or "").split(",")]
+    headers = {name: members.pop(xform_name(name), None) for name in STORED_HEADERS}
+    if isinstance(expires := headers["Expires"], datetime):
+        headers["Expires"] = expires.isoformat()
+    codings = [coding.strip() for coding in (headers["ContentEncoding"] or "").split(",")]
     # says how the body travelled, not what it is
-    found["ContentEncoding"] = ",".join(each for each in codings if each != "aws-chunked") or None
-    kept = {name: value for name, value in found.items() if value is not None}
-    check_headers({xform_name(name, "-"): value for name, value in kept.items()})
-    return kept
+    headers["ContentEncoding"] = (
+        ",".join(coding for coding in codings if coding != "aws-chunked") or None
+    )
+    stored = {name: value for name, value in headers.items() if value is not None}
+    check_headers({xform_name(name, "-"): value for name, value in stored.items()})
+    return stored
 
 
 def pop_metadata(members: dict[str, Any]) -> dict[str, str]:
@@ -70,15 +72,15 @@ def quoted(etag: str) -> str:
 
 def checksum_members(checksums: Mapping[str, str]) -> dict[str, str]:
     """Return checksums as members of an answer."""
-    told = {f"Checksum{algorithm}": value for algorithm, value in checksums.items()}
-    if told:
+    members = {f"Checksum{algorithm}": value for algorithm, value in checksums.items()}
+    if members:
         composite = any("-" in value for value in checksums.values())
-        told["ChecksumType"] = "COMPOSITE" if composite else "FULL_OBJECT"
-    return told
+        members["ChecksumType"] = "COMPOSITE" if composite else "FULL_OBJECT"
+    return members
 
 
 def object_members(version: FileVersion, metadata: ObjectMetadata) -> dict[str, Any]:
-    """Return what is told of an object along with its content."""
+    """Return what is members of an object along with its content."""
     headers: dict[str, Any] = {"ContentType": DEFAULT_TYPE, **metadata.headers}
     if "Expires" in headers:
         headers["Expires"] = datetime.fromisoformat(headers["Expires"])

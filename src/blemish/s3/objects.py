@@ -19,10 +19,10 @@ from blemish.s3.object_headers import (
     quoted,
 )
 from blemish.s3.protocol.errors import (
-    AccessDeniedError,
     InvalidArgumentError,
     InvalidRequestError,
     MalformedXMLError,
+    S3AccessDeniedError,
     S3Error,
 )
 from blemish.s3.stored_objects import (
@@ -32,7 +32,7 @@ from blemish.s3.stored_objects import (
     hashed_body,
     hashed_content,
 )
-from blemish.s3.unsupported import as_s3_errors, object_ref, refuse_unsupported
+from blemish.s3.unsupported import as_s3_errors, refuse_unsupported, s3_ref
 from blemish.storage.objects.streams import FileVersion, OpenObject
 from blemish.storage.rows.object_metadata import ObjectMetadata
 from blemish.wire.calls import Call
@@ -59,7 +59,7 @@ class ObjectOperations:
         if_none_match: str | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        ref = object_ref(bucket, key)
+        ref = s3_ref(bucket, key)
         headers, user_metadata = pop_headers(others), pop_metadata(others)
         refuse_unsupported(others)
         md5 = hashlib.md5(usedforsecurity=False)
@@ -77,20 +77,20 @@ class ObjectOperations:
         return {"ETag": quoted(metadata.etag), **checksum_members(metadata.checksums)}
 
     def get_object(self, *, bucket: str, key: str, **others: Any) -> dict[str, Any]:
-        opened, told, span = self._found(bucket, key, others)
+        opened, output, span = self._opened(bucket, key, others)
         start, end = span or (0, opened.version.size_bytes)
-        return told | {"Body": opened.content(start, end)}
+        return output | {"Body": opened.content(start, end)}
 
     def head_object(self, *, bucket: str, key: str, **others: Any) -> dict[str, Any]:
-        opened, told, _ = self._found(bucket, key, others)
+        opened, output, _ = self._opened(bucket, key, others)
         opened.close()
-        return told
+        return output
 
     def delete_object(
         self, *, bucket: str, key: str, if_match: str | None = None, **others: Any
     ) -> dict[str, Any]:
         refuse_unsupported(others)
-        self._objects.delete(object_ref(bucket, key), check=write_check(if_match, None))
+        self._objects.delete(s3_ref(bucket, key), check=write_check(if_match, None))
         return {}
 
     def delete_objects(
@@ -101,15 +101,15 @@ class ObjectOperations:
         if not 1 <= len(wanted) <= MAX_DELETED:
             raise MalformedXMLError(f"There must be 1 to {MAX_DELETED} objects to delete.")
         refused = call.refused if call else {}
-        if any(each.get("Key", "") not in refused for each in wanted):
+        if any(entry.get("Key", "") not in refused for entry in wanted):
             self._objects.check_bucket(bucket)  # nobody else learns whether there is one
         deleted, errors = [], []
-        for each in wanted:
-            rest = {xform_name(name): value for name, value in each.items()}
+        for entry in wanted:
+            rest = {xform_name(name): value for name, value in entry.items()}
             key = rest.pop("key", "")
             try:
                 if key in refused:
-                    raise AccessDeniedError(refused[key])
+                    raise S3AccessDeniedError(refused[key])
                 with as_s3_errors():
                     self.delete_object(
                         bucket=bucket, key=key, if_match=rest.pop("e_tag", None), **rest
@@ -128,7 +128,7 @@ class ObjectOperations:
         metadata_directive: str = "COPY",
         **others: Any,
     ) -> dict[str, Any]:
-        ref, source = object_ref(bucket, key), source_ref(copy_source)
+        ref, source = s3_ref(bucket, key), source_ref(copy_source)
         conditions = pop_source_conditions(others)
         headers, user_metadata = pop_headers(others), pop_metadata(others)
         refuse_unsupported(others)
@@ -159,17 +159,17 @@ class ObjectOperations:
             | checksum_members(copied.checksums)
         }
 
-    def _found(
+    def _opened(
         self, bucket: str, key: str, members: dict[str, Any]
     ) -> tuple[OpenObject, dict[str, Any], tuple[int, int] | None]:
-        """Open an object that is to be told of; return it, what is told, and the range."""
+        """Open an object that is to be output of; return it, what is output, and the range."""
         conditions = ReadConditions(**{name: members.pop(name, None) for name in _CONDITIONS})
         wanted, mode = members.pop("range", None), members.pop("checksum_mode", None)
         instead = {
             name: members.pop(xform_name(f"Response{name}"), None) for name in STORED_HEADERS
         }
         refuse_unsupported(members)
-        opened, metadata = self._objects.open(object_ref(bucket, key))
+        opened, metadata = self._objects.open(s3_ref(bucket, key))
         try:
             version = opened.version
             conditions.check({metadata.etag, derived_etag(key, version)}, version.modified_at)
@@ -177,16 +177,16 @@ class ObjectOperations:
         except BaseException:
             opened.close()
             raise
-        told = object_members(version, metadata) | {"ContentLength": version.size_bytes}
-        told |= {name: value for name, value in instead.items() if value is not None}
+        output = object_members(version, metadata) | {"ContentLength": version.size_bytes}
+        output |= {name: value for name, value in instead.items() if value is not None}
         if span:
             start, end = span
-            told["StatusCode"] = 206
-            told["ContentLength"] = end - start
-            told["ContentRange"] = f"bytes {start}-{end - 1}/{version.size_bytes}"
+            output["StatusCode"] = 206
+            output["ContentLength"] = end - start
+            output["ContentRange"] = f"bytes {start}-{end - 1}/{version.size_bytes}"
         elif mode == "ENABLED":
-            told |= checksum_members(metadata.checksums)
-        return opened, told, span
+            output |= checksum_members(metadata.checksums)
+        return opened, output, span
 
 
 def source_ref(copy_source: str) -> ObjectRef:
@@ -201,7 +201,7 @@ def source_ref(copy_source: str) -> ObjectRef:
     bucket, slash, key = unquote(path).partition("/")
     if not slash or not key:
         raise InvalidArgumentError(f"Copy Source must be bucket/key, not {copy_source!r:.300}.")
-    return object_ref(bucket, key)
+    return s3_ref(bucket, key)
 
 
 def pop_source_conditions(members: dict[str, Any]) -> ReadConditions:
@@ -231,5 +231,5 @@ def open_source(
 
 
 def copy_members(version: FileVersion, etag: str) -> dict[str, Any]:
-    """Return what is told of a copy."""
+    """Return what is output of a copy."""
     return {"ETag": quoted(etag), "LastModified": version.modified_at}

@@ -102,11 +102,11 @@ class StoredObjects:
                 return opened, metadata
             opened.close()  # replaced between the two looks, and its row gone: take the new one
 
-    def etags(self, bucket: str, found: Collection[tuple[str, FileVersion]]) -> list[str]:
+    def etags(self, bucket: str, objects: Collection[tuple[str, FileVersion]]) -> list[str]:
         """Return the ETags of objects of a listing, derived ones where there are no others."""
         with self._database.reading() as rows:
-            known = rows.object_metadata.find_all(bucket, [key for key, _ in found])
-        return [known[each].etag if each in known else derived_etag(*each) for each in found]
+            known = rows.object_metadata.find_all(bucket, [key for key, _ in objects])
+        return [known[item].etag if item in known else derived_etag(*item) for item in objects]
 
     def put(
         self,

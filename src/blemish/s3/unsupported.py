@@ -46,7 +46,7 @@ def refuse_unsupported(members: Mapping[str, Any]) -> None:
         raise s3_errors.UnsupportedError(f"{name} is not offered by this server.")
 
 
-def object_ref(bucket: str, key: str) -> ObjectRef:
+def s3_ref(bucket: str, key: str) -> ObjectRef:
     """Return an object's address.
 
     Raises:
@@ -71,7 +71,7 @@ def as_s3_errors() -> Iterator[None]:
     except BucketNameError as error:
         raise s3_errors.InvalidBucketNameError(str(error)) from error
     except BucketNotEmptyError as error:
-        raise s3_errors.BucketNotEmptyError(str(error)) from error
+        raise s3_errors.S3BucketNotEmptyError(str(error)) from error
     except ObjectMissingError as error:
         raise s3_errors.NoSuchKeyError(str(error)) from error
     except KeyNotAllowedError as error:

@@ -8,7 +8,7 @@ from blemish.domain.entities import ObjectRef
 from blemish.s3.listing import encoder
 from blemish.s3.object_headers import checksum_members, quoted
 from blemish.s3.protocol.errors import NoSuchUploadError
-from blemish.s3.unsupported import object_ref, refuse_unsupported
+from blemish.s3.unsupported import refuse_unsupported, s3_ref
 from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
 from blemish.storage.rows.uploads import Part, Upload
@@ -36,11 +36,11 @@ class UploadListingOperations:
         **others: Any,
     ) -> dict[str, Any]:
         refuse_unsupported(others)
-        upload = require_upload(self._database, self._paths, object_ref(bucket, key), upload_id)
+        upload = require_upload(self._database, self._paths, s3_ref(bucket, key), upload_id)
         limit = max(1, min(max_parts, MAX_LISTED))
         with self._database.reading() as rows:
-            found = rows.uploads.parts(upload_id, after=int(part_number_marker), limit=limit + 1)
-        page = found[:limit]
+            parts = rows.uploads.parts(upload_id, after=int(part_number_marker), limit=limit + 1)
+        page = parts[:limit]
         return {
             "Bucket": bucket,
             "Key": key,
@@ -48,7 +48,7 @@ class UploadListingOperations:
             "PartNumberMarker": part_number_marker,
             "NextPartNumberMarker": page[-1].number if page else 0,
             "MaxParts": limit,
-            "IsTruncated": len(found) > limit,
+            "IsTruncated": len(parts) > limit,
             "Parts": [_part_members(part) for part in page],
             "StorageClass": "STANDARD",
             "Owner": self._owner,
@@ -73,14 +73,14 @@ class UploadListingOperations:
         self._paths.check_bucket(bucket)
         limit = max(1, min(max_uploads, MAX_LISTED))
         with self._database.reading() as rows:
-            found = rows.uploads.page(
+            uploads = rows.uploads.page(
                 bucket,
                 prefix=prefix,
                 after_key=key_marker,
                 after_id=upload_id_marker,
                 limit=limit + 1,
             )
-        page, more = found[:limit], len(found) > limit
+        page, more = uploads[:limit], len(uploads) > limit
         return {
             "Bucket": bucket,
             "Prefix": encode(prefix),
@@ -93,16 +93,16 @@ class UploadListingOperations:
             "EncodingType": encoding_type,
             "Uploads": [
                 {
-                    "Key": encode(each.ref.key),
-                    "UploadId": each.id,
-                    "Initiated": each.created_at,
+                    "Key": encode(upload.ref.key),
+                    "UploadId": upload.id,
+                    "Initiated": upload.created_at,
                     "StorageClass": "STANDARD",
                     "Owner": self._owner,
                     "Initiator": self._owner,
-                    "ChecksumAlgorithm": each.checksum_algorithm,
-                    "ChecksumType": each.checksum_type,
+                    "ChecksumAlgorithm": upload.checksum_algorithm,
+                    "ChecksumType": upload.checksum_type,
                 }
-                for each in page
+                for upload in page
             ],
         }
 
@@ -125,9 +125,9 @@ def require_upload(
 
 
 def part_checksum_members(part: Part) -> dict[str, str]:
-    """Return the checksums of a part as members of an answer; no type is told of them."""
-    told = checksum_members(part.checksums)
-    return {name: value for name, value in told.items() if name != "ChecksumType"}
+    """Return the checksums of a part as members of an answer; no type is members of them."""
+    members = checksum_members(part.checksums)
+    return {name: value for name, value in members.items() if name != "ChecksumType"}
 
 
 def _part_members(part: Part) -> dict[str, Any]:

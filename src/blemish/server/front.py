@@ -1,9 +1,8 @@
-"""One port for two APIs, pages and monitors: the service a request is signed for tells them apart.
+"""One port for several APIs, the console and monitors.
 
-The credential scope names it, in the Authorization header or in the query of a presigned link:
-`s3`, or else the API, which also answers whatever is not signed at all, but for the paths that
-monitors ask for. Only S3 was ever signed for
-by the version before, so such requests go there to be told that there is no such way in.
+Requests are routed by the service that they are signed for. The credential scope names it, in the
+Authorization header or in the query of a presigned URL. Requests with another signature, or with
+none, go to the API, except for the paths of monitors. Signature Version 2 was for S3 alone.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import unquote
 
+from starlette.responses import RedirectResponse, Response
+
 from blemish.monitoring.status_pages import PATHS
 from blemish.s3.protocol.errors import UnsupportedError
 from blemish.s3.protocol.rest_xml import xml_error_response
-from blemish.wire.asgi import Receive, Scope, Send, http_request, send_start
+from blemish.wire.asgi import Receive, Scope, Send, http_request
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -36,17 +37,17 @@ ELSEWHERE = "The buckets of this server are in another S3; send it what is meant
 
 
 class Pages(Protocol):
-    """The pages for people."""
+    """The console."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or hold one socket."""
 
     async def stop(self) -> None:
-        """End what goes on in them."""
+        """Stop their background work."""
 
 
 class Front:
-    """Hands each request to the application that it is meant for."""
+    """Hands each request to its application."""
 
     def __init__(
         self, *, api: Application, s3: Application, status: Application, console: Pages
@@ -62,9 +63,7 @@ class Front:
             await self._live(receive, send)
             return
         if _is_lost_browser(scope):
-            headers = {"location": f"{CONSOLE.decode()}/", "content-length": "0"}
-            await send_start(send, 303, headers)
-            await send({"type": "http.response.body", "body": b""})
+            await RedirectResponse(f"{CONSOLE.decode()}/", 303)(scope, receive, send)
             return
         if is_for_console(scope):
             application: Application = self._console
@@ -87,7 +86,7 @@ class Front:
 
 
 class S3Elsewhere:
-    """Answers S3's requests where the buckets are in another S3: that they are."""
+    """Refuses requests to S3 where the buckets are in another S3."""
 
     waiting = 0
 
@@ -95,36 +94,32 @@ class S3Elsewhere:
         self._request_ids = request_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; a body that comes with it is not waited for."""
-        del receive
+        """Refuse one HTTP request without reading its body."""
         request = http_request(scope)
         request_id = self._request_ids()
-        resource = unquote(request.path, errors="replace")
-        response = xml_error_response(
-            UnsupportedError(ELSEWHERE), resource=resource, request_id=request_id
+        error = xml_error_response(
+            UnsupportedError(ELSEWHERE),
+            resource=unquote(request.path, errors="replace"),
+            request_id=request_id,
         )
-        headers = {
-            **response.headers,
-            "content-length": str(len(response.body)),
-            "connection": "close",
-            "x-amz-request-id": request_id,
-        }
-        await send_start(send, response.status, headers)
-        body = b"" if request.method == "HEAD" else response.body
-        await send({"type": "http.response.body", "body": body})
+        headers = {**error.headers, "connection": "close", "x-amz-request-id": request_id}
+        response = Response(error.body, error.status, headers)
+        if request.method == "HEAD":
+            response.body = b""
+        await response(scope, receive, send)
 
 
 def is_for_console(scope: Scope) -> bool:
-    """Tell whether a request is for the pages for people.
+    """Return whether a request is for the console.
 
-    A bucket may be named like them; whatever is signed for S3 is about that.
+    A bucket may have the same name; a request that is signed for S3 is about the bucket.
     """
     path: bytes = scope["raw_path"]
     return (path == CONSOLE or path.startswith(CONSOLE + b"/")) and not is_for_s3(scope)
 
 
 def _is_lost_browser(scope: Scope) -> bool:
-    """Tell whether a person typed the address of the server, and nothing after it."""
+    """Return whether a person typed the address of the server without a path."""
     headers = dict(scope["headers"])
     return (
         scope["type"] == "http"
@@ -136,7 +131,7 @@ def _is_lost_browser(scope: Scope) -> bool:
 
 
 def is_for_s3(scope: Scope) -> bool:
-    """Tell whether a request is signed for S3, rightly or not."""
+    """Return whether a request is signed for S3, correctly or not."""
     header = dict(scope["headers"]).get(b"authorization", b"")
     query = scope["query_string"]
     return bool(

@@ -1,4 +1,4 @@
-"""HTTP requests and answers as an ASGI server exchanges them.
+"""HTTP requests and responses as an ASGI server exchanges them.
 
 Source: ASGI, "HTTP & WebSocket message format".
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from ipaddress import ip_address
 from typing import Any
 
 from blemish.wire.messages import HttpRequest
@@ -17,7 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def http_request(scope: Scope) -> HttpRequest:
-    """Return a request without its body, which has not come yet."""
+    """Return a request without its body, which comes later."""
     return HttpRequest(
         method=scope["method"],
         path=scope["raw_path"].decode(errors="surrogateescape"),
@@ -33,8 +34,17 @@ def client_address(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
+def is_loopback_client(address: str | None) -> bool:
+    """Return whether an address that `client_address` returned is that of this machine."""
+    try:
+        client = ip_address(address or "")
+    except ValueError:
+        return False
+    return (getattr(client, "ipv4_mapped", None) or client).is_loopback
+
+
 async def send_start(send: Send, status: int, headers: Mapping[str, str]) -> None:
-    """Send the status and the headers of an answer."""
+    """Send the status and the headers of a response."""
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
 

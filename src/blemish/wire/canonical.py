@@ -109,8 +109,8 @@ def _joined_pairs(query: str, *, form: Callable[[str], str]) -> str:
         return ""
     pairs = (pair.partition("=") for pair in query.split("&"))
     formed = ((form(name), form(value)) for name, _, value in pairs)
-    kept = sorted((name, value) for name, value in formed if name != "X-Amz-Signature")
-    return "&".join(f"{name}={value}" for name, value in kept)
+    signed = sorted((name, value) for name, value in formed if name != "X-Amz-Signature")
+    return "&".join(f"{name}={value}" for name, value in signed)
 
 
 def _encoded_anew(text: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Protocol, Required, TypedDict, TypeVar, TypeVarTuple, Unpack
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -39,6 +39,17 @@ DEDICATED_THREADS = 2
 """Worker threads of the operations that do not share the others."""
 
 UNKNOWN_CAUSE = "The server failed."
+
+
+class DispatchOptions(TypedDict, total=False):
+    """Arguments of a `Dispatcher` that functions pass on."""
+
+    clock: Required[Callable[[], datetime]]
+    request_ids: Required[Callable[[], str]]
+    gates: Sequence[Gate]
+    observers: Sequence[Observer]
+    error_messages: Mapping[type[Exception], str]
+    dedicated: Collection[str]
 
 
 class IncomingRequest(Protocol):

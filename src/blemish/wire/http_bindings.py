@@ -35,15 +35,15 @@ def bound_members(
             members[name] = read_text(member, _decoded(label), name=name)
     for name, member in members_with_location(shape, "header").items():
         if (text := request.headers.get(wire_name(member).lower())) is not None:
-            texts = text.split(",") if isinstance(member, ListShape) else [text]
-            members[name] = _read_texts(member, [each.strip() for each in texts], name=name)
+            parts = text.split(",") if isinstance(member, ListShape) else [text]
+            members[name] = _read_texts(member, [part.strip() for part in parts], name=name)
     for name, member in members_with_location(shape, "headers").items():
-        if found := _prefixed(request.headers, wire_name(member).lower()):
-            members[name] = found
+        if prefixed := _prefixed(request.headers, wire_name(member).lower()):
+            members[name] = prefixed
     query = parsed_query(request.query)
     for name, member in members_with_location(shape, "querystring").items():
-        if given := query.get(wire_name(member)):
-            members[name] = _read_texts(member, given, name=name)
+        if texts := query.get(wire_name(member)):
+            members[name] = _read_texts(member, texts, name=name)
     return members
 
 

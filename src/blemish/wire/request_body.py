@@ -106,7 +106,7 @@ async def read_body(
     hard_stop = HARD_STOP * limit_bytes
     _check_size(declared_bytes or 0, hard_stop=hard_stop)
     digest = hashlib.sha256()
-    kept = BytesIO()  # it grows in place, where joined chunks would be there twice
+    content_buffer = BytesIO()  # it grows in place, where joined chunks would be there twice
     size = 0
     more = True
     while more:
@@ -116,11 +116,11 @@ async def read_body(
         _check_size(size, hard_stop=hard_stop)
         digest.update(chunk)
         if size > limit_bytes:
-            kept = BytesIO()
+            content_buffer = BytesIO()
         else:
-            kept.write(chunk)
+            content_buffer.write(chunk)
         more = message.get("more_body", False)
-    content = kept.getvalue() if size <= limit_bytes else None
+    content = content_buffer.getvalue() if size <= limit_bytes else None
     return BufferedBody(content, size, digest.hexdigest())
 
 

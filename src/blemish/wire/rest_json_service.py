@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 from botocore.model import OperationModel, ServiceModel
 
 from blemish.domain.access.principals import Signer
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
 from blemish.wire.asgi import Receive
-from blemish.wire.calls import Call, Gate, Observer
+from blemish.wire.calls import Call
 from blemish.wire.constraints import check_constraints
-from blemish.wire.dispatch import Dispatcher
+from blemish.wire.dispatch import Dispatcher, DispatchOptions
 from blemish.wire.errors import (
     BodyTimeoutError,
     RequestEntityTooLargeError,
@@ -49,17 +47,12 @@ def rest_json_dispatcher(
     handlers: Iterable[object],
     *,
     signer: Callable[[str], Signer | None],
-    clock: Callable[[], datetime],
-    request_ids: Callable[[], str],
     max_body_bytes: Callable[[str], int],
     body_memory_bytes: int = BODY_MEMORY_BYTES,
     idle_s: float = IDLE_S,
-    gates: Sequence[Gate] = (),
-    observers: Sequence[Observer] = (),
     clock_skew_s: int = 900,
-    error_messages: Mapping[type[Exception], str] = MappingProxyType({}),
     worker_threads: int = WORKER_THREADS,
-    dedicated: Collection[str] = (),
+    **options: Unpack[DispatchOptions],
 ) -> Dispatcher:
     """Return the application that answers the operations of a service by methods of some objects.
 
@@ -69,41 +62,31 @@ def rest_json_dispatcher(
         model: the service model.
         handlers: objects with methods, as `wire.handlers` describes them.
         signer: returns the holder of an access key id, None if the key is unknown or disabled.
-        clock: the current time.
-        request_ids: returns a new id.
         max_body_bytes: returns the limit of an operation, by its name.
         body_memory_bytes: for all bodies over `SMALL_BYTES` together.
         idle_s: a client that sends nothing of its body for so long is refused.
-        gates: see `Dispatcher`, as for the next.
-        observers: called at the end of each call.
         clock_skew_s: how far a client's clock may be from ours.
-        error_messages: see `Dispatcher`, as for the next two.
         worker_threads: requests that are worked on at once.
-        dedicated: operations with worker threads of their own.
+        **options: see `Dispatcher`.
 
     Raises:
         TypeError: a method does not take the members of its operation.
     """
+    verifier = SignatureVerifier(
+        services={model.signing_name},
+        signer=signer,
+        clock=options["clock"],
+        clock_skew_s=clock_skew_s,
+    )
     service = RestJsonService(
         model,
         bind_handlers(model, handlers, complete=True),
-        verifier=SignatureVerifier(
-            services={model.signing_name}, signer=signer, clock=clock, clock_skew_s=clock_skew_s
-        ),
+        verifier=verifier,
         max_body_bytes=max_body_bytes,
         body_memory=BodyMemory(body_memory_bytes),
         idle_s=idle_s,
     )
-    return Dispatcher(
-        service,
-        clock=clock,
-        request_ids=request_ids,
-        worker_threads=worker_threads,
-        gates=gates,
-        observers=observers,
-        error_messages=error_messages,
-        dedicated=dedicated,
-    )
+    return Dispatcher(service, worker_threads=worker_threads, **options)
 
 
 class RestJsonService:

@@ -43,21 +43,21 @@ class Router:
             UnknownOperationError: there is none.
         """
         parameters = parse_qs(query, keep_blank_values=True)
-        found = [
+        matching = [
             operation
             for operation in self._operations.get(method, ())
             if uri_labels(operation.http["requestUri"], path) is not None
             and _has_markers(operation.http["requestUri"], parameters)
         ]
-        if not found:
+        if not matching:
             raise UnknownOperationError("No operation has this method and path.")
-        return max(found, key=lambda operation: _nearness(operation, parameters, headers))
+        return max(matching, key=lambda operation: _nearness(operation, parameters, headers))
 
 
 def uri_labels(template: str, path: str) -> dict[str, str] | None:
     """Return what the labels of a URI template stand for, still encoded; None if it is no match."""
-    found = _pattern(template.partition("?")[0]).fullmatch(path)
-    return found.groupdict() if found else None
+    match = _pattern(template.partition("?")[0]).fullmatch(path)
+    return match.groupdict() if match else None
 
 
 @cache

@@ -104,8 +104,8 @@ class SignatureVerifier:
             )
             for query_form in self.query_forms
         ]
-        given = claim.signature.encode()
-        if not any(hmac.compare_digest(each.encode(), given) for each in expected):
+        signature = claim.signature.encode()
+        if not any(hmac.compare_digest(candidate.encode(), signature) for candidate in expected):
             raise InvalidSignatureError(
                 "The signature is not that of this request. Check the secret access key, and that "
                 "nothing between client and server changes requests."

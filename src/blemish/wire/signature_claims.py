@@ -131,20 +131,20 @@ def _claim(
 ) -> SignatureClaim:
     if algorithm != ALGORITHM:
         raise IncompleteSignatureError(f"The algorithm must be {ALGORITHM}.")
-    found = _CREDENTIAL_FORM.fullmatch(credential)
-    if not found:
+    match = _CREDENTIAL_FORM.fullmatch(credential)
+    if not match:
         raise IncompleteSignatureError(
             f"Credential must be an access key id and a scope: date/region/service/{SCOPE_END}."
         )
-    if found[3] != f"{signed_at:%Y%m%d}":
+    if match[3] != f"{signed_at:%Y%m%d}":
         raise InvalidSignatureError("The credential scope must have the date of the signature.")
     if not _SIGNATURE_FORM.fullmatch(signature):
         raise IncompleteSignatureError("Signature must be 64 hexadecimal digits.")
     return SignatureClaim(
-        key_id=found[1],
-        scope=found[2],
-        region=found[4],
-        service=found[5],
+        key_id=match[1],
+        scope=match[2],
+        region=match[4],
+        service=match[5],
         signed_headers=_signed_headers(request.headers, signed_headers),
         signature=signature,
         signed_at=signed_at,

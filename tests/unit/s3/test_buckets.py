@@ -4,9 +4,9 @@ import pytest
 
 from blemish.s3.protocol.errors import (
     BucketAlreadyOwnedByYouError,
-    BucketNotEmptyError,
     InvalidBucketNameError,
     NoSuchBucketError,
+    S3BucketNotEmptyError,
     UnsupportedError,
 )
 from tests.unit.s3.conftest import BUCKET, Bench, Body
@@ -55,7 +55,7 @@ def test_a_bucket_goes_when_it_is_empty_with_all_that_spoke_of_it(bench: Bench) 
     bench.put("a/b")
     upload = bench.call("create_multipart_upload", key="c")["UploadId"]
     bench.call("upload_part", key="c", upload_id=upload, part_number=1, body=Body(b"x"))
-    with pytest.raises(BucketNotEmptyError, match="a/b"):
+    with pytest.raises(S3BucketNotEmptyError, match="a/b"):
         bench.call("delete_bucket")
     bench.call("delete_object", key="a/b")
     bench.put_by_hand("d")

@@ -64,7 +64,7 @@ class BodyReceiver:
 
     async def next_block(self) -> bytes:
         """Return the next block, b"" at the end; raises what `pull` raises."""
-        pieces: list[bytes] = []
+        blocks: list[bytes] = []
         size = 0
         while size < BLOCK_BYTES and not self.has_ended:
             self.has_started = True
@@ -72,10 +72,10 @@ class BodyReceiver:
                 message = await next_message(self._receive, idle_s=self._idle_s)
             except BodyTimeoutError as error:
                 raise as_s3_error(error) from None
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
+            blocks.append(message.get("body", b""))
+            size += len(blocks[-1])
             self.has_ended = not message.get("more_body", False)
-        return b"".join(pieces)
+        return b"".join(blocks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class BodyHeaders:
 
 
 def read_body_headers(headers: Mapping[str, str], *, payload: str, checked: bool) -> BodyHeaders:
-    """Read what is said about a body.
+    """Read what is headers about a body.
 
     Args:
         headers: names in lower case.
@@ -136,25 +136,25 @@ class StreamedBody:
     """
 
     def __init__(
-        self, pull: Callable[[], bytes], said: BodyHeaders, *, signer: ChunkSigner | None = None
+        self, pull: Callable[[], bytes], headers: BodyHeaders, *, signer: ChunkSigner | None = None
     ) -> None:
         """Read from `pull`, which returns some bytes, and none at the end."""
-        self._said = said
+        self._said = headers
         self._chunks = (
-            ChunkedBody(pull, signer=signer, has_trailers=said.has_trailers)
-            if said.chunked
+            ChunkedBody(pull, signer=signer, has_trailers=headers.has_trailers)
+            if headers.chunked
             else None
         )
         self._digests: dict[str, Digest] = {
-            name: ALGORITHMS[name]() for name in (*said.checksums, *said.trailing)
+            name: ALGORITHMS[name]() for name in (*headers.checksums, *headers.trailing)
         }
-        self._md5 = hashlib.md5(usedforsecurity=False) if said.md5 else None
-        self._sha256 = hashlib.sha256() if said.sha256 else None
+        self._md5 = hashlib.md5(usedforsecurity=False) if headers.md5 else None
+        self._sha256 = hashlib.sha256() if headers.sha256 else None
         blocks: Iterable[bytes] = self._chunks or iter(pull, b"")
         self._blocks = self._checked(blocks)
         self._rest = b""
-        #: as said beforehand; None if nothing was said
-        self.announced_bytes = said.size_bytes
+        #: as headers beforehand; None if nothing was headers
+        self.announced_bytes = headers.size_bytes
         #: so far
         self.size_bytes = 0
         #: after the end: base64 by algorithm
@@ -190,7 +190,7 @@ class StreamedBody:
         return b"".join(blocks)
 
     def _checked(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        hashed = [each for each in (self._md5, self._sha256, *self._digests.values()) if each]
+        hashed = [digest for digest in (self._md5, self._sha256, *self._digests.values()) if digest]
         for block in blocks:
             self.size_bytes += len(block)
             if self.announced_bytes is not None and self.size_bytes > self.announced_bytes:

@@ -104,10 +104,10 @@ class ChunkedBody:
             raise IncompleteBodyError("There are bytes after the last chunk of the body.")
 
     def _head(self) -> tuple[int, str]:
-        found = _HEAD.fullmatch(self._line())
-        if not found or (found[2] is None) != (self._signer is None):
+        match = _HEAD.fullmatch(self._line())
+        if not match or (match[2] is None) != (self._signer is None):
             raise IncompleteBodyError("A chunk of the body does not begin with its size.")
-        return int(found[1], 16), (found[2] or b"").decode("ascii")
+        return int(match[1], 16), (match[2] or b"").decode("ascii")
 
     def _read_trailers(self) -> None:
         while line := self._line():
@@ -151,6 +151,6 @@ class ChunkedBody:
         self._at = 0
 
 
-def _check(expected: str, given: str) -> None:
-    if not hmac.compare_digest(expected.encode(), given.encode("latin-1")):
+def _check(expected: str, signature: str) -> None:
+    if not hmac.compare_digest(expected.encode(), signature.encode("latin-1")):
         raise SignatureDoesNotMatchError("The signature of a chunk is not that of its bytes.")

@@ -20,7 +20,7 @@
   - MetadataTooLargeError              400
   - RequestTimeoutError                400
   - XAmzContentSHA256MismatchError     400
-  - AccessDeniedError                  403
+  - S3AccessDeniedError                  403
   - InvalidAccessKeyIdError            403
   - RequestTimeTooSkewedError          403
   - SignatureDoesNotMatchError         403
@@ -29,7 +29,7 @@
   - NoSuchUploadError                  404
   - MethodNotAllowedError              405
   - BucketAlreadyOwnedByYouError       409
-  - BucketNotEmptyError                409
+  - S3BucketNotEmptyError                409
   - OperationAbortedError              409
   - MissingContentLengthError          411
   - PreconditionFailedError            412
@@ -178,7 +178,7 @@ class XAmzContentSHA256MismatchError(S3Error):
     code = "XAmzContentSHA256Mismatch"
 
 
-class AccessDeniedError(S3Error):
+class S3AccessDeniedError(S3Error):
     """The caller may not do this, or a presigned link is out of date."""
 
     code = "AccessDenied"
@@ -241,7 +241,7 @@ class BucketAlreadyOwnedByYouError(S3Error):
     status = 409
 
 
-class BucketNotEmptyError(S3Error):
+class S3BucketNotEmptyError(S3Error):
     """There are objects in the bucket."""
 
     code = "BucketNotEmpty"

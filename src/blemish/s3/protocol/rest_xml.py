@@ -175,10 +175,10 @@ def _check_parameters(
         wire_name(member) for member in members_with_location(shape, "querystring").values()
     } | markers(operation.http["requestUri"]).keys()
     try:
-        given = parsed_query(request.query)
+        parameters = parsed_query(request.query)
     except SerializationError as error:
         raise InvalidArgumentError(error.message) from None
-    for name in given:
+    for name in parameters:
         if name not in known and not name.lower().startswith("x-"):
             raise UnsupportedError(f"{operation.name} is not offered with the parameter {name}.")
 

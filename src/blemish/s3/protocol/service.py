@@ -6,12 +6,10 @@ when the body has come.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import parse_qsl, unquote
 
 from botocore.model import OperationModel, ServiceModel
@@ -22,10 +20,10 @@ from blemish.s3.protocol.addressing import path_with_bucket
 from blemish.s3.protocol.body import DOCUMENT_BYTES, BodyReceiver, StreamedBody, read_body_headers
 from blemish.s3.protocol.checksums import PREFIX
 from blemish.s3.protocol.errors import (
-    AccessDeniedError,
     InternalError,
     MissingContentLengthError,
     NoSuchKeyError,
+    S3AccessDeniedError,
     S3Error,
     UnsupportedError,
 )
@@ -37,9 +35,9 @@ from blemish.s3.protocol.rest_xml import (
 )
 from blemish.s3.protocol.signature import as_s3_error, signed_payload, verify
 from blemish.wire.asgi import Receive
-from blemish.wire.calls import Call, Gate, Observer
+from blemish.wire.calls import Call
 from blemish.wire.canonical import canonical_query, decoded_query, object_path
-from blemish.wire.dispatch import Dispatcher
+from blemish.wire.dispatch import Dispatcher, DispatchOptions
 from blemish.wire.errors import WireError
 from blemish.wire.handlers import BoundHandler, bind_handlers
 from blemish.wire.http_bindings import members_with_location, wire_name
@@ -60,14 +58,10 @@ def s3_dispatcher(
     handlers: object,
     *,
     signer: Callable[[str], Signer | None],
-    clock: Callable[[], datetime],
-    request_ids: Callable[[], str],
     base_host_names: Collection[str] = (),
-    gates: Sequence[Gate] = (),
-    observers: Sequence[Observer] = (),
     clock_skew_s: int = 900,
-    error_messages: Mapping[type[Exception], str] = MappingProxyType({}),
     worker_threads: int = WORKER_THREADS,
+    **options: Unpack[DispatchOptions],
 ) -> Dispatcher:
     """Return the application that answers the operations of S3 by the methods of an object.
 
@@ -80,14 +74,10 @@ def s3_dispatcher(
         model: the service model of S3.
         handlers: an object with methods, as `wire.handlers` describes them.
         signer: returns the holder of an access key id, None if the key is unknown or disabled.
-        clock: the current time.
-        request_ids: returns a new id.
         base_host_names: names of the server; a bucket may stand in front of each.
-        gates: see `Dispatcher`, as for the next.
-        observers: called at the end of each call.
         clock_skew_s: how far a client's clock may be from ours.
-        error_messages: see `Dispatcher`, as for the next.
         worker_threads: requests that are worked on at once.
+        **options: see `Dispatcher`.
 
     Raises:
         TypeError: a method does not take what its operation demands, or takes something else.
@@ -95,7 +85,7 @@ def s3_dispatcher(
     verifier = SignatureVerifier(
         services={model.signing_name},
         signer=signer,
-        clock=clock,
+        clock=options["clock"],
         clock_skew_s=clock_skew_s,
         unsigned_payload=True,
         path_form=object_path,
@@ -107,15 +97,7 @@ def s3_dispatcher(
         verifier=verifier,
         base_host_names=base_host_names,
     )
-    return Dispatcher(
-        service,
-        clock=clock,
-        request_ids=request_ids,
-        worker_threads=worker_threads,
-        gates=gates,
-        observers=observers,
-        error_messages=error_messages,
-    )
+    return Dispatcher(service, worker_threads=worker_threads, **options)
 
 
 class S3Service:
@@ -187,11 +169,11 @@ class S3Service:
     def client_error(self, error: Exception, call: Call) -> Exception | None:
         match error:
             case NoSuchKeyError() if call.concealment is not None:
-                return AccessDeniedError(call.concealment)
+                return S3AccessDeniedError(call.concealment)
             case WireError():
                 return as_s3_error(error)
             case PolicyDeniedError():
-                return AccessDeniedError(error.message)
+                return S3AccessDeniedError(error.message)
             case S3Error():
                 return error
             case _:

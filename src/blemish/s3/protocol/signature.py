@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, parse_qsl
 
 from blemish.s3.protocol.chunks import ChunkSigner
 from blemish.s3.protocol.errors import (
-    AccessDeniedError,
     AuthorizationHeaderMalformedError,
     InvalidAccessKeyIdError,
     InvalidArgumentError,
@@ -22,6 +21,7 @@ from blemish.s3.protocol.errors import (
     MethodNotAllowedError,
     RequestTimeoutError,
     RequestTimeTooSkewedError,
+    S3AccessDeniedError,
     S3Error,
     SignatureDoesNotMatchError,
     UnsupportedError,
@@ -55,10 +55,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
     BodyTimeoutError: RequestTimeoutError,
     ClockSkewError: RequestTimeTooSkewedError,
-    ExpiredLinkError: AccessDeniedError,
+    ExpiredLinkError: S3AccessDeniedError,
     IncompleteSignatureError: AuthorizationHeaderMalformedError,
     InvalidSignatureError: SignatureDoesNotMatchError,
-    MissingAuthenticationTokenError: AccessDeniedError,
+    MissingAuthenticationTokenError: S3AccessDeniedError,
     SerializationError: InvalidArgumentError,
     UnknownOperationError: MethodNotAllowedError,
     UnrecognizedClientError: InvalidAccessKeyIdError,

@@ -91,14 +91,14 @@ def members_from_xml(members: Mapping[str, Shape], element: Element) -> dict[str
     values: dict[str, Any] = {}
     for name, member in members.items():
         tag = _tag(name, member)
-        found = [child for child in element.children if child.name == tag]
+        matching = [child for child in element.children if child.name == tag]
         if isinstance(member, ListShape) and member.serialization.get("flattened"):
-            if found:
-                values[name] = [from_xml(member.member, child) for child in found]
-        elif len(found) > 1:
-            raise MalformedXMLError(f"{tag} is given {len(found)} times.")
-        elif found:
-            values[name] = from_xml(member, found[0])
+            if matching:
+                values[name] = [from_xml(member.member, child) for child in matching]
+        elif len(matching) > 1:
+            raise MalformedXMLError(f"{tag} is given {len(matching)} times.")
+        elif matching:
+            values[name] = from_xml(member, matching[0])
     return values
 
 
