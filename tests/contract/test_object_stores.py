@@ -271,7 +271,7 @@ def test_a_version_of_nothing_is_missing_too(filled: Filled) -> None:
 def test_another_process_opens_the_same_store_by_what_is_said_in_json(filled: Filled) -> None:
     filled.put("a", b"data")
 
-    opened = open_store(json.loads(json.dumps(dict(filled.store.reach))))
+    opened = open_store(json.loads(json.dumps(dict(filled.store.connection))))
 
     assert opened.read(ref("a"), max_bytes=MOST) == b"data"
 

@@ -93,7 +93,7 @@ class House:
         self.objects = self.storage.folder
         self.keyring = self.storage.keyring
         self.encryption = self.storage.encryption
-        self.kept = self.storage.stored_files
+        self.stored_files = self.storage.stored_files
         self.bundles = self.storage.bundles
         self.apply(limits)
 
@@ -267,6 +267,6 @@ class House:
         """Return a model as it is now."""
         return self.models.describe(model.project, str(model.version))
 
-    def kept_names(self) -> set[str]:
+    def stored_names(self) -> set[str]:
         """Return the names of the files that the service keeps."""
-        return {path.name for path in self.directory.kept.iterdir()}
+        return {path.name for path in self.directory.stored_files.iterdir()}

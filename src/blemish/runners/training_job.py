@@ -30,7 +30,7 @@ from blemish.service.training.evaluation_files import (
 from blemish.service.training.runner import TrainingResult, TrainingSpec
 from blemish.storage.encryption.encryption import Encryption, open_encryption
 from blemish.storage.objects.open_store import open_store
-from blemish.storage.stored_files import kept_lines
+from blemish.storage.stored_files import stored_lines
 
 SEED = 0
 
@@ -58,7 +58,7 @@ def run_training(
         OSError: the disk has no room for the result.
     """
     encryption = open_encryption(spec.encryption_connection)
-    entries = _frozen_entries(kept_lines(Path(spec.entries), encryption=encryption))
+    entries = _frozen_entries(stored_lines(Path(spec.entries), encryption=encryption))
     with open_training_images(
         open_objects(spec.store_connection),
         max_bytes=spec.limits.detect_body_bytes,

@@ -24,7 +24,7 @@ from blemish.s3.protocol.errors import (
     MalformedXMLError,
 )
 from blemish.storage.rows.uploads import Part, Upload
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 """Of every part but the last."""
@@ -86,7 +86,7 @@ def _checked_part(named: Mapping[str, Any], part: Part | None) -> Part:
     return part
 
 
-def part_chunks(files: KeptFiles, parts: Sequence[Part]) -> Iterator[bytes]:
+def part_chunks(files: StoredFiles, parts: Sequence[Part]) -> Iterator[bytes]:
     """Yield the content of parts, one after the other.
 
     Raises:

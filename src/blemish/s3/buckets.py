@@ -7,7 +7,7 @@ from typing import Any
 from blemish.s3.unsupported import refuse_unsupported
 from blemish.storage.database.database import Database
 from blemish.storage.objects.buckets import Buckets
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 USUAL_REGION = "us-east-1"
 """The region that S3 tells as none at all."""
@@ -20,7 +20,7 @@ class BucketOperations:
     """Makes, lists and deletes buckets; a bucket that is deleted takes its rows with it."""
 
     def __init__(
-        self, database: Database, buckets: Buckets, parts: KeptFiles, *, region: str, owner: str
+        self, database: Database, buckets: Buckets, parts: StoredFiles, *, region: str, owner: str
     ) -> None:
         self._database = database
         self._buckets = buckets

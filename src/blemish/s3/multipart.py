@@ -29,7 +29,7 @@ from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
 from blemish.storage.rows.object_metadata import ObjectMetadata
 from blemish.storage.rows.uploads import Part, Upload
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 MAX_PART_NUMBER = 10_000
 """Source: Amazon S3 User Guide, "Multipart upload limits"."""
@@ -44,7 +44,7 @@ class MultipartOperations:
         objects: StoredObjects,
         *,
         paths: ObjectPaths,
-        parts: KeptFiles,
+        parts: StoredFiles,
         now: Callable[[], datetime],
         new_name: Callable[[], str],
     ) -> None:

@@ -18,14 +18,14 @@ from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.listing import Listing
 from blemish.storage.objects.paths import ObjectPaths
 from blemish.storage.objects.streams import ObjectStreams
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 
 def s3_operations(
     database: Database,
     paths: ObjectPaths,
     *,
-    parts: KeptFiles,
+    parts: StoredFiles,
     region: str,
     owner: str,
     now: Callable[[], datetime],

@@ -55,7 +55,9 @@ def build_services(
     database, limits, arns = foundation.database, foundation.limits, foundation.arns
     now, new_name = foundation.now, foundation.new_name
     objects, stored_files = storage.objects, storage.stored_files
-    datasets = DatasetService(database, kept=stored_files, now=now, new_name=new_name, wake=wake)
+    datasets = DatasetService(
+        database, stored_files=stored_files, now=now, new_name=new_name, wake=wake
+    )
     return UseCases(
         access=AccessService(database, encryption=storage.encryption, arns=arns),
         projects=ProjectService(database, limits=limits, now=now),
@@ -63,7 +65,7 @@ def build_services(
         models=ModelService(
             database,
             objects=objects,
-            kept=stored_files,
+            stored_files=stored_files,
             limits=limits,
             arns=arns,
             now=now,
@@ -84,7 +86,7 @@ def build_services(
         detection_jobs=DetectionJobService(
             database,
             objects=objects,
-            kept=stored_files,
+            stored_files=stored_files,
             arns=arns,
             now=now,
             new_name=new_name,

@@ -22,7 +22,7 @@ from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.s3_address import S3Address
 from blemish.storage.objects.s3_store import S3ObjectStore
 from blemish.storage.objects.store import ObjectStore
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class Storage:
     keyring: Keyring
     encryption: Encryption
     #: manifests and frozen entries, sealed
-    stored_files: KeptFiles
+    stored_files: StoredFiles
     #: parts of unfinished S3 uploads, as plain files
-    uploads: KeptFiles
+    uploads: StoredFiles
     bundles: Bundles
     #: the buckets of the data directory
     folder: ObjectStore
@@ -64,8 +64,8 @@ def build_storage(foundation: Foundation) -> Storage:
     return Storage(
         keyring=keyring,
         encryption=encryption,
-        stored_files=KeptFiles(directory.kept, staging=staging, encryption=encryption),
-        uploads=KeptFiles(directory.uploads, staging=staging, encryption=None),
+        stored_files=StoredFiles(directory.stored_files, staging=staging, encryption=encryption),
+        uploads=StoredFiles(directory.uploads, staging=staging, encryption=None),
         bundles=Bundles(directory.bundles, staging=staging, encryption=encryption),
         folder=folder,
         objects=s3_store_of(settings, keys=access_keys) or folder,
@@ -81,7 +81,7 @@ def remove_leftovers(foundation: Foundation, storage: Storage) -> None:
     for attempt in directory.attempts.iterdir():
         remove_tree(attempt, staging=directory.staging)
     with foundation.database.reading() as rows:
-        stored_names = rows.kept_names()
+        stored_names = rows.stored_names()
         upload_names = rows.uploads.file_names()
     storage.uploads.delete_unnamed(upload_names)
     storage.stored_files.delete_unnamed(stored_names)

@@ -74,7 +74,7 @@ def build_dataset_work(foundation: Foundation, storage: Storage) -> DatasetWork:
     return DatasetWork(
         foundation.database,
         objects=storage.objects,
-        kept=storage.stored_files,
+        stored_files=storage.stored_files,
         limits=foundation.limits,
         now=foundation.now,
     )
@@ -89,7 +89,7 @@ def build_training_work(
         foundation.database,
         runner=runner,
         objects=storage.objects,
-        kept=storage.stored_files,
+        stored_files=storage.stored_files,
         bundles=storage.bundles,
         attempts=directory.attempts,
         staging=directory.staging,
@@ -113,7 +113,10 @@ def build_hosting_work(
 ) -> HostingWork:
     """Build what loads and unloads hosted models."""
     return HostingWork(
-        foundation.database, runner=runner, kept=storage.stored_files, bundles=storage.bundles
+        foundation.database,
+        runner=runner,
+        stored_files=storage.stored_files,
+        bundles=storage.bundles,
     )
 
 
@@ -122,7 +125,7 @@ def build_detection_job_work(foundation: Foundation, storage: Storage) -> Detect
     return DetectionJobWork(
         foundation.database,
         objects=storage.objects,
-        kept=storage.stored_files,
+        stored_files=storage.stored_files,
         bundles=storage.bundles,
         attempts=foundation.directory.attempts,
         arns=foundation.arns,

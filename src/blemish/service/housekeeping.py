@@ -107,7 +107,7 @@ class Housekeeping:
         uploaded = list(_older(directory.uploads, before))
         attempts = list(_older(directory.attempts, before))
         with self._database.reading() as rows:  # after the files: a name is written before its row
-            names, parts = rows.kept_names(), rows.uploads.file_names()
+            names, parts = rows.stored_names(), rows.uploads.file_names()
             training = rows.models.with_status(ModelStatus.TRAINING)
         held = {f"{model.id}-{model.attempt}" for model in training}
         unnamed = [

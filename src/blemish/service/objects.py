@@ -15,7 +15,7 @@ class Objects(Protocol):
     """The objects of all buckets."""
 
     @property
-    def reach(self) -> Mapping[str, Any]:
+    def connection(self) -> Mapping[str, Any]:
         """How another process opens the same store, in JSON; it may hold a secret."""
 
     def has_bucket(self, bucket: str) -> bool:

@@ -28,7 +28,7 @@ def storage_use(directory: DataDirectory) -> StorageUse:
         "Images and other objects": directory.buckets,
         "Uploads that are not complete": directory.uploads,
         "Models": directory.bundles,
-        "Frozen data sets of models": directory.kept,
+        "Frozen data sets of models": directory.stored_files,
         "Backbones": directory.backbones,
         "Trainings under way": directory.attempts,
         "Thumbnails": directory.thumbnails,

@@ -42,7 +42,7 @@ class DataDirectory:
         self.buckets = self.root / "buckets"
         self.bundles = self.root / "bundles"
         self.keyring = self.root / "keyring"
-        self.kept = self.root / "kept"
+        self.stored_files = self.root / "kept"
         self.uploads = self.root / "uploads"
         self.attempts = self.root / "attempts"
         self.audit = self.root / "audit"
@@ -105,7 +105,7 @@ class DataDirectory:
             self.buckets,
             self.bundles,
             self.keyring,
-            self.kept,
+            self.stored_files,
             self.uploads,
             self.attempts,
             self.audit,

@@ -13,7 +13,7 @@ from blemish.storage.errors import ObjectReadError
 from blemish.storage.files import write_durably
 
 
-class KeptFiles:
+class StoredFiles:
     """A folder of files that are written once, whole, and read until they are deleted."""
 
     def __init__(self, root: Path, *, staging: Path, encryption: Encryption | None) -> None:
@@ -45,9 +45,9 @@ class KeptFiles:
         write_durably(self.path(name), data, staging=self._staging)
 
     def lines(self, name: str) -> Iterator[str]:
-        """Yield the lines of a text file; see `kept_lines`."""
+        """Yield the lines of a text file; see `stored_lines`."""
         assert self._encryption is not None
-        return kept_lines(self.path(name), encryption=self._encryption)
+        return stored_lines(self.path(name), encryption=self._encryption)
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
@@ -60,7 +60,7 @@ class KeptFiles:
                 path.unlink()
 
 
-def kept_lines(path: Path, *, encryption: Encryption) -> Iterator[str]:
+def stored_lines(path: Path, *, encryption: Encryption) -> Iterator[str]:
     """Yield the lines of a kept text file, in bounded memory; opened to memory if it is sealed.
 
     Raises:

@@ -93,7 +93,7 @@ def test_delete_dataset_entries_of_a_dataset_that_was_never_made_is_a_conflict(
         extended_client.delete_dataset_entries(**DATASET, SourceRefs=[url("normal-1.png")])
 
     assert "is CREATE_FAILED" in message(caught)
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 @pytest.mark.parametrize("refs", [[""], ["x" * 2049]])

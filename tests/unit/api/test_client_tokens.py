@@ -194,7 +194,7 @@ def kept(house: House) -> dict[str, list[Any]]:
             for (name,) in tables
             if name != "client_tokens"
         }
-    return found | {"files": sorted(house.kept_names())}
+    return found | {"files": sorted(house.stored_names())}
 
 
 def test_every_operation_that_takes_a_token_has_a_case() -> None:
@@ -352,7 +352,7 @@ def test_of_requests_that_race_one_is_carried_out(
     handler = next(
         method for group in operations if (method := getattr(group, xform_name(name), None))
     )
-    files = len(house.kept_names())
+    files = len(house.stored_names())
     at_once = threading.Barrier(RACERS)
 
     def race(number: int) -> dict[str, Any]:
@@ -373,7 +373,7 @@ def test_of_requests_that_race_one_is_carried_out(
 
     assert others == [first] * (RACERS - 1)
     more = name in KEEP_A_FILE
-    assert len(house.kept_names()) == files + more
+    assert len(house.stored_names()) == files + more
     if name == "CreateModel":
         assert len(house.models.page("circuits", token=None)[0]) == 1
 

@@ -125,7 +125,7 @@ def test_a_dataset_is_asked_only_for_what_its_status_allows(
     assert caught.value.response["ResourceType"] == "DATASET"
     assert caught.value.response["ResourceId"] == "circuits/train"
     assert trainable.datasets.describe("circuits", DatasetType.TRAIN) == before
-    assert trainable.kept_names() == set()
+    assert trainable.stored_names() == set()
 
 
 @pytest.mark.parametrize("status", sorted(set(D) - AT_REST))

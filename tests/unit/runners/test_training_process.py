@@ -35,7 +35,7 @@ from blemish.service.training.runner import (
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.errors import KeyUnavailableError
 from blemish.storage.objects.store import ObjectStore
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 from tests.products import COLORS, SIZE, draw, mask_png, png
 from tests.unit.manifests import BUCKET, json_line, mask_fields, url
 from tests.unit.storage.sealing import new_encryption, new_keyring
@@ -88,13 +88,13 @@ class Workplace:
         """Freeze entries and return the job of training on them."""
         entries = [("train", line) for line in train] + [("test", line) for line in test or []]
         text = "".join(json.dumps({"dataset": of, "entry": line}) + "\n" for of, line in entries)
-        kept = KeptFiles(self.folder, staging=self.folder / "staging", encryption=self.encryption)
+        kept = StoredFiles(self.folder, staging=self.folder / "staging", encryption=self.encryption)
         kept.write("entries.jsonl", text.encode())
         self.attempt.mkdir()
         return TrainingSpec(
             entries=str(self.folder / "entries.jsonl"),
             store_connection={"folder": str(self.folder / "buckets")},
-            encryption_connection=self.encryption.reach,
+            encryption_connection=self.encryption.connection,
             bundle=BUNDLE,
             kms_key_id=None,
             folder=str(self.attempt),

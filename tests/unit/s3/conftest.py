@@ -18,7 +18,7 @@ from blemish.s3.operations import s3_operations
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 from tests.unit.house import Clock
 
 BUCKET = "images"
@@ -60,7 +60,7 @@ class Bench:
         self.operations: SimpleNamespace = s3_operations(
             database,
             self.paths,
-            parts=KeptFiles(
+            parts=StoredFiles(
                 self.directory.uploads, staging=self.directory.staging, encryption=None
             ),
             region="eu-west-1",

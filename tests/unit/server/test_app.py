@@ -39,14 +39,14 @@ def test_at_the_start_what_a_crash_left_behind_is_deleted_and_nothing_else(house
     for folder in ("bundles/7-1", "attempts/7-1/bundle", "staging/aside", "buckets/.staging"):
         (directory.root / folder).mkdir(parents=True, exist_ok=True)
         (directory.root / folder / "model.onnx").write_bytes(b"half")
-    house.kept.write("entries-7.jsonl", b"half")
+    house.stored_files.write("entries-7.jsonl", b"half")
 
     with running_server(Settings(data_dir=directory.root), directory):
         pass
 
     assert model.bundle is not None
     assert names(directory.bundles) == {model.bundle}
-    assert names(directory.kept) == {model.entries}
+    assert names(directory.stored_files) == {model.entries}
     assert names(directory.attempts) == names(directory.staging) == set()
     assert not list(directory.buckets.glob(".staging/*"))
     assert model.evaluation_result is not None

@@ -22,7 +22,7 @@ LATER = NOW + timedelta(days=2)
 """Two days from now: what was made by a test is two days old then."""
 
 
-class Kept:
+class Stored:
     """A data directory, and the chores over it."""
 
     def __init__(self, directory: DataDirectory, database: Database) -> None:
@@ -42,16 +42,16 @@ class Kept:
 
 
 @pytest.fixture
-def kept(folder: Path, empty_database: Path) -> Iterator[Kept]:
+def stored(folder: Path, empty_database: Path) -> Iterator[Stored]:
     directory = DataDirectory(folder / "data")
     directory.create()
     shutil.copy(empty_database, directory.database)
     with closing(Database.open(directory.database)) as database:
-        yield Kept(directory, database)
+        yield Stored(directory, database)
 
 
-def test_sessions_go_once_their_time_is_over(kept: Kept) -> None:
-    with kept.database.writing() as rows:
+def test_sessions_go_once_their_time_is_over(stored: Stored) -> None:
+    with stored.database.writing() as rows:
         for hours in (-1, 1):
             rows.sessions.add(
                 Session(
@@ -61,28 +61,28 @@ def test_sessions_go_once_their_time_is_over(kept: Kept) -> None:
                 )
             )
 
-    kept.housekeeping.forget_sessions(NOW)
+    stored.housekeeping.forget_sessions(NOW)
 
-    with kept.database.reading() as rows:
+    with stored.database.reading() as rows:
         assert rows.sessions.find("-1") is None
         assert rows.sessions.find("1") is not None
 
 
-def test_old_thumbnails_go(kept: Kept) -> None:
-    folder = kept.directory.thumbnails / "ab"
+def test_old_thumbnails_go(stored: Stored) -> None:
+    folder = stored.directory.thumbnails / "ab"
     folder.mkdir()
     (folder / "made.jpg").write_bytes(b"a thumbnail")
 
-    kept.housekeeping.remove_thumbnails(NOW + timedelta(days=29))
-    young = kept.files(folder)
-    kept.housekeeping.remove_thumbnails(NOW + timedelta(days=31))
+    stored.housekeeping.remove_thumbnails(NOW + timedelta(days=29))
+    young = stored.files(folder)
+    stored.housekeeping.remove_thumbnails(NOW + timedelta(days=31))
 
     assert young == ["made.jpg"]
-    assert kept.files(folder) == []
+    assert stored.files(folder) == []
 
 
-def test_client_tokens_go_once_their_time_is_over(kept: Kept) -> None:
-    with kept.database.writing() as rows:
+def test_client_tokens_go_once_their_time_is_over(stored: Stored) -> None:
+    with stored.database.writing() as rows:
         for hours in (1, 7, 9):
             call = AnsweredCall(
                 operation="CreateProject",
@@ -94,14 +94,14 @@ def test_client_tokens_go_once_their_time_is_over(kept: Kept) -> None:
             )
             rows.client_tokens.put(call)
 
-    kept.housekeeping.forget_client_tokens(NOW)
+    stored.housekeeping.forget_client_tokens(NOW)
 
-    with kept.database.reading() as rows:
+    with stored.database.reading() as rows:
         left = [h for h in (1, 7, 9) if rows.client_tokens.find("CreateProject", f"{h} h")]
     assert left == [1, 7]
 
 
-def test_uploads_that_nothing_was_added_to_for_long_are_given_up(kept: Kept) -> None:
+def test_uploads_that_nothing_was_added_to_for_long_are_given_up(stored: Stored) -> None:
     for name, begun, added in [("fresh", 1, None), ("abandoned", 9, 8), ("slow", 30, 6)]:
         upload = Upload(
             id=name,
@@ -112,10 +112,10 @@ def test_uploads_that_nothing_was_added_to_for_long_are_given_up(kept: Kept) -> 
             checksum_type=None,
             created_at=NOW - timedelta(days=begun),
         )
-        with kept.database.writing() as rows:
+        with stored.database.writing() as rows:
             rows.uploads.add(upload)
             if added:
-                (kept.directory.uploads / name).write_bytes(b"part")
+                (stored.directory.uploads / name).write_bytes(b"part")
                 part = Part(
                     number=1,
                     file=name,
@@ -126,24 +126,24 @@ def test_uploads_that_nothing_was_added_to_for_long_are_given_up(kept: Kept) -> 
                 )
                 rows.uploads.put_part(name, part)
 
-    kept.housekeeping.give_up_uploads(NOW)
+    stored.housekeeping.give_up_uploads(NOW)
 
-    assert kept.files(kept.directory.uploads) == ["slow"]
-    with kept.database.reading() as rows:
+    assert stored.files(stored.directory.uploads) == ["slow"]
+    with stored.database.reading() as rows:
         left = rows.uploads.page("images", prefix="", after_key="", after_id="", limit=10)
     assert [upload.id for upload in left] == ["fresh", "slow"]
 
 
-def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
-    directory = kept.directory
-    with kept.database.writing() as rows:
+def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(stored: Stored) -> None:
+    directory = stored.directory
+    with stored.database.writing() as rows:
         model = add_model(rows, add_project(rows))
         rows.models.claim(model.id, owner="us", now=NOW, lease_until=LATER)
-    (directory.kept / model.entries).write_text("named")
+    (directory.stored_files / model.entries).write_text("named")
     for folder in (directory.attempts, directory.bundles, directory.staging):
         (folder / "left").mkdir()
         (folder / "left" / "file").write_text("left")
-    for folder in (directory.kept, directory.uploads, directory.staging):
+    for folder in (directory.stored_files, directory.uploads, directory.staging):
         (folder / "left-file").write_text("left")
     (directory.attempts / f"{model.id}-1").mkdir()
     (directory.buckets / ".staging").mkdir()
@@ -151,15 +151,15 @@ def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(kept: Kept) -> None:
     (directory.buckets / "bucket").mkdir()
     (directory.buckets / "bucket" / "image").write_text("the user's")
 
-    kept.housekeeping.remove_remains(datetime.now(UTC))
+    stored.housekeeping.remove_remains(datetime.now(UTC))
     early = [*directory.root.rglob("left*")]
-    kept.housekeeping.remove_remains(LATER)
+    stored.housekeeping.remove_remains(LATER)
 
     assert len(early) == 7
     assert list(directory.root.rglob("left*")) == []
-    assert kept.files(directory.kept) == [model.entries]
-    assert kept.files(directory.attempts) == [f"{model.id}-1"]
-    assert kept.files(directory.buckets / "bucket") == ["image"]
+    assert stored.files(directory.stored_files) == [model.entries]
+    assert stored.files(directory.attempts) == [f"{model.id}-1"]
+    assert stored.files(directory.buckets / "bucket") == ["image"]
 
 
 def move_to_another_disk(folder: Path, disk: Path) -> None:
@@ -170,101 +170,103 @@ def move_to_another_disk(folder: Path, disk: Path) -> None:
     folder.symlink_to(disk, target_is_directory=True)
 
 
-def test_remains_of_buckets_on_another_disk_go_too(kept: Kept, tmp_path: Path) -> None:
-    move_to_another_disk(kept.directory.buckets, tmp_path)
-    (kept.directory.buckets / ".staging").mkdir()
-    (kept.directory.buckets / ".staging" / "left").write_text("left")
+def test_remains_of_buckets_on_another_disk_go_too(stored: Stored, tmp_path: Path) -> None:
+    move_to_another_disk(stored.directory.buckets, tmp_path)
+    (stored.directory.buckets / ".staging").mkdir()
+    (stored.directory.buckets / ".staging" / "left").write_text("left")
 
-    kept.housekeeping.remove_remains(LATER)
+    stored.housekeeping.remove_remains(LATER)
 
-    assert kept.files(kept.directory.buckets / ".staging") == []
+    assert stored.files(stored.directory.buckets / ".staging") == []
 
 
-def test_remains_that_cannot_be_removed_hold_up_no_others(kept: Kept, tmp_path: Path) -> None:
-    move_to_another_disk(kept.directory.kept, tmp_path)
-    for folder in (kept.directory.kept, kept.directory.attempts):
+def test_remains_that_cannot_be_removed_hold_up_no_others(stored: Stored, tmp_path: Path) -> None:
+    move_to_another_disk(stored.directory.stored_files, tmp_path)
+    for folder in (stored.directory.stored_files, stored.directory.attempts):
         (folder / "left").write_text("left")
 
-    kept.housekeeping.remove_remains(LATER)
+    stored.housekeeping.remove_remains(LATER)
 
-    assert kept.files(kept.directory.kept) == ["left"]
-    assert kept.files(kept.directory.attempts) == []
+    assert stored.files(stored.directory.stored_files) == ["left"]
+    assert stored.files(stored.directory.attempts) == []
 
 
-def test_a_fetch_that_was_cut_off_goes_when_it_is_a_day_old_and_no_backbone(kept: Kept) -> None:
-    backbones = kept.directory.backbones
+def test_a_fetch_that_was_cut_off_goes_when_it_is_a_day_old_and_no_backbone(
+    stored: Stored,
+) -> None:
+    backbones = stored.directory.backbones
     for folder in (".partial", "resnet18"):
         (backbones / folder).mkdir()
         (backbones / folder / "file").write_text("weights")
 
-    kept.housekeeping.remove_remains(datetime.now(UTC))
-    early = kept.files(backbones / ".partial")
-    kept.housekeeping.remove_remains(LATER)
+    stored.housekeeping.remove_remains(datetime.now(UTC))
+    early = stored.files(backbones / ".partial")
+    stored.housekeeping.remove_remains(LATER)
 
     assert early == ["file"]
-    assert kept.files(backbones / ".partial") == []
-    assert kept.files(backbones / "resnet18") == ["file"]
+    assert stored.files(backbones / ".partial") == []
+    assert stored.files(backbones / "resnet18") == ["file"]
 
 
-def test_an_attempt_goes_once_its_model_is_trained(kept: Kept) -> None:
-    with kept.database.writing() as rows:
+def test_an_attempt_goes_once_its_model_is_trained(stored: Stored) -> None:
+    with stored.database.writing() as rows:
         model = add_model(rows, add_project(rows), status=ModelStatus.TRAINED)
-    (kept.directory.attempts / f"{model.id}-0").mkdir()
+    (stored.directory.attempts / f"{model.id}-0").mkdir()
 
-    kept.housekeeping.remove_remains(LATER)
+    stored.housekeeping.remove_remains(LATER)
 
-    assert kept.files(kept.directory.attempts) == []
+    assert stored.files(stored.directory.attempts) == []
 
 
-def put(kept: Kept, key: str, *, bucket: str = "images") -> Path:
+def put(stored: Stored, key: str, *, bucket: str = "images") -> Path:
     """Put an object with metadata."""
     ref = ObjectRef(bucket=bucket, key=key)
-    path = kept.directory.buckets / bucket / key
+    path = stored.directory.buckets / bucket / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"image")
-    with kept.database.writing() as rows:
+    with stored.database.writing() as rows:
         rows.object_metadata.put(ref, FileVersion.of(path.stat()), ObjectMetadata(etag="x"))
     return path
 
 
-def test_objects_that_were_deleted_by_hand_are_forgotten(kept: Kept) -> None:
-    put(kept, "a/kept")
-    put(kept, "a/deleted").unlink()
-    put(kept, "a/changed").write_bytes(b"another image")
-    shutil.rmtree(put(kept, "gone/image").parent)
-    shutil.rmtree(put(kept, "file/image").parent)
-    (kept.directory.buckets / "images" / "file").write_text("a file now")
-    shutil.rmtree(put(kept, "away", bucket="not-mounted").parent)
+def test_objects_that_were_deleted_by_hand_are_forgotten(stored: Stored) -> None:
+    put(stored, "a/kept")
+    put(stored, "a/deleted").unlink()
+    put(stored, "a/changed").write_bytes(b"another image")
+    shutil.rmtree(put(stored, "gone/image").parent)
+    shutil.rmtree(put(stored, "file/image").parent)
+    (stored.directory.buckets / "images" / "file").write_text("a file now")
+    shutil.rmtree(put(stored, "away", bucket="not-mounted").parent)
 
-    kept.housekeeping.forget_objects(NOW)
-    early = kept.known()
-    kept.housekeeping.forget_objects(LATER)
+    stored.housekeeping.forget_objects(NOW)
+    early = stored.known()
+    stored.housekeeping.forget_objects(LATER)
 
     assert len(early) == 6  # whose files may be about to get their names
-    assert kept.known() == ["a/kept", "away"]
+    assert stored.known() == ["a/kept", "away"]
 
 
-def test_more_objects_than_are_looked_at_at_once_are_forgotten_too(kept: Kept) -> None:
-    (kept.directory.buckets / "images").mkdir()
-    with kept.database.writing() as rows:
+def test_more_objects_than_are_looked_at_at_once_are_forgotten_too(stored: Stored) -> None:
+    (stored.directory.buckets / "images").mkdir()
+    with stored.database.writing() as rows:
         for number in range(2_500):
             ref = ObjectRef(bucket="images", key=f"{number:05}")
             version = FileVersion(size_bytes=1, modified_ns=number)
             rows.object_metadata.put(ref, version, ObjectMetadata(etag="x"))
 
-    kept.housekeeping.forget_objects(NOW)
+    stored.housekeeping.forget_objects(NOW)
 
-    assert kept.known() == []
+    assert stored.known() == []
 
 
-def test_the_newest_copies_from_before_updates_stay(kept: Kept) -> None:
+def test_the_newest_copies_from_before_updates_stay(stored: Stored) -> None:
     for name in ("0004", "0011", "0009", "0012.partial"):
-        (kept.directory.root / f"blemish.db.before-{name}").write_text("copy")
-    (kept.directory.root / "blemish.db.before-lunch").write_text("the user's")
+        (stored.directory.root / f"blemish.db.before-{name}").write_text("copy")
+    (stored.directory.root / "blemish.db.before-lunch").write_text("the user's")
 
-    kept.housekeeping.remove_copies(NOW)
+    stored.housekeeping.remove_copies(NOW)
 
-    assert sorted(path.name for path in kept.directory.root.glob("*.before-*")) == [
+    assert sorted(path.name for path in stored.directory.root.glob("*.before-*")) == [
         "blemish.db.before-0009",
         "blemish.db.before-0011",
         "blemish.db.before-lunch",
@@ -272,25 +274,25 @@ def test_the_newest_copies_from_before_updates_stay(kept: Kept) -> None:
 
 
 def test_the_log_of_the_database_is_bounded_also_while_there_is_always_a_reader(
-    kept: Kept,
+    stored: Stored,
 ) -> None:
-    log = kept.directory.root / "blemish.db-wal"
-    with kept.database.writing() as rows:
+    log = stored.directory.root / "blemish.db-wal"
+    with stored.database.writing() as rows:
         project = add_project(rows)
         dataset = add_dataset(rows, project)
 
     def write() -> None:
         for _ in range(4):
-            with kept.database.writing() as rows:
+            with stored.database.writing() as rows:
                 lines = (entry(str(i), line="x" * 10_000) for i in range(500))
                 rows.entries.put(dataset.id, lines, now=NOW)
 
-    with kept.database.reading() as first:
+    with stored.database.reading() as first:
         first.projects.count()
         write()
         grown = log.stat().st_size
-        refused = kept.database.shorten_log(1_000_000)
-    shortened = kept.database.shorten_log(1_000_000)
+        refused = stored.database.shorten_log(1_000_000)
+    shortened = stored.database.shorten_log(1_000_000)
 
     assert grown > 4_000_000
     assert not refused
@@ -298,17 +300,17 @@ def test_the_log_of_the_database_is_bounded_also_while_there_is_always_a_reader(
     assert log.stat().st_size == 0
 
 
-def test_a_database_whose_rows_come_and_go_does_not_grow(kept: Kept) -> None:
+def test_a_database_whose_rows_come_and_go_does_not_grow(stored: Stored) -> None:
     sizes = []
-    with kept.database.writing() as rows:
+    with stored.database.writing() as rows:
         project = add_project(rows)
     for _ in range(6):
-        with kept.database.writing() as rows:
+        with stored.database.writing() as rows:
             dataset = add_dataset(rows, project)
             rows.entries.put(dataset.id, (entry(str(i)) for i in range(5_000)), now=NOW)
-        with kept.database.writing() as rows:
+        with stored.database.writing() as rows:
             rows.datasets.delete(dataset.id)
-        kept.database.shorten_log(0)
-        sizes.append(kept.directory.database.stat().st_size)
+        stored.database.shorten_log(0)
+        sizes.append(stored.directory.database.stat().st_size)
 
     assert sizes[-1] <= 1.1 * sizes[0]

@@ -45,7 +45,7 @@ def not_updated(house: House, *lines: str) -> str:
     dataset = update(house, *lines)
     assert dataset.status is S.UPDATE_FAILED_ROLLBACK_COMPLETE
     assert house.entry_lines() == before
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
     reason = dataset.status_message.removeprefix("The dataset was not updated: ")
     assert reason != dataset.status_message
     return reason
@@ -67,7 +67,7 @@ def test_changes_add_images_and_replace_whole_lines(house: House) -> None:
     assert dataset.changes is None
     assert house.entry_lines() == [*old[:2], changes[1], changes[0]]
     assert house.stats() == ImageStats(total=4, labeled=3, normal=2, anomaly=1)
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 def remove(house: House, *keys: str) -> Dataset:
@@ -88,7 +88,7 @@ def test_entries_are_removed(house: House) -> None:
     assert (dataset.status, dataset.changes) == (S.UPDATE_COMPLETE, None)
     assert dataset.status_message == "The dataset was updated successfully."
     assert house.entry_lines() == lines[1:2]
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
     assert (house.directory.buckets / "images" / "normal-0.png").exists()
 
 
@@ -105,7 +105,7 @@ def test_with_a_image_that_has_no_entry_nothing_is_removed(house: House) -> None
         f"The dataset was not updated: {''.join(named)}and 2 more problems."
     )
     assert house.entry_lines() == lines
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 def test_a_dataset_that_was_emptied_takes_images_of_another_bucket(house: House) -> None:
@@ -132,7 +132,7 @@ def test_a_stale_attempt_removes_nothing(house: House) -> None:
     house.dataset_work.carry_out(dataset, attempt=stale)
 
     assert house.entry_lines() == lines
-    assert len(house.kept_names()) == 1
+    assert len(house.stored_names()) == 1
 
 
 def test_an_empty_dataset_is_filled_by_changes(house: House) -> None:
@@ -250,12 +250,12 @@ def test_a_stale_attempt_changes_nothing(house: House, begin: Callable[[House], 
     dataset, stale = house.claim_dataset()
     house.clock.advance(LEASE.total_seconds())
     _, attempt = house.claim_dataset()
-    before = house.datasets.describe("circuits", TRAIN), house.kept_names()
+    before = house.datasets.describe("circuits", TRAIN), house.stored_names()
 
     house.dataset_work.carry_out(dataset, attempt=stale)
     house.dataset_work.give_up(dataset, attempt=stale, reason="it is late")
 
-    assert (house.datasets.describe("circuits", TRAIN), house.kept_names()) == before
+    assert (house.datasets.describe("circuits", TRAIN), house.stored_names()) == before
     house.dataset_work.carry_out(dataset, attempt=attempt)
     with house.database.reading() as rows:
         found = rows.datasets.find("circuits", TRAIN)
@@ -283,7 +283,7 @@ def test_work_that_is_given_up_ends_in_its_failure(
     assert found.status is status
     assert found.status_message == "The dataset is unchanged: the disk is gone."
     assert house.entry_lines() == before
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 def test_a_label_may_be_taken_away(house: House) -> None:
@@ -337,7 +337,7 @@ def test_a_rollback_that_was_cut_off_goes_on_and_tells_the_same(house: House) ->
     assert found.status is S.UPDATE_FAILED_ROLLBACK_COMPLETE
     assert found.status_message == "The dataset was not updated: line 1 is bad."
     assert house.stats().normal == 2
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 def test_a_deletion_without_room_has_failed_and_can_be_repeated(

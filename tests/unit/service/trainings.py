@@ -33,7 +33,7 @@ def work(
         house.database,
         runner=runner or FakeTrainings(*steps),
         objects=objects or house.objects,
-        kept=house.kept,
+        stored_files=house.stored_files,
         bundles=house.bundles,
         attempts=house.directory.attempts,
         staging=house.directory.staging,

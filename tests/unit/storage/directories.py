@@ -71,7 +71,7 @@ class Served:
             model = add_model(rows, project)
             attempt = rows.models.claim(model.id, owner="us", now=NOW, lease_until=NOW)
             assert attempt == 1
-        (self.directory.kept / model.entries).write_text(f"{model.id}\n")
+        (self.directory.stored_files / model.entries).write_text(f"{model.id}\n")
         bundle = self.directory.bundles / f"{model.id}-1"
         bundle.mkdir()
         for name in ("model.onnx", "bundle.json"):
@@ -103,7 +103,7 @@ class Served:
                 status_message="",
             )
         shutil.rmtree(self.directory.bundles / bundle)
-        (self.directory.kept / model.entries).unlink()
+        (self.directory.stored_files / model.entries).unlink()
         with self.database.writing() as rows:
             rows.models.delete(model_id)
 
@@ -174,7 +174,7 @@ def check_whole(directory: DataDirectory, bundle: str | None, entries: str) -> b
     for name in ("model.onnx", "bundle.json"):
         data = (directory.bundles / bundle / name).read_bytes()
         assert data == f"{name} of {bundle.partition('-')[0]}".encode() * 50_000
-    assert (directory.kept / entries).is_file()
+    assert (directory.stored_files / entries).is_file()
     return True
 
 

@@ -30,7 +30,7 @@ from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.storage.database.database import Database, Rows
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 CREATING = "The dataset is creating."
 CREATED = "The dataset was created successfully."
@@ -80,13 +80,13 @@ class DatasetService:
         self,
         database: Database,
         *,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         now: Callable[[], datetime],
         new_name: Callable[[], str],
         wake: Callable[[], None],
     ) -> None:
         self._database = database
-        self._kept = kept
+        self._stored_files = stored_files
         self._now = now
         self._new_name = new_name
         self._wake = wake
@@ -255,13 +255,13 @@ class DatasetService:
         with self._database.reading() as rows:
             once.recall(rows)
             self._check_move(require_dataset(rows, project, kind), target)
-        self._kept.write(name, content)
+        self._stored_files.write(name, content)
         try:
             self._move(
                 project, kind, target, message=UPDATING, check=check, once=once, changes=name
             )
         except BaseException:
-            self._kept.delete(name)
+            self._stored_files.delete(name)
             raise
         self._wake()
         return target

@@ -17,7 +17,7 @@ from blemish.service.datasets.datasets import CREATED, REMOVALS
 from blemish.service.objects import Objects
 from blemish.storage.database.database import Database, Rows
 from blemish.storage.errors import DatabaseWriteError, EncryptionError, ObjectError
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -47,13 +47,13 @@ class DatasetWork:
         database: Database,
         *,
         objects: Objects,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         limits: Limits,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._objects = objects
-        self._kept = kept
+        self._stored_files = stored_files
         self._limits = limits
         self._now = now
 
@@ -104,7 +104,7 @@ class DatasetWork:
 
     def _update(self, dataset: Dataset, attempt: int) -> None:
         assert dataset.changes is not None
-        lines = self._kept.lines(dataset.changes)
+        lines = self._stored_files.lines(dataset.changes)
         entries, removed = [], []
         try:
             if dataset.changes.startswith(REMOVALS):
@@ -171,7 +171,7 @@ class DatasetWork:
                 if rows.entries.image_bucket(dataset.id) is None:
                     rows.datasets.forget_image_bucket(dataset.id)
         if current and dataset.changes:
-            self._kept.delete(dataset.changes)
+            self._stored_files.delete(dataset.changes)
 
     def _checked_entries(self, lines: Iterable[str], *, dataset: Dataset) -> list[DatasetEntry]:
         """Parse and check lines that the dataset is made of, or changed by.

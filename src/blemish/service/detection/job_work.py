@@ -44,7 +44,7 @@ from blemish.service.models.models import require_model
 from blemish.service.objects import Objects
 from blemish.storage.database.database import Database
 from blemish.storage.errors import ObjectError, StorageError, StoreUnavailableError
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class DetectionJobWork:
         database: Database,
         *,
         objects: Objects,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         bundles: Bundles,
         attempts: Path,
         arns: ArnScope,
@@ -78,7 +78,7 @@ class DetectionJobWork:
     ) -> None:
         self._database = database
         self._objects = objects
-        self._kept = kept
+        self._stored_files = stored_files
         self._bundles = bundles
         self._attempts = attempts
         self._arns = arns
@@ -118,7 +118,7 @@ class DetectionJobWork:
                 now=self._now(),
             )
         if current and job.images:
-            self._kept.delete(job.images)
+            self._stored_files.delete(job.images)
 
     def _judge_all(self, job: DetectionJob, attempt: int) -> None:
         self._check_stopping()
@@ -154,7 +154,7 @@ class DetectionJobWork:
             if current:
                 results.keep(rows)
         if current and job.images:
-            self._kept.delete(job.images)
+            self._stored_files.delete(job.images)
 
     def _entries(self, job: DetectionJob) -> list[DatasetEntry]:
         """Read the list.
@@ -164,7 +164,7 @@ class DetectionJobWork:
             StorageError: it cannot be read.
         """
         if job.images is not None:
-            lines = self._kept.lines(job.images)
+            lines = self._stored_files.lines(job.images)
         else:
             assert job.manifest is not None
             most_bytes = self._limits.max_manifest_bytes

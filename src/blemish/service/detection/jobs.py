@@ -33,7 +33,7 @@ from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.storage.database.database import Database, Rows
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 QUEUED = "The images wait to be judged."
 
@@ -79,7 +79,7 @@ class DetectionJobService:
         database: Database,
         *,
         objects: Objects,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         arns: ArnScope,
         now: Callable[[], datetime],
         new_name: Callable[[], str],
@@ -87,7 +87,7 @@ class DetectionJobService:
     ) -> None:
         self._database = database
         self._objects = objects
-        self._kept = kept
+        self._stored_files = stored_files
         self._arns = arns
         self._now = now
         self._new_name = new_name
@@ -199,12 +199,12 @@ class DetectionJobService:
             return None
         name = f"images-{self._new_name()}.jsonl"
         lines = (f"{json.dumps({SOURCE: ref}, ensure_ascii=False)}\n" for ref in images)
-        self._kept.write(name, "".join(lines).encode())
+        self._stored_files.write(name, "".join(lines).encode())
         return name
 
     def _discard(self, images: str | None) -> None:
         if images:
-            self._kept.delete(images)
+            self._stored_files.delete(images)
 
     def _trained(self, rows: Rows, project: str, version: str) -> Model:
         model = require_model(rows, project, version)

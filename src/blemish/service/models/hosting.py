@@ -13,7 +13,7 @@ from blemish.engine.errors import BundleError
 from blemish.service.models.bundles import Bundles
 from blemish.storage.database.database import Database
 from blemish.storage.errors import EncryptionError
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -54,12 +54,12 @@ class HostingWork:
         database: Database,
         *,
         runner: HostingRunner,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         bundles: Bundles,
     ) -> None:
         self._database = database
         self._runner = runner
-        self._kept = kept
+        self._stored_files = stored_files
         self._bundles = bundles
 
     def begin(self) -> None:
@@ -107,7 +107,7 @@ class HostingWork:
         """Delete the files, then the row: a crash between leaves a row that is deleted again."""
         if model.bundle:
             self._bundles.remove(model.bundle)
-        self._kept.delete(model.entries)
+        self._stored_files.delete(model.entries)
         with self._database.writing() as rows:
             rows.models.delete(model.id)
 

@@ -8,14 +8,7 @@ from datetime import datetime
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import WORDS
-from blemish.domain.entities import (
-    Dataset,
-    InferenceUnits,
-    Model,
-    ModelStatus,
-    Project,
-    Tag,
-)
+from blemish.domain.entities import Dataset, InferenceUnits, Model, ModelStatus, Project, Tag
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
@@ -23,11 +16,7 @@ from blemish.domain.errors import (
     ServiceQuotaExceededError,
     ValidationError,
 )
-from blemish.domain.lifecycle import (
-    MODEL_MOVES,
-    check_model_move,
-    sources_of,
-)
+from blemish.domain.lifecycle import MODEL_MOVES, check_model_move, sources_of
 from blemish.domain.limits import Limits, Quota
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
@@ -38,7 +27,7 @@ from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.service.training.trainable import trainable_datasets
 from blemish.storage.database.database import Database, Rows
 from blemish.storage.errors import KeyServiceError, KeyUnavailableError
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 TRAINING = "The model is being trained."
 STARTING = "The model is starting."
@@ -79,7 +68,7 @@ class ModelService:
         database: Database,
         *,
         objects: Objects,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         limits: Limits,
         arns: ArnScope,
         now: Callable[[], datetime],
@@ -88,7 +77,7 @@ class ModelService:
     ) -> None:
         self._database = database
         self._objects = objects
-        self._kept = kept
+        self._stored_files = stored_files
         self._limits = limits
         self._arns = arns
         self._now = now
@@ -148,7 +137,7 @@ class ModelService:
                 rows.tags.put(model, {tag.key: tag.value for tag in tags})
                 once.remember(rows, model)
         except BaseException:
-            self._kept.delete(name)
+            self._stored_files.delete(name)
             raise
         self._wake()
         return model
@@ -344,7 +333,7 @@ class ModelService:
     ) -> None:
         """Keep the entries for every attempt; sealing them shows whether the key can be used."""
         try:
-            self._kept.write(name, _frozen(rows, datasets), kms_key_id=kms_key_id)
+            self._stored_files.write(name, _frozen(rows, datasets), kms_key_id=kms_key_id)
         except KeyServiceError:
             raise
         except KeyUnavailableError as error:

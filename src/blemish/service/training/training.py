@@ -37,7 +37,7 @@ from blemish.service.training.runner import (
 from blemish.storage.database.database import Database
 from blemish.storage.errors import ObjectError, StorageError
 from blemish.storage.files import remove_tree
-from blemish.storage.stored_files import KeptFiles
+from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class TrainingWork:
         *,
         runner: TrainingRunner,
         objects: Objects,
-        kept: KeptFiles,
+        stored_files: StoredFiles,
         bundles: Bundles,
         attempts: Path,
         staging: Path,
@@ -76,7 +76,7 @@ class TrainingWork:
         self._database = database
         self._runner = runner
         self._objects = objects
-        self._kept = kept
+        self._stored_files = stored_files
         self._attempts = attempts
         self._bundles = bundles
         self._staging = staging
@@ -139,9 +139,9 @@ class TrainingWork:
     def _spec(self, model: Model, attempt: int, folder: Path) -> TrainingSpec:
         backbone = self._backbones.path(model.project)
         return TrainingSpec(
-            entries=str(self._kept.path(model.entries)),
-            store_connection=self._objects.reach,
-            encryption_connection=self._bundles.encryption.reach,
+            entries=str(self._stored_files.path(model.entries)),
+            store_connection=self._objects.connection,
+            encryption_connection=self._bundles.encryption.connection,
             bundle=_bundle_name(model, attempt),
             kms_key_id=model.kms_key_id,
             folder=str(folder),

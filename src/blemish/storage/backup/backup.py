@@ -116,7 +116,7 @@ class Backup:
 
     def _names(self, database: Database) -> set[str]:
         with database.reading() as rows:
-            kept = {f"{folder}/{name}" for name in rows.kept_names() for folder in KEPT_IN}
+            kept = {f"{folder}/{name}" for name in rows.stored_names() for folder in KEPT_IN}
             return kept | (self._uploaded(rows) if self._with_objects else set())
 
     def _uploaded(self, rows: Rows) -> set[str]:

@@ -74,10 +74,12 @@ class Rows:
     sessions: Sessions
     detection_counts: DetectionCountRows
 
-    def kept_names(self) -> set[str]:
-        """Return the names of the bundles and the kept files that rows speak of."""
+    def stored_names(self) -> set[str]:
+        """Return the names of the bundles and stored files that rows refer to."""
         return (
-            self.models.kept_names() | self.datasets.kept_names() | self.detection_jobs.kept_names()
+            self.models.stored_names()
+            | self.datasets.stored_names()
+            | self.detection_jobs.stored_names()
         )
 
 

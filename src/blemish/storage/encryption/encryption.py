@@ -54,7 +54,7 @@ class Encryption:
         self._random_bytes = random_bytes
 
     @property
-    def reach(self) -> dict[str, Any]:
+    def connection(self) -> dict[str, Any]:
         """What another process needs to seal and open as this one does; JSON, and no secret."""
         assert self._arns is not None
         return {
@@ -208,13 +208,13 @@ class Encryption:
         return self._kms
 
 
-def open_encryption(reach: Mapping[str, Any]) -> Encryption:
-    """Return encryption as the process has it whose `reach` this is."""
-    folder = Path(reach["keyring"])
+def open_encryption(connection: Mapping[str, Any]) -> Encryption:
+    """Return encryption as the process has it whose `connection` this is."""
+    folder = Path(connection["keyring"])
     return Encryption(
         Keyring(folder, staging=folder.parent / "staging"),
-        arns=ArnScope(**reach["arns"]),
-        kms=KmsAddress(**reach["kms"]) if reach["kms"] else None,
+        arns=ArnScope(**connection["arns"]),
+        kms=KmsAddress(**connection["kms"]) if connection["kms"] else None,
         random_bytes=secrets.token_bytes,
     )
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from blemish.storage.objects.s3_store import S3ObjectStore
 
 
-def open_store(reach: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
-    """Open the store whose `reach` this is: a folder, or the address of an S3."""
-    match reach:
+def open_store(connection: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
+    """Open the store whose `connection` this is: a folder, or the address of an S3."""
+    match connection:
         case {"folder": folder}:
             return ObjectStore(Path(folder))
         case _:
@@ -22,4 +22,4 @@ def open_store(reach: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
             from blemish.storage.objects.s3_address import S3Address  # noqa: PLC0415
             from blemish.storage.objects.s3_store import S3ObjectStore  # noqa: PLC0415
 
-            return S3ObjectStore(S3Address(**reach))
+            return S3ObjectStore(S3Address(**connection))

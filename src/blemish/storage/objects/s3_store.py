@@ -73,7 +73,7 @@ class S3ObjectStore:
         self._credentials = cache(address.credentials)
 
     @property
-    def reach(self) -> Mapping[str, Any]:
+    def connection(self) -> Mapping[str, Any]:
         """See `service.objects.Objects`; holds a secret."""
         return asdict(self._address)
 

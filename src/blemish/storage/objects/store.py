@@ -61,7 +61,7 @@ class ObjectStore:
         self.paths = ObjectPaths(root)
 
     @property
-    def reach(self) -> Mapping[str, Any]:
+    def connection(self) -> Mapping[str, Any]:
         """See `service.objects.Objects`."""
         return {"folder": str(self.root)}
 

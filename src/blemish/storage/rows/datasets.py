@@ -70,7 +70,7 @@ class Datasets:
         """Return the datasets that somebody has to work on, oldest first."""
         return self._all(_SELECT.where(DATASETS.c.status.in_(DATASET_IN_PROGRESS)))
 
-    def kept_names(self) -> set[str]:
+    def stored_names(self) -> set[str]:
         """Return the names of kept files that rows speak of."""
         changes = select(DATASETS.c.changes).where(DATASETS.c.changes.is_not(None))
         return set(self._connection.scalars(changes))

@@ -158,7 +158,7 @@ class DetectionJobs:
             images=None,
         )
 
-    def kept_names(self) -> set[str]:
+    def stored_names(self) -> set[str]:
         """Return the names of the kept files that jobs speak of."""
         named = select(DETECTION_JOBS.c.images).where(DETECTION_JOBS.c.images.is_not(None))
         return set(self._connection.scalars(named))

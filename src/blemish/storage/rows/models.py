@@ -115,7 +115,7 @@ class Models:
         """Return the models in a status, oldest first."""
         return self._all(_SELECT.where(MODELS.c.status == status).order_by(MODELS.c.id))
 
-    def kept_names(self) -> set[str]:
+    def stored_names(self) -> set[str]:
         """Return the names of kept files and folders that rows speak of."""
         rows = self._connection.execute(select(MODELS.c.entries, MODELS.c.bundle))
         return {name for row in rows for name in row if name is not None}

@@ -151,7 +151,7 @@ def test_changes_are_kept_and_applied_later(house: House) -> None:
     assert dataset.status_message == "The dataset is updating."
     assert dataset.updated_at == house.clock.time
     assert dataset.changes is not None
-    assert "".join(house.kept.lines(dataset.changes)).encode() == CHANGES
+    assert "".join(house.stored_files.lines(dataset.changes)).encode() == CHANGES
     assert house.wakes == 2
 
 
@@ -187,7 +187,7 @@ def test_a_dataset_is_changed_only_at_rest(house: House, status: DatasetStatus) 
         house.datasets.update("circuits", TRAIN, changes=CHANGES)
 
     assert f"Dataset circuits/train is {status};" in caught.value.message
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 def test_of_two_changes_at_once_the_later_is_refused_and_not_kept(house: House) -> None:
@@ -206,14 +206,18 @@ def test_of_two_changes_at_once_the_later_is_refused_and_not_kept(house: House) 
         return "of-the-second"
 
     service = DatasetService(
-        house.database, kept=house.kept, now=house.clock, new_name=overtaken, wake=lambda: None
+        house.database,
+        stored_files=house.stored_files,
+        now=house.clock,
+        new_name=overtaken,
+        wake=lambda: None,
     )
 
     with pytest.raises(ConflictError):
         service.update("circuits", TRAIN, changes=CHANGES)
 
     assert house.datasets.describe("circuits", TRAIN)[0].changes == "of the first"
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
 
 
 @pytest.mark.parametrize("status", DatasetStatus)

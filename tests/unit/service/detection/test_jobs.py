@@ -151,7 +151,7 @@ def test_a_batch_writes_a_manifest_of_what_it_found(judging: House, bundle: Bund
         assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
     else:
         assert masks == [None] * 4
-    assert [name for name in judging.kept_names() if name.startswith("images")] == []
+    assert [name for name in judging.stored_names() if name.startswith("images")] == []
 
 
 def test_a_image_that_is_too_large_is_the_one_that_is_not_judged(judging: House) -> None:
@@ -218,7 +218,7 @@ def work_over(house: House, objects: Any, *, bundles: Bundles | None = None) -> 
     return DetectionJobWork(
         house.database,
         objects=objects,
-        kept=house.kept,
+        stored_files=house.stored_files,
         bundles=bundles or house.bundles,
         attempts=house.directory.attempts,
         arns=house.arns,
@@ -512,14 +512,14 @@ def test_a_trial_adds_nothing_while_the_other_dataset_may_get_the_same(judging: 
     job = trial(judging)
     judging.trials.verify(PROJECT, job.name, entries=entries(*NEW))
     judging.trials.add_to_dataset(PROJECT, job.name, kind=TRAIN)
-    before = judging.kept_names()
+    before = judging.stored_names()
 
     with pytest.raises(ConflictError, match="the train dataset is UPDATE_IN_PROGRESS"):
         judging.trials.add_to_dataset(PROJECT, job.name, kind=TEST)
     with pytest.raises(ConflictError, match="the train dataset is UPDATE_IN_PROGRESS"):
         judging.trials.check_apart(PROJECT, TEST, NEW)
 
-    assert judging.kept_names() == before
+    assert judging.stored_names() == before
     assert judging.datasets.describe(PROJECT, TEST)[0].status is DatasetStatus.CREATE_COMPLETE
 
 
@@ -577,7 +577,7 @@ def test_a_list_that_is_none_is_refused(
 
 
 def test_a_place_that_is_none_is_refused(judging: House) -> None:
-    before = judging.kept_names()
+    before = judging.stored_names()
 
     with pytest.raises(ValidationError, match="OutputConfig names the bucket absent"):
         judging.detection_jobs.start(
@@ -589,18 +589,18 @@ def test_a_place_that_is_none_is_refused(judging: House) -> None:
             output=Output(bucket="absent", prefix=None),
         )
 
-    assert judging.kept_names() == before
+    assert judging.stored_names() == before
 
 
 def test_a_name_is_one_job_s_of_its_kind(judging: House) -> None:
     start(judging, TRIAL, NEW)
     start(judging, BATCH, NEW)
-    before = judging.kept_names()
+    before = judging.stored_names()
 
     with pytest.raises(ConflictError, match="has a trial detection job already"):
         start(judging, TRIAL, NEW)
 
-    assert judging.kept_names() == before
+    assert judging.stored_names() == before
 
 
 class Raced:
@@ -644,23 +644,23 @@ def take_the_name(rows: Rows) -> None:
 def test_a_request_that_loses_a_race_keeps_no_file(
     judging: House, then: Callable[[Rows], object], error: type[Exception]
 ) -> None:
-    files, wakes = judging.kept_names(), judging.wakes
+    files, wakes = judging.stored_names(), judging.wakes
 
     with pytest.raises(error):
         start(judging, TRIAL, NEW, once=Raced(then))
 
-    assert (judging.kept_names(), judging.wakes) == (files, wakes)
+    assert (judging.stored_names(), judging.wakes) == (files, wakes)
     assert judging.detection_jobs.page(PROJECT, kind=TRIAL, token=None) == ([], None)
 
 
 def test_a_cancelled_job_keeps_no_file(judging: House) -> None:
-    before = judging.kept_names()
+    before = judging.stored_names()
     job = start(judging, TRIAL, NEW)
-    assert judging.kept_names() == before | {job.images}
+    assert judging.stored_names() == before | {job.images}
 
     judging.detection_jobs.cancel(PROJECT, job.name, kind=TRIAL, by="ann")
 
-    assert judging.kept_names() == before
+    assert judging.stored_names() == before
 
 
 @pytest.mark.parametrize("status", [ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED])

@@ -154,7 +154,7 @@ def test_a_deleted_model_leaves_its_evaluation_files_alone(house: House, work: H
         house.described(model)
     assert list(house.directory.bundles.iterdir()) == []
     assert list(house.directory.staging.iterdir()) == []
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
     assert model.evaluation_result is not None
     assert house.objects.read(model.evaluation_result, max_bytes=MIB)
 
@@ -169,7 +169,7 @@ def test_a_model_that_never_had_a_bundle_is_deleted(house: House, work: HostingW
 
 def test_a_deletion_that_was_cut_off_is_done_again(house: House, work: HostingWork) -> None:
     model = house.trained(S.DELETING)
-    house.kept.delete(model.entries)
+    house.stored_files.delete(model.entries)
     assert model.bundle is not None
     (house.directory.bundles / model.bundle / "model.onnx").unlink()
     (house.directory.bundles / model.bundle).rmdir()

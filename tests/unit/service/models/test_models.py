@@ -61,7 +61,7 @@ def create(
 
 
 def frozen(house: House, model: Model) -> list[tuple[str, str]]:
-    lines = map(json.loads, house.kept.lines(model.entries))
+    lines = map(json.loads, house.stored_files.lines(model.entries))
     return [(line["dataset"], line["entry"]) for line in lines]
 
 
@@ -177,7 +177,7 @@ def test_too_few_labelled_images_are_counted_out(
     ]
     assert caught.value.message == f"Too few labelled images: {'; '.join(sentences)}."
     assert told.value.message == caught.value.message
-    assert house.kept_names() == set()
+    assert house.stored_names() == set()
     assert house.models.page("circuits", token=None) == ([], None)
 
 
@@ -226,7 +226,7 @@ def test_a_model_needs_a_bucket_for_its_evaluation_files(trainable: House, bucke
         create(trainable, bucket=bucket)
 
     assert caught.value.message == f"OutputConfig names the bucket {bucket}, which does not exist."
-    assert trainable.kept_names() == set()
+    assert trainable.stored_names() == set()
 
 
 @pytest.mark.parametrize("prefix", ["", "out/", "out-", "a/b/c", "results/.hidden"])
@@ -240,7 +240,7 @@ def test_a_prefix_that_no_file_can_have_is_refused(trainable: House, prefix: str
         create(trainable, prefix=prefix)
 
     assert caught.value.message.startswith("OutputConfig cannot be written to: ")
-    assert trainable.kept_names() == set()
+    assert trainable.stored_names() == set()
 
 
 def test_a_prefix_is_refused_once_the_version_makes_the_key_too_long(trainable: House) -> None:
@@ -262,7 +262,7 @@ def test_what_is_frozen_is_sealed_under_the_key_that_was_named(trainable: House)
 
     model = create(trainable, kms_key_id="alias/line-4")
 
-    sealed = trainable.kept.path(model.entries).read_bytes()
+    sealed = trainable.stored_files.path(model.entries).read_bytes()
     assert sealing_key_of(sealed) == SealingKey(provider="blemish", id=key(2).id)
     assert model.kms_key_id == "alias/line-4"
 
@@ -279,7 +279,7 @@ def test_a_disabled_key_trains_no_model(trainable: House) -> None:
         f"KmsKeyId {line_4.id} cannot be used: The key {line_4} is disabled. "
         "`blemish keys kms enable line-4` enables it."
     )
-    assert trainable.kept_names() == set()
+    assert trainable.stored_names() == set()
 
 
 def test_a_lost_default_key_is_no_fault_of_the_caller(trainable: House) -> None:
@@ -288,7 +288,7 @@ def test_a_lost_default_key_is_no_fault_of_the_caller(trainable: House) -> None:
     with pytest.raises(KeyUnavailableError):
         create(trainable)
 
-    assert trainable.kept_names() == set()
+    assert trainable.stored_names() == set()
 
 
 def test_a_project_has_at_most_so_many_models(trainable: House) -> None:
@@ -303,7 +303,7 @@ def test_a_project_has_at_most_so_many_models(trainable: House) -> None:
         "Project circuits has 2 models, the most allowed. Delete one first."
     )
     assert caught.value.members()["QuotaCode"]
-    assert len(trainable.kept_names()) == 2
+    assert len(trainable.stored_names()) == 2
     delete_at_once(trainable, first)
     assert create(trainable).version == 3
 
@@ -374,7 +374,7 @@ def test_a_model_waits_for_a_store_that_does_not_answer(
     trainable.models = ModelService(
         trainable.database,
         objects=s3_objects.S3ObjectStore(nowhere),
-        kept=trainable.kept,
+        stored_files=trainable.stored_files,
         limits=trainable.limits,
         arns=trainable.arns,
         now=trainable.clock,
@@ -385,4 +385,4 @@ def test_a_model_waits_for_a_store_that_does_not_answer(
     with pytest.raises(StoreUnavailableError):
         create(trainable)
 
-    assert [path.name for path in trainable.directory.kept.iterdir()] == []
+    assert [path.name for path in trainable.directory.stored_files.iterdir()] == []

@@ -208,5 +208,5 @@ def test_a_model_with_wrong_tags_is_not_made(
         create(trainable, given)
 
     assert trainable.models.page("circuits", token=None) == ([], None)
-    assert trainable.kept_names() == set()
+    assert trainable.stored_names() == set()
     assert create(trainable, []).endswith("/1")

@@ -78,9 +78,9 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
 
     (job,) = runner.jobs
     assert job == TrainingSpec(
-        entries=str(house.directory.kept / model.entries),
+        entries=str(house.directory.stored_files / model.entries),
         store_connection={"folder": str(house.directory.buckets)},
-        encryption_connection=house.encryption.reach,
+        encryption_connection=house.encryption.connection,
         bundle=f"{model.id}-{attempt}",
         kms_key_id=None,
         folder=str(house.directory.attempts / f"{model.id}-{attempt}"),

@@ -140,7 +140,7 @@ def test_missing_keys_are_told_with_what_they_open(served: Served, folder: Path)
     encryption = new_encryption(keyring)
     sealed = encryption.seal_bytes(b"a graph", context={})
     (served.directory.bundles / "1-1" / "model.onnx").write_bytes(sealed)
-    (served.directory.kept / "circuits-1.jsonl").write_bytes(sealed)
+    (served.directory.stored_files / "circuits-1.jsonl").write_bytes(sealed)
     secret = encryption.seal_text("secret", context={})
     with closing(sqlite3.connect(served.directory.database)) as connection, connection:
         connection.execute(

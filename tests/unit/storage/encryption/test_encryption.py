@@ -174,13 +174,13 @@ def test_what_names_no_key_of_ours_is_unknown(
 
 
 def test_another_process_opens_what_this_one_sealed(encryption: Encryption) -> None:
-    reach = json.loads(json.dumps(encryption.reach))
+    connection = json.loads(json.dumps(encryption.connection))
     sealed = encryption.seal_bytes(b"data", context=WHAT)
 
-    opened = open_encryption(reach).open_bytes(sealed, context=WHAT, name="it")
+    opened = open_encryption(connection).open_bytes(sealed, context=WHAT, name="it")
 
     assert opened == b"data"
-    assert open_encryption(reach).reach == reach
+    assert open_encryption(connection).connection == connection
 
 
 def test_a_disabled_key_opens_nothing(keyring: Keyring, encryption: Encryption) -> None:

@@ -324,4 +324,4 @@ def test_kept_names_are_those_of_changes(database: Database, updating: Dataset) 
         add_dataset(rows, add_project(rows, "other"))
 
         assert updating.changes is not None
-        assert rows.datasets.kept_names() == {updating.changes}
+        assert rows.datasets.stored_names() == {updating.changes}

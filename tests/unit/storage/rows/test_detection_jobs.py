@@ -274,8 +274,8 @@ def test_files_are_kept_for_jobs_that_speak_of_them(database: Database) -> None:
         add(rows, project, "c", manifest=MANIFEST)
         finish(rows, done, claim(rows, done))
 
-        assert rows.detection_jobs.kept_names() == {"images-1.jsonl"}
-        assert "images-1.jsonl" in rows.kept_names()
+        assert rows.detection_jobs.stored_names() == {"images-1.jsonl"}
+        assert "images-1.jsonl" in rows.stored_names()
 
 
 def test_a_job_outlives_its_model_and_goes_with_its_project(database: Database) -> None:

@@ -336,7 +336,7 @@ def test_kept_names_are_those_of_entries_and_bundles(database: Database, model: 
         finish_training(rows, model, attempt=1)
         add_model(rows, add_project(rows, "other"))
 
-        assert rows.models.kept_names() == {
+        assert rows.models.stored_names() == {
             "circuits-1.jsonl",
             "circuits-1-1",
             "other-1.jsonl",
