@@ -14,7 +14,7 @@ IMAGES ?=
 WHEELS ?= wheelhouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-full bench-peers wheelhouse lock clean
+.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ serve: setup ## Serve the API and the console on loopback (DIR=folder, PORT=8000
 
 test: check ## Check format, lint, types and layers, and run the tests
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
+nightly: check ## Run the tests that take too long for `make test` (about half an hour)
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -22,7 +22,7 @@ PATIENCE_S = 600
 
 @cache
 def registry_answers() -> bool:
-    """Say whether pip can fetch a small package from wherever it is set up to look."""
+    """Tell whether pip can fetch a small package from wherever it is set up to look."""
     download = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir")
     with tempfile.TemporaryDirectory() as folder:
         command = [*download, "--retries", "1", "--timeout", "15", "--dest", folder, "six"]
@@ -43,12 +43,18 @@ def make_environment(folder: Path, *pip_install: str | Path) -> Path:
         pip_install: the arguments of `pip install`.
     """
     python = empty_environment(folder)
-    run(python, "-m", "pip", "install", *pip_install)
+    # modules are compiled when a test imports them: most of an environment never is
+    run(*pip_for(python), "install", "--no-compile", *pip_install)
     return python
 
 
+def pip_for(python: Path) -> tuple[str | Path, ...]:
+    """Return the command of this environment's pip that works on another environment."""
+    return (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
+
+
 def kept_environment(lock: Path, *, folder: str) -> Path:
-    """Make the virtual environment of a lock file, or find it made; return its interpreter.
+    """Make the virtual environment of a lock file if there is none; return its interpreter.
 
     The test is skipped where the environment is not there yet and packages cannot be fetched.
 
@@ -56,15 +62,15 @@ def kept_environment(lock: Path, *, folder: str) -> Path:
         lock: the lock file, in the root.
         folder: name of the folder in the root that keeps the environment for the next run.
     """
-    made = ROOT / folder / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-    finished = made / "finished"
+    environment = ROOT / folder / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    finished = environment / "finished"
     with _alone(folder):
         if not finished.exists():
             require_registry()
-            shutil.rmtree(made.parent, ignore_errors=True)
-            make_environment(made, "--require-hashes", "-r", lock)
+            shutil.rmtree(environment.parent, ignore_errors=True)
+            make_environment(environment, "--require-hashes", "-r", lock)
             finished.touch()
-    return made / "bin" / "python"
+    return environment / "bin" / "python"
 
 
 @contextmanager
@@ -77,8 +83,8 @@ def _alone(folder: str) -> Iterator[None]:
 
 
 def empty_environment(folder: Path) -> Path:
-    """Make a virtual environment with pip alone; return its interpreter."""
-    run(sys.executable, "-m", "venv", folder)
+    """Make a virtual environment without any package; return its interpreter."""
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
     return folder / "bin" / "python"
 
 

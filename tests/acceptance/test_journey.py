@@ -26,10 +26,12 @@ PROJECT = "cookies"
 MISTAKES = 2
 
 
-def put_cookies(served: ServedDirectory, cookies: Path) -> dict[str, dict[str, Any]]:
-    """Put the images into the bucket; return the DatasetSource of each dataset."""
+def put_cookies(
+    served: ServedDirectory, cookies: Path, *, every: int = 1
+) -> dict[str, dict[str, Any]]:
+    """Put every n-th training image and all test images; return the sources of the datasets."""
     template = (cookies / "manifests" / "template.manifest").read_text()
-    train = [json.loads(text) for text in template.splitlines()]
+    train = [json.loads(text) for text in template.splitlines()[::every]]
     for entry in train:
         for name in ("source-ref", "anomaly-mask-ref"):
             if name in entry:
@@ -45,24 +47,25 @@ def put_cookies(served: ServedDirectory, cookies: Path) -> dict[str, dict[str, A
     }
 
 
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_cookies_from_images_to_verdicts(
-    serve: Callable[..., ServedDirectory], shared: Path
+    serve: Callable[..., ServedDirectory], shared: Path, every: int
 ) -> None:
     backbone = shared / "weights" / "resnet18-layer1-3.onnx"
     served = serve(BLEMISH_BACKBONE=str(backbone))
     client = served.client()
-    sources = put_cookies(served, shared / "data" / "cookies")
+    sources = put_cookies(served, shared / "data" / "cookies", every=every)
 
     client.create_project(ProjectName=PROJECT)
     for kind, source in sources.items():
         client.create_dataset(ProjectName=PROJECT, DatasetType=kind, DatasetSource=source)
         status = dataset_status(client, PROJECT, kind)
         wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
-    made = client.create_model(
+    created = client.create_model(
         ProjectName=PROJECT,
         OutputConfig={"S3Location": {"Bucket": BUCKET, "Prefix": "out/"}},
     )["ModelMetadata"]
-    status = model_status(client, PROJECT, made["ModelVersion"])
+    status = model_status(client, PROJECT, created["ModelVersion"])
     wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
     client.start_model(ProjectName=PROJECT, ModelVersion="1", MinInferenceUnits=1)
     wait_for(status, {"HOSTED"}, while_in={"STARTING_HOSTING"})
@@ -79,7 +82,7 @@ def test_cookies_from_images_to_verdicts(
             mistakes += result["IsAnomalous"] != (label == "anomaly")
             check_answer(result, path)
     assert mistakes <= MISTAKES
-    check_evaluation(served, client)
+    check_evaluation(served, client, trained_on=-(-63 // every))
 
 
 def check_answer(result: dict[str, Any], path: Path) -> None:
@@ -89,11 +92,11 @@ def check_answer(result: dict[str, Any], path: Path) -> None:
     background, *types = result["Anomalies"]
     assert background["Name"] == "background"
     assert background["PixelAnomaly"]["Color"] == "#FFFFFF"
-    assert [(found["Name"], found["PixelAnomaly"]["Color"]) for found in types] in (
+    assert [(area["Name"], area["PixelAnomaly"]["Color"]) for area in types] in (
         [],
         [("cracked", "#23A436")],
     )
-    areas = [found["PixelAnomaly"]["TotalPercentageArea"] for found in result["Anomalies"]]
+    areas = [area["PixelAnomaly"]["TotalPercentageArea"] for area in result["Anomalies"]]
     assert sum(areas) == pytest.approx(1, abs=1e-6)
     with Image.open(io.BytesIO(result["AnomalyMask"])) as mask, Image.open(path) as image:
         assert (mask.mode, mask.format, mask.size) == ("RGB", "PNG", image.size)
@@ -101,14 +104,14 @@ def check_answer(result: dict[str, Any], path: Path) -> None:
     assert green.mean() == pytest.approx(areas[1] if types else 0, abs=1e-6)
 
 
-def check_evaluation(served: ServedDirectory, client: Any) -> None:
+def check_evaluation(served: ServedDirectory, client: Any, *, trained_on: int) -> None:
     """DescribeModel names the two files, and they say what it says."""
     model = client.describe_model(ProjectName=PROJECT, ModelVersion="1")["ModelDescription"]
     assert model["EvaluationManifest"]["Key"] == "out/EvaluationManifest-cookies-1.json"
     assert model["EvaluationResult"]["Key"] == "out/EvaluationResult-cookies-1.json"
     result = json.loads((served.bucket / model["EvaluationResult"]["Key"]).read_text())
     metrics = result["AggregatedEvaluationResults"]["Metrics"]
-    assert result["EvaluationDetails"]["NumberOfTrainingImages"] == 63
+    assert result["EvaluationDetails"]["NumberOfTrainingImages"] == trained_on
     assert result["EvaluationDetails"]["NumberOfTestingImages"] == 22
     assert metrics["F1Score"] == pytest.approx(model["Performance"]["F1Score"])
     lines = (served.bucket / model["EvaluationManifest"]["Key"]).read_text().splitlines()

@@ -1,4 +1,4 @@
-"""`make wheelhouse`: what it writes, and that it is enough where there is no network."""
+"""The wheel of Blemish, and `make wheelhouse`: both are enough where there is no network."""
 
 from __future__ import annotations
 
@@ -17,22 +17,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from tests.acceptance.registry import ROOT, empty_environment, require_registry, run
+from tests.acceptance.registry import ROOT, empty_environment, pip_for, require_registry, run
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.registry, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 SESSION = Path(__file__).with_name("offline_session.py")
-
-
-@pytest.fixture(scope="module")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that `make wheelhouse` writes."""
-    require_registry()
-    folder = tmp_path_factory.mktemp("wheels") / "wheelhouse"
-    # -o: the environment that runs this test is left as it is.
-    run("make", "-o", "setup", "wheelhouse", f"WHEELS={folder}", f"VENV={sys.prefix}", folder=ROOT)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @cache
@@ -46,15 +35,91 @@ def without_network() -> tuple[str, ...]:
     return ()
 
 
+def projects_of_offline_server(
+    python: Path, blemish: Path, folder: Path, **environment: str
+) -> str:
+    """Serve without a network and create a project; return what the server lists."""
+    prefix = without_network()
+    loopback = ["--loopback"] if prefix else []
+    return run(
+        *(*prefix, str(python), str(SESSION), str(blemish), *loopback),
+        folder=folder,
+        environment=os.environ | environment,
+    ).strip()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of Blemish, built as `make wheelhouse` builds it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    (wheel,) = folder.iterdir()
+    return wheel
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+    source = ROOT / "src"
+    files = {
+        str(path.relative_to(source))
+        for path in (source / "blemish").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if not name.startswith("blemish-")}
+
+    assert packed == files
+    assert "blemish/api/service-2.json" in packed
+    assert any("/migrations/versions/0001" in name for name in packed)
+
+
+def test_what_the_wheel_installs_serves_where_there_is_no_network(
+    wheel: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "install", "--no-deps", "--no-index", "--no-compile", "--target", package, wheel)
+
+    projects = projects_of_offline_server(
+        Path(sys.executable), package / "bin" / "blemish", tmp_path, PYTHONPATH=str(package)
+    )
+
+    assert projects == "['offline']"
+
+
+def test_the_network_was_really_off() -> None:
+    prefix = without_network()
+    if not prefix:
+        pytest.skip(
+            "no network namespace can be made here: nothing kept the server off the network"
+        )
+
+    interfaces = run(*prefix, sys.executable, "-c", "import socket; print(socket.if_nameindex())")
+
+    assert interfaces.strip() == "[(1, 'lo')]"
+
+
+@pytest.fixture(scope="module")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that `make wheelhouse` writes."""
+    require_registry()
+    folder = tmp_path_factory.mktemp("wheels") / "wheelhouse"
+    # -o: the environment that runs this test is left as it is.
+    run("make", "-o", "setup", "wheelhouse", f"WHEELS={folder}", f"VENV={sys.prefix}", folder=ROOT)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="module")
 def installed(wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The interpreter of a fresh environment with Blemish from the wheelhouse alone."""
     folder = tmp_path_factory.mktemp("offline") / "venv"
     python = empty_environment(folder)
-    pip = (*without_network(), str(python), "-m", "pip")
     others = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     run(
-        *(*pip, "install", "--no-compile", "--no-index", f"--find-links={wheelhouse}", "blemish"),
+        *(*without_network(), *pip_for(python), "install", "--no-compile"),
+        *("--no-index", f"--find-links={wheelhouse}", "blemish"),
         environment=others | {"PIP_CONFIG_FILE": os.devnull},
     )
     yield python
@@ -72,66 +137,41 @@ def locked() -> dict[str, str]:
     }
 
 
-def test_it_holds_what_is_locked_and_blemish(wheelhouse: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.registry
+def test_the_wheelhouse_holds_what_is_locked_and_blemish(wheelhouse: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-    wheels = [parse_wheel_filename(wheel.name)[:2] for wheel in wheelhouse.iterdir()]
+    wheels = [parse_wheel_filename(path.name)[:2] for path in wheelhouse.iterdir()]
 
     assert {str(name): str(version) for name, version in wheels} == locked() | {
         "blemish": project["version"]
     }
 
 
-def test_the_wheel_of_blemish_holds_every_file_of_the_package(wheelhouse: Path) -> None:
-    source = ROOT / "src"
-    files = {
-        str(path.relative_to(source))
-        for path in (source / "blemish").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
-
-    (wheel,) = wheelhouse.glob("blemish-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if not name.startswith("blemish-")}
-
-    assert packed == files
-    assert "blemish/api/service-2.json" in packed
-    assert any(re.match(r"blemish/storage/migrations/versions/0001", name) for name in packed)
-
-
+@pytest.mark.slow
+@pytest.mark.registry
 def test_its_versions_are_what_gets_installed(installed: Path) -> None:
-    listed = run(installed, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check")
+    listed = run(*pip_for(installed), "list", "--format=freeze")
 
-    found = dict(line.split("==") for line in listed.split())
-    runtime = {canonicalize_name(name): version for name, version in found.items()}
-    for name in ("blemish", "pip", "setuptools"):
-        runtime.pop(canonicalize_name(name), None)
+    versions = dict(line.split("==") for line in listed.split())
+    runtime = {canonicalize_name(name): version for name, version in versions.items()}
+    runtime.pop(canonicalize_name("blemish"))
     assert runtime.items() <= locked().items()
     assert {"boto3", "numpy", "onnxruntime"} <= runtime.keys()
 
 
-def test_the_command_tells_what_it_can_do(installed: Path) -> None:
-    told = run(installed.with_name("blemish"), "--help")
+@pytest.mark.slow
+@pytest.mark.registry
+def test_the_installed_command_lists_its_commands(installed: Path) -> None:
+    printed = run(installed.with_name("blemish"), "--help")
 
-    assert {"serve", "demo", "sdk-model"} <= set(told.split())
+    assert {"serve", "demo", "sdk-model"} <= set(printed.split())
 
 
+@pytest.mark.slow
+@pytest.mark.registry
 def test_it_serves_where_there_is_no_network(installed: Path, tmp_path: Path) -> None:
-    prefix = without_network()
-    loopback = ["--loopback"] if prefix else []
+    projects = projects_of_offline_server(installed, installed.with_name("blemish"), tmp_path)
 
-    printed = run(
-        *prefix, installed, SESSION, installed.with_name("blemish"), *loopback, folder=tmp_path
-    )
-
-    assert printed.strip() == "['offline']"
-
-
-def test_the_network_was_really_off() -> None:
-    prefix = without_network()
-    if not prefix:
-        pytest.skip("no network namespace can be made here: pip was kept off by --no-index alone")
-
-    interfaces = run(*prefix, sys.executable, "-c", "import socket; print(socket.if_nameindex())")
-
-    assert interfaces.strip() == "[(1, 'lo')]"
+    assert projects == "['offline']"
