@@ -62,7 +62,7 @@ def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
         detect(client, data)
     watched = visit()
     page = watched.open("/")
-    expect(page.get_by_text("Hosted", exact=True)).to_be_visible()
+    expect(page.get_by_text("running", exact=True)).to_be_visible()
     page.wait_for_function(
         "() => [...document.querySelectorAll('.project-image img')].every(e => e.naturalWidth)"
     )

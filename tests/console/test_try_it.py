@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from blemish.cli.sdk_model import install_model
-from blemish.console.models.code_snippets import Target, snippets
+from blemish.console.models.code_snippets import SnippetTarget, snippets
 from tests.acceptance.product import NORMAL, PROJECT, host, images
 from tests.acceptance.served import ServedDirectory
 from tests.acceptance.test_access import Keys
@@ -133,8 +133,10 @@ def test_the_code_to_paste_works(visit: Visit, hosting: ServedDirectory, tmp_pat
     page = watched.open(TRY)
     page.get_by_role("button", name="Copy: Python (boto3)").click()
     expect(page.get_by_role("button", name="Copy: Python (boto3)")).to_have_text("Copied")
-    shown = page.get_by_label("Python (boto3): Judge an image", exact=True).inner_text()
-    target = Target(endpoint=hosting.endpoint, region="us-east-1", project=PROJECT, version="1")
+    shown = page.get_by_label("Python (boto3): Detect anomalies", exact=True).inner_text()
+    target = SnippetTarget(
+        endpoint=hosting.endpoint, region="us-east-1", project=PROJECT, version="1"
+    )
     tools = snippets(target)
     (boto3,) = tools["Python (boto3)"]
     assert shown.strip() == boto3.code.strip()

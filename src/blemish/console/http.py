@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from blemish.console.visitor import SignedOutError, Visitor
+from blemish.domain.access.policies import PolicyError
 from blemish.domain.errors import (
     AccessDeniedError,
     ConflictError,
@@ -26,6 +27,7 @@ from blemish.domain.errors import (
 )
 from blemish.engine.errors import EngineError
 from blemish.engine.images.decode import ImageError
+from blemish.service.access.access_keys import AccessKeyError
 from blemish.storage.errors import (
     BucketMissingError,
     DatabaseWriteError,
@@ -49,6 +51,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ThrottlingError, 429),
     (InternalServerError, 500),
     (ServiceError, 400),
+    (AccessKeyError, 400),
+    (PolicyError, 400),
     (ImageError, 422),
     (EngineError, 422),
     (StoreFullError, 507),

@@ -23,7 +23,7 @@ from blemish.console.paths import ROOT
 from blemish.console.projects import overview_page, projects_page
 from blemish.console.settings import settings_page
 from blemish.console.training import train_page
-from blemish.console.trials import detect_requests, try_it_page
+from blemish.console.trials import detect_requests, trial_page, try_it_page
 
 PAGES = (
     add_images_page,
@@ -40,6 +40,7 @@ PAGES = (
     projects_page,
     settings_page,
     train_page,
+    trial_page,
     try_it_page,
     upload_requests,
 )

@@ -1,7 +1,7 @@
-"""Who looks at a page, and what they do there: each call passes the gates of the API.
+"""The person who looks at a page: all that they do passes the gates of the API.
 
-A page may stay open for a whole shift. So the session is asked for anew at every call: what a
-person may do ends in the moment in which their key is disabled, whatever is still on their screen.
+A page may stay open for a whole shift. So every call looks the session up again: when a key is
+disabled, its holder may do nothing more, whatever is still on their screen.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from blemish.wire.signature import Caller
 SERVICE = "lookoutvision"
 
 REFUSED = ValidationError("The access keys cannot be changed like that.")
-"""Recorded in place of what was told: that may hold a policy, or the names of other keys."""
+"""Recorded instead of the real error, which may hold a policy or the names of other keys."""
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
 _threads = CapacityLimiter(4)
-"""For what pages wait for; the API has threads of its own, which pages never take."""
+"""For the work of pages, which never takes the threads of the API."""
 
 
 class SignedOutError(Exception):
@@ -38,7 +38,7 @@ class SignedOutError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """Who sent a request of the console, and from where."""
+    """The sender of a request of the console, signed in or not."""
 
     services: Services
     token: str
@@ -48,10 +48,10 @@ class Visitor:
     secure: bool
 
     async def principal(self) -> Principal:
-        """Return whose session it is now.
+        """Return the principal of the session.
 
         Raises:
-            SignedOutError: nobody's any more.
+            SignedOutError: the session is over.
         """
         return await in_thread(self._principal)
 
@@ -67,7 +67,7 @@ class Visitor:
 
         Raises:
             SignedOutError: the session is over.
-            ServiceError, WireError: what a client of the API would be told.
+            ServiceError, WireError: as a client of the API gets them.
         """
         return await self.services.api.invoke(await in_thread(self._call, operation, members))
 
@@ -91,7 +91,7 @@ class Visitor:
         """
 
         def acted() -> Result:
-            self.authorize_here(action, "*")
+            self.authorize_blocking(action, "*")
             return act()
 
         call = await in_thread(self._call, action.partition(":")[2], members)
@@ -123,7 +123,7 @@ class Visitor:
             AccessDeniedError: the policies do not allow it.
             ObjectError: it cannot be written.
         """
-        return await in_thread(self.write_object_here, ref, data)
+        return await in_thread(self.write_object_blocking, ref, data)
 
     async def authorize(self, action: str, resource: str) -> None:
         """Allow an action that is no operation of the API, such as `s3:ListBucket`.
@@ -132,18 +132,18 @@ class Visitor:
             SignedOutError: the session is over.
             AccessDeniedError: the policies do not allow it.
         """
-        await in_thread(self.authorize_here, action, resource)
+        await in_thread(self.authorize_blocking, action, resource)
 
-    def read_image_here(self, ref: ObjectRef) -> bytes:
-        """Read an image or a mask as `read_object` does, for who is in a thread already."""
+    def read_image_blocking(self, ref: ObjectRef) -> bytes:
+        """Read an image or a mask as `read_object` does, from a thread."""
         return self._read(ref, self.services.limits.detect_body_bytes)
 
     def _read(self, ref: ObjectRef, max_bytes: int) -> bytes:
-        self.authorize_here("s3:GetObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
+        self.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
         return self.services.objects.read(ref, max_bytes=max_bytes)
 
-    def check_here(self, operation: str, /, **members: Any) -> None:
-        """Allow an operation without calling it, for who is in a thread already.
+    def check(self, operation: str, /, **members: Any) -> None:
+        """Allow an operation without calling it, from a thread.
 
         Raises:
             SignedOutError: the session is over.
@@ -151,16 +151,16 @@ class Visitor:
         """
         self.services.gate(self._call(operation, members))
 
-    def authorize_here(self, action: str, resource: str) -> None:
-        """Allow an action as `authorize` does, for who is in a thread already."""
+    def authorize_blocking(self, action: str, resource: str) -> None:
+        """Allow an action as `authorize` does, from a thread."""
         circumstances = Circumstances(
             at=self.services.clock(), source_ip=self.source_ip, secure=self.secure
         )
         authorize(self._principal(), Wanted(action=action, resource=resource), circumstances)
 
-    def write_object_here(self, ref: ObjectRef, data: bytes) -> None:
-        """Write an object as `write_object` does, for who is in a thread already."""
-        self.authorize_here("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
+    def write_object_blocking(self, ref: ObjectRef, data: bytes) -> None:
+        """Write an object as `write_object` does, from a thread."""
+        self.authorize_blocking("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
         self.services.objects.write(ref, data)
 
     def _principal(self) -> Principal:

@@ -38,7 +38,7 @@ async def add_images(project: str) -> None:
     kinds = {dataset["DatasetType"] for dataset in answer["ProjectDescription"]["Datasets"]}
     may = await looking.may("UpdateDatasetEntries", ProjectName=project, DatasetType="train")
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/add_images.css">')
-    with frame("Add images", project=project, here="images"):
+    with frame("Add images", project=project, section="images"):
         with ui.element("div").classes("head"):
             heading("Add images")
             ui.element("div").classes("room")

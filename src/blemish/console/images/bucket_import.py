@@ -135,7 +135,7 @@ def _images_below(
     visitor: Visitor, address: str, into: str, labels: bool
 ) -> tuple[Sequence[ImportCandidate], int]:
     bucket, prefix = folder_of(address)
-    visitor.authorize_here("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+    visitor.authorize_blocking("s3:ListBucket", f"arn:aws:s3:::{bucket}")
     limit = visitor.services.limits.max_training_images
     keys, others = list[str](), 0
     for stored in visitor.services.objects.list(bucket, prefix):

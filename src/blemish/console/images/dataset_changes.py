@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from blemish.console.images.dataset_entries import BUSY
 from blemish.console.images.entry import DatasetKey
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetStatus
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
+from blemish.domain.lifecycle import DATASET_FAILED, DATASET_IN_PROGRESS
 
 CHANGE_BYTES = 8 * 1024 * 1024
 """JSON Lines in one change; the API takes 10 MiB."""
@@ -20,8 +20,6 @@ REMOVAL_ENTRIES = 1_000
 
 POLL_S = 0.05
 """Between two looks at a data set that is being changed; longer after each, up to a second."""
-
-FAILED = frozenset({DatasetStatus.CREATE_FAILED, DatasetStatus.UPDATE_FAILED_ROLLBACK_COMPLETE})
 
 
 async def change_entries(visitor: Visitor, dataset: DatasetKey, lines: Iterable[str]) -> None:
@@ -56,9 +54,9 @@ async def dataset_at_rest(visitor: Visitor, dataset: DatasetKey) -> DatasetStatu
     while True:
         description = await _description(visitor, dataset)
         status = DatasetStatus(description["Status"])
-        if status in FAILED:
+        if status in DATASET_FAILED:
             raise ValidationError(description["StatusMessage"])
-        if status not in BUSY:
+        if status not in DATASET_IN_PROGRESS:
             return status
         await asyncio.sleep(pause_s)
         pause_s = min(1.0, 2 * pause_s)
@@ -103,7 +101,7 @@ async def _apply(visitor: Visitor, operation: str, dataset: DatasetKey, **member
 async def _free(visitor: Visitor, dataset: DatasetKey) -> bool:
     """Wait while others change a data set; tell whether none had to be waited for."""
     free = True
-    while (await _description(visitor, dataset))["Status"] in BUSY:
+    while (await _description(visitor, dataset))["Status"] in DATASET_IN_PROGRESS:
         free = False
         await asyncio.sleep(POLL_S)
     return free

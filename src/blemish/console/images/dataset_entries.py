@@ -6,21 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from blemish.console.images.entry import DatasetKey, Entry, entry_of
 from blemish.console.visitor import Visitor, in_thread
-from blemish.domain.entities import DatasetStatus
 from blemish.domain.errors import ResourceNotFoundError, ValidationError
+from blemish.domain.lifecycle import DATASET_IN_PROGRESS
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
 
 PAGE = 5_000
 """Entries that are read at once."""
-
-BUSY = frozenset(
-    {
-        DatasetStatus.CREATE_IN_PROGRESS,
-        DatasetStatus.UPDATE_IN_PROGRESS,
-        DatasetStatus.UPDATE_FAILED_ROLLBACK_IN_PROGRESS,
-        DatasetStatus.DELETE_IN_PROGRESS,
-    }
-)
 
 
 async def all_entries(visitor: Visitor, dataset: DatasetKey) -> Sequence[Entry]:
@@ -52,14 +43,14 @@ async def find_entry(visitor: Visitor, dataset: DatasetKey, ref: str) -> Entry:
 
 
 def _all_entries(visitor: Visitor, key: DatasetKey) -> Sequence[Entry]:
-    visitor.check_here("ListDatasetEntries", **key.names)
+    visitor.check("ListDatasetEntries", **key.names)
     services = visitor.services
     dataset, _ = services.datasets.describe(key.project, key.type)
     state = (dataset.id, dataset.updated_at, dataset.status)
     entries = services.memory.entries.find(state)
     if entries is None:
         entries = tuple(map(entry_of, _lines(services.datasets, key)))
-        if dataset.status not in BUSY:
+        if dataset.status not in DATASET_IN_PROGRESS:
             services.memory.entries.put(state, entries)
     return entries
 

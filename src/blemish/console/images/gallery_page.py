@@ -63,7 +63,7 @@ async def images(project: str) -> None:
     await looking.call("DescribeProject", ProjectName=project)
     description = await dataset_description(looking, dataset)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/gallery.css">')
-    with frame("Images", project=project, here="images"):
+    with frame("Images", project=project, section="images"):
         _head(project, dataset.type)
         if description is None or description["ImageStats"]["Total"] == 0:
             _none(project, dataset.type, description)

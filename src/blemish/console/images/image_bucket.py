@@ -28,6 +28,6 @@ def _image_bucket(visitor: Visitor, project: str) -> str:
             return dataset.image_bucket
     bucket = f"lookoutvision-{services.region}-console"
     if not services.objects.has_bucket(bucket):
-        visitor.authorize_here("s3:CreateBucket", f"arn:aws:s3:::{bucket}")
+        visitor.authorize_blocking("s3:CreateBucket", f"arn:aws:s3:::{bucket}")
         services.make_bucket(bucket)
     return bucket

@@ -39,7 +39,7 @@ async def thumbnail(request: Request, ref: str) -> Response:
     """Send a thumbnail."""
 
     def draw(visitor: Visitor, address: ObjectRef) -> tuple[bytes, str]:
-        visitor.authorize_here("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
+        visitor.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
         return visitor.services.thumbnails.of(address), "image/jpeg"
 
     return await _image_response(request, ref, draw)
@@ -50,7 +50,7 @@ async def image(request: Request, ref: str) -> Response:
     """Send an image as it is stored; nothing that a browser would not take for an image."""
 
     def read(visitor: Visitor, address: ObjectRef) -> tuple[bytes, str]:
-        data = visitor.read_image_here(address)
+        data = visitor.read_image_blocking(address)
         kind = media_type(data)
         if kind is None:
             raise ImageError(f"{address} is neither a JPEG nor a PNG file.")

@@ -120,14 +120,14 @@ async def add_uploaded(request: Request, project: str) -> Mapping[str, Any]:
 
 
 def _store(visitor: Visitor, bucket: str, upload: _Upload) -> Mapping[str, Any]:
-    visitor.check_here("UpdateDatasetEntries", **upload.dataset.names)
+    visitor.check("UpdateDatasetEntries", **upload.dataset.names)
     try:
         size = _checked_size(visitor, upload)
     except ImageError as error:
         return image_problem(error)
     folder = f"{upload.dataset.project}/{upload.sha256[:32]}/"
     ref = ObjectRef(bucket=bucket, key=folder + object_name(upload.path))
-    visitor.authorize_here("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
+    visitor.authorize_blocking("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
     objects = visitor.services.objects
     with _writing[int(upload.sha256[:2], 16) % len(_writing)]:
         same = next(iter(objects.list(bucket, folder)), None)

@@ -27,7 +27,7 @@ COLOR_MAP = "internal-color-map"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnomalyType:
+class ProjectAnomalyType:
     """One kind of anomaly."""
 
     name: str
@@ -37,7 +37,7 @@ class AnomalyType:
     used: int = 0
 
 
-async def project_types(visitor: Visitor, project: str) -> Sequence[AnomalyType]:
+async def project_types(visitor: Visitor, project: str) -> Sequence[ProjectAnomalyType]:
     """Return the types of a project, those of its entries first."""
     return types_of(await _entries(visitor, project), _added(visitor).of(project))
 
@@ -91,7 +91,7 @@ async def rename_type(visitor: Visitor, project: str, old: str, new: str) -> str
     return stored
 
 
-def types_of(entries: Iterable[Entry], added: Iterable[str]) -> Sequence[AnomalyType]:
+def types_of(entries: Iterable[Entry], added: Iterable[str]) -> Sequence[ProjectAnomalyType]:
     """Return the types that entries name, in the order in which they come, and those added.
 
     A type keeps the colour that it has first, unless another type has it already.
@@ -110,12 +110,12 @@ def types_of(entries: Iterable[Entry], added: Iterable[str]) -> Sequence[Anomaly
         first = wanted.get(name)
         colors[name] = first if first and first not in taken else _free(taken, wanted)
     return [
-        AnomalyType(name=name, color=color, used=used.get(name, 0))
+        ProjectAnomalyType(name=name, color=color, used=used.get(name, 0))
         for name, color in colors.items()
     ]
 
 
-def checked_name(name: str, others: Iterable[AnomalyType]) -> str:
+def checked_name(name: str, others: Iterable[ProjectAnomalyType]) -> str:
     """Return a name as a type can have it.
 
     Raises:

@@ -21,7 +21,7 @@ from blemish.console.images.gallery_query import query_of
 from blemish.console.images.gallery_requests import new_view
 from blemish.console.images.image_requests import image_url
 from blemish.console.masks.anomaly_types import (
-    AnomalyType,
+    ProjectAnomalyType,
     add_type,
     drop_type,
     project_types,
@@ -74,7 +74,7 @@ async def paint(project: str) -> None:
     desk = _Desk(project, kind, query)
     await desk.open(ref)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/painter.css">')
-    with frame("Paint", project=project, here="images"):
+    with frame("Paint", project=project, section="images"):
         if not desk.refs:
             _nothing(project, kind)
             return
@@ -157,33 +157,38 @@ class _Desk:
 
     async def _offer(self) -> None:
         types = await project_types(visitor(), self._project)
-        self._painter.offer([self._offered(each) for each in types])
+        self._painter.offer([self._offered(anomaly_type) for anomaly_type in types])
 
-    def _offered(self, each: AnomalyType) -> dict[str, Any]:
-        if each.name not in self._numbers and len(self._numbers) >= MAX_INDEX:
+    def _offered(self, anomaly_type: ProjectAnomalyType) -> dict[str, Any]:
+        if anomaly_type.name not in self._numbers and len(self._numbers) >= MAX_INDEX:
             raise ValidationError("Reload the page: it has seen too many anomaly types.")
-        number = self._numbers.setdefault(each.name, len(self._numbers) + 1)
-        return {"index": number, "name": each.name, "color": each.color, "used": each.used}
+        number = self._numbers.setdefault(anomaly_type.name, len(self._numbers) + 1)
+        return {
+            "index": number,
+            "name": anomaly_type.name,
+            "color": anomaly_type.color,
+            "used": anomaly_type.used,
+        }
 
     def _typed(self, change: Callable[..., Any]) -> Callable[..., Any]:
         """Return a handler that changes the types by names that a person typed."""
 
         async def handle(event: GenericEventArguments) -> None:
             names = event.args if isinstance(event.args, list) else [event.args]
-            await in_thread(partial(visitor().check_here, "UpdateDatasetEntries", **self.names))
+            await in_thread(partial(visitor().check, "UpdateDatasetEntries", **self.names))
             await change(*(str(name) for name in names))
             await self._offer()
 
         return handle
 
     async def _add(self, name: str) -> None:
-        kept = await add_type(visitor(), self._project, name)
+        stored = await add_type(visitor(), self._project, name)
         await self._offer()
-        self._painter.run_method("choose", self._numbers[kept])
+        self._painter.run_method("choose", self._numbers[stored])
 
     async def _rename(self, old: str, new: str) -> None:
-        kept = await rename_type(visitor(), self._project, old, new)
-        self._numbers[kept] = self._numbers.pop(old, len(self._numbers) + 1)
+        stored = await rename_type(visitor(), self._project, old, new)
+        self._numbers[stored] = self._numbers.pop(old, len(self._numbers) + 1)
 
     async def _drop(self, name: str) -> None:
         await drop_type(visitor(), self._project, name)

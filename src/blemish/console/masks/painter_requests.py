@@ -82,13 +82,13 @@ def _dataset(request: Request) -> DatasetKey:
 
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
-    size = read_image_header(visitor.read_image_here(object_address(entry.ref))).size
+    size = read_image_header(visitor.read_image_blocking(object_address(entry.ref))).size
     head: dict[str, object] = {"width": size[0], "height": size[1], "types": []}
     mask = parse_line(entry.line).mask
     if mask is None:
         return pack(None, head)
     try:
-        data = visitor.read_image_here(mask.ref)
+        data = visitor.read_image_blocking(mask.ref)
         types, pixels = decode_stored(data, colors=mask.colors, size=size)
     except (ImageError, StorageError) as error:
         return pack(None, {**head, "problem": f"The stored mask cannot be shown: {error}"})
@@ -98,16 +98,16 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
 def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[PaintedMask, ObjectRef | None]:
     """Check a mask, and write it as a PNG beside the image if anything is painted."""
     image = object_address(entry.ref)
-    size = read_image_header(visitor.read_image_here(image)).size
+    size = read_image_header(visitor.read_image_blocking(image)).size
     painted = unpack(data, size=size)
     if not painted.types:
         return painted, None
     png = encode_png(painted)
     ref = ObjectRef(bucket=image.bucket, key=key_beside(image.key, png))
-    visitor.write_object_here(ref, png)
+    visitor.write_object_blocking(ref, png)
     return painted, ref
 
 
 def _check_allowed(visitor: Visitor, dataset: DatasetKey) -> None:
     """Refuse before anything is written into a bucket."""
-    visitor.check_here("UpdateDatasetEntries", **dataset.names, Changes=b"{}")
+    visitor.check("UpdateDatasetEntries", **dataset.names, Changes=b"{}")

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 IMAGE = "image.jpg"
-"""What the image to judge is called in all of them."""
+"""The name of the image in all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snippet:
-    """A piece of code."""
+    """An example of code."""
 
     #: what it does, in words for people
     title: str
@@ -21,8 +21,8 @@ class Snippet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """What the code is to call."""
+class SnippetTarget:
+    """The model that the code calls."""
 
     #: such as `https://blemish.example:8080`
     endpoint: str
@@ -39,28 +39,28 @@ NEEDS = (
 """What the code needs to run."""
 
 
-def snippets(target: Target) -> Mapping[str, Sequence[Snippet]]:
-    """Return what to paste: name of the tool -> pieces of code."""
+def snippets(target: SnippetTarget) -> Mapping[str, Sequence[Snippet]]:
+    """Return what to paste: name of the tool -> examples of code."""
     return {
-        "Python (boto3)": (Snippet(title="Judge an image", code=_boto3(target)),),
+        "Python (boto3)": (Snippet(title="Detect anomalies", code=_boto3(target)),),
         "AWS CLI": (
             Snippet(
                 title="Start the model",
                 code=_cli(target, "start-model", {"min-inference-units": "1"}),
             ),
             Snippet(
-                title="Judge an image",
+                title="Detect anomalies",
                 code=_cli(
                     target, "detect-anomalies", {"content-type": "image/jpeg", "body": IMAGE}
                 ),
             ),
             Snippet(title="Stop the model", code=_cli(target, "stop-model", {})),
         ),
-        "curl": (Snippet(title="Judge an image", code=_curl(target)),),
+        "curl": (Snippet(title="Detect anomalies", code=_curl(target)),),
     }
 
 
-def _boto3(target: Target) -> str:
+def _boto3(target: SnippetTarget) -> str:
     return f"""\
 import boto3
 
@@ -81,7 +81,7 @@ print("anomaly" if result["IsAnomalous"] else "normal", result["Confidence"])
 """
 
 
-def _cli(target: Target, command: str, more: Mapping[str, str]) -> str:
+def _cli(target: SnippetTarget, command: str, more: Mapping[str, str]) -> str:
     options = {
         "endpoint-url": target.endpoint,
         "region": target.region,
@@ -94,7 +94,7 @@ def _cli(target: Target, command: str, more: Mapping[str, str]) -> str:
     return " \\\n".join(lines) + "\n"
 
 
-def _curl(target: Target) -> str:
+def _curl(target: SnippetTarget) -> str:
     url = f"{target.endpoint}/2020-11-20/projects/{target.project}/models/{target.version}/detect"
     lines = (
         "curl",

@@ -1,6 +1,6 @@
 """The ROC curve and the precision-recall curve of a model, drawn as SVG that anyone can read.
 
-Nothing from outside gets into them but numbers.
+Only numbers get into the drawings.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ SIDE = 240
 """Of the square that a curve is drawn in, in units of the drawing."""
 
 LEFT, TOP, RIGHT, BOTTOM = 46, 12, 16, 42
-"""Around it."""
+"""The margins around it."""
 
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 MOST_POINTS = 400
-"""Of a drawn curve; more, nobody would see."""
+"""Of a drawn curve; nobody would see more."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """What is called an anomaly at one threshold, and above all others of a higher score."""
+class CurveStep:
+    """How many images of either kind have at least some score."""
 
     anomalies: int
     normal: int
 
 
-def steps(scores: MeasuredScores) -> list[Step]:
-    """Return the counts at each score from the highest down; the first calls nothing."""
-    both = [(score, 1) for score in scores.anomaly] + [(score, 0) for score in scores.normal]
-    both.sort(reverse=True)
-    found = [Step(anomalies=0, normal=0)]
-    for _, tied in groupby(both, key=lambda each: each[0]):
+def curve_steps(scores: MeasuredScores) -> list[CurveStep]:
+    """Return the counts at every score from the highest down, after a step without images."""
+    labelled = [(score, 1) for score in scores.anomaly] + [(score, 0) for score in scores.normal]
+    labelled.sort(reverse=True)
+    steps = [CurveStep(anomalies=0, normal=0)]
+    for _, tied in groupby(labelled, key=lambda pair: pair[0]):
         kinds = [kind for _, kind in tied]
-        last = found[-1]
-        found.append(
-            Step(
+        last = steps[-1]
+        steps.append(
+            CurveStep(
                 anomalies=last.anomalies + sum(kinds),
                 normal=last.normal + len(kinds) - sum(kinds),
             )
         )
-    return found
+    return steps
 
 
 def roc_points(scores: MeasuredScores) -> list[Point]:
@@ -56,7 +56,7 @@ def roc_points(scores: MeasuredScores) -> list[Point]:
     normal, anomaly = len(scores.normal), len(scores.anomaly)
     if not normal or not anomaly:
         return []
-    return [(step.normal / normal, step.anomalies / anomaly) for step in steps(scores)]
+    return [(step.normal / normal, step.anomalies / anomaly) for step in curve_steps(scores)]
 
 
 def precision_recall_points(scores: MeasuredScores) -> list[Point]:
@@ -66,7 +66,7 @@ def precision_recall_points(scores: MeasuredScores) -> list[Point]:
         return []
     return [
         (step.anomalies / anomaly, step.anomalies / (step.anomalies + step.normal))
-        for step in steps(scores)[1:]
+        for step in curve_steps(scores)[1:]
     ]
 
 
@@ -82,12 +82,12 @@ def roc_svg(scores: MeasuredScores, threshold: float) -> str | None:
         return None
     effect = threshold_effect(scores, threshold)
     at = (effect.false_positives / len(scores.normal), effect.true_positives / len(scores.anomaly))
-    told = (
+    description = (
         f"ROC curve. The area below it is {area_below(points):.3f}. At the threshold in force "
         f"{at[1]:.0%} of the anomalies are found, and {at[0]:.0%} of the normal images are "
         "false alarms."
     )
-    return _drawn(points, at, told, x="False alarms among the normal", y="Anomalies found")
+    return _drawn(points, at, description, x="False alarms among the normal", y="Anomalies found")
 
 
 def precision_recall_svg(scores: MeasuredScores, threshold: float) -> str | None:
@@ -97,12 +97,12 @@ def precision_recall_svg(scores: MeasuredScores, threshold: float) -> str | None
         return None
     effect = threshold_effect(scores, threshold)
     at = _recall_and_precision(effect)
-    told = "Precision-recall curve. At the threshold in force "
+    description = "Precision-recall curve. At the threshold in force "
     if at is None:
-        told += "nothing is called an anomaly."
+        description += "nothing is called an anomaly."
     else:
-        told += f"the recall is {at[0]:.0%} and the precision {at[1]:.0%}."
-    return _drawn(points, at, told, x="Recall", y="Precision")
+        description += f"the recall is {at[0]:.0%} and the precision {at[1]:.0%}."
+    return _drawn(points, at, description, x="Recall", y="Precision")
 
 
 def _recall_and_precision(effect: ThresholdEffect) -> Point | None:
@@ -110,7 +110,7 @@ def _recall_and_precision(effect: ThresholdEffect) -> Point | None:
     return None if recall is None or precision is None else (recall, precision)
 
 
-def _drawn(points: Sequence[Point], at: Point | None, told: str, *, x: str, y: str) -> str:
+def _drawn(points: Sequence[Point], at: Point | None, description: str, *, x: str, y: str) -> str:
     width, height = LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM
     path = " ".join(f"{_x(px):.1f},{_y(py):.1f}" for px, py in _thinned(points))
     dot = ""
@@ -118,7 +118,7 @@ def _drawn(points: Sequence[Point], at: Point | None, told: str, *, x: str, y: s
         dot = f'<circle class="at" cx="{_x(at[0]):.1f}" cy="{_y(at[1]):.1f}" r="5"/>'
     middle = TOP + SIDE / 2
     return (
-        f'<svg class="curve" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">'
+        f'<svg class="curve" viewBox="0 0 {width} {height}" role="img" aria-label="{description}">'
         f"{_grid()}"
         f'<text class="axis" x="{LEFT + SIDE / 2}" y="{height - 6}" text-anchor="middle">{x}</text>'
         f'<text class="axis" x="11" y="{middle}" text-anchor="middle" '

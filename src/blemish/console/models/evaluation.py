@@ -1,4 +1,4 @@
-"""The test images of a model: what is true of each, what the model said, how wrong that is."""
+"""What the evaluation files of a model say of its test images and of its anomaly types."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from blemish.domain.entities import Label
 class Cell(StrEnum):
     """Of the confusion matrix; an anomaly is a positive."""
 
-    FOUND = "found"
+    DETECTED = "found"
     MISSED = "missed"
     FALSE_ALARM = "false-alarm"
     PASSED = "passed"
 
 
 CELL_NAMES: Mapping[Cell, str] = {
-    Cell.FOUND: "anomalies found",
+    Cell.DETECTED: "anomalies found",
     Cell.MISSED: "anomalies missed",
     Cell.FALSE_ALARM: "false alarms",
     Cell.PASSED: "normal passed",
 }
-"""What people read."""
+"""Cell -> what people read."""
 
 ORDERS: Mapping[str, str] = {
     "wrong": "Most wrong first",
     "anomalous": "Most anomalous first",
     "name": "By name",
 }
-"""In which test images are shown."""
+"""The orders of test images -> what people read."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class EvaluatedImage:
     """One test image, its label, and the verdict of the training's evaluation."""
 
     #: `s3://bucket/key`
@@ -72,7 +72,7 @@ class Judged:
     def cell(self) -> Cell:
         """Where it stands in the confusion matrix."""
         if self.truth is Label.ANOMALY:
-            return Cell.FOUND if self.right else Cell.MISSED
+            return Cell.DETECTED if self.right else Cell.MISSED
         return Cell.PASSED if self.right else Cell.FALSE_ALARM
 
 
@@ -88,11 +88,11 @@ class TypeResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class ComparedImage:
     """One image that two models were tested on."""
 
-    a: Judged
-    b: Judged
+    a: EvaluatedImage
+    b: EvaluatedImage
 
     @property
     def differs(self) -> bool:
@@ -105,68 +105,72 @@ class Compared:
         return abs(self.a.anomalous - self.b.anomalous)
 
 
-def parse_manifest(data: bytes) -> list[Judged]:
+def parse_evaluation_manifest(data: bytes) -> list[EvaluatedImage]:
     """Read an evaluation manifest.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not an evaluation manifest.
     """
     try:
         lines = data.decode().splitlines()
-        return [_judged(json.loads(line)) for line in lines if line.strip()]
+        return [_evaluated_image(json.loads(line)) for line in lines if line.strip()]
     except (LookupError, TypeError) as error:
         raise ValueError(f"This is no evaluation manifest: {error!r}.") from error
 
 
-def parse_types(data: bytes) -> list[TypeResult]:
+def parse_type_results(data: bytes) -> list[TypeResult]:
     """Read what an evaluation result says of the anomaly types; nothing if it measured none.
 
     Raises:
-        ValueError: it is no evaluation result.
+        ValueError: it is not an evaluation result.
     """
     try:
         metrics = json.loads(data)["AggregatedEvaluationResults"]["Metrics"]
         return [
             TypeResult(
-                name=each["ClassName"],
-                precision=each["Precision"],
-                recall=each["Recall"],
-                f1=each["F1Score"],
-                iou=each["AIOU"],
+                name=result["ClassName"],
+                precision=result["Precision"],
+                recall=result["Recall"],
+                f1=result["F1Score"],
+                iou=result["AIOU"],
             )
-            for each in metrics.get("PixelAnomalyClassMetrics", ())
+            for result in metrics.get("PixelAnomalyClassMetrics", ())
         ]
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"This is no evaluation result: {error!r}.") from error
 
 
-def cell_counts(judged: Iterable[Judged]) -> Mapping[Cell, int]:
+def cell_counts(images: Iterable[EvaluatedImage]) -> Mapping[Cell, int]:
     """Count the images in each cell of the confusion matrix."""
-    counts = Counter(each.cell for each in judged)
+    counts = Counter(image.cell for image in images)
     return {cell: counts[cell] for cell in Cell}
 
 
-def arranged(judged: Iterable[Judged], *, cell: Cell | None, order: str) -> list[Judged]:
+def arranged_images(
+    images: Iterable[EvaluatedImage], *, cell: Cell | None, order: str
+) -> list[EvaluatedImage]:
     """Return the images of a cell, or with None all, in one of the `ORDERS`."""
-    found = [each for each in judged if cell is None or each.cell is cell]
-    found.sort(key=lambda each: each.ref)
+    arranged = [image for image in images if cell is None or image.cell is cell]
+    arranged.sort(key=lambda image: image.ref)
     if order == "wrong":
-        found.sort(key=lambda each: (each.right, -each.wrongness))
+        arranged.sort(key=lambda image: (image.right, -image.wrongness))
     elif order == "anomalous":
-        found.sort(key=lambda each: -each.anomalous)
-    return found
+        arranged.sort(key=lambda image: -image.anomalous)
+    return arranged
 
 
-def compared(a: Sequence[Judged], b: Sequence[Judged]) -> list[Compared]:
+def compared_images(
+    a: Sequence[EvaluatedImage], b: Sequence[EvaluatedImage]
+) -> list[ComparedImage]:
     """Pair the images that both models were tested on: those with other verdicts first."""
-    of_b = {each.ref: each for each in b}
-    pairs = [Compared(a=each, b=of_b[each.ref]) for each in a if each.ref in of_b]
+    by_ref = {image.ref: image for image in b}
+    pairs = [ComparedImage(a=image, b=by_ref[image.ref]) for image in a if image.ref in by_ref]
     return sorted(pairs, key=lambda pair: (not pair.differs, -pair.distance, pair.a.ref))
 
 
-def _judged(line: Mapping[str, Any]) -> Judged:
+def _evaluated_image(line: Mapping[str, Any]) -> EvaluatedImage:
     detected = line["anomaly-label-detected-metadata"]
-    return Judged(
+    return EvaluatedImage(
         ref=str(line["source-ref"]),
         truth=Label(line["anomaly-label-metadata"]["class-name"]),
         verdict=Label(detected["class-name"]),

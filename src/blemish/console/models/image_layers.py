@@ -16,8 +16,8 @@ _VALUE = "(event) => emit(Number(event.target.value))"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """The model whose view of images is shown."""
+class PreviewedModel:
+    """The model whose heat maps and masks are shown."""
 
     project: str
     version: str
@@ -33,13 +33,13 @@ class Faders:
     def __init__(self, *, mask: bool) -> None:
         self._values = {"heat": 100, "mask": 0}
         self._drawn: list[tuple[str, ui.element]] = []
-        self._told = {"heat": "Heat map"} | ({"mask": "Mask"} if mask else {})
+        self._titles = {"heat": "Heat map"} | ({"mask": "Mask"} if mask else {})
 
     def draw(self) -> None:
         """Draw the sliders, once more in a dialog; they stand where people left them."""
-        for name, told in self._told.items():
+        for name, title in self._titles.items():
             with ui.element("label").classes("fade"):
-                text(told)
+                text(title)
                 slider = ui.element("input").props("type=range min=0 max=100")
                 slider.props["value"] = self._values[name]
             self._drawn.append((name, slider))
@@ -47,22 +47,22 @@ class Faders:
             slider.on("change", lambda event, name=name: self._left(name, event), js_handler=_VALUE)
 
     def _left(self, name: str, event: GenericEventArguments) -> None:
-        """Keep a value, for the framework puts a slider back to what it knows."""
+        """Remember a value: the framework resets a slider to the value that it knows."""
         self._values[name] = int(event.args)
-        self._drawn = [each for each in self._drawn if not each[1].is_deleted]
-        for told, slider in self._drawn:
-            slider.props["value"] = self._values[told]
+        self._drawn = [(fader, slider) for fader, slider in self._drawn if not slider.is_deleted]
+        for fader, slider in self._drawn:
+            slider.props["value"] = self._values[fader]
 
 
-def layers(
-    ref: str, name: str, *, model: Seen | None, large: bool = False, button: bool = False
+def draw_image_layers(
+    ref: str, name: str, *, model: PreviewedModel | None, large: bool = False, button: bool = False
 ) -> ui.element:
-    """Draw an image with what a model sees in it.
+    """Draw an image with the heat map and the mask that a model makes of it.
 
     Args:
         ref: address of the image.
-        name: what it is called, in words for those who do not see it.
-        model: whose heat map and mask lie over it; None for the image alone.
+        name: its name, for people who do not see it.
+        model: None draws the image alone.
         large: the image itself rather than its thumbnail.
         button: whether it can be pressed.
     """
@@ -73,16 +73,16 @@ def layers(
         url = image_url(ref) if large else thumbnail_url(ref)
         _image(url, "" if button else name, lazy=not large)
         if model is not None:
-            where = (model.project, model.version, ref)
-            _image(heat_map_url(*where, threshold=model.threshold), "", "over heat")
+            names = (model.project, model.version, ref)
+            _image(heat_map_url(*names, threshold=model.threshold), "", "over heat")
             if model.mask:
-                _image(mask_url(*where, threshold=model.threshold), "", "over mask")
+                _image(mask_url(*names, threshold=model.threshold), "", "over mask")
     return outer
 
 
-def _image(url: str, told: str, classes: str = "", *, lazy: bool = True) -> None:
+def _image(url: str, alternative: str, classes: str = "", *, lazy: bool = True) -> None:
     image = ui.element("img").classes(classes)
     image.props["src"] = url
-    image.props["alt"] = told
+    image.props["alt"] = alternative
     if lazy:
         image.props["loading"] = "lazy"

@@ -1,4 +1,4 @@
-"""One model: how good it is, by which threshold, and what it says of each test image."""
+"""One model: how good it is, at which threshold, and its verdict on each test image."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.models.evaluation import Cell
-from blemish.console.models.image_layers import Seen
+from blemish.console.models.image_layers import PreviewedModel
 from blemish.console.models.model_actions import (
     FORBIDDEN,
-    MOVING,
     POLL_S,
-    actions,
-    allowed,
-    share,
-    status_pill,
-    style,
+    allowed_actions,
+    draw_actions,
+    load_style,
 )
 from blemish.console.models.model_data import (
-    Evaluated,
+    EvaluationFiles,
     bundle_info,
-    described,
-    evaluated,
+    describe_model,
     may_download,
+    read_evaluation,
 )
 from blemish.console.models.model_panels import (
     choice_panel,
     curve_panels,
     matrix_panel,
-    tags_panel,
     threshold_panel,
     types_panel,
 )
+from blemish.console.models.model_tags import tags_panel
 from blemish.console.models.preview_requests import bundle_url
-from blemish.console.models.test_images import JudgedImages
+from blemish.console.models.test_images import TestImages
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.pill import model_status, pill
+from blemish.console.ui.words import share_text
 from blemish.domain.entities import ModelStatus
+from blemish.domain.lifecycle import MODEL_FAILED, MODEL_IN_PROGRESS
 from blemish.engine.bundle import BundleInfo
 
 QUIET = frozenset({ModelStatus.TRAINED, ModelStatus.HOSTED})
-"""Where a status says all that its message does."""
+"""Statuses whose message says nothing more."""
 
 
 @page("/projects/{project}/models/{version}", title="Model")
@@ -51,37 +51,38 @@ async def model(
     project: str, version: str, cell: str = "", order: str = "wrong", part: int = 1
 ) -> None:
     """Show a model; the query says which test images."""
-    style()
-    found = await described(visitor(), project, version)
-    info = await bundle_info(visitor(), project, found)
-    files = await evaluated(visitor(), found)
-    with frame(f"Model {found['ModelVersion']}", project=project, here="models"):
-        await _head(project, found)
-        _numbers(found, info)
-        if files.judged or info is not None:
-            images = JudgedImages(
+    load_style()
+    description = await describe_model(visitor(), project, version)
+    info = await bundle_info(visitor(), project, description)
+    files = await read_evaluation(visitor(), description)
+    with frame(f"Model {version}", project=project, section="models"):
+        await _head(project, description)
+        _numbers(description, info)
+        if files.images or info is not None:
+            images = TestImages(
                 project,
-                found["ModelVersion"],
-                files.judged,
-                seen=await _seen(project, found["ModelVersion"], info),
+                version,
+                files.images,
+                model=await _previewed_model(project, version, info),
                 cell=Cell(cell) if cell in set(Cell) else None,
                 order=order,
                 part=part,
             )
-            await _Measured(project=project, model=found, info=info, files=files).draw(images)
-        await tags_panel(found["ModelArn"])
+            measured = _Measured(project=project, model=description, info=info, files=files)
+            await measured.draw(images)
+        await tags_panel(description["ModelArn"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """What was measured of a model, as panels."""
+    """The measurements of a model, as panels."""
 
     project: str
     model: Mapping[str, Any]
     info: BundleInfo | None
-    files: Evaluated
+    files: EvaluationFiles
 
-    async def draw(self, images: JudgedImages) -> None:
+    async def draw(self, images: TestImages) -> None:
         with ui.element("div").classes("columns"):
             matrix_panel(self.files, images)
             if self.info is not None:
@@ -91,15 +92,17 @@ class _Measured:
                 curve_panels(self.info)
                 choice_panel(self.info)
         types_panel(self.files.types)
-        if self.files.judged:
+        if self.files.images:
             images.draw()
 
 
-async def _seen(project: str, version: str, info: BundleInfo | None) -> Seen | None:
-    named = {"ProjectName": project, "ModelVersion": version}
-    if info is None or not await visitor().may("DetectAnomalies", **named):
+async def _previewed_model(
+    project: str, version: str, info: BundleInfo | None
+) -> PreviewedModel | None:
+    names = {"ProjectName": project, "ModelVersion": version}
+    if info is None or not await visitor().may("DetectAnomalies", **names):
         return None
-    return Seen(
+    return PreviewedModel(
         project=project,
         version=version,
         threshold=info.threshold,
@@ -111,14 +114,15 @@ async def _head(project: str, model: Mapping[str, Any]) -> None:
     version = model["ModelVersion"]
     with ui.element("div").classes("head"):
         heading(f"Model {version}")
-        status_pill(model["Status"])
+        status = model_status(model["Status"])
+        pill(status.words, status.look)
         ui.element("div").classes("room")
         if model.get("Performance"):
             link("Compare", project_path(project, f"/compare?a={version}"))
             _download(project, version, may=await may_download(visitor(), project, version))
-        actions(project, model, await allowed(project, version))
+        draw_actions(project, model, await allowed_actions(project, version))
     if model["Status"] not in QUIET and model.get("StatusMessage"):
-        failed = model["Status"] in {ModelStatus.TRAINING_FAILED, ModelStatus.HOSTING_FAILED}
+        failed = model["Status"] in MODEL_FAILED
         text(model["StatusMessage"], tag="p", classes="problem" if failed else "quiet")
     if model["Status"] == ModelStatus.TRAINING:
         link("Watch the training", project_path(project, "/train"))
@@ -129,15 +133,15 @@ def _follow(project: str, model: Mapping[str, Any]) -> None:
     """Load the page anew when the status is another."""
 
     async def look() -> None:
-        now = await described(visitor(), project, model["ModelVersion"])
+        now = await describe_model(visitor(), project, model["ModelVersion"])
         if now["Status"] != model["Status"]:
             ui.navigate.reload()
 
-    ui.timer(POLL_S if model["Status"] in MOVING else 2 * POLL_S, look, immediate=False)
+    ui.timer(POLL_S if model["Status"] in MODEL_IN_PROGRESS else 2 * POLL_S, look, immediate=False)
 
 
 def _download(project: str, version: str, *, may: bool) -> None:
-    """Draw the link to the bundle: the ONNX graph, and what belongs to it."""
+    """Draw the link to the bundle: the ONNX graph with its description."""
     if may:
         anchor = ui.element("a").props("download")
         anchor.props["href"] = bundle_url(project, version)
@@ -152,10 +156,14 @@ def _numbers(model: Mapping[str, Any], info: BundleInfo | None) -> None:
     performance = model.get("Performance") or {}
     with ui.element("div").classes("panel"):
         with ui.element("div").classes("figures"):
-            for name, told in (("F1Score", "F1"), ("Precision", "Precision"), ("Recall", "Recall")):
+            for name, title in (
+                ("F1Score", "F1"),
+                ("Precision", "Precision"),
+                ("Recall", "Recall"),
+            ):
                 with ui.element("div"):
-                    text(told, classes="quiet")
-                    text(share(performance.get(name)), classes="number")
+                    text(title, classes="quiet")
+                    text(share_text(performance.get(name)), classes="number")
             with ui.element("dl").classes("facts"):
                 _fact("Made", f"{model['CreationTimestamp']:%Y-%m-%d %H:%M} UTC")
                 _fact("Description", model.get("Description") or "-")
@@ -171,6 +179,6 @@ def _numbers(model: Mapping[str, Any], info: BundleInfo | None) -> None:
             )
 
 
-def _fact(told: str, value: str) -> None:
-    text(told, tag="dt")
+def _fact(title: str, value: str) -> None:
+    text(title, tag="dt")
     text(value, tag="dd")

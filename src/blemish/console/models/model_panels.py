@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -10,10 +10,12 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.models.curves import precision_recall_svg, roc_svg
 from blemish.console.models.evaluation import CELL_NAMES, Cell, TypeResult, cell_counts
-from blemish.console.models.model_actions import FORBIDDEN, share
-from blemish.console.models.model_data import Evaluated
-from blemish.console.models.test_images import JudgedImages
+from blemish.console.models.model_actions import FORBIDDEN
+from blemish.console.models.model_data import EvaluationFiles
+from blemish.console.models.test_images import TestImages
 from blemish.console.ui.frame import heading, text, visitor
+from blemish.console.ui.table import table
+from blemish.console.ui.words import share_text
 from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.training.selection_report import Judged, choice_of
@@ -28,10 +30,10 @@ NO_SCORES = (
 )
 
 MATRIX = (
-    ("Anomaly", ((Cell.FOUND, "good"), (Cell.MISSED, "bad"))),
+    ("Anomaly", ((Cell.DETECTED, "good"), (Cell.MISSED, "bad"))),
     ("Normal", ((Cell.FALSE_ALARM, "bad"), (Cell.PASSED, "good"))),
 )
-"""Rows by what is true, columns by what the model says: anomaly, then normal."""
+"""Rows by label, columns by verdict: anomaly, then normal."""
 
 
 BEST = 5
@@ -52,14 +54,14 @@ class ThresholdSlider(ui.element, component="../static/threshold.js"):
         self.props["locked"] = locked
 
 
-def matrix_panel(files: Evaluated, images: JudgedImages) -> None:
+def matrix_panel(files: EvaluationFiles, images: TestImages) -> None:
     """Draw the confusion matrix; its cells choose the test images that are shown."""
     with ui.element("section").classes("panel"):
         heading("Confusion matrix", 2)
-        if not files.judged:
+        if not files.images:
             text(files.problem or "There are no test images.", tag="p", classes="quiet")
             return
-        counts = cell_counts(files.judged)
+        counts = cell_counts(files.images)
         with ui.element("table").classes("matrix"):
             with ui.element("tr"):
                 text("Labelled", tag="th")
@@ -74,23 +76,23 @@ def matrix_panel(files: Evaluated, images: JudgedImages) -> None:
         text("Press a cell to see its images below.", tag="p", classes="quiet")
 
 
-def _cell(cell: Cell, look: str, count: int, images: JudgedImages) -> None:
+def _cell(cell: Cell, look: str, count: int, images: TestImages) -> None:
     button = ui.element("button").props("type=button").classes(f"cell {look}")
     with button:
         text(f"{count}", tag="b")
         text(CELL_NAMES[cell])
-    button.on("click", lambda: images.choose(cell))
-    images.tell(cell, button)
+    button.on("click", lambda: images.select(cell))
+    images.connect(cell, button)
 
 
 async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleInfo) -> None:
     """Draw the histogram of the scores, with the threshold in it."""
     version = model["ModelVersion"]
-    named: dict[str, Any] = {"ProjectName": project, "ModelVersion": version}
+    names: dict[str, Any] = {"ProjectName": project, "ModelVersion": version}
 
     async def use(event: GenericEventArguments) -> None:
         wanted = event.args["threshold"]
-        await visitor().call("UpdateModelThreshold", Threshold=wanted, **named)
+        await visitor().call("UpdateModelThreshold", Threshold=wanted, **names)
         ui.navigate.reload()
 
     with ui.element("section").classes("panel"):
@@ -98,7 +100,7 @@ async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleIn
         if info.test_scores is None:
             text(NO_SCORES, tag="p", classes="quiet")
             return
-        may = await visitor().may("UpdateModelThreshold", **named)
+        may = await visitor().may("UpdateModelThreshold", **names)
         ThresholdSlider(info, locked=not may or model["Status"] not in MODEL_ADJUSTABLE).on(
             "use", use
         )
@@ -116,12 +118,12 @@ def curve_panels(info: BundleInfo) -> None:
     """Draw the curves; they are made of numbers alone."""
     if info.test_scores is None:
         return
-    for told, drawing in (
+    for title, drawing in (
         ("ROC curve", roc_svg(info.test_scores, info.threshold)),
         ("Precision and recall", precision_recall_svg(info.test_scores, info.threshold)),
     ):
         with ui.element("section").classes("panel"):
-            heading(told, 2)
+            heading(title, 2)
             if drawing is None:
                 text("Not measurable: the test images lack one kind.", tag="p", classes="quiet")
             else:
@@ -129,7 +131,7 @@ def curve_panels(info: BundleInfo) -> None:
 
 
 def choice_panel(info: BundleInfo) -> None:
-    """Draw which detector was chosen, and what the others scored."""
+    """Draw which detector was selected, and the scores of the others."""
     choice = choice_of(info)
     if choice is None:
         return
@@ -138,8 +140,8 @@ def choice_panel(info: BundleInfo) -> None:
         with ui.element("div").classes("line"):
             text("Chosen:", classes="quiet")
             text(choice.name, tag="b")
-        made_of = ", ".join(f"{name} {part:.2g}" for name, part in choice.shares.items())
-        text(f"Made of {made_of}.", tag="p", classes="quiet")
+        parts = ", ".join(f"{name} {part:.2g}" for name, part in choice.shares.items())
+        text(f"Made of {parts}.", tag="p", classes="quiet")
         if not choice.candidates:
             text(
                 "No others were tried: what is labelled is not enough to choose by.",
@@ -147,7 +149,7 @@ def choice_panel(info: BundleInfo) -> None:
                 classes="quiet",
             )
             return
-        best = sorted(choice.candidates, key=lambda each: -each.image_auroc)
+        best = sorted(choice.candidates, key=lambda candidate: -candidate.image_auroc)
         _candidates(best[:BEST])
         if len(best) > BEST:
             with ui.element("details"):
@@ -160,12 +162,12 @@ def _candidates(candidates: Sequence[Judged]) -> None:
         ("Candidate", "AUROC", "Error", ""),
         (
             (
-                each.name,
-                f"{each.image_auroc:.3f}",
-                f"{each.standard_error:.3f}",
-                "chosen" if each.chosen else "",
+                candidate.name,
+                f"{candidate.image_auroc:.3f}",
+                f"{candidate.standard_error:.3f}",
+                "selected" if candidate.chosen else "",
             )
-            for each in candidates
+            for candidate in candidates
         ),
     )
 
@@ -178,72 +180,9 @@ def types_panel(types: Sequence[TypeResult]) -> None:
         heading("Anomaly types", 2)
         table(
             ("Type", "F1", "IoU", "Precision", "Recall"),
-            (
-                (each.name, *map(share, (each.f1, each.iou, each.precision, each.recall)))
-                for each in types
-            ),
+            [
+                (row.name, *map(share_text, (row.f1, row.iou, row.precision, row.recall)))
+                for row in types
+            ],
         )
         text("Of the pixels in the test images that have a mask.", tag="p", classes="quiet")
-
-
-def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Draw a table of texts."""
-    with ui.element("table").classes("plain"):
-        with ui.element("thead"), ui.element("tr"):
-            for name in names:
-                text(name, tag="th")
-        with ui.element("tbody"):
-            for row in rows:
-                with ui.element("tr"):
-                    for value in row:
-                        text(value, tag="td")
-
-
-async def tags_panel(arn: str) -> None:
-    """Draw the tags of a model, which are added and removed here."""
-    if not await visitor().may("ListTagsForResource", ResourceArn=arn):
-        return
-    with ui.element("section").classes("panel"):
-        heading("Tags", 2)
-        await _Tags(arn).draw()
-
-
-class _Tags:
-    """The tags on one page."""
-
-    def __init__(self, arn: str) -> None:
-        self._arn = arn
-
-    @ui.refreshable_method
-    async def draw(self) -> None:
-        """Draw the tags, and the fields for another."""
-        tags = (await visitor().call("ListTagsForResource", ResourceArn=self._arn))["Tags"]
-        may_untag = await visitor().may("UntagResource", ResourceArn=self._arn)
-        with ui.element("div").classes("line"):
-            if not tags:
-                text("None yet.", classes="quiet")
-            for each in tags:
-                self._tag(each["Key"], each["Value"], may_untag=may_untag)
-        with ui.element("div").classes("line"):
-            key, value = ui.input("Key"), ui.input("Value")
-            add = ui.button("Add the tag", on_click=lambda: self._add(key.value, value.value))
-        if not await visitor().may("TagResource", ResourceArn=self._arn):
-            add.disable()
-            with add:
-                ui.tooltip(FORBIDDEN)
-
-    def _tag(self, key: str, value: str, *, may_untag: bool) -> None:
-        with ui.element("span").classes("tag"):
-            text(f"{key}: {value}" if value else key)
-            button = ui.button(icon="close", on_click=lambda: self._remove(key))
-            button.props("flat round dense size=sm").props["aria-label"] = f"Remove the tag {key}"
-            button.set_enabled(may_untag)
-
-    async def _add(self, key: str, value: str) -> None:
-        tag = {"Key": key.strip(), "Value": value.strip()}
-        await visitor().call("TagResource", ResourceArn=self._arn, Tags=[tag])
-        await self.draw.refresh()
-
-    async def _remove(self, key: str) -> None:
-        await visitor().call("UntagResource", ResourceArn=self._arn, TagKeys=[key])
-        await self.draw.refresh()

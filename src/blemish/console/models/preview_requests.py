@@ -88,7 +88,7 @@ def check_download(visitor: Visitor, project: str, version: str) -> None:
         AccessDeniedError: the policies do not allow it.
     """
     for operation in ("DescribeModel", PACKAGING):
-        visitor.check_here(operation, ProjectName=project, ModelVersion=version)
+        visitor.check(operation, ProjectName=project, ModelVersion=version)
 
 
 async def _drawn(
@@ -101,8 +101,8 @@ async def _drawn(
     address, visitor = object_address(ref), request_visitor(request)
 
     def check() -> None:
-        visitor.check_here("DetectAnomalies", ProjectName=project, ModelVersion=version)
-        visitor.authorize_here("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
+        visitor.check("DetectAnomalies", ProjectName=project, ModelVersion=version)
+        visitor.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
 
     await in_thread(check)
     preview = await to_thread.run_sync(

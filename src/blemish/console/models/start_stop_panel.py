@@ -1,4 +1,4 @@
-"""A model that is started and stopped, with its status as it changes."""
+"""The panel that starts and stops a model, with its status as it changes."""
 
 from __future__ import annotations
 
@@ -8,89 +8,73 @@ from nicegui import ui
 
 from blemish.console.ui.frame import text, visitor
 from blemish.console.ui.permissions import permit
+from blemish.console.ui.pill import ChangingPill, PillContent, model_status
 from blemish.console.visitor import in_thread
 from blemish.domain.entities import Model, ModelStatus
-from blemish.domain.lifecycle import MODEL_MOVES
+from blemish.domain.lifecycle import MODEL_ANSWERING, MODEL_STARTABLE, MODEL_STOPPABLE
 
-LOOK_S = 1.0
-
-ANSWERING = frozenset({ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING})
-
-_WORDS = {
-    ModelStatus.TRAINED: ("stopped", ""),
-    ModelStatus.STARTING_HOSTING: ("starting", "busy"),
-    ModelStatus.HOSTED: ("hosted", "good"),
-    ModelStatus.HOSTING_FAILED: ("failed", "bad"),
-    ModelStatus.STOPPING_HOSTING: ("stopping", "busy"),
-    ModelStatus.SYSTEM_UPDATING: ("updating", "busy"),
-}
+POLL_S = 1.0
 
 NEEDS = (
-    "A started model stays in this server's memory. Each inference unit judges one image at a "
+    "A running model stays in this server's memory. Each inference unit scores one image at a "
     "time; more units than processor cores give nothing. Stop it when nobody needs it."
 )
 
+STOPPED = PillContent("stopped")
 
-class Hosting:
-    """The row that starts and stops a model."""
+
+class StartStopPanel:
+    """The panel of one model."""
 
     def __init__(self, project: str, version: str) -> None:
-        self._project = project
-        self._version = version
+        self._names = {"ProjectName": project, "ModelVersion": version}
         self._visitor = visitor()
-        self._told: Callable[[bool], None] = lambda _: None
+        self._on_ready: Callable[[bool], None] = lambda _: None
         self._status: ModelStatus | None = None
         with ui.element("section").classes("panel hosting"):
             with ui.element("div").classes("line"):
-                self._pill = ui.label().classes("pill").props("role=status")
+                self._pill = ChangingPill()
                 self._message = ui.label().classes("quiet")
                 ui.element("div").classes("room")
                 self._units = ui.number("Inference units", value=1, min=1, precision=0)
-                self._start = ui.button("Start the model", on_click=self._begin)
-                self._stop = ui.button("Stop the model", on_click=self._end).props("outline")
+                self._start = ui.button("Start the model", on_click=self._start_model)
+                self._stop = ui.button("Stop the model", on_click=self._stop_model)
+                self._stop.props("outline")
             text(NEEDS, classes="quiet", tag="p")
-        ui.timer(LOOK_S, self.refresh, immediate=False)
+        ui.timer(POLL_S, self.refresh, immediate=False)
 
-    def on_ready(self, told: Callable[[bool], None]) -> None:
-        """Have it called whenever the model begins or ceases to answer."""
-        self._told = told
+    def on_ready(self, callback: Callable[[bool], None]) -> None:
+        """Have it called when the model begins or ceases to answer."""
+        self._on_ready = callback
 
     async def refresh(self) -> None:
-        """Show what is so now."""
-        model = await in_thread(self._look)
-        self._message.text = "" if model.status is ModelStatus.TRAINED else model.status_message
+        """Show the status of now."""
+        model = await in_thread(self._describe)
+        stopped = model.status is ModelStatus.TRAINED
+        self._message.text = "" if stopped else model.status_message
         if model.status is self._status:
             return
         self._status = model.status
-        words, kind = _WORDS.get(model.status, (model.status.lower().replace("_", " "), ""))
-        self._pill.text = words
-        self._pill.classes(replace=f"pill {kind}")
-        moves = MODEL_MOVES[model.status]
-        startable = ModelStatus.STARTING_HOSTING in moves
-        stoppable = ModelStatus.STOPPING_HOSTING in moves
+        self._pill.show(STOPPED if stopped else model_status(model.status))
+        startable = model.status in MODEL_STARTABLE
         self._units.set_visibility(startable)
         self._start.set_visibility(startable)
-        self._stop.set_visibility(stoppable)
-        await self._allow()
-        self._told(model.status in ANSWERING)
-
-    async def _allow(self) -> None:
+        self._stop.set_visibility(model.status in MODEL_STOPPABLE)
         for button, operation in ((self._start, "StartModel"), (self._stop, "StopModel")):
             await permit(self._visitor, button, operation, **self._names)
+        self._on_ready(model.status in MODEL_ANSWERING)
 
-    @property
-    def _names(self) -> dict[str, str]:
-        return {"ProjectName": self._project, "ModelVersion": self._version}
+    def _describe(self) -> Model:
+        self._visitor.check("DescribeModel", **self._names)
+        return self._visitor.services.models.describe(
+            self._names["ProjectName"], self._names["ModelVersion"]
+        )
 
-    def _look(self) -> Model:
-        self._visitor.check_here("DescribeModel", **self._names)
-        return self._visitor.services.models.describe(self._project, self._version)
-
-    async def _begin(self) -> None:
+    async def _start_model(self) -> None:
         units = int(self._units.value or 1)
         await self._visitor.call("StartModel", **self._names, MinInferenceUnits=units)
         await self.refresh()
 
-    async def _end(self) -> None:
+    async def _stop_model(self) -> None:
         await self._visitor.call("StopModel", **self._names)
         await self.refresh()

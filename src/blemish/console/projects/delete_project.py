@@ -1,4 +1,4 @@
-"""Deleting a project with all that belongs to it, once its name was typed."""
+"""Deleting a project and all that belongs to it, after its name was typed."""
 
 from __future__ import annotations
 
@@ -10,106 +10,106 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
-from blemish.console.ui.frame import heading, text
+from blemish.console.ui.dialog import dialog
+from blemish.console.ui.frame import text
 from blemish.console.visitor import Visitor
+from blemish.domain.entities import ModelStatus
 from blemish.domain.errors import ResourceNotFoundError
+from blemish.domain.lifecycle import DATASET_IN_PROGRESS, MODEL_DELETABLE, MODEL_STOPPABLE
 
-LOOK_S = 0.3
+POLL_S = 0.3
 PATIENCE_S = 600.0
-"""How long a model or a dataset is waited for."""
+"""How long the deletion waits for models or data sets."""
 
-Tell = Callable[[str], None]
+ReportProgress = Callable[[str], None]
 
 
 async def ask_to_delete(visitor: Visitor, project: str) -> None:
-    """Show what goes with a project, and delete it when its name is typed."""
+    """Show what is lost with a project, and delete it when its name is typed."""
     summary = await summary_of(visitor, project)
     if summary is None:
         ui.navigate.to("/")
         return
     allowed = await visitor.may("DeleteProject", ProjectName=project)
-    with ui.dialog().props('persistent aria-label="Delete project"') as dialog:
-        _Question(visitor, summary, dialog, allowed=allowed)
-    dialog.open()
+    with dialog(f"Delete {summary.name}?", persistent=True, classes="delete-dialog") as opened:
+        _Question(visitor, summary, opened, allowed=allowed)
 
 
 class _Question:
     """What the dialog shows, and what it does."""
 
     def __init__(
-        self, visitor: Visitor, summary: ProjectSummary, dialog: ui.dialog, *, allowed: bool
+        self, visitor: Visitor, summary: ProjectSummary, opened: ui.dialog, *, allowed: bool
     ) -> None:
         self._visitor = visitor
         self._project = summary.name
         self._allowed = allowed
-        with ui.card().classes("stack delete-dialog"):
-            heading(f"Delete {summary.name}?", 2)
-            with ui.element("ul"):
-                for line in losses(summary):
-                    text(line, tag="li")
-            text("The images, masks and reports in the buckets stay where they are.", tag="p")
-            self._name = ui.input(f"Type {summary.name} to delete it").props("autofocus")
-            self._name.on_value_change(self._show)
-            self._told = text("", classes="quiet").props("role=status")
-            with ui.element("div").classes("line dialog-actions"):
-                self._cancel = ui.button("Cancel", on_click=dialog.close).props("flat")
-                self._delete = ui.button("Delete project", color="negative", on_click=self._act)
-            if not allowed:
-                self._told.set_content("Your access key may not delete this project.")
+        with ui.element("ul"):
+            for line in losses(summary):
+                text(line, tag="li")
+        text("The images, masks and reports in the buckets stay where they are.", tag="p")
+        self._name = ui.input(f"Type {summary.name} to delete it").props("autofocus")
+        self._name.on_value_change(self._show)
+        self._progress = text("", classes="quiet").props("role=status")
+        with ui.element("div").classes("line dialog-actions"):
+            self._cancel = ui.button("Cancel", on_click=opened.close).props("flat")
+            self._delete = ui.button("Delete project", color="negative", on_click=self._act)
+        if not allowed:
+            self._progress.set_content("Your access key may not delete this project.")
         self._show()
 
     def _show(self) -> None:
         self._delete.set_enabled(self._allowed and self._name.value == self._project)
 
     async def _act(self) -> None:
-        for each in (self._name, self._cancel):
-            each.disable()
+        for element in (self._name, self._cancel):
+            element.disable()
         self._delete.disable()
         self._delete.props("loading")
         try:
-            await delete_project(self._visitor, self._project, tell=self._tell)
+            await delete_project(self._visitor, self._project, report=self._report)
             ui.navigate.to("/")
         finally:  # what went wrong is shown above the page, and may be tried again
-            self._tell("")
-            for each in (self._name, self._cancel):
-                each.enable()
+            self._report("")
+            for element in (self._name, self._cancel):
+                element.enable()
             self._delete.props(remove="loading")
             self._show()
 
-    def _tell(self, words: str) -> None:
-        self._told.set_content(words.replace("&", "&amp;").replace("<", "&lt;"))
+    def _report(self, words: str) -> None:
+        self._progress.set_content(words.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def losses(summary: ProjectSummary) -> list[str]:
-    """Return what goes with a project, in words."""
+    """Return what is lost with a project, in words."""
     lines = []
-    for kind, told in summary.datasets.items():
-        stats = told["ImageStats"]
+    for kind, dataset in summary.datasets.items():
+        stats = dataset["ImageStats"]
         word = "Training" if kind == "train" else "Test"
         lines.append(
             f"{word} set: {stats['Total']:,} entries, {stats['Labeled']:,} of them labelled."
         )
     if summary.models:
         count = f"{len(summary.models)}{' or more' if summary.more_models else ''}"
-        lines.append(f"Models: {count}, with all that they learned.")
-    if summary.hosted:
-        lines.append(f"Hosted now, and stopped first: version {', '.join(summary.hosted)}.")
+        lines.append(f"Models: {count}, and all that they learned.")
+    if summary.running:
+        lines.append(f"Running now, and stopped first: version {', '.join(summary.running)}.")
     if summary.training:
         lines.append(f"In training, and cancelled first: version {', '.join(summary.training)}.")
     return [*lines, "The counts of its dashboard."]
 
 
-async def delete_project(visitor: Visitor, project: str, *, tell: Tell) -> None:
-    """Delete a project's models, its datasets, then the project; `tell` hears how far it is.
+async def delete_project(visitor: Visitor, project: str, *, report: ReportProgress) -> None:
+    """Delete a project's models, its datasets, then the project; `report` gets the progress.
 
-    Whatever of it is done when an error comes stays done, and may be gone on with.
+    What is deleted before an error stays deleted; another try goes on from there.
 
     Raises:
         ServiceError: what the API says of a step that it does not allow.
     """
-    await _repeat(lambda: _models_step(visitor, project, tell))
-    await _repeat(lambda: _datasets_step(visitor, project, tell))
-    tell("Deleting the project.")
+    await _repeat(lambda: _models_step(visitor, project, report))
+    await _repeat(lambda: _datasets_step(visitor, project, report))
+    report("Deleting the project.")
     await visitor.call("DeleteProject", ProjectName=project)
 
 
@@ -118,14 +118,14 @@ async def _repeat(step: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while await step():
         if time.monotonic() > deadline:
-            raise TimeoutError("The deletion does not get on.")
-        await asyncio.sleep(LOOK_S)
+            raise TimeoutError("The deletion makes no progress.")
+        await asyncio.sleep(POLL_S)
 
 
-async def _models_step(visitor: Visitor, project: str, tell: Tell) -> bool:
+async def _models_step(visitor: Visitor, project: str, report: ReportProgress) -> bool:
     models = (await visitor.call("ListModels", ProjectName=project, MaxResults=100))["Models"]
     if models:
-        tell(f"Deleting models: {len(models)} to go.")
+        report(f"Deleting models: {len(models)} to go.")
     for model in models:
         operation = _model_operation(model)
         if operation is None:
@@ -139,25 +139,22 @@ async def _models_step(visitor: Visitor, project: str, tell: Tell) -> bool:
 
 
 def _model_operation(model: Mapping[str, Any]) -> str | None:
-    """Return what brings a model nearer to its end; None where it is to be waited for."""
-    match model["Status"]:
-        case "TRAINING":
-            return "CancelModelTraining"
-        case "HOSTED":
-            return "StopModel"
-        case "TRAINED" | "TRAINING_FAILED" | "HOSTING_FAILED":
-            return "DeleteModel"
-        case _:
-            return None
+    """Return the next operation on the way to a deleted model; None if it has to be waited for."""
+    status = ModelStatus(model["Status"])
+    if status is ModelStatus.TRAINING:
+        return "CancelModelTraining"
+    if status in MODEL_STOPPABLE:
+        return "StopModel"
+    return "DeleteModel" if status in MODEL_DELETABLE else None
 
 
-async def _datasets_step(visitor: Visitor, project: str, tell: Tell) -> bool:
-    described = await visitor.call("DescribeProject", ProjectName=project)
-    datasets = described["ProjectDescription"].get("Datasets") or ()
+async def _datasets_step(visitor: Visitor, project: str, report: ReportProgress) -> bool:
+    answer = await visitor.call("DescribeProject", ProjectName=project)
+    datasets = answer["ProjectDescription"].get("Datasets") or ()
     for dataset in datasets:
-        if dataset["Status"].endswith("_IN_PROGRESS"):
+        if dataset["Status"] in DATASET_IN_PROGRESS:
             continue
-        tell("Deleting the data sets.")
+        report("Deleting the data sets.")
         kind = dataset["DatasetType"]
         await visitor.call("DeleteDataset", ProjectName=project, DatasetType=kind)
     return bool(datasets)

@@ -13,17 +13,17 @@ from blemish.domain.entities import DetectionCount
 
 DAY = timedelta(days=1)
 CEILINGS = (0.02, 0.1, 0.2, 0.5, 1.0)
-"""Of the scale of shares, which are small where a line runs well."""
+"""The tops of the scale of shares, which are small on a good line."""
 
 LABELS = 7
-"""Moments that are written below a chart, about."""
+"""About how many moments are written below a chart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
     """A time up to now, and the spans that it is shown in."""
 
-    told: str
+    title: str
     span: timedelta
     spans: int
     #: how the beginning of a span is written
@@ -31,16 +31,16 @@ class Range:
 
 
 RANGES = {
-    "24h": Range(told="24 hours", span=timedelta(hours=1), spans=24, format="%H:%M"),
-    "7d": Range(told="7 days", span=timedelta(hours=6), spans=28, format="%d %b %H:%M"),
-    "30d": Range(told="30 days", span=DAY, spans=30, format="%d %b"),
-    "12m": Range(told="12 months", span=7 * DAY, spans=52, format="%d %b %Y"),
+    "24h": Range(title="24 hours", span=timedelta(hours=1), spans=24, format="%H:%M"),
+    "7d": Range(title="7 days", span=timedelta(hours=6), spans=28, format="%d %b %H:%M"),
+    "30d": Range(title="30 days", span=DAY, spans=30, format="%d %b"),
+    "12m": Range(title="12 months", span=7 * DAY, spans=52, format="%d %b %Y"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """What was judged in a span of time."""
+    """The detections in a span of time."""
 
     begin: datetime
     images: int
@@ -66,13 +66,13 @@ def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -
     images, anomalies = [0] * wanted.spans, [0] * wanted.spans
     for count in counts:
         # of two moments in one zone Python takes what clocks show, whenever they were changed
-        place = (count.hour.astimezone(begin.tzinfo) - begin) // wanted.span
-        if 0 <= place < wanted.spans:
-            images[place] += count.images
-            anomalies[place] += count.anomalies
+        index = (count.hour.astimezone(begin.tzinfo) - begin) // wanted.span
+        if 0 <= index < wanted.spans:
+            images[index] += count.images
+            anomalies[index] += count.anomalies
     return [
-        Span(begin=begin + place * wanted.span, images=images[place], anomalies=anomalies[place])
-        for place in range(wanted.spans)
+        Span(begin=begin + index * wanted.span, images=images[index], anomalies=anomalies[index])
+        for index in range(wanted.spans)
     ]
 
 
@@ -81,24 +81,24 @@ def bars(spans: list[Span], wanted: Range) -> str:
     most = nice_ceiling(max(span.images for span in spans))
     half = f"{most // 2:,}"
     drawn = "".join(_bar(span, wanted, most) for span in spans)
-    told = f"Images processed and anomalies found, by {_length(wanted)}"
+    description = f"Images processed and anomalies found, by {_length(wanted)}"
     return (
-        f'<div class="chart" role="img" aria-label="{told}">{_scale(f"{most:,}", half)}'
+        f'<div class="chart" role="img" aria-label="{description}">{_scale(f"{most:,}", half)}'
         f'<div class="plot bars">{drawn}</div></div>{_moments(spans, wanted)}'
     )
 
 
 def ratio_line(spans: list[Span], wanted: Range) -> str:
-    """Draw the share of anomalies as a line that has gaps where nothing was judged."""
+    """Draw the share of anomalies as a line with gaps where there were no detections."""
     width = len(spans)
     highest = max((span.ratio or 0.0 for span in spans), default=0.0)
-    top = next(each for each in CEILINGS if each >= highest)
+    top = next(ceiling for ceiling in CEILINGS if ceiling >= highest)
     path, dots, pen_down = [], [], False
-    for place, span in enumerate(spans):
+    for index, span in enumerate(spans):
         if span.ratio is None:
             pen_down = False
             continue
-        at, height = place + 0.5, 100 - 100 * span.ratio / top
+        at, height = index + 0.5, 100 - 100 * span.ratio / top
         path.append(f"{'L' if pen_down else 'M'}{at} {height:.2f}")
         dots.append(
             f'<i class="dot" style="left:{100 * at / width:.2f}%;top:{height:.2f}%" '
@@ -106,9 +106,9 @@ def ratio_line(spans: list[Span], wanted: Range) -> str:
         )
         pen_down = True
     scale = _scale(f"{top:.0%}", f"{top / 2:.0%}")
-    told = f"Share of anomalies, by {_length(wanted)}"
+    description = f"Share of anomalies, by {_length(wanted)}"
     return (
-        f'<div class="chart" role="img" aria-label="{told}">{scale}'
+        f'<div class="chart" role="img" aria-label="{description}">{scale}'
         f'<div class="plot"><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" '
         f'aria-hidden="true"><path d="{" ".join(path) or "M0 0"}" fill="none" '
         f'vector-effect="non-scaling-stroke"/></svg>{"".join(dots)}</div></div>'
@@ -127,11 +127,11 @@ def nice_ceiling(number: int) -> int:
 
 
 def _bar(span: Span, wanted: Range, most: int) -> str:
-    told = f"{_moment(span, wanted)}: {span.images:,} images, {span.anomalies:,} anomalies"
+    title = f"{_moment(span, wanted)}: {span.images:,} images, {span.anomalies:,} anomalies"
     normal = 100 * (span.images - span.anomalies) / most
     anomalous = 100 * span.anomalies / most
     return (
-        f'<div class="bar-place" title="{told}"><i class="rest" style="height:{normal:.2f}%"></i>'
+        f'<div class="bar-place" title="{title}"><i class="rest" style="height:{normal:.2f}%"></i>'
         f'<i class="found" style="height:{anomalous:.2f}%"></i></div>'
     )
 
@@ -142,11 +142,11 @@ def _scale(most: str, half: str) -> str:
 
 def _moments(spans: list[Span], wanted: Range) -> str:
     every = -(-len(spans) // LABELS)
-    told = "".join(
-        f'<span style="left:{100 * place / len(spans):.2f}%">{_moment(spans[place], wanted)}</span>'
-        for place in range(0, len(spans), every)
+    moments = "".join(
+        f'<span style="left:{100 * index / len(spans):.2f}%">{_moment(spans[index], wanted)}</span>'
+        for index in range(0, len(spans), every)
     )
-    return f'<div class="moments" aria-hidden="true">{told}</div>'
+    return f'<div class="moments" aria-hidden="true">{moments}</div>'
 
 
 def _moment(span: Span, wanted: Range) -> str:

@@ -1,9 +1,10 @@
-"""The overview of a project: where it stands, and what its models found over time."""
+"""The page Overview: the state of a project, and what its models detected over time."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +15,7 @@ from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.detection_chart import RANGES, bars, beginning, ratio_line, spans_of
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DetectionCount
 
@@ -28,19 +30,20 @@ STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
 @page("/projects/{project}", title="Overview")
 async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") -> None:
     """Show the overview of a project."""
-    who = visitor()
-    await who.call("DescribeProject", ProjectName=project)
-    summary = await summary_of(who, project)
+    looking = visitor()
+    await looking.call("DescribeProject", ProjectName=project)
+    summary = await summary_of(looking, project)
     assert summary is not None
     ui.add_head_html(STYLE)
-    with frame("Overview", project=project, here="overview"):
+    with frame("Overview", project=project, section="overview"):
         _head(summary)
         _next_step(summary)
-        _standing(summary)
-        found = _Detections(who, project, span if span in RANGES else DEFAULT_RANGE, model)
-        await found.draw()
-        ui.timer(REFRESH_S, found.refresh, immediate=False)
-        ui.timer(0.05, found.take_zone, once=True)
+        _state(summary)
+        range_name = span if span in RANGES else DEFAULT_RANGE
+        detections = _Detections(looking, project, range_name, model)
+        await detections.draw()
+        ui.timer(REFRESH_S, detections.refresh, immediate=False)
+        ui.timer(0.05, detections.take_zone, once=True)
 
 
 def _head(summary: ProjectSummary) -> None:
@@ -57,87 +60,89 @@ def _head(summary: ProjectSummary) -> None:
 
 
 def next_step(summary: ProjectSummary) -> tuple[str, str, str] | None:
-    """Return what is to be done next, in words, with a link's text and path; None if nothing."""
+    """Return the next step: a sentence, a link's text and its path; None if there is none."""
     if not summary.images:
         words = (
-            "Begin with images of the product: good ones, and some with defects if you have any."
+            "Begin with images of the product: good ones, and some with anomalies if you have any."
         )
         return words, "Add images", "/add"
     if summary.labeled < summary.images and not summary.models:
         missing = summary.images - summary.labeled
-        words = f"Say which images are good: {missing:,} have no label yet, and teach nothing."
+        words = f"Say which images are good: {missing:,} have no label yet, and are not used."
         return words, "Label images", "/images"
     if summary.training:
         return f"Version {summary.training[0]} is in training.", "See how far it is", "/train"
     if summary.measured is None:
         return "The images are labelled. Let a model learn from them.", "Train a model", "/train"
-    if not summary.hosted:
+    if not summary.running:
         version = summary.measured["ModelVersion"]
         return f"Version {version} is trained. Start it, and show it images.", "Try it", "/try"
     return None
 
 
 def _next_step(summary: ProjectSummary) -> None:
-    found = next_step(summary)
-    if found is None:
+    step = next_step(summary)
+    if step is None:
         return
-    words, told, rest = found
+    words, link_text, rest = step
     with ui.element("div").classes("panel next-step"):
         text(words, tag="p")
-        link(told, project_path(summary.name, rest), classes="action")
+        link(link_text, project_path(summary.name, rest), classes="action")
 
 
-def _standing(summary: ProjectSummary) -> None:
+def _state(summary: ProjectSummary) -> None:
     with ui.element("div").classes("figures"):
-        for kind, told in (("train", "Training set"), ("test", "Test set")):
+        for kind, title in (("train", "Training set"), ("test", "Test set")):
             stats = summary.datasets.get(kind, {}).get("ImageStats")
             if stats is None:
                 if kind == "train":
-                    _figure(told, "0", "No images yet")
+                    _figure(title, "0", "No images yet")
                 continue
             labels = f"{stats['Normal']:,} normal, {stats['Anomaly']:,} anomalous"
             missing = stats["Total"] - stats["Labeled"]
             _figure(
-                told, f"{stats['Total']:,}", labels + (f", {missing:,} to label" * bool(missing))
+                title, f"{stats['Total']:,}", labels + (f", {missing:,} to label" * bool(missing))
             )
         measured = summary.measured
         if measured is None:
             _figure("Newest model", "-", "None is trained yet")
         else:
-            told = measured["Performance"]
-            rates = f"Precision {told['Precision']:.0%}, recall {told['Recall']:.0%}"
-            _figure(f"F1, version {measured['ModelVersion']}", f"{told['F1Score']:.0%}", rates)
-        hosted = summary.hosted
-        _figure("Hosting", "On" if hosted else "Off", _hosting_told(hosted))
+            performance = measured["Performance"]
+            rates = f"Precision {performance['Precision']:.0%}, recall {performance['Recall']:.0%}"
+            _figure(
+                f"F1, version {measured['ModelVersion']}", f"{performance['F1Score']:.0%}", rates
+            )
+        running = summary.running
+        _figure("Running", f"{len(running)}", _running_text(running))
 
 
-def _hosting_told(hosted: list[str]) -> str:
-    if not hosted:
-        return "No model is started"
-    return f"Version{'' if len(hosted) == 1 else 's'} {', '.join(hosted)}"
+def _running_text(versions: list[str]) -> str:
+    if not versions:
+        return "No model is running"
+    return f"Version{'' if len(versions) == 1 else 's'} {', '.join(versions)}"
 
 
-def _figure(name: str, number: str, told: str) -> None:
+def _figure(name: str, number: str, note: str) -> None:
     with ui.element("div").classes("panel figure"):
         text(name, classes="quiet", tag="p")
         text(number, classes="number", tag="p")
-        text(told, classes="quiet", tag="p")
+        text(note, classes="quiet", tag="p")
 
 
 class _Detections:
-    """What the models of a project judged in a time."""
+    """What the models of a project detected in a time."""
 
-    def __init__(self, who: Visitor, project: str, range_name: str, model: str) -> None:
-        self._visitor = who
+    def __init__(self, looking: Visitor, project: str, range_name: str, model: str) -> None:
+        self._visitor = looking
         self._project = project
         self._range_name = range_name
         self._model = model
         self._zone: tzinfo = UTC
-        self._seen: list[DetectionCount] = []
+        self._shown_counts: list[DetectionCount] = []
 
     async def draw(self) -> None:
-        """Draw it, with what it can be narrowed to."""
-        self._seen = await self._counts()
+        """Draw it, with the choice of time and model."""
+        self._shown_counts = await self._counts()
         with ui.element("section").classes("panel").props("aria-labelledby=detections"):
             with ui.element("div").classes("head"):
                 with ui.element("h2").props("id=detections"):
@@ -146,26 +151,26 @@ class _Detections:
                 ui.element("div").classes("room")
                 with ui.element("nav").classes("choices").props('aria-label="Time"'):
                     for name, wanted in RANGES.items():
-                        self._choice(wanted.told, name, self._model, name == self._range_name)
+                        self._choice(wanted.title, name, self._model, name == self._range_name)
             self._body = ui.element("div").classes("stack")
             self._fill()
 
     async def refresh(self) -> None:
-        """Draw anew what was counted since."""
+        """Draw it anew if more was counted since."""
         counts = await self._counts()
-        if counts != self._seen:
-            self._seen = counts
+        if counts != self._shown_counts:
+            self._shown_counts = counts
             self._body.clear()
             self._fill()
 
     async def take_zone(self) -> None:
-        """Draw anew by the clocks that the visitor lives by."""
+        """Draw it anew in the time zone of the browser."""
         name = await ui.run_javascript(ZONE)
         try:
             self._zone = ZoneInfo(str(name))
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return  # the server does not know the zone: UTC then
-        self._seen = await self._counts()
+        self._shown_counts = await self._counts()
         self._body.clear()
         self._fill()
 
@@ -178,11 +183,13 @@ class _Detections:
 
     def _fill(self) -> None:
         wanted = RANGES[self._range_name]
-        counts = [each for each in self._seen if self._model in {"", str(each.model_version)}]
+        counts = [
+            count for count in self._shown_counts if self._model in {"", str(count.model_version)}
+        ]
         spans = spans_of(counts, wanted, self._begin())
         with self._body:
             if not any(span.images for span in spans):
-                advice = "No image was judged in this time. Start a model, and try it."
+                advice = "There were no detections in this time. Start a model, and try it."
                 text(advice, classes="quiet", tag="p")
                 return
             images, anomalies = (
@@ -194,10 +201,10 @@ class _Detections:
                 _total("Anomaly ratio", f"{anomalies / images:.1%}")
             with ui.element("div").classes("head"):
                 heading("Images processed", 3)
-                for key, told in (("found", "anomalies"), ("rest", "the others")):
+                for key, title in (("found", "anomalies"), ("rest", "the others")):
                     with ui.element("span").classes("legend"):
                         ui.element("i").classes(key)
-                        text(told, classes="quiet")
+                        text(title, classes="quiet")
             ui.html(bars(spans, wanted), sanitize=False)
             heading("Anomaly ratio", 3)
             ui.html(ratio_line(spans, wanted), sanitize=False)
@@ -205,20 +212,20 @@ class _Detections:
             _by_model(self._project, counts)
 
     def _model_choice(self) -> None:
-        versions = sorted({each.model_version for each in self._seen}, reverse=True)
+        versions = sorted({count.model_version for count in self._shown_counts}, reverse=True)
         if len(versions) < 2 and not self._model:
             return
         with ui.element("nav").classes("choices").props('aria-label="Model"'):
             self._choice("All models", self._range_name, "", not self._model)
             for version in versions[:8]:
-                here = self._model == str(version)
-                self._choice(f"Version {version}", self._range_name, str(version), here)
+                current = self._model == str(version)
+                self._choice(f"Version {version}", self._range_name, str(version), current)
 
-    def _choice(self, told: str, range_name: str, model: str, here: bool) -> None:
+    def _choice(self, title: str, range_name: str, model: str, current: bool) -> None:
         query = urlencode({"span": range_name} | ({"model": model} if model else {}))
-        chosen = link(told, f"{project_path(self._project)}?{query}")
-        if here:
-            chosen.props("aria-current=true")
+        choice = link(title, f"{project_path(self._project)}?{query}")
+        if current:
+            choice.props("aria-current=true")
 
 
 def _total(name: str, number: str) -> None:
@@ -232,14 +239,15 @@ def _by_model(project: str, counts: list[DetectionCount]) -> None:
     for count in counts:
         sums[count.model_version][0] += count.images
         sums[count.model_version][1] += count.anomalies
-    with ui.element("table").classes("plain"):
-        with ui.element("thead"), ui.element("tr"):
-            for name in ("Model", "Images processed", "Anomalies found", "Anomaly ratio"):
-                text(name, tag="th").props("scope=col")
-        with ui.element("tbody"):
-            for version, (images, anomalies) in sorted(sums.items(), reverse=True):
-                with ui.element("tr"):
-                    with ui.element("td"):
-                        link(f"Version {version}", project_path(project, f"/models/{version}"))
-                    for told in (f"{images:,}", f"{anomalies:,}", f"{anomalies / images:.1%}"):
-                        text(told, tag="td")
+    table(
+        ("Model", "Images processed", "Anomalies found", "Anomaly ratio"),
+        [
+            (
+                partial(link, f"Version {version}", project_path(project, f"/models/{version}")),
+                images,
+                anomalies,
+                f"{anomalies / images:.1%}",
+            )
+            for version, (images, anomalies) in sorted(sums.items(), reverse=True)
+        ],
+    )

@@ -1,4 +1,4 @@
-"""The projects: as cards, to be searched, made and deleted."""
+"""The page Projects: cards to be searched, made and deleted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from blemish.console.images.image_requests import thumbnail_url
 from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
+from blemish.console.ui.dialog import dialog, dialog_buttons
 from blemish.console.ui.frame import empty, frame, heading, page, text, visitor
+from blemish.console.ui.pill import pill
+from blemish.console.ui.words import counted
 from blemish.console.visitor import Visitor
 
 CARDS = 24
@@ -23,12 +26,12 @@ STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
 @page("/", title="Projects")
 async def projects(q: str = "") -> None:
     """Show the projects as cards."""
-    who = visitor()
-    names = await project_names(who)
-    may_create = await who.may("CreateProject", ProjectName="new")
+    looking = visitor()
+    names = await project_names(looking)
+    may_create = await looking.may("CreateProject", ProjectName="new")
     ui.add_head_html(STYLE)
     with frame("Projects"):
-        board = _Board(who, names)
+        board = _Board(looking, names)
         with ui.element("div").classes("head"):
             heading("Projects")
             ui.element("div").classes("room")
@@ -45,29 +48,29 @@ async def projects(q: str = "") -> None:
             _new_button(allowed=may_create)
 
 
-async def project_names(who: Visitor) -> list[str]:
+async def project_names(looking: Visitor) -> list[str]:
     """Return the names of all projects, newest first."""
     names: list[str] = []
     token = None
     while True:
-        answer = await who.call("ListProjects", MaxResults=100, NextToken=token)
-        names += [each["ProjectName"] for each in answer["Projects"]]
+        answer = await looking.call("ListProjects", MaxResults=100, NextToken=token)
+        names += [project["ProjectName"] for project in answer["Projects"]]
         token = answer.get("NextToken")
         if token is None:
             return names
 
 
 class _Board:
-    """The cards of those projects whose names have what is searched for."""
+    """The cards of the projects whose names match a search."""
 
-    def __init__(self, who: Visitor, names: list[str]) -> None:
-        self._visitor = who
+    def __init__(self, looking: Visitor, names: list[str]) -> None:
+        self._visitor = looking
         self._names = names
         self._query = ""
         self._shown = 0
 
     def draw(self) -> None:
-        """Draw the places of the cards."""
+        """Draw where the cards will be."""
         self._cards = ui.element("div").classes("tiles")
         self._none = text("", classes="quiet").props("role=status")
         self._more = ui.button("Show more", on_click=self._go_on).props("outline")
@@ -75,19 +78,18 @@ class _Board:
     async def search(self, query: str) -> None:
         """Show the projects that have this in their name, whatever its case."""
         if query != self._query:
-            there = f"{ROOT}/?q={quote(query, safe='')}" if query else f"{ROOT}/"
-            ui.navigate.history.replace(there)
+            address = f"{ROOT}/?q={quote(query, safe='')}" if query else f"{ROOT}/"
+            ui.navigate.history.replace(address)
         self._query, self._shown = query, 0
         self._cards.clear()
-        found = self._found()
-        self._none.set_content("" if found else "No project has that in its name.")
+        self._none.set_content("" if self._matching() else "No project has that in its name.")
         await self._go_on()
 
     async def _go_on(self) -> None:
-        query, found = self._query, self._found()
-        names = found[self._shown : self._shown + CARDS]
+        query, matching = self._query, self._matching()
+        names = matching[self._shown : self._shown + CARDS]
         self._shown += len(names)
-        self._more.set_visibility(self._shown < len(found))
+        self._more.set_visibility(self._shown < len(matching))
         summaries = await gather(*(summary_of(self._visitor, name) for name in names))
         if query != self._query:  # somebody types on
             return
@@ -96,7 +98,7 @@ class _Board:
                 if summary is not None:
                     _card(summary)
 
-    def _found(self) -> list[str]:
+    def _matching(self) -> list[str]:
         wanted = self._query.casefold()
         return [name for name in self._names if wanted in name.casefold()]
 
@@ -109,13 +111,13 @@ def _card(summary: ProjectSummary) -> None:
             else:
                 image = ui.element("img").props('alt="" loading=lazy')
                 image.props["src"] = thumbnail_url(summary.image)
-        with ui.element("div").classes("project-told"):
+        with ui.element("div").classes("project-facts"):
             with ui.element("h2"):
                 anchor = ui.element("a")
                 anchor.props["href"] = ROOT + project_path(summary.name)
                 with anchor:
                     text(summary.name)
-            text(_images_told(summary), classes="quiet")
+            text(_images_text(summary), classes="quiet")
             with ui.element("div").classes("line"):
                 _pills(summary)
         button = (
@@ -127,26 +129,25 @@ def _card(summary: ProjectSummary) -> None:
         button.on_click(lambda: ask_to_delete(visitor(), summary.name))
 
 
-def _images_told(summary: ProjectSummary) -> str:
+def _images_text(summary: ProjectSummary) -> str:
     if not summary.images:
         return "No images yet"
-    count = f"{summary.images:,} image{'' if summary.images == 1 else 's'}"
-    return f"{count}, {summary.labeled:,} labelled"
+    return f"{counted(summary.images, 'image')}, {summary.labeled:,} labelled"
 
 
 def _pills(summary: ProjectSummary) -> None:
     measured = summary.measured
     if summary.training:
-        text("Training", classes="pill busy")
+        pill("training", "busy")
     if measured is not None:
-        text(f"F1 {measured['Performance']['F1Score']:.0%}", classes="pill")
+        pill(f"F1 {measured['Performance']['F1Score']:.0%}")
     if not summary.models:
-        text("No model yet", classes="pill")
+        pill("No model yet")
         return
     count = f"{len(summary.models)}{'+' if summary.more_models else ''}"
-    text(f"{count} model{'' if count == '1' else 's'}", classes="pill")
-    if summary.hosted:
-        text("Hosted", classes="pill good")
+    pill(f"{count} model{'' if count == '1' else 's'}")
+    if summary.running:
+        pill("running", "good")
 
 
 def _new_button(*, allowed: bool) -> None:
@@ -157,19 +158,13 @@ def _new_button(*, allowed: bool) -> None:
 
 
 def _ask_for_name() -> None:
-    with ui.dialog() as dialog, ui.card().classes("stack"):
-        dialog.props('aria-label="New project"')
-        heading("New project", 2)
+    with dialog("New project") as opened:
         name = ui.input("Name").props(
             'autofocus maxlength=255 hint="Letters, digits, underscores and hyphens"'
         )
 
         async def create() -> None:
-            made = await visitor().call("CreateProject", ProjectName=(name.value or "").strip())
-            ui.navigate.to(project_path(made["ProjectMetadata"]["ProjectName"]))
+            answer = await visitor().call("CreateProject", ProjectName=(name.value or "").strip())
+            ui.navigate.to(project_path(answer["ProjectMetadata"]["ProjectName"]))
 
-        name.on("keydown.enter", create)
-        with ui.element("div").classes("line dialog-actions"):
-            ui.button("Cancel", on_click=dialog.close).props("flat")
-            ui.button("Create", on_click=create)
-    dialog.open()
+        name.on("keydown.enter", dialog_buttons(opened, "Create", create))

@@ -1,4 +1,4 @@
-"""The access keys: who may use the server. A part of the settings.
+"""The access keys: looking may use the server. A part of the settings.
 
 IAM has no place in the API of the service, so each action is asked for by its name there, on any
 resource: `iam:ListAccessKeys`, `iam:CreateAccessKey`, `iam:UpdateAccessKey`, `iam:DeleteAccessKey`.
@@ -10,8 +10,11 @@ from collections.abc import Callable
 
 from nicegui import ui
 
-from blemish.console.settings.key_dialogs import ask, ask_for_key, ask_for_policy, show_secret
+from blemish.console.settings.key_dialogs import ask_for_key, ask_for_policy, show_secret
+from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import text, visitor
+from blemish.console.ui.pill import pill
+from blemish.console.ui.table import Cell, table
 from blemish.console.visitor import Visitor
 from blemish.domain.access.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey, KeyPair
@@ -28,7 +31,7 @@ IN_FILE = "A file of the server holds this key too. There, `blemish keys {} firs
 FORBIDDEN = "Your access key does not allow it ({})."
 
 
-class KeysPart:
+class AccessKeysPanel:
     """The table of the access keys, and what can be done with each."""
 
     async def draw(self) -> None:
@@ -45,54 +48,53 @@ class KeysPart:
         await self._fill()
 
     async def _fill(self) -> None:
-        who = visitor()
+        looking = visitor()
         self._bar.clear()
         self._body.clear()
         try:
-            keys = await who.act_on_keys(LIST, who.services.keys.all)
+            keys = await looking.act_on_keys(LIST, looking.services.keys.all)
         except AccessDeniedError as error:
             with self._body:
                 text(error.message, classes="quiet", tag="p")
             return
-        own = (await who.principal()).name
+        own = (await looking.principal()).name
         forbidden = {
-            action: None if await _may(who, action) else FORBIDDEN.format(action)
+            action: None if await _may(looking, action) else FORBIDDEN.format(action)
             for action in (CREATE, UPDATE, DELETE)
         }
         with self._bar:
             button = ui.button("New access key", icon="add", on_click=self._create)
             _refuse(button, forbidden[CREATE])
-        with self._body, ui.element("table").classes("plain"):
-            with ui.element("thead"), ui.element("tr"):
-                for name in COLUMNS:
-                    text(name, tag="th").props("scope=col")
-            with ui.element("tbody"):
-                for key in keys:
-                    self._row(key, own=key.name == own, forbidden=forbidden)
+        with self._body:
+            table(
+                COLUMNS,
+                [self._row(key, own=key.name == own, forbidden=forbidden) for key in keys],
+            )
 
-    def _row(self, key: AccessKey, *, own: bool, forbidden: dict[str, str | None]) -> None:
+    def _row(
+        self, key: AccessKey, *, own: bool, forbidden: dict[str, str | None]
+    ) -> tuple[Cell, ...]:
+        return (
+            lambda: _draw_name(key, own=own),
+            lambda: text(key.id, classes="code"),
+            key.policy if key.policy in BUILT_IN else "Own document",
+            lambda: pill("Enabled", "good") if key.enabled else pill("Disabled", "bad"),
+            f"{key.created_at:%Y-%m-%d}",
+            lambda: self._draw_actions(key, own=own, forbidden=forbidden),
+        )
+
+    def _draw_actions(self, key: AccessKey, *, own: bool, forbidden: dict[str, str | None]) -> None:
         in_file = key.name == FIRST_KEY
         update = forbidden[UPDATE] or (OWN if own else None)
-        with ui.element("tr"):
-            with ui.element("td"):
-                text(key.name, tag="strong")
-                if own:
-                    text(" (yours)", classes="quiet")
-            text(key.id, tag="td").classes("code")
-            text(key.policy if key.policy in BUILT_IN else "Own document", tag="td")
-            with ui.element("td"):
-                state = ("Enabled", "good") if key.enabled else ("Disabled", "bad")
-                text(state[0], classes=f"pill {state[1]}")
-            text(f"{key.created_at:%Y-%m-%d}", tag="td")
-            with ui.element("td").classes("actions"):
-                self._action("Policy", key, self._policy, update)
-                turn = "Disable" if key.enabled else "Enable"
-                self._action(turn, key, self._turn, update)
-                rotate = update or (IN_FILE.format("rotate") if in_file else None)
-                self._action("Rotate", key, self._rotate, rotate)
-                delete = forbidden[DELETE] or (OWN if own else None)
-                delete = delete or (IN_FILE.format("delete") if in_file else None)
-                self._action("Delete", key, self._delete, delete)
+        rotate = update or (IN_FILE.format("rotate") if in_file else None)
+        delete = forbidden[DELETE] or (OWN if own else None)
+        delete = delete or (IN_FILE.format("delete") if in_file else None)
+        with ui.element("div").classes("actions"):
+            self._action("Policy", key, self._policy, update)
+            turn = "Disable" if key.enabled else "Enable"
+            self._action(turn, key, self._turn, update)
+            self._action("Rotate", key, self._rotate, rotate)
+            self._action("Delete", key, self._delete, delete)
 
     @staticmethod
     def _action(
@@ -104,15 +106,15 @@ class KeysPart:
 
     async def _create(self) -> None:
         async def create(name: str, policy: str) -> None:
-            who = visitor()
-            keys = who.services.keys
+            looking = visitor()
+            keys = looking.services.keys
 
             def make() -> KeyPair:
                 pair = keys.draw()
                 keys.create(name, pair, policy=policy, tags={})
                 return pair
 
-            pair = await who.act_on_keys(CREATE, make, UserName=name)
+            pair = await looking.act_on_keys(CREATE, make, UserName=name)
             await self._fill()
             with self._dialogs:
                 show_secret(name, pair)
@@ -122,10 +124,10 @@ class KeysPart:
 
     async def _policy(self, key: AccessKey) -> None:
         async def change(policy: str) -> None:
-            who = visitor()
-            await who.act_on_keys(
+            looking = visitor()
+            await looking.act_on_keys(
                 UPDATE,
-                lambda: who.services.keys.set_policy(key.name, policy),
+                lambda: looking.services.keys.set_policy(key.name, policy),
                 UserName=key.name,
                 Change="policy",
             )
@@ -135,10 +137,10 @@ class KeysPart:
             ask_for_policy(key, change)
 
     async def _turn(self, key: AccessKey) -> None:
-        who, enabled = visitor(), not key.enabled
-        await who.act_on_keys(
+        looking, enabled = visitor(), not key.enabled
+        await looking.act_on_keys(
             UPDATE,
-            lambda: who.services.keys.set_enabled(key.name, enabled=enabled),
+            lambda: looking.services.keys.set_enabled(key.name, enabled=enabled),
             UserName=key.name,
             Change="enabled" if enabled else "disabled",
         )
@@ -146,39 +148,45 @@ class KeysPart:
 
     async def _rotate(self, key: AccessKey) -> None:
         async def rotate() -> None:
-            who = visitor()
-            keys = who.services.keys
+            looking = visitor()
+            keys = looking.services.keys
 
             def renew() -> KeyPair:
                 pair = keys.draw()
                 keys.rotate(key.name, pair)
                 return pair
 
-            pair = await who.act_on_keys(UPDATE, renew, UserName=key.name, Change="rotated")
+            pair = await looking.act_on_keys(UPDATE, renew, UserName=key.name, Change="rotated")
             await self._fill()
             with self._dialogs:
                 show_secret(key.name, pair)
 
-        told = "It gets another ID and another secret. Those it has now count no longer, at once."
+        consequence = "It gets a new ID and a new secret. The ID and secret of now end at once."
         with self._dialogs:
-            ask(f"Rotate {key.name}?", told, "Rotate", rotate)
+            confirm(f"Rotate {key.name}?", consequence, "Rotate", rotate)
 
     async def _delete(self, key: AccessKey) -> None:
         async def delete() -> None:
-            who = visitor()
-            await who.act_on_keys(
-                DELETE, lambda: who.services.keys.delete(key.name), UserName=key.name
+            looking = visitor()
+            await looking.act_on_keys(
+                DELETE, lambda: looking.services.keys.delete(key.name), UserName=key.name
             )
             await self._fill()
 
-        told = "Whoever uses it is refused from now on. To refuse it for a while, disable it."
+        consequence = "Requests with it fail from now on. Disable it to refuse them for a while."
         with self._dialogs:
-            ask(f"Delete {key.name}?", told, "Delete", delete, negative=True)
+            confirm(f"Delete {key.name}?", consequence, "Delete", delete, negative=True)
 
 
-async def _may(who: Visitor, action: str) -> bool:
+def _draw_name(key: AccessKey, *, own: bool) -> None:
+    text(key.name, tag="strong")
+    if own:
+        text(" (yours)", classes="quiet")
+
+
+async def _may(looking: Visitor, action: str) -> bool:
     try:
-        await who.authorize(action, "*")
+        await looking.authorize(action, "*")
     except AccessDeniedError:
         return False
     return True

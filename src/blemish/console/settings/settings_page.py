@@ -6,13 +6,16 @@ import importlib.metadata
 import platform
 import sqlite3
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
 from blemish.console.paths import ROOT
-from blemish.console.settings.access_keys_panel import KeysPart
+from blemish.console.settings.access_keys_panel import AccessKeysPanel
 from blemish.console.ui.frame import frame, heading, page, text, visitor
+from blemish.console.ui.pill import pill
+from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits
 from blemish.engine.backbones.catalogue import PACKAGED, SCATTERING, current_name
@@ -38,27 +41,27 @@ API_VERSION = "2020-11-20"
 @page("/settings", title="Settings")
 async def settings() -> None:
     """Show the settings."""
-    who = visitor()
-    backbones = await in_thread(_backbones, who)
+    looking = visitor()
+    backbones = await in_thread(_backbones, looking)
     versions = await in_thread(_versions)
     ui.add_head_html(STYLE)
     with frame("Settings"):
         heading("Settings")
-        await KeysPart().draw()
+        await AccessKeysPanel().draw()
         with ui.element("div").classes("columns"):
             with ui.element("div").classes("stack"):
-                _facts("Limits", limit_facts(who.services.limits))
+                _facts("Limits", limit_facts(looking.services.limits))
             with ui.element("div").classes("stack"):
                 room = ui.element("div")
-                _draw_backbones(backbones, who.services.default_backbone)
+                _draw_backbones(backbones, looking.services.default_backbone)
                 _facts("Versions", versions)
         with room:
             waiting = text("Measuring the storage ...", classes="quiet", tag="p")
 
         async def measure() -> None:
-            found = await in_thread(storage_use, who.services.directory)
-            facts = {told: size_told(size) for told, size in found.parts.items()}
-            facts["Free on the disk"] = f"{size_told(found.free)} of {size_told(found.total)}"
+            use = await in_thread(storage_use, looking.services.directory)
+            facts = {title: size_text(size) for title, size in use.parts.items()}
+            facts["Free on the disk"] = f"{size_text(use.free)} of {size_text(use.total)}"
             waiting.delete()
             with room:
                 _facts("Storage", facts)
@@ -67,16 +70,16 @@ async def settings() -> None:
 
 
 def limit_facts(limits: Limits) -> dict[str, str]:
-    """Return what is allowed, in words."""
+    """Return the limits, in words."""
     return {
         "Projects": f"{limits.max_projects:,}",
         "Models in a project": f"{limits.max_models_per_project:,}",
         "Trainings at once": _most(limits.max_concurrent_trainings, "the others wait"),
-        "Hosted models": _most(limits.max_hosted_models, "as many as fit into memory"),
+        "Running models": _most(limits.max_hosted_models, "as many as fit into memory"),
         "Inference units of a model": f"{limits.max_inference_units:,}",
         "Requests a second, each operation": _most(limits.max_requests_per_s, "any number"),
         "Longest side of an image": f"{limits.image_min_side:,} to {limits.image_max_side:,} px",
-        "File of an image or a mask": f"{size_told(limits.detect_body_bytes)} at most",
+        "File of an image or a mask": f"{size_text(limits.detect_body_bytes)} at most",
         "Training set": f"{limits.max_training_images:,} images",
         "Test set": f"{limits.max_test_images:,} images",
         "Masks": (
@@ -99,11 +102,11 @@ def limit_facts(limits: Limits) -> dict[str, str]:
         "Tags of a model": f"{limits.max_tags_per_model}",
         "Images of a trial": f"{limits.max_trial_images:,}",
         "Images of a batch": f"{limits.max_batch_images:,}",
-        "Manifest": f"{size_told(limits.max_manifest_bytes)} at most",
+        "Manifest": f"{size_text(limits.max_manifest_bytes)} at most",
     }
 
 
-def size_told(size: int) -> str:
+def size_text(size: int) -> str:
     """Return a number of bytes for people."""
     if size < 1024:
         return f"{size} bytes"
@@ -120,7 +123,7 @@ def _most(number: int | None, otherwise: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    versions = {told: importlib.metadata.version(name) for told, name in PACKAGES.items()}
+    versions = {title: importlib.metadata.version(name) for title, name in PACKAGES.items()}
     versions["API of Amazon Lookout for Vision"] = API_VERSION
     versions["Python"] = platform.python_version()
     versions["SQLite"] = sqlite3.sqlite_version
@@ -128,34 +131,32 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _backbones(who: Visitor) -> list[tuple[str, str, str]]:
-    """Return the backbones: name, architecture and size, licence or what is wrong with it."""
-    folder = Backbones(who.services.directory.backbones)
-    found = [(own.name, "part of Blemish", own.licence) for own in PACKAGED]
+def _backbones(looking: Visitor) -> list[tuple[str, str, str]]:
+    """Return the backbones: name, architecture and size, licence or the problem with it."""
+    folder = Backbones(looking.services.directory.backbones)
+    backbones = [(own.name, "part of Blemish", own.licence) for own in PACKAGED]
     for name in folder.names():
         try:
             info = folder.info(name)
         except BackboneError as error:
-            found.append((name, "cannot be used", str(error)))
+            backbones.append((name, "cannot be used", str(error)))
         else:
             size = f"{info.size_bytes / MIB:.0f} MiB"
-            found.append((name, f"{info.architecture}, {size}", info.licence))
-    return found
+            backbones.append((name, f"{info.architecture}, {size}", info.licence))
+    return backbones
 
 
 def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None:
     used = SCATTERING if default == BUILT_IN else current_name(default)
     with ui.element("section").classes("panel"):
         heading("Backbones", 2)
-        with ui.element("table").classes("plain"), ui.element("tbody"):
-            for name, told, licence in backbones:
-                with ui.element("tr"):
-                    with ui.element("td"), ui.element("span").classes("line"):
-                        text(name, tag="strong")
-                        if name == used:
-                            text("in use", classes="pill good")
-                    text(told, tag="td")
-                    text(licence, tag="td")
+        table(
+            (),
+            [
+                (partial(_draw_backbone, name, in_use=name == used), description, licence)
+                for name, description, licence in backbones
+            ],
+        )
         if used not in {name for name, _, _ in backbones}:
             text(f"In use is the file {used}.", tag="p")
         with ui.element("p").classes("quiet"):
@@ -164,10 +165,17 @@ def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None
             text(" adds one.")
 
 
+def _draw_backbone(name: str, *, in_use: bool) -> None:
+    with ui.element("span").classes("line"):
+        text(name, tag="strong")
+        if in_use:
+            pill("in use", "good")
+
+
 def _facts(title: str, facts: Mapping[str, Any]) -> None:
     with ui.element("section").classes("panel"):
         heading(title, 2)
         with ui.element("dl").classes("facts"):
-            for name, told in facts.items():
+            for name, value in facts.items():
                 text(name, tag="dt")
-                text(told, tag="dd")
+                text(value, tag="dd")

@@ -1,4 +1,4 @@
-"""Train: what will be used, what is missing, and the trainings as they go on."""
+"""The page Train: what will be used, what is missing, and the running trainings."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.image_bucket import image_bucket
 from blemish.console.paths import project_path
-from blemish.console.training.training_cards import Trainings
+from blemish.console.training.training_cards import TrainingCards
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import (
@@ -27,15 +28,19 @@ from blemish.domain.errors import (
 from blemish.storage.errors import ObjectError
 
 PREFIX = "training-results/"
-"""Where the evaluation files go, unless another place is named."""
+"""The folder of the evaluation files, unless people name another."""
 
-LOOK_S = 2.0
-"""How often it is looked whether a model can be trained now."""
+POLL_S = 2.0
+"""How often the page checks whether a model can be trained now."""
+
+
+USES = {"train": "To train on", "test": "To test with"}
+"""Data set -> what people read."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Set:
-    """A data set, as far as a training is about it."""
+class _TrainingSet:
+    """The labels and masks of a data set."""
 
     kind: str
     stats: Mapping[str, int]
@@ -44,31 +49,35 @@ class _Set:
 
 
 @page("/projects/{project}/train", title="Train")
-async def train(project: str) -> None:
+async def train_page(project: str) -> None:
     """Show what a training would use, and the trainings."""
     looking = visitor()
     await looking.call("DescribeProject", ProjectName=project)
-    sets = [found for kind in DatasetType if (found := await _set(looking, project, kind))]
+    sets = [
+        training_set
+        for kind in DatasetType
+        if (training_set := await _training_set(looking, project, kind))
+    ]
     ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
-    with frame("Train", project=project, here="train"):
+    with frame("Train", project=project, section="train"):
         heading("Train")
-        if not any(found.kind == DatasetType.TRAIN for found in sets):
+        if not any(training_set.kind == DatasetType.TRAIN for training_set in sets):
             with empty(
                 "Nothing to train on yet",
-                "A model learns from images: of 20 good ones it can learn what is normal. "
+                "A model learns from images: 20 good ones are enough to learn what is normal. "
                 "Add some, and say which are good.",
             ):
                 link("Add images", project_path(project, "/add"), classes="button")
             return
-        trainings = Trainings(project)
+        trainings = TrainingCards(project)
         with ui.element("div").classes("columns"):
             _draw_sets(project, sets, looking)
-            form = _Form(project, trainings, bucket=await _bucket(looking, project))
+            form = _TrainingForm(project, trainings, bucket=await _bucket(looking, project))
         await form.refresh()
         await trainings.refresh()
 
 
-def tags_of(lines: str) -> list[dict[str, str]]:
+def parse_tags(lines: str) -> list[dict[str, str]]:
     """Return the tags that a person wrote, one a line, as the API takes them.
 
     Raises:
@@ -83,15 +92,15 @@ def tags_of(lines: str) -> list[dict[str, str]]:
     return tags
 
 
-async def _set(looking: Visitor, project: str, kind: DatasetType) -> _Set | None:
+async def _training_set(looking: Visitor, project: str, kind: DatasetType) -> _TrainingSet | None:
     try:
-        found = await looking.call("DescribeDataset", ProjectName=project, DatasetType=kind)
+        answer = await looking.call("DescribeDataset", ProjectName=project, DatasetType=kind)
     except ResourceNotFoundError:
         return None
     entries = await all_entries(looking, DatasetKey(project=project, type=kind))
     masks = Counter(name for entry in entries if entry.label for name in entry.types)
-    stats = found["DatasetDescription"]["ImageStats"]
-    return _Set(kind=kind, stats=stats, masks=dict(sorted(masks.items())))
+    stats = answer["DatasetDescription"]["ImageStats"]
+    return _TrainingSet(kind=kind, stats=stats, masks=dict(sorted(masks.items())))
 
 
 async def _bucket(looking: Visitor, project: str) -> str:
@@ -101,19 +110,19 @@ async def _bucket(looking: Visitor, project: str) -> str:
         return ""
 
 
-def _draw_sets(project: str, sets: list[_Set], looking: Visitor) -> None:
+def _draw_sets(project: str, sets: list[_TrainingSet], looking: Visitor) -> None:
     with ui.element("section").classes("panel"):
         heading("What will be used", 2)
-        _draw_table(
+        table(
             ("Set", "Normal", "Anomaly", "Not labelled"),
             [
                 (
-                    {"train": "To train on", "test": "To test with"}[found.kind],
-                    found.stats["Normal"],
-                    found.stats["Anomaly"],
-                    found.stats["Total"] - found.stats["Labeled"],
+                    USES[training_set.kind],
+                    training_set.stats["Normal"],
+                    training_set.stats["Anomaly"],
+                    training_set.stats["Total"] - training_set.stats["Labeled"],
                 )
-                for found in sets
+                for training_set in sets
             ],
         )
         if len(sets) == 1:
@@ -127,9 +136,9 @@ def _draw_sets(project: str, sets: list[_Set], looking: Visitor) -> None:
         link("See the images", project_path(project, "/images?set=train"))
 
 
-def _draw_masks(sets: list[_Set], looking: Visitor) -> None:
+def _draw_masks(sets: list[_TrainingSet], looking: Visitor) -> None:
     heading("Masks by anomaly type", 2)
-    names = sorted({name for found in sets for name in found.masks})
+    names = sorted({name for training_set in sets for name in training_set.masks})
     if not names:
         text(
             "No masks: the model will tell normal from anomaly. Paint some, and it also learns "
@@ -141,34 +150,19 @@ def _draw_masks(sets: list[_Set], looking: Visitor) -> None:
     limits = looking.services.limits
     least = limits.single_min_masks_per_type if len(sets) == 1 else limits.two_min_masks_per_type
     to_train = sets[0].masks
-    _draw_table(
-        ("Type", *({"train": "To train on", "test": "To test with"}[each.kind] for each in sets)),
-        [(name, *(each.masks.get(name, 0) for each in sets)) for name in names],
+    table(
+        ("Type", *(USES[training_set.kind] for training_set in sets)),
+        [(name, *(training_set.masks.get(name, 0) for training_set in sets)) for name in names],
     )
     few = [name for name in names if to_train.get(name, 0) < least]
     if few:
-        told = ", ".join(few)
-        text(f"Needs {least} masks to be learned: {told}.", classes="warning", tag="p")
+        text(f"Needs {least} masks to be learned: {', '.join(few)}.", classes="warning", tag="p")
 
 
-def _draw_table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    with ui.element("table").classes("plain"):
-        with ui.element("thead"), ui.element("tr"):
-            for told in head:
-                with ui.element("th").props("scope=col"):
-                    text(told)
-        with ui.element("tbody"):
-            for row in rows:
-                with ui.element("tr"):
-                    for cell in row:
-                        with ui.element("td"):
-                            text(f"{cell:,}" if isinstance(cell, int) else str(cell))
+class _TrainingForm:
+    """The settings of a training, and the button that begins it."""
 
-
-class _Form:
-    """What a person may say of a training, and the button that begins it."""
-
-    def __init__(self, project: str, trainings: Trainings, *, bucket: str) -> None:
+    def __init__(self, project: str, trainings: TrainingCards, *, bucket: str) -> None:
         self._project = project
         self._trainings = trainings
         self._visitor = visitor()
@@ -183,7 +177,7 @@ class _Form:
                 self._button = ui.button("Train", on_click=self._begin)
                 self._button.props('aria-describedby="why-not"')
                 self._reason = ui.label().classes("reason").props("id=why-not role=status")
-        ui.timer(LOOK_S, self.refresh, immediate=False)
+        ui.timer(POLL_S, self.refresh, immediate=False)
 
     async def refresh(self) -> None:
         """Let the button be pressed if a model can be trained now, or say why it cannot."""
@@ -196,7 +190,7 @@ class _Form:
         self._reason.text = reason
 
     def _check(self) -> None:
-        self._visitor.check_here("CreateModel", ProjectName=self._project)
+        self._visitor.check("CreateModel", ProjectName=self._project)
         self._visitor.services.models.check_trainable(self._project)
 
     async def _begin(self) -> None:
@@ -209,11 +203,13 @@ class _Form:
         await self._trainings.refresh()
 
     def _members(self) -> dict[str, Any]:
-        place = {"Bucket": self._bucket.value.strip(), "Prefix": self._prefix.value.strip()}
+        location = {"Bucket": self._bucket.value.strip(), "Prefix": self._prefix.value.strip()}
         return {
             "ProjectName": self._project,
-            "OutputConfig": {"S3Location": {name: told for name, told in place.items() if told}},
+            "OutputConfig": {
+                "S3Location": {name: value for name, value in location.items() if value}
+            },
             "Description": self._description.value.strip() or None,
             "KmsKeyId": self._key.value.strip() or None,
-            "Tags": tags_of(self._tags.value) or None,
+            "Tags": parse_tags(self._tags.value) or None,
         }

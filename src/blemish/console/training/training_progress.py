@@ -1,7 +1,7 @@
-"""How far a training has come, and how long it may still take, from the steps it has told.
+"""The progress of a training and the time that it may still take, from the steps that it logs.
 
-Each step says how much of it is done, none how long it takes. What share of a whole training each
-step takes was measured on trainings with masks and the stock settings. So what is left is an
+Every step says how much of it is done, none how long it takes. The share of each step in a whole
+training was measured on trainings with masks and the default settings. So the time left is an
 estimate, which gets better as the training goes on.
 """
 
@@ -24,54 +24,55 @@ PARTS = {
     "evaluation": 6,
     "writing the evaluation files": 1,
 }
-"""Step -> how much of a training it is, in per cent, in the order in which they come."""
+"""Step -> its share of a training in per cent, in the order of the steps."""
 
-_AT_EACH = ("computing features", "cross-validation", "fitting to all images")
+_REPEATED = ("computing features", "cross-validation", "fitting to all images")
 _TIMES = {1: 1, 2: 4}
-"""What each resolution takes, as its pixels: the second has twice as many a side."""
+"""Time of each resolution: the second has four times as many pixels."""
 
 
 def _parts_of_two() -> dict[str, int]:
     """Return the parts of a training that tries a second resolution."""
     names = list(PARTS)
-    start, end = names.index(_AT_EACH[0]), names.index(_AT_EACH[-1]) + 1
+    start, end = names.index(_REPEATED[0]), names.index(_REPEATED[-1]) + 1
     twice = {
         f"{name}, resolution {number} of 2": times * PARTS[name]
         for number, times in _TIMES.items()
-        for name in _AT_EACH
+        for name in _REPEATED
     }
-    before, after = ({name: PARTS[name] for name in its} for its in (names[:start], names[end:]))
+    before = {name: PARTS[name] for name in names[:start]}
+    after = {name: PARTS[name] for name in names[end:]}
     return before | twice | after
 
 
 PARTS_OF_TWO = _parts_of_two()
-"""As `PARTS`, where a second resolution is tried; in their unit, more than 100 together."""
+"""As `PARTS`, for trainings that try a second resolution; more than 100 together."""
 
 CERTAIN_FROM = 0.07
-"""Before so much is done, what is left cannot be told."""
+"""The share from which on the time left can be estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """Where a training is."""
+    """The progress of a training."""
 
-    #: the step it is in, in words for people
+    #: the current step, in words for people
     step: str
-    #: of all of it that is done, 0 to 1
+    #: how much of the training is done, 0 to 1
     share: float
-    #: None where it cannot be told
+    #: None if it cannot be estimated
     left: timedelta | None
 
 
 def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProgress | None:
-    """Return where a training is; None if it has not begun, or said nothing of itself yet."""
+    """Return the progress of a training; None if it has not begun or logged anything yet."""
     began = max(
-        (place for place, step in enumerate(steps) if step.text.startswith("begun")), default=None
+        (row for row, step in enumerate(steps) if step.text.startswith("begun")), default=None
     )
     if began is None:
         return None
-    told = {step.text for step in steps[began:]}
-    parts = PARTS_OF_TWO if told & (PARTS_OF_TWO.keys() - PARTS) else PARTS
+    texts = {step.text for step in steps[began:]}
+    parts = PARTS_OF_TWO if texts & (PARTS_OF_TWO.keys() - PARTS) else PARTS
     known = [step for step in steps[began:] if step.text in parts]
     if not known:
         return TrainingProgress(step="starting", share=0.0, left=None)
@@ -100,15 +101,15 @@ def duration_text(duration: timedelta) -> str:
 def log_text(steps: Sequence[TrainingStep], *, now: datetime) -> str:
     """Return the steps of a training, one a line: when each began and how long it took."""
     if not steps:
-        return "It has not said anything yet. What it said before a restart is not kept."
+        return "Nothing is logged yet. Logs from before a restart are lost."
     ends = [*(step.began_at for step in steps[1:]), now]
     return "\n".join(
-        f"{'+' + duration_text(step.began_at - steps[0].began_at):>12}   {_told(step, end)}"
+        f"{'+' + duration_text(step.began_at - steps[0].began_at):>12}   {_step_text(step, end)}"
         for step, end in zip(steps, ends, strict=True)
     )
 
 
-def _told(step: TrainingStep, end: datetime) -> str:
+def _step_text(step: TrainingStep, end: datetime) -> str:
     if step.text not in PARTS and step.text not in PARTS_OF_TWO:
         return step.text
     return f"{step.text}   ({duration_text(end - step.began_at)})"

@@ -1,4 +1,4 @@
-"""Try it: start a model, show it images, correct it, and take the code that calls it along."""
+"""The page Try it: start a model, show it images, correct its verdicts, copy code that calls it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.images.dataset_changes import change_entries
 from blemish.console.images.entry import DatasetKey, entry_line
-from blemish.console.models.code_snippets import NEEDS, Target, snippets
-from blemish.console.models.start_stop_panel import Hosting
+from blemish.console.models.code_snippets import NEEDS, SnippetTarget, snippets
+from blemish.console.models.start_stop_panel import StartStopPanel
 from blemish.console.paths import project_path
-from blemish.console.trials import trials_panel as trials
 from blemish.console.trials.detect_requests import detect_url, upload_url
+from blemish.console.trials.trials_panel import draw_trials
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.visitor import Visitor, in_thread
-from blemish.domain.entities import DatasetType, ModelStatus
-
-UNTRIED = frozenset({ModelStatus.TRAINING, ModelStatus.TRAINING_FAILED, ModelStatus.DELETING})
-"""Statuses of models that can judge nothing."""
+from blemish.domain.entities import DatasetType
+from blemish.domain.lifecycle import MODEL_ANSWERING, MODEL_WITH_BUNDLE
 
 TRAIN = DatasetType.TRAIN
 
 
 class TryImages(ui.element, component="../static/try_images.js"):
-    """Images that a person drops, as a model judges them."""
+    """Images that a person drops, with the verdicts of a model."""
 
 
 class CodeBlock(ui.element, component="../static/code_block.js"):
@@ -39,47 +37,47 @@ async def try_it(project: str, version: str = "") -> None:
     looking = visitor()
     models = await _models(looking, project)
     ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
-    with frame("Try it", project=project, here="try"):
+    with frame("Try it", project=project, section="try"):
         if not models:
             heading("Try it")
             with empty("No model to try yet", "Train one first; then show it images here."):
                 link("Train a model", project_path(project, "/train"), classes="button")
             return
-        version = _chosen(models, version)
+        version = _version_to_try(models, version)
         with ui.element("div").classes("head"):
             heading("Try it")
             ui.element("div").classes("room")
             _draw_choice(project, models, version)
-        hosting = Hosting(project, version)
-        await _draw_images(looking, project, version, hosting)
-        await hosting.refresh()
+        panel = StartStopPanel(project, version)
+        await _draw_images(looking, project, version, panel)
+        await panel.refresh()
         with ui.element("div").classes("columns"):
-            await trials.draw_trials(project, version)
+            await draw_trials(project, version)
             _draw_code(looking, project, version)
 
 
 async def _models(looking: Visitor, project: str) -> Sequence[Mapping[str, Any]]:
-    found = await looking.call("ListModels", ProjectName=project, MaxResults=100)
-    return [model for model in found["Models"] if model["Status"] not in UNTRIED]
+    answer = await looking.call("ListModels", ProjectName=project, MaxResults=100)
+    return [model for model in answer["Models"] if model["Status"] in MODEL_WITH_BUNDLE]
 
 
-def _chosen(models: Sequence[Mapping[str, Any]], version: str) -> str:
-    """Return the version to try: the one asked for, else one that is hosted, else the newest."""
+def _version_to_try(models: Sequence[Mapping[str, Any]], version: str) -> str:
+    """Return the version to try: the wanted one, else one that runs, else the newest."""
     versions = [model["ModelVersion"] for model in models]
-    hosted = [model["ModelVersion"] for model in models if model["Status"] == ModelStatus.HOSTED]
-    chosen: str = version if version in versions else (hosted or versions)[0]
-    return chosen
+    running = [model["ModelVersion"] for model in models if model["Status"] in MODEL_ANSWERING]
+    selection: str = version if version in versions else (running or versions)[0]
+    return selection
 
 
 def _draw_choice(project: str, models: Sequence[Mapping[str, Any]], version: str) -> None:
-    told = {
+    titles = {
         model["ModelVersion"]: f"Model {model['ModelVersion']}"
-        + (", hosted" if model["Status"] == ModelStatus.HOSTED else "")
+        + (", running" if model["Status"] in MODEL_ANSWERING else "")
         for model in models
     }
     path = project_path(project, "/try")
     choice = ui.select(
-        told,
+        titles,
         value=version,
         label="Model",
         on_change=lambda event: ui.navigate.to(f"{path}?version={event.value}"),
@@ -87,7 +85,9 @@ def _draw_choice(project: str, models: Sequence[Mapping[str, Any]], version: str
     choice.classes("model-choice")
 
 
-async def _draw_images(looking: Visitor, project: str, version: str, hosting: Hosting) -> TryImages:
+async def _draw_images(
+    looking: Visitor, project: str, version: str, panel: StartStopPanel
+) -> TryImages:
     images = TryImages()
     images.props["detectUrl"] = detect_url(project, version)
     images.props["uploadUrl"] = upload_url(project)
@@ -101,7 +101,7 @@ async def _draw_images(looking: Visitor, project: str, version: str, hosting: Ho
         images.update()
 
     async def add(event: GenericEventArguments) -> None:
-        labels = {str(each["ref"]): str(each["label"]) for each in event.args}
+        labels = {str(image["ref"]): str(image["label"]) for image in event.args}
         added: list[str] = []
         try:
             await _add(looking, project, labels)
@@ -110,14 +110,14 @@ async def _draw_images(looking: Visitor, project: str, version: str, hosting: Ho
             images.run_method("added", added)
         ui.notify(f"{len(added)} images are in the training set now.", type="positive")
 
-    hosting.on_ready(show)
+    panel.on_ready(show)
     images.on("add", add)
     return images
 
 
 async def _add(looking: Visitor, project: str, labels: Mapping[str, str]) -> None:
     def check() -> None:
-        looking.check_here("UpdateDatasetEntries", ProjectName=project, DatasetType=TRAIN)
+        looking.check("UpdateDatasetEntries", ProjectName=project, DatasetType=TRAIN)
         looking.services.trials.check_apart(project, TRAIN, labels.keys())
 
     await in_thread(check)
@@ -129,7 +129,7 @@ async def _add(looking: Visitor, project: str, labels: Mapping[str, str]) -> Non
 def _draw_code(looking: Visitor, project: str, version: str) -> None:
     address = str(ui.context.client.request.base_url)
     endpoint = address.removesuffix("/").removesuffix("/console")
-    target = Target(
+    target = SnippetTarget(
         endpoint=endpoint, region=looking.services.region, project=project, version=version
     )
     with ui.element("section").classes("panel"):
@@ -140,10 +140,10 @@ def _draw_code(looking: Visitor, project: str, version: str) -> None:
             for tool in tools:
                 ui.tab(tool)
         with ui.tab_panels(tabs, value=next(iter(tools))).classes("tools"):
-            for tool, pieces in tools.items():
+            for tool, examples in tools.items():
                 with ui.tab_panel(tool):
-                    for piece in pieces:
-                        heading(piece.title, 3)
+                    for example in examples:
+                        heading(example.title, 3)
                         block = CodeBlock()
-                        block.props["code"] = piece.code
-                        block.props["name"] = f"{tool}: {piece.title}"
+                        block.props["code"] = example.code
+                        block.props["name"] = f"{tool}: {example.title}"

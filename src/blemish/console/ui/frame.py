@@ -1,12 +1,12 @@
-"""What every page has around it, and what becomes of its errors.
+"""What every page has around it, and how it shows errors.
 
     @page("/projects/{project}/train", title="Train")
     async def train(project: str) -> None:
-        with frame("Train", project=project, here="train"):
+        with frame("Train", project=project, section="train"):
             ...
 
-A page calls the API as its `visitor()`, and lets errors pass: while it is built they take its
-place, later they are shown above it.
+A page calls the API as its `visitor()` and lets errors pass. While the page is built, an error
+replaces it; later, an error is shown above it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from blemish.console.visitor import SignedOutError, Visitor
 Parameters = ParamSpec("Parameters")
 
 SESSION_CHECK_S = 5.0
-"""How often an open page asks whether its session goes on."""
+"""How often an open page checks whether its session goes on."""
 
 RAIL = (
     ("overview", "Overview", "insights", ""),
@@ -36,7 +36,7 @@ RAIL = (
     ("models", "Models", "category", "/models"),
     ("try", "Try it", "image_search", "/try"),
 )
-"""Of the pages of a project: its name in `frame`, what people read, icon, end of the path."""
+"""The pages of a project: name in `frame`, what people read, icon, end of the path."""
 
 for kind, props in (
     (ui.button, "unelevated no-caps"),
@@ -49,13 +49,13 @@ for kind, props in (
 
 
 def visitor() -> Visitor:
-    """Return who looks at the page that is being built, or whose event is worked on."""
-    found: Visitor = ui.context.client.request.state.visitor
-    return found
+    """Return the visitor of the page that is being built, or whose event is handled."""
+    looking: Visitor = ui.context.client.request.state.visitor
+    return looking
 
 
 def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
-    """Register what builds the page at a path below `/console`."""
+    """Register the function that builds the page at a path below `/console`."""
 
     def register(
         build: Callable[Parameters, Awaitable[None]],
@@ -83,18 +83,18 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
 
 
 @contextmanager
-def frame(title: str, *, project: str | None = None, here: str = "") -> Iterator[None]:
+def frame(title: str, *, project: str | None = None, section: str = "") -> Iterator[None]:
     """Draw the bar, and a project's rail; what is drawn inside is the page.
 
     Args:
-        title: the heading that the page shows itself, for the trail in the bar.
-        project: whose page it is.
-        here: name in `RAIL` of the page, or of the one it belongs to.
+        title: the name of the page in the bar.
+        project: the project that the page is about.
+        section: name in `RAIL` of the page, or of the page that it belongs to.
     """
     _bar(title, project)
     with ui.element("div").classes("below"):
         if project is not None:
-            _rail(project, here)
+            _rail(project, section)
         with ui.element("div").classes("page").props("id=page"):
             yield
 
@@ -113,12 +113,12 @@ def heading(text: str, level: int = 1) -> None:
 
 
 def text(content: str, *, classes: str = "", tag: str = "span") -> ui.html:
-    """Draw a piece of text, whatever signs are in it."""
+    """Draw a text, whatever characters are in it."""
     return ui.html(_escaped(content), sanitize=False, tag=tag).classes(classes)
 
 
 def empty(title: str, advice: str) -> ui.element:
-    """Draw what stands where nothing is yet; buttons for the next step go inside."""
+    """Draw why there is nothing to show; buttons for the next step go inside."""
     block = ui.element("div").classes("empty")
     with block:
         heading(title, 2)
@@ -127,7 +127,7 @@ def empty(title: str, advice: str) -> ui.element:
 
 
 def show_problem(error: Exception) -> None:
-    """Show an error above the page, or the way in to who is signed out."""
+    """Show an error above the page; show the sign-in form if the session is over."""
     if isinstance(error, SignedOutError):
         ui.navigate.to(SIGN_IN.removeprefix(ROOT))
         return
@@ -140,7 +140,7 @@ def _show_instead(error: Exception) -> None:
     if isinstance(error, SignedOutError):
         ui.navigate.to(SIGN_IN.removeprefix(ROOT))
         return
-    with frame("Not here"), empty("This page cannot be shown", problem_text(error)):
+    with frame("Not available"), empty("This page cannot be shown", problem_text(error)):
         link("All projects", "/")
 
 
@@ -168,14 +168,14 @@ def _sign_out() -> None:
         ui.button("Sign out").props("flat dense type=submit")
 
 
-def _rail(project: str, here: str) -> None:
+def _rail(project: str, section: str) -> None:
     with ui.element("nav").classes("rail").props('aria-label="Project"'):
-        for name, told, icon, rest in RAIL:
-            current = " aria-current=page" if name == here else ""
+        for name, title, icon, rest in RAIL:
+            current = " aria-current=page" if name == section else ""
             target = f"{ROOT}{project_path(project, rest)}"
             with ui.element("a").props(f'href="{target}"{current}'):
                 ui.icon(icon, size="20px").props("aria-hidden=true")
-                text(told)
+                text(title)
 
 
 def _escaped(content: str) -> str:
@@ -183,7 +183,7 @@ def _escaped(content: str) -> str:
 
 
 class _Expected(logging.Filter):
-    """Keeps errors out of the log that were told to who caused them."""
+    """Keeps errors out of the log that a person was shown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else record.msg

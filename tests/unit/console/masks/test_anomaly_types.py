@@ -7,7 +7,7 @@ import pytest
 
 from blemish.console.images.entry import Entry, entry_line
 from blemish.console.masks.anomaly_types import (
-    AnomalyType,
+    ProjectAnomalyType,
     checked_name,
     renamed,
     types_of,
@@ -41,7 +41,7 @@ def entry(**colors: str) -> Entry:
     )
 
 
-def colors_of(*types: AnomalyType) -> dict[str, str]:
+def colors_of(*types: ProjectAnomalyType) -> dict[str, str]:
     return {each.name: each.color for each in types}
 
 
@@ -71,7 +71,7 @@ def test_a_name_is_tidied() -> None:
 @pytest.mark.parametrize("name", ["", "  ", "Background", "x" * 101, "CRACK"])
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
-        checked_name(name, [AnomalyType(name="crack", color=GREEN)])
+        checked_name(name, [ProjectAnomalyType(name="crack", color=GREEN)])
 
 
 def test_renaming_keeps_all_else_of_a_line() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 
-from blemish.console.models.code_snippets import Target, snippets
+from blemish.console.models.code_snippets import SnippetTarget, snippets
 
-TARGET = Target(
+TARGET = SnippetTarget(
     endpoint="https://blemish.example:8080", region="eu-west-1", project="plates", version="3"
 )
-HOSTILE = Target(
+HOSTILE = SnippetTarget(
     endpoint='https://"; touch x; "', region="$(touch x)", project="plates", version="3"
 )
 

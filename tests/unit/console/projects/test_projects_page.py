@@ -7,7 +7,7 @@ import pytest
 from blemish.console.projects.delete_project import losses
 from blemish.console.projects.overview_page import next_step
 from blemish.console.projects.project_summary import ProjectSummary
-from blemish.console.settings.settings_page import limit_facts, size_told
+from blemish.console.settings.settings_page import limit_facts, size_text
 from blemish.domain.limits import ORIGINAL, OURS
 
 
@@ -53,20 +53,20 @@ def test_the_overview_tells_the_next_step(project: ProjectSummary, path: str | N
 def test_a_deletion_tells_what_goes() -> None:
     assert losses(summary("TRAINING", "HOSTED", "TRAINED")) == [
         "Training set: 20 entries, 20 of them labelled.",
-        "Models: 3, with all that they learned.",
-        "Hosted now, and stopped first: version 2.",
+        "Models: 3, and all that they learned.",
+        "Running now, and stopped first: version 2.",
         "In training, and cancelled first: version 3.",
         "The counts of its dashboard.",
     ]
 
 
 def test_limits_are_told_in_words() -> None:
-    assert limit_facts(OURS)["Hosted models"] == "As many as fit into memory"
-    assert limit_facts(ORIGINAL)["Hosted models"] == "5"
+    assert limit_facts(OURS)["Running models"] == "As many as fit into memory"
+    assert limit_facts(ORIGINAL)["Running models"] == "5"
 
 
 @pytest.mark.parametrize(
     ("size", "told"), [(5, "5 bytes"), (2_048, "2 KiB"), (1_600_000, "1.5 MiB"), (2**42, "4.0 TiB")]
 )
 def test_sizes_are_told_in_few_digits(size: int, told: str) -> None:
-    assert size_told(size) == told
+    assert size_text(size) == told

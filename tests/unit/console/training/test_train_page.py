@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.console.training.train_page import tags_of
+from blemish.console.training.train_page import parse_tags
 from blemish.domain.errors import ValidationError
 
 
 def test_tags_are_written_one_a_line() -> None:
-    assert tags_of(" line = 3\n\nshift=\n a=b=c") == [
+    assert parse_tags(" line = 3\n\nshift=\n a=b=c") == [
         {"Key": "line", "Value": "3"},
         {"Key": "shift", "Value": ""},
         {"Key": "a", "Value": "b=c"},
@@ -19,4 +19,4 @@ def test_tags_are_written_one_a_line() -> None:
 @pytest.mark.parametrize("lines", ["line", " = 3"])
 def test_a_line_that_is_no_tag_is_named(lines: str) -> None:
     with pytest.raises(ValidationError, match="not written as key = value"):
-        tags_of(lines)
+        parse_tags(lines)

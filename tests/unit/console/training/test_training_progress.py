@@ -102,4 +102,4 @@ def test_the_log_says_when_each_step_began_and_how_long_it_took() -> None:
         ["+0", "s", "begun"],
         ["+3", "s", "evaluation", "(2", "s)"],
     ]
-    assert "not kept" in log_text([], now=BEGAN)
+    assert "Logs from before a restart are lost" in log_text([], now=BEGAN)

@@ -1,0 +1,92 @@
+"""The dialog: a title, content, and buttons; it is deleted when it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from nicegui import ui
+
+from blemish.console.http import EXPECTED
+from blemish.console.ui.frame import heading, text
+from blemish.console.visitor import SignedOutError
+
+Act = Callable[[], Awaitable[object]]
+
+
+@contextmanager
+def dialog(title: str, *, persistent: bool = False, classes: str = "") -> Iterator[ui.dialog]:
+    """Open a dialog; what is drawn inside is its content.
+
+    Args:
+        title: its heading.
+        persistent: whether only its own buttons close it.
+        classes: of its content.
+    """
+    opened = ui.dialog()
+    opened.props["aria-label"] = title
+    if persistent:
+        opened.props("persistent")
+    opened.on("hide", opened.delete)
+    with opened, ui.card().classes(f"stack {classes}"):
+        heading(title, 2)
+        yield opened
+    opened.open()
+
+
+def dialog_buttons(
+    opened: ui.dialog, word: str, act: Act, *, cancel: str = "Cancel", negative: bool = False
+) -> Act:
+    """Draw the button that acts and closes the dialog, and the one that only closes it.
+
+    What people entered stays when it is refused: the dialog says why and stays open.
+
+    Returns:
+        What the first button does, so that a key can do it too.
+    """
+    problem = text("", classes="problem", tag="p").props("role=alert")
+    problem.set_visibility(False)
+
+    async def act_and_close() -> None:
+        try:
+            await act()
+        except SignedOutError:
+            raise
+        except EXPECTED as error:
+            problem.set_content(_escaped(str(error)))
+            problem.set_visibility(True)
+            return
+        opened.close()
+
+    with ui.element("div").classes("line dialog-actions"):
+        ui.button(cancel, on_click=opened.close).props("flat")
+        ui.button(word, on_click=act_and_close, color="negative" if negative else "primary")
+    return act_and_close
+
+
+def confirm(
+    title: str,
+    consequence: str,
+    word: str,
+    act: Act,
+    *,
+    cancel: str = "Cancel",
+    negative: bool = False,
+) -> None:
+    """Ask before something is done.
+
+    Args:
+        title: the question.
+        consequence: what it means to do it.
+        word: on the button that does it.
+        act: does it.
+        cancel: on the other button.
+        negative: whether something is lost.
+    """
+    with dialog(title) as opened:
+        text(consequence, tag="p")
+        dialog_buttons(opened, word, act, cancel=cancel, negative=negative)
+
+
+def _escaped(words: str) -> str:
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace("\n", "<br>")
