@@ -51,7 +51,7 @@ def test_a_training_is_begun_watched_cancelled_and_seen_to_its_end(
     page.get_by_label("Description").fill("the-first")
     page.get_by_label("Tags").fill("line = 3\nshift = early")
     page.get_by_role("button", name="Train").click()
-    expect(page.get_by_text("being trained")).to_be_visible()
+    expect(page.get_by_text("training", exact=True)).to_be_visible()
     expect(page.get_by_text("the-first")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the training").click()

@@ -111,7 +111,7 @@ def test_a_batch_is_judged_verified_and_added(visit: Visit, hosting: ServedDirec
     page = watched.open(TRY)
     page.get_by_label("Name of the trial").fill("monday")
     choose(page, "Images of the batch", 1, 2, NORMAL + 2)
-    expect(page.get_by_text("succeeded")).to_be_visible()
+    expect(page.get_by_text("finished", exact=True)).to_be_visible()
     watched.shoot("try-trials", whole=True)
     page.get_by_role("link", name="monday").click()
     page.get_by_role("button", name="It is").first.click()
