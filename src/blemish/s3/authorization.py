@@ -15,12 +15,12 @@ from blemish.wire.calls import Call
 
 
 class About(Enum):
-    """What an operation is about."""
+    """The kind of resource that an operation is about."""
 
     BUCKETS = auto()
     BUCKET = auto()
     OBJECT = auto()
-    #: several, of which each is judged by itself
+    #: several, each checked by itself
     OBJECTS = auto()
 
 
@@ -32,10 +32,12 @@ ACTIONS: Mapping[str, tuple[str, About]] = {
     "CreateMultipartUpload": ("PutObject", About.OBJECT),
     "DeleteBucket": ("DeleteBucket", About.BUCKET),
     "DeleteObject": ("DeleteObject", About.OBJECT),
+    "DeleteObjectTagging": ("DeleteObjectTagging", About.OBJECT),
     "DeleteObjects": ("DeleteObject", About.OBJECTS),
     "GetBucketLocation": ("GetBucketLocation", About.BUCKET),
     "GetBucketVersioning": ("GetBucketVersioning", About.BUCKET),
     "GetObject": ("GetObject", About.OBJECT),
+    "GetObjectTagging": ("GetObjectTagging", About.OBJECT),
     "HeadBucket": ("ListBucket", About.BUCKET),
     "HeadObject": ("GetObject", About.OBJECT),
     "ListBuckets": ("ListAllMyBuckets", About.BUCKETS),
@@ -44,12 +46,15 @@ ACTIONS: Mapping[str, tuple[str, About]] = {
     "ListObjectsV2": ("ListBucket", About.BUCKET),
     "ListParts": ("ListMultipartUploadParts", About.OBJECT),
     "PutObject": ("PutObject", About.OBJECT),
+    "PutObjectTagging": ("PutObjectTagging", About.OBJECT),
     "UploadPart": ("PutObject", About.OBJECT),
     "UploadPartCopy": ("PutObject", About.OBJECT),
 }
 """Operation -> the action, without `s3:`, and what it is about."""
 
 READING = "s3:GetObject"
+TAGGING = "s3:PutObjectTagging"
+OF_EXISTING_OBJECTS = frozenset({READING, TAGGING, "s3:GetObjectTagging", "s3:DeleteObjectTagging"})
 """Who may not list a bucket does not learn by reading that an object is missing.
 
 Source: Amazon S3 API Reference, "GetObject", permissions.
@@ -81,7 +86,7 @@ def s3_gate(call: Call) -> None:
         return
     for wanted in _wanted(f"s3:{name}", about, members):
         authorize(principal, wanted, circumstances)
-        if wanted.action == READING:
+        if wanted.action in OF_EXISTING_OBJECTS:
             call.concealment = denial(principal, _listing(wanted), circumstances)
 
 
@@ -94,6 +99,8 @@ def _wanted(action: str, about: About, members: Mapping[str, Any]) -> Iterator[W
             yield Wanted(action=action, resource=_arn(members["Bucket"]), keys=keys)
         case _:
             yield Wanted(action=action, resource=_arn(members["Bucket"], members["Key"]))
+    if isinstance(members.get("Tagging"), str):  # the header of an upload
+        yield Wanted(action=TAGGING, resource=_arn(members["Bucket"], members["Key"]))
     if "CopySource" in members:
         source = source_ref(members["CopySource"])
         yield Wanted(action=READING, resource=_arn(source.bucket, source.key))

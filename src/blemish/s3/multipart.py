@@ -18,7 +18,13 @@ from blemish.s3.assembly import (
     upload_checksum,
 )
 from blemish.s3.conditions import copied_range, write_check
-from blemish.s3.object_headers import checksum_members, pop_headers, pop_metadata, quoted
+from blemish.s3.object_headers import (
+    checksum_members,
+    encryption_member,
+    pop_headers,
+    pop_metadata,
+    quoted,
+)
 from blemish.s3.objects import open_source, pop_source_conditions, source_ref
 from blemish.s3.protocol.checksums import ALGORITHMS, in_base64
 from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchUploadError
@@ -86,6 +92,7 @@ class MultipartOperations:
             "UploadId": upload.id,
             "ChecksumAlgorithm": algorithm,
             "ChecksumType": kind,
+            **encryption_member(headers),
         }
 
     def upload_part(
@@ -101,7 +108,11 @@ class MultipartOperations:
         refuse_unsupported(others)
         upload = require_upload(self._database, self._paths, s3_ref(bucket, key), upload_id)
         part = self._take(upload, part_number, lambda *digests: hashed_body(body, *digests))
-        return {"ETag": quoted(part.etag), **part_checksum_members(part)}
+        return {
+            "ETag": quoted(part.etag),
+            **part_checksum_members(part),
+            **encryption_member(upload.headers),
+        }
 
     def upload_part_copy(
         self,
@@ -128,7 +139,10 @@ class MultipartOperations:
         finally:
             opened.close()
         result = {"ETag": quoted(part.etag), "LastModified": part.modified_at}
-        return {"CopyPartResult": result | part_checksum_members(part)}
+        return {
+            "CopyPartResult": result | part_checksum_members(part),
+            **encryption_member(upload.headers),
+        }
 
     def complete_multipart_upload(
         self,
@@ -167,6 +181,7 @@ class MultipartOperations:
             "Key": key,
             "ETag": quoted(metadata.etag),
             **checksum_members(metadata.checksums),
+            **encryption_member(upload.headers),
         }
 
     def abort_multipart_upload(

@@ -1,4 +1,4 @@
-"""Members that several operations share: what is stored of an object, and how it is members."""
+"""Headers of objects: read from requests, stored, and returned with the content."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from botocore import xform_name
 
-from blemish.s3.protocol.errors import MetadataTooLargeError
+from blemish.s3.object_tags import pop_tags, tag_count, without_tags
+from blemish.s3.protocol.errors import MetadataTooLargeError, UnsupportedError
 from blemish.s3.protocol.rest_xml import check_headers
 from blemish.storage.objects.streams import FileVersion
 from blemish.storage.rows.object_metadata import ObjectMetadata
 
-STORED_HEADERS = (
+RETURNED_HEADERS = (
     "CacheControl",
     "ContentDisposition",
     "ContentEncoding",
@@ -21,7 +22,16 @@ STORED_HEADERS = (
     "ContentType",
     "Expires",
 )
-"""Headers of an object that are given back as they came."""
+"""Headers of an object that a request may set and another may replace in its response."""
+
+ENCRYPTION = "ServerSideEncryption"
+"""Header that S3 repeats in its responses, and that changes nothing there since 2023.
+
+Source: Amazon S3 User Guide, "Setting default server-side encryption behavior for Amazon S3
+buckets".
+"""
+
+ENCRYPTIONS = frozenset({None, "AES256"})
 
 DEFAULT_TYPE = "binary/octet-stream"
 
@@ -30,12 +40,14 @@ MAX_METADATA_BYTES = 2 * 1024
 
 
 def pop_headers(members: dict[str, Any]) -> dict[str, str]:
-    """Take the headers that are stored out of the members of a request.
+    """Take the headers and tags that are stored out of the members of a request.
 
     Raises:
-        InvalidArgumentError: no answer could give one of them back.
+        InvalidArgumentError: no response could repeat one of them.
+        InvalidTagError: a tag is not allowed.
+        UnsupportedError: the encryption is not AES256.
     """
-    headers = {name: members.pop(xform_name(name), None) for name in STORED_HEADERS}
+    headers = {name: members.pop(xform_name(name), None) for name in RETURNED_HEADERS}
     if isinstance(expires := headers["Expires"], datetime):
         headers["Expires"] = expires.isoformat()
     codings = [coding.strip() for coding in (headers["ContentEncoding"] or "").split(",")]
@@ -45,14 +57,29 @@ def pop_headers(members: dict[str, Any]) -> dict[str, str]:
     )
     stored = {name: value for name, value in headers.items() if value is not None}
     check_headers({xform_name(name, "-"): value for name, value in stored.items()})
-    return stored
+    return stored | _pop_encryption(members) | pop_tags(members)
+
+
+def _pop_encryption(members: dict[str, Any]) -> dict[str, str]:
+    encryption = members.pop(xform_name(ENCRYPTION), None)
+    if encryption not in ENCRYPTIONS:
+        raise UnsupportedError(
+            f"x-amz-server-side-encryption is not supported as {encryption!r:.100}. Use AES256, "
+            "or leave the header out."
+        )
+    return {ENCRYPTION: encryption} if encryption else {}
+
+
+def encryption_member(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the member that repeats the encryption of a stored object."""
+    return {ENCRYPTION: headers[ENCRYPTION]} if ENCRYPTION in headers else {}
 
 
 def pop_metadata(members: dict[str, Any]) -> dict[str, str]:
     """Take the user's metadata out of the members of a request.
 
     Raises:
-        InvalidArgumentError: no answer could give one of them back: a link may hold any text.
+        InvalidArgumentError: no response could repeat one; presigned URLs may hold any text.
         MetadataTooLargeError: they are longer than S3 allows.
     """
     metadata: dict[str, str] = members.pop("metadata", None) or {}
@@ -81,7 +108,7 @@ def checksum_members(checksums: Mapping[str, str]) -> dict[str, str]:
 
 def object_members(version: FileVersion, metadata: ObjectMetadata) -> dict[str, Any]:
     """Return what is members of an object along with its content."""
-    headers: dict[str, Any] = {"ContentType": DEFAULT_TYPE, **metadata.headers}
+    headers: dict[str, Any] = {"ContentType": DEFAULT_TYPE, **without_tags(metadata.headers)}
     if "Expires" in headers:
         headers["Expires"] = datetime.fromisoformat(headers["Expires"])
     return {
@@ -90,4 +117,5 @@ def object_members(version: FileVersion, metadata: ObjectMetadata) -> dict[str, 
         "ETag": quoted(metadata.etag),
         "LastModified": version.modified_at,
         "Metadata": dict(metadata.metadata),
+        "TagCount": tag_count(metadata.headers),
     }

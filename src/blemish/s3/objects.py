@@ -11,13 +11,15 @@ from botocore import xform_name
 from blemish.domain.entities import ObjectRef
 from blemish.s3.conditions import ReadConditions, requested_range, write_check
 from blemish.s3.object_headers import (
-    STORED_HEADERS,
+    RETURNED_HEADERS,
     checksum_members,
+    encryption_member,
     object_members,
     pop_headers,
     pop_metadata,
     quoted,
 )
+from blemish.s3.object_tags import tags_only, without_tags
 from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRequestError,
@@ -74,7 +76,11 @@ class ObjectOperations:
             ),
             check=write_check(if_match, if_none_match),
         )
-        return {"ETag": quoted(metadata.etag), **checksum_members(metadata.checksums)}
+        return {
+            "ETag": quoted(metadata.etag),
+            **checksum_members(metadata.checksums),
+            **encryption_member(headers),
+        }
 
     def get_object(self, *, bucket: str, key: str, **others: Any) -> dict[str, Any]:
         opened, output, span = self._opened(bucket, key, others)
@@ -126,6 +132,7 @@ class ObjectOperations:
         key: str,
         copy_source: str,
         metadata_directive: str = "COPY",
+        tagging_directive: str = "COPY",
         **others: Any,
     ) -> dict[str, Any]:
         ref, source = s3_ref(bucket, key), source_ref(copy_source)
@@ -133,17 +140,22 @@ class ObjectOperations:
         headers, user_metadata = pop_headers(others), pop_metadata(others)
         refuse_unsupported(others)
         replaced = metadata_directive == "REPLACE"
+        tags_replaced = tagging_directive == "REPLACE"
         opened, metadata = open_source(self._objects, source, conditions)
         md5 = hashlib.md5(usedforsecurity=False)
         try:
-            if ref == source and not replaced:
+            if ref == source and not replaced and not encryption_member(headers):
                 raise InvalidRequestError("A copy onto itself must replace the metadata.")
             version, copied = self._objects.put(
                 ref,
                 hashed_content(opened.content(), md5),
                 describe=lambda: ObjectMetadata(
                     etag=md5.hexdigest(),
-                    headers=headers if replaced else metadata.headers,
+                    headers={
+                        **without_tags(headers if replaced else metadata.headers),
+                        **encryption_member(headers),
+                        **tags_only(headers if tags_replaced else metadata.headers),
+                    },
                     metadata=user_metadata if replaced else metadata.metadata,
                     checksums={
                         name: value
@@ -154,10 +166,8 @@ class ObjectOperations:
             )
         finally:
             opened.close()
-        return {
-            "CopyObjectResult": copy_members(version, copied.etag)
-            | checksum_members(copied.checksums)
-        }
+        result = copy_members(version, copied.etag) | checksum_members(copied.checksums)
+        return {"CopyObjectResult": result, **encryption_member(copied.headers)}
 
     def _opened(
         self, bucket: str, key: str, members: dict[str, Any]
@@ -166,7 +176,7 @@ class ObjectOperations:
         conditions = ReadConditions(**{name: members.pop(name, None) for name in _CONDITIONS})
         wanted, mode = members.pop("range", None), members.pop("checksum_mode", None)
         instead = {
-            name: members.pop(xform_name(f"Response{name}"), None) for name in STORED_HEADERS
+            name: members.pop(xform_name(f"Response{name}"), None) for name in RETURNED_HEADERS
         }
         refuse_unsupported(members)
         opened, metadata = self._objects.open(s3_ref(bucket, key))

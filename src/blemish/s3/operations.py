@@ -1,4 +1,4 @@
-"""Every operation of S3 that is offered, as one object with a method for each."""
+"""Every operation of S3 that is supported, as one object with a method for each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from blemish.s3.buckets import BucketOperations
 from blemish.s3.listing import ListingOperations
 from blemish.s3.multipart import MultipartOperations
+from blemish.s3.object_tags import ObjectTaggingOperations
 from blemish.s3.objects import ObjectOperations
 from blemish.s3.stored_objects import StoredObjects
-from blemish.s3.unsupported import as_s3_errors
+from blemish.s3.unsupported import as_s3_errors, owner_checked
 from blemish.s3.uploads import UploadListingOperations
 from blemish.storage.database.database import Database
 from blemish.storage.objects.buckets import Buckets
@@ -43,9 +44,10 @@ def s3_operations(
         new_name: a name that nothing else has.
     """
     objects = StoredObjects(database, ObjectStreams(paths))
-    offered: tuple[object, ...] = (
+    groups: tuple[object, ...] = (
         BucketOperations(database, Buckets(paths), parts, region=region, owner=owner),
         ObjectOperations(objects),
+        ObjectTaggingOperations(objects),
         ListingOperations(Listing(paths), objects, owner=owner),
         MultipartOperations(
             database, objects, paths=paths, parts=parts, now=now, new_name=new_name
@@ -54,9 +56,9 @@ def s3_operations(
     )
     return SimpleNamespace(
         **{
-            name: as_s3_errors()(getattr(part, name))
-            for part in offered
-            for name in vars(type(part))
+            name: owner_checked(as_s3_errors()(getattr(group, name)), owner=owner)
+            for group in groups
+            for name in vars(type(group))
             if not name.startswith("_")
         }
     )

@@ -8,8 +8,9 @@ between leaves a row that speaks of nothing, which the next change of the object
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from blemish.domain.entities import ObjectRef
@@ -140,6 +141,22 @@ class StoredObjects:
                     rows.object_metadata.forget_others(ref, {staged.version, old})
                 self._streams.publish(staged, ref)
         return staged.version, metadata
+
+    def change_headers(
+        self, ref: ObjectRef, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> None:
+        """Replace the stored headers of an object; its content and its time stay.
+
+        Raises:
+            ObjectError: what `open` raises.
+            DatabaseWriteError: the row cannot be written.
+        """
+        with self._streams.paths.names:
+            opened, metadata = self.open(ref)
+            opened.close()
+            changed = replace(metadata, headers=change(metadata.headers))
+            with self._database.writing() as rows:
+                rows.object_metadata.put(ref, opened.version, changed)
 
     def delete(self, ref: ObjectRef, *, check: Callable[[str | None], None] | None = None) -> None:
         """Delete an object, if it is there.

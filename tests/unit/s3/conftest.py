@@ -7,19 +7,26 @@ import io
 import itertools
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.entities import ObjectRef
+from blemish.s3.authorization import s3_gate
 from blemish.s3.operations import s3_operations
+from blemish.s3.protocol.service import s3_dispatcher
+from blemish.s3.service_model import s3_model
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
 from blemish.storage.stored_files import StoredFiles
+from tests.asgi_client import KEY_ID, SECRET, boto3_client
 from tests.unit.house import Clock
+from tests.unit.principals import allow, principal
 
 BUCKET = "images"
 
@@ -114,6 +121,23 @@ def md5(data: bytes) -> str:
     return f'"{hashlib.md5(data).hexdigest()}"'
 
 
+def client_of(bench: Bench, who: Principal) -> Any:
+    """Return a boto3 client of the operations, for a principal."""
+
+    def signer(key_id: str) -> Signer | None:
+        return Signer(principal=who, secret=SECRET) if key_id == KEY_ID else None
+
+    app = s3_dispatcher(
+        s3_model(),
+        bench.operations,
+        signer=signer,
+        clock=lambda: datetime.now(UTC),
+        request_ids=lambda: "1",
+        gates=[s3_gate],
+    )
+    return boto3_client(app, service="s3")
+
+
 @pytest.fixture
 def bench(folder: Path, empty_database: Path) -> Iterator[Bench]:
     root = folder / "data"
@@ -122,3 +146,9 @@ def bench(folder: Path, empty_database: Path) -> Iterator[Bench]:
     database = Database.open(root / "blemish.db")
     yield Bench(root, database)
     database.close()
+
+
+@pytest.fixture
+def client(bench: Bench) -> Any:
+    """A boto3 client that may do everything."""
+    return client_of(bench, principal(allow("s3:*")))

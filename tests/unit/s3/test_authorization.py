@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore import xform_name
 
-from blemish.domain.access.principals import Principal, Signer
+from blemish.domain.access.principals import Principal
 from blemish.domain.errors import AccessDeniedError
 from blemish.s3.authorization import ACTIONS, s3_gate
-from blemish.s3.protocol.service import s3_dispatcher
 from blemish.s3.service_model import s3_model
-from tests.asgi_client import KEY_ID, SECRET, boto3_client
 from tests.unit.principals import ARN, allow, call_of, principal
-from tests.unit.s3.conftest import BUCKET, Bench
+from tests.unit.s3.conftest import BUCKET, Bench, client_of
 
 BUCKET_ARN = f"arn:aws:s3:::{BUCKET}"
 OBJECT_ARN = f"{BUCKET_ARN}/a/b.png"
@@ -58,6 +55,9 @@ def test_every_operation_that_is_offered_is_judged(bench: Bench) -> None:
         ("ListObjectsV2", "s3:ListBucket", BUCKET_ARN),
         ("ListParts", "s3:ListMultipartUploadParts", OBJECT_ARN),
         ("PutObject", "s3:PutObject", OBJECT_ARN),
+        ("PutObjectTagging", "s3:PutObjectTagging", OBJECT_ARN),
+        ("GetObjectTagging", "s3:GetObjectTagging", OBJECT_ARN),
+        ("DeleteObjectTagging", "s3:DeleteObjectTagging", OBJECT_ARN),
         ("UploadPart", "s3:PutObject", OBJECT_ARN),
     ],
 )
@@ -82,6 +82,15 @@ def test_a_copy_reads_its_source_and_writes_what_it_makes(operation: str) -> Non
     assert not passes(principal(read), operation, **SOURCE)
 
 
+@pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload"])
+def test_an_upload_with_tags_needs_the_right_to_tag(operation: str) -> None:
+    write = allow("s3:PutObject", OBJECT_ARN)
+    tag = allow("s3:PutObjectTagging", OBJECT_ARN)
+
+    assert passes(principal(write, tag), operation, Tagging="line=4")
+    assert not passes(principal(write), operation, Tagging="line=4")
+
+
 @pytest.mark.parametrize("operation", ["ListObjects", "ListObjectsV2"])
 def test_listings_can_be_held_to_a_prefix(operation: str) -> None:
     who = principal(
@@ -97,21 +106,6 @@ def test_listings_can_be_held_to_a_prefix(operation: str) -> None:
     assert not passes(who, operation, Prefix="line-4/a", MaxKeys=101)
     assert not passes(who, operation, Prefix="line-5/", MaxKeys=100)
     assert not passes(who, operation, MaxKeys=100)
-
-
-def client_of(bench: Bench, who: Principal) -> Any:
-    def signer(key_id: str) -> Signer | None:
-        return Signer(principal=who, secret=SECRET) if key_id == KEY_ID else None
-
-    app = s3_dispatcher(
-        s3_model(),
-        bench.operations,
-        signer=signer,
-        clock=lambda: datetime.now(UTC),
-        request_ids=lambda: "1",
-        gates=[s3_gate],
-    )
-    return boto3_client(app, service="s3")
 
 
 def deleted(client: Any, *keys: str, bucket: str = BUCKET) -> tuple[list[str], dict[str, str]]:
@@ -154,12 +148,13 @@ def test_who_may_delete_nothing_does_not_learn_whether_there_is_a_bucket(bench: 
         ("get_object", {"Key": "a"}),
         ("head_object", {"Key": "a"}),
         ("copy_object", {"Key": "b", "CopySource": f"{BUCKET}/a"}),
+        ("get_object_tagging", {"Key": "a"}),
     ],
 )
 def test_that_an_object_is_missing_is_told_to_who_may_list_its_bucket(
     bench: Bench, operation: str, members: dict[str, Any]
 ) -> None:
-    objects = allow("s3:*Object", f"{BUCKET_ARN}/*")
+    objects = allow("s3:*Object*", f"{BUCKET_ARN}/*")
     listing = allow("s3:ListBucket", BUCKET_ARN)
 
     def told(*statements: dict[str, Any]) -> int:
@@ -177,6 +172,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "CompleteMultipartUpload": {"UploadId": "1"},
     "CopyObject": {"CopySource": f"{BUCKET}/c"},
     "ListParts": {"UploadId": "1"},
+    "PutObjectTagging": {"Tagging": {"TagSet": [{"Key": "line", "Value": "4"}]}},
     "UploadPart": {"UploadId": "1", "PartNumber": 1, "Body": b""},
     "UploadPartCopy": {"UploadId": "1", "PartNumber": 1, "CopySource": f"{BUCKET}/c"},
 }

@@ -13,6 +13,7 @@
   - InvalidPartError                   400
   - InvalidPartOrderError              400
   - InvalidRequestError                400
+  - InvalidTagError                    400
   - InvalidURIError                    400
   - KeyTooLongError                    400
   - MalformedXMLError                  400
@@ -134,6 +135,12 @@ class InvalidRequestError(S3Error):
     """The parts of the request do not go together."""
 
     code = "InvalidRequest"
+
+
+class InvalidTagError(S3Error):
+    """A tag is not allowed."""
+
+    code = "InvalidTag"
 
 
 class InvalidURIError(S3Error):
