@@ -45,20 +45,25 @@ BANNED_WORDS = frozenset(
 )
 """Pronouns, participles without a noun, and words that are not the field's."""
 
+NAMES_OF_THE_API = frozenset({"ResourceNotFoundError"})
+
 MOST_LINES_OF_MODULES = 400
 MOST_LINES_OF_FUNCTIONS = 50
 
 UNCLEAN = (
     "cli",
     "demo",
-    "domain",
+    "domain.splitting",
     "engine",
-    "monitoring",
-    "runners",
     "server",
-    "service",
+    "service.datasets",
+    "service.detection.trials",
+    "service.projects",
+    "service.training.trainable",
     "settings",
-    "storage",
+    "storage.rows.datasets",
+    "storage.rows.entries",
+    "storage.rows.projects",
 )
 """Modules and packages whose identifiers still have banned words. It only shrinks."""
 
@@ -81,7 +86,6 @@ SHARED_FUNCTIONS = frozenset(
 LONG_FUNCTIONS = frozenset(
     {
         "engine.training.train._learn",
-        "runners.training_job.carry_out",
         "server.services.build_services",
         "service.detection.jobs.start",
         "service.models.models.create",
@@ -151,7 +155,7 @@ def test_identifiers_have_no_banned_words() -> None:
         if not is_within(module, UNCLEAN)
         for node in ast.walk(tree(module))
         for name in identifiers(node)
-        if words(name) & BANNED_WORDS
+        if words(name) & BANNED_WORDS and name not in NAMES_OF_THE_API
     }
 
     assert banned == set()

@@ -92,7 +92,7 @@ class ApiGate:
             yield Wanted(
                 action=f"{PREFIX}{name}",
                 resource=target.resource,
-                told=target.named_resource,
+                description=target.named_resource,
                 keys={"aws:tagkeys": keys} if keys else {},
                 request_tags=tags,
                 resource_tags=target.tags,

@@ -30,7 +30,7 @@ class ThresholdOperations:
             "TrainedThreshold": thresholds_of_model.trained_threshold,
             "CurrentEffect": thresholds_of_model.current and _effect(thresholds_of_model.current),
             "TrainedEffect": thresholds_of_model.trained and _effect(thresholds_of_model.trained),
-            "Effects": [_effect(effect) for effect in thresholds_of_model.asked]
+            "Effects": [_effect(effect) for effect in thresholds_of_model.effects]
             if measured
             else None,
             "StatusMessage": None if measured else NOT_MEASURED,

@@ -86,7 +86,7 @@ def restore(
     total = archive.stat().st_size if archive.is_file() else None
     with _progress("Restoring", total=total) as progress:
         run = Restore(archive, directory, progress=progress)
-        with run.begun():
+        with run.started():
             sealed = run.sealed()
             _tell_of_keys(console, sealed, keys, directory)
             run.carry_out(keys=keys)

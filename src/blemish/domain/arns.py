@@ -52,11 +52,11 @@ class ModelArn:
 
 def parse_model_arn(text: str) -> ModelArn | None:
     """Read the ARN of a model, of whatever region and account; None for any other text."""
-    found = _MODEL.fullmatch(text)
-    if found is None:
+    match = _MODEL.fullmatch(text)
+    if match is None:
         return None
     return ModelArn(
-        scope=ArnScope(region=found["region"], account=found["account"]),
-        project=found["project"],
-        version=int(found["version"]),
+        scope=ArnScope(region=match["region"], account=match["account"]),
+        project=match["project"],
+        version=int(match["version"]),
     )

@@ -90,14 +90,14 @@ class TrialImage:
 
 def result_key(prefix: str | None, project: str, name: str) -> str:
     """Return the key of the result manifest of the batch of this name."""
-    return f"{_place(prefix, project, name)}/ResultManifest.json"
+    return f"{_folder(prefix, project, name)}/ResultManifest.json"
 
 
 def result_mask_key(prefix: str | None, project: str, name: str, *, position: int) -> str:
     """Return the key of the mask that a batch detected in the image at a position."""
-    return f"{_place(prefix, project, name)}/masks/{position}.png"
+    return f"{_folder(prefix, project, name)}/masks/{position}.png"
 
 
-def _place(prefix: str | None, project: str, name: str) -> str:
+def _folder(prefix: str | None, project: str, name: str) -> str:
     # with slashes, which no name has: no two batches write to one place
     return f"{prefix or ''}BatchDetection/{project}/{name}"

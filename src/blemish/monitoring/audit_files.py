@@ -130,8 +130,8 @@ class AuditFiles:
 
     def _files(self) -> list[Path]:
         """Return the files, the oldest first."""
-        found = [path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: (_day_of(path), _number_of(path), path.suffix))
+        files = [path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
+        return sorted(files, key=lambda path: (_day_of(path), _number_of(path), path.suffix))
 
 
 def _day_of(path: Path) -> date:

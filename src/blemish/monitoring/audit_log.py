@@ -62,8 +62,8 @@ class AuditLog:
         self._stopping = False
         #: what cannot be done at the moment
         self._failing: set[str] = set()
-        self._lost = self._told = 0
-        self._told_at = self._synced_at = self._tidied_at = -math.inf
+        self._lost = self._reported = 0
+        self._reported_at = self._synced_at = self._tidied_at = -math.inf
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     @property
@@ -123,19 +123,21 @@ class AuditLog:
         """Write the records that have waited longest; they wait on if that fails."""
         with self._changed:
             batch = list(itertools.islice(self._waiting, BATCH))
-            missing = self._lost - self._told
-        tells = missing > 0 and (self._stopping or time.monotonic() - self._told_at >= PAUSE_S)
-        if tells:
+            missing = self._lost - self._reported
+        reports = missing > 0 and (
+            self._stopping or time.monotonic() - self._reported_at >= PAUSE_S
+        )
+        if reports:
             batch.append(self._gap(missing))
         if not batch:
             return
         lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in batch)
         if not self._has_done(WRITE, lambda: self._files.append(lines.encode())):
             return
-        if tells:
+        if reports:
             batch.pop()
-            self._told += missing
-            self._told_at = time.monotonic()
+            self._reported += missing
+            self._reported_at = time.monotonic()
             logger.error("audit records were lost", count=missing)
         for _ in batch:
             self._waiting.popleft()
@@ -152,7 +154,7 @@ class AuditLog:
 
     def _end(self) -> None:
         self._has_done("close", self._files.close)
-        if missing := len(self._waiting) + self._lost - self._told:
+        if missing := len(self._waiting) + self._lost - self._reported:
             logger.error("audit records were lost", count=missing)
 
     def _has_done(self, what: str, act: Callable[[], None]) -> bool:

@@ -84,6 +84,6 @@ def _recorded_many(shape: Shape, value: list[Any] | Mapping[str, Any]) -> Any:
         case StructureShape(), Mapping():
             return recorded_members(shape, value)
         case MapShape(), Mapping():
-            return {shortened(key): _recorded(shape.value, each) for key, each in value.items()}
+            return {shortened(key): _recorded(shape.value, member) for key, member in value.items()}
         case _:
             return None

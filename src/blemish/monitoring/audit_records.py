@@ -46,7 +46,7 @@ class AuditRecords:
     def of_call(self, call: Call, *, source: str, model: ServiceModel | None) -> Record:
         """Return the record of a call; its members are texts where no model describes them."""
         is_data = is_data_event(call, source=source)
-        return self._begun(call.received_at) | {
+        return self._head(call.received_at) | {
             "userIdentity": self._identity(call),
             "eventSource": source,
             "eventName": call.operation or "Unknown",
@@ -68,7 +68,7 @@ class AuditRecords:
 
     def of_gap(self, missing: int) -> Record:
         """Return the record that tells that others are missing around it."""
-        return self._begun(self.now()) | {
+        return self._head(self.now()) | {
             "userIdentity": {"type": "AWSService", "invokedBy": "blemish"},
             "eventSource": "blemish",
             "eventName": "AuditRecordsLost",
@@ -79,7 +79,7 @@ class AuditRecords:
             "eventCategory": "Management",
         }
 
-    def _begun(self, at: datetime) -> dict[str, Any]:
+    def _head(self, at: datetime) -> dict[str, Any]:
         return {
             "eventVersion": EVENT_VERSION,
             "eventTime": time_text(at),
@@ -169,22 +169,24 @@ def _partly_denied(call: Call) -> dict[str, Any]:
 
 
 def _members(call: Call, *, source: str, model: ServiceModel | None) -> dict[str, Any]:
-    """Return what was asked, and what was answered if that has changed something."""
-    found: dict[str, Any] = {"requestParameters": None, "responseElements": None}
+    """Return the request, and the answer of a request that changed something."""
+    recorded: dict[str, Any] = {"requestParameters": None, "responseElements": None}
     if call.operation is None:
-        return found
+        return recorded
     if model is None:
-        told = {name[:1].lower() + name[1:]: shortened(text) for name, text in call.members.items()}
-        return found | {"requestParameters": told or None}
+        texts = {
+            name[:1].lower() + name[1:]: shortened(text) for name, text in call.members.items()
+        }
+        return recorded | {"requestParameters": texts or None}
     operation = model.operation_model(call.operation)
     if operation.input_shape and call.members:
         of_s3 = source == S3
         members = without_headers(operation.input_shape, call.members) if of_s3 else call.members
-        found["requestParameters"] = recorded_members(operation.input_shape, members)
+        recorded["requestParameters"] = recorded_members(operation.input_shape, members)
     changed = call.error is None and not is_read_only(call.operation)
     if changed and call.answer and source != S3:
-        found["responseElements"] = recorded_members(operation.output_shape, call.answer)
-    return found
+        recorded["responseElements"] = recorded_members(operation.output_shape, call.answer)
+    return recorded
 
 
 def _resources(members: Mapping[str, Any], arns: ArnScope) -> Iterator[tuple[str, str]]:

@@ -49,29 +49,29 @@ class Readiness:
         self._threads = CapacityLimiter(len(looks))
         #: looks under way; one that hangs is not taken again, and holds up none but itself
         self._looking: set[str] = set()
-        self._found: dict[str, str | None] = {}
-        self._found_at: float | None = None
+        self._problems: dict[str, str | None] = {}
+        self._checked_at: float | None = None
 
-    async def found(self) -> Mapping[str, str | None]:
+    async def problems(self) -> Mapping[str, str | None]:
         """Return what is wrong, by what was looked at; None where nothing is."""
         async with self._lock:
             now = self._clock()
-            if self._found_at is None or now - self._found_at >= FRESH_S:
-                found: dict[str, str | None] = dict.fromkeys(self._looks)
+            if self._checked_at is None or now - self._checked_at >= FRESH_S:
+                problems: dict[str, str | None] = dict.fromkeys(self._looks)
                 async with anyio.create_task_group() as group:
                     for name in self._looks:
-                        group.start_soon(self._look, name, found)
-                self._tell(found)
-                self._found, self._found_at = found, self._clock()
-            return self._found
+                        group.start_soon(self._look, name, problems)
+                self._tell(problems)
+                self._problems, self._checked_at = problems, self._clock()
+            return self._problems
 
-    async def _look(self, name: str, found: dict[str, str | None]) -> None:
-        found[name] = f"no answer within {PATIENCE_S:g} seconds"
+    async def _look(self, name: str, problems: dict[str, str | None]) -> None:
+        problems[name] = f"no answer within {PATIENCE_S:g} seconds"
         if name in self._looking:
             return
         self._looking.add(name)
         with anyio.move_on_after(PATIENCE_S):
-            found[name] = await to_thread.run_sync(
+            problems[name] = await to_thread.run_sync(
                 self._looked, name, abandon_on_cancel=True, limiter=self._threads
             )
 
@@ -83,10 +83,10 @@ class Readiness:
         finally:
             self._looking.discard(name)
 
-    def _tell(self, found: Mapping[str, str | None]) -> None:
+    def _tell(self, problems: Mapping[str, str | None]) -> None:
         """Log what has become wrong, or right."""
-        for name, problem in found.items():
-            if problem != self._found.get(name):
+        for name, problem in problems.items():
+            if problem != self._problems.get(name):
                 (logger.warning if problem else logger.info)("readiness", of=name, problem=problem)
 
 
@@ -120,8 +120,8 @@ def folder_look(folder: Path) -> Look:
     """Return the look at whether a folder can be listed."""
 
     def look() -> str | None:
-        with os.scandir(folder) as found:
-            next(found, None)
+        with os.scandir(folder) as entries:
+            next(entries, None)
         return None
 
     return look

@@ -66,7 +66,7 @@ class StatusPages:
                 return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _ready(self, *, trusted: bool) -> Response:
-        problems = await self._readiness.found()
+        problems = await self._readiness.problems()
         ready = not any(problems.values())
         document: dict[str, object] = {"ready": ready}
         if trusted:

@@ -180,13 +180,13 @@ class Reconciler:
 
     def _count(self, kind: str) -> int:
         with self._lock:
-            return sum(found == kind for found, _ in self._busy)
+            return sum(busy_kind == kind for busy_kind, _ in self._busy)
 
     def _renew(self) -> None:
         """Keep the rows of all workers but the trainings, which keep theirs as they report."""
         with self._lock:
             busy = [(kind, row, attempt) for (kind, row), attempt in self._busy.items()]
-        ours = [found for found in busy if found[0] != "training"]
+        ours = [work for work in busy if work[0] != "training"]
         if not ours:
             return
         until = self._now() + self._lease

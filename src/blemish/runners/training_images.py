@@ -69,7 +69,7 @@ class TrainingImages:
         except (StoreUnavailableError, StoreCredentialsError):
             raise
         except ObjectTooLargeError as error:
-            raise ImageError(f"The {kind} {error.told}") from error
+            raise ImageError(f"The {kind} {error.reason}") from error
         except ObjectError as error:
             raise ImageError(f"The {kind} cannot be read: {error}") from error
         self._store(ref, data)

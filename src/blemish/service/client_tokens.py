@@ -32,8 +32,8 @@ Source: API reference, "ClientToken".
 INSTANT = "$instant"
 """The one member of an object that stands for an instant; no answer has a member so named."""
 
-Made = TypeVar("Made")
-Made_contra = TypeVar("Made_contra", contravariant=True)
+Result = TypeVar("Result")
+Result_contra = TypeVar("Result_contra", contravariant=True)
 
 
 class AnsweredBeforeError(Exception):
@@ -44,7 +44,7 @@ class AnsweredBeforeError(Exception):
         self.answer = answer
 
 
-class Once(Protocol[Made_contra]):
+class Once(Protocol[Result_contra]):
     """What makes a change happen once, however often it is asked for."""
 
     def recall(self, rows: Rows) -> None:
@@ -55,7 +55,9 @@ class Once(Protocol[Made_contra]):
             ConflictError: the token was used with other parameters.
         """
 
-    def remember(self, rows: Rows, made: Made_contra, /, *, model_id: int | None = None) -> None:
+    def remember(
+        self, rows: Rows, result: Result_contra, /, *, model_id: int | None = None
+    ) -> None:
         """Note that the change is made; last of all in its transaction.
 
         A `model_id` says that it starts or stops this model.
@@ -68,7 +70,7 @@ class Always:
     def recall(self, rows: Rows) -> None:
         """See `Once`."""
 
-    def remember(self, rows: Rows, made: object, /, *, model_id: int | None = None) -> None:
+    def remember(self, rows: Rows, result: object, /, *, model_id: int | None = None) -> None:
         """See `Once`."""
 
 
@@ -76,7 +78,7 @@ ALWAYS = Always()
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByToken(Generic[Made]):
+class ByToken(Generic[Result]):
     """A change with a client token."""
 
     operation: str
@@ -85,7 +87,7 @@ class ByToken(Generic[Made]):
     members: Mapping[str, Any]
     now: datetime
     #: what was made -> members of the answer
-    answer: Callable[[Made], Mapping[str, Any]]
+    answer: Callable[[Result], Mapping[str, Any]]
 
     def recall(self, rows: Rows) -> None:
         """See `Once`."""
@@ -101,14 +103,14 @@ class ByToken(Generic[Made]):
             )
         raise AnsweredBeforeError(json.loads(known.answer, object_hook=_read_instant))
 
-    def remember(self, rows: Rows, made: Made, /, *, model_id: int | None = None) -> None:
+    def remember(self, rows: Rows, result: Result, /, *, model_id: int | None = None) -> None:
         """See `Once`."""
         rows.client_tokens.put(
             AnsweredCall(
                 operation=self.operation,
                 token=self.token,
                 parameters=fingerprint(self.members),
-                answer=json.dumps(self.answer(made), default=_write_instant),
+                answer=json.dumps(self.answer(result), default=_write_instant),
                 created_at=self.now,
                 model_id=model_id,
             )

@@ -101,8 +101,8 @@ class Housekeeping:
             )
             for path in _older(folder, before)
         ]
-        kept = [
-            path for each in ("bundles", "kept") for path in _older(directory.root / each, before)
+        files = [
+            path for name in ("bundles", "kept") for path in _older(directory.root / name, before)
         ]
         uploaded = list(_older(directory.uploads, before))
         attempts = list(_older(directory.attempts, before))
@@ -111,7 +111,7 @@ class Housekeeping:
             training = rows.models.with_status(ModelStatus.TRAINING)
         held = {f"{model.id}-{model.attempt}" for model in training}
         unnamed = [
-            *(path for path in kept if path.name not in names),
+            *(path for path in files if path.name not in names),
             *(path for path in uploaded if path.name not in parts),
             *(path for path in attempts if path.name not in held),
         ]
@@ -123,7 +123,7 @@ class Housekeeping:
     def remove_thumbnails(self, now: datetime) -> None:
         """Remove old thumbnails, whose images may be gone or others by now."""
         before = now - THUMBNAIL_AGE
-        folders = [each for each in self._directory.thumbnails.iterdir() if each.is_dir()]
+        folders = [folder for folder in self._directory.thumbnails.iterdir() if folder.is_dir()]
         old = [path for folder in folders for path in _older(folder, before)]
         for path in old:
             path.unlink(missing_ok=True)
@@ -137,7 +137,7 @@ class Housekeeping:
         while True:
             with self._database.reading() as rows:
                 known = rows.object_metadata.page(after, before_ns=before_ns, limit=BATCH)
-            gone = [each for each in known if not self._is_there(*each)]
+            gone = [version for version in known if not self._is_there(*version)]
             if gone:
                 with self._database.writing() as rows:
                     for ref, version in gone:
@@ -150,15 +150,15 @@ class Housekeeping:
 
     def remove_copies(self, _now: datetime) -> None:
         """Remove all but the newest copies of the database from before a migration."""
-        found = {
+        copies = {
             path: match
             for path in self._directory.root.iterdir()
             if (match := _COPY.fullmatch(path.name))
         }
         whole = sorted(
-            (path for path in found if not found[path][2]), key=lambda p: int(found[p][1])
+            (path for path in copies if not copies[path][2]), key=lambda p: int(copies[p][1])
         )
-        doomed = [*whole[: -self._database_copies], *(path for path in found if found[path][2])]
+        doomed = [*whole[: -self._database_copies], *(path for path in copies if copies[path][2])]
         for path in doomed:
             path.unlink(missing_ok=True)
         _tell("copies of the database removed", len(doomed))
@@ -172,10 +172,10 @@ class Housekeeping:
         if not self._objects.has_bucket(ref.bucket):
             return True
         try:
-            found = lstat(self._objects.file(ref))
+            status = lstat(self._objects.file(ref))
         except NotADirectoryError:
             return False
-        return found is not None and FileVersion.of(found) == version
+        return status is not None and FileVersion.of(status) == version
 
 
 def _older(folder: Path, before: datetime) -> Iterator[Path]:
@@ -183,8 +183,8 @@ def _older(folder: Path, before: datetime) -> Iterator[Path]:
     if not folder.is_dir():
         return
     for path in folder.iterdir():
-        found = lstat(path)
-        if found and max(found.st_mtime, found.st_ctime) < before.timestamp():
+        status = lstat(path)
+        if status and max(status.st_mtime, status.st_ctime) < before.timestamp():
             yield path
 
 

@@ -33,7 +33,9 @@ def token_position(token: str | None, scope: str) -> int | None:
     except (binascii.Error, ValueError, RecursionError):
         value = None
     match value:
-        case [str(found), int(position)] if found == scope and 0 <= position <= MAX_POSITION:
+        case [str(token_scope), int(position)] if (
+            token_scope == scope and 0 <= position <= MAX_POSITION
+        ):
             return position
     raise ValidationError(
         "NextToken is not one that this operation returned. Begin again without a token."

@@ -34,14 +34,14 @@ def storage_use(directory: DataDirectory) -> StorageUse:
         "Thumbnails": directory.thumbnails,
         "Audit log": directory.audit,
     }
-    parts = {told: sum(_sizes(folder)) for told, folder in folders.items()}
+    parts = {label: sum(_sizes(folder)) for label, folder in folders.items()}
     database = directory.database
     parts["Database, with copies from before updates"] = sum(
         _size(path) for path in directory.root.glob(f"{database.name}*")
     )
     disk = shutil.disk_usage(directory.root)
     return StorageUse(
-        parts={told: size for told, size in parts.items() if size},
+        parts={label: size for label, size in parts.items() if size},
         free=disk.free,
         total=disk.total,
     )

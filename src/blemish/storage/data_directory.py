@@ -126,7 +126,7 @@ class DataDirectory:
 
     def _holder(self) -> str:
         try:
-            found = json.loads(self.lock_file.read_text())
+            holder = json.loads(self.lock_file.read_text())
         except ValueError:
             return "a process that is just starting"
-        return f"process {found['pid']} ({found['holder']})"
+        return f"process {holder['pid']} ({holder['holder']})"

@@ -104,8 +104,8 @@ class ObjectTooLargeError(ObjectReadError):
     """The object has more bytes than are allowed; none of them was read."""
 
     def __init__(self, ref: ObjectRef, size_bytes: int, *, max_bytes: int) -> None:
-        self.told = f"has {size_bytes} bytes; at most {max_bytes} are allowed."
-        super().__init__(f"{ref} {self.told}")
+        self.reason = f"has {size_bytes} bytes; at most {max_bytes} are allowed."
+        super().__init__(f"{ref} {self.reason}")
 
 
 class StoreWriteError(ObjectError):

@@ -189,7 +189,7 @@ def _write_all(descriptor: int, chunk: bytes) -> None:
 
 def _missing(folder: Path) -> list[Path]:
     """Return the folder and those above it that do not exist, outermost first."""
-    return list(takewhile(lambda each: not each.exists(), (folder, *folder.parents)))[::-1]
+    return list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))[::-1]
 
 
 def _make_folders(missing: list[Path]) -> None:
@@ -198,8 +198,8 @@ def _make_folders(missing: list[Path]) -> None:
         sync_folder(folder.parent)
 
 
-def _remove_folders(made: list[Path]) -> None:
-    for folder in reversed(made):
+def _remove_folders(folders: list[Path]) -> None:
+    for folder in reversed(folders):
         with suppress(OSError):  # not made, or already another's
             folder.rmdir()
 

@@ -64,18 +64,18 @@ class Hub:
         """
         url = f"{self.endpoint}/{repository}/resolve/{quote(revision, safe='')}/{quote(file)}"
         headers = self._head(url)
-        told = headers.get("X-Linked-ETag") or headers.get("ETag") or ""
-        found = _SHA256.match(told)
-        if found is None:
-            raise HubError(f"The hub says no SHA-256 of {url}, but {told!r}; nothing was fetched.")
-        if sha256 and found[1] != sha256:
+        etag = headers.get("X-Linked-ETag") or headers.get("ETag") or ""
+        checksum = _SHA256.match(etag)
+        if checksum is None:
+            raise HubError(f"The hub says no SHA-256 of {url}, but {etag!r}; nothing was fetched.")
+        if sha256 and checksum[1] != sha256:
             raise HubError(
-                f"{url} has the SHA-256 {found[1]}; it must be {sha256}. Nothing was fetched."
+                f"{url} has the SHA-256 {checksum[1]}; it must be {sha256}. Nothing was fetched."
             )
         size = headers.get("X-Linked-Size") or headers.get("Content-Length") or ""
         if not size.isdecimal():
             raise HubError(f"The hub says no size of {url}; nothing was fetched.")
-        return HubFile(url=url, sha256=found[1], size_bytes=int(size))
+        return HubFile(url=url, sha256=checksum[1], size_bytes=int(size))
 
     def _head(self, url: str) -> Any:
         """Return the headers of a file: the hub's own, not those of the host that has it."""
@@ -152,11 +152,11 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
 
 def _check(file: HubFile, path: Path) -> None:
     with path.open("rb") as whole:
-        found = hashlib.file_digest(whole, "sha256").hexdigest()
-    if found != file.sha256:
+        checksum = hashlib.file_digest(whole, "sha256").hexdigest()
+    if checksum != file.sha256:
         path.unlink()
         raise HubError(
-            f"What came from {file.url} has the SHA-256 {found}; it must be {file.sha256}. "
+            f"What came from {file.url} has the SHA-256 {checksum}; it must be {file.sha256}. "
             "It was deleted; run the command again."
         )
 
@@ -194,10 +194,10 @@ def _opened(opener: OpenerDirector, request: Request) -> Iterator[http.client.HT
         reason = reasons.get(error.code, error.reason)
         raise HubError(f"{where}: the hub answers {error.code}, {reason}.") from error
     except (URLError, OSError, http.client.HTTPException) as error:
-        told = error.reason if isinstance(error, URLError) else error
+        cause = error.reason if isinstance(error, URLError) else error
         host = urlsplit(where).netloc
         raise HubError(
-            f"{host} cannot be reached ({told}). Behind a proxy, set HTTPS_PROXY; without a "
+            f"{host} cannot be reached ({cause}). Behind a proxy, set HTTPS_PROXY; without a "
             "network, fetch the file elsewhere and use `blemish backbone import`."
         ) from error
     with answer:

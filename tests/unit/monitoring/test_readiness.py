@@ -38,14 +38,16 @@ class Time:
 async def test_a_server_is_ready_when_nothing_is_wrong() -> None:
     readiness = Readiness({"database": lambda: None, "disk": lambda: "it is full"})
 
-    assert await readiness.found() == {"database": None, "disk": "it is full"}
+    assert await readiness.problems() == {"database": None, "disk": "it is full"}
 
 
 async def test_whatever_goes_wrong_with_a_look_is_said() -> None:
     def fail() -> None:
         raise ZeroDivisionError("no rows")
 
-    assert await Readiness({"database": fail}).found() == {"database": "ZeroDivisionError: no rows"}
+    assert await Readiness({"database": fail}).problems() == {
+        "database": "ZeroDivisionError: no rows"
+    }
 
 
 async def test_many_probes_are_one_look_and_a_later_one_is_another() -> None:
@@ -55,11 +57,11 @@ async def test_many_probes_are_one_look_and_a_later_one_is_another() -> None:
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
-            group.start_soon(readiness.found)
+            group.start_soon(readiness.problems)
     assert len(looks) == 1
 
     time.now += FRESH_S
-    await readiness.found()
+    await readiness.problems()
     assert len(looks) == 2
 
 
@@ -75,9 +77,9 @@ async def test_a_look_that_hangs_holds_up_neither_the_answer_nor_more_than_one_t
     time = Time()
     readiness = Readiness({"store": hang, "disk": lambda: None}, clock=time)
 
-    first = await readiness.found()
+    first = await readiness.problems()
     time.now += FRESH_S
-    second = await readiness.found()
+    second = await readiness.problems()
     may_end.set()
 
     assert first == second == {"store": "no answer within 2 seconds", "disk": None}
@@ -91,7 +93,7 @@ async def test_only_what_has_changed_is_logged() -> None:
 
     with capture_logs() as logged:
         for _ in range(4):
-            await readiness.found()
+            await readiness.problems()
             time.now += FRESH_S
 
     assert [(line["log_level"], line["of"], line["problem"]) for line in logged] == [

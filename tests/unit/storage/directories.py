@@ -39,7 +39,7 @@ if sys.argv[2] == "backup":
     backup.write(archive, version="1", now=NOW, progress=lambda _: None)
 else:
     run = Restore(archive, directory, progress=lambda _: None)
-    with run.begun():
+    with run.started():
         run.carry_out(keys={})
 print("done", flush=True)
 """
@@ -150,7 +150,7 @@ def back_up(
 def restored(archive: Path, root: Path) -> DataDirectory:
     directory = DataDirectory(root)
     run = Restore(archive, directory, progress=ignored)
-    with run.begun():
+    with run.started():
         run.carry_out(keys={})
     return directory
 

@@ -24,7 +24,7 @@ class Wanted:
     #: an ARN, or `ANY_RESOURCE`
     resource: str
     #: the resource as the caller named it, if it is to learn no more
-    told: str | None = None
+    description: str | None = None
     #: condition keys that only some actions have, by their names in lower case
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     request_tags: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def denial(principal: Principal, wanted: Wanted, circumstances: Circumstances) -
             reason = f"because no identity-based policy allows the {wanted.action} action"
     return (
         f"User: {principal.arn} is not authorized to perform: {wanted.action} on resource: "
-        f"{wanted.told or wanted.resource} {reason}"
+        f"{wanted.description or wanted.resource} {reason}"
     )
 
 

@@ -62,13 +62,13 @@ class Condition:
 
     def holds(self, context: Context) -> bool:
         """Tell whether a request fulfils it."""
-        found = context.values(self.key)
+        values = context.values(self.key)
         match self.quantifier:
             case Quantifier.ALL:
-                return all(self._fits(value, context) for value in found)
+                return all(self._fits(value, context) for value in values)
             case Quantifier.ANY:
-                return any(self._fits(value, context) for value in found)
-        return self._fits(found[0], context) if found else self.if_absent
+                return any(self._fits(value, context) for value in values)
+        return self._fits(values[0], context) if values else self.if_absent
 
     def _fits(self, value: str, context: Context) -> bool:
         return any(fits(value, context) for fits in self.wanted) != self.negated
@@ -104,10 +104,10 @@ def conditions_of(
         if not isinstance(keys, Mapping) or not keys:
             problems.append(f"Condition {operator} must be an object: key, values")
             continue
-        for key, given in keys.items():
+        for key, expected in keys.items():
             try:
                 conditions.append(
-                    _condition(operator, key, list(_texts(given)), variables=variables)
+                    _condition(operator, key, list(_texts(expected)), variables=variables)
                 )
             except ValueError as error:
                 problems.append(f"Condition {operator}, {key}: {error}")
@@ -117,15 +117,15 @@ def conditions_of(
 def _condition(
     operator: str, key: str, texts: list[str], *, variables: bool
 ) -> Condition | Presence:
-    found = _OPERATOR.fullmatch(operator)
-    name = found["name"] if found else ""
-    quantifier = found["quantifier"] if found else None
-    if found is None or quantifier not in {None, *Quantifier} or name not in {"Null", *OPERATORS}:
+    match = _OPERATOR.fullmatch(operator)
+    name = match["name"] if match else ""
+    quantifier = match["quantifier"] if match else None
+    if match is None or quantifier not in {None, *Quantifier} or name not in {"Null", *OPERATORS}:
         raise ValueError(
             f"there is no such operator; there are {', '.join((*OPERATORS, 'Null'))}, with "
             "ForAllValues: or ForAnyValue: before and IfExists behind them"
         )
-    if name == "Null" and (quantifier or found["if"]):
+    if name == "Null" and (quantifier or match["if"]):
         raise ValueError("Null takes neither ForAllValues: nor ForAnyValue: nor IfExists")
     if problem := key_problem(key, several=bool(quantifier) or name == "Null"):
         raise ValueError(problem)
@@ -140,14 +140,14 @@ def _condition(
         key=key,
         quantifier=Quantifier(quantifier) if quantifier else None,
         negated=negated,
-        if_absent=negated or bool(found["if"]),
+        if_absent=negated or bool(match["if"]),
         wanted=tuple(prepare(text, variables=variables) for text in texts),
         variables=frozenset(_named(texts)) if variables else frozenset(),
     )
 
 
-def _texts(given: Any) -> Iterator[str]:
-    for value in given if isinstance(given, list) else [given]:
+def _texts(element: Any) -> Iterator[str]:
+    for value in element if isinstance(element, list) else [element]:
         match value:
             case bool():
                 yield str(value).lower()
@@ -229,8 +229,8 @@ def _comparison(
             raise ValueError(f"a value must be {kind}, not {text!r}")
 
         def fits(value: str, _: Context) -> bool:
-            given = read(value)
-            return given is not None and compare(given, wanted)
+            actual = read(value)
+            return actual is not None and compare(actual, wanted)
 
         return fits
 
@@ -255,11 +255,11 @@ def _read_date(text: str) -> datetime | None:
 _TRUTHS = {"true": True, "false": False}
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "Equals": lambda given, wanted: given == wanted,
-    "LessThan": lambda given, wanted: given < wanted,
-    "LessThanEquals": lambda given, wanted: given <= wanted,
-    "GreaterThan": lambda given, wanted: given > wanted,
-    "GreaterThanEquals": lambda given, wanted: given >= wanted,
+    "Equals": lambda actual, wanted: actual == wanted,
+    "LessThan": lambda actual, wanted: actual < wanted,
+    "LessThanEquals": lambda actual, wanted: actual <= wanted,
+    "GreaterThan": lambda actual, wanted: actual > wanted,
+    "GreaterThanEquals": lambda actual, wanted: actual >= wanted,
 }
 
 

@@ -56,10 +56,10 @@ def tokens_of(text: str, *, variables: bool, wildcards: bool) -> Tokens:
     """
     tokens: list[Token] = []
     position = 0
-    for found in _VARIABLE.finditer(text) if variables else ():
-        tokens += _plain(text[position : found.start()], variables=True, wildcards=wildcards)
-        tokens.append(_variable(found))
-        position = found.end()
+    for match in _VARIABLE.finditer(text) if variables else ():
+        tokens += _plain(text[position : match.start()], variables=True, wildcards=wildcards)
+        tokens.append(_variable(match))
+        position = match.end()
     return (*tokens, *_plain(text[position:], variables=variables, wildcards=wildcards))
 
 
@@ -75,26 +75,26 @@ def text_of(tokens: Tokens, context: Context) -> str | None:
 
 
 def arn_parts(tokens: Tokens) -> tuple[Tokens, ...]:
-    """Split an ARN into its six parts; those that are left out stand for all.
+    """Split an ARN into six parts. A missing part matches everything.
 
     Source: AWS IAM User Guide, "IAM JSON policy elements: Resource", incomplete ARNs.
     """
     parts: list[list[Token]] = [[]]
     for token in tokens:
-        pieces = token.split(":", ARN_PARTS - len(parts)) if isinstance(token, str) else [token]
-        for number, piece in enumerate(pieces):
+        values = token.split(":", ARN_PARTS - len(parts)) if isinstance(token, str) else [token]
+        for number, value in enumerate(values):
             if number:
                 parts.append([])
-            if piece != "":
-                parts[-1].append(piece)
+            if value != "":
+                parts[-1].append(value)
     parts += [[Wildcard.MANY]] * (ARN_PARTS - len(parts))
     return tuple(map(tuple, parts))
 
 
 def arn_matches(parts: Sequence[Tokens], arn: str, context: Context) -> bool:
-    """Tell whether an ARN is one of those that are meant, part by part.
+    """Return whether an ARN matches, part by part.
 
-    A wildcard does not reach over a colon, but in the last part, which may have colons itself.
+    A wildcard stops at a colon, except in the last part, which may contain colons.
     """
     values = arn.split(":", ARN_PARTS - 1)
     return len(values) == ARN_PARTS and all(
@@ -112,16 +112,16 @@ def _plain(text: str, *, variables: bool, wildcards: bool) -> Iterator[Token]:
         raise PatternError(f"{text!r} has a variable that is not closed or not well-formed")
     if not wildcards:
         return iter((text,) if text else ())
-    pieces = re.split(r"([*?])", text)
-    return (Wildcard(piece) if piece in {"*", "?"} else piece for piece in pieces if piece)
+    tokens = filter(None, re.split(r"([*?])", text))
+    return (Wildcard(token) if token in {"*", "?"} else token for token in tokens)
 
 
-def _variable(found: re.Match[str]) -> Token:
-    key, default = found["key"], found["default"]
+def _variable(match: re.Match[str]) -> Token:
+    key, default = match["key"], match["default"]
     if key in {"*", "?", "$"} and default is None:
         return str(key)
     if problem := key_problem(key, several=False):
-        raise PatternError(f"the variable {found[0]} cannot be used: {problem}")
+        raise PatternError(f"the variable {match[0]} cannot be used: {problem}")
     return Variable(key=key, default=default)
 
 

@@ -70,7 +70,7 @@ class Actions:
     def include(self, action: str) -> bool:
         """Tell whether an action is one of them, whatever the case of its letters."""
         name = action.lower()
-        return any(matches(each, name, _NOBODY) for each in self.patterns) != self.negated
+        return any(matches(pattern, name, _NOBODY) for pattern in self.patterns) != self.negated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,10 @@ class Resources:
 
     def include(self, resource: str, context: Context) -> bool:
         """Tell whether a resource is one of them."""
-        found = any(not parts or arn_matches(parts, resource, context) for parts in self.patterns)
-        return found != self.negated
+        is_covered = any(
+            not parts or arn_matches(parts, resource, context) for parts in self.patterns
+        )
+        return is_covered != self.negated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,11 @@ class Policy:
             resource: an ARN, or `ANY_RESOURCE`.
             context: what the request says of itself.
         """
-        applying = [each for each in self.statements if each.applies(action, resource, context)]
+        applying = [
+            statement
+            for statement in self.statements
+            if statement.applies(action, resource, context)
+        ]
         if not applying:
             return Decision.NOT_ALLOWED
         allowed = all(statement.allows for statement in applying)
@@ -163,16 +169,16 @@ def parse_policy(document: str) -> Policy:
     version = content.get("Version", VERSIONS[0])
     if version not in VERSIONS:
         problems.append(f"Version must be {' or '.join(VERSIONS)}, not {version!r}.")
-    given = content.get("Statement")
-    found: list[Any] = given if isinstance(given, list) else [given]
-    if not found or not all(isinstance(each, Mapping) for each in found):
+    value = content.get("Statement")
+    elements: list[Any] = value if isinstance(value, list) else [value]
+    if not elements or not all(isinstance(item, Mapping) for item in elements):
         raise PolicyError([*problems, "Statement must be an object or a list of objects."])
     statements = []
-    for number, element in enumerate(found, start=1):
+    for number, element in enumerate(elements, start=1):
         statement, wrong = _statement(element, variables=version == WITH_VARIABLES)
         problems += [f"Statement {number}: {problem}." for problem in wrong]
         statements.append(statement)
-    problems += _doubled_sids(found)
+    problems += _doubled_sids(elements)
     if problems:
         raise PolicyError(problems)
     return Policy(
@@ -234,12 +240,12 @@ def _unknown_element(name: str) -> str:
 
 def _patterns(element: Mapping[str, Any], name: str, problems: list[str]) -> tuple[list[str], bool]:
     """Return the texts of an element or of its negation, and whether it is this."""
-    there = [each for each in (name, f"Not{name}") if each in element]
+    there = [key for key in (name, f"Not{name}") if key in element]
     if len(there) != 1:
         problems.append(f"there must be either {name} or Not{name}")
         return [], False
-    given = element[there[0]]
-    texts = given if isinstance(given, list) else [given]
+    value = element[there[0]]
+    texts = value if isinstance(value, list) else [value]
     if not texts or not all(isinstance(text, str) for text in texts):
         problems.append(f"{there[0]} must be a text or a list of texts")
         return [], False

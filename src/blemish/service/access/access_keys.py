@@ -188,7 +188,7 @@ class AccessKeys:
 def _require(rows: Rows, name: str) -> AccessKey:
     key = rows.keys.named(name)
     if key is None:
-        known = ", ".join(each.name for each in rows.keys.all()) or "none"
+        known = ", ".join(key.name for key in rows.keys.all()) or "none"
         raise AccessKeyError(f"There is no access key named {name}. There are: {known}.")
     return key
 

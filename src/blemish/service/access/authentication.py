@@ -48,13 +48,13 @@ class AccessService:
         )
 
     def _secret(self, key: AccessKey) -> str:
-        found = self._opened.get(key.sealed_secret)
-        if found is None:
-            found = opened_secret(key, self._encryption)
+        secret = self._opened.get(key.sealed_secret)
+        if secret is None:
+            secret = opened_secret(key, self._encryption)
             if len(self._opened) >= MAX_OPENED:
                 self._opened.clear()
-            self._opened[key.sealed_secret] = found
-        return found
+            self._opened[key.sealed_secret] = secret
+        return secret
 
 
 def sealed_secret(key_id: str, secret: str, encryption: Encryption) -> str:

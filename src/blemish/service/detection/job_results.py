@@ -32,14 +32,14 @@ ERROR = "error"
 OURS = frozenset({ERROR, *DETECTED_FIELDS})
 """Fields of a line that are about what was found; those of an earlier job go."""
 
-Found = Detection | str
+ImageResult = Detection | str
 """What a detector says of an image, or why it says nothing."""
 
 
 class Results(Protocol):
     """Where what is found goes, image by image."""
 
-    def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
+    def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
         """Take what was found in one image.
 
         Raises:
@@ -67,14 +67,14 @@ class TrialResults:
         self._job = job
         self._images: list[TrialImage] = []
 
-    def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
+    def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
         """See `Results`."""
         image = TrialImage(
             position=position,
             source_ref=str(entry.image),
-            is_anomalous=None if isinstance(found, str) else found.is_anomalous,
-            confidence=None if isinstance(found, str) else found.confidence,
-            error=found if isinstance(found, str) else None,
+            is_anomalous=None if isinstance(result, str) else result.is_anomalous,
+            confidence=None if isinstance(result, str) else result.confidence,
+            error=result if isinstance(result, str) else None,
             verified_line=None,
         )
         self._images.append(image)
@@ -117,11 +117,11 @@ class BatchResults:
         with clear_file_errors("the result manifest"):  # without a name: a crash leaves nothing
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see `close`
 
-    def add(self, position: int, entry: DatasetEntry, found: Found) -> None:
+    def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
         """See `Results`."""
         fields: dict[str, Any] = json.loads(entry.line)
         listed = {name: value for name, value in fields.items() if name not in OURS}
-        more = {ERROR: found} if isinstance(found, str) else self._members(position, found)
+        more = {ERROR: result} if isinstance(result, str) else self._members(position, result)
         line = json.dumps(listed | more, ensure_ascii=False)
         with clear_file_errors("the result manifest"):
             self._file.write(f"{line}\n".encode())

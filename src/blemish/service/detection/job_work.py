@@ -38,7 +38,7 @@ from blemish.service.datasets.importing import (
     last_of_each_image,
     problem_sentence,
 )
-from blemish.service.detection.job_results import BatchResults, Found, Results, TrialResults
+from blemish.service.detection.job_results import BatchResults, ImageResult, Results, TrialResults
 from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.service.objects import Objects
@@ -132,9 +132,9 @@ class DetectionJobWork:
         with closing(self._results(job)) as results:
             for position, entry in enumerate(entries, start=1):
                 self._check_stopping()
-                found = self._judged(detector, entry)
-                results.add(position, entry, found)
-                progress.count(found)
+                result = self._detect(detector, entry)
+                results.add(position, entry, result)
+                progress.count(result)
             progress.tell()  # so that nothing is published of a job that was cancelled meanwhile
             results.publish()
             self._succeed(job, attempt, progress, results)
@@ -172,14 +172,14 @@ class DetectionJobWork:
         trial = job.kind is DetectionJobKind.TRIAL
         most = self._limits.max_trial_images if trial else self._limits.max_batch_images
         problems: list[LineProblem] = []
-        found = last_of_each_image(lines, problems, most=most)
+        entries = last_of_each_image(lines, problems, most=most)
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
-        if not found:
+        if not entries:
             raise ImportFailedError("the list names no image.")
-        if len(found) > most:
+        if len(entries) > most:
             raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
-        return [entry for _, entry in found]
+        return [entry for _, entry in entries]
 
     def _detector(self, job: DetectionJob) -> Detector:
         def current() -> str:
@@ -198,7 +198,7 @@ class DetectionJobWork:
             job, objects=self._objects, folder=self._attempts, arns=self._arns, now=self._now
         )
 
-    def _judged(self, detector: Detector, entry: DatasetEntry) -> Found:
+    def _detect(self, detector: Detector, entry: DatasetEntry) -> ImageResult:
         try:
             data = self._objects.read(entry.image, max_bytes=self._limits.detect_body_bytes)
             limits = ImageLimits.of(self._limits)
@@ -236,17 +236,17 @@ class _Progress:
         self.counts = ImageCounts(total=total, normal=0, anomaly=0, failed=0)
         self.tell()
 
-    def count(self, found: Found) -> None:
+    def count(self, result: ImageResult) -> None:
         """Count one image more."""
         counts = self.counts
-        match found:
+        match result:
             case str():
                 self.counts = replace(counts, failed=counts.failed + 1)
             case Detection(is_anomalous=True):
                 self.counts = replace(counts, anomaly=counts.anomaly + 1)
             case _:
                 self.counts = replace(counts, normal=counts.normal + 1)
-        if self._now() - self._told_at >= REPORT_EVERY:
+        if self._now() - self._reported_at >= REPORT_EVERY:
             self.tell()
 
     def tell(self) -> None:
@@ -255,7 +255,7 @@ class _Progress:
         Raises:
             StoppedError: nobody wants to know any more.
         """
-        self._told_at = self._now()
+        self._reported_at = self._now()
         counts = self.counts
         done = counts.normal + counts.anomaly + counts.failed
         self._report(counts, f"{done} of {counts.total} images are judged.")
@@ -263,5 +263,5 @@ class _Progress:
     def summary(self) -> str:
         """Say how it ended."""
         counts = self.counts
-        judged = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
-        return f"{judged}; {counts.failed} could not be." if counts.failed else f"{judged}."
+        done = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
+        return f"{done}; {counts.failed} could not be." if counts.failed else f"{done}."

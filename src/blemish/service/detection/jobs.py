@@ -166,9 +166,9 @@ class DetectionJobService:
             owner = require_project(rows, project)
             scope = f"detection-jobs/{kind}/{owner.id}"
             before = token_position(token, scope)
-            found = rows.detection_jobs.page(owner.id, kind, before=before, limit=limit + 1)
-        more = len(found) > limit
-        return found[:limit], next_token(scope, found[limit - 1].id) if more else None
+            jobs = rows.detection_jobs.page(owner.id, kind, before=before, limit=limit + 1)
+        more = len(jobs) > limit
+        return jobs[:limit], next_token(scope, jobs[limit - 1].id) if more else None
 
     def cancel(self, project: str, name: str, *, kind: DetectionJobKind, by: str) -> DetectionJob:
         """End a job as failed; masks that it has written stay.

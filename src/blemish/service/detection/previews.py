@@ -40,7 +40,7 @@ THREADS = 1
 SIDE = 1024
 """Pixels of the longer side of what is drawn; on a screen it lies over an image."""
 
-KEPT_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """Of what was drawn."""
 
 MASK_COVER = 200
@@ -114,26 +114,26 @@ class Previews:
 
     def _preview(self, name: str, ref: ObjectRef, size_bytes: int) -> Preview:
         key = (name, ref, size_bytes)
-        found = self._drawn.get(key)
-        if found is None:
+        preview = self._drawn.get(key)
+        if preview is None:
             detector = self._detector(name)
             data = self._objects.read(ref, max_bytes=self._max_bytes)
-            found = draw_preview(detector, data, limits=self._limits)
-            self._drawn[key] = found
-            while sum(map(_bytes_of, self._drawn.values())) > KEPT_BYTES:
+            preview = draw_preview(detector, data, limits=self._limits)
+            self._drawn[key] = preview
+            while sum(map(_bytes_of, self._drawn.values())) > MAX_BYTES:
                 self._drawn.popitem(last=False)
         elif key in self._drawn:
             self._drawn.move_to_end(key)
-        return found
+        return preview
 
     def _detector(self, name: str) -> Detector:
-        found = self._detectors.pop(name, None)
-        if found is None:
-            found = Detector.load(self._bundles.read(name), threads=THREADS)
-        self._detectors[name] = found
+        detector = self._detectors.pop(name, None)
+        if detector is None:
+            detector = Detector.load(self._bundles.read(name), threads=THREADS)
+        self._detectors[name] = detector
         while len(self._detectors) > LOADED:
             self._detectors.popitem(last=False)
-        return found
+        return detector
 
     def _of(self, project: str, version: str, use: Callable[[str], T]) -> T:
         return use_current(lambda: self._bundle_name(project, version), use)

@@ -76,7 +76,7 @@ class TrialService:
         found = _parsed(entries)
         with self._database.writing() as rows:
             job = self._finished(rows, project, name)
-            judged = rows.trial_images.judged(job.id)
+            judged = rows.trial_images.detected_refs(job.id)
             problems = [
                 str(LineProblem(number=number, text=text))
                 for number, entry in found
@@ -111,7 +111,7 @@ class TrialService:
             if not verified:
                 raise _conflict(job, "no image of it is verified. Verify some first")
             if kind is DatasetType.TEST:
-                _check_whole(job, verified, rows.trial_images.judged(job.id))
+                _check_whole(job, verified, rows.trial_images.detected_refs(job.id))
         return self._datasets.update(
             project,
             kind,

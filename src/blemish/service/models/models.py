@@ -170,9 +170,9 @@ class ModelService:
             model = require_model(rows, project, version)
             if model.status is not ModelStatus.TRAINING:
                 arn = self._arns.model(model.project, model.version)
-                told = f" ({model.status_message})" if model.status is target else ""
+                reason = f" ({model.status_message})" if model.status is target else ""
                 raise ConflictError(
-                    f"Model {arn} is {model.status}{told}; only a training can be cancelled.",
+                    f"Model {arn} is {model.status}{reason}; only a training can be cancelled.",
                     resource_type=ResourceType.MODEL,
                     resource_id=arn,
                 )
@@ -200,9 +200,9 @@ class ModelService:
             owner = require_project(rows, project)
             scope = f"models/{owner.id}"
             before = token_position(token, scope)
-            found = rows.models.page(owner.id, before=before, limit=limit + 1)
-        more = len(found) > limit
-        return found[:limit], next_token(scope, found[limit - 1].version) if more else None
+            models = rows.models.page(owner.id, before=before, limit=limit + 1)
+        more = len(models) > limit
+        return models[:limit], next_token(scope, models[limit - 1].version) if more else None
 
     def start(
         self,

@@ -49,7 +49,7 @@ class ThresholdDescription:
     current: ThresholdEffect | None
     trained: ThresholdEffect | None
     #: of the thresholds that were asked about
-    asked: tuple[ThresholdEffect, ...]
+    effects: tuple[ThresholdEffect, ...]
 
 
 class ThresholdService:
@@ -110,17 +110,17 @@ class ThresholdService:
         info = self._info(project, version)
         scores = info.test_scores
         current = trained = None
-        asked: Sequence[float] = ()
+        shown: Sequence[float] = ()
         if scores is not None:
             current = threshold_effect(scores, info.threshold)
             trained = threshold_effect(scores, info.trained_threshold)
-            asked = turning_points(scores) if thresholds is None else thresholds
+            shown = turning_points(scores) if thresholds is None else thresholds
         return ThresholdDescription(
             threshold=info.threshold,
             trained_threshold=info.trained_threshold,
             current=current,
             trained=trained,
-            asked=tuple(threshold_effect(scores, each) for each in asked) if scores else (),
+            effects=tuple(threshold_effect(scores, value) for value in shown) if scores else (),
         )
 
     def _give(self, model: Model, moved: Bundle, *, instead_of: str) -> ModelStatus:
@@ -132,10 +132,10 @@ class ThresholdService:
         self._bundles.add(name, moved, kms_key_id=model.kms_key_id)
         try:
             with self._database.writing() as rows:
-                given = rows.models.replace_bundle(
+                replaced = rows.models.replace_bundle(
                     model, bundle=name, status=status, status_message=message
                 )
-            if not given:
+            if not replaced:
                 model = self._model(model.project, str(model.version))
                 raise self._conflict(model, "it was changed meanwhile. Try again")
         except BaseException:

@@ -122,9 +122,11 @@ class Backbones:
         raise BackboneError(f"There is a backbone {name} already: {self._root / name}.")
 
     def _missing(self, name: str) -> str:
-        here = ", ".join(self.names()) or "none"
+        names = ", ".join(self.names()) or "none"
         known = "" if name in CATALOGUE else f" Those known are {', '.join(CATALOGUE)}."
-        return f"There is no backbone {name} in {self._root}; there is {here}. {_anew(name)}{known}"
+        return (
+            f"There is no backbone {name} in {self._root}; there is {names}. {_anew(name)}{known}"
+        )
 
 
 class ProjectBackbones:

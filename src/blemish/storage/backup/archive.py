@@ -152,9 +152,9 @@ class ArchiveReader:
             for member in _members(tar):
                 name = _safe_name(member)
                 if name == SUMS:
-                    told = tar.extractfile(member)
-                    assert told is not None
-                    self._compare(computed, told)
+                    checksums = tar.extractfile(member)
+                    assert checksums is not None
+                    self._compare(computed, checksums)
                     return
                 path = folder / name
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -206,9 +206,9 @@ class ArchiveReader:
             os.utime(descriptor, ns=(time_ns, time_ns))
         return reader.digest.hexdigest()
 
-    def _compare(self, computed: IO[bytes], told: IO[bytes]) -> None:
+    def _compare(self, computed: IO[bytes], checksums: IO[bytes]) -> None:
         computed.seek(0)
-        for ours, theirs in zip_longest(computed, told, fillvalue=b""):
+        for ours, theirs in zip_longest(computed, checksums, fillvalue=b""):
             if ours != theirs:
                 name = (theirs or ours).decode(errors="replace").partition("  ")[2].strip()
                 raise BackupBrokenError(

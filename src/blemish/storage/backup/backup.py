@@ -26,7 +26,7 @@ from blemish.storage.files import new_file
 from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.store import ObjectInfo, ObjectStore
 
-KEPT_IN = ("bundles", "kept")
+FOLDERS_OF_STORED_FILES = ("bundles", "kept")
 """Folders of what rows name."""
 
 ROUNDS = 20
@@ -50,7 +50,11 @@ class Backup:
         paths = [self._directory.database, *self._files_of(self._live_names())]
         sizes = [path.stat().st_size for path in paths if path.exists()]
         if self._with_objects:
-            sizes += [found.size_bytes for name in self._buckets() for found in self._list(name)]
+            sizes += [
+                stored_object.size_bytes
+                for name in self._buckets()
+                for stored_object in self._list(name)
+            ]
         return sum(sizes)
 
     def write(
@@ -106,8 +110,8 @@ class Backup:
     def _add_objects(self, writer: ArchiveWriter) -> None:
         for bucket in self._buckets():
             writer.add_folder(f"buckets/{bucket}")
-            for found in self._list(bucket):
-                name = f"buckets/{bucket}/{found.key}"
+            for stored_object in self._list(bucket):
+                name = f"buckets/{bucket}/{stored_object.key}"
                 writer.add(name, self._directory.root / name)
 
     def _live_names(self) -> set[str]:
@@ -116,8 +120,12 @@ class Backup:
 
     def _names(self, database: Database) -> set[str]:
         with database.reading() as rows:
-            kept = {f"{folder}/{name}" for name in rows.stored_names() for folder in KEPT_IN}
-            return kept | (self._uploaded(rows) if self._with_objects else set())
+            names = {
+                f"{folder}/{name}"
+                for name in rows.stored_names()
+                for folder in FOLDERS_OF_STORED_FILES
+            }
+            return names | (self._uploaded(rows) if self._with_objects else set())
 
     def _uploaded(self, rows: Rows) -> set[str]:
         return {f"uploads/{name}" for name in rows.uploads.file_names()}
@@ -127,7 +135,7 @@ class Backup:
         for name in names:
             path = self._directory.root / name
             if path.is_dir():  # or was: what is deleted meanwhile is passed over
-                yield from (Path(top, each) for top, _, files in os.walk(path) for each in files)
+                yield from (Path(top, file) for top, _, files in os.walk(path) for file in files)
             elif path.is_file():
                 yield path
 

@@ -59,7 +59,7 @@ class Restore:
         self._directory = directory
 
     @contextmanager
-    def begun(self) -> Iterator[None]:
+    def started(self) -> Iterator[None]:
         """Hold the data directory; whatever is raised within leaves it as empty as it was.
 
         Raises:
@@ -68,15 +68,15 @@ class Restore:
             StoreWriteError: it cannot be written.
         """
         root, restoring = self._directory.root, self._directory.restoring
-        made = not root.exists()
+        is_new = not root.exists()
         with clear_file_errors(root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._directory.lock(f"a restore of {self._path}"):
             if restoring.exists():
                 self._clear()
-            if found := sorted({path.name for path in root.iterdir()} - NOTHING):
+            if present := sorted({path.name for path in root.iterdir()} - NOTHING):
                 raise BackupError(
-                    f"{root} is not empty: {found[0]!r:.100} is in it. A backup is restored into "
+                    f"{root} is not empty: {present[0]!r:.100} is in it. A backup is restored into "
                     "an empty folder, or one that does not exist yet."
                 )
             with clear_file_errors(root):
@@ -86,7 +86,7 @@ class Restore:
                 yield
             except BaseException:
                 self._clear()
-                if made:
+                if is_new:
                     self._directory.lock_file.unlink(missing_ok=True)
                     with suppress(OSError):
                         root.rmdir()
@@ -118,17 +118,17 @@ class Restore:
             models, secrets = files_of_models(copy), access_key_secrets(copy)
         finally:
             copy.unlink(missing_ok=True)
-        found: dict[SealingKey, set[str]] = defaultdict(set)
+        items_of_key: dict[SealingKey, set[str]] = defaultdict(set)
         for key, path in files:
             name = path.split("/")[1]
-            found[key].add(f"model {models[name]}" if name in models else path)
+            items_of_key[key].add(f"model {models[name]}" if name in models else path)
         for name, secret in secrets.items():
             with suppress(SealBrokenError):  # of a version that did not seal them
                 key = SealingKey(provider=LOCAL_PROVIDER, id=text_key(secret, name=name))
-                found[key].add(f"access key {name}")
+                items_of_key[key].add(f"access key {name}")
         return [
-            Sealed(key=key, opens=tuple(sorted(found[key])))
-            for key in sorted(found, key=lambda key: key.id)
+            Sealed(key=key, opens=tuple(sorted(items_of_key[key])))
+            for key in sorted(items_of_key, key=lambda key: key.id)
         ]
 
     def carry_out(self, *, keys: Mapping[str, bytes]) -> None:
@@ -179,7 +179,7 @@ class Restore:
 def missing_keys(sealed: Sequence[Sealed], keys: Mapping[str, bytes]) -> list[Sealed]:
     """Return what none of `keys`, files of a keyring by name, opens."""
     return [
-        each
-        for each in sealed
-        if each.key.provider == LOCAL_PROVIDER and f"{each.key.id}.json" not in keys
+        item
+        for item in sealed
+        if item.key.provider == LOCAL_PROVIDER and f"{item.key.id}.json" not in keys
     ]

@@ -50,7 +50,7 @@ _ON_CONNECT = (
 _READ = ("PRAGMA query_only = ON", "BEGIN")
 _WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
 
-KEPT_CONNECTIONS = 32
+OPEN_CONNECTIONS = 32
 """Connections that stay open, for as many threads; to open one reads the head of the file."""
 _DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
@@ -156,13 +156,13 @@ class Database:
         try:
             database._schema(path)
             with database._readers.begin() as connection:
-                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+                verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         except exc.DatabaseError as error:
             raise DatabaseError(f"{path} cannot be read as a database ({error.orig}).") from error
         finally:
             database.close()
-        if found != "ok":
-            raise DatabaseError(f"{path} is damaged ({found}).")
+        if verdict != "ok":
+            raise DatabaseError(f"{path} is damaged ({verdict}).")
 
     @contextmanager
     def writing(self) -> Iterator[Rows]:
@@ -258,7 +258,7 @@ def _engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
-        pool_size=KEPT_CONNECTIONS,
+        pool_size=OPEN_CONNECTIONS,
         max_overflow=-1,  # threads are bounded where they are made; none waits for a connection
         pool_use_lifo=True,  # so that those in use are few, and what they have read is still there
         hide_parameters=True,  # among them are secrets

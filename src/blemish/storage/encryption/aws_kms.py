@@ -37,10 +37,10 @@ def aws_key(arn: str, address: KmsAddress) -> Any:
     """
     with clear_kms_errors(arn):
         client = _client(address)
-        found = client.describe_key(KeyId=arn)["KeyMetadata"]
-        if found["KeyState"] != USABLE:
+        metadata = client.describe_key(KeyId=arn)["KeyMetadata"]
+        if metadata["KeyState"] != USABLE:
             raise KeyUnavailableError(
-                f"The key {arn} is {found['KeyState']} in AWS KMS. Enable it there."
+                f"The key {arn} is {metadata['KeyState']} in AWS KMS. Enable it there."
             )
         return _PROVIDERS.create_aws_kms_keyring(
             CreateAwsKmsKeyringInput(kms_key_id=arn, kms_client=client)

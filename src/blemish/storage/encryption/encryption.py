@@ -166,8 +166,8 @@ class Encryption:
         """Return a key of the keyring, or the ARN of one that AWS KMS has to know."""
         if kms_key_id is None:
             return self._keyring.default()
-        if found := self._ours(kms_key_id):
-            return self._keyring.usable(found.id)
+        if key := self._ours(kms_key_id):
+            return self._keyring.usable(key.id)
         if kms_key_id.startswith("arn:") and self._kms:
             return kms_key_id
         hint = (
@@ -183,11 +183,11 @@ class Encryption:
         name = kms_key_id.removeprefix(self._arns.kms(""))
         if name.startswith(ALIAS_PREFIX):
             alias = name.removeprefix(ALIAS_PREFIX)
-            found = self._keyring.find(alias)
-            return found if found and found.alias == alias else None
+            key = self._keyring.find(alias)
+            return key if key and key.alias == alias else None
         key_id = name if name == kms_key_id else name.removeprefix("key/")
-        found = self._keyring.find(key_id)
-        return found if found and found.id == key_id else None
+        key = self._keyring.find(key_id)
+        return key if key and key.id == key_id else None
 
     def _allowed_kms(self, arn: str) -> KmsAddress:
         """Return the AWS KMS that has a key.
@@ -234,12 +234,12 @@ def text_key(sealed: str, *, name: str) -> str:
 
 def _key_of(file: BinaryIO, name: str) -> SealingKey:
     try:
-        found = sealing_key(file)
+        key = sealing_key(file)
     except ValueError as error:
         raise SealBrokenError(f"{name} is damaged: {error}.") from None
-    if found is None:
+    if key is None:
         raise SealBrokenError(f"{name} is not sealed.")
-    return found
+    return key
 
 
 def _cipher(key: Key) -> AESGCM:

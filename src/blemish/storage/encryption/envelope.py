@@ -102,8 +102,8 @@ def _opened(decryptor: Any, name: str) -> Iterator[bytes]:
 def _reasons(error: Exception) -> str:
     """Return what a key said; the SDK hides it in a list, where one of several may have failed."""
     inner = error.args[0] if error.args else error
-    found = [str(each).strip() for each in getattr(inner, "list", ())]
-    return "; ".join(filter(None, found)) or str(error).partition("\n")[0] or type(error).__name__
+    reasons = [str(reason).strip() for reason in getattr(inner, "list", ())]
+    return "; ".join(filter(None, reasons)) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def _words(context: Mapping[str, str]) -> str:

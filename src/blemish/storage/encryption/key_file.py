@@ -59,19 +59,19 @@ def open_keys(data: bytes, passphrase: str, *, name: str) -> dict[str, bytes]:
         BackupError: the passphrase is another, or the file is damaged or none of ours.
     """
     try:
-        found: dict[str, Any] = json.loads(data)
-        sealed = base64.b64decode(found.pop("sealed"), validate=True)
+        document: dict[str, Any] = json.loads(data)
+        sealed = base64.b64decode(document.pop("sealed"), validate=True)
         salt, nonce = (
             base64.b64decode(text, validate=True)
-            for text in (found["scrypt"].pop("salt"), found["nonce"])
+            for text in (document["scrypt"].pop("salt"), document["nonce"])
         )
-        if found["format"] != FORMAT or found["scrypt"] != WORK:
+        if document["format"] != FORMAT or document["scrypt"] != WORK:
             raise ValueError("another format")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise BackupError(f"{name} is no file of sealed keys that is known here.") from None
-    found["scrypt"] = {**WORK, "salt": _text(salt)}
+    document["scrypt"] = {**WORK, "salt": _text(salt)}
     try:
-        content = AESGCM(_derived(passphrase, salt)).decrypt(nonce, sealed, _bound(found))
+        content = AESGCM(_derived(passphrase, salt)).decrypt(nonce, sealed, _bound(document))
     except (InvalidTag, ValueError):
         raise BackupError(
             f"{name} cannot be opened: the passphrase is another, or the file is damaged."

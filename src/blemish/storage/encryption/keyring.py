@@ -70,13 +70,13 @@ class Keyring:
 
     def held(self) -> list[Key]:
         """Return the keys whose files can be read, oldest first."""
-        found = []
+        keys = []
         for path in self.folder.glob("*.json"):
             try:
-                found.append(self._read(path.stem))
+                keys.append(self._read(path.stem))
             except KeyUnavailableError:
                 continue  # it is told by name to whoever needs this key
-        return sorted(found, key=lambda key: (key.created_at, key.id))
+        return sorted(keys, key=lambda key: (key.created_at, key.id))
 
     def unreadable(self) -> list[str]:
         """Return the sentences about key files that are there and cannot be read."""
@@ -109,18 +109,18 @@ class Keyring:
         Raises:
             KeyUnavailableError: there is none.
         """
-        found = [key for key in self.held() if key.alias == DEFAULT]
-        if not found:
+        keys = [key for key in self.held() if key.alias == DEFAULT]
+        if not keys:
             raise KeyUnavailableError(
                 f"The key alias/{DEFAULT} is missing from {self.folder}. Put its file back, or "
                 "start the server again, which makes a new one."
             )
-        return found[-1]
+        return keys[-1]
 
     def find(self, name: str) -> Key | None:
         """Return the key of this alias or id, enabled or not; the newest if there are several."""
-        found = [key for key in self.held() if name in {key.alias, key.id}]
-        return found[-1] if found else None
+        keys = [key for key in self.held() if name in {key.alias, key.id}]
+        return keys[-1] if keys else None
 
     def settle(self, key: Key) -> None:
         """Add `key` as the default key, if there is none."""
@@ -186,13 +186,13 @@ class Keyring:
             raise KeyUnavailableError(f"The keyring has no key {key_id!r}: that is no key's id.")
         path = self._path(key_id)
         try:
-            found = json.loads(path.read_bytes())
+            document = json.loads(path.read_bytes())
             key = Key(
-                id=str(found["id"]),
-                alias=str(found["alias"]),
-                created_at=datetime.fromisoformat(found["created_at"]),
-                enabled=found["enabled"] is True,
-                secret=base64.b64decode(found["secret"], validate=True),
+                id=str(document["id"]),
+                alias=str(document["alias"]),
+                created_at=datetime.fromisoformat(document["created_at"]),
+                enabled=document["enabled"] is True,
+                secret=base64.b64decode(document["secret"], validate=True),
             )
         except FileNotFoundError:
             raise KeyUnavailableError(

@@ -36,13 +36,13 @@ class Buckets:
     def all(self) -> list[Bucket]:
         """Return the buckets in the order of their names."""
         with os.scandir(self._paths.root) as entries:
-            names = [each.name for each in entries if self._paths.has_bucket(each.name)]
-        found = [
+            names = [entry.name for entry in entries if self._paths.has_bucket(entry.name)]
+        buckets = [
             Bucket(name=name, changed_at=FileVersion.of(folder).modified_at)
             for name in names
             if (folder := lstat(self._paths.root / name))
         ]
-        return sorted(found, key=lambda bucket: bucket.name)
+        return sorted(buckets, key=lambda bucket: bucket.name)
 
     def check(self, name: str) -> None:
         """Go on if there is a bucket of this name.
@@ -88,7 +88,7 @@ class Buckets:
             folder = self._paths.root / name
             with clear_errors(ObjectRef(bucket=name, key="")):
                 for path, folders, files in os.walk(folder, onerror=_raise):
-                    links = [each for each in folders if os.path.islink(f"{path}/{each}")]  # noqa: PTH114
+                    links = [name for name in folders if os.path.islink(f"{path}/{name}")]  # noqa: PTH114
                     if files or links:
                         first = os.path.relpath(f"{path}/{(files + links)[0]}", folder)
                         raise BucketNotEmptyError(

@@ -48,16 +48,16 @@ class Listing:
         folder = prefix.rpartition("/")[0]
         if delimiter == "/":
             return self._walk(bucket, folder, prefix=prefix, after=after, roll_up=True)
-        found = self._walk(bucket, folder, prefix=prefix, after=after, roll_up=False)
-        return _rolled_up(found, prefix, delimiter, after=after) if delimiter else found
+        objects = self._walk(bucket, folder, prefix=prefix, after=after, roll_up=False)
+        return _rolled_up(objects, prefix, delimiter, after=after) if delimiter else objects
 
     def _walk(
         self, bucket: str, folder: str, *, prefix: str, after: str, roll_up: bool
     ) -> Iterator[ListedObject | str]:
         for path in self._paths_in(bucket, folder, prefix=prefix, after=after):
             if not path.endswith("/"):
-                if found := lstat(self._paths.root / bucket / path):
-                    yield ListedObject(key=path, version=FileVersion.of(found))
+                if status := lstat(self._paths.root / bucket / path):
+                    yield ListedObject(key=path, version=FileVersion.of(status))
                 continue
             below = self._walk(bucket, path[:-1], prefix=prefix, after=after, roll_up=False)
             if not roll_up:
@@ -85,23 +85,23 @@ class Listing:
             last = batch[-1]
 
     def _unordered(self, bucket: str, folder: str) -> Iterator[str]:
-        for each in self._paths.scan(bucket, folder):
-            path = f"{folder}/{each.name}" if folder else each.name
-            if each.is_dir(follow_symlinks=False):
+        for entry in self._paths.scan(bucket, folder):
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
                 yield f"{path}/"
-            elif is_object(each, path):
+            elif is_object(entry, path):
                 yield path
 
 
 def _rolled_up(
-    found: Iterator[ListedObject | str], prefix: str, delimiter: str, *, after: str
+    objects: Iterator[ListedObject | str], prefix: str, delimiter: str, *, after: str
 ) -> Iterator[ListedObject | str]:
     last = None
-    for each in found:
-        assert isinstance(each, ListedObject)
-        head, cut, _ = each.key[len(prefix) :].partition(delimiter)
+    for listed in objects:
+        assert isinstance(listed, ListedObject)
+        head, cut, _ = listed.key[len(prefix) :].partition(delimiter)
         if not cut:
-            yield each
+            yield listed
             continue
         common = f"{prefix}{head}{delimiter}"
         if common != last and common > after:

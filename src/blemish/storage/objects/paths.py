@@ -45,8 +45,8 @@ class ObjectPaths:
         """Tell whether there is a bucket of this name."""
         if not is_bucket_name(bucket):
             return False
-        found = lstat(self.root / bucket)
-        return found is not None and stat.S_ISDIR(found.st_mode)
+        status = lstat(self.root / bucket)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     def check_bucket(self, bucket: str) -> None:
         """Go on if there is a bucket of this name.
@@ -72,11 +72,11 @@ class ObjectPaths:
         self.check_bucket(ref.bucket)
         with clear_errors(ref):
             folder = self._folder(ref)
-            found = lstat(folder / ref.key.rpartition("/")[2]) if folder else None
-        if found and not stat.S_ISREG(found.st_mode):
-            refused = KeyTakenError if stat.S_ISDIR(found.st_mode) else KeyNotAllowedError
-            raise refused(_not_allowed(ref, f"it is the name of {_kind(found)}"))
-        return found
+            status = lstat(folder / ref.key.rpartition("/")[2]) if folder else None
+        if status and not stat.S_ISREG(status.st_mode):
+            refused = KeyTakenError if stat.S_ISDIR(status.st_mode) else KeyNotAllowedError
+            raise refused(_not_allowed(ref, f"it is the name of {_kind(status)}"))
+        return status
 
     def scan(self, bucket: str, folder: str) -> Iterator[os.DirEntry[str]]:
         """List a folder ("" is the bucket's own), unless there is none or a link leads to it.
@@ -115,12 +115,12 @@ class ObjectPaths:
         path = self.root / ref.bucket
         for segment in ref.key.split("/")[:-1]:
             path /= segment
-            found = lstat(path)
-            if found is None:
+            status = lstat(path)
+            if status is None:
                 return None
-            if not stat.S_ISDIR(found.st_mode):
-                refused = KeyTakenError if stat.S_ISREG(found.st_mode) else KeyNotAllowedError
-                reason = f"{segment!r} in it is {_kind(found)}, not a folder"
+            if not stat.S_ISDIR(status.st_mode):
+                refused = KeyTakenError if stat.S_ISREG(status.st_mode) else KeyNotAllowedError
+                reason = f"{segment!r} in it is {_kind(status)}, not a folder"
                 raise refused(_not_allowed(ref, reason))
         return path
 
@@ -171,12 +171,12 @@ def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
     return folder
 
 
-def _kind(found: os.stat_result) -> str:
-    if stat.S_ISLNK(found.st_mode):
+def _kind(status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
         return "a symbolic link"
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         return "a folder"
-    return "a file" if stat.S_ISREG(found.st_mode) else "a special file"
+    return "a file" if stat.S_ISREG(status.st_mode) else "a special file"
 
 
 def _not_allowed(ref: ObjectRef, reason: str) -> str:

@@ -158,12 +158,12 @@ class S3ObjectStore:
             return
         with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
             for page in self._bucket(bucket).list(folder or None):
-                for each in page:
-                    if each["path"].startswith(prefix):
+                for entry in page:
+                    if entry["path"].startswith(prefix):
                         yield ObjectInfo(
-                            key=each["path"],
-                            size_bytes=each["size"],
-                            modified_at=each["last_modified"],
+                            key=entry["path"],
+                            size_bytes=entry["size"],
+                            modified_at=entry["last_modified"],
                         )
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
@@ -176,7 +176,7 @@ class S3ObjectStore:
         wanted = list(refs)
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
             there = pool.map(self._exists, wanted)
-            return {ref for ref, found in zip(wanted, there, strict=True) if found}
+            return {ref for ref, exists in zip(wanted, there, strict=True) if exists}
 
     def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
         """Write an object, which is there whole or not at all.
@@ -324,5 +324,5 @@ def _bucket_missing(bucket: str) -> BucketMissingError:
 
 def _code(error: BaseError) -> str | None:
     """Return S3's own code of an error; an answer to HEAD has none."""
-    found = _CODE.search(str(error))
-    return found[1] if found else None
+    match = _CODE.search(str(error))
+    return match[1] if match else None

@@ -90,10 +90,10 @@ class ObjectStore:
             ObjectMissingError: there is no such object.
             KeyNotAllowedError: no object can have this key.
         """
-        found = self.paths.look(ref)
-        if found is None:
+        status = self.paths.look(ref)
+        if status is None:
             raise ObjectMissingError(f"There is no object {ref}.")
-        return found.st_size
+        return status.st_size
 
     def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
         """Read an object.
@@ -136,15 +136,15 @@ class ObjectStore:
         folders = [prefix.rpartition("/")[0]]
         while folders:
             folder = folders.pop()
-            for each in self.paths.scan(bucket, folder):
-                key = f"{folder}/{each.name}" if folder else each.name
+            for entry in self.paths.scan(bucket, folder):
+                key = f"{folder}/{entry.name}" if folder else entry.name
                 if not key.startswith(prefix):
                     continue
-                if each.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):
                     folders.append(key)
-                elif is_object(each, key) and (found := lstat(each.path)):
-                    modified_at = datetime.fromtimestamp(found.st_mtime, UTC)
-                    yield ObjectInfo(key=key, size_bytes=found.st_size, modified_at=modified_at)
+                elif is_object(entry, key) and (status := lstat(entry.path)):
+                    modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
+                    yield ObjectInfo(key=key, size_bytes=status.st_size, modified_at=modified_at)
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
         """Return those of `refs` that exist; each folder that they name is listed once.
@@ -157,11 +157,11 @@ class ObjectStore:
             folder, _, name = ref.key.rpartition("/")
             folders.setdefault((ref.bucket, folder), {})[name] = ref
         return {
-            wanted[each.name]
+            wanted[entry.name]
             for (bucket, folder), wanted in folders.items()
             if self.has_bucket(bucket)
-            for each in self.paths.scan(bucket, folder)
-            if each.name in wanted and is_object(each, wanted[each.name].key)
+            for entry in self.paths.scan(bucket, folder)
+            if entry.name in wanted and is_object(entry, wanted[entry.name].key)
         }
 
     def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
@@ -204,16 +204,16 @@ class ObjectStore:
             yield part.bytes().to_bytes()
 
 
-def read_whole(found: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
+def read_whole(result: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
     """Read an object that was asked for: as many bytes as it had then, even if it grows meanwhile.
 
     Raises:
         ObjectTooLargeError: it is longer than `max_bytes`.
     """
-    size = found.meta["size"]
+    size = result.meta["size"]
     if size > max_bytes:
         raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
-    return found.bytes().to_bytes()
+    return result.bytes().to_bytes()
 
 
 def text_lines(chunks: Iterable[bytes], *, name: str) -> Iterator[str]:

@@ -35,9 +35,9 @@ class FileVersion:
     modified_ns: int
 
     @classmethod
-    def of(cls, found: os.stat_result) -> FileVersion:
+    def of(cls, status: os.stat_result) -> FileVersion:
         """Return the version of a file that was looked at."""
-        return cls(size_bytes=found.st_size, modified_ns=found.st_mtime_ns)
+        return cls(size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
     @property
     def modified_at(self) -> datetime:
@@ -59,11 +59,11 @@ class OpenObject:
         with clear_errors(ref):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             self._file = open(path, "rb", buffering=0, opener=lambda p, _: os.open(p, flags))  # noqa: SIM115
-            found = os.fstat(self._file.fileno())
-        if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(self._file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             self._file.close()
             raise ObjectMissingError(f"There is no object {ref}.")
-        self.version = FileVersion.of(found)
+        self.version = FileVersion.of(status)
 
     def content(self, start: int = 0, end: int | None = None) -> ObjectContent:
         """Return the bytes from `start` to before `end`, which close the object at their end."""
@@ -147,8 +147,8 @@ class ObjectStreams:
         Raises:
             ObjectError: what `open` raises of other things.
         """
-        found = self.paths.look(ref)
-        return FileVersion.of(found) if found else None
+        status = self.paths.look(ref)
+        return FileVersion.of(status) if status else None
 
     @contextmanager
     def staged(self, ref: ObjectRef, chunks: Iterable[bytes]) -> Iterator[StagedObject]:

@@ -88,9 +88,9 @@ class ObjectMetadataRows:
         values = asdict(ref) | asdict(version) | asdict(metadata)
         self._connection.execute(insert(TABLE).values(**values))
 
-    def forget_others(self, ref: ObjectRef, kept: Collection[FileVersion | None]) -> None:
+    def forget_others(self, ref: ObjectRef, versions: Collection[FileVersion | None]) -> None:
         """Forget every content of an object but these."""
-        these = [_is(version) for version in kept if version is not None]
+        these = [_is(version) for version in versions if version is not None]
         self._connection.execute(delete(TABLE).where(_of(ref), ~or_(*these)))
 
     def delete(self, ref: ObjectRef) -> None:

@@ -21,8 +21,8 @@ class Tags:
 
     def of(self, model: Model) -> dict[str, str]:
         """Return the tags of a model by their keys, in the order of the keys."""
-        found = self._connection.execute(_OF_MODEL, {"of_model": model.id})
-        return dict(sorted((row.key, row.value) for row in found))
+        rows = self._connection.execute(_OF_MODEL, {"of_model": model.id})
+        return dict(sorted((row.key, row.value) for row in rows))
 
     def put(self, model: Model, tags: Mapping[str, str]) -> None:
         """Add tags to a model; one of a known key replaces the value."""

@@ -45,10 +45,10 @@ class TrialImages:
         if verified is not None:
             has_line = TRIAL_IMAGES.c.verified_line.is_not(None)
             statement = statement.where(has_line if verified else ~has_line)
-        found = self._connection.execute(statement.order_by(TRIAL_IMAGES.c.position).limit(limit))
-        return [_image(row) for row in found]
+        rows = self._connection.execute(statement.order_by(TRIAL_IMAGES.c.position).limit(limit))
+        return [_image(row) for row in rows]
 
-    def judged(self, job_id: int) -> set[str]:
+    def detected_refs(self, job_id: int) -> set[str]:
         """Return the addresses of the images that could be judged."""
         mine = select(TRIAL_IMAGES.c.source_ref).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.error.is_(None)
@@ -73,8 +73,8 @@ class TrialImages:
         mine = select(TRIAL_IMAGES.c.source_ref, TRIAL_IMAGES.c.verified_line).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.verified_line.is_not(None)
         )
-        found = self._connection.execute(mine.order_by(TRIAL_IMAGES.c.position))
-        return {row.source_ref: row.verified_line for row in found}
+        rows = self._connection.execute(mine.order_by(TRIAL_IMAGES.c.position))
+        return {row.source_ref: row.verified_line for row in rows}
 
 
 def _image(row: Row[Any]) -> TrialImage:

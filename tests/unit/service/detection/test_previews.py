@@ -174,7 +174,7 @@ def test_what_was_drawn_is_forgotten_when_it_is_too_much(
     trainable.objects.write(other, encoded_image(40, 20))
     drawn = looked_at.of(*version(model), REF)
     room = len(drawn.heat_map) + len(drawn.mask or b"")
-    monkeypatch.setattr(previews, "KEPT_BYTES", room)
+    monkeypatch.setattr(previews, "MAX_BYTES", room)
 
     looked_at.of(*version(model), other)
     looked_at.of(*version(model), REF)

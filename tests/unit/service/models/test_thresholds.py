@@ -209,7 +209,7 @@ def test_what_some_thresholds_do_to_the_test_images_is_described(trainable: Hous
     assert found.trained is not None
     assert tuple(found.current.metrics) == pytest.approx((1.0, 0.5, 2 / 3))
     assert (found.trained.true_positives, found.trained.false_positives) == (2, 1)
-    assert [(each.threshold, each.false_positives) for each in found.asked] == [
+    assert [(each.threshold, each.false_positives) for each in found.effects] == [
         (1.0, 3),
         (100.0, 0),
     ]
@@ -222,7 +222,7 @@ def test_without_thresholds_those_are_described_between_which_verdicts_differ(
 
     found = trainable.thresholds.describe("circuits", "1", thresholds=None)
 
-    assert [each.threshold for each in found.asked] == turning_points(SCORES)
+    assert [each.threshold for each in found.effects] == turning_points(SCORES)
 
 
 @pytest.mark.parametrize("thresholds", [None, [1.0]])
@@ -234,7 +234,7 @@ def test_a_bundle_without_scores_has_a_threshold_and_no_effects(
     found = trainable.thresholds.describe("circuits", "1", thresholds=thresholds)
 
     assert (found.threshold, found.trained_threshold) == (2.5, 2.5)
-    assert (found.current, found.trained, found.asked) == (None, None, ())
+    assert (found.current, found.trained, found.effects) == (None, None, ())
 
 
 def test_a_model_in_training_has_no_threshold(trainable: House) -> None:

@@ -150,7 +150,7 @@ def test_missing_keys_are_told_with_what_they_open(served: Served, folder: Path)
     archive = back_up(served, folder / "backup.tar")
     run = Restore(archive, DataDirectory(folder / "again"), progress=ignored)
 
-    with run.begun():
+    with run.started():
         needed = run.sealed()
         run.carry_out(keys={})
 

@@ -87,7 +87,7 @@ def test_what_could_not_be_judged_is_not_among_the_judged(
     database: Database, job: DetectionJob
 ) -> None:
     with database.reading() as rows:
-        assert rows.trial_images.judged(job.id) == {each.source_ref for each in IMAGES[:4]}
+        assert rows.trial_images.detected_refs(job.id) == {each.source_ref for each in IMAGES[:4]}
 
 
 def test_verified_lines_are_of_one_trial_in_its_order_and_may_change(
