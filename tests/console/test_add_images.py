@@ -78,6 +78,7 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
 
     page.get_by_label("A folder").set_input_files(folder)
     expect(page.get_by_role("heading", name="12 files to add")).to_be_visible()
+    expect(page.get_by_text("1 hidden file passed over")).to_be_visible()
     watched.shoot("add-plan")
     assert findings(page) == []
     page.get_by_role("button", name="Add 12 files").click()

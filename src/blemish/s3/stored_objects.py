@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from blemish.domain.entities import ObjectRef
+from blemish.s3.object_headers import type_by_name
 from blemish.storage.database.database import Database
 from blemish.storage.errors import DatabaseWriteError, KeyTakenError, ObjectMissingError
 from blemish.storage.objects.names import refusal
@@ -205,7 +206,9 @@ class StoredObjects:
             chunk = opened.read_at(position, CHUNK_BYTES)
             digest.update(chunk)
             position += len(chunk)
-        metadata = ObjectMetadata(etag=digest.hexdigest())
+        metadata = ObjectMetadata(
+            etag=digest.hexdigest(), headers={"ContentType": type_by_name(ref.key)}
+        )
         with suppress(DatabaseWriteError), self._database.writing() as rows:  # a full disk reads on
             rows.object_metadata.put(ref, opened.version, metadata)
         return metadata

@@ -4,9 +4,11 @@ import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.loaders import Loader
+from botocore.regions import EndpointResolver
 from botocore.utils import deep_merge
 from typer.testing import CliRunner
 
@@ -87,3 +89,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert told.exit_code == 2
     assert told.stderr.startswith(f"blemish: {tmp_path / 'file'}")
     assert "Traceback" not in told.output
+
+
+def test_a_boto3_that_reads_no_endpoint_rules_looks_for_no_host_of_amazon(tmp_path: Path) -> None:
+    install_model(tmp_path)
+    prefix = loaded(tmp_path, "service-2")["metadata"]["endpointPrefix"]
+    resolver = EndpointResolver(Loader().load_data("endpoints"))
+
+    # as botocore before 1.28 makes an address of what it knows
+    endpoint = resolver.construct_endpoint(prefix, "eu-west-1")
+
+    assert urlsplit(f"https://{endpoint['hostname']}/").hostname == (
+        "boto3-before-1-28-needs-endpoint-url.invalid"
+    )

@@ -120,6 +120,33 @@ def test_a_file_put_by_hand_over_an_object_is_another_object(bench: Bench) -> No
     assert bench.call("head_object", key="a")["ContentType"] == "binary/octet-stream"
 
 
+@pytest.mark.parametrize(
+    ("key", "content_type"),
+    [
+        ("plates/1.jpg", "image/jpeg"),
+        ("plates/1.JPEG", "image/jpeg"),
+        ("mask.png", "image/png"),
+        ("scan.tif", "image/tiff"),
+        ("photo.webp", "image/webp"),
+        ("result.json", "application/json"),
+        ("train.manifest", "binary/octet-stream"),
+        ("https:/x.example/data.png?a", "binary/octet-stream"),
+    ],
+)
+def test_a_file_put_by_hand_has_the_type_that_its_name_stands_for(
+    bench: Bench, key: str, content_type: str
+) -> None:
+    bench.put_by_hand(key)
+
+    assert bench.call("head_object", key=key)["ContentType"] == content_type
+
+
+def test_an_object_that_came_without_a_type_has_none_by_its_name(bench: Bench) -> None:
+    bench.put("plate.jpg")
+
+    assert bench.call("head_object", key="plate.jpg")["ContentType"] == "binary/octet-stream"
+
+
 def test_nothing_of_ours_lies_in_a_bucket(bench: Bench) -> None:
     bench.put("a/b", metadata={"line": "4"})
     bench.etag("a/b")

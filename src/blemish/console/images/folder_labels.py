@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from blemish.console.images.entry import SET_NAMES
 from blemish.console.masks.mask_files import is_mask_key
 from blemish.domain.entities import DatasetType, Label
+from blemish.domain.file_managers import is_file_manager_file
 from blemish.storage.objects.names import refusal
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -55,7 +56,7 @@ def object_name(path: str) -> str:
 
 def is_image_name(key: str) -> bool:
     """Tell whether a key ends as those of images do; a mask painted beside one is none."""
-    return key.lower().endswith(SUFFIXES) and not is_mask_key(key)
+    return key.lower().endswith(SUFFIXES) and not is_mask_key(key) and not is_file_manager_file(key)
 
 
 def split_new(

@@ -94,6 +94,7 @@ export default {
             </tbody>
           </table>
         </div>
+        <p class="quiet" v-if="hidden">{{ count(hidden, "hidden file") }} passed over, such as those that file managers leave.</p>
         <div class="line">
           <button type="button" class="solid" ref="start" :disabled="!planned.length" @click="start">Add {{ count(planned.length, "file") }}</button>
           <button type="button" @click="clear">Choose others</button>
@@ -130,7 +131,7 @@ export default {
   data() {
     return {
       state: "empty", over: false, items: [], left: new Set(), sets: this.two ? "two" : "one",
-      otherwise: "train", labels: "folders", shown: SHOWN, ...this.nothing(),
+      otherwise: "train", labels: "folders", shown: SHOWN, hidden: 0, ...this.nothing(),
     };
   },
   computed: {
@@ -208,8 +209,9 @@ export default {
     },
     plan(files) {
       const items = files.filter(({ path }) => !HIDDEN.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+      const hidden = files.length - items.length;
       if (!items.length) return;
-      Object.assign(this, this.nothing(), { state: "plan", items: items.map(Vue.markRaw), left: new Set() });
+      Object.assign(this, this.nothing(), { state: "plan", items: items.map(Vue.markRaw), left: new Set(), hidden });
       if (items.some(({ path }) => kindIn(path) === "test")) this.sets = "two";
       this.$nextTick(() => this.$refs.start.focus());
     },

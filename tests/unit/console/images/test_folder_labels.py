@@ -77,3 +77,5 @@ def test_what_a_project_has_is_not_added_again_to_either_of_its_sets() -> None:
 def test_images_are_told_by_their_endings() -> None:
     assert is_image_name("a/b.JPG")
     assert not is_image_name("a/b.txt")
+    assert not is_image_name("a/._b.JPG")
+    assert not is_image_name("__MACOSX/a/b.jpg")
