@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from mimetypes import MimeTypes
-from pathlib import PurePosixPath
 from typing import Any
 
 from botocore import xform_name
 
+from blemish.s3.content_types import DEFAULT_TYPE
 from blemish.s3.object_tags import pop_tags, tag_count, without_tags
 from blemish.s3.protocol.errors import MetadataTooLargeError, UnsupportedError
 from blemish.s3.protocol.rest_xml import check_headers
@@ -35,18 +34,8 @@ buckets".
 
 ENCRYPTIONS = frozenset({None, "AES256"})
 
-DEFAULT_TYPE = "binary/octet-stream"
-
-_TYPES_BY_SUFFIX = MimeTypes().types_map[True] | {".webp": "image/webp"}
-"""The types that Python knows by itself: those of the machine differ from one to the next."""
-
 MAX_METADATA_BYTES = 2 * 1024
 """Of the user's names and values. Source: Amazon S3 User Guide, "Working with object metadata"."""
-
-
-def type_by_name(key: str) -> str:
-    """Return the content type that the name of a file stands for."""
-    return _TYPES_BY_SUFFIX.get(PurePosixPath(key).suffix.lower(), DEFAULT_TYPE)
 
 
 def pop_headers(members: dict[str, Any]) -> dict[str, str]:

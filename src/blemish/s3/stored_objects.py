@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from blemish.domain.entities import ObjectRef
-from blemish.s3.object_headers import type_by_name
+from blemish.s3.content_types import type_by_name
 from blemish.storage.database.database import Database
 from blemish.storage.errors import DatabaseWriteError, KeyTakenError, ObjectMissingError
 from blemish.storage.objects.names import refusal
