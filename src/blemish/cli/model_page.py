@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blemish.engine.bundle import BundleInfo
-from blemish.engine.training.selection_report import Choice, choice_of
+from blemish.engine.training.selection_report import SelectionReport, selection_report
 
 
 def print_model(info: BundleInfo) -> None:
@@ -24,15 +24,15 @@ def print_model(info: BundleInfo) -> None:
             table.add_row(name.replace("_", " "), f"{held_out[name]:.3f}")
     if types := info.anomaly_types:
         table.add_row("anomaly types", ", ".join(each.name for each in types))
-    choice = choice_of(info)
-    if choice:
-        table.add_row("chosen", choice.name)
-        shares = (f"{name} {share:.2g}" for name, share in choice.shares.items())
+    report = selection_report(info)
+    if report:
+        table.add_row("chosen", report.name)
+        shares = (f"{name} {share:.2g}" for name, share in report.shares.items())
         table.add_row("made of", ", ".join(shares))
     console.print(table)
-    if choice and choice.candidates:
+    if report and report.candidates:
         console.print()
-        console.print(_candidates(choice))
+        console.print(_candidates(report))
     for note in history["notes"]:
         console.print(note)
 
@@ -41,13 +41,13 @@ def _moved(info: BundleInfo) -> str:
     return "" if info.moved_from is None else f", moved from {info.moved_from:.4g}"
 
 
-def _candidates(choice: Choice) -> Table:
+def _candidates(report: SelectionReport) -> Table:
     table = Table("candidate", "image AUROC", "standard error", "", box=None)
-    for each in choice.candidates:
+    for candidate in report.candidates:
         table.add_row(
-            each.name,
-            f"{each.image_auroc:.3f}",
-            f"{each.standard_error:.3f}",
-            "chosen" if each.chosen else "",
+            candidate.name,
+            f"{candidate.image_auroc:.3f}",
+            f"{candidate.standard_error:.3f}",
+            "chosen" if candidate.is_selected else "",
         )
     return table

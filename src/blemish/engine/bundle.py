@@ -1,7 +1,7 @@
 """The bundle: a trained detector as three files.
 
 model.onnx     the whole detector as one graph
-bundle.json    what its inputs and outputs mean, and how it came to be
+bundle.json    the meaning of its inputs and outputs, and its history
 SHA256SUMS     checksums of both, as `sha256sum --check` reads them
 """
 
@@ -23,7 +23,7 @@ FORMAT = 1
 MODEL, INFO, CHECKSUMS = "model.onnx", "bundle.json", "SHA256SUMS"
 
 RESIZE_RULE = (
-    "Turn the picture upright by its EXIF orientation, convert it to 8-bit RGB, and resize it to "
+    "Turn the image upright by its EXIF orientation, convert it to 8-bit RGB, and resize it to "
     "graph.width x graph.height with Pillow's resize and the filter BILINEAR; crop and pad nothing."
 )
 REDUCED_RULE = (
@@ -35,7 +35,7 @@ REDUCED_RULE = (
 
 @dataclass(frozen=True, kw_only=True)
 class AnomalyType:
-    """A kind of defect that the detector tells apart, and its colour in masks."""
+    """A kind of defect with a class of its own, and its colour in masks."""
 
     name: str
     #: "#RRGGBB"
@@ -52,7 +52,7 @@ class MeasuredScores:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleInfo:
-    """What bundle.json says."""
+    """The contents of bundle.json."""
 
     #: (width, height) in pixels
     graph_size: tuple[int, int]
@@ -64,9 +64,9 @@ class BundleInfo:
     background: str
     #: in the order of the classes after the background; empty for a classification model
     anomaly_types: tuple[AnomalyType, ...]
-    #: how the detector came to be, for people
+    #: how the detector was trained, for people
     history: Mapping[str, Any]
-    #: what `images.decode` is told; None in a bundle of an older version
+    #: the least (width, height) that a JPEG is decoded at; None in a bundle of an older version
     decoded_at_least: tuple[int, int] | None = None
     #: the trained threshold, where another is in force
     moved_from: float | None = None
@@ -105,7 +105,7 @@ def parse_bundle(read: Callable[[str], bytes], *, name: str) -> Bundle:
     """Read a bundle and verify its checksums.
 
     Args:
-        read: gives the file of a name; its errors pass through.
+        read: returns the file of a name; its errors pass through.
         name: what messages call the bundle.
 
     Raises:
@@ -182,13 +182,13 @@ def _resize_rule(at_least: tuple[int, int] | None) -> dict[str, Any]:
 def _from_json(document: Any) -> BundleInfo:
     if document["format"] != FORMAT:
         raise ValueError(f"format {document['format']} is unknown")
-    graph, pictures = document["graph"], document["pictures"]
+    graph, sizes = document["graph"], document["pictures"]
     threshold = float(document["threshold"])
     trained = float(document.get("trained_threshold", threshold))
     return BundleInfo(
         graph_size=(int(graph["width"]), int(graph["height"])),
         image_size=ImageSize(
-            stored=_size(pictures["stored_size"]), upright=_size(pictures["upright_size"])
+            stored=_size(sizes["stored_size"]), upright=_size(sizes["upright_size"])
         ),
         threshold=threshold,
         background=str(document["background"]),
@@ -226,9 +226,9 @@ def _parse_checksums(data: bytes, bundle: str) -> dict[str, str]:
 
 
 def _verified(data: bytes, name: str, sums: Mapping[str, str], bundle: str) -> bytes:
-    if (found := _sha256(data)) != sums[name]:
+    if (digest := _sha256(data)) != sums[name]:
         raise BundleError(
-            f"The bundle {bundle} is damaged: the SHA-256 checksum of {name} is {found}, "
+            f"The bundle {bundle} is damaged: the SHA-256 checksum of {name} is {digest}, "
             f"not {sums[name]}."
         )
     return data

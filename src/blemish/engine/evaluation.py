@@ -25,7 +25,7 @@ from blemish.engine.training.problems import Problems
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the detector says about one test image."""
+    """The detector's verdict on one test image."""
 
     name: str
     label: Label
@@ -40,7 +40,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class TypeMetrics:
-    """How well the pixels of one anomaly type are found, over the test images with known masks.
+    """Pixel metrics of one anomaly type, over the test images with known masks.
 
     None where it cannot be measured.
     """
@@ -77,7 +77,7 @@ def evaluate(
     mixed_sizes: bool,
     progress: ProgressCallback,
 ) -> Evaluation:
-    """Run `detector` over test images, in their order, and measure what it says.
+    """Run `detector` over test images, in their order, and measure its verdicts.
 
     Raises:
         TrainingError: images or masks cannot be used; it holds all of their problems.
@@ -99,10 +99,10 @@ def evaluate(
 
 
 def measured_scores(evaluation: Evaluation) -> MeasuredScores:
-    """Return the scores of the test images, as a bundle keeps them."""
+    """Return the scores of the test images, in the form that a bundle stores."""
 
     def scores_of(label: Label) -> tuple[float, ...]:
-        return tuple(sorted(each.score for each in evaluation.verdicts if each.label is label))
+        return tuple(sorted(v.score for v in evaluation.verdicts if v.label is label))
 
     return MeasuredScores(normal=scores_of(Label.NORMAL), anomaly=scores_of(Label.ANOMALY))
 
@@ -158,10 +158,10 @@ def _image_notes(truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> tuple[s
 def _type_notes(types: Sequence[TypeMetrics]) -> tuple[str, ...]:
     """Say for which anomaly types the test set gives no metrics."""
     return tuple(
-        f"Recall is not measurable for the anomaly label '{each.name}': no mask of the test images "
-        "shows it."
-        for each in types
-        if each.recall is None
+        f"Recall is not measurable for the anomaly label '{entry.name}': no mask of the test "
+        "images shows it."
+        for entry in types
+        if entry.recall is None
     )
 
 

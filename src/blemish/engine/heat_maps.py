@@ -1,8 +1,7 @@
-"""The heat map: where the scores of an image come from, in colours that lie over it.
+"""Heat maps: the anomaly map of an image as colours over the image.
 
-Heat is a score as a share of the threshold: from three quarters of it on, for as long as it is
-large. So the same colour means the same in all images of a model, and an image without colour
-is far from being called anomalous.
+The colour shows a score as a share of the threshold, from three quarters of it on. The same colour
+means the same score in all images of a model, and an image without colour is clearly normal.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ _LEVELS = np.linspace(0, 1, 256)
 
 def heat_palette() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the colour (256, 3) and the alpha (256,) of each level of heat; 0 is transparent."""
-    places = np.linspace(0, 1, len(HEAT_COLORS))
-    colors = np.stack([np.interp(_LEVELS, places, channel) for channel in HEAT_COLORS.T], axis=1)
+    positions = np.linspace(0, 1, len(HEAT_COLORS))
+    colors = np.stack([np.interp(_LEVELS, positions, channel) for channel in HEAT_COLORS.T], axis=1)
     alphas = 255 * MOST_COVER * _LEVELS**0.75
     return np.rint(colors).astype(np.uint8), np.rint(alphas).astype(np.uint8)
 
@@ -56,9 +55,9 @@ def heat_levels(
     """Return levels of heat.
 
     Args:
-        anomaly_map: (h, w), enlarged bilinearly.
+        anomaly_map: (h, w), upsampled bilinearly.
         threshold: in the unit of the map, not negative.
-        size: (W, H) of what is returned.
+        size: (W, H) of the result.
 
     Returns:
         (H, W), 0 to 255.
@@ -73,13 +72,13 @@ def encode_heat_map(
 ) -> bytes:
     """Draw a heat map as a transparent PNG with a palette.
 
-    Each row is written as its difference from the one above: of patches enlarged to pixels hardly
-    anything is left, so that the largest image's fits into the 5 MiB of an answer.
+    Each row is stored as its difference to the row above: of upsampled patches little remains, so
+    the heat map of the largest image fits into the 5 MiB of a response.
 
     Args:
-        anomaly_map: (h, w), as the image is stored.
+        anomaly_map: (h, w), in the orientation of the stored image.
         threshold: in the unit of the map, not negative.
-        size: (width, height) of the image as it is stored.
+        size: (width, height) of the stored image.
 
     Source: PNG specification, sections 9 (filter "up") and 11.
     """

@@ -1,4 +1,4 @@
-"""How good verdicts, scores, masks and maps are. What cannot be measured is None, never NaN.
+"""Metrics of verdicts, scores, masks and maps. A metric that cannot be measured is None, never NaN.
 
 Everywhere, a score at or above the threshold calls for the verdict "anomaly", and `truth` is True
 where there is an anomaly. numpy alone.
@@ -33,12 +33,12 @@ def precision_recall_f1(truth: Booleans, verdicts: Booleans) -> PrecisionRecallF
 
     Source: van Rijsbergen, "Information Retrieval", 1979, chapter 7; F1 = 2 TP / (2 TP + FP + FN).
     """
-    right = int((truth & verdicts).sum())
+    hits = int((truth & verdicts).sum())
     called, anomalies = int(verdicts.sum()), int(truth.sum())
     return PrecisionRecallF1(
-        precision=_share(right, called),
-        recall=_share(right, anomalies),
-        f1=_share(2 * right, called + anomalies),
+        precision=_share(hits, called),
+        recall=_share(hits, anomalies),
+        f1=_share(2 * hits, called + anomalies),
     )
 
 
@@ -72,11 +72,11 @@ def average_precision(truth: Booleans, scores: Scores) -> float | None:
     Source: Manning, Raghavan and Schuetze, "Introduction to Information Retrieval", 2008, section
         8.4; at tied scores the curve has one point, as in scikit-learn.
     """
-    _, right, called = _counts_by_threshold(truth, scores)
+    _, hits, called = _counts_by_threshold(truth, scores)
     if not truth.any():
         return None
-    recall_steps = np.diff(right, prepend=0) / right[-1]
-    return float((recall_steps * right / called).sum())
+    recall_steps = np.diff(hits, prepend=0) / hits[-1]
+    return float((recall_steps * hits / called).sum())
 
 
 def best_f1_threshold(truth: Booleans, scores: Scores) -> float:
@@ -95,8 +95,8 @@ def best_f1_threshold(truth: Booleans, scores: Scores) -> float:
     """
     if not truth.any():
         raise ValueError("A threshold for the best F1 needs an anomaly; there is none.")
-    levels, right, called = _counts_by_threshold(truth, scores)
-    f1 = 2 * right / (called + right[-1])
+    levels, hits, called = _counts_by_threshold(truth, scores)
+    f1 = 2 * hits / (called + hits[-1])
     gaps = np.append(levels[:-1] - levels[1:], 0.0)
     best = int(np.where(f1 == f1.max(), gaps, -1.0).argmax())
     middle = float(levels[best] - gaps[best] / 2)
@@ -137,7 +137,7 @@ def aupro(
     weights, regions = _region_weights(truth_masks)
     scores = np.concatenate([anomaly_map.ravel() for anomaly_map in anomaly_maps])
     order = np.argsort(-scores, kind="stable")
-    last = _last_of_each_level(scores[order])
+    last = _last_of_levels(scores[order])
     overlap = np.append(0.0, np.cumsum(weights[order])[last] / regions)
     false_alarms = np.append(0.0, np.cumsum(~truth[order])[last] / (~truth).sum())
     end = int(np.searchsorted(false_alarms, fpr_limit))  # the first point at the limit or beyond
@@ -154,15 +154,15 @@ def _share(part: int, whole: int) -> float | None:
 def _counts_by_threshold(
     truth: Booleans, scores: Scores
 ) -> tuple[Scores, NDArray[np.int64], NDArray[np.int64]]:
-    """Return, at each distinct score from high to low: it, anomalies called, all called."""
+    """Return the distinct scores from high to low, and the anomalies and images called at each."""
     order = np.argsort(-scores, axis=None, kind="stable")
     levels = scores.ravel()[order]
-    last = _last_of_each_level(levels)
-    right = np.cumsum(truth.ravel()[order], dtype=np.int64)
-    return levels[last], right[last], last + 1
+    last = _last_of_levels(levels)
+    hits = np.cumsum(truth.ravel()[order], dtype=np.int64)
+    return levels[last], hits[last], last + 1
 
 
-def _last_of_each_level(sorted_scores: Scores) -> NDArray[np.int64]:
+def _last_of_levels(sorted_scores: Scores) -> NDArray[np.int64]:
     """Return the index of the last of each run of equal scores."""
     return np.flatnonzero(np.append(sorted_scores[1:] != sorted_scores[:-1], True))
 

@@ -1,4 +1,4 @@
-"""The detector at work: a bundle and an image in, a verdict out."""
+"""Detectors: a bundle and an image in, a detection out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AnomalyArea:
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """What a detector says about one image; arrays lie as the image is stored."""
+    """The result for one image; arrays have the orientation of the stored image."""
 
     score: float
     threshold: float
@@ -56,7 +56,7 @@ class Detection:
 
 
 class Detector:
-    """A loaded bundle that judges images; may be used by several threads at once."""
+    """A loaded bundle that detects anomalies in images; safe for several threads."""
 
     def __init__(self, info: BundleInfo, session: ort.InferenceSession) -> None:
         self.info = info
@@ -69,7 +69,7 @@ class Detector:
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int, providers: Sequence[str] = ON_CPU) -> Detector:
-        """Load a bundle that is in memory; what the arguments mean, `open_session` says.
+        """Load a bundle that is in memory; the other arguments are those of `open_session`.
 
         Raises:
             BundleError: with the reason.
@@ -83,15 +83,15 @@ class Detector:
         return cls(bundle.info, session)
 
     def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:
-        """Judge one encoded image.
+        """Detect anomalies in one encoded image.
 
         Args:
             data: a JPEG or PNG file.
-            limits: how large the image may be.
+            limits: of the image's size.
             mixed_sizes: whether it may have another size than the training images.
 
         Raises:
-            ImageError: it is no image, or not one of the size that the detector was trained on.
+            ImageError: the data is no image, or its size differs from the training images'.
         """
         image = decode(data, limits=limits, at_least=self.info.decoded_at_least)
         if not mixed_sizes:
@@ -129,7 +129,7 @@ class Detector:
 
 
 def _stored_mask(probabilities: NDArray[np.float32], image: DecodedImage) -> NDArray[np.uint8]:
-    """Choose a class for each pixel and bring the mask to the stored image's size, by nearest."""
+    """Return the likeliest class of each pixel, at the stored image's size."""
     classes = Image.fromarray(probabilities.argmax(axis=0).astype(np.uint8))
     upright = np.asarray(classes.resize(image.upright_size, Image.Resampling.NEAREST))
     return np.ascontiguousarray(turn_back(upright, image.orientation))

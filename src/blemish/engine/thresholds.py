@@ -1,4 +1,4 @@
-"""Another threshold for a trained detector, and what it would do to the test images.
+"""Move the threshold of a trained detector, and count the verdicts on the test images.
 
 The threshold stands twice in a bundle: in bundle.json, and in the graph as the value of the input
 `threshold` where a caller leaves it out. Both are moved together.
@@ -29,7 +29,7 @@ _GRAPH, _INITIALIZER, _NAME, _RAW_DATA = 7, 5, 8, 9
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdEffect:
-    """What a threshold does to the test images; an anomaly is a positive."""
+    """The verdicts on the test images at a threshold; an anomaly is a positive."""
 
     threshold: float
     true_positives: int
@@ -59,7 +59,7 @@ def move_threshold(bundle: Bundle, threshold: float | None) -> Bundle:
 
 
 def threshold_effect(scores: MeasuredScores, threshold: float) -> ThresholdEffect:
-    """Count the verdicts that the test images would get, as the graph compares: in float32."""
+    """Count the verdicts on the test images, compared in float32 as in the graph."""
     limit = np.float32(threshold)
     normal, anomaly = _float32(scores.normal) >= limit, _float32(scores.anomaly) >= limit
     truth = np.repeat([False, True], [len(normal), len(anomaly)])
@@ -74,7 +74,7 @@ def threshold_effect(scores: MeasuredScores, threshold: float) -> ThresholdEffec
 
 
 def turning_points(scores: MeasuredScores) -> list[float]:
-    """Return thresholds between which verdicts differ, ascending: all, or an even choice of them.
+    """Return thresholds between which verdicts differ, ascending: all, or an even sample of them.
 
     The first calls every test image anomalous, the last none; the others lie in the middle between
     neighbouring scores.
@@ -87,8 +87,8 @@ def turning_points(scores: MeasuredScores) -> list[float]:
     middles = lower + (upper - lower) / 2
     middles = np.where(middles > lower, middles, upper)  # between neighbours there is no float32
     points = np.concatenate([levels[:1], middles, [above]]).astype(np.float32)
-    chosen = np.linspace(0, len(points) - 1, min(len(points), MOST_TURNS)).round().astype(int)
-    return [float(point) for point in points[chosen]]
+    rows = np.linspace(0, len(points) - 1, min(len(points), MOST_TURNS)).round().astype(int)
+    return [float(point) for point in points[rows]]
 
 
 def _float32(values: tuple[float, ...]) -> NDArray[np.float32]:
@@ -98,8 +98,8 @@ def _float32(values: tuple[float, ...]) -> NDArray[np.float32]:
 def _with_default(model: bytes, threshold: float) -> bytes:
     """Write another default of the graph's input `threshold` over the old: four bytes.
 
-    Done by hand because the server does without the package onnx, and because nothing else of the
-    graph may change.
+    This code parses the file itself because the server does not import the package onnx, and
+    because nothing else of the graph may change.
     """
     for start, end in _fields(model, 0, len(model), number=_GRAPH):
         for tensor, tensor_end in _fields(model, start, end, number=_INITIALIZER):
@@ -112,7 +112,7 @@ def _with_default(model: bytes, threshold: float) -> bytes:
 
 
 def _fields(data: bytes, start: int, end: int, *, number: int) -> Iterator[tuple[int, int]]:
-    """Yield where the contents of a message's fields of this number begin and end."""
+    """Yield start and end of the contents of a message's fields with this number."""
     while start < end:
         key, start = _varint(data, start)
         match key & 7:
@@ -132,7 +132,7 @@ def _fields(data: bytes, start: int, end: int, *, number: int) -> Iterator[tuple
 
 
 def _varint(data: bytes, start: int) -> tuple[int, int]:
-    """Return a number and where the next thing begins."""
+    """Return a number and the offset after it."""
     value = shift = 0
     while True:
         byte = data[start]

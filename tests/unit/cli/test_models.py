@@ -57,7 +57,7 @@ def test_the_choice_and_all_candidates_are_shown(house: House) -> None:
     rows = [line.split() for line in text.splitlines()]
     assert ["average", "0.875", "0.000"] in rows
     assert ["subspace,", "heads", "x", "1", "0.953", "0.021", "chosen"] in rows
-    assert ["made", "of", "subspace", "1,", "picture", "head", "1"] in rows
+    assert ["made", "of", "subspace", "1,", "image", "head", "1"] in rows  # older bundles: picture
     assert "30 normal, 12 anomaly" in text
     assert "'hole' is left out" in text
 

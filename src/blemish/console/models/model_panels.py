@@ -18,7 +18,7 @@ from blemish.console.ui.table import table
 from blemish.console.ui.words import share_text
 from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import BundleInfo
-from blemish.engine.training.selection_report import Judged, choice_of
+from blemish.engine.training.selection_report import ReportedCandidate, selection_report
 
 STAYS = (
     "What this changes: verdicts from now on. The measured performance of the model, its confusion "
@@ -132,24 +132,24 @@ def curve_panels(info: BundleInfo) -> None:
 
 def choice_panel(info: BundleInfo) -> None:
     """Draw which detector was selected, and the scores of the others."""
-    choice = choice_of(info)
-    if choice is None:
+    report = selection_report(info)
+    if report is None:
         return
     with ui.element("section").classes("panel"):
         heading("Detector", 2)
         with ui.element("div").classes("line"):
             text("Chosen:", classes="quiet")
-            text(choice.name, tag="b")
-        parts = ", ".join(f"{name} {part:.2g}" for name, part in choice.shares.items())
+            text(report.name, tag="b")
+        parts = ", ".join(f"{name} {part:.2g}" for name, part in report.shares.items())
         text(f"Made of {parts}.", tag="p", classes="quiet")
-        if not choice.candidates:
+        if not report.candidates:
             text(
                 "No others were tried: what is labelled is not enough to choose by.",
                 tag="p",
                 classes="quiet",
             )
             return
-        best = sorted(choice.candidates, key=lambda candidate: -candidate.image_auroc)
+        best = sorted(report.candidates, key=lambda candidate: -candidate.image_auroc)
         _candidates(best[:BEST])
         if len(best) > BEST:
             with ui.element("details"):
@@ -157,7 +157,7 @@ def choice_panel(info: BundleInfo) -> None:
                 _candidates(best[BEST:])
 
 
-def _candidates(candidates: Sequence[Judged]) -> None:
+def _candidates(candidates: Sequence[ReportedCandidate]) -> None:
     table(
         ("Candidate", "AUROC", "Error", ""),
         (
@@ -165,7 +165,7 @@ def _candidates(candidates: Sequence[Judged]) -> None:
                 candidate.name,
                 f"{candidate.image_auroc:.3f}",
                 f"{candidate.standard_error:.3f}",
-                "selected" if candidate.chosen else "",
+                "selected" if candidate.is_selected else "",
             )
             for candidate in candidates
         ),

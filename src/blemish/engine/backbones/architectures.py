@@ -1,6 +1,7 @@
-"""Architectures: which pretrained networks become backbones, and how their weights are told apart.
+"""Architectures of pretrained networks that can become backbones.
 
-Each is written as ONNX from a state dict alone, in evaluation mode, batch normalisation folded into
+The weights decide which architecture a state dict has. A network is written as ONNX from its state
+dict alone, in evaluation mode, with batch normalisation folded into
 the convolutions before it, and cut off after the last layer that is needed.
 """
 

@@ -1,9 +1,9 @@
-"""Patch embeddings: what the backbone sees around each patch of an image.
+"""Patch embeddings: one row of features for each patch of an image.
 
 An embedding joins the feature maps of `backbones.LAYERS`, each averaged over 3 x 3 positions and
 brought to the grid of the first. Average and resize are linear and treat every channel alike, so
-whatever is linear in an embedding can be computed on the feature maps, before them, where it is
-cheaper: a graph never holds the embeddings of full width unless they are what it is asked for.
+a graph computes linear functions of an embedding on the feature maps, before average and resize,
+where they are cheaper. It computes embeddings of full width only where they are an output.
 
 Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, section 3.1.
 """

@@ -56,7 +56,7 @@ def read_legacy_checkpoint(
     wanted = _Storages(stream, dtypes)
     wanted.load()  # only to learn which storages there are
     keys = _PlainUnpickler(stream).load()
-    storages = _read_storages(data, stream.tell(), keys, wanted.found)
+    storages = _read_storages(data, stream.tell(), keys, wanted.storages)
     stream.seek(start)
     return _Tensors(stream, dtypes, storages, rebuild).load()
 
@@ -94,7 +94,7 @@ class _Storages(pickle.Unpickler):
     def __init__(self, stream: io.BytesIO, dtypes: Mapping[str, np.dtype[Any]]) -> None:
         super().__init__(stream)
         self._dtypes = dtypes
-        self.found: dict[str, tuple[np.dtype[Any], int]] = {}
+        self.storages: dict[str, tuple[np.dtype[Any], int]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         return _named(module, name, self._dtypes, lambda *_: None)
@@ -105,7 +105,7 @@ class _Storages(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it names {pid[0]} with a view, which is not read.")
         if not isinstance(size, int) or size < 0 or not isinstance(key, str):
             raise ValueError(f"no storage has the key {key!r} and {size!r} values")
-        if self.found.setdefault(key, (dtype, size)) != (dtype, size):
+        if self.storages.setdefault(key, (dtype, size)) != (dtype, size):
             raise ValueError(f"the storage {key} is named with two sizes")
 
 

@@ -1,14 +1,13 @@
-"""The built-in backbone: a wavelet scattering, which is written here and not learned.
+"""The built-in backbone: a wavelet scattering, written in code and trained on nothing.
 
-The logarithm of an image, so that light is a constant that is added, goes down a pyramid. On each
-level short waves of eight directions answer to edges and grain; the modulus of their answers is
-taken, and on the next level waves of four directions tell how that modulus varies in turn. What
-comes out is averaged to one grid, in logarithms. It knows nothing of the world, so there is
-nothing in it that could be foreign to a product.
+The logarithm of an image, in which brighter light only adds a constant, enters a pyramid. On each
+level, Morlet wavelets of eight directions respond to edges and grain. The modulus of the responses
+passes to the next level, where wavelets of four directions measure how it varies. The logarithms of
+all moduli are averaged to one grid. No training data means no bias towards other products.
 
 Sources: Mallat, "Group Invariant Scattering", Communications on Pure and Applied Mathematics 2012;
 Bruna and Mallat, "Invariant Scattering Convolution Networks", TPAMI 2013. Wavelength, directions,
-levels, colours and floors were chosen by measurement: docs/adr/0028.
+levels, colours and floors come from measurements: docs/adr/0028.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ CONTRAST, OF_MEANS = 0.4, 2.0
 """Factors of the logarithm of pixels and of the mean colours, which bring all to one scale."""
 
 _SIDE, _WAVELENGTH, _WIDTH, _SLANT = 7, 4.0, 1.6, 0.6
-_REACH = _SIDE // 2
+_RADIUS = _SIDE // 2
 _GRAIN = 2.0**30
 _ALMOST_ZERO = 1e-8
 """Under the root, as in what was measured."""
@@ -54,7 +53,7 @@ def scattering() -> onnx.ModelProto:
 
 def morlet(directions: int) -> NDArray[np.complex128]:
     """Return (directions, 7, 7) waves under a window, whose mean is zero and modulus sums to 2."""
-    y, x = np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1].astype(np.float64)
+    y, x = np.mgrid[-_RADIUS : _RADIUS + 1, -_RADIUS : _RADIUS + 1].astype(np.float64)
     waves = []
     for angle in np.arange(directions) * np.pi / directions:
         along = x * np.cos(angle) + y * np.sin(angle)
@@ -101,8 +100,8 @@ class _Scattering:
         graph = self._graph
         image = graph.input("image", np.float32, ("B", 3, "H", "W"))
         deviation, mean = (
-            graph.constant(each.astype(np.float32).reshape(1, 3, 1, 1))
-            for each in (IMAGENET_DEVIATION, IMAGENET_MEAN + PIXEL_FLOOR)
+            graph.constant(values.astype(np.float32).reshape(1, 3, 1, 1))
+            for values in (IMAGENET_DEVIATION, IMAGENET_MEAN + PIXEL_FLOOR)
         )
         rgb = graph.add("Add", graph.add("Mul", image, deviation), mean)
         logarithm = graph.add("Mul", graph.add("Log", rgb), graph.scalar(CONTRAST))
@@ -123,7 +122,7 @@ class _Scattering:
     def _modulus(self, values: str, directions: int, *, channels: int) -> str:
         """Write the modulus of what the waves of all directions answer, for each channel."""
         graph, waves = self._graph, morlet(directions)
-        padded, squares = self._padded(values, _REACH), []
+        padded, squares = self._padded(values, _RADIUS), []
         for part in (waves.real, waves.imag):
             kernel = np.tile(_float32(part)[:, np.newaxis], (channels, 1, 1, 1))
             answer = graph.add("Conv", padded, graph.constant(kernel), group=channels)

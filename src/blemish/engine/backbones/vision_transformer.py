@@ -42,11 +42,11 @@ def write_dinov2(weights: WeightedWriter) -> None:
     depth = 0
     while weights.has(f"blocks.{depth}.ls1.gamma"):
         depth += 1
-    taken = {depth // 2 - 1: LAYERS[0], depth - 1: LAYERS[1]}
+    outputs = {depth // 2 - 1: LAYERS[0], depth - 1: LAYERS[1]}
     for block in range(depth):
         x = _block(weights, x, f"blocks.{block}", width)
-        if block in taken:
-            _as_map(weights, x, taken[block], grid, width)
+        if block in outputs:
+            _as_map(weights, x, outputs[block], grid, width)
     weights.check_all_used(ignored=("mask_token", "head."))
 
 
@@ -113,8 +113,8 @@ def _attention(weights: WeightedWriter, x: str, name: str, width: int) -> str:
     split = graph.add("Reshape", joined, weights.ints(0, 0, 3, heads, _HEAD_WIDTH))
 
     def part(index: int, perm: list[int]) -> str:
-        chosen = graph.add("Gather", split, graph.constant(np.array(index, np.int64)), axis=2)
-        return graph.add("Transpose", chosen, perm=perm)
+        part = graph.add("Gather", split, graph.constant(np.array(index, np.int64)), axis=2)
+        return graph.add("Transpose", part, perm=perm)
 
     scale = graph.constant(np.array(_HEAD_WIDTH**-0.5, dtype=np.float32))
     queries = graph.add("Mul", part(0, [0, 2, 1, 3]), scale)

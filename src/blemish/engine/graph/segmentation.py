@@ -1,6 +1,6 @@
-"""The part of the graph that says which anomaly type each pixel shows.
+"""The part of the graph that computes the anomaly type of each pixel.
 
-feature maps -> class logits of each patch -> margins over the background, enlarged to pixels and
+feature maps -> class logits of each patch -> margins over the background, upsampled to pixels and
 refined to the edges of the image -> small specks removed -> class probabilities
 """
 
@@ -57,9 +57,9 @@ def _add_refined(
 ) -> str:
     """Write margins (1, types, h, w) to (types, height, width), by the image's luminance.
 
-    Around each patch a line is fitted from luminance to margin. The enlarged margin goes along it
-    by what the luminance of a pixel differs from that of its surroundings, as a patch sees them:
-    where light and margin go together, the margin turns at the edge in the image.
+    Around each patch a line is fitted from luminance to margin. The upsampled margin moves
+    along this line by the difference between a pixel's luminance and its surroundings': where light
+    and margin correlate, the margin changes sign at the edge in the image.
 
     Source: He et al., "Guided Image Filtering", TPAMI 35, 2013; He and Sun, "Fast Guided Filter",
         2015, for lines fitted on a coarse grid.
@@ -109,7 +109,7 @@ def _add_without_specks(
     """Write the margins (types, height, width) again, negative where a speck was.
 
     A pixel stays if it lies in a window, around any patch, of which anomalies cover so much `area`,
-    in patches. The window reaches beyond its patch, so that the ends of long regions stay too.
+    in patches. The window is larger than its patch, so that the ends of long regions stay too.
     """
     rows, columns = (window_matrix(pixels, cells) for pixels, cells in zip(size, grid, strict=True))
     highest = graph.add("ReduceMax", margins, _ints(graph, 0), keepdims=1)

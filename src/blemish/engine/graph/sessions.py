@@ -1,4 +1,4 @@
-"""ONNX Runtime, set up the one way that every graph is run here."""
+"""ONNX Runtime sessions: every graph runs with the same settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _errors
 
 ON_CPU = ("cpu",)
-"""The providers that trainings run on, so that a model does not depend on the machine's others."""
+"""The providers of trainings: a model does not depend on the other providers of its machine."""
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -16,9 +16,9 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-"""What can run a graph: our names, and ONNX Runtime's."""
+"""Execution providers: our name -> the name in ONNX Runtime."""
 
-_LOG_FATAL = 4  # what goes wrong is raised; the log would say it a second time
+_LOG_FATAL = 4  # errors are raised; the log would repeat them
 
 
 class ProviderError(Exception):
@@ -34,19 +34,18 @@ SESSION_ERRORS: tuple[type[Exception], ...] = (
     _errors.NotImplemented,
     _errors.RuntimeException,
 )
-"""What ONNX Runtime raises over a graph that it cannot load or run; they have no base of their own.
-"""
+"""Errors of ONNX Runtime for a graph that it cannot load or run; they share no base class."""
 
 
 def check_providers(names: Sequence[str]) -> None:
-    """See that the installed ONNX Runtime has these providers; whether they start is not tried.
+    """Check that the installed ONNX Runtime has these providers, without starting them.
 
     Raises:
         ProviderError: names those that it lacks, and those that it has.
     """
-    there = ort.get_available_providers()
-    if missing := [name for name in names if PROVIDERS[name] not in there]:
-        known = [name for name, of_runtime in PROVIDERS.items() if of_runtime in there]
+    available = ort.get_available_providers()
+    if missing := [name for name in names if PROVIDERS[name] not in available]:
+        known = [name for name, of_runtime in PROVIDERS.items() if of_runtime in available]
         raise ProviderError(
             f"the installed ONNX Runtime has no {' and no '.join(missing)}; it has "
             f"{' and '.join(known)}"
@@ -64,7 +63,7 @@ def open_session(
     Args:
         model: a serialised ONNX model.
         threads: for the operators of one run on the CPU, 1 or more.
-        providers: of `PROVIDERS`; what one cannot run is left to the next, at last to the CPU.
+        providers: of `PROVIDERS`; nodes that one cannot run go to the next, finally to the CPU.
 
     Raises:
         ProviderError: one is not installed, or does not start.
@@ -75,8 +74,8 @@ def open_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    told = [(PROVIDERS[name], _options(name, threads=threads)) for name in providers]
-    session = ort.InferenceSession(model, options, providers=told)
+    selection = [(PROVIDERS[name], _options(name, threads=threads)) for name in providers]
+    session = ort.InferenceSession(model, options, providers=selection)
     # ONNX Runtime goes on by the CPU alone where another does not start.
     started = session.get_providers()
     if failed := [name for name in providers if PROVIDERS[name] not in started]:
@@ -85,7 +84,7 @@ def open_session(
 
 
 def _options(provider: str, *, threads: int) -> Mapping[str, str]:
-    """Return what keeps a provider's scores those of the CPU: 32-bit arithmetic."""
+    """Return the options for 32-bit arithmetic, so that scores are those of the CPU."""
     match provider:
         case "openvino":
             return {"device_type": "CPU", "precision": "FP32", "num_of_threads": str(threads)}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper
 
 MIN_OPSET = 18
-"""The oldest operator set in which every node that is written here means the same: from 18 on
-`ReduceMin` and `ReduceMean` take their axes as an input."""
+"""The oldest operator set with the nodes that Blemish writes: since 18, `ReduceMin` and
+`ReduceMean` take their axes as an input."""
 
 _IR_VERSION = 9
 
@@ -21,7 +21,7 @@ Shape = tuple[int | str, ...]
 
 
 class GraphWriter:
-    """Collects the nodes and constants of one graph and names what lies between them."""
+    """Collects the nodes and constants of one graph, and names its values."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -38,7 +38,7 @@ class GraphWriter:
         return name
 
     def input_with_default(self, name: str, default: NDArray[Any]) -> str:
-        """Declare an input that a caller may leave out."""
+        """Declare an optional input."""
         self._constants.append(numpy_helper.from_array(default, name))
         return self.input(name, default.dtype.type, default.shape)
 
@@ -68,9 +68,9 @@ class GraphWriter:
 
     def add_top(self, values: str, count: int) -> str:
         """Add the `count` largest of a vector, in descending order, and return their name."""
-        top, where = self._new_name("TopK"), self._new_name("TopK_rows")
+        top, rows = self._new_name("TopK"), self._new_name("TopK_rows")
         size = self.constant(np.array([count], dtype=np.int64))
-        self._nodes.append(helper.make_node("TopK", [values, size], [top, where], top, axis=0))
+        self._nodes.append(helper.make_node("TopK", [values, size], [top, rows], top, axis=0))
         return top
 
     def add_sum(self, values: str) -> str:
@@ -96,7 +96,7 @@ class GraphWriter:
         self._ir_version = max(self._ir_version, renamed.ir_version)
 
     def model(self) -> onnx.ModelProto:
-        """Return what was written, as a model."""
+        """Return the graph as a model."""
         graph = helper.make_graph(
             self._nodes, "blemish", self._inputs, self._outputs, self._constants
         )
@@ -105,9 +105,9 @@ class GraphWriter:
             graph, opset_imports=opsets, ir_version=self._ir_version, producer_name="blemish"
         )
 
-    def _new_name(self, what: str) -> str:
+    def _new_name(self, prefix: str) -> str:
         self._count += 1
-        return f"{what}_{self._count}"
+        return f"{prefix}_{self._count}"
 
 
 def _value(name: str, dtype: type[np.generic], shape: Shape) -> onnx.ValueInfoProto:

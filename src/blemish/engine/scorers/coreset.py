@@ -11,14 +11,13 @@ _POOL, _FRONT, _BLOCK = 2_000, 96, 256  # rows; measured, the answer does not de
 def select_coreset(
     embeddings: NDArray[np.float32], size: int, *, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Choose `size` embeddings that cover the rest, by greedy k-center.
+    """Select `size` embeddings that cover the rest, by greedy k-center.
 
-    Every step adds the embedding farthest from all chosen so far; the covering radius that results
-    is at most twice the best possible one. Distances to the chosen only shrink, so an old one
-    bounds the new one, and a row whose bound is below another's distance is left alone until its
-    turn may have come: half of the distances are never computed, and the others come many at a
-    time, by matrix products. Against one matrix-vector product a step this takes a third of the
-    time, for the same rows.
+    Every step adds the embedding farthest from all selected ones; the resulting covering radius is
+    at most twice the best possible one. Distances to the selection only shrink, so an old distance
+    bounds the new one, and a row is skipped while its bound is below another row's distance. Half
+    of the distances are never computed; matrix products compute the others many at a time. One
+    matrix-vector product a step would select the same rows in three times the time.
 
     Args:
         embeddings: (n, d), one row a patch.
@@ -26,7 +25,7 @@ def select_coreset(
         generator: the only source of randomness; same state, same coreset.
 
     Returns:
-        (size,) row indices, in the order chosen, none twice.
+        (size,) row indices, in the order of selection, none twice.
 
     Raises:
         ValueError: `size` is not in [1, n].
@@ -44,72 +43,72 @@ def select_coreset(
     selection.add(generator.integers(n, size=1))
     while selection.count < size:
         selection.advance()
-    return selection.chosen
+    return selection.selected
 
 
 class _Selection:
-    """A greedy selection under way."""
+    """The state of a greedy selection."""
 
     def __init__(self, embeddings: NDArray[np.float32], size: int) -> None:
         n, width = embeddings.shape
-        #: (n, d + 1): each embedding less the mean, since short rows lose less in a difference; 1
+        #: (n, d + 1): each embedding minus the mean, which loses fewer digits, and a 1
         self._rows = np.ones((n, width + 1), dtype=np.float32)
         np.subtract(embeddings, embeddings.mean(axis=0), out=self._rows[:, :-1])
         self._squares = np.einsum("nd,nd->n", self._rows[:, :-1], self._rows[:, :-1])
-        #: (size, d + 1): -2c and |c|² of each chosen c; its product with a row a is |a-c|² - |a|²
+        #: (size, d + 1): -2c and |c|² of each selected c; its product with a row a is |a-c|² - |a|²
         self._centers = np.empty((size, width + 1), dtype=np.float32)
-        #: squared distance to the nearest of the first `_seen` of the chosen; -inf of the chosen
+        #: squared distance to the nearest of the first `_compared` selected; -inf if selected
         self._nearest = np.full(n, np.inf, dtype=np.float32)
-        self._seen = np.zeros(n, dtype=np.int64)
-        self.chosen = np.empty(size, dtype=np.int64)
+        self._compared = np.zeros(n, dtype=np.int64)
+        self.selected = np.empty(size, dtype=np.int64)
         self.count = 0
 
     def add(self, rows: NDArray[np.int64]) -> None:
-        """Choose rows."""
+        """Select rows."""
         end = self.count + len(rows)
-        self.chosen[self.count : end] = rows
+        self.selected[self.count : end] = rows
         self._centers[self.count : end, :-1] = -2 * self._rows[rows, :-1]
         self._centers[self.count : end, -1] = self._squares[rows]
         self._nearest[rows] = -np.inf
         self.count = end
 
     def advance(self) -> None:
-        """Take the rows that may be farthest, and choose for as long as none outside can be."""
+        """Select from the rows that may be farthest, until a row outside of them may be."""
         pool, rest = _farthest(self._nearest, _POOL)
-        pool = pool[self._seen[pool].argsort(kind="stable")]
+        pool = pool[self._compared[pool].argsort(kind="stable")]
         rows, squares = self._rows[pool], self._squares[pool]
         nearest = self._distances(pool, rows, squares)
-        while self.count < len(self.chosen) and nearest.max() >= rest:
+        while self.count < len(self.selected) and nearest.max() >= rest:
             front, bound = _farthest(nearest, _FRONT)
             first = self.count
             picks = _pick(
                 rows[front, :-1],
                 nearest[front],
                 bound=max(bound, rest),
-                most=len(self.chosen) - first,
+                most=len(self.selected) - first,
             )
             self.add(pool[front[picks]])
             products = self._centers[first : self.count] @ rows.T
             np.minimum(nearest, products.min(axis=0) + squares, out=nearest)
             nearest[front[picks]] = -np.inf  # never again, even among duplicates
         self._nearest[pool] = nearest
-        self._seen[pool] = self.count
+        self._compared[pool] = self.count
 
     def _distances(
         self, pool: NDArray[np.int64], rows: NDArray[np.float32], squares: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Bring the distances of a pool up to date; rows that have seen as much lie together."""
-        nearest, seen = self._nearest[pool], self._seen[pool]
+        """Update the distances of a pool, whose rows are sorted by how much they were compared."""
+        nearest, compared = self._nearest[pool], self._compared[pool]
         for start in range(0, len(pool), _BLOCK):
             block = slice(start, start + _BLOCK)
-            if (known := seen[start]) < self.count:
+            if (known := compared[start]) < self.count:
                 products = self._centers[known : self.count] @ rows[block].T
                 nearest[block] = np.minimum(nearest[block], products.min(axis=0) + squares[block])
         return nearest
 
 
 def _farthest(nearest: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64], float]:
-    """Return where the largest distances stand, ascending, and the largest of the others."""
+    """Return the indices of the largest distances, ascending, and the largest other distance."""
     others = len(nearest) - most
     if others <= 0:
         return np.arange(len(nearest)), -np.inf
@@ -120,13 +119,13 @@ def _farthest(nearest: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64
 def _pick(
     rows: NDArray[np.float32], nearest: NDArray[np.float32], *, bound: float, most: int
 ) -> list[int]:
-    """Choose the farthest of a few rows (n, d), one after the other.
+    """Select the farthest of a few rows (n, d), one after the other; at least one.
 
     Args:
-        rows: that are chosen from.
-        nearest: (n,) their squared distances to the nearest that is chosen already.
-        bound: squared distance below which another row may be farther; one is chosen at least.
-        most: so many are chosen at most.
+        rows: the rows to select from.
+        nearest: (n,) squared distances to the nearest selected row.
+        bound: squared distance below which a row outside may be farther.
+        most: the largest number to select.
     """
     squares = np.einsum("nd,nd->n", rows, rows)
     between = squares[:, np.newaxis] + squares - 2 * (rows @ rows.T)

@@ -89,7 +89,7 @@ def _fit(data: FittingData) -> ImageGaussian:
 
 
 IMAGE_GAUSSIAN = Scorer(
-    name="picture",
+    name="image",
     role=Role.SECONDARY,
     scores_patches=False,
     fit=_fit,

@@ -122,4 +122,4 @@ def _fit(data: FittingData) -> ImageHead:
     return fit_image_head(data.pooled[Label.NORMAL], data.pooled[Label.ANOMALY])
 
 
-IMAGE_HEAD = Scorer(name="picture head", role=Role.HEAD, scores_patches=False, fit=_fit)
+IMAGE_HEAD = Scorer(name="image head", role=Role.HEAD, scores_patches=False, fit=_fit)

@@ -1,8 +1,8 @@
-"""What the place of a patch in its image says about its score.
+"""Weights of patch scores by position.
 
-At the border of an image a backbone sees less of the product, and the rest is padding: every
-score counts less there. Where products lie alike, some places vary more than others, an edge or a
-print, and a score can count by how high it is for its place.
+At the border of an image the receptive field of a patch contains padding, so scores count less
+there. Where products are aligned, some positions vary more than others, such as edges and prints:
+there a score can be divided by the usual score of its position.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 BORDER_VIEW = 2
-"""Patches on each side that a patch is taken to see besides itself. With ResNet-18's memory bank,
-on two splits, the image AUROC of magnetic tiles rose from .67 to .83 and the mean of five products
-from .87 to .92; other weights of the two outermost rows, from .5 to .7 and .8 to .9, gave the same
-within .002."""
+"""Patches on each side within the receptive field of a patch, as assumed here. With ResNet-18's
+memory bank, on two splits, the image AUROC of magnetic tiles rose from .67 to .83 and the mean of
+five products from .87 to .92; other weights of the two outermost rows, from .5 to .7 and .8 to .9,
+gave the same within .002."""
 
 PRIOR_IMAGES = 10
-"""The scale of a place is drawn to the mean of all as if so many more images had shown it."""
+"""The scale of a position is estimated as if so many more images had shown the mean of all."""
 
 MIN_ALIGNMENT = 0.05
-"""Alignment from which on places are told apart."""
+"""Alignment from which on scores are scaled by position."""
 
 
 def border_weights(grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Return what share (n,) of what each patch sees lies inside the image.
+    """Return the share (n,) of each patch's receptive field inside the image.
 
     Args:
         grid: (h, w) of the n patches.
@@ -34,15 +34,15 @@ def border_weights(grid: tuple[int, int]) -> NDArray[np.float32]:
         np.minimum(BORDER_VIEW, np.arange(side)) + np.minimum(BORDER_VIEW, np.arange(side)[::-1])
         for side in grid
     )
-    seen = np.outer(rows + 1, columns + 1).astype(np.float32).ravel()
-    return seen / np.float32((2 * BORDER_VIEW + 1) ** 2)
+    inside = np.outer(rows + 1, columns + 1).astype(np.float32).ravel()
+    return inside / np.float32((2 * BORDER_VIEW + 1) ** 2)
 
 
 def position_scales(maps: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the scale (n,) of patch scores at each place, 1 on the whole.
+    """Return the scale (n,) of patch scores at each position, 1 on average.
 
     Args:
-        maps: (B, n) patch scores of normal images that their scorer did not see; B may be 0.
+        maps: (B, n) patch scores of normal images, by scorers not fitted to them; B may be 0.
         grid: (h, w) of the n patches.
     """
     images, patches = maps.shape
@@ -56,10 +56,10 @@ def position_scales(maps: NDArray[np.float32], grid: tuple[int, int]) -> NDArray
 
 
 def alignment(maps: NDArray[np.float32], grid: tuple[int, int]) -> float:
-    """Return the share of the variance of log patch scores within an image that its place explains.
+    """Return the share of the variance of log patch scores that positions explain.
 
-    Each image is foretold from the others; up to 1, and 0 or less where places say nothing, or
-    no patch differs from another.
+    Each image is predicted from the others. The result is at most 1, and 0 or less where positions
+    explain nothing, or all patches score alike.
 
     Args:
         maps: (B, n) as in `position_scales`.
@@ -81,7 +81,7 @@ def alignment(maps: NDArray[np.float32], grid: tuple[int, int]) -> float:
 
 
 def _smoothed(values: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
-    """Average (n,) over 3 x 3 places."""
+    """Average (n,) over 3 x 3 positions."""
     padded = np.pad(values.reshape(grid), 1, mode="edge")
     smooth: NDArray[np.float64] = sliding_window_view(padded, (3, 3)).mean(axis=(2, 3)).ravel()
     return smooth

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from blemish.engine.metrics import best_f1_threshold
 
 MIN_ANOMALIES = 10
-"""Labelled anomalies from which on they decide the threshold and the confidence."""
+"""With so many labelled anomalies or more, they decide the threshold and the confidence."""
 
 FALSE_ALARM_RATE = 0.05
 """Share of normal images that may be called anomalous where too few anomalies are labelled."""
 
 MOST_FALSE_ALARMS = 0.1
-"""Share of held-out normal images that one to nine labelled anomalies may move the threshold below.
-Where they score like normal images, the best F1 calls nearly everything anomalous: with 6 anomalies
-beside 10 normal castings it gave 80 % of false alarms."""
+"""The largest share of held-out normal images above a threshold that one to nine labelled anomalies
+decide. Where they score like normal images, the best F1 calls nearly everything anomalous: with 6
+anomalies beside 10 normal castings it gave 80 % of false alarms."""
 
 MARGIN = 1.05
 """Where the normal images are too few for the rate: the largest held-out score times this. With 12
@@ -29,7 +29,7 @@ found 62 % of the anomalies; without a margin 9 and 67 %, with 1.1 3 and 58 %.""
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Where the verdict turns, and how sure it is.
+    """The threshold, and the confidence in a verdict.
 
     The probability of an anomaly is `1 / (1 + exp(-slope * (score - midpoint)))`.
     """
@@ -37,7 +37,7 @@ class Calibration:
     threshold: float
     slope: float
     midpoint: float
-    #: sentences for people, about what the data did not allow
+    #: sentences for people about the limits of the data
     notes: tuple[str, ...]
 
 
@@ -45,7 +45,7 @@ def calibrate(scores: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> Cali
     """Fit threshold and confidence.
 
     Args:
-        scores: (n,) image scores, each by a detector that did not see the image.
+        scores: (n,) image scores, by detectors not fitted to the image.
         anomalous: (n,) whether the image is labelled as an anomaly; at least one is not.
     """
     normal, count = scores[~anomalous], int(anomalous.sum())
@@ -63,7 +63,7 @@ def calibrate(scores: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> Cali
 
 
 def normal_limit(scores: NDArray[np.float64]) -> tuple[float, tuple[str, ...]]:
-    """Return a threshold from held-out scores (n,) of normal images alone, and what to say of it.
+    """Return a threshold from held-out scores (n,) of normal images alone, and notes about it.
 
     It is the smallest of the scores that keeps the promise that one more normal image lies above
     it with a probability of at most `FALSE_ALARM_RATE`: the one of rank ceil((n + 1)(1 - rate)).
@@ -85,7 +85,7 @@ def normal_limit(scores: NDArray[np.float64]) -> tuple[float, tuple[str, ...]]:
 
 
 def _least_threshold(scores: NDArray[np.float64]) -> float:
-    """Return what at most `MOST_FALSE_ALARMS` of the scores (n,) of normal images reach."""
+    """Return the least threshold with at most `MOST_FALSE_ALARMS` of normal scores (n,)."""
     highest = np.sort(scores)[::-1]
     return _above(highest[int(MOST_FALSE_ALARMS * len(scores) + 1e-9)])
 
@@ -106,7 +106,7 @@ def _few_note(count: int, normal: NDArray[np.float64], threshold: float) -> str:
 def platt_scaling(scores: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> tuple[float, float]:
     """Fit the probability of an anomaly as a logistic of the score, by Newton's method.
 
-    The targets are drawn in from 0 and 1 as if each side had one more image of the other label:
+    The targets are a little inside of 0 and 1, as if each label had one more image of the other:
     with few images, or scores that separate the labels, the slope stays finite. It is never
     negative: where anomalies score below normal images the probability is the same everywhere.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 
 FOLDS = 5
-"""Of a cross-validation, where there are so many different normal images."""
+"""The number of folds, if there are that many different normal images."""
 
 
 def assign_folds(
@@ -33,5 +33,5 @@ def assign_folds(
     normal = {digest for digest, label in pairs if label is Label.NORMAL}
     fold_of: dict[bytes, int] = {}
     for group in (normal, set(digests) - normal):
-        fold_of |= {digest: place % folds for place, digest in enumerate(sorted(group))}
+        fold_of |= {digest: index % folds for index, digest in enumerate(sorted(group))}
     return np.array([fold_of[digest] for digest in digests], dtype=np.int64)

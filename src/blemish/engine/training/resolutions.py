@@ -1,8 +1,8 @@
-"""Input resolutions: at which sizes a graph may see the images.
+"""Input resolutions: the sizes at which a graph may process the images.
 
-A backbone is as good at a defect of a certain size in its input as at that size in any other. What
-is small in a large image is seen at a higher resolution, which costs in proportion to its pixels.
-Networks of convolutions see a large input as they would see tiles of it, without seams.
+How well a backbone detects a defect depends on the defect's size in the input, not on the input's.
+Small defects of large images need a higher resolution, whose cost is proportional to its pixels.
+Convolutional networks treat a large input like seamless tiles.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.images.resize import graph_size
 
 LONG_SIDES = (256, 512)
-"""Of the graph's images: the usual one, and the one that is tried where labels can tell."""
+"""Of the graph's images: the default, and one that is tried where labels allow a comparison."""
 
 LEAST_SHRUNK = 2
-"""Images are tried at a size only if they are so many times as large: four times the usual. In
-smaller ones little is lost, and trying doubles the time of a training, or more."""
+"""A size is tried only for images at least twice as large: four times the default. Smaller images
+lose little at the default, and each trial at least doubles the time of a training."""
 
 MOST_OPERATIONS = 15e9
 """Multiplications of the backbone on one image, so that a detection takes tens of milliseconds.
@@ -36,9 +36,9 @@ def input_sizes(
 
     Args:
         image: (width, height) of the images, upright.
-        backbone: that is to see them.
-        images: how many there are.
-        choose: whether there are labels to choose by.
+        backbone: of the detector.
+        images: their number.
+        choose: whether labels allow a comparison of sizes.
     """
     usual = graph_size(*image, long_side=LONG_SIDES[0], step=backbone.step)
     sizes = [usual]
@@ -52,16 +52,16 @@ def input_sizes(
 
 
 def multiplications(backbone: Backbone, width: int, height: int) -> float:
-    """Return how many numbers a backbone multiplies by its weights for one image."""
+    """Return the multiplications by weights that a backbone needs for one image."""
     model = onnx.ModelProto()
     model.CopyFrom(backbone.model)
-    its = next(entry for entry in model.graph.input if entry.name == backbone.input_name)
-    shape = its.type.tensor_type.shape
-    del shape.dim[:]  # a file may say more or less of its input than how long its sides are
+    image = next(entry for entry in model.graph.input if entry.name == backbone.input_name)
+    shape = image.type.tensor_type.shape
+    del shape.dim[:]  # a file may declare its sides or not
     for length in (1, 3, height, width):
         shape.dim.add().dim_value = length
     inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    places = {
+    shapes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in [*inferred.value_info, *inferred.output]
     }
@@ -71,8 +71,8 @@ def multiplications(backbone: Backbone, width: int, height: int) -> float:
         kernel = weights.get(node.input[1]) if len(node.input) > 1 else None
         if kernel is None or node.op_type not in {"Conv", "Gemm", "MatMul"}:
             continue
-        made = places.get(node.output[0], [])
-        positions = made[2:] if node.op_type == "Conv" else made[:-1]
+        output = shapes.get(node.output[0], [])
+        positions = output[2:] if node.op_type == "Conv" else output[:-1]
         count = 1.0
         for length in (*kernel, *positions):
             count *= max(length, 1)

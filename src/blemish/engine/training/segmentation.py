@@ -1,7 +1,7 @@
-"""The segmentation head as a training makes it: fitted to masks, weighed by held-out images.
+"""The segmentation head: fitted to masks, with offsets from held-out images.
 
-A head that is balanced and fitted to few images answers too much or too little of a type. How
-much its logits must be moved shows on images that it was not fitted to.
+A balanced head that is fitted to few images predicts too much or too little of a type. Images that
+it was not fitted to show how far its logits must be shifted.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from blemish.engine.scorers.patch_classifier import PatchClassifier, fit_patch_c
 from blemish.engine.training.masked_patches import JoinedPatches, MaskedPatches, join_patches
 
 FOLDS = 3
-GUESS_WEIGHT = np.float32(0.5)
-"""What a patch of an image without a mask counts, against 1 of an image with one."""
+PSEUDO_LABEL_WEIGHT = np.float32(0.5)
+"""The weight of a patch with a pseudo-label; patches with a mask have 1."""
 
 SPECK_SHARE = 0.25
 MAX_SPECK_AREA = 3.0  # patches, a third of the window in which the graph measures
 
 _OFFSETS = np.arange(-12, 13) / 4
-"""What a type's logit can be lowered by: steps within which IoU hardly changes."""
+"""Offsets that are tried for a type's logit: within a step, IoU hardly changes."""
 
 
 def fit_segmentation(
@@ -36,9 +36,9 @@ def fit_segmentation(
 ) -> PatchClassifier:
     """Fit a head for `anomaly_types`, each with the offset that gives held-out images the best IoU.
 
-    Patches of anomalous images without a mask are learned from too: a first head says what each
-    shows, and a second is fitted to these guesses beside the masks. A head that judges held-out
-    images learns from guesses of a head that did not see them either.
+    Patches of anomalous images without a mask take part too: a first head predicts their types, and
+    a second head is fitted to the masks and to these pseudo-labels. A head for held-out images uses
+    pseudo-labels by a head that was not fitted to these images either.
 
     Args:
         images: with at least one that shows each type.
@@ -47,18 +47,18 @@ def fit_segmentation(
         seed: of the fits.
         threads: fits that are worked on at once; the head does not depend on it.
 
-    Source: Lee, "Pseudo-Label", ICML 2013 workshop; here the guesses keep their probabilities.
+    Source: Lee, "Pseudo-Label", ICML 2013 workshop; here the pseudo-labels are probabilities.
     """
     patches = join_patches(images, anomaly_types)
     fold_of = assign_mask_folds(images)[patches.images]
     folds = int(fold_of.max()) + 1 if fold_of.max() > 0 else 0
 
     def fit_all(guesses: Sequence[NDArray[np.float32]]) -> list[PatchClassifier]:
-        def fit(fold: int) -> PatchClassifier:  # the one after the last fold sees all
-            seen = patches.rows(fold_of != fold if folds else fold_of >= 0)
+        def fit(fold: int) -> PatchClassifier:  # the one after the last fold is fitted to all
+            fitted = patches.rows(fold_of != fold if folds else fold_of >= 0)
             return fit_patch_classifier(
-                np.concatenate([seen.embeddings, *([unmasked] if guesses else [])]),
-                np.concatenate([seen.shares, *([guesses[fold]] if guesses else [])]),
+                np.concatenate([fitted.embeddings, *([unmasked] if guesses else [])]),
+                np.concatenate([fitted.shares, *([guesses[fold]] if guesses else [])]),
                 generator=np.random.default_rng([seed, fold]),
             )
 
@@ -69,14 +69,14 @@ def fit_segmentation(
 
     heads = fit_all(())
     if len(unmasked):
-        heads = fit_all([GUESS_WEIGHT * head.probabilities(unmasked) for head in heads])
+        heads = fit_all([PSEUDO_LABEL_WEIGHT * head.probabilities(unmasked) for head in heads])
     return heads[-1].without_specks(speck_area(patches))
 
 
 def _held_out_offsets(
     heads: Sequence[PatchClassifier], patches: JoinedPatches, fold_of: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return the best offsets of heads of which each but the last did not see its fold."""
+    """Return the best offsets of heads; each but the last was fitted without its fold."""
     if len(heads) == 1:
         return np.zeros(patches.shares.shape[1], dtype=np.float32)
     logits = np.empty_like(patches.shares)
@@ -88,7 +88,7 @@ def _held_out_offsets(
 def speck_area(patches: JoinedPatches) -> float:
     """Return the patches below which a region is a speck: a part of the least anomaly in any mask.
 
-    Masks say how small an anomaly may be; where they show tiny ones, next to nothing is a speck.
+    Masks show how small an anomaly may be: if they contain tiny ones, hardly anything is a speck.
     """
     areas = patches.shares[:, 1:].sum(axis=1) * patches.weights
     of_images = np.bincount(patches.images, areas)
@@ -106,29 +106,29 @@ def assign_mask_folds(images: Sequence[MaskedPatches]) -> NDArray[np.int64]:
         shown.setdefault(image.digest, set()).update(image.shares)
     order = sorted(shown, key=lambda digest: (not shown[digest], sorted(shown[digest]), digest))
     folds = max(1, min(FOLDS, sum(bool(types) for types in shown.values())))
-    place_of = {digest: place for place, digest in enumerate(order)}
-    return np.array([place_of[image.digest] % folds for image in images], dtype=np.int64)
+    index_of = {digest: index for index, digest in enumerate(order)}
+    return np.array([index_of[image.digest] % folds for image in images], dtype=np.int64)
 
 
 def best_offsets(
     logits: NDArray[np.float32], shares: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return by how much each class's logit is to be lowered, 0 for the background.
+    """Return the number to subtract from each class's logit, 0 for the background.
 
-    A type's IoU is that of areas: of the patches it is answered for, against its shares. The best
-    F1 lies at the same offset.
+    A type's IoU compares areas: those of the patches predicted as the type with its shares. The
+    best F1 lies at the same offset.
 
     Args:
         logits: (n, classes), of images that the head was not fitted to.
         shares: (n, classes), the truth.
-        weights: (n,) patches that each stands for.
+        weights: (n,) the number of patches that each represents.
     """
     offsets = np.zeros(logits.shape[1], dtype=np.float32)
     for kind in range(1, len(offsets)):
         margins = logits[:, kind] - np.delete(logits, kind, axis=1).max(axis=1)
-        answered = weights * (margins > _OFFSETS[:, np.newaxis])
-        both = answered @ shares[:, kind]
-        either = answered.sum(axis=1) + weights @ shares[:, kind] - both
+        predicted = weights * (margins > _OFFSETS[:, np.newaxis])
+        both = predicted @ shares[:, kind]
+        either = predicted.sum(axis=1) + weights @ shares[:, kind] - both
         overlaps = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
         best = np.flatnonzero(overlaps == overlaps.max())
         offsets[kind] = min(_OFFSETS[best], key=abs) if overlaps.any() else 0

@@ -1,4 +1,4 @@
-"""Which detector a training chose, and how the others did, as a bundle's history tells it."""
+"""The selection of a training, as the history of its bundle records it."""
 
 from __future__ import annotations
 
@@ -9,42 +9,47 @@ from blemish.engine.bundle import BundleInfo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A candidate that the training tried on images it had held out."""
+class ReportedCandidate:
+    """A candidate and its cross-validated metrics."""
 
     name: str
     image_auroc: float
     standard_error: float
-    chosen: bool
+    is_selected: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """What a detector is made of, and what it was chosen among."""
+class SelectionReport:
+    """The selected candidate, and all that were compared."""
 
     name: str
-    #: scorer -> its share of the image score
+    #: score -> its share of the image score
     shares: Mapping[str, float]
-    #: none where there was nothing to choose by
-    candidates: tuple[Judged, ...]
+    #: empty without a comparison
+    candidates: tuple[ReportedCandidate, ...]
 
 
-def choice_of(info: BundleInfo) -> Choice | None:
-    """Return what was chosen; None in a bundle of an older version, which does not say."""
+def selection_report(info: BundleInfo) -> SelectionReport | None:
+    """Return the selection of a bundle; None for an older bundle, which records none."""
     selection = info.history.get("selection")
     if not selection:
         return None
-    name = str(selection["chosen"])
-    return Choice(
+    name = _current(selection["chosen"])
+    return SelectionReport(
         name=name,
-        shares=dict(selection["scores"]),
+        shares={_current(score): share for score, share in selection["scores"].items()},
         candidates=tuple(
-            Judged(
-                name=each["name"],
-                image_auroc=each["image_auroc"],
-                standard_error=each["standard_error"],
-                chosen=each["name"] == name,
+            ReportedCandidate(
+                name=_current(candidate["name"]),
+                image_auroc=candidate["image_auroc"],
+                standard_error=candidate["standard_error"],
+                is_selected=_current(candidate["name"]) == name,
             )
-            for each in selection["candidates"]
+            for candidate in selection["candidates"]
         ),
     )
+
+
+def _current(name: str) -> str:
+    """Return the words of today: older bundles call an image a picture."""
+    return name.replace("picture", "image")

@@ -145,7 +145,7 @@ def test_ten_anomalies_do_not_choose_what_only_a_few_normal_images_speak_for() -
     selection = select([replace(few, scores=scores)])
 
     aurocs = {result.candidate.name: result for result in selection.results}
-    best = aurocs["picture"]
+    best = aurocs["image"]
     assert best.image_auroc > aurocs["average, heads x 0.5"].image_auroc + best.standard_error
     assert selection.candidate.name == "average, heads x 0.5"
 
