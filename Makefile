@@ -61,8 +61,8 @@ wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without
 	@echo "On the other machine: pip install --no-index --find-links wheelhouse blemish"
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
-	$(LOCK) --group build -o requirements.lock pyproject.toml
-	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --extra edge --group build -o requirements.lock pyproject.toml
+	$(LOCK) --extra edge --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
 	$(LOCK) --group peers -o requirements-peers.lock

@@ -56,6 +56,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def edge_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundles of a classification and of a segmentation model; all workers share them."""
+    from tests.edge_bundles import train_edge_bundles  # noqa: PLC0415 - not for every test
+
+    return made_once("edge-bundles", train_edge_bundles, temporary=tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real images and the real backbone."""
     folder = Path(os.environ.get("BLEMISH_SHARED", ROOT.parent / "shared"))

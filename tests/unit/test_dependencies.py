@@ -51,10 +51,15 @@ def imported() -> set[str]:
     return {canonicalize_name((known.get(top) or owners[top])[0]) for top in others}
 
 
+def requirements() -> list[Requirement]:
+    """Return what the package requires, with and without its extras."""
+    project = pyproject()["project"]
+    extras = project["optional-dependencies"].values()
+    return [Requirement(text) for group in (project["dependencies"], *extras) for text in group]
+
+
 def test_what_is_imported_is_what_is_required() -> None:
-    required = {
-        canonicalize_name(Requirement(text).name) for text in pyproject()["project"]["dependencies"]
-    }
+    required = {canonicalize_name(requirement.name) for requirement in requirements()}
 
     assert imported() | NOT_IMPORTED == required | NOT_IMPORTED
 
@@ -63,9 +68,9 @@ def test_what_is_imported_is_what_is_required() -> None:
 def test_every_requirement_is_locked_within_its_range(name: str) -> None:
     locked = pins(ROOT / name)
 
-    for text in pyproject()["project"]["dependencies"]:
-        requirement = Requirement(text)
-        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), text
+    for requirement in requirements():
+        version = locked[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), requirement
 
 
 def test_the_development_lock_changes_no_version_of_the_runtime() -> None:

@@ -1,4 +1,4 @@
-"""deploy/blemish.service, as systemd reads it."""
+"""The unit files in deploy, as systemd reads them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "deploy" / "blemish.service"
+UNITS = ("blemish", "blemish-edge")
 MOST_EXPOSURE = 2.0
 """Of 10, as systemd-analyze counts it; a service without any protection has 9.6."""
 
 
+@pytest.fixture(params=UNITS)
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of a unit, and of the folder of its program."""
+    return str(request.param)
+
+
+def path_of(name: str) -> Path:
+    return ROOT / "deploy" / f"{name}.service"
+
+
 @pytest.fixture
-def unit() -> configparser.RawConfigParser:
+def unit(name: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
-    parser.read(UNIT)
+    parser.read(path_of(name))
     return parser
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Path:
+def installed(tmp_path: Path, name: str) -> Path:
     """The unit with a program that is there, which systemd wants to see."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
-    path = tmp_path / UNIT.name
-    path.write_text(UNIT.read_text().replace("/opt/blemish/bin/blemish", "/bin/true"))
+    path = tmp_path / path_of(name).name
+    path.write_text(path_of(name).read_text().replace(f"/opt/{name}/bin/blemish", "/bin/true"))
     return path
 
 
@@ -54,7 +64,10 @@ def test_it_shuts_the_server_in(installed: Path) -> None:
 def test_it_comes_up_again_for_as_long_as_it_takes(unit: configparser.RawConfigParser) -> None:
     assert unit["Service"]["Restart"] == "always"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
-    assert "time-sync.target" in unit["Unit"]["After"]
+
+
+def test_the_server_waits_for_the_clock() -> None:
+    assert "time-sync.target" in path_of("blemish").read_text()
 
 
 def test_it_comes_with_the_package() -> None:
@@ -62,5 +75,5 @@ def test_it_comes_with_the_package() -> None:
 
     shared = build["targets"]["wheel"]["shared-data"]
 
-    assert shared == {"deploy/blemish.service": "share/blemish/blemish.service"}
+    assert shared == {f"deploy/{unit}.service": f"share/blemish/{unit}.service" for unit in UNITS}
     assert "deploy" in build["targets"]["sdist"]["include"]

@@ -178,6 +178,17 @@ def export(
     print(f"Wrote {to}")  # noqa: T201
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def edge(context: typer.Context) -> None:
+    """Run packaged models on a device: agent, install, list, remove, verify, detect."""
+    from blemish.edge.commands import run_command
+
+    run_command(["edge", *context.args])
+
+
 @sdk_model.command()
 def install(
     to: Annotated[

@@ -69,6 +69,25 @@ def component_archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def check_component_files(files: Mapping[str, bytes], *, name: str) -> None:
+    """Compare the files of a component with `SHA256SUMS`; `name` is what messages call it.
+
+    Raises:
+        BundleError: a file is damaged, or has no checksum.
+    """
+    lines = files[CHECKSUMS].decode(errors="replace").splitlines()
+    sums = {file: digest for digest, _, file in (line.partition("  ") for line in lines)}
+    for file in FILES:
+        if file == CHECKSUMS:
+            continue
+        digest = hashlib.sha256(files[file]).hexdigest()
+        if sums.get(file) != digest:
+            raise BundleError(
+                f"The component {name} is damaged: the SHA-256 checksum of {file} is {digest}, "
+                f"not {sums.get(file, 'there')}."
+            )
+
+
 def parse_component_info(data: bytes, *, name: str) -> ComponentInfo:
     """Read manifest.json; `name` is what messages call the component.
 

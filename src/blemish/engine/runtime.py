@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,14 +69,23 @@ class Detector:
         self.colors = (info.background, *(entry.color for entry in types))
 
     @classmethod
-    def load(cls, bundle: Bundle, *, threads: int, providers: Sequence[str] = ON_CPU) -> Detector:
-        """Load a bundle that is in memory; the other arguments are those of `open_session`.
+    def load(
+        cls,
+        bundle: Bundle,
+        *,
+        threads: int,
+        providers: Sequence[str] = ON_CPU,
+        engine_cache: Path | None = None,
+    ) -> Detector:
+        """Load a bundle that is in memory; `open_session` describes the arguments.
 
         Raises:
             BundleError: with the reason.
         """
         try:
-            session = open_session(bundle.model, threads=threads, providers=providers)
+            session = open_session(
+                bundle.model, threads=threads, providers=providers, engine_cache=engine_cache
+            )
         except ProviderError as error:
             raise BundleError(f"The bundle cannot be loaded: {error}.") from error
         except SESSION_ERRORS as error:
@@ -94,6 +104,10 @@ class Detector:
             ImageError: the data is no image, or its size differs from the training images'.
         """
         image = decode(data, limits=limits, at_least=self.info.decoded_at_least)
+        return self.detect_pixels(image, mixed_sizes=mixed_sizes)
+
+    def detect_pixels(self, image: DecodedImage, *, mixed_sizes: bool) -> Detection:
+        """Judge one decoded image; arguments and errors as `detect`."""
         if not mixed_sizes:
             size = ImageSize(stored=image.stored_size, upright=image.upright_size)
             check_size(size, expected=self.info.image_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _errors
@@ -53,7 +54,11 @@ def check_providers(names: Sequence[str]) -> None:
 
 
 def open_session(
-    model: bytes, *, threads: int, providers: Sequence[str] = ON_CPU
+    model: bytes,
+    *,
+    threads: int,
+    providers: Sequence[str] = ON_CPU,
+    engine_cache: Path | None = None,
 ) -> ort.InferenceSession:
     """Load a serialised graph.
 
@@ -64,6 +69,7 @@ def open_session(
         model: a serialised ONNX model.
         threads: for the operators of one run on the CPU, 1 or more.
         providers: of `PROVIDERS`; nodes that one cannot run go to the next, finally to the CPU.
+        engine_cache: folder where TensorRT keeps what it compiles; None compiles at each start.
 
     Raises:
         ProviderError: one is not installed, or does not start.
@@ -74,7 +80,10 @@ def open_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    selection = [(PROVIDERS[name], _options(name, threads=threads)) for name in providers]
+    selection = [
+        (PROVIDERS[name], _options(name, threads=threads, engine_cache=engine_cache))
+        for name in providers
+    ]
     session = ort.InferenceSession(model, options, providers=selection)
     # ONNX Runtime goes on by the CPU alone where another does not start.
     started = session.get_providers()
@@ -83,7 +92,7 @@ def open_session(
     return session
 
 
-def _options(provider: str, *, threads: int) -> Mapping[str, str]:
+def _options(provider: str, *, threads: int, engine_cache: Path | None) -> Mapping[str, str]:
     """Return the options for 32-bit arithmetic, so that scores are those of the CPU."""
     match provider:
         case "openvino":
@@ -91,6 +100,10 @@ def _options(provider: str, *, threads: int) -> Mapping[str, str]:
         case "cuda":
             return {"use_tf32": "0"}
         case "tensorrt":
-            return {"trt_fp16_enable": "0"}
+            cache = {
+                "trt_engine_cache_enable": "1",
+                "trt_engine_cache_path": str(engine_cache),
+            }
+            return {"trt_fp16_enable": "0"} | (cache if engine_cache else {})
         case _:
             return {}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from blemish.domain.arns import ArnScope
-from blemish.domain.detection_jobs import WORDS
 from blemish.domain.entities import Dataset, InferenceUnits, Model, ModelStatus, Project, Tag
 from blemish.domain.errors import (
     ConflictError,
@@ -20,6 +19,7 @@ from blemish.domain.lifecycle import MODEL_MOVES, check_model_move, sources_of
 from blemish.domain.limits import Limits, Quota
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
+from blemish.service.models.jobs_in_progress import check_unneeded
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
@@ -282,7 +282,7 @@ class ModelService:
             once.recall(rows)
             model = require_model(rows, project, version)
             self._check_move(model, ModelStatus.DELETING)
-            self._check_unneeded(rows, model)
+            check_unneeded(rows, model, arn=self._arns.model(model.project, model.version))
             self._move(rows, model, ModelStatus.DELETING, message=DELETING)
             once.remember(rows, model)
         self._wake()
@@ -308,25 +308,6 @@ class ModelService:
     def _check_move(self, model: Model, target: ModelStatus) -> None:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
-
-    def _check_unneeded(self, rows: Rows, model: Model) -> None:
-        if packaging_job := rows.packaging_jobs.of_model(model.project, model.version):
-            arn = self._arns.model(model.project, model.version)
-            raise ConflictError(
-                f"Model {arn} is needed by the model packaging job {packaging_job.name}, which is "
-                f"{packaging_job.status}. Wait for it to end first.",
-                resource_type=ResourceType.MODEL,
-                resource_id=arn,
-            )
-        if jobs := rows.detection_jobs.of_model(model.project, model.version):
-            arn = self._arns.model(model.project, model.version)
-            job = jobs[0]
-            raise ConflictError(
-                f"Model {arn} is needed by the {WORDS[job.kind]} {job.name}, which is "
-                f"{job.status}. Wait for it to end first.",
-                resource_type=ResourceType.MODEL,
-                resource_id=arn,
-            )
 
     def _freeze(
         self, rows: Rows, datasets: list[Dataset], *, name: str, kms_key_id: str | None

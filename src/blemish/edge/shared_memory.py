@@ -1,0 +1,103 @@
+"""Images and masks in POSIX shared memory that a client made.
+
+Segments are read and written by file operations instead of a mapping: a client that shortens its
+segment while it is used gets an error, where a mapping would end the agent by SIGBUS.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from blemish.edge.errors import InvalidCallError
+
+SEGMENTS = Path("/dev/shm")  # noqa: S108 - Linux keeps POSIX shared memory there
+_NAME = re.compile(r"/?[^/\0]{1,254}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedMemoryPart:
+    """A part of a segment, as a client named it."""
+
+    name: str
+    size: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.size:,} bytes at {self.offset:,} of the shared memory {self.name!r}"
+
+
+def check_part(part: SharedMemoryPart, *, least_bytes: int, writable: bool) -> None:
+    """Accept a part that is there, and large enough.
+
+    Raises:
+        InvalidCallError: it is not.
+    """
+    with _opened(part, os.O_RDWR if writable else os.O_RDONLY):
+        if part.size < least_bytes:
+            raise InvalidCallError(f"{part}: at least {least_bytes:,} bytes are needed.")
+
+
+def read_part(part: SharedMemoryPart) -> bytearray:
+    """Read a part.
+
+    Raises:
+        InvalidCallError: there is no such part.
+    """
+    with _opened(part, os.O_RDONLY) as descriptor:
+        content = bytearray(part.size)
+        view, done = memoryview(content), 0
+        while done < part.size:
+            count = os.preadv(descriptor, [view[done:]], part.offset + done)
+            if count == 0:
+                raise InvalidCallError(f"{part}: the segment was shortened.")
+            done += count
+    return content
+
+
+def write_part(part: SharedMemoryPart, data: bytes) -> None:
+    """Write data to the beginning of a part, which never grows.
+
+    Raises:
+        InvalidCallError: there is no such part, or it is too small.
+    """
+    with _opened(part, os.O_RDWR) as descriptor:
+        if len(data) > part.size:
+            raise InvalidCallError(f"{part}: {len(data):,} bytes are needed.")
+        view, done = memoryview(data), 0
+        while done < len(data):
+            done += os.pwrite(descriptor, view[done:], part.offset + done)
+
+
+@contextmanager
+def _opened(part: SharedMemoryPart, flags: int) -> Iterator[int]:
+    if not _NAME.fullmatch(part.name) or part.name.removeprefix("/") in {".", ".."}:
+        raise InvalidCallError(f"{part.name!r} is no name of shared memory.")
+    path = SEGMENTS / part.name.removeprefix("/")
+    try:
+        flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidCallError(
+            f"The shared memory {part.name!r} cannot be opened: {reason}."
+        ) from None
+    try:
+        _check_segment(part, os.fstat(descriptor))
+        yield descriptor
+    except OSError as error:
+        raise InvalidCallError(f"{part} cannot be used: {error.strerror}.") from None
+    finally:
+        os.close(descriptor)
+
+
+def _check_segment(part: SharedMemoryPart, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidCallError(f"{part.name!r} is no shared memory.")
+    if part.offset + part.size > status.st_size:
+        raise InvalidCallError(f"{part}: the segment has {status.st_size:,} bytes.")
