@@ -9,7 +9,6 @@ Source: the safetensors README, "Format"; PyTorch, "Serialization semantics".
 from __future__ import annotations
 
 import io
-import json
 import math
 import pickle
 import zipfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
 
 from blemish.engine.backbones.legacy_checkpoints import (
     is_legacy_checkpoint,
@@ -89,31 +89,26 @@ class _NotSoError(Exception):
 
 
 def _read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
-    size = int.from_bytes(data[:8], "little")
     try:
-        header = json.loads(data[8 : 8 + size]) if 0 < size <= len(data) - 8 else None
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict):
-        raise _NotSoError("is neither a .safetensors file nor a checkpoint that torch.save wrote.")
-    header.pop("__metadata__", None)
-    body = memoryview(data)[8 + size :]
-    try:
-        return {name: _safetensor(body, **entry) for name, entry in header.items()}
-    except (TypeError, ValueError, KeyError) as error:
+        tensors = deserialize(data)  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
         raise _NotSoError(
-            f"is damaged: a tensor is not where its header says ({error})."
+            "is neither a whole .safetensors file nor a checkpoint that torch.save wrote "
+            f"({error})."
         ) from error
+    return {name: _safetensor(name, tensor) for name, tensor in tensors}
 
 
-def _safetensor(
-    body: memoryview, *, dtype: str, shape: Sequence[int], data_offsets: Sequence[int]
-) -> NDArray[Any]:
-    start, end = data_offsets
-    if not 0 <= start <= end <= len(body):
-        raise ValueError(f"bytes {start} to {end} of {len(body)}")
-    values: NDArray[Any] = np.frombuffer(body[start:end], dtype=_SAFETENSORS_DTYPES[dtype])
-    return values.reshape(shape)
+def _safetensor(name: str, tensor: Mapping[str, Any]) -> NDArray[Any]:
+    """Return a tensor whose length the library has checked."""
+    dtype = _SAFETENSORS_DTYPES.get(tensor["dtype"])
+    if dtype is None:
+        raise _NotSoError(
+            f"holds the tensor {name} of type {tensor['dtype']}; readable are "
+            f"{', '.join(_SAFETENSORS_DTYPES)}."
+        )
+    values: NDArray[Any] = np.frombuffer(tensor["data"], dtype=dtype)
+    return values.reshape(tensor["shape"])
 
 
 def _read_checkpoint(data: bytes) -> dict[str, NDArray[Any]]:

@@ -153,12 +153,46 @@ def test_a_file_that_is_neither_is_named(tmp_path: Path, content: bytes) -> None
         read_state_dict(path)
 
 
-def test_safetensors_that_were_cut_off_are_refused(tmp_path: Path) -> None:
-    path = write_safetensors(tmp_path / "net.safetensors", WEIGHTS)
-    path.write_bytes(path.read_bytes()[:-1])
+@pytest.mark.parametrize(
+    ("entries", "length"),
+    [
+        ({"w": ([2], [0, 8])}, 7),
+        ({"w": ([2], [0, 8])}, 9),
+        ({"w": ([2], [4, 12])}, 12),
+        ({"w": ([2], [0, 8]), "v": ([2], [0, 8])}, 8),
+        ({"w": ([3], [0, 8])}, 8),
+        ({"w": ([2**40, 2**40], [0, 8])}, 8),
+    ],
+    ids=["cut off", "too long", "gap", "overlap", "other shape", "overflow"],
+)
+def test_safetensors_whose_bytes_do_not_fit_their_header_are_refused(
+    tmp_path: Path, entries: dict[str, tuple[list[int], list[int]]], length: int
+) -> None:
+    path = safetensors_file(tmp_path, "F32", entries, length)
 
-    with pytest.raises(BackboneError, match="is damaged: a tensor is not where its header says"):
+    with pytest.raises(BackboneError, match=r"is neither a whole \.safetensors file nor"):
         read_state_dict(path)
+
+
+def test_safetensors_of_a_type_that_is_not_read_are_refused(tmp_path: Path) -> None:
+    path = safetensors_file(tmp_path, "F8_E4M3", {"w": ([8], [0, 8])}, 8)
+
+    with pytest.raises(BackboneError, match="holds the tensor w of type F8_E4M3; readable are"):
+        read_state_dict(path)
+
+
+def safetensors_file(
+    folder: Path, dtype: str, entries: dict[str, tuple[list[int], list[int]]], length: int
+) -> Path:
+    header = json.dumps(
+        {
+            name: {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+            for name, (shape, offsets) in entries.items()
+        }
+    ).encode()
+    path = folder / "net.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(length))
+    return path
 
 
 def test_a_header_that_nests_without_end_is_refused(tmp_path: Path) -> None:
