@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 
 SET_NAMES: Mapping[DatasetType, str] = {DatasetType.TRAIN: "training", DatasetType.TEST: "test"}
 """What people call the data sets."""
+
+SET_ASIDE = "blemish-set-aside-mask"
+"""The member of a JSON Line that names a mask that does not count; nothing else reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,16 @@ class DatasetKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetAsideMask:
+    """A mask that does not count, because its image is not labelled as an anomaly."""
+
+    #: `s3://bucket/key`
+    ref: str
+    #: "#RRGGBB" -> anomaly type
+    colors: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One image of a data set, with its label and its mask."""
 
@@ -48,6 +62,8 @@ class Entry:
     created_at: datetime | None
     #: the JSON Line
     line: str
+    #: the mask of an image that is no anomaly now; it counts again when it is one
+    set_aside: SetAsideMask | None = None
 
     @property
     def types(self) -> frozenset[str]:
@@ -58,6 +74,11 @@ class Entry:
     def name(self) -> str:
         """What people call it: the end of its key."""
         return self.ref.rsplit("/", 1)[-1]
+
+    @property
+    def version(self) -> str:
+        """A text that is another one after every change of the entry."""
+        return hashlib.sha256(self.line.encode()).hexdigest()[:16]
 
 
 def entry_of(line: str) -> Entry:
@@ -71,6 +92,7 @@ def entry_of(line: str) -> Entry:
         colors={color: name for color, name in colors.items() if name != BACKGROUND_CLASS},
         created_at=entry.created_at,
         line=line,
+        set_aside=_set_aside_of(line),
     )
 
 
@@ -81,6 +103,7 @@ def entry_line(
     label: Label | str | None = None,
     mask_ref: str | None = None,
     colors: Mapping[str, str] | None = None,
+    set_aside: SetAsideMask | None = None,
 ) -> str:
     """Return the JSON Line of an image.
 
@@ -90,6 +113,7 @@ def entry_line(
         label: normal, anomaly or none.
         mask_ref: address of its anomaly mask.
         colors: "#RRGGBB" -> anomaly type, of the mask.
+        set_aside: a mask that does not count.
     """
     annotated = {
         "human-annotated": "yes",
@@ -117,6 +141,8 @@ def entry_line(
             "job-name": "labeling-job/console",
             **annotated,
         }
+    if set_aside is not None:
+        line[SET_ASIDE] = {"ref": set_aside.ref, "colors": dict(set_aside.colors)}
     return json.dumps(line, ensure_ascii=False)
 
 
@@ -130,3 +156,14 @@ def object_address(ref: str) -> ObjectRef:
     if address is None:
         raise ValidationError(f"{ref!r:.300} is not an address such as s3://bucket/key.")
     return address
+
+
+def _set_aside_of(line: str) -> SetAsideMask | None:
+    if SET_ASIDE not in line:  # nearly every line: it is not parsed twice
+        return None
+    members = json.loads(line).get(SET_ASIDE)
+    try:
+        colors = {str(color): str(name) for color, name in members["colors"].items()}
+        return SetAsideMask(ref=str(object_address(str(members["ref"]))), colors=colors)
+    except (TypeError, KeyError, AttributeError, ValidationError):
+        return None  # somebody else wrote a member of this name

@@ -9,7 +9,13 @@ from typing import Any
 
 from blemish.console.images.dataset_changes import change_entries, remove_entries
 from blemish.console.images.dataset_entries import all_entries
-from blemish.console.images.entry import DatasetKey, Entry, entry_line
+from blemish.console.images.entry import (
+    DatasetKey,
+    Entry,
+    SetAsideMask,
+    entry_line,
+    entry_of,
+)
 from blemish.console.images.gallery_memory import Undo
 from blemish.console.memory import put_under_new_name
 from blemish.console.visitor import Visitor, in_thread
@@ -53,20 +59,26 @@ def refs_in_ranges(refs: Sequence[str], ranges: Iterable[tuple[int, int]]) -> li
 
 
 def relabelled(entry: Entry, label: Label | None, *, now: datetime) -> Entry:
-    """Return an entry with another label; only an anomaly keeps its mask."""
+    """Return an entry with another label.
+
+    The mask of an image that is no anomaly any more is set aside; it counts again when the image is
+    labelled as an anomaly.
+    """
     if label == entry.label:
         return entry
-    masked = label is Label.ANOMALY
-    mask_ref, colors = (entry.mask_ref, entry.colors) if masked else (None, {})
-    line = entry_line(entry.ref, label=label, mask_ref=mask_ref, colors=colors, now=now)
-    return replace(
-        entry,
+    mask = entry.set_aside
+    if entry.mask_ref is not None:
+        mask = SetAsideMask(ref=entry.mask_ref, colors=entry.colors)
+    counts = mask is not None and label is Label.ANOMALY
+    line = entry_line(
+        entry.ref,
         label=label,
-        mask_ref=mask_ref,
-        colors=colors,
-        created_at=now if label else None,
-        line=line,
+        mask_ref=mask.ref if mask and counts else None,
+        colors=mask.colors if mask and counts else {},
+        set_aside=None if counts else mask,
+        now=now,
     )
+    return replace(entry_of(line), created_at=now if label else None)
 
 
 async def save_labels(

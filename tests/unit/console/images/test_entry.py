@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blemish.console.images.entry import entry_line, entry_of, object_address
+from blemish.console.images.entry import (
+    SET_ASIDE,
+    SetAsideMask,
+    entry_line,
+    entry_of,
+    object_address,
+)
 from blemish.domain.entities import Label
 from blemish.domain.errors import ValidationError
 from blemish.domain.manifest import parse_line
@@ -50,3 +56,25 @@ def test_an_address_is_that_of_an_object() -> None:
     assert str(object_address(REF)) == REF
     with pytest.raises(ValidationError, match="'file:///etc/passwd' is not an address"):
         object_address("file:///etc/passwd")
+
+
+def test_a_mask_that_is_set_aside_stands_in_the_line_and_does_not_count() -> None:
+    mask = SetAsideMask(ref="s3://images/m.png", colors={"#23A436": "crack"})
+    line = entry_line(REF, now=NOW, label=Label.NORMAL, set_aside=mask)
+
+    assert entry_of(line).set_aside == mask
+    assert parse_line(line).mask is None
+
+
+@pytest.mark.parametrize("member", [[1], {}, {"ref": "x", "colors": {}}, {"ref": REF, "colors": 1}])
+def test_a_member_of_that_name_by_somebody_else_is_no_mask(member: object) -> None:
+    line = json.dumps({"source-ref": REF, SET_ASIDE: member})
+
+    assert entry_of(line).set_aside is None
+
+
+def test_every_change_of_an_entry_gives_it_another_version() -> None:
+    labels = [None, Label.NORMAL, Label.ANOMALY]
+    versions = {entry_of(entry_line(REF, now=NOW, label=label)).version for label in labels}
+
+    assert len(versions) == 3

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blemish.console.images.entry import Entry
+from blemish.console.images.entry import Entry, entry_of
 from blemish.console.images.gallery_labels import (
     GalleryChange,
     gallery_change_of,
@@ -34,19 +34,34 @@ MASKED = replace(
 
 
 @pytest.mark.parametrize("label", [Label.NORMAL, None])
-def test_what_is_no_anomaly_loses_its_mask(label: Label | None) -> None:
+def test_an_image_that_is_no_anomaly_has_no_mask_that_counts(label: Label | None) -> None:
     changed = relabelled(MASKED, label, now=NOW)
+
     read = parse_line(changed.line)
     assert (changed.label, changed.mask_ref, changed.types) == (label, None, frozenset())
     assert (read.label, read.mask) == (label, None)
 
 
-def test_an_anomaly_keeps_its_mask() -> None:
-    unlabelled = replace(MASKED, label=None)
-    read = parse_line(relabelled(unlabelled, Label.ANOMALY, now=NOW).line)
-    assert read.label is Label.ANOMALY
+@pytest.mark.parametrize("between", [[Label.NORMAL], [None], [Label.NORMAL, None, Label.NORMAL]])
+def test_a_mask_survives_relabelling(between: list[Label | None]) -> None:
+    changed = MASKED
+    for label in between:
+        changed = entry_of(relabelled(changed, label, now=NOW).line)
+
+    again = relabelled(changed, Label.ANOMALY, now=NOW)
+
+    read = parse_line(again.line)
     assert read.mask is not None
     assert str(read.mask.ref) == "s3://images/mask.png"
+    assert again.colors == MASKED.colors
+    assert again.set_aside is None
+
+
+def test_an_unlabelled_image_keeps_its_mask_when_it_becomes_an_anomaly() -> None:
+    read = parse_line(relabelled(replace(MASKED, label=None), Label.ANOMALY, now=NOW).line)
+
+    assert read.label is Label.ANOMALY
+    assert read.mask is not None
 
 
 def test_the_same_label_changes_nothing() -> None:
