@@ -202,14 +202,29 @@ def test_strokes_are_undone_and_images_saved_on_the_way(
     colors = entry_of(client, name, first)["anomaly-mask-ref-metadata"]["internal-color-map"]
     assert "split" in {each["class-name"] for each in colors.values()}
 
-    # an empty mask is none, and its type can be deleted
-    page.keyboard.press("PageUp")
-    expect(page.get_by_role("heading", name="1.jpg")).to_be_visible()
-    expect(page.locator(".painter-stage.ready")).to_be_visible()
-    assert np.array_equal(buffer_of(page), filled)
-    page.keyboard.press("n")
+
+def test_an_erased_mask_is_dropped_once_somebody_agreed(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    name, ref = "erased", "s3://images/erased/1.png"
+    data = io.BytesIO()
+    Image.new("RGB", (200, 200), "grey").save(data, "PNG")
+    client = project_of(served, name, {"1.png": data.getvalue()})
+    page = open_painter(visit(), name, ref)
+    add_type(page, "split")
+    drag(page, (0.4, 0.4), (0.6, 0.6))
     save(page)
-    assert "anomaly-mask-ref" not in entry_of(client, name, first)
+
+    page.get_by_role("button", name="Erase the mask").click()
+    page.keyboard.press("n")
+    page.keyboard.press("Control+s")
+    page.get_by_role("button", name="Keep the mask").click()
+    assert "anomaly-mask-ref" in entry_of(client, name, ref)
+    page.keyboard.press("Control+s")
+    page.get_by_role("button", name="Save without it").click()
+
+    expect(page.locator(".painter [role=status]")).to_have_text("Saved")
+    assert "anomaly-mask-ref" not in entry_of(client, name, ref)
     page.get_by_role("button", name="Delete split").click()
     expect(page.locator(".painter-type")).to_have_count(0)
 

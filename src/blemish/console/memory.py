@@ -6,6 +6,7 @@ again, and a page says so when an undo is no longer known.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -68,6 +69,8 @@ class ConsoleMemory:
         default_factory=lambda: RecentlyUsed(limit=256)
     )
     added_types: AddedTypes = field(default_factory=AddedTypes)
+    #: held while a mask is compared with its stored version and saved
+    saving_masks: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def put_under_new_name(memory: RecentlyUsed[str, Value], value: Value) -> str:

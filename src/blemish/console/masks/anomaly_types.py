@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from blemish.console.images.dataset_changes import change_entries
 from blemish.console.images.dataset_entries import all_entries
-from blemish.console.images.entry import DatasetKey, Entry
+from blemish.console.images.entry import SET_ASIDE, DatasetKey, Entry
 from blemish.console.masks.added_types import AddedTypes
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
@@ -83,7 +83,7 @@ async def rename_type(visitor: Visitor, project: str, old: str, new: str) -> str
     for kind in DatasetType:
         dataset = DatasetKey(project=project, type=kind)
         entries = await all_entries(visitor, dataset)
-        lines = [renamed(entry.line, old, stored) for entry in entries if old in entry.types]
+        lines = [renamed(entry.line, old, stored) for entry in entries if _names(entry, old)]
         await change_entries(visitor, dataset, lines)
     if old in _added(visitor).of(project):
         _added(visitor).forget(project, old)
@@ -139,7 +139,18 @@ def renamed(line: str, old: str, new: str) -> str:
             for color in metadata[COLOR_MAP].values():
                 if color["class-name"].strip() == old:
                     color["class-name"] = new
+        elif name == SET_ASIDE and isinstance(metadata, dict):
+            colors = metadata.get("colors") or {}
+            metadata["colors"] = {
+                color: new if known == old else known for color, known in colors.items()
+            }
     return json.dumps(fields, ensure_ascii=False)
+
+
+def _names(entry: Entry, name: str) -> bool:
+    """Tell whether a mask of the entry, counting or set aside, names a type."""
+    aside = entry.set_aside.colors.values() if entry.set_aside else ()
+    return name in entry.types or name in aside
 
 
 def _added(visitor: Visitor) -> AddedTypes:

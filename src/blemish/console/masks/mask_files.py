@@ -49,11 +49,13 @@ class PaintedMask:
     types: Mapping[int, tuple[str, str]]
     #: the label that a person selected; paint overrules it
     selected_label: Label | None = None
+    #: whether the mask does not count, because the person says that the image is no anomaly
+    set_aside: bool = False
 
     @property
     def label(self) -> Label | None:
-        """The label of the image: an image with paint on it is an anomaly."""
-        return Label.ANOMALY if self.types else self.selected_label
+        """The label of the image: an image with paint that counts is an anomaly."""
+        return Label.ANOMALY if self.types and not self.set_aside else self.selected_label
 
     @property
     def colors(self) -> dict[str, str]:
@@ -87,13 +89,16 @@ def unpack(data: bytes, *, size: tuple[int, int]) -> PaintedMask:
             "the same."
         )
     pixels = np.frombuffer(body, dtype=np.uint8).reshape(height, width)
-    label, known = _read_head(head)
+    label, set_aside, known = _read_head(head)
     used = [index for index in np.flatnonzero(_counts(pixels)).tolist() if index]
     unknown = [index for index in used if index not in known]
     if unknown:
         raise ValidationError(f"The mask has pixels of types that it does not name: {unknown}.")
     return PaintedMask(
-        pixels=pixels, types={index: known[index] for index in used}, selected_label=label
+        pixels=pixels,
+        types={index: known[index] for index in used},
+        selected_label=label,
+        set_aside=set_aside,
     )
 
 
@@ -176,10 +181,11 @@ def _counts(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
     return counts
 
 
-def _read_head(head: bytes) -> tuple[Label | None, dict[int, tuple[str, str]]]:
+def _read_head(head: bytes) -> tuple[Label | None, bool, dict[int, tuple[str, str]]]:
     try:
         fields = json.loads(head)
         label = None if fields["label"] is None else Label(fields["label"])
+        set_aside = fields.get("set_aside") is True and label is not Label.ANOMALY
         known = {
             int(shown["index"]): (str(shown["color"]).upper(), str(shown["name"]).strip())
             for shown in fields["types"]
@@ -191,4 +197,4 @@ def _read_head(head: bytes) -> tuple[Label | None, dict[int, tuple[str, str]]]:
             raise ValidationError(f"{name!r:.80} cannot be an anomaly type in {color!r:.20}.")
     if len(dict(known.values())) < len(known):
         raise ValidationError("Two anomaly types of the mask have the same colour.")
-    return label, known
+    return label, set_aside, known

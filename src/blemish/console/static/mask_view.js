@@ -35,6 +35,12 @@ export class MaskView {
     this.fit();
   }
 
+  // another mask of the same image
+  replace(mask) {
+    this.mask = mask;
+    this.touch(0, 0, mask.width, mask.height);
+  }
+
   resize(width, height) {
     const fitted = this.mask && this.scale === this.fitting;
     this.canvas.width = width;

@@ -1,24 +1,33 @@
-// The painter: an image, tools, anomaly types. What is painted stays here until it is saved.
+// The painter: an image, tools, anomaly types. What is painted stays in the browser until it is saved.
 import { MaskBuffer } from "/console/static/mask_buffer.js";
 import { MaskView, levelsOf } from "/console/static/mask_view.js";
 import { packed, unpacked } from "/console/static/mask_transfer.js";
+import { CANVAS_METHODS, MAX_SIZE } from "/console/static/painter_canvas.js";
+import { CONFLICT_METHODS } from "/console/static/painter_conflicts.js";
+import { dropDraft, findDraft, putDraft } from "/console/static/painter_drafts.js";
 import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
 import { TEMPLATE } from "/console/static/painter_template.js";
+import { TYPE_METHODS } from "/console/static/painter_types.js";
 import { request } from "/console/static/server.js";
 
 const NEAR = 8; // of a polygon's first corner: to click there closes it, in pixels of the canvas
-const MAX_SIZE = 512;
+const DRAFT_MS = 300; // after the last stroke, when a draft of it is stored
+const ASIDE_OPACITY = 0.35; // of a mask that does not count, beside the one that people set
 
 export default {
   template: TEMPLATE,
-  props: { image: Object, types: Array, mayChange: Boolean, back: String },
+  props: { source: String, typesUrl: String, start: String, query: Object, mayChange: Boolean, back: String },
   data: () => ({
     tools: TOOLS,
     keys: KEYS,
+    image: {},
+    types: [],
     loading: true,
     ready: false,
     saving: false,
     problem: "",
+    note: "",
+    conflict: "", // which side is shown, "mine" or "theirs", while somebody has to decide
     tool: "brush",
     type: 0,
     size: 0,
@@ -37,8 +46,15 @@ export default {
     addedName: "",
   }),
   computed: {
+    // paint makes an image an anomaly, unless a person says that it is normal
     label() {
-      return this.painted ? "anomaly" : this.said;
+      return this.painted && this.said !== "normal" ? "anomaly" : this.said;
+    },
+    isAside() {
+      return this.painted > 0 && this.label !== "anomaly";
+    },
+    mayPaint() {
+      return this.mayChange && !this.conflict;
     },
     progress() {
       if (this.saving) return "Saving";
@@ -50,32 +66,27 @@ export default {
     },
   },
   watch: {
-    "image.ref"() {
-      this.load();
-    },
-    types() {
-      this.know();
-    },
-    opacity(value) {
-      this.view.opacity = value / 100;
-      this.view.draw();
-    },
+    opacity: "showOpacity",
+    isAside: "showOpacity",
     size() {
       this.sketch();
     },
   },
   created() {
     this.known = new Map(); // number -> type, of all that were ever offered: undo may bring it back
+    this.numbers = new Map(); // name of a type -> its number in the mask
+    this.viewName = ""; // the server's name for the order of the images
     this.mask = null;
     this.points = []; // of the polygon under way, in the image
     this.pointer = null; // where it is, in pixels of the canvas
     this.stroke = null;
     this.crossed = false;
+    this.agreed = false; // that the mask is dropped
   },
   mounted() {
     this.view = new MaskView(this.$refs.canvas);
-    this.view.opacity = this.opacity / 100;
     this.view.drawn = () => this.sketch();
+    this.showOpacity();
     this.ends = new AbortController();
     const options = { signal: this.ends.signal };
     this.sizes = new ResizeObserver(() => this.resize());
@@ -84,10 +95,8 @@ export default {
     addEventListener("keydown", (e) => this.keyDown(e), options);
     addEventListener("keyup", (e) => e.key === " " && (this.moving = false), options);
     addEventListener("blur", () => (this.moving = false), options);
-    addEventListener("beforeunload", (e) => this.unsaved && e.preventDefault(), options);
     this.resize();
-    this.know();
-    if (this.image.ref) this.load();
+    this.visit(this.start, 0);
   },
   unmounted() {
     this.ends.abort();
@@ -95,53 +104,82 @@ export default {
     this.view.stop();
   },
   methods: {
+    // show the image that is `step` images after another one
+    async visit(ref, step) {
+      Object.assign(this, { loading: true, ready: false, problem: "", note: "", conflict: "" });
+      try {
+        const parameters = new URLSearchParams({ ...this.query, ref, step, view: this.viewName });
+        const answer = await (await request(`${this.source}?${parameters}`)).json();
+        this.viewName = answer.view;
+        this.image = answer.image;
+        this.offer(answer.types);
+        const address = new URLSearchParams(location.search);
+        if (step) address.set("ref", answer.image.ref);
+        if (step) history.replaceState(history.state, "", `${location.pathname}?${address}`);
+        await this.load();
+      } catch (error) {
+        this.problem = error.message;
+      } finally {
+        this.loading = false;
+      }
+    },
     async load() {
-      const { ref, url, mask: maskUrl, label } = this.image;
-      this.loading = true;
-      this.ready = false;
-      this.problem = "";
       this.points = [];
       this.stroke = null;
-      try {
-        const blobOf = async (address) => (await request(address)).blob();
-        const [mask, blob] = await Promise.all([blobOf(maskUrl), blobOf(url)]);
-        const [{ head, pixels }, levels] = await Promise.all([unpacked(mask), levelsOf(blob)]);
-        if (this.image.ref !== ref) return;
-        if (levels[0].width !== head.width || levels[0].height !== head.height) {
-          throw new Error("This browser turns the image; a mask must lie on it as it is stored.");
-        }
-        this.open(head, pixels, levels);
-        this.said = this.savedSaid = label;
-        this.problem = head.problem ?? "";
-        this.refresh();
-        this.ready = true;
-        this.$refs.stage.focus({ preventScroll: true });
-      } catch (error) {
-        if (this.image.ref === ref) this.problem = error.message;
-      } finally {
-        if (this.image.ref === ref) this.loading = false;
+      this.agreed = false;
+      const blobOf = async (address) => (await request(address)).blob();
+      const [stored, levels] = await Promise.all([this.fetchMask(), blobOf(this.image.url).then(levelsOf)]);
+      const { head } = stored;
+      if (levels[0].width !== head.width || levels[0].height !== head.height) {
+        throw new Error("This browser turns the image; a mask must lie on it as it is stored.");
       }
-    },
-    open(head, pixels, levels) {
-      const numbers = new Uint8Array(256);
-      head.types.forEach((name, i) => {
-        const type = [...this.known.values()].find((known) => known.name === name);
-        if (!type) throw new Error("The anomaly types have changed meanwhile. Reload the page.");
-        numbers[i + 1] = type.index;
-      });
-      if (numbers.some((number, i) => number && number !== i)) {
-        for (let i = 0; i < pixels.length; i++) pixels[i] = numbers[pixels[i]];
-      }
-      this.view.stop();
-      this.mask = new MaskBuffer(head.width, head.height, pixels, (...part) => this.view.touch(...part));
-      this.savedState = this.mask.state;
       this.size ||= Math.max(3, Math.round(Math.max(head.width, head.height) / 60));
+      this.view.stop();
+      this.mask = this.bufferOf(stored);
       this.view.show(this.mask, levels);
+      this.settle(stored);
+      await this.restore(stored);
+      this.ready = true;
+      this.$refs.stage.focus({ preventScroll: true });
     },
-    know() {
-      for (const type of this.types) this.known.set(type.index, type);
-      if (!this.types.some((type) => type.index === this.type)) this.type = this.types[0]?.index ?? 0;
-      this.view.paintIn([...this.known.values()].map((type) => [type.index, type.color]));
+    // the stored mask: {head, pixels}, its pixels in the numbers of this page
+    async fetchMask() {
+      return this.translated(await unpacked(await (await request(this.image.mask)).blob()));
+    },
+    translated({ head, pixels }, names = head.types.map((type, row) => [row + 1, type])) {
+      const numbers = new Uint8Array(256);
+      for (const [index, type] of names) numbers[index] = this.numberOf(type);
+      for (let i = 0; i < pixels.length; i++) pixels[i] = numbers[pixels[i]];
+      return { head, pixels };
+    },
+    bufferOf({ head, pixels }) {
+      return new MaskBuffer(head.width, head.height, pixels, (...part) => this.view.touch(...part));
+    },
+    // what is on the screen is what the server has
+    settle({ head }) {
+      this.version = head.version;
+      this.savedState = this.mask.state;
+      this.storedPaint = this.mask.painted;
+      this.said = this.savedSaid = head.label;
+      this.problem = head.problem ?? "";
+      this.refresh();
+    },
+    // take up what was painted before a reload or a restart
+    async restore(stored) {
+      const draft = await findDraft(this.image.mask);
+      if (!draft || !this.mayChange) return;
+      const { head, pixels } = await unpacked(draft.body);
+      const mine = this.translated({ head, pixels }, head.types.map((type) => [type.index, type]));
+      if (draft.version !== stored.head.version) return this.decide(mine, stored);
+      this.replace(mine.pixels);
+      this.said = head.label;
+      this.note = "Restored what was painted here and not saved.";
+      this.refresh();
+    },
+    replace(pixels) {
+      this.mask = this.bufferOf({ head: this.mask, pixels });
+      this.view.replace(this.mask);
+      this.savedState = null;
     },
     // after a stroke: what the page says of the mask
     refresh() {
@@ -152,49 +190,81 @@ export default {
       this.redoable = mask.undone.length > 0;
       this.unsaved = mask.state !== this.savedState || this.said !== this.savedSaid;
     },
+    changed() {
+      this.refresh();
+      this.keepDraft();
+    },
+    keepDraft() {
+      clearTimeout(this.drafting);
+      if (this.conflict) return;
+      const { mask: address } = this.image;
+      if (!this.unsaved) return void dropDraft(address);
+      const version = this.version;
+      this.drafting = setTimeout(async () => {
+        const body = await this.body();
+        if (this.unsaved && this.image.mask === address) await putDraft(address, { version, body });
+      }, DRAFT_MS);
+    },
+    // what is sent: the label, the types in use, the pixels
+    body() {
+      const { mask } = this;
+      const types = [...this.known.values()].filter((type) => mask.counts[type.index]);
+      return packed({ label: this.said, set_aside: this.isAside, types }, mask.pixels);
+    },
     async save() {
       await this.waiting;
-      if (!this.unsaved || !this.ready || !this.mayChange) return;
+      if (!this.unsaved || !this.ready || !this.mayPaint) return;
       this.finish();
+      if (this.storedPaint && !this.painted && !this.agreed) return void this.$refs.sure.showModal();
       this.waiting = this.put();
       await this.waiting;
     },
     async put() {
       const { mask } = this;
       const [state, label] = [mask.state, this.label];
-      const types = [...this.known.values()].filter((type) => mask.counts[type.index]);
       this.saving = true;
       try {
-        const body = await packed({ label: this.said, types }, mask.pixels);
-        await request(this.image.mask, { method: "PUT", body });
+        const headers = { "If-Match": this.version };
+        const answer = await request(this.image.mask, { method: "PUT", body: await this.body(), headers });
+        this.version = (await answer.json()).version;
         this.savedState = state;
         this.savedSaid = label;
+        this.storedPaint = mask.painted;
+        this.agreed = false;
         if (this.said !== label && this.label === label) this.said = label;
-        this.problem = "";
-        this.$emit("saved");
+        this.problem = this.note = "";
+        this.refreshTypes();
       } catch (error) {
-        this.problem = `Not saved. ${error.message}`;
+        if (error.status === 409) await this.decideAgain(error);
+        else this.problem = `Not saved. ${error.message}`;
       } finally {
         this.saving = false;
-        this.refresh();
+        this.changed();
       }
     },
     async go(by) {
       if (this.loading || (by < 0 ? this.image.first : this.image.last)) return;
       await this.save();
       if (this.loading || (this.ready && this.unsaved && this.mayChange)) return;
-      this.loading = true;
-      this.ready = false;
-      this.$emit("go", by);
+      await this.visit(this.image.ref, by);
     },
     say(label) {
-      if (!this.mayChange || !this.ready) return;
+      if (!this.mayPaint || !this.ready) return;
       this.said = label;
-      if (label === "normal" && this.painted) {
-        this.mask.clear();
-        this.mask.end();
-      }
-      this.refresh();
+      this.changed();
+    },
+    eraseAll() {
+      this.mask.clear();
+      this.finish();
+    },
+    agree() {
+      this.agreed = true;
+      this.$refs.sure.close();
+      this.save();
+    },
+    showOpacity() {
+      this.view.opacity = (this.opacity / 100) * (this.isAside ? ASIDE_OPACITY : 1);
+      this.view.draw();
     },
     // tools
     pick(tool) {
@@ -202,34 +272,24 @@ export default {
       this.tool = tool;
       this.sketch();
     },
-    choose(index) {
-      this.type = index;
-      if (this.tool === "eraser") this.tool = "brush";
-    },
-    nextType(by) {
-      const at = this.types.findIndex((type) => type.index === this.type);
-      const next = this.types[(at + by + this.types.length) % this.types.length];
-      if (next) this.choose(next.index);
-    },
     undo() {
       if (this.points.length) {
         this.points.length -= 2;
         this.sketch();
       } else if (!this.stroke) {
         this.mask?.undo();
-        this.refresh();
+        this.changed();
       }
     },
     redo() {
       if (this.stroke) return;
       this.mask?.redo();
-      this.refresh();
+      this.changed();
     },
     closePolygon() {
       if (this.points.length >= 6 && this.type) {
         this.mask.polygon(this.points, this.type);
-        this.mask.end();
-        this.refresh();
+        this.finish();
       }
       this.dropPolygon();
     },
@@ -239,7 +299,7 @@ export default {
     },
     // put the tool down at a point of the image; tell whether a stroke has begun
     begin(point) {
-      if (!this.mayChange || !this.ready) return false;
+      if (!this.mayPaint || !this.ready) return false;
       if (this.tool !== "eraser" && !this.type) {
         this.problem = "Add an anomaly type first, such as scratch.";
         this.$refs.adding.focus();
@@ -265,129 +325,16 @@ export default {
       return true;
     },
     finish() {
+      const before = this.mask.state;
       this.stroke = null;
       this.mask.end();
-      this.refresh();
+      const painted = this.mask.state !== before && this.mask.painted;
+      if (painted && this.said === "normal") this.said = "anomaly";
+      this.changed();
     },
-    // the pointer
-    at(event) {
-      const box = this.$refs.stage.getBoundingClientRect();
-      const ratio = this.$refs.canvas.width / box.width;
-      return [(event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio];
-    },
-    down(event) {
-      if (!this.ready) return;
-      this.$refs.stage.focus({ preventScroll: true });
-      this.pointer = this.at(event);
-      this.crossed = false;
-      const moves = event.button === 1 || this.moving;
-      if (moves) this.dragged = this.pointer;
-      else if (event.button !== 0 || !this.begin(this.view.inImage(...this.pointer))) return;
-      event.preventDefault();
-      this.$refs.stage.setPointerCapture(event.pointerId);
-    },
-    move(event) {
-      this.pointer = this.at(event);
-      if (this.dragged) {
-        this.view.pan(this.pointer[0] - this.dragged[0], this.pointer[1] - this.dragged[1]);
-        this.dragged = this.pointer;
-      } else if (this.stroke) {
-        const moves = event.getCoalescedEvents();
-        for (const moved of moves.length ? moves : [event]) {
-          const point = this.view.inImage(...this.at(moved));
-          this.mask.line(this.stroke.last, point, this.size, this.stroke.type);
-          this.stroke.last = point;
-        }
-      }
-      this.sketch();
-    },
-    up() {
-      this.dragged = null;
-      if (this.stroke) this.finish();
-    },
-    leave() {
-      this.pointer = null;
-      this.sketch();
-    },
-    wheel(event) {
-      event.preventDefault();
-      if (!this.ready) return;
-      const pixels = event.deltaY * (event.deltaMode === 1 ? 30 : 1);
-      this.zoomTo(this.view.scale * Math.exp(-pixels / (event.ctrlKey ? 100 : 400)), ...this.at(event));
-    },
-    // zoom
-    zoomTo(scale, ...at) {
-      if (!this.ready) return;
-      this.view.zoom(scale, ...at);
-      this.percent = this.view.scale * 100;
-    },
-    zoomBy(factor) {
-      this.zoomTo(this.view.scale * factor);
-    },
-    fit() {
-      if (!this.ready) return;
-      this.view.fit();
-      this.percent = this.view.scale * 100;
-    },
-    resize() {
-      const { clientWidth, clientHeight } = this.$refs.stage;
-      const [width, height] = [clientWidth, clientHeight].map((side) => Math.round(side * devicePixelRatio));
-      this.view.resize(Math.max(1, width), Math.max(1, height));
-      this.$refs.sketch.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    },
-    sizeFrom(step) {
-      this.size = Math.max(1, Math.round(MAX_SIZE ** (step / 100)));
-    },
-    resizeBrush(factor) {
-      const size = Math.round(this.size * factor);
-      const other = size === this.size ? size + Math.sign(factor - 1) : size;
-      this.size = Math.min(MAX_SIZE, Math.max(1, other));
-    },
-    // lines above the image: the brush's ring, the polygon under way, the cross of the keyboard
-    sketch() {
-      const { view, pointer, points } = this;
-      if (!view.mask) return;
-      this.percent = view.scale * 100;
-      const onCanvas = (x, y) => [view.x + x * view.scale, view.y + y * view.scale];
-      const middle = [view.canvas.width / 2, view.canvas.height / 2];
-      const tip = this.crossed ? middle : pointer;
-      const round = this.tool === "brush" || this.tool === "eraser";
-      for (const ring of [this.$refs.ringBelow, this.$refs.ringAbove]) {
-        ring.setAttribute("r", round && tip ? (this.size / 2) * view.scale : 0);
-        ring.setAttribute("cx", tip?.[0] ?? 0);
-        ring.setAttribute("cy", tip?.[1] ?? 0);
-      }
-      const line = [];
-      for (let i = 0; i < points.length; i += 2) line.push(onCanvas(points[i], points[i + 1]));
-      if (line.length && tip) line.push(tip);
-      if (line.length > 2) line.push(line[0]);
-      for (const polygon of [this.$refs.polygonBelow, this.$refs.polygonAbove]) {
-        polygon.setAttribute("points", line.map((point) => point.join()).join(" "));
-      }
-      const [x, y] = middle;
-      this.$refs.cross.setAttribute("d", this.crossed ? `M${x - 12} ${y}h24M${x} ${y - 12}v24` : "");
-    },
+    ...CANVAS_METHODS,
     ...KEY_METHODS,
-    // types
-    add() {
-      this.$emit("added", this.addedName.trim());
-      this.addedName = "";
-      this.problem = "";
-      this.$refs.stage.focus({ preventScroll: true });
-    },
-    startRenaming(type) {
-      this.renaming = type.index;
-      this.newName = type.name;
-    },
-    rename(type) {
-      const name = this.newName.trim();
-      this.renaming = 0;
-      if (name && name !== type.name) this.$emit("renamed", [type.name, name]);
-    },
-    focusIt(input) {
-      if (!input || document.activeElement === input) return;
-      input.focus();
-      input.select();
-    },
+    ...TYPE_METHODS,
+    ...CONFLICT_METHODS,
   },
 };

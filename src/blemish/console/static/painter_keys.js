@@ -27,7 +27,7 @@ const STEP = 60; // of the arrow keys, in pixels of the page
 // methods of the painter
 export const KEY_METHODS = {
   keyDown(event) {
-    if (event.defaultPrevented || event.altKey || document.querySelector(".q-dialog")) return;
+    if (event.defaultPrevented || event.altKey || document.querySelector(".q-dialog, dialog[open]")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.ctrlKey || event.metaKey) return this.control(event, key);
     const typing = event.target.matches("input:not([type=radio]), textarea, select, [contenteditable]");
@@ -46,7 +46,7 @@ export const KEY_METHODS = {
   },
   keyed(key, shift, onImage) {
     const tool = TOOLS.find((tool) => tool.key === key);
-    if (tool) return this.mayChange && (() => this.pick(tool.name));
+    if (tool) return this.mayPaint && (() => this.pick(tool.name));
     const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     if (onImage && arrows[key]) return () => this.panBy(...arrows[key]);
     const anywhere = {

@@ -4,22 +4,31 @@ export const TEMPLATE = `
   <header class="head">
     <h1 :title="image.ref">{{ image.name }}</h1>
     <span :class="['pill', label]">{{ label || "no label" }}</span>
-    <span class="quiet">{{ image.place }}</span>
+    <span class="quiet">{{ image.position }}</span>
     <span class="room"></span>
     <span role="status" class="quiet">{{ progress }}</span>
     <a class="plain" :href="back">All images</a>
     <button :disabled="image.first || loading" title="Previous image (PageUp)" @click="go(-1)">Previous</button>
     <button :disabled="image.last || loading" title="Next image (PageDown)" @click="go(1)">Next</button>
-    <button class="main" :disabled="!unsaved || saving || !mayChange" title="Save (Ctrl+S)" @click="save">Save</button>
+    <button class="main" :disabled="!unsaved || saving || !mayPaint" title="Save (Ctrl+S)" @click="save">Save</button>
   </header>
   <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
+  <p v-if="note" class="quiet" role="status">{{ note }}</p>
+  <p v-if="isAside && !conflict" class="warning">The mask does not count while the image is not an anomaly. Press A to use it again.</p>
+  <div v-if="conflict" class="painter-conflict" role="alertdialog" aria-label="Two versions of this image">
+    <span>Somebody else changed this image. You see <b>{{ conflict === "mine" ? "your version" : "theirs" }}</b>.</span>
+    <button @click="showSide(conflict === 'mine' ? 'theirs' : 'mine')">Show {{ conflict === "mine" ? "theirs" : "mine" }}</button>
+    <button @click="takeMine">Save mine</button>
+    <button @click="takeTheirs">Take theirs</button>
+  </div>
   <p v-if="!mayChange" class="problem">Your policies let you look at this image, not change it (UpdateDatasetEntries).</p>
   <div class="painter-body">
     <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
-      <button v-for="item in tools" :key="item.name" :disabled="!mayChange" :aria-pressed="tool === item.name"
+      <button v-for="item in tools" :key="item.name" :disabled="!mayPaint" :aria-pressed="tool === item.name"
         :aria-label="item.title" :title="item.title + ' (' + item.key.toUpperCase() + ')'" @click="pick(item.name)">
         <q-icon :name="item.icon" size="20px" aria-hidden="true"></q-icon></button>
       <hr>
+      <button :disabled="!painted || !mayPaint" aria-label="Erase the mask" title="Erase the mask" @click="eraseAll"><q-icon name="layers_clear" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
       <hr>
@@ -42,7 +51,7 @@ export const TEMPLATE = `
       <p v-if="loading" class="painter-wait">Opening the image</p>
     </div>
     <aside class="painter-side">
-      <fieldset class="segments" :disabled="!mayChange">
+      <fieldset class="segments" :disabled="!mayPaint">
         <legend>This image is</legend>
         <label v-for="choice in ['normal', 'anomaly']" :key="choice" :class="{ selected: label === choice }">
           <input type="radio" name="painter-label" :value="choice" :checked="label === choice" @change="say(choice)">{{ choice }}</label>
@@ -61,7 +70,7 @@ export const TEMPLATE = `
               <span class="name">{{ anomaly.name }}</span><span class="quiet">{{ anomaly.used }}</span></label>
             <button :disabled="!mayChange" :aria-label="'Rename ' + anomaly.name" title="Rename" @click="startRenaming(anomaly)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
             <button :disabled="!mayChange || !!anomaly.used || counts[anomaly.index] > 0" :aria-label="'Delete ' + anomaly.name"
-              :title="anomaly.used || counts[anomaly.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="$emit('dropped', anomaly.name)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
+              :title="anomaly.used || counts[anomaly.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="drop(anomaly)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
           </template>
         </div>
         <form class="line" @submit.prevent="add">
@@ -78,4 +87,11 @@ export const TEMPLATE = `
       </details>
     </aside>
   </div>
+  <dialog ref="sure" class="painter-sure" aria-labelledby="painter-sure">
+    <h2 id="painter-sure">Save without a mask?</h2>
+    <p>The stored mask of this image is erased. Nothing brings it back after that.</p>
+    <div class="line"><span class="room"></span>
+      <button autofocus @click="$refs.sure.close()">Keep the mask</button>
+      <button class="main" @click="agree">Save without it</button></div>
+  </dialog>
 </section>`;

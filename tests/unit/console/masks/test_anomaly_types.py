@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blemish.console.images.entry import Entry, entry_line
+from blemish.console.images.entry import Entry, SetAsideMask, entry_line, entry_of
 from blemish.console.masks.anomaly_types import (
     ProjectAnomalyType,
     checked_name,
@@ -84,3 +84,13 @@ def test_renaming_keeps_all_else_of_a_line() -> None:
     assert mask.colors == {"#FFFFFF": "background", GREEN: "crack, deep", BLUE: "chip"}
     assert json.loads(changed)["mine"] == {"a": "crack"}
     assert renamed(changed, "crack, deep", "crack") == renamed(line, "no", "such")
+
+
+def test_renaming_reaches_a_mask_that_is_set_aside() -> None:
+    mask = SetAsideMask(ref="s3://images/m.png", colors={GREEN: "crack", BLUE: "chip"})
+    line = entry_line("s3://images/a.jpg", now=NOW, label="normal", set_aside=mask)
+
+    aside = entry_of(renamed(line, "crack", "split")).set_aside
+
+    assert aside is not None
+    assert aside.colors == {GREEN: "split", BLUE: "chip"}

@@ -56,6 +56,19 @@ def test_without_paint_the_label_is_the_one_that_was_selected(label: Label | Non
     assert painted.label is label
 
 
+@pytest.mark.parametrize("label", ["normal", None])
+def test_paint_that_is_set_aside_makes_no_anomaly(label: str | None) -> None:
+    painted = unpack(sent(label=label, set_aside=True), size=SIZE)
+
+    assert painted.set_aside
+    assert painted.types == TYPES
+    assert painted.label == label
+
+
+def test_the_mask_of_an_anomaly_is_never_set_aside() -> None:
+    assert not unpack(sent(label="anomaly", set_aside=True), size=SIZE).set_aside
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
