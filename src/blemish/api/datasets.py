@@ -8,7 +8,7 @@ from typing import Any
 
 from blemish.api.members import Members
 from blemish.api.once import perform_once
-from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
+from blemish.domain.entities import Dataset, DatasetType, ImageStats, Label, ObjectRef
 from blemish.domain.errors import ValidationError
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
 from blemish.service.projects import PAGE_SIZE
@@ -45,22 +45,7 @@ class DatasetOperations:
 
     def describe_dataset(self, *, project_name: str, dataset_type: str) -> Members:
         dataset, stats = self._datasets.describe(project_name, DatasetType(dataset_type))
-        return {
-            "DatasetDescription": {
-                "ProjectName": dataset.project,
-                "DatasetType": dataset.type,
-                "CreationTimestamp": dataset.created_at,
-                "LastUpdatedTimestamp": dataset.updated_at,
-                "Status": dataset.status,
-                "StatusMessage": dataset.status_message,
-                "ImageStats": {
-                    "Total": stats.total,
-                    "Labeled": stats.labeled,
-                    "Normal": stats.normal,
-                    "Anomaly": stats.anomaly,
-                },
-            }
-        }
+        return {"DatasetDescription": dataset_description(dataset, stats)}
 
     def delete_dataset(
         self, *, call: Call, project_name: str, dataset_type: str, client_token: str = ""
@@ -108,6 +93,12 @@ class DatasetOperations:
         changes: bytes,
         client_token: str = "",
     ) -> Members:
+        if call.waits:
+            dataset, stats = self._datasets.update_now(
+                project_name, DatasetType(dataset_type), changes=changes
+            )
+            description = dataset_description(dataset, stats)
+            return {"Status": dataset.status, "DatasetDescription": description}
         return perform_once(
             call,
             lambda once: self._datasets.update(
@@ -132,6 +123,23 @@ class DatasetOperations:
             ),
             answer=lambda status: {"Status": status},
         )
+
+
+def dataset_description(dataset: Dataset, stats: ImageStats) -> Members:
+    return {
+        "ProjectName": dataset.project,
+        "DatasetType": dataset.type,
+        "CreationTimestamp": dataset.created_at,
+        "LastUpdatedTimestamp": dataset.updated_at,
+        "Status": dataset.status,
+        "StatusMessage": dataset.status_message,
+        "ImageStats": {
+            "Total": stats.total,
+            "Labeled": stats.labeled,
+            "Normal": stats.normal,
+            "Anomaly": stats.anomaly,
+        },
+    }
 
 
 def dataset_metadata(dataset: Dataset) -> Members:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from blemish.domain.line_notes import NO_NOTES, LineNotes
 from blemish.domain.palette import BACKGROUND_CLASS
 
 
@@ -89,6 +90,18 @@ class DatasetEntry:
     created_at: datetime | None
     #: the JSON Line as it came, without its line break
     line: str
+    #: the parts of the line that are neither label nor mask
+    notes: LineNotes = NO_NOTES
+
+    @property
+    def anomaly_types(self) -> frozenset[str]:
+        """The anomaly types that the mask may show."""
+        return self.mask.anomaly_types if self.mask else frozenset()
+
+    @property
+    def refs(self) -> list[ObjectRef]:
+        """The image, and the mask if there is one."""
+        return [self.image, self.mask.ref] if self.mask else [self.image]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""One JSON Line of a manifest <-> one `DatasetEntry`; every problem of a line, collected.
+"""One JSON Line of a manifest becomes one `DatasetEntry`, or all of its problems.
 
-Source: developer guide, "Creating a manifest file"; where real manifests differ from it (the
-console's own, Ground Truth's), what they hold is accepted: any keys in a colour map, no background
-in it, no confidence, dates in any form.
+Source: developer guide, "Creating a manifest file". Real manifests differ from it. Blemish accepts
+any keys in a colour map, no background in it, no confidence, no `human-annotated`, dates in any
+form, and several labels or masks in a line.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from blemish.domain.color_maps import read_color_map, short_json
 from blemish.domain.entities import DatasetEntry, Label, MaskRef, ObjectRef
+from blemish.domain.label_fields import (
+    LabelField,
+    UndecidedFieldsError,
+    deciding_field,
+    has_failed,
+    is_human_annotated,
+)
 from blemish.domain.limits import MAX_LINE_LENGTH
-from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
+from blemish.domain.line_notes import LineNotes
 
 CLASSIFICATION = "groundtruth/image-classification"
 SEGMENTATION = "groundtruth/semantic-segmentation"
@@ -25,17 +32,16 @@ REF = "-ref"
 SOURCE = "source-ref"
 _DETECTED = ("anomaly-label-detected", "anomaly-mask-ref-detected")
 DETECTED_FIELDS = frozenset({*_DETECTED, *(f"{name}{METADATA}" for name in _DETECTED)})
-"""Of evaluation and result manifests: what a model found, which is no label."""
+"""Fields of evaluation and result manifests. They hold the answer of a model, which is no label."""
 MAX_TYPES_PER_MASK = 20
 """Anomaly types in one colour map. Source: developer guide, "Quotas"."""
 
 _URL = re.compile(r"s3://(?P<bucket>[0-9A-Za-z.\-_]{3,63})/(?P<key>.{1,1024})", re.DOTALL)
-_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineProblem:
-    """What is wrong with one line, in a sentence without the line's number."""
+    """One problem of one line, in a sentence without the line's number."""
 
     number: int
     text: str
@@ -44,8 +50,8 @@ class LineProblem:
         return f"line {self.number}: {self.text}"
 
 
-class _LineError(Exception):
-    """Collects what is wrong with one line on its way out."""
+class LineError(Exception):
+    """Carries all problems of one line."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -55,36 +61,54 @@ class _LineError(Exception):
 def parse_manifest(
     lines: Iterable[str], problems: list[LineProblem]
 ) -> Iterator[tuple[int, DatasetEntry]]:
-    """Yield the number and the entry of every good line; append what is wrong to `problems`.
+    """Yield the number and the entry of every good line; append the problems of all others.
 
-    Blank lines are passed over.
+    Lines are read one at a time. Blank lines are skipped.
     """
     for number, text in enumerate(lines, start=1):
         line = text.strip("\r\n\ufeff")
         if not line.strip():
             continue
         try:
-            yield number, parse_line(line)
-        except _LineError as error:
+            entry = parse_line(line)
+            if names := entry.notes.undecided_fields:
+                raise LineError([_undecided_text(names)])
+        except LineError as error:
             problems.extend(LineProblem(number=number, text=text) for text in error.problems)
+        else:
+            yield number, entry
 
 
 def parse_line(line: str) -> DatasetEntry:
     """Read one JSON Line.
 
+    Where nothing says which of several labels counts, the image has none. `parse_manifest` refuses
+    such a line, but earlier versions stored some.
+
     Raises:
-        _LineError: all that is wrong with it.
+        LineError: all problems of the line.
     """
     fields = {
         name: value for name, value in _json_object(line).items() if name not in DETECTED_FIELDS
     }
     problems: list[str] = []
     image = _object_ref(fields, SOURCE, problems)
-    label, labelled_at = _label(fields, problems)
-    mask = _mask(fields, problems)
+    annotations = _Annotations(fields, problems)
+    label_field = annotations.deciding(annotations.labels)
+    mask_field = annotations.deciding(annotations.masks)
+    mask = _mask(fields, mask_field, problems) if mask_field else None
     if problems or image is None:
-        raise _LineError(problems)
-    return DatasetEntry(image=image, label=label, mask=mask, created_at=labelled_at, line=line)
+        raise LineError(problems)
+    label = label_of(label_field.metadata["class-name"]) if label_field else None
+    dated = label_field or next(iter(annotations.others), None)
+    return DatasetEntry(
+        image=image,
+        label=label,
+        mask=mask,
+        created_at=dated.created_at if dated else None,
+        line=line,
+        notes=annotations.notes(unlabelled_mask=mask is not None and label is None),
+    )
 
 
 def object_ref(url: str) -> ObjectRef | None:
@@ -93,17 +117,153 @@ def object_ref(url: str) -> ObjectRef | None:
     return ObjectRef(bucket=match["bucket"], key=match["key"]) if match else None
 
 
+def label_of(class_name: object) -> Label | None:
+    """Return the label that a class names in any case; None for any other class."""
+    name = class_name.lower() if isinstance(class_name, str) else None
+    return next((label for label in Label if label == name), None)
+
+
+class _Annotations:
+    """The label and mask fields of one line, sorted by whether they can count."""
+
+    def __init__(self, fields: Mapping[str, Any], problems: list[str]) -> None:
+        """Sort the fields; append what is wrong with them to `problems`."""
+        self.labels: list[LabelField] = []
+        self.masks: list[LabelField] = []
+        #: labels of classes that are neither normal nor anomaly
+        self.others: list[LabelField] = []
+        self._machine = 0
+        self._replaced = 0
+        self._failed: set[str] = set()
+        self._unused_types: set[str] = set()
+        self._undecided: tuple[str, ...] = ()
+        self._fields = fields
+        self._problems = problems
+        has_classification = False
+        for position, (name, metadata) in enumerate(fields.items()):
+            if not (name.endswith(METADATA) and isinstance(metadata, dict)):
+                continue
+            annotation = LabelField(
+                name=name.removesuffix(METADATA), metadata=metadata, position=position
+            )
+            has_classification |= metadata.get("type") == CLASSIFICATION
+            self._sort(annotation)
+        self._check_undescribed(has_classification=has_classification)
+
+    def deciding(self, annotations: list[LabelField]) -> LabelField | None:
+        """Return the field that counts, and count those that it replaces."""
+        try:
+            counting = deciding_field(annotations)
+        except UndecidedFieldsError as error:
+            self._undecided += error.names
+            return None
+        self._replaced += max(0, len(annotations) - 1)
+        return counting
+
+    def notes(self, *, unlabelled_mask: bool) -> LineNotes:
+        """Return what of the line is not used."""
+        classes = {short_json(other.metadata["class-name"]).strip('"') for other in self.others}
+        return LineNotes(
+            unknown_classes=tuple(sorted(classes)),
+            unused_types=tuple(sorted(self._unused_types)),
+            replaced_fields=self._replaced,
+            machine_fields=self._machine,
+            failed_fields=len(self._failed),
+            undecided_fields=self._undecided,
+            unlabelled_mask=unlabelled_mask,
+        )
+
+    def _sort(self, annotation: LabelField) -> None:
+        kind = annotation.metadata.get("type")
+        if has_failed(annotation.metadata):
+            self._failed.add(annotation.name)
+        elif kind not in (CLASSIFICATION, SEGMENTATION):
+            if isinstance(kind, str):
+                self._unused_types.add(kind[:80])
+        elif self._is_human(annotation):
+            if kind == CLASSIFICATION:
+                self._add_label(annotation)
+            elif annotation.name.endswith(REF):
+                self.masks.append(annotation)
+            else:
+                self._problems.append(
+                    f"'{annotation.name}' names a mask, so it must end in '{REF}'"
+                )
+
+    def _is_human(self, annotation: LabelField) -> bool:
+        is_human = is_human_annotated(annotation.metadata)
+        if is_human is None:
+            self._problems.append(
+                f"'human-annotated' in '{annotation.name}{METADATA}' must be yes or no, "
+                f"not {short_json(annotation.metadata['human-annotated'])}"
+            )
+            return True
+        self._machine += not is_human
+        return is_human
+
+    def _add_label(self, annotation: LabelField) -> None:
+        name, metadata = annotation.name, annotation.metadata
+        if "class-name" not in metadata:
+            self._problems.append(f"'class-name' is missing in '{name}{METADATA}'")
+        if name not in self._fields:
+            self._problems.append(f"'{name}' is missing, though '{name}{METADATA}' is there")
+        known = label_of(metadata.get("class-name"))
+        (self.others if known is None else self.labels).append(annotation)
+
+    def _check_undescribed(self, *, has_classification: bool) -> None:
+        """Find labels and masks whose metadata do not say what they are."""
+        for name, value in self._fields.items():
+            if name in self._failed:
+                continue
+            is_mask = name.endswith(REF) and name != SOURCE
+            is_number = isinstance(value, int | float) and not name.endswith((METADATA, REF))
+            if is_mask or (is_number and not has_classification and not self._failed):
+                self._check_described(name)
+
+    def _check_described(self, name: str) -> None:
+        metadata = self._fields.get(name + METADATA)
+        if metadata is None:
+            self._problems.append(f"'{name}{METADATA}' is missing")
+        elif not isinstance(metadata, dict):
+            self._problems.append(
+                f"'{name}{METADATA}' must be a JSON object, not {short_json(metadata)}"
+            )
+        elif "type" not in metadata:
+            self._problems.append(f"'type' is missing in '{name}{METADATA}'")
+
+
+def _undecided_text(names: tuple[str, ...]) -> str:
+    first, second = names[:2]
+    return (
+        f"nothing says whether '{first}' or '{second}' counts. "
+        f"Remove one of them, or give both a 'creation-date'"
+    )
+
+
+def _mask(fields: Mapping[str, Any], mask_field: LabelField, problems: list[str]) -> MaskRef | None:
+    ref = _object_ref(fields, mask_field.name, problems)
+    color_map = mask_field.metadata.get("internal-color-map")
+    colors = read_color_map(color_map, where=mask_field.name + METADATA, problems=problems)
+    mask = MaskRef(ref=ref, colors=colors) if ref else None
+    if mask and len(mask.anomaly_types) > MAX_TYPES_PER_MASK:
+        problems.append(
+            f"the mask has {len(mask.anomaly_types)} anomaly types; "
+            f"at most {MAX_TYPES_PER_MASK} are allowed"
+        )
+    return mask
+
+
 def _json_object(line: str) -> dict[str, Any]:
     if len(line) > MAX_LINE_LENGTH:
-        raise _LineError([f"it has {len(line)} characters; at most {MAX_LINE_LENGTH} are allowed"])
+        raise LineError([f"it has {len(line)} characters; at most {MAX_LINE_LENGTH} are allowed"])
     try:
         fields = json.loads(line, parse_constant=_no_constant)
         # JSON can escape half a character, which neither a row nor a file could hold
         json.dumps(fields, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _LineError([f"it is not JSON ({_reason(error)})"]) from None
+        raise LineError([f"it is not JSON ({_reason(error)})"]) from None
     if not isinstance(fields, dict):
-        raise _LineError([f"it must be a JSON object, not a {type(fields).__name__}"])
+        raise LineError([f"it must be a JSON object, not a {type(fields).__name__}"])
     return fields
 
 
@@ -126,121 +286,5 @@ def _object_ref(fields: Mapping[str, Any], name: str, problems: list[str]) -> Ob
         return None
     ref = object_ref(value) if isinstance(value, str) else None
     if ref is None:
-        problems.append(f"'{name}' must be s3://bucket/key, not {_short(value)}")
+        problems.append(f"'{name}' must be s3://bucket/key, not {short_json(value)}")
     return ref
-
-
-def _label(fields: Mapping[str, Any], problems: list[str]) -> tuple[Label | None, datetime | None]:
-    """Find the classification among the fields; what it is called is free."""
-    for name in _described(fields, CLASSIFICATION):
-        metadata = fields[name + METADATA]
-        _require(metadata, name + METADATA, ("class-name", "human-annotated"), problems)
-        if name not in fields:
-            problems.append(f"'{name}' is missing, though '{name}{METADATA}' is there")
-        return _label_of(metadata.get("class-name")), _date(metadata.get("creation-date"))
-    for name, value in fields.items():
-        if isinstance(value, int | float) and not name.endswith((METADATA, REF)):
-            _check_described(fields, name, problems)
-    return None, None
-
-
-def _label_of(class_name: object) -> Label | None:
-    """Any other class name leaves the image without a label."""
-    return next((label for label in Label if label == class_name), None)
-
-
-def _mask(fields: Mapping[str, Any], problems: list[str]) -> MaskRef | None:
-    for name in fields:
-        if name.endswith(REF) and name != SOURCE:
-            _check_described(fields, name, problems)
-    for name in _described(fields, SEGMENTATION):
-        if not name.endswith(REF):
-            problems.append(f"'{name}' names a mask, so it must end in '{REF}'")
-            continue
-        metadata = fields[name + METADATA]
-        _require(metadata, name + METADATA, ("human-annotated",), problems)
-        ref = _object_ref(fields, name, problems)
-        colors = _colors(metadata.get("internal-color-map"), name + METADATA, problems)
-        mask = MaskRef(ref=ref, colors=colors) if ref else None
-        if mask and len(mask.anomaly_types) > MAX_TYPES_PER_MASK:
-            problems.append(
-                f"the mask has {len(mask.anomaly_types)} anomaly types; "
-                f"at most {MAX_TYPES_PER_MASK} are allowed"
-            )
-        return mask
-    return None
-
-
-def _colors(color_map: object, where: str, problems: list[str]) -> dict[str, str]:
-    if not isinstance(color_map, dict) or not color_map:
-        problems.append(f"'internal-color-map' in '{where}' must be an object with classes")
-        return {}
-    colors: dict[str, str] = {}
-    for key, entry in color_map.items():
-        name = entry.get("class-name") if isinstance(entry, dict) else None
-        color = entry.get("hex-color") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name.strip():
-            problems.append(f"class {_short(key)} in 'internal-color-map' has no 'class-name'")
-        elif not isinstance(color, str) or not _COLOR.fullmatch(color):
-            problems.append(
-                f"'hex-color' of class {_short(name)} must be like #23A436, not {_short(color)}"
-            )
-        else:
-            _add_color(colors, color.upper(), name.strip(), problems)
-    return colors
-
-
-def _add_color(colors: dict[str, str], color: str, name: str, problems: list[str]) -> None:
-    if name.casefold() == BACKGROUND_CLASS:
-        name = BACKGROUND_CLASS
-    if color == BACKGROUND and name != BACKGROUND_CLASS:
-        problems.append(f"class {_short(name)} has the colour {BACKGROUND} of the background")
-    elif colors.setdefault(color, name) != name:
-        problems.append(f"{color} is the colour of two classes, {colors[color]} and {name}")
-
-
-def _check_described(fields: Mapping[str, Any], name: str, problems: list[str]) -> None:
-    """Find what keeps the metadata of a label or a mask from saying what it is."""
-    metadata = fields.get(name + METADATA)
-    if metadata is None:
-        problems.append(f"'{name}{METADATA}' is missing")
-    elif not isinstance(metadata, dict):
-        problems.append(f"'{name}{METADATA}' must be a JSON object, not {_short(metadata)}")
-    elif "type" not in metadata:
-        problems.append(f"'type' is missing in '{name}{METADATA}'")
-
-
-def _described(fields: Mapping[str, Any], kind: str) -> list[str]:
-    """Names of the fields whose metadata say that they are of a kind."""
-    return [
-        name.removesuffix(METADATA)
-        for name, metadata in fields.items()
-        if name.endswith(METADATA) and isinstance(metadata, dict) and metadata.get("type") == kind
-    ]
-
-
-def _require(
-    metadata: Mapping[str, Any], where: str, names: Iterable[str], problems: list[str]
-) -> None:
-    problems.extend(f"'{name}' is missing in '{where}'" for name in names if name not in metadata)
-    if metadata.get("human-annotated", "yes") not in ("yes", "no"):  # a list has no hash
-        problems.append(
-            f"'human-annotated' in '{where}' must be yes or no, "
-            f"not {_short(metadata['human-annotated'])}"
-        )
-
-
-def _date(value: object) -> datetime | None:
-    """Read an ISO date; a date in another form counts as none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        date = datetime.fromisoformat(value)
-        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."

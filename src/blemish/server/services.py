@@ -9,6 +9,7 @@ from blemish.server.foundation import Foundation
 from blemish.server.stores import Storage
 from blemish.service.access.authentication import AccessService
 from blemish.service.datasets.datasets import DatasetService
+from blemish.service.datasets.line_checks import LineChecks
 from blemish.service.detection.detection import DetectionCounter, DetectionService, HostedModels
 from blemish.service.detection.jobs import DetectionJobService
 from blemish.service.detection.trials import TrialService
@@ -56,11 +57,18 @@ def build_services(
     now, new_name = foundation.now, foundation.new_name
     objects, stored_files = storage.objects, storage.stored_files
     datasets = DatasetService(
-        database, stored_files=stored_files, now=now, new_name=new_name, wake=wake
+        database,
+        stored_files=stored_files,
+        checks=LineChecks(objects=objects, limits=limits),
+        now=now,
+        new_name=new_name,
+        wake=wake,
     )
     return UseCases(
         access=AccessService(database, encryption=storage.encryption, arns=arns),
-        projects=ProjectService(database, limits=limits, now=now),
+        projects=ProjectService(
+            database, bundles=storage.bundles, stored_files=stored_files, limits=limits, now=now
+        ),
         datasets=datasets,
         models=ModelService(
             database,

@@ -1,11 +1,11 @@
-"""Projects: made, listed, described, deleted when empty."""
+"""Projects: created, listed, described, deleted when empty."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from blemish.domain.entities import Dataset, Project
+from blemish.domain.entities import Dataset, DatasetStatus, Model, Project
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
@@ -14,8 +14,10 @@ from blemish.domain.errors import (
 )
 from blemish.domain.limits import Limits, Quota
 from blemish.service.client_tokens import ALWAYS, Once
+from blemish.service.models.bundles import Bundles
 from blemish.service.next_tokens import next_token, token_position
 from blemish.storage.database.database import Database, Rows
+from blemish.storage.stored_files import StoredFiles
 
 PAGE_SIZE = 100
 
@@ -39,17 +41,27 @@ def require_project(rows: Rows, name: str) -> Project:
 class ProjectService:
     """The projects of the account."""
 
-    def __init__(self, database: Database, *, limits: Limits, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        bundles: Bundles,
+        stored_files: StoredFiles,
+        limits: Limits,
+        now: Callable[[], datetime],
+    ) -> None:
         self._database = database
+        self._bundles = bundles
+        self._stored_files = stored_files
         self._limits = limits
         self._now = now
 
     def create(self, name: str, *, once: Once[Project] = ALWAYS) -> Project:
-        """Make a project.
+        """Create a project.
 
         Raises:
-            ConflictError: one of this name exists.
-            ServiceQuotaExceededError: there are as many as there may be.
+            ConflictError: a project of this name exists.
+            ServiceQuotaExceededError: there are as many projects as a limit allows.
         """
         with self._database.writing() as rows:
             once.recall(rows)
@@ -86,29 +98,45 @@ class ProjectService:
         """Return a page of the projects, newest first, and the token of the next."""
         with self._database.reading() as rows:
             before = token_position(token, "projects")
-            found = rows.projects.page(before=before, limit=limit + 1)
-        more = len(found) > limit
-        return found[:limit], next_token("projects", found[limit - 1].id) if more else None
+            page = rows.projects.page(before=before, limit=limit + 1)
+        more = len(page) > limit
+        return page[:limit], next_token("projects", page[limit - 1].id) if more else None
 
     def delete(self, name: str, *, once: Once[Project] = ALWAYS) -> Project:
         """Delete a project that has neither datasets nor models.
 
+        Datasets and models that are being deleted are gone: this deletes the rest of them.
+
         Raises:
             ResourceNotFoundError: there is no such project.
-            ConflictError: it still has some.
+            ConflictError: the project has other datasets or models.
         """
         with self._database.writing() as rows:
             once.recall(rows)
             project = require_project(rows, name)
-            datasets = len(rows.datasets.of_project(project.id))
+            datasets = rows.datasets.of_project(project.id)
+            doomed = [d for d in datasets if d.status is DatasetStatus.DELETE_IN_PROGRESS]
             models = rows.models.count(project.id)
-            if datasets or models:
+            if models or len(doomed) < len(datasets):
                 raise ConflictError(
-                    f"Project {name} still has {datasets} datasets and {models} models. "
-                    "Delete them first.",
+                    f"Project {name} still has {len(datasets) - len(doomed)} datasets and "
+                    f"{models} models. Delete them first.",
                     resource_type=ResourceType.PROJECT,
                     resource_id=name,
                 )
+            for dataset in doomed:
+                rows.datasets.delete(dataset.id)
+            doomed_models = rows.models.deleting(project.id)
+            for model in doomed_models:
+                rows.models.delete(model.id)
             rows.projects.delete(project.id)
             once.remember(rows, project)
+        self._delete_files(doomed_models)
         return project
+
+    def _delete_files(self, models: Iterable[Model]) -> None:
+        """Delete the files of models without rows; after a crash, the next start does it."""
+        for model in models:
+            if model.bundle:
+                self._bundles.remove(model.bundle)
+            self._stored_files.delete(model.entries)

@@ -33,6 +33,8 @@ class Call:
     caller: Caller | None = None
     #: by their names in the model; not yet checked against its constraints
     members: Mapping[str, Any] = field(default_factory=dict)
+    #: whether the answer comes only after the work that the operation leaves to the background
+    waits: bool = False
     #: of several things that it names, those that its caller may not touch, and why
     refused: dict[str, str] = field(default_factory=dict)
     #: what its caller is told in place of that an object is missing, if it may not know that

@@ -75,7 +75,7 @@ ON_A_DATASET: dict[str, tuple[Ask, set[DatasetStatus]]] = {
         lambda client: client.delete_dataset(**DATASET),
         AT_REST | {D.CREATE_FAILED, D.DELETE_FAILED},
     ),
-    "CreateDataset": (lambda client: client.create_dataset(**DATASET), set()),
+    "CreateDataset": (lambda client: client.create_dataset(**DATASET), {D.DELETE_IN_PROGRESS}),
     "CreateModel": (lambda client: client.create_model(**CIRCUITS, OutputConfig=OUTPUT), AT_REST),
     "DescribeDataset": (lambda client: client.describe_dataset(**DATASET), set(D)),
     "ListDatasetEntries": (lambda client: client.list_dataset_entries(**DATASET), set(D)),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from blemish.domain.entities import DatasetEntry, Label, ObjectRef
 from blemish.domain.limits import PROFILES
+from blemish.domain.line_notes import NO_NOTES, LineNotes
 from blemish.domain.manifest import (
     MAX_TYPES_PER_MASK,
     LineProblem,
@@ -91,9 +94,235 @@ def test_the_class_name_alone_decides_whatever_the_number_says(
     assert entry(fields).label is name
 
 
-@pytest.mark.parametrize("class_name", ["good", "Normal", "ANOMALY", "", "normal ", 1, None, ["x"]])
-def test_another_class_name_leaves_an_image_unlabelled(class_name: object) -> None:
-    assert entry(IMAGE | label_fields(class_name)).label is None
+@pytest.mark.parametrize(
+    ("class_name", "noted"),
+    [
+        ("good", "good"),
+        ("", ""),
+        ("normal ", "normal "),
+        (1, "1"),
+        (None, "null"),
+        (["x"], '["x"]'),
+        ("x" * 200, "x" * 76 + "..."),
+    ],
+)
+def test_another_class_name_leaves_an_image_unlabelled_and_is_noted(
+    class_name: object, noted: str
+) -> None:
+    found = entry(IMAGE | label_fields(class_name))
+
+    assert found.label is None
+    assert found.notes == LineNotes(unknown_classes=(noted,))
+
+
+@pytest.mark.parametrize("write", [str.upper, str.title, str.lower, str.swapcase])
+@pytest.mark.parametrize("label", list(Label))
+def test_the_class_name_may_be_in_any_case(label: Label, write: Callable[[str], str]) -> None:
+    found = entry(IMAGE | label_fields(write(label)))
+
+    assert (found.label, found.notes) == (label, NO_NOTES)
+
+
+def test_class_name_and_type_alone_are_a_label_and_a_map_and_type_alone_a_mask() -> None:
+    """As the samples that AWS published with the service write them."""
+    fields = {
+        "source-ref": url("a.png"),
+        "auto-label": 11,
+        "auto-label-metadata": {
+            "class-name": "anomaly",
+            "type": "groundtruth/image-classification",
+        },
+        "mask-ref": url("m.png"),
+        "mask-ref-metadata": {
+            "internal-color-map": {"1": {"class-name": "dent", "hex-color": "#23A436"}},
+            "type": "groundtruth/semantic-segmentation",
+        },
+    }
+
+    found = entry(fields)
+
+    assert found.label is Label.ANOMALY
+    assert found.anomaly_types == {"dent"}
+    assert found.created_at is None
+
+
+@pytest.mark.parametrize("value", ["yes", "Yes", "true", "TRUE", True, None])
+def test_a_person_gave_a_label_unless_the_line_says_otherwise(value: object) -> None:
+    label, mask = dict(LABEL), dict(MASK)
+    label["anomaly-label-metadata"] = LABEL["anomaly-label-metadata"] | {"human-annotated": value}
+    mask["anomaly-mask-ref-metadata"] = MASK["anomaly-mask-ref-metadata"] | {
+        "human-annotated": value
+    }
+
+    found = entry(IMAGE | label | mask)
+
+    assert found.label is Label.NORMAL
+    assert found.mask is not None
+    assert found.notes == NO_NOTES
+
+
+@pytest.mark.parametrize("value", ["no", "No", "false", False])
+def test_what_no_person_annotated_is_no_label_and_no_mask(value: object) -> None:
+    fields = changed(
+        changed(IMAGE | LABEL | MASK, "anomaly-label-metadata", human_annotated=value),
+        "anomaly-mask-ref-metadata",
+        human_annotated=value,
+    )
+
+    found = entry(fields)
+
+    assert (found.label, found.mask) == (None, None)
+    assert found.notes == LineNotes(machine_fields=2)
+
+
+FAILED = {"failure-reason": "ClientError: no worker answered in time", "retry-count": 1}
+
+
+@pytest.mark.parametrize("has_value", [True, False])
+@pytest.mark.parametrize("kind", [None, "groundtruth/image-classification"])
+def test_a_field_that_ground_truth_could_not_label_is_no_label(
+    kind: str | None, has_value: bool
+) -> None:
+    metadata = FAILED | ({"type": kind, "human-annotated": "yes"} if kind else {})
+    value = {"quality": 0} if has_value else {}
+
+    found = entry(IMAGE | value | {"quality-metadata": metadata})
+
+    assert (found.label, found.mask) == (None, None)
+    assert found.notes == LineNotes(failed_fields=1)
+
+
+@pytest.mark.parametrize("has_value", [True, False])
+def test_a_mask_that_could_not_be_drawn_leaves_the_label(has_value: bool) -> None:
+    value = {"mask-ref": None} if has_value else {}
+
+    found = entry(IMAGE | LABEL | value | {"mask-ref-metadata": FAILED})
+
+    assert (found.label, found.mask) == (Label.NORMAL, None)
+    assert found.notes == LineNotes(failed_fields=1)
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+def test_an_empty_failure_reason_is_none(reason: str | None) -> None:
+    fields = IMAGE | {
+        name: value | {"failure-reason": reason} if isinstance(value, dict) else value
+        for name, value in LABEL.items()
+    }
+
+    assert entry(fields).label is Label.NORMAL
+
+
+def test_a_verification_is_no_label_and_is_noted() -> None:
+    fields = label_fields("incorrect", attribute="verify-parts")
+    kind = "groundtruth/label-verification"
+    verification = changed(fields, "verify-parts-metadata", type=kind)
+
+    found = entry(IMAGE | LABEL | verification)
+
+    assert found.label is Label.NORMAL
+    assert found.notes == LineNotes(unused_types=(kind,))
+
+
+def test_a_mask_without_a_label_is_noted() -> None:
+    found = entry(IMAGE | MASK)
+
+    assert found.mask is not None
+    assert found.notes == LineNotes(unlabelled_mask=True)
+
+
+def test_an_adjusted_mask_replaces_the_first_one_that_may_be_broken() -> None:
+    first = mask_fields("nowhere", {"dent": "green"}, attribute="paint-ref")
+    adjusted = mask_fields(url("m.png"), {"dent": "#23A436"}, attribute="adjust-ref")
+    adjusted["adjust-ref-metadata"]["adjustment-status"] = "adjusted"
+
+    found = entry(IMAGE | label_fields("anomaly") | adjusted | first)
+
+    assert found.mask is not None
+    assert found.mask.ref == ObjectRef(bucket="images", key="m.png")
+    assert found.notes == LineNotes(replaced_fields=1)
+
+
+def test_a_later_class_that_is_no_label_leaves_the_first_label() -> None:
+    later = label_fields("unclear", attribute="second", date="2025-01-01")
+
+    found = entry(IMAGE | label_fields("anomaly") | later)
+
+    assert found.label is Label.ANOMALY
+    assert found.notes == LineNotes(unknown_classes=("unclear",))
+
+
+def contradicting_lines() -> list[str]:
+    """Lines in which dates and positions go round in a circle; each field is newer than another."""
+    dates = ("2024-01-03", "someday", "2024-01-01")
+    labels: dict[str, Any] = {}
+    masks: dict[str, Any] = {}
+    for number, date in enumerate(dates):
+        labels |= label_fields("normal", attribute=f"label-{number}", date=date)
+        mask = mask_fields(url("m.png"), {"dent": "#23A436"}, attribute=f"mask-{number}-ref")
+        mask[f"mask-{number}-ref-metadata"]["creation-date"] = date
+        masks |= mask
+    return [json.dumps(IMAGE | labels), json.dumps(IMAGE | LABEL | masks)]
+
+
+def test_fields_of_which_nothing_says_which_one_counts_are_a_problem_that_names_both() -> None:
+    found: list[LineProblem] = []
+
+    assert list(parse_manifest(contradicting_lines(), found)) == []
+
+    assert [str(problem) for problem in found] == [
+        "line 1: nothing says whether 'label-2' or 'label-0' counts. "
+        "Remove one of them, or give both a 'creation-date'",
+        "line 2: nothing says whether 'mask-2-ref' or 'mask-0-ref' counts. "
+        "Remove one of them, or give both a 'creation-date'",
+    ]
+
+
+def test_a_stored_line_of_which_nothing_says_what_counts_still_opens() -> None:
+    labels, masks = map(parse_line, contradicting_lines())
+
+    assert (labels.label, labels.notes.undecided_fields) == (None, ("label-2", "label-0"))
+    assert (masks.label, masks.mask) == (Label.NORMAL, None)
+
+
+FIELDS = st.lists(
+    st.tuples(
+        st.sampled_from(["normal", "anomaly", "good"]),
+        st.sampled_from(["2024-01-01", "2024-02-01T00:00:00Z", "2024-03-01", "2024-04-01"]),
+        st.sampled_from(["yes", "no", None]),
+        st.sampled_from([None, "failed"]),
+    ),
+    max_size=6,
+)
+
+
+@given(FIELDS, st.randoms(use_true_random=False))
+def test_the_newest_label_that_a_person_gave_counts_in_any_order(
+    values: list[tuple[str, str, str | None, str | None]], random: Random
+) -> None:
+    annotations = []
+    for number, (class_name, date, human, failure) in enumerate(values):
+        name = f"label-{number}"
+        fields = label_fields(class_name, attribute=name, date=date)
+        members = {"human_annotated": human, "failure_reason": failure}
+        annotations.append(changed(fields, f"{name}-metadata", **members))
+    random.shuffle(annotations)
+    line: dict[str, Any] = dict(IMAGE)
+    for fields in annotations:
+        line |= fields
+
+    found = entry(line)
+
+    order = [int(name.split("-")[1]) for name in line if name.endswith("-metadata")]
+    counting = [
+        (values[number][1], position, values[number][0])
+        for position, number in enumerate(order)
+        if values[number][2] != "no" and values[number][3] is None
+    ]
+    labels = [value for value in counting if value[2] != "good"]
+    assert found.label == (max(labels)[2] if labels else None)
+    assert found.notes.replaced_fields == max(0, len(labels) - 1)
+    assert found.notes.unknown_classes == (("good",) if len(counting) > len(labels) else ())
+    assert found.notes.failed_fields == sum(value[3] is not None for value in values)
 
 
 def test_a_line_with_an_image_alone_is_unlabelled() -> None:

@@ -90,10 +90,6 @@ def test_a_line_that_is_no_json_object_is_refused(line: str, text: str) -> None:
             "'class-name' is missing in 'anomaly-label-metadata'",
         ),
         (
-            IMAGE | changed(LABEL, "anomaly-label-metadata", human_annotated=None),
-            "'human-annotated' is missing in 'anomaly-label-metadata'",
-        ),
-        (
             IMAGE | changed(LABEL, "anomaly-label-metadata", human_annotated="perhaps"),
             "'human-annotated' in 'anomaly-label-metadata' must be yes or no, not \"perhaps\"",
         ),
@@ -113,10 +109,6 @@ def test_a_line_that_is_no_json_object_is_refused(line: str, text: str) -> None:
         (
             IMAGE | changed(MASK, "anomaly-mask-ref-metadata", type=None),
             "'type' is missing in 'anomaly-mask-ref-metadata'",
-        ),
-        (
-            IMAGE | changed(MASK, "anomaly-mask-ref-metadata", human_annotated=None),
-            "'human-annotated' is missing in 'anomaly-mask-ref-metadata'",
         ),
         (
             IMAGE | changed(MASK, "anomaly-mask-ref-metadata", internal_color_map=None),

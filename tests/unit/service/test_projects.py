@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from blemish.domain.entities import DatasetType
+from blemish.domain.entities import DatasetType, ModelStatus
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
@@ -14,6 +14,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.limits import OURS
 from blemish.service.next_tokens import next_token
+from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
 
 
@@ -152,3 +153,36 @@ def test_a_project_with_a_model_is_not_deleted(house: House) -> None:
         house.projects.delete("circuits")
 
     assert "0 datasets and 1 models" in caught.value.message
+
+
+def test_a_project_whose_datasets_and_models_are_being_deleted_goes_with_them(
+    trainable: House,
+) -> None:
+    model = trainable.trained()
+    trainable.models.delete("circuits", "1")
+    trainable.datasets.delete("circuits", DatasetType.TRAIN)
+    dataset, attempt = trainable.claim_dataset()
+
+    trainable.projects.delete("circuits")
+
+    assert names(trainable, limit=5) == ([], None)
+    assert list(trainable.directory.bundles.iterdir()) == []
+    assert trainable.stored_names() == set()
+    trainable.project()
+    trainable.dataset_work.carry_out(dataset, attempt=attempt)
+    trainable.hosting_work(FakeHosting()).carry_out(
+        replace(model, status=ModelStatus.DELETING), attempt=1
+    )
+    assert trainable.projects.describe("circuits")[1] == []
+
+
+def test_a_project_with_a_dataset_beside_one_that_is_being_deleted_stays(house: House) -> None:
+    house.project()
+    for kind in DatasetType:
+        house.datasets.create("circuits", kind, manifest=None)
+    house.datasets.delete("circuits", DatasetType.TEST)
+
+    with pytest.raises(ConflictError, match="still has 1 datasets and 0 models"):
+        house.projects.delete("circuits")
+
+    assert len(house.projects.describe("circuits")[1]) == 2

@@ -371,3 +371,18 @@ def test_a_deletion_without_room_has_failed_and_can_be_repeated(
     with pytest.raises(ResourceNotFoundError):
         house.datasets.describe("circuits", TRAIN)
     house.database.close()
+
+
+def test_after_a_change_the_message_counts_the_whole_dataset(house: House) -> None:
+    house.put("a.png")
+    house.put("b.png")
+    house.dataset([json_line(key, **label_fields("good")) for key in ("a.png", "b.png")])
+
+    first = update(house, json_line("a.png", "normal"))
+    last = remove(house, "b.png")
+
+    assert first.status_message == (
+        "The dataset was updated successfully. 1 line has a class that is neither normal nor "
+        'anomaly, which is no label: "good" (1).'
+    )
+    assert last.status_message == "The dataset was updated successfully."

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from blemish.domain.line_notes import LineNotes
 from blemish.storage.database.database import MIGRATIONS, Database
 from blemish.storage.errors import DatabaseError, DatabaseWriteError
+from tests.unit.manifests import json_line, label_fields, masked_line
 from tests.unit.storage.samples import make_old_database, python
 
 NEWEST = max(step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -149,3 +151,75 @@ def test_an_older_dataset_knows_where_its_last_entry_is(
     Database.open(old).close()
 
     assert ask(old, "SELECT last_position FROM datasets") == last
+
+
+def old_entries(path: Path, lines: list[str], *, label: str | None) -> None:
+    """Put lines into the dataset of an old database, with the label that was read from them."""
+    change(
+        path,
+        "INSERT INTO datasets (project_id, type, status, status_message, created_at, updated_at) "
+        "VALUES (1, 'train', 'CREATE_COMPLETE', '', '2024-05-01', '2024-05-01')",
+    )
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO entries (dataset_id, position, label, created_at, source_ref, line) "
+            "VALUES (1, ?, ?, '2024-05-01 00:00:00.000000', ?, ?)",
+            [
+                (number, label, f"s3://images/{number}", line)
+                for number, line in enumerate(lines, 1)
+            ],
+        )
+
+
+def test_older_entries_are_read_again_in_batches(old: Path) -> None:
+    masked = masked_line("a.png", "scratch", "dent")
+    plain = json_line("b.png", "anomaly")
+    two_labels = json_line(
+        "c.png", "anomaly", **label_fields("normal", attribute="second", date="2025-01-01")
+    )
+    lines = [masked, plain, two_labels] * 700
+    old_entries(old, lines, label="anomaly")
+
+    database = Database.open(old)
+
+    with database.reading() as rows:
+        assert list(rows.entries.lines(1)) == lines
+        assert rows.entries.anomaly_types(1) == {"scratch", "dent"}
+        assert rows.entries.notes(1) == [(LineNotes(replaced_fields=1), 700)]
+        stats = rows.entries.stats(1)
+        parsed = list(rows.entries.stream(1))
+    assert (stats.anomaly, stats.normal) == (1_400, 700)
+    assert [entry.label for entry in parsed[:3]] == ["anomaly", "anomaly", "normal"]
+    assert ask(old, "SELECT min(created_at) FROM entries WHERE label = 'normal'") == (
+        "2025-01-01 00:00:00.000000"
+    )
+    assert ask(old, "SELECT max(created_at) FROM entries WHERE label = 'anomaly'") < "2024-06"
+    database.close()
+
+
+def test_an_older_line_that_this_version_refuses_stays_as_it_is(old: Path) -> None:
+    old_entries(old, ["no JSON"], label="normal")
+
+    Database.open(old).close()
+
+    assert ask(old, "SELECT line FROM entries") == "no JSON"
+    assert ask(old, "SELECT label FROM entries") == "normal"
+
+
+def test_older_entries_are_read_in_bounded_memory(old: Path) -> None:
+    """In less than all lines take, which are as long as they may be."""
+    line = json_line("a.png", "normal", note="x" * 8_000)[:8_192]
+    old_entries(old, [line] * 12_000, label="normal")
+    code = """
+import resource, sys
+from pathlib import Path
+from blemish.storage.database.database import Database
+import alembic.command, blemish.domain.manifest
+used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+Database.open(Path(sys.argv[1])).close()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used)
+"""
+
+    said, _ = python(code, old).communicate()
+
+    assert int(said.splitlines()[-1]) < 64 * 1024

@@ -1,7 +1,7 @@
 """Datasets: made from a manifest, changed by JSON Lines, listed, deleted.
 
-What takes time (reading a manifest, looking for its images) is done later, by whoever owns the
-row; `import_dataset` is that work. A request only checks, writes the row and answers.
+A request checks, writes a row and answers. `DatasetWork` does the rest later: it reads the manifest
+and looks for its images. `update_now` does both at once, for people who wait for a few lines.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from blemish.domain.errors import (
     ResourceType,
     ValidationError,
 )
-from blemish.domain.lifecycle import DATASET_MOVES, check_dataset_move, sources_of
+from blemish.domain.lifecycle import DATASET_MOVES, DATASET_USABLE, check_dataset_move, sources_of
 from blemish.service.client_tokens import ALWAYS, Once
+from blemish.service.datasets.line_checks import ImportFailedError, LineChecks, with_notes
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.storage.database.database import Database, Rows
@@ -35,15 +36,16 @@ from blemish.storage.stored_files import StoredFiles
 CREATING = "The dataset is creating."
 CREATED = "The dataset was created successfully."
 UPDATING = "The dataset is updating."
+UPDATED = "The dataset was updated successfully."
 DELETING = "The dataset is deleting."
 
 REMOVALS = "removals-"
-"""How the name of a kept file begins that holds what is to be removed, one JSON string a line."""
+"""Prefix of the names of files with addresses to remove, one JSON string a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntryFilter:
-    """Which entries to list; what is None does not filter. Dates are exclusive."""
+    """Which entries to list; members of None do not filter. Dates are exclusive."""
 
     labeled: bool | None = None
     label: Label | None = None
@@ -53,7 +55,7 @@ class EntryFilter:
 
 
 def require_dataset(rows: Rows, project: str, kind: DatasetType) -> Dataset:
-    """Find a dataset.
+    """Return a dataset.
 
     Raises:
         ResourceNotFoundError: there is no such project, or it has no such dataset.
@@ -81,12 +83,14 @@ class DatasetService:
         database: Database,
         *,
         stored_files: StoredFiles,
+        checks: LineChecks,
         now: Callable[[], datetime],
         new_name: Callable[[], str],
         wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._stored_files = stored_files
+        self._checks = checks
         self._now = now
         self._new_name = new_name
         self._wake = wake
@@ -100,23 +104,27 @@ class DatasetService:
         manifest_version: str | None = None,
         once: Once[Dataset] = ALWAYS,
     ) -> Dataset:
-        """Make a dataset: empty at once, or from a manifest in a while.
+        """Create a dataset: empty at once, or from a manifest in the background.
+
+        A dataset that is being deleted is gone: this deletes the rest of it first.
 
         Raises:
             ResourceNotFoundError: there is no such project.
-            ConflictError: it has this dataset already.
+            ConflictError: the project has this dataset already.
         """
         now = self._now()
         with self._database.writing() as rows:
             once.recall(rows)
             owner = require_project(rows, project)
-            if found := rows.datasets.find(project, kind):
-                raise ConflictError(
-                    f"Project {project} has a {kind} dataset already, which is {found.status}. "
-                    "Delete it first.",
-                    resource_type=ResourceType.DATASET,
-                    resource_id=f"{project}/{kind}",
-                )
+            if existing := rows.datasets.find(project, kind):
+                if existing.status is not DatasetStatus.DELETE_IN_PROGRESS:
+                    raise ConflictError(
+                        f"Project {project} has a {kind} dataset already, which is "
+                        f"{existing.status}. Delete it first.",
+                        resource_type=ResourceType.DATASET,
+                        resource_id=f"{project}/{kind}",
+                    )
+                rows.datasets.delete(existing.id)
             status = DatasetStatus.CREATE_IN_PROGRESS if manifest else DatasetStatus.CREATE_COMPLETE
             dataset = rows.datasets.add(
                 owner.id,
@@ -158,7 +166,7 @@ class DatasetService:
         with self._database.reading() as rows:
             dataset = require_dataset(rows, project, kind)
             scope = f"entries/{dataset.id}"
-            found = rows.entries.page(
+            page = rows.entries.page(
                 dataset.id,
                 after=token_position(token, scope) or 0,
                 limit=limit + 1,
@@ -168,10 +176,10 @@ class DatasetService:
                 created_after=wanted.created_after,
                 contains=wanted.contains,
             )
-        more = len(found) > limit
+        more = len(page) > limit
         return (
-            [line for _, line in found[:limit]],
-            next_token(scope, found[limit - 1][0]) if more else None,
+            [line for _, line in page[:limit]],
+            next_token(scope, page[limit - 1][0]) if more else None,
         )
 
     def update(
@@ -183,30 +191,58 @@ class DatasetService:
         check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus] = ALWAYS,
     ) -> DatasetStatus:
-        """Keep the changes and have them applied in a while.
+        """Store the changes and have them applied in the background.
 
         Args:
             project: name of the project.
             kind: of the dataset.
             changes: JSON Lines.
-            check: raises what forbids them, within the transaction that makes the dataset busy.
-            once: what makes them happen once.
+            check: raises what forbids the changes, in the transaction that makes the dataset busy.
+            once: makes the changes happen once.
 
         Raises:
             ResourceNotFoundError: there is no such dataset.
-            ConflictError: it is busy, or was never made.
+            ConflictError: the dataset is busy, or could not be created.
             ValidationError: the changes are not text.
         """
-        try:
-            text = changes.decode()
-        except UnicodeDecodeError as error:
-            raise ValidationError(
-                f"Changes must be JSON Lines in UTF-8; byte {error.start} is not."
-            ) from None
-        if not text.strip():
-            raise ValidationError("Changes must hold at least one JSON Line.")
+        _lines_of(changes)
         name = f"changes-{self._new_name()}.jsonl"
         return self._change(project, kind, name, changes, check=check, once=once)
+
+    def update_now(
+        self, project: str, kind: DatasetType, *, changes: bytes
+    ) -> tuple[Dataset, ImageStats]:
+        """Apply a few changes at once, in one transaction; return the changed dataset.
+
+        It takes as long for a large dataset as for a small one.
+
+        Raises:
+            ResourceNotFoundError: there is no such dataset.
+            ConflictError: the dataset is busy, or could not be created.
+            ValidationError: a line has a problem, or a limit forbids the changes.
+        """
+        lines = _lines_of(changes)
+        with self._database.reading() as rows:
+            dataset = require_dataset(rows, project, kind)
+            self._check_move(dataset, DatasetStatus.UPDATE_IN_PROGRESS)
+        try:
+            checked = self._checks.check(lines, dataset=dataset)
+            with self._database.writing() as rows:
+                dataset = self._same_dataset(rows, dataset)
+                rows.entries.put(dataset.id, checked.entries, now=self._now())
+                stats = self._checks.check_limits(rows, dataset)
+                message = with_notes(UPDATED, rows, dataset, junk=checked.junk)
+                rows.datasets.move(
+                    dataset.id,
+                    sources=DATASET_USABLE,
+                    target=DatasetStatus.UPDATE_COMPLETE,
+                    status_message=message,
+                    now=self._now(),
+                )
+                rows.datasets.set_image_bucket(dataset.id, rows.entries.image_bucket(dataset.id))
+                return require_dataset(rows, project, kind), stats
+        except ImportFailedError as error:
+            raise ValidationError(f"The dataset was not updated: {error}") from error
 
     def remove(
         self,
@@ -216,11 +252,11 @@ class DatasetService:
         source_refs: Iterable[str],
         once: Once[DatasetStatus] = ALWAYS,
     ) -> DatasetStatus:
-        """Keep the addresses of images and have their entries removed in a while.
+        """Store the addresses of images and have their entries removed in the background.
 
         Raises:
             ResourceNotFoundError: there is no such dataset.
-            ConflictError: it is busy, or was never made.
+            ConflictError: the dataset is busy, or could not be created.
         """
         name = f"{REMOVALS}{self._new_name()}.jsonl"
         lines = (json.dumps(ref).encode() + b"\n" for ref in source_refs)
@@ -229,11 +265,11 @@ class DatasetService:
     def delete(
         self, project: str, kind: DatasetType, *, once: Once[DatasetStatus] = ALWAYS
     ) -> DatasetStatus:
-        """Delete a dataset in a while; its images stay where they are.
+        """Delete a dataset in the background; its images stay where they are.
 
         Raises:
             ResourceNotFoundError: there is no such dataset.
-            ConflictError: it is busy.
+            ConflictError: the dataset is busy.
         """
         target = DatasetStatus.DELETE_IN_PROGRESS
         self._move(project, kind, target, message=DELETING, once=once)
@@ -250,7 +286,7 @@ class DatasetService:
         check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus],
     ) -> DatasetStatus:
-        """Keep what is to be changed under a name, and write the row that says so."""
+        """Store the changes in a file of this name, and write the row that names it."""
         target = DatasetStatus.UPDATE_IN_PROGRESS
         with self._database.reading() as rows:
             once.recall(rows)
@@ -292,6 +328,39 @@ class DatasetService:
             )
             once.remember(rows, target)
 
+    def _same_dataset(self, rows: Rows, dataset: Dataset) -> Dataset:
+        """Return a dataset as it is now, if lines that were checked for it still fit.
+
+        Raises:
+            ConflictError: it is busy, or another one, or its images are in another bucket now.
+        """
+        current = require_dataset(rows, dataset.project, dataset.type)
+        self._check_move(current, DatasetStatus.UPDATE_IN_PROGRESS)
+        if (current.id, current.image_bucket) != (dataset.id, dataset.image_bucket):
+            raise ConflictError(
+                f"Dataset {dataset.project}/{dataset.type} was replaced meanwhile. Try again.",
+                resource_type=ResourceType.DATASET,
+                resource_id=f"{dataset.project}/{dataset.type}",
+            )
+        return current
+
     @staticmethod
     def _check_move(dataset: Dataset, target: DatasetStatus) -> None:
         check_dataset_move(dataset.status, target, dataset=f"{dataset.project}/{dataset.type}")
+
+
+def _lines_of(changes: bytes) -> list[str]:
+    """Return JSON Lines as text.
+
+    Raises:
+        ValidationError: they are no text, or there are none.
+    """
+    try:
+        text = changes.decode()
+    except UnicodeDecodeError as error:
+        raise ValidationError(
+            f"Changes must be JSON Lines in UTF-8; byte {error.start} is not."
+        ) from None
+    if not text.strip():
+        raise ValidationError("Changes must hold at least one JSON Line.")
+    return text.split("\n")

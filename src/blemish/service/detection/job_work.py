@@ -33,7 +33,7 @@ from blemish.engine.errors import EngineError
 from blemish.engine.graph.sessions import ON_CPU
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
-from blemish.service.datasets.importing import (
+from blemish.service.datasets.line_checks import (
     ImportFailedError,
     last_of_each_image,
     problem_sentence,
@@ -172,13 +172,16 @@ class DetectionJobWork:
         trial = job.kind is DetectionJobKind.TRIAL
         most = self._limits.max_trial_images if trial else self._limits.max_batch_images
         problems: list[LineProblem] = []
-        entries = last_of_each_image(lines, problems, most=most)
+        junk: list[str] = []
+        entries = last_of_each_image(lines, problems, most=most, junk=junk)
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         if not entries:
             raise ImportFailedError("the list names no image.")
         if len(entries) > most:
             raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
+        if junk:
+            logger.info("files of file managers are passed over", count=len(junk), first=junk[0])
         return [entry for _, entry in entries]
 
     def _detector(self, job: DetectionJob) -> Detector:

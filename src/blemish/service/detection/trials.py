@@ -22,7 +22,7 @@ from blemish.domain.lifecycle import DATASET_IN_PROGRESS
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets.datasets import DatasetService
-from blemish.service.datasets.importing import problem_sentence
+from blemish.service.datasets.line_checks import problem_sentence
 from blemish.service.detection.jobs import require_job
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE
@@ -164,7 +164,7 @@ def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) 
     """Say why images for a dataset may be in the other one of the project; None if none is."""
     (other,) = set(DatasetType) - {kind}
     beside = rows.datasets.find(project, other)
-    if beside is None:
+    if beside is None or beside.status is DatasetStatus.DELETE_IN_PROGRESS:
         return None
     if beside.status in DATASET_IN_PROGRESS:  # its entries come only at the end of that
         return f"the {other} dataset is {beside.status}, and may get the same. Wait for its end"

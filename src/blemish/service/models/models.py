@@ -19,6 +19,7 @@ from blemish.domain.lifecycle import MODEL_MOVES, check_model_move, sources_of
 from blemish.domain.limits import Limits, Quota
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
+from blemish.service.datasets.line_checks import dataset_notes
 from blemish.service.models.jobs_in_progress import check_unneeded
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
@@ -116,6 +117,7 @@ class ModelService:
             keys = evaluation_keys(output_prefix, project, version=version)
             check_output(self._objects, output_bucket, keys.all(), member="OutputConfig")
             datasets = trainable_datasets(rows, project, limits=self._limits)
+            message = " ".join([TRAINING, *dataset_notes(rows, datasets)])
             self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)
         try:
             with self._database.writing() as rows:
@@ -127,7 +129,7 @@ class ModelService:
                     version=rows.projects.next_model_version(owner.id),
                     description=description,
                     status=ModelStatus.TRAINING,
-                    status_message=TRAINING,
+                    status_message=message,
                     output_bucket=output_bucket,
                     output_prefix=output_prefix,
                     kms_key_id=kms_key_id,

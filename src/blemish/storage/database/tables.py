@@ -144,11 +144,22 @@ ENTRIES = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("source_ref", Text, nullable=False),
     Column("line", Text, nullable=False),
+    # parsed from the line, each as JSON: what its mask may show, sorted; what of it is not used
+    Column("anomaly_types", Text),
+    Column("notes", Text),
     UniqueConstraint("dataset_id", "source_ref"),
     # ListDatasetEntries filters within these, without touching the lines
     Index(None, "dataset_id", "position", "label", "created_at", "source_ref"),
     Index(None, "dataset_id", "label", "position"),
 )
+for _column in (ENTRIES.c.anomaly_types, ENTRIES.c.notes):
+    Index(
+        None,
+        ENTRIES.c.dataset_id,
+        _column,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )
 
 MODELS = Table(
     "models",

@@ -20,6 +20,8 @@ from obstore.store import LocalStore
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import (
+    BucketMissingError,
+    KeyNotAllowedError,
     ObjectMissingError,
     ObjectReadError,
     ObjectTooLargeError,
@@ -42,6 +44,9 @@ CHUNK_BYTES = 1024 * 1024
 
 MAX_LINE_LENGTH = 1024 * 1024
 """Characters of one line of text, so that a file without line feeds takes no more memory."""
+
+FEW_OBJECTS = 16
+"""Objects of one folder that are looked at one by one; for more of them the folder is listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +152,9 @@ class ObjectStore:
                     yield ObjectInfo(key=key, size_bytes=status.st_size, modified_at=modified_at)
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
-        """Return those of `refs` that exist; each folder that they name is listed once.
+        """Return those of `refs` that exist.
+
+        A folder of which many objects are asked for is listed once; the others are not listed.
 
         Raises:
             ObjectReadError: a folder cannot be read.
@@ -156,13 +163,23 @@ class ObjectStore:
         for ref in refs:
             folder, _, name = ref.key.rpartition("/")
             folders.setdefault((ref.bucket, folder), {})[name] = ref
-        return {
-            wanted[entry.name]
-            for (bucket, folder), wanted in folders.items()
-            if self.has_bucket(bucket)
-            for entry in self.paths.scan(bucket, folder)
-            if entry.name in wanted and is_object(entry, wanted[entry.name].key)
-        }
+        there: set[ObjectRef] = set()
+        for (bucket, folder), wanted in folders.items():
+            if len(wanted) <= FEW_OBJECTS:
+                there.update(filter(self._exists, wanted.values()))
+            elif self.has_bucket(bucket):
+                there.update(
+                    wanted[entry.name]
+                    for entry in self.paths.scan(bucket, folder)
+                    if entry.name in wanted and is_object(entry, wanted[entry.name].key)
+                )
+        return there
+
+    def _exists(self, ref: ObjectRef) -> bool:
+        try:
+            return self.paths.look(ref) is not None
+        except (BucketMissingError, KeyNotAllowedError, ObjectMissingError):
+            return False
 
     def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
         """Write an object, which is there whole and survives a power cut, or not at all.

@@ -151,13 +151,8 @@ class Datasets:
         target: DatasetStatus,
         status_message: str,
         now: datetime,
-        image_bucket: str | None = None,
     ) -> bool:
-        """End an attempt and free the dataset; False for a stale attempt, or for no such move.
-
-        An `image_bucket` of None leaves the dataset's as it is.
-        """
-        bucket = {} if image_bucket is None else {"image_bucket": image_bucket}
+        """End an attempt and free the dataset; False for a stale attempt, or for no such move."""
         return leases.write_held(
             self._connection,
             DATASETS,
@@ -168,14 +163,13 @@ class Datasets:
             status_message=status_message,
             updated_at=now,
             changes=None,
-            **bucket,
             **leases.FREE,
         )
 
-    def forget_image_bucket(self, dataset_id: int) -> None:
-        """Let a dataset without entries take those of any bucket."""
+    def set_image_bucket(self, dataset_id: int, bucket: str | None) -> None:
+        """Write the bucket that holds all images of the dataset; None without any images."""
         mine = update(DATASETS).where(DATASETS.c.id == dataset_id)
-        self._connection.execute(mine.values(image_bucket=None))
+        self._connection.execute(mine.values(image_bucket=bucket))
 
     def release_all(self) -> None:
         """Free every dataset: whoever held one is gone."""

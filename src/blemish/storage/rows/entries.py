@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from blemish.domain.entities import DatasetEntry, ImageStats, Label
+from blemish.domain.line_notes import LineNotes, notes_of_json
 from blemish.domain.manifest import object_ref, parse_line
 from blemish.storage.database.tables import DATASETS, ENTRIES
 
@@ -22,14 +34,43 @@ _REPLACE = (
         ENTRIES.c.dataset_id == bindparam("of_dataset"),
         ENTRIES.c.source_ref == bindparam("known_ref"),
     )
-    .values({name: bindparam(name) for name in ("label", "created_at", "line")})
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("label", "created_at", "line", "anomaly_types", "notes")
+        }
+    )
 )
-# Made once: to build a statement takes longer than to run it.
+# Built once: to build a statement takes longer than to run it.
 _COUNT = (
     select(ENTRIES.c.label, func.count().label("images"))
     .where(ENTRIES.c.dataset_id == bindparam("of_dataset"))
     .group_by(ENTRIES.c.label)
 )
+_NOTES = (
+    select(ENTRIES.c.notes, func.count().label("lines"))
+    .where(ENTRIES.c.dataset_id == bindparam("of_dataset"), ENTRIES.c.notes.is_not(None))
+    .group_by(ENTRIES.c.notes)
+)
+
+
+def _distinct_types() -> Select[Any]:
+    """Return a statement that finds each set of anomaly types by one step in its index."""
+    mine = ENTRIES.c.dataset_id == bindparam("of_dataset")
+    first = select(func.min(ENTRIES.c.anomaly_types).label("types")).where(
+        mine, ENTRIES.c.anomaly_types.is_not(None)
+    )
+    walk = first.cte("walk", recursive=True)
+    following = (
+        select(func.min(ENTRIES.c.anomaly_types))
+        .where(mine, ENTRIES.c.anomaly_types > walk.c.types)
+        .scalar_subquery()
+    )
+    walk = walk.union_all(select(following).where(walk.c.types.is_not(None)))
+    return select(walk.c.types).where(walk.c.types.is_not(None))
+
+
+_TYPES = _distinct_types()
 
 
 class Entries:
@@ -97,6 +138,16 @@ class Entries:
         return ImageStats(
             total=sum(counts.values()), labeled=normal + anomaly, normal=normal, anomaly=anomaly
         )
+
+    def anomaly_types(self, dataset_id: int) -> frozenset[str]:
+        """Return the anomaly types that masks of the dataset may show."""
+        texts = self._connection.scalars(_TYPES, {"of_dataset": dataset_id})
+        return frozenset(name for text in texts for name in json.loads(text))
+
+    def notes(self, dataset_id: int) -> list[tuple[LineNotes, int]]:
+        """Return what of the lines is not used, with the number of lines that say so."""
+        rows = self._connection.execute(_NOTES, {"of_dataset": dataset_id})
+        return [(notes_of_json(row.notes), row.lines) for row in rows]
 
     def lines(self, dataset_id: int) -> Iterator[str]:
         """Stream the JSON Lines in their order, within the transaction."""
@@ -174,4 +225,11 @@ class Entries:
 
 
 def _values(entry: DatasetEntry, now: datetime) -> dict[str, Any]:
-    return {"label": entry.label, "created_at": entry.created_at or now, "line": entry.line}
+    types = sorted(entry.anomaly_types)
+    return {
+        "label": entry.label,
+        "created_at": entry.created_at or now,
+        "line": entry.line,
+        "anomaly_types": json.dumps(types) if types else None,
+        "notes": entry.notes.to_json(),
+    }

@@ -89,8 +89,14 @@ class Models:
         return self._all(_PAGE, of_project=project_id, before=first, most=limit)
 
     def count(self, project_id: int) -> int:
-        """Count the models of a project."""
-        return self._count(MODELS.c.project_id == project_id)
+        """Count the models of a project, without those that are being deleted."""
+        deleting = MODELS.c.status == ModelStatus.DELETING
+        return self._count((MODELS.c.project_id == project_id) & ~deleting)
+
+    def deleting(self, project_id: int) -> list[Model]:
+        """Return the models of a project that are being deleted."""
+        mine = MODELS.c.project_id == project_id
+        return self._all(_SELECT.where(mine, MODELS.c.status == ModelStatus.DELETING))
 
     def count_hosted(self) -> int:
         """Count the models that are hosted, or about to be."""

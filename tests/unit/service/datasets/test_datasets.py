@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -23,9 +24,11 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import DATASET_MOVES, DATASET_USABLE
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
+from blemish.service.datasets.line_checks import LineChecks
 from blemish.service.next_tokens import next_token
+from blemish.storage.objects.store import ObjectStore
 from tests.unit.house import House
-from tests.unit.manifests import json_line, label_fields, url
+from tests.unit.manifests import json_line, label_fields, masked_line, url
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
 MANIFEST = ObjectRef(bucket="images", key="the.manifest")
@@ -107,6 +110,33 @@ def test_a_dataset_that_could_not_be_made_must_be_deleted_first(house: House) ->
     put_into(house, DatasetStatus.CREATE_FAILED)
 
     with pytest.raises(ConflictError):
+        house.datasets.create("circuits", TRAIN, manifest=None)
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_a_dataset_that_is_being_deleted_makes_way_for_another(
+    house: House, is_claimed: bool
+) -> None:
+    house.project()
+    house.images(normal=2)
+    house.datasets.delete("circuits", TRAIN)
+    if is_claimed:
+        deleted, attempt = house.claim_dataset()
+
+    dataset = house.datasets.create("circuits", TRAIN, manifest=None)
+
+    if is_claimed:
+        house.dataset_work.carry_out(deleted, attempt=attempt)
+    assert house.datasets.describe("circuits", TRAIN) == (
+        dataset,
+        ImageStats(total=0, labeled=0, normal=0, anomaly=0),
+    )
+
+
+def test_a_dataset_that_could_not_be_deleted_is_still_there(house: House) -> None:
+    put_into(house, DatasetStatus.DELETE_FAILED)
+
+    with pytest.raises(ConflictError, match="which is DELETE_FAILED"):
         house.datasets.create("circuits", TRAIN, manifest=None)
 
 
@@ -208,6 +238,7 @@ def test_of_two_changes_at_once_the_later_is_refused_and_not_kept(house: House) 
     service = DatasetService(
         house.database,
         stored_files=house.stored_files,
+        checks=LineChecks(objects=house.objects, limits=house.limits),
         now=house.clock,
         new_name=overtaken,
         wake=lambda: None,
@@ -218,6 +249,118 @@ def test_of_two_changes_at_once_the_later_is_refused_and_not_kept(house: House) 
 
     assert house.datasets.describe("circuits", TRAIN)[0].changes == "of the first"
     assert house.stored_names() == set()
+
+
+def test_a_few_lines_are_applied_at_once(house: House) -> None:
+    house.project()
+    lines = house.lines(Label.NORMAL, 2)
+    house.dataset(lines)
+    house.put("new.png")
+    changed = [json_line("normal-1.png", "anomaly"), json_line("new.png", **label_fields("good"))]
+    wakes = house.wakes
+    house.clock.advance(60)
+
+    dataset, stats = house.datasets.update_now(
+        "circuits", TRAIN, changes="\n".join(changed).encode()
+    )
+
+    assert (dataset, stats) == house.datasets.describe("circuits", TRAIN)
+    assert dataset.status is DatasetStatus.UPDATE_COMPLETE
+    assert dataset.updated_at == house.clock.time
+    assert dataset.status_message == (
+        "The dataset was updated successfully. 1 line has a class that is neither normal nor "
+        'anomaly, which is no label: "good" (1).'
+    )
+    assert stats == ImageStats(total=3, labeled=2, normal=1, anomaly=1)
+    assert house.entry_lines() == [lines[0], *changed]
+    assert (house.wakes, house.stored_names()) == (wakes, set())
+
+
+def test_an_empty_dataset_takes_its_first_lines_at_once(house: House) -> None:
+    house.project()
+    house.datasets.create("circuits", TRAIN, manifest=None)
+    house.put("a.png")
+
+    dataset, _ = house.datasets.update_now("circuits", TRAIN, changes=CHANGES)
+
+    assert dataset.image_bucket == "images"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (b"\xff", "Changes must be JSON Lines in UTF-8; byte 0 is not."),
+        (b"\n", "Changes must hold at least one JSON Line."),
+        (
+            b"{}\n[]",
+            "The dataset was not updated: line 1: 'source-ref' is missing; "
+            "line 2: it must be a JSON object, not a list.",
+        ),
+        (
+            json_line("none.png").encode(),
+            "The dataset was not updated: line 1: s3://images/none.png does not exist.",
+        ),
+        (
+            masked_line("normal-0.png", "dent", "crack").encode(),
+            "The dataset was not updated: the project would have 2 anomaly types; "
+            "at most 1 are allowed.",
+        ),
+    ],
+)
+def test_lines_that_cannot_be_applied_at_once_change_nothing(
+    house: House, changes: bytes, message: str
+) -> None:
+    house.project()
+    lines = house.lines(Label.NORMAL, 1)
+    house.put("mask.png")
+    house.dataset(lines)
+    house.apply(replace(house.limits, max_anomaly_types=1))
+    before = house.datasets.describe("circuits", TRAIN)
+
+    with pytest.raises(ValidationError) as caught:
+        house.datasets.update_now("circuits", TRAIN, changes=changes)
+
+    assert caught.value.message == message
+    assert house.datasets.describe("circuits", TRAIN) == before
+    assert house.entry_lines() == lines
+
+
+@pytest.mark.parametrize("status", sorted(set(DatasetStatus) - DATASET_USABLE))
+def test_lines_are_applied_at_once_only_to_a_dataset_at_rest(
+    house: House, status: DatasetStatus
+) -> None:
+    put_into(house, status)
+
+    with pytest.raises(ConflictError, match=f"Dataset circuits/train is {status};"):
+        house.datasets.update_now("circuits", TRAIN, changes=CHANGES)
+
+
+def test_lines_are_not_applied_to_a_dataset_that_took_the_place_of_theirs(house: House) -> None:
+    house.project()
+    house.images(normal=1)
+
+    class ReplacingStore(ObjectStore):
+        """Replaces the dataset while lines are checked for the first one."""
+
+        def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
+            house.datasets.delete("circuits", TRAIN)
+            house.datasets.create("circuits", TRAIN, manifest=None)
+            return set(refs)
+
+    checks = LineChecks(objects=ReplacingStore(house.directory.buckets), limits=house.limits)
+    service = DatasetService(
+        house.database,
+        stored_files=house.stored_files,
+        checks=checks,
+        now=house.clock,
+        new_name=lambda: "name",
+        wake=lambda: None,
+    )
+
+    with pytest.raises(ConflictError, match="was replaced meanwhile"):
+        service.update_now("circuits", TRAIN, changes=CHANGES)
+
+    assert house.stats().total == 0
 
 
 @pytest.mark.parametrize("status", DatasetStatus)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ from blemish.domain.entities import (
     ObjectRef,
 )
 from blemish.domain.limits import OURS, Limits
-from blemish.service.datasets.importing import COUNTED_PROBLEMS
+from blemish.service.datasets.line_checks import COUNTED_PROBLEMS
 from tests.unit.house import House
-from tests.unit.manifests import json_line, mask_fields, masked_line, url
+from tests.unit.manifests import json_line, label_fields, mask_fields, masked_line, url
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
 S = DatasetStatus
@@ -101,8 +102,8 @@ def test_a_manifest_that_is_not_there_is_named(house: House, manifest: ObjectRef
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ([], "the manifest has no line."),
-        (["", "  "], "the manifest has no line."),
+        ([], "the manifest has no line of an image."),
+        (["", "  "], "the manifest has no line of an image."),
         (
             [json_line("a.png"), '{"source-ref":'],
             "line 2: it is not JSON (Expecting value at character 15).",
@@ -284,3 +285,86 @@ def test_the_anomaly_types_of_both_datasets_of_a_project_count(
         "The dataset was not created: the project would have 3 anomaly types; "
         "at most 2 are allowed."
     )
+
+
+def labelled(key: str, class_name: str, **members: object) -> str:
+    fields = label_fields(class_name)
+    fields["anomaly-label-metadata"] |= members
+    return json_line(key, **fields)
+
+
+def test_lines_that_say_what_is_not_used_are_counted(house: House) -> None:
+    for key in ("mask.png", "first.png", *(f"{i}.png" for i in range(9))):
+        house.put(key)
+    first = mask_fields(url("first.png"), {"dent": "#000001"}, attribute="first-ref")
+    lines = [
+        json_line("0.png", "normal"),
+        labelled("1.png", "good"),
+        labelled("2.png", "good"),
+        labelled("3.png", "defect"),
+        labelled("4.png", "ANOMALY"),
+        labelled("5.png", "normal", **{"human-annotated": "no"}),
+        labelled("6.png", "normal", **{"failure-reason": "ClientError: timed out"}),
+        json_line("7.png", "anomaly", **first, **mask_fields(url("mask.png"), {"dent": "#000001"})),
+        json_line("8.png", **mask_fields(url("mask.png"), {"dent": "#000001"})),
+    ]
+
+    dataset = house.dataset(lines)
+
+    assert dataset.status is S.CREATE_COMPLETE
+    assert dataset.status_message == (
+        "The dataset was created successfully. "
+        "3 lines have a class that is neither normal nor anomaly, which is no label: "
+        '"good" (2), "defect" (1). '
+        "1 line has label or mask fields that a newer or adjusted field replaces. "
+        "1 line has label or mask fields that no person annotated, which are not used. "
+        "1 line has fields with a 'failure-reason', which count as unlabelled. "
+        "1 line has a mask but no label, so the mask is not used."
+    )
+    assert house.stats() == ImageStats(total=9, labeled=3, normal=1, anomaly=2)
+
+
+def test_a_line_of_which_nothing_says_what_counts_names_both_fields(house: House) -> None:
+    house.put("a.png")
+    dates = ("2024-01-03", "someday", "2024-01-01")
+    labels: dict[str, Any] = {}
+    for number, date in enumerate(dates):
+        labels |= label_fields("normal", attribute=f"label-{number}", date=date)
+
+    reason = not_created(house, [json_line("a.png", **labels)])
+
+    assert reason.startswith("line 1: nothing says whether 'label-2' or 'label-0' counts.")
+
+
+JUNK = ["._1.JPG", "line-4/.DS_Store", "line-4/Thumbs.db"]
+
+
+def test_lines_of_file_managers_files_become_no_entry_and_are_counted(house: House) -> None:
+    house.put("1.JPG")
+
+    dataset = house.dataset([json_line(key) for key in [*JUNK, "1.JPG"]])
+
+    assert dataset.status is S.CREATE_COMPLETE
+    assert dataset.status_message == (
+        "The dataset was created successfully. 3 lines name files of a file manager, "
+        "such as ._1.JPG, and became no entry."
+    )
+    assert house.entry_lines() == [json_line("1.JPG")]
+
+
+def test_a_manifest_of_file_managers_files_alone_has_no_image(house: House) -> None:
+    reason = not_created(house, [json_line(key, "normal") for key in JUNK])
+
+    assert reason == "the manifest has no line of an image."
+
+
+def test_types_of_a_dataset_that_is_being_deleted_do_not_count(house: House) -> None:
+    house.apply(replace(OURS, max_anomaly_types=1))
+    house.put("a.png")
+    house.put("mask.png")
+    house.dataset([masked_line("a.png", "dent")], kind=TEST)
+    house.datasets.delete("circuits", TEST)
+
+    dataset = house.dataset([masked_line("a.png", "crack")])
+
+    assert dataset.status is S.CREATE_COMPLETE

@@ -28,7 +28,7 @@ from blemish.storage.errors import KeyUnavailableError, StoreUnavailableError
 from blemish.storage.objects import s3_store as s3_objects
 from blemish.storage.objects.s3_address import S3Address
 from tests.unit.house import PROJECT, House
-from tests.unit.manifests import BUCKET, json_line
+from tests.unit.manifests import BUCKET, json_line, label_fields
 from tests.unit.storage.sealing import key
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
@@ -289,6 +289,29 @@ def test_a_lost_default_key_is_no_fault_of_the_caller(trainable: House) -> None:
         create(trainable)
 
     assert trainable.stored_names() == set()
+
+
+def test_a_model_that_is_being_deleted_makes_way_for_another(trainable: House) -> None:
+    trainable.apply(replace(OURS, max_models_per_project=1))
+    trainable.trained()
+    trainable.models.delete("circuits", "1")
+
+    assert trainable.model().version == 2
+
+
+def test_a_new_model_says_what_of_its_datasets_is_not_used(house: House) -> None:
+    house.images(normal=10)
+    house.put("a.png")
+    house.put("b.png")
+    lines = [json_line("a.png", "normal"), json_line("b.png", **label_fields("good"))]
+    house.dataset(lines, kind=TEST)
+
+    model = create(house)
+
+    assert model.status_message == (
+        "The model is being trained. In the test dataset, 1 line has a class that is neither "
+        'normal nor anomaly, which is no label: "good" (1).'
+    )
 
 
 def test_a_project_has_at_most_so_many_models(trainable: House) -> None:

@@ -22,7 +22,13 @@ from blemish.storage.errors import (
     ObjectTooLargeError,
 )
 from blemish.storage.objects.names import refusal
-from blemish.storage.objects.store import MAX_LINE_LENGTH, ObjectInfo, ObjectStore, read_whole
+from blemish.storage.objects.store import (
+    FEW_OBJECTS,
+    MAX_LINE_LENGTH,
+    ObjectInfo,
+    ObjectStore,
+    read_whole,
+)
 from tests.unit.storage.samples import BUCKET, python
 
 KEYS = st.lists(st.text(max_size=12), min_size=1, max_size=4).map("/".join)
@@ -263,9 +269,25 @@ def test_existing_finds_keys_over_folders_and_buckets(store: ObjectStore) -> Non
         put(store, each.key)
     put(store, "a", bucket="another")
 
-    found = store.existing([*there, ref("b"), ref("x"), ref("z/a"), ref("a", "another"), ref("A")])
+    absent = [ref("b"), ref("x"), ref("z/a"), ref("A"), ref("x/../a"), ref("a", "no-bucket")]
+
+    found = store.existing([*there, *absent, ref("a", "another")])
 
     assert found == there | {ref("a", "another")}
+
+
+@pytest.mark.parametrize("count", [FEW_OBJECTS, FEW_OBJECTS + 1])
+def test_existing_finds_few_and_many_keys_of_a_folder(store: ObjectStore, count: int) -> None:
+    there = {ref(f"x/{number}") for number in range(0, count, 2)}
+    for each in there:
+        put(store, each.key)
+    (store.root / BUCKET / "x" / "1").mkdir()
+
+    found = store.existing(
+        [ref(f"{folder}/{number}") for folder in "xy" for number in range(count)]
+    )
+
+    assert found == there
 
 
 @given(text=st.text(st.sampled_from("aä🙂\n\r\u2028"), max_size=200))

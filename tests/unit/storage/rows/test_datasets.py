@@ -180,7 +180,6 @@ def test_an_attempt_finishes_and_frees_the_dataset(database: Database, updating:
             target=S.UPDATE_COMPLETE,
             status_message="updated",
             now=LATER,
-            image_bucket="images",
         )
 
     assert finished
@@ -189,7 +188,6 @@ def test_an_attempt_finishes_and_frees_the_dataset(database: Database, updating:
         status=S.UPDATE_COMPLETE,
         status_message="updated",
         updated_at=LATER,
-        image_bucket="images",
         changes=None,
         attempt=1,
     )
@@ -277,31 +275,15 @@ def test_no_attempt_ends_in_a_status_that_does_not_follow(
     assert saved(database) == replace(updating, attempt=1)
 
 
-def test_a_finish_without_a_bucket_leaves_the_one_there_is(
-    database: Database, updating: Dataset
+@pytest.mark.parametrize("bucket", ["images", None])
+def test_a_dataset_has_the_bucket_that_was_written_last(
+    database: Database, updating: Dataset, bucket: str | None
 ) -> None:
-    for attempt, bucket in ((1, "images"), (2, None)):
-        assert claim(database, updating) == attempt
-        with database.writing() as rows:
-            assert rows.datasets.finish(
-                updating.id,
-                attempt=attempt,
-                target=S.UPDATE_COMPLETE,
-                status_message="",
-                now=LATER,
-                image_bucket=bucket,
-            )
-            rows.datasets.move(
-                updating.id,
-                sources={S.UPDATE_COMPLETE},
-                target=S.UPDATE_IN_PROGRESS,
-                status_message="",
-                now=LATER,
-            )
+    with database.writing() as rows:
+        rows.datasets.set_image_bucket(updating.id, "others")
+        rows.datasets.set_image_bucket(updating.id, bucket)
 
-    found = saved(database)
-    assert found is not None
-    assert found.image_bucket == "images"
+    assert saved(database) == replace(updating, image_bucket=bucket)
 
 
 def test_a_dataset_is_deleted_with_its_entries(database: Database) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 
 from blemish.domain.entities import DatasetEntry, ImageStats, Label
+from blemish.domain.line_notes import NO_NOTES
 from blemish.domain.manifest import parse_line
 from blemish.storage.database.database import Database
-from blemish.storage.rows.entries import BATCH
-from tests.unit.manifests import json_line, url
+from blemish.storage.rows.entries import BATCH, Entries
+from tests.unit.manifests import json_line, mask_fields, url
 from tests.unit.storage.samples import NOW, add_dataset, add_project, entry
 
 NO_FILTER: dict[str, Any] = {
@@ -244,6 +246,57 @@ def test_entries_are_read_back_as_they_were_parsed(database: Database, dataset_i
 
     with database.reading() as rows:
         assert list(rows.entries.stream(dataset_id)) == entries
+
+
+MASKS = st.lists(st.sampled_from(["dent", "scratch", "crack", "ä"]), max_size=3)
+NOTED = st.sampled_from([None, "normal", "anomaly", "good", "defect"])
+
+
+@SAME_DATABASE
+@given(puts=st.lists(st.lists(st.tuples(KEYS, NOTED, MASKS), max_size=6), max_size=3))
+def test_types_and_notes_are_those_of_the_lines_that_are_there(
+    database: Database, puts: list[list[tuple[str, str | None, list[str]]]]
+) -> None:
+    dataset_id = new_dataset(database)
+    expected: dict[str, DatasetEntry] = {}
+
+    for values in puts:
+        entries = [parse_line(line_of(key, label, types)) for key, label, types in values]
+        put(database, dataset_id, entries)
+        expected |= {entry.image.key: entry for entry in entries}
+
+    noted = Counter(entry.notes for entry in expected.values() if entry.notes != NO_NOTES)
+    with database.reading() as rows:
+        assert rows.entries.anomaly_types(dataset_id) == {
+            name for entry in expected.values() for name in entry.anomaly_types
+        }
+        assert dict(rows.entries.notes(dataset_id)) == noted
+
+
+def line_of(key: str, label: str | None, types: list[str]) -> str:
+    colors = {name: f"#0000{number:02X}" for number, name in enumerate(dict.fromkeys(types))}
+    return json_line(key, label, **(mask_fields(url("mask.png"), colors) if colors else {}))
+
+
+@pytest.mark.parametrize("question", [Entries.anomaly_types, Entries.notes, Entries.stats])
+def test_a_dataset_is_summed_up_within_an_index(
+    database: Database, dataset_id: int, question: Callable[[Entries, int], object]
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(database._engine, "before_cursor_execute")
+    def note(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
+        asked.append((statement, parameters))
+
+    with database.reading() as rows:
+        question(rows.entries, dataset_id)
+        statement, parameters = asked[-1]
+        connection = rows.entries._connection
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [step.detail for step in plan]
+
+    assert [step for step in steps if "SEARCH entries USING COVERING INDEX" in step]
+    assert not [step for step in steps if re.search("SCAN entries|TEMP B-TREE", step)]
 
 
 def test_entries_know_their_bucket(database: Database, dataset_id: int) -> None:

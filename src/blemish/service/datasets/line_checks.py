@@ -1,0 +1,209 @@
+"""Checks of JSON Lines before they become entries of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from blemish.domain.entities import (
+    Dataset,
+    DatasetEntry,
+    DatasetStatus,
+    DatasetType,
+    ImageStats,
+    ObjectRef,
+)
+from blemish.domain.file_managers import is_file_manager_file
+from blemish.domain.limits import Limits
+from blemish.domain.line_notes import note_sentences
+from blemish.domain.manifest import LineProblem, parse_manifest
+from blemish.service.objects import Objects
+from blemish.storage.database.database import Rows
+from blemish.storage.errors import EncryptionError, ObjectError
+
+SHOWN_PROBLEMS = 5
+"""Problems that a message names."""
+
+COUNTED_PROBLEMS = 10_000
+"""A file with more problems is no manifest. Blemish stops reading it."""
+
+
+class ImportFailedError(Exception):
+    """The lines cannot become entries; the message says why, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedLines:
+    """The entries of lines without problems."""
+
+    #: in the order of the lines, one for each image
+    entries: Sequence[DatasetEntry]
+    #: keys of the files of file managers that the lines name
+    junk: Sequence[str]
+
+
+class LineChecks:
+    """Checks lines against the limits, and against the store that holds their images."""
+
+    def __init__(self, *, objects: Objects, limits: Limits) -> None:
+        self._objects = objects
+        self._limits = limits
+
+    def check(self, lines: Iterable[str], *, dataset: Dataset) -> CheckedLines:
+        """Parse lines for a dataset, and look for their images and masks.
+
+        Lines that name files of file managers are skipped.
+
+        Raises:
+            ImportFailedError: a line has a problem; or there are too many images.
+        """
+        problems: list[LineProblem] = []
+        junk: list[str] = []
+        try:
+            most = self._most_images(dataset)
+            numbered = last_of_each_image(lines, problems, most=most, junk=junk)
+            problems += _misplaced(numbered, bucket=dataset.image_bucket)
+            if not problems:
+                problems += self._missing(numbered)
+        except (ObjectError, EncryptionError) as error:
+            raise ImportFailedError(str(error)) from error
+        if problems:
+            problems.sort(key=lambda problem: problem.number)
+            raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
+        self._check_count(len(numbered), dataset=dataset)
+        return CheckedLines(entries=[entry for _, entry in numbered], junk=junk)
+
+    def check_limits(self, rows: Rows, dataset: Dataset) -> ImageStats:
+        """Check a dataset whose entries are written, within the transaction that wrote them.
+
+        The limit on anomaly types is the project's, so those of its other dataset count too.
+
+        Returns:
+            The numbers of the dataset.
+
+        Raises:
+            ImportFailedError: there is no image, or there is more than a limit allows.
+        """
+        stats = rows.entries.stats(dataset.id)
+        images = stats.total
+        if not images:
+            raise ImportFailedError("the manifest has no line of an image.")
+        self._check_count(images, dataset=dataset)
+        types = rows.entries.anomaly_types(dataset.id)
+        if not types:
+            return stats
+        project_types = types | _types_of_other(rows, dataset)
+        if len(project_types) > self._limits.max_anomaly_types:
+            raise ImportFailedError(
+                f"the project would have {len(project_types)} anomaly types; "
+                f"at most {self._limits.max_anomaly_types} are allowed."
+            )
+        train = dataset.type is DatasetType.TRAIN
+        most_masked = (
+            self._limits.max_masked_training_images
+            if train
+            else self._limits.max_masked_test_images
+        )
+        if images > most_masked:
+            raise ImportFailedError(
+                f"it would have masks and {images} images; "
+                f"with masks at most {most_masked} are allowed."
+            )
+        return stats
+
+    def _most_images(self, dataset: Dataset) -> int:
+        train = dataset.type is DatasetType.TRAIN
+        return self._limits.max_training_images if train else self._limits.max_test_images
+
+    def _check_count(self, images: int, *, dataset: Dataset) -> None:
+        most = self._most_images(dataset)
+        if images > most:
+            raise ImportFailedError(f"it would have more than {most} images, the most allowed.")
+
+    def _missing(self, numbered: Sequence[tuple[int, DatasetEntry]]) -> list[LineProblem]:
+        """Return a problem for each image and mask that does not exist."""
+        refs = {ref for _, entry in numbered for ref in entry.refs}
+        existing = self._objects.existing(refs)
+        return [
+            LineProblem(number=number, text=f"{ref} does not exist")
+            for number, entry in numbered
+            for ref in entry.refs
+            if ref not in existing
+        ]
+
+
+def last_of_each_image(
+    lines: Iterable[str], problems: list[LineProblem], *, most: int, junk: list[str]
+) -> list[tuple[int, DatasetEntry]]:
+    """Parse lines until there is one image too many, or there are too many problems.
+
+    Args:
+        lines: of a manifest.
+        problems: gets the problems of the lines.
+        most: images that are allowed.
+        junk: gets the keys of file managers' files, whose lines are skipped.
+
+    Returns:
+        The number and the entry of the last line of each image.
+    """
+    parsed: dict[ObjectRef, tuple[int, DatasetEntry]] = {}
+    tolerable = takewhile(lambda _: len(problems) < COUNTED_PROBLEMS, lines)
+    for number, entry in parse_manifest(tolerable, problems):
+        if is_file_manager_file(entry.image.key):
+            junk.append(entry.image.key)
+            continue
+        parsed[entry.image] = (number, entry)
+        if len(parsed) > most:
+            break
+    return list(parsed.values())
+
+
+def problem_sentence(problems: Sequence[str]) -> str:
+    """Name the first problems, and count the rest."""
+    shown = "; ".join(problems[:SHOWN_PROBLEMS])
+    more = len(problems) - SHOWN_PROBLEMS
+    if more <= 0:
+        return f"{shown}."
+    return f"{shown}; and {more} more problem{'s' if more > 1 else ''}."
+
+
+def with_notes(message: str, rows: Rows, dataset: Dataset, *, junk: Sequence[str] = ()) -> str:
+    """Add to a status message how many lines of a dataset say what is not used."""
+    sentences = [message, *note_sentences(rows.entries.notes(dataset.id))]
+    if junk:
+        name = junk[0].rpartition("/")[2]
+        count = "1 line names a file" if len(junk) == 1 else f"{len(junk)} lines name files"
+        sentences.append(f"{count} of a file manager, such as {name}, and became no entry.")
+    return " ".join(sentences)
+
+
+def dataset_notes(rows: Rows, datasets: Iterable[Dataset]) -> list[str]:
+    """Return sentences that count, for each dataset, what its lines say and what is not used."""
+    return [
+        f"In the {dataset.type} dataset, {sentence}"
+        for dataset in datasets
+        for sentence in note_sentences(rows.entries.notes(dataset.id))
+    ]
+
+
+def _misplaced(
+    numbered: Sequence[tuple[int, DatasetEntry]], *, bucket: str | None
+) -> list[LineProblem]:
+    """Return a problem for each image and mask outside the one bucket of the dataset."""
+    home = bucket or (numbered[0][1].image.bucket if numbered else "")
+    return [
+        LineProblem(number=number, text=f"{ref} is not in the bucket {home} of the dataset")
+        for number, entry in numbered
+        for ref in entry.refs
+        if ref.bucket != home
+    ]
+
+
+def _types_of_other(rows: Rows, dataset: Dataset) -> frozenset[str]:
+    """Return the anomaly types of the other dataset of the project, unless it is being deleted."""
+    (kind,) = set(DatasetType) - {dataset.type}
+    other = rows.datasets.find(dataset.project, kind)
+    if other is None or other.status is DatasetStatus.DELETE_IN_PROGRESS:
+        return frozenset()
+    return rows.entries.anomaly_types(other.id)
