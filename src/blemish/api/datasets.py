@@ -45,7 +45,7 @@ class DatasetOperations:
 
     def describe_dataset(self, *, project_name: str, dataset_type: str) -> Members:
         dataset, stats = self._datasets.describe(project_name, DatasetType(dataset_type))
-        return {"DatasetDescription": dataset_description(dataset, stats)}
+        return {"DatasetDescription": described_members(dataset, stats)}
 
     def delete_dataset(
         self, *, call: Call, project_name: str, dataset_type: str, client_token: str = ""
@@ -97,7 +97,7 @@ class DatasetOperations:
             dataset, stats = self._datasets.update_now(
                 project_name, DatasetType(dataset_type), changes=changes
             )
-            description = dataset_description(dataset, stats)
+            description = described_members(dataset, stats)
             return {"Status": dataset.status, "DatasetDescription": description}
         return perform_once(
             call,
@@ -125,7 +125,7 @@ class DatasetOperations:
         )
 
 
-def dataset_description(dataset: Dataset, stats: ImageStats) -> Members:
+def described_members(dataset: Dataset, stats: ImageStats) -> Members:
     return {
         "ProjectName": dataset.project,
         "DatasetType": dataset.type,

@@ -99,7 +99,7 @@ def parse_line(line: str) -> DatasetEntry:
     mask = _mask(fields, mask_field, problems) if mask_field else None
     if problems or image is None:
         raise LineError(problems)
-    label = label_of(label_field.metadata["class-name"]) if label_field else None
+    label = label_of_class(label_field.metadata["class-name"]) if label_field else None
     dated = label_field or next(iter(annotations.others), None)
     return DatasetEntry(
         image=image,
@@ -117,7 +117,7 @@ def object_ref(url: str) -> ObjectRef | None:
     return ObjectRef(bucket=match["bucket"], key=match["key"]) if match else None
 
 
-def label_of(class_name: object) -> Label | None:
+def label_of_class(class_name: object) -> Label | None:
     """Return the label that a class names in any case; None for any other class."""
     name = class_name.lower() if isinstance(class_name, str) else None
     return next((label for label in Label if label == name), None)
@@ -207,7 +207,7 @@ class _Annotations:
             self._problems.append(f"'class-name' is missing in '{name}{METADATA}'")
         if name not in self._fields:
             self._problems.append(f"'{name}' is missing, though '{name}{METADATA}' is there")
-        known = label_of(metadata.get("class-name"))
+        known = label_of_class(metadata.get("class-name"))
         (self.others if known is None else self.labels).append(annotation)
 
     def _check_undescribed(self, *, has_classification: bool) -> None:
