@@ -87,7 +87,7 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     watched.shoot("add-done", whole=True)
     assert findings(page) == []
     rows = page.locator("details li")
-    expect(rows.filter(has_text="notes.txt")).to_contain_text("neither a JPEG nor a PNG")
+    expect(rows.filter(has_text="notes.txt")).to_contain_text("must be a JPEG, PNG")
     expect(rows.filter(has_text="small.jpg")).to_contain_text("8 x 8")
     expect(rows.filter(has_text="other.jpg")).to_contain_text("320 x 200")
     expect(rows.filter(has_text="is the same image as")).to_have_count(1)

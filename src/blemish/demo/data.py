@@ -14,11 +14,11 @@ from blemish.domain.entities import DatasetType, Label
 from blemish.domain.file_managers import is_file_manager_file
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 from blemish.domain.palette import BACKGROUND, PALETTE
+from blemish.engine.images.formats import SUFFIXES
 from blemish.engine.images.masks import encode_mask
 
 BUCKET = "demo"
 SEED = 7
-ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
 
 Advance = Callable[[int, int], None]
 
@@ -68,7 +68,7 @@ def copy_user_data(folder: Path, bucket: Path, *, advance: Advance) -> DemoData:
     images = list(_user_images(folder))
     if not images:
         raise DemoDataError(
-            f"{folder} holds no images. Put JPEG or PNG files into {folder}/normal and "
+            f"{folder} holds no images. Put image files into {folder}/normal and "
             f"{folder}/anomaly, or into these two folders in {folder}/train and {folder}/test."
         )
     lines: dict[DatasetType, list[dict[str, Any]]] = {}
@@ -98,7 +98,9 @@ def _user_images(folder: Path) -> Iterator[tuple[DatasetType, Label, Path]]:
 
 
 def _is_image_file(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and path.is_file() and not is_file_manager_file(path.name)
+    return (
+        path.suffix.lower() in SUFFIXES and path.is_file() and not is_file_manager_file(path.name)
+    )
 
 
 def _notes(folder: Path, *, used: Collection[Path]) -> Iterator[str]:
@@ -118,8 +120,8 @@ def _notes(folder: Path, *, used: Collection[Path]) -> Iterator[str]:
 def _reason(name: str) -> str:
     if is_file_manager_file(name):
         return "left by a file manager"
-    if Path(name).suffix.lower() not in ENDINGS:
-        return "neither JPEG nor PNG"
+    if Path(name).suffix.lower() not in SUFFIXES:
+        return "no images"
     return "not in a folder normal or anomaly"
 
 

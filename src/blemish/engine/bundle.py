@@ -30,7 +30,11 @@ REDUCED_RULE = (
     " A JPEG is decoded at the smallest of 1/8, 1/4 and 1/2 of its size at which it is still at "
     "least graph.decoded_at_least (width, height; upright), as Pillow's draft does it."
 )
-"""What a bundle with `decoded_at_least` adds."""
+"""The addition of a bundle with `decoded_at_least`."""
+DEEP_RULE = (
+    " Samples of 16 bits are shifted right by graph.sample_bits - 8; those above 255 become 255."
+)
+"""The addition of a bundle with `sample_bits`; without it, they are shifted right by 8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,8 @@ class BundleInfo:
     history: Mapping[str, Any]
     #: the least (width, height) that a JPEG is decoded at; None in a bundle of an older version
     decoded_at_least: tuple[int, int] | None = None
+    #: range of samples of 16 bits; None if the training images had 8, or in an older bundle
+    sample_bits: int | None = None
     #: the trained threshold, where another is in force
     moved_from: float | None = None
     #: None in a bundle of an older version
@@ -159,8 +165,7 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
     width, height = info.graph_size
     return {
         "format": FORMAT,
-        "graph": {"file": MODEL, "width": width, "height": height}
-        | _resize_rule(info.decoded_at_least),
+        "graph": {"file": MODEL, "width": width, "height": height} | _decode_rule(info),
         "pictures": {
             "stored_size": info.image_size.stored,
             "upright_size": info.image_size.upright,
@@ -173,10 +178,15 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
     } | ({} if info.test_scores is None else {"test_scores": asdict(info.test_scores)})
 
 
-def _resize_rule(at_least: tuple[int, int] | None) -> dict[str, Any]:
-    if at_least is None:
-        return {"resize": RESIZE_RULE}
-    return {"resize": RESIZE_RULE + REDUCED_RULE, "decoded_at_least": at_least}
+def _decode_rule(info: BundleInfo) -> dict[str, Any]:
+    rule: dict[str, Any] = {"resize": RESIZE_RULE}
+    if info.decoded_at_least is not None:
+        rule["resize"] += REDUCED_RULE
+        rule["decoded_at_least"] = info.decoded_at_least
+    if info.sample_bits is not None:
+        rule["resize"] += DEEP_RULE
+        rule["sample_bits"] = info.sample_bits
+    return rule
 
 
 def _from_json(document: Any) -> BundleInfo:
@@ -198,6 +208,7 @@ def _from_json(document: Any) -> BundleInfo:
         ),
         history=dict(document["history"]),
         decoded_at_least=_size(least) if (least := graph.get("decoded_at_least")) else None,
+        sample_bits=_sample_bits(graph.get("sample_bits")),
         moved_from=None if trained == threshold else trained,
         test_scores=_scores(document.get("test_scores")),
     )
@@ -208,6 +219,12 @@ def _scores(value: Any) -> MeasuredScores | None:
         return None
     normal, anomaly = (tuple(map(float, value[label])) for label in ("normal", "anomaly"))
     return MeasuredScores(normal=normal, anomaly=anomaly)
+
+
+def _sample_bits(value: Any) -> int | None:
+    if value is None or 8 <= int(value) <= 16:
+        return None if value is None else int(value)
+    raise ValueError(f"sample_bits is {value}")
 
 
 def _size(value: Any) -> tuple[int, int]:

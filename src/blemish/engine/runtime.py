@@ -18,6 +18,7 @@ from blemish.engine.graph.sessions import ON_CPU, SESSION_ERRORS, ProviderError,
 from blemish.engine.images.decode import DecodedImage, ImageLimits, decode
 from blemish.engine.images.orientation import turn_back
 from blemish.engine.images.resize import resize
+from blemish.engine.images.samples import FULL_RANGE
 from blemish.engine.images.sizes import ImageSize, check_size
 
 _OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")
@@ -96,14 +97,19 @@ class Detector:
         """Detect anomalies in one encoded image.
 
         Args:
-            data: a JPEG or PNG file.
+            data: an image file of any accepted format.
             limits: of the image's size.
             mixed_sizes: whether it may have another size than the training images.
 
         Raises:
             ImageError: the data is no image, or its size differs from the training images'.
         """
-        image = decode(data, limits=limits, at_least=self.info.decoded_at_least)
+        image = decode(
+            data,
+            limits=limits,
+            at_least=self.info.decoded_at_least,
+            sample_bits=self.info.sample_bits or FULL_RANGE,
+        )
         return self.detect_pixels(image, mixed_sizes=mixed_sizes)
 
     def detect_pixels(self, image: DecodedImage, *, mixed_sizes: bool) -> Detection:

@@ -49,6 +49,28 @@ def test_what_was_written_is_read(folder: Path) -> None:
     assert read_bundle(folder) == Bundle(info=INFO, model=b"a graph")
 
 
+def test_a_bundle_of_deep_images_says_how_they_become_8_bits(tmp_path: Path) -> None:
+    info = replace(INFO, sample_bits=12)
+
+    write_bundle(Bundle(info=info, model=b"a graph"), tmp_path)
+
+    assert read_bundle(tmp_path).info == info
+    graph = json.loads((tmp_path / "bundle.json").read_text())["graph"]
+    assert graph["sample_bits"] == 12
+    assert "graph.sample_bits - 8" in graph["resize"]
+
+
+@pytest.mark.parametrize("bits", [7, 17, "many"])
+def test_a_bundle_with_an_impossible_range_is_refused(tmp_path: Path, bits: int | str) -> None:
+    write_bundle(Bundle(info=replace(INFO, sample_bits=12), model=b"a graph"), tmp_path)
+    document = json.loads((tmp_path / "bundle.json").read_text())
+    document["graph"]["sample_bits"] = bits
+    rewrite(tmp_path, "bundle.json", json.dumps(document).encode())
+
+    with pytest.raises(BundleError, match="not as format 1"):
+        read_bundle(tmp_path)
+
+
 @pytest.mark.parametrize("moved_from", [None, 7.25])
 def test_a_moved_threshold_and_the_scores_of_the_test_images_are_kept(
     tmp_path: Path, moved_from: float | None

@@ -23,6 +23,7 @@ from blemish.console.ui.words import counted
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ValidationError
+from blemish.engine.images.formats import SUFFIXES
 
 BY_FOLDERS = "folders"
 
@@ -108,7 +109,7 @@ def import_summary(candidates: Sequence[ImportCandidate], *, others: int) -> str
     """Say what is below an address."""
     left_out = f" {counted(others, 'other object')} left out." if others else ""
     if not candidates:
-        return f"There are no images (.jpg, .jpeg, .png).{left_out}"
+        return f"There are no images ({', '.join(SUFFIXES)}).{left_out}"
     labels = Counter(candidate.label or "without a label" for candidate in candidates)
     kinds = Counter(candidate.kind for candidate in candidates)
     label_counts = ", ".join(f"{count:,} {name}" for name, count in sorted(labels.items()))

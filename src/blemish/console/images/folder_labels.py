@@ -9,10 +9,8 @@ from blemish.console.images.entry import SET_NAMES
 from blemish.console.masks.mask_files import is_mask_key
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.file_managers import is_file_manager_file
+from blemish.engine.images.formats import SUFFIXES
 from blemish.storage.objects.names import refusal
-
-SUFFIXES = (".jpg", ".jpeg", ".png")
-"""How the names of images end, in any case."""
 
 NAMELESS = "image"
 """Of a file whose own name no object can have."""

@@ -15,7 +15,7 @@ from blemish.console.images.entry import object_address
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import ObjectRef
-from blemish.engine.images.decode import ImageError, media_type
+from blemish.service.datasets.thumbnails import browser_image
 
 CACHE_S = 3_600
 """How long a browser may show an image again without asking."""
@@ -47,14 +47,10 @@ async def thumbnail(request: Request, ref: str) -> Response:
 
 @framework.get("/image")
 async def image(request: Request, ref: str) -> Response:
-    """Send an image as it is stored; nothing that a browser would not take for an image."""
+    """Send an image as it is stored, or as PNG if browsers do not show it rightly."""
 
     def read(visitor: Visitor, address: ObjectRef) -> tuple[bytes, str]:
-        data = visitor.read_image_blocking(address)
-        kind = media_type(data)
-        if kind is None:
-            raise ImageError(f"{address} is neither a JPEG nor a PNG file.")
-        return data, kind
+        return browser_image(visitor.read_image_blocking(address))
 
     return await _image_response(request, ref, read)
 

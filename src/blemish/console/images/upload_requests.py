@@ -32,7 +32,7 @@ from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType, Label, ObjectRef
 from blemish.domain.errors import ResourceNotFoundError, ValidationError
 from blemish.domain.manifest import parse_line
-from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
+from blemish.engine.images.decode import ImageError, ImageLimits, decode
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.sizes import ImageSize, check_size
 from blemish.service.datasets.datasets import EntryFilter
@@ -145,8 +145,6 @@ def _checked_size(visitor: Visitor, upload: _Upload) -> str:
         ImageError: it cannot be used, or not beside the others.
     """
     services = visitor.services
-    if upload.data and media_type(upload.data) is None:
-        raise ImageError("This is neither a JPEG nor a PNG file.")
     image = decode(upload.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
     size = ImageSize.of(image.stored_size, orientation=image.orientation)
     expected = _size_in(services, upload.dataset.project) or _parse_size(upload.like)

@@ -57,7 +57,7 @@ export default {
             <button type="button" :disabled="!may || busy" @click="$refs.files.click()">Choose files</button>
           </div>
           <input ref="folder" type="file" webkitdirectory multiple hidden aria-label="A folder" @change="picked">
-          <input ref="files" type="file" accept="image/jpeg,image/png" multiple hidden aria-label="Files" @change="picked">
+          <input ref="files" type="file" accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" multiple hidden aria-label="Files" @change="picked">
         </div>
       </section>
 

@@ -20,7 +20,7 @@ export default {
     <div class="try" :class="{ over }" @dragover.prevent="over = ready" @dragleave="over = false" @drop.prevent="drop">
       <label class="drop" :class="{ off: !ready }">
         <span>{{ ready ? "Drop images here, or choose them" : "Start the model to try images with it" }}</span>
-        <input type="file" multiple accept="image/jpeg,image/png" :disabled="!ready" aria-label="Images to try" @change="choose">
+        <input type="file" multiple accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" :disabled="!ready" aria-label="Images to try" @change="choose">
       </label>
       <div v-if="cards.length" class="line controls">
         <label class="line">What the model saw

@@ -9,7 +9,7 @@ export default {
     <div class="stack">
       <label class="drop small" :class="{ off: disable || done < total }">
         <span>{{ done < total ? done + " of " + total + " images are here" : "Choose the images of the batch" }}</span>
-        <input type="file" multiple accept="image/jpeg,image/png" :disabled="disable || done < total" aria-label="Images of the batch" @change="choose">
+        <input type="file" multiple accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" :disabled="disable || done < total" aria-label="Images of the batch" @change="choose">
       </label>
       <progress v-if="done < total" class="training" :max="total" :value="done" aria-label="Images that are here"></progress>
       <p v-for="problem in problems" class="problem">{{ problem }}</p>

@@ -7,36 +7,42 @@ that text, colour profiles, thumbnails, animations and further images never get 
 
 from __future__ import annotations
 
-from blemish.engine.images.formats import JPEG, PNG, ImageError, ImageHeader
-from blemish.engine.images.jpeg import JPEG_START, read_jpeg_header
-from blemish.engine.images.png import PNG_SIGNATURE, read_png_header
+from blemish.engine.images.bmp import read_bmp_header
+from blemish.engine.images.formats import (
+    BMP,
+    JPEG,
+    PNG,
+    TIFF,
+    WEBP,
+    ImageError,
+    ImageHeader,
+    media_type,
+    unknown_format,
+)
+from blemish.engine.images.jpeg import read_jpeg_header
+from blemish.engine.images.png import read_png_header
+from blemish.engine.images.tiff import read_tiff_header
+from blemish.engine.images.webp import read_webp_header
 
 __all__ = ["ImageError", "ImageHeader", "media_type", "read_image_header"]
 
-
-def media_type(data: bytes) -> str | None:
-    """Return `image/jpeg` or `image/png` by the first bytes; None if they are neither."""
-    if data.startswith(PNG_SIGNATURE):
-        return PNG
-    return JPEG if data.startswith(JPEG_START + b"\xff") else None
+_READERS = {
+    JPEG: read_jpeg_header,
+    PNG: read_png_header,
+    TIFF: read_tiff_header,
+    BMP: read_bmp_header,
+    WEBP: read_webp_header,
+}
 
 
 def read_image_header(data: bytes) -> ImageHeader:
-    """Read the header of a JPEG or PNG file.
+    """Read the header of an image file of any accepted format.
 
     Raises:
-        ImageError: the data are empty, neither JPEG nor PNG, cut off, or damaged where it shows
+        ImageError: the data are empty, of another format, cut off, or damaged where it shows
             without decoding.
     """
-    match media_type(data):
-        case "image/png":
-            return read_png_header(data)
-        case "image/jpeg":
-            return read_jpeg_header(data)
-        case _ if not data:
-            raise ImageError("The image is empty; it must be a JPEG or PNG file.")
-        case _:
-            raise ImageError(
-                f"The image begins with the bytes {data[:8].hex(' ')}; it must be a JPEG or PNG "
-                "file."
-            )
+    reader = _READERS.get(media_type(data) or "")
+    if reader is None:
+        raise unknown_format(data)
+    return reader(data)

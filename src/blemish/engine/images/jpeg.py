@@ -18,6 +18,7 @@ all pixels, so a small file of many scans could keep a core busy for minutes."""
 
 JPEG_START = b"\xff\xd8"
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
+_MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame: size and precision
 _SOS, _EOI, _APP0, _APP1, _APP14 = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE
 _SEGMENTS_WITH_PIXELS = _SOF | {0xC4, 0xCC, 0xDB, 0xDD, _APP0, _APP14}  # DHT DAC DQT DRI
@@ -25,7 +26,9 @@ _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})  # without a length
 
 
 def read_jpeg_header(data: bytes) -> ImageHeader:
-    """Read the header; keep the segments that carry pixels.
+    """Read the header; keep the segments that carry pixels, up to the end marker.
+
+    Phones append videos and depth maps behind the end marker.
 
     Raises:
         ImageError: the file is cut off, or damaged where it shows without decoding.
@@ -33,12 +36,18 @@ def read_jpeg_header(data: bytes) -> ImageHeader:
     parts, orientation, frames = [JPEG_START], 1, list[tuple[int, int]]()
     for marker, start, end in _segments(data):
         if marker == _SOS:
-            parts.append(data[start:])
-            if data.count(b"\xff\xda", start) > MAX_JPEG_SCANS:
+            file_end = _end_of_image(data, start)
+            parts.append(data[start:file_end])
+            if data.count(b"\xff\xda", start, file_end) > MAX_JPEG_SCANS:
                 raise ImageError(f"The JPEG image has more than {MAX_JPEG_SCANS} scans.")
         elif marker in _SEGMENTS_WITH_PIXELS:
             parts.append(data[start:end])
             if marker in _SOF and end - start >= 10:
+                if data[start + 4] != 8:
+                    raise ImageError(
+                        f"The JPEG image has {data[start + 4]} bits per sample; save it with 8, "
+                        "or as PNG or TIFF with 16."
+                    )
                 frames.append(struct.unpack_from(">HH", data, start + 5))
         elif marker == _APP1 and data.startswith(EXIF_PREFIX, start + 4):
             orientation = exif_orientation(data[start + 4 : end])
@@ -51,6 +60,17 @@ def read_jpeg_header(data: bytes) -> ImageHeader:
         orientation=orientation,
         pixel_data=b"".join(parts),
     )
+
+
+def _end_of_image(data: bytes, first_scan: int) -> int:
+    """Return the position behind the end marker; the file's end if there is no such marker."""
+    position = first_scan
+    while match := _MARKER_IN_SCAN.search(data, position):
+        if match[1][0] == _EOI:
+            return match.end()
+        length = int.from_bytes(data[match.end() : match.end() + 2], "big")
+        position = match.end() + max(length, 2)
+    return len(data)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

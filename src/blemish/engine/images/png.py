@@ -1,13 +1,19 @@
-"""The header of a PNG file, and the chunks that PNG files consist of.
+"""PNG files: the header, the chunks, and the samples of 16 bits.
 
 Source: PNG specification, sections 5 and 11.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
 
 from blemish.engine.images.exif import exif_orientation
 from blemish.engine.images.formats import PNG, ImageError, ImageHeader
@@ -20,6 +26,41 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
     """Return a chunk of a PNG: length, type, content, checksum."""
     checksum = zlib.crc32(kind + content)
     return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)])
+
+
+def deep_png_samples(pixel_data: bytes) -> NDArray[np.uint16]:
+    """Return the (H, W, C) samples of a PNG of 16 bits, C is 1 for grey and 3 for RGB.
+
+    Pillow reads 16 bits of grey only, and the high byte of other kinds. Grey with alpha has pixels
+    of four bytes and is read as 8-bit RGBA. Colours are read twice, the second time with the
+    rawmode of little-endian files, which takes the low byte.
+
+    Raises:
+        OSError, SyntaxError, ValueError: the pixels are truncated or corrupt.
+    """
+    color_type = pixel_data[25]
+    match color_type:
+        case 0:
+            return _loaded(pixel_data).astype(np.uint16)[..., np.newaxis]
+        case 4:
+            header = pixel_data[16:24] + bytes([8, 6]) + pixel_data[26:29]
+            grey_alpha = _loaded(PNG_SIGNATURE + png_chunk(b"IHDR", header) + pixel_data[33:])
+            return _joined(grey_alpha[..., :1], grey_alpha[..., 1:2])
+        case _:
+            mode = "RGB" if color_type == 2 else "RGBA"
+            low = _loaded(pixel_data, rawmode=f"{mode};16L")
+            return _joined(_loaded(pixel_data), low)[..., :3]
+
+
+def _loaded(pixel_data: bytes, *, rawmode: str | None = None) -> NDArray[Any]:
+    image = PngImageFile(io.BytesIO(pixel_data))
+    if rawmode:
+        image.tile = [tile._replace(args=rawmode) for tile in image.tile]
+    return np.asarray(image)
+
+
+def _joined(high: NDArray[Any], low: NDArray[Any]) -> NDArray[np.uint16]:
+    return (high.astype(np.uint16) << np.uint16(8)) | low.astype(np.uint16)
 
 
 def read_png_header(data: bytes) -> ImageHeader:
@@ -49,6 +90,7 @@ def read_png_header(data: bytes) -> ImageHeader:
         media_type=PNG,
         size=(width, height),
         orientation=orientation,
+        bits=16 if header[16] == 16 else 8,
         pixel_data=b"".join([*parts, png_chunk(b"IEND", b"")]),
     )
 

@@ -219,7 +219,12 @@ def collect_features(
     entries = zip(images.images, fold_of.tolist(), strict=True)
     for done, (entry, fold) in enumerate(entries, start=1):
         mask = entry.image.mask
-        image = decode(entry.image.read(), limits=limits, at_least=least_decoded(width, height))
+        image = decode(
+            entry.image.read(),
+            limits=limits,
+            at_least=least_decoded(width, height),
+            sample_bits=images.sample_bits,
+        )
         shares = mask_shares(mask, image, grid=embedder.grid) if mask else {}
         pixels = resize(image.pixels, width=width, height=height)
         collector.add(entry, pixels, shares, fold=fold)

@@ -20,6 +20,7 @@ from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.images.decode import ImageLimits
 from blemish.engine.images.resize import least_decoded
+from blemish.engine.images.samples import range_notes
 from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.scorer import FittedScorer, Scorer
@@ -117,6 +118,7 @@ def train_validated(
         anomaly_types=learned.types,
         history=_history(learned, options),
         decoded_at_least=least_decoded(width, height),
+        sample_bits=validated.sample_bits,
     )
     model = detector_graph(learned.parts, width=width, height=height)
     progress(Progress(step="writing the bundle", done=1, total=1))
@@ -189,7 +191,9 @@ def _learn(
         anomalous=stage.table.anomalous,
         alignments=stage.table.alignments,
         types=(),
-        notes=calibration.notes + notes,
+        notes=range_notes(entry.sample_bits for entry in validated.images)
+        + calibration.notes
+        + notes,
     )
     if not names:
         return learned

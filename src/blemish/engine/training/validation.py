@@ -33,6 +33,8 @@ class ValidatedImage:
     #: SHA-256 of the image's bytes
     digest: bytes
     size: ImageSize
+    #: range of its samples, 8 to 16; None for an image of 8 bits
+    sample_bits: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class TrainingSet:
     images: tuple[ValidatedImage, ...]
     #: the most common size; if most sizes differ, the one with the median aspect
     size: ImageSize
+    #: the range of samples that the detector expects; None if all images have 8 bits
+    sample_bits: int | None
 
 
 def validate_datasets(
@@ -110,7 +114,8 @@ def training_set(images: Sequence[ValidatedImage], *, mixed_sizes: bool) -> Trai
         _check_sizes(images, expected=size, problems=problems)
         problems.raise_if_any()
     ordered = sorted(images, key=lambda entry: (entry.digest, entry.image.label, entry.image.name))
-    return TrainingSet(images=tuple(ordered), size=size)
+    ranges = [entry.sample_bits for entry in images if entry.sample_bits is not None]
+    return TrainingSet(images=tuple(ordered), size=size, sample_bits=max(ranges, default=None))
 
 
 def _validate(
@@ -130,6 +135,7 @@ def _validate(
         image=image,
         digest=hashlib.sha256(data).digest(),
         size=ImageSize.of(decoded.stored_size, orientation=decoded.orientation),
+        sample_bits=decoded.used_bits,
     )
 
 

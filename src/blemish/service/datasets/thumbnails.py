@@ -12,6 +12,8 @@ from PIL import Image
 
 from blemish.domain.entities import ObjectRef
 from blemish.engine.images.decode import ImageLimits, decode
+from blemish.engine.images.formats import PNG, TIFF
+from blemish.engine.images.headers import read_image_header
 from blemish.service.objects import Objects
 
 SIDE = 256
@@ -64,8 +66,25 @@ class Thumbnails:
             aside.unlink(missing_ok=True)
 
 
+def browser_image(data: bytes) -> tuple[bytes, str]:
+    """Return an image that browsers show, and its media type.
+
+    Browsers show no TIFF, and samples of 10 or 12 bits in a 16-bit PNG as black: both become PNG of
+    8 bits, upright.
+
+    Raises:
+        ImageError: it is no image.
+    """
+    header = read_image_header(data)
+    if header.media_type != TIFF and header.bits == 8:
+        return data, header.media_type
+    output = io.BytesIO()
+    Image.fromarray(decode(data, limits=ANY_SIZE).pixels).save(output, "PNG", compress_level=1)
+    return output.getvalue(), PNG
+
+
 def draw_thumbnail(data: bytes) -> bytes:
-    """Draw the thumbnail of a JPEG or PNG file.
+    """Draw the thumbnail of an image file.
 
     Raises:
         ImageError: it is none.

@@ -20,11 +20,13 @@ from blemish.domain.errors import (
 from blemish.domain.lifecycle import MODEL_ANSWERING
 from blemish.domain.limits import Limits, Quota
 from blemish.engine.images.decode import ImageError, ImageLimits
+from blemish.engine.images.formats import ACCEPTED, FORMATS
 from blemish.engine.runtime import Detection
 from blemish.service.models.models import require_model
 from blemish.storage.database.database import Database
 
-MEDIA_TYPES = ("image/jpeg", "image/png")
+MEDIA_TYPES = tuple(FORMATS)
+"""The original's two, and ours; the format of the body is found by its content."""
 
 UPDATE_TIMEOUT_S = 10.0
 """How long a detection waits for a hosted model that is loaded again after a restart."""
@@ -113,7 +115,7 @@ class DetectionService:
                 f"Content-Type is {media_type!r}; it must be one of {', '.join(MEDIA_TYPES)}."
             )
         if not body:
-            raise ValidationError("The body is empty; it must be a JPEG or PNG image.")
+            raise ValidationError(f"The body is empty; it must be a {ACCEPTED} image.")
         model = await self._model(project, version)
         started_at = self._clock()
         try:

@@ -48,20 +48,85 @@ FILES = {
     "palette": encoded(IMAGE.quantize(20), "PNG", transparency=3),
     "alpha": encoded(IMAGE.convert("RGBA"), "PNG", exif=EXIF),
     "bits": encoded(IMAGE.convert("1"), "PNG"),
+    "deep": encoded(Image.fromarray(np.asarray(IMAGE)[..., 0].astype(np.uint16) << 4), "PNG"),
+    "tiff": encoded(IMAGE, "TIFF"),
+    "lzw": encoded(IMAGE, "TIFF", compression="tiff_lzw"),
+    "deflate": encoded(IMAGE, "TIFF", compression="tiff_adobe_deflate"),
+    "bmp": encoded(IMAGE, "BMP"),
+    "palette_bmp": encoded(IMAGE.quantize(20), "BMP"),
+    "webp": encoded(IMAGE, "WEBP"),
+    "lossless": encoded(IMAGE, "WEBP", lossless=True, exif=EXIF),
 }
 
 
 def test_media_type_goes_by_the_first_bytes() -> None:
     assert media_type(FILES["baseline"]) == "image/jpeg"
     assert media_type(FILES["rgb"]) == "image/png"
+    assert media_type(FILES["tiff"]) == "image/tiff"
+    assert media_type(b"MM\0*") == "image/tiff"
+    assert media_type(FILES["bmp"]) == "image/bmp"
+    assert media_type(FILES["webp"]) == "image/webp"
     assert media_type(b"GIF89a") is None
     assert media_type(b"") is None
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a....", b"\x89PNG", b"<svg/>"])
 def test_what_is_no_image_is_refused(data: bytes) -> None:
-    with pytest.raises(ImageError, match="must be a JPEG or PNG file"):
+    with pytest.raises(ImageError, match="must be a JPEG, PNG, TIFF, BMP or WebP image"):
         decode(data, limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"GIF89a" + bytes(20), "a GIF image"),
+        (b"\0\0\0\x18ftypheic" + bytes(20), "a HEIC image"),
+        (b"\0\0\0\x18ftypavif" + bytes(20), "an AVIF image"),
+        (b"\0\0\0\x18ftypmp42" + bytes(20), "an MP4 video"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"PK\x03\x04" + bytes(20), "a ZIP archive"),
+        (b"\0\0\0\x0cjP  \r\n", "a JPEG 2000 image"),
+        (b"8BPS\0\x01", "a Photoshop file"),
+        (b"II+\0" + bytes(20), "a BigTIFF image"),
+        (bytes(128) + b"DICM" + bytes(20), "a DICOM image"),
+        (b"P5\n2 2\n255\n1234", "a Netpbm image"),
+        (b"  <!doctype HTML><p>Not found", "an HTML page"),
+        (b"\xef\xbb\xbf{}", "a JSON text"),
+        (b"hello", "a text"),
+        (b"\x12\x34\x56\x99", "of an unknown format"),
+    ],
+)
+def test_a_format_that_is_not_accepted_is_named_in_words(data: bytes, name: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        decode(data, limits=LIMITS)
+
+    assert (
+        str(caught.value) == f"The file is {name}; it must be a JPEG, PNG, TIFF, BMP or WebP image."
+    )
+
+
+@pytest.mark.parametrize("name", ["baseline", "progressive", "cmyk"])
+@pytest.mark.parametrize("appended", ["video", "zeros", "another image", "scans"])
+def test_a_jpeg_is_read_up_to_its_end_marker(name: str, appended: str) -> None:
+    rest = {
+        "video": b"\0\0\0\x18ftypmp42" + np.random.default_rng(3).bytes(1 << 20),
+        "zeros": bytes(1000),
+        "another image": FILES["progressive"],
+        "scans": b"\xff\xda\0\x02" * 1000,
+    }[appended]
+
+    image = decode(FILES[name] + rest, limits=LIMITS)
+
+    assert (image.pixels == decode(FILES[name], limits=LIMITS).pixels).all()
+    assert read_image_header(FILES[name] + rest) == read_image_header(FILES[name])
+
+
+def test_a_jpeg_of_12_bits_is_refused_in_words() -> None:
+    data = bytearray(FILES["baseline"])
+    data[data.index(b"\xff\xc0") + 4] = 12
+
+    with pytest.raises(ImageError, match="has 12 bits per sample"):
+        decode(bytes(data), limits=LIMITS)
 
 
 @pytest.mark.parametrize("side", [30_000, 2**31 - 1])

@@ -3,7 +3,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.engine.bundle import Bundle
@@ -171,6 +173,37 @@ def test_a_detection_sees_a_large_jpeg_as_the_training_did(backbone_file: Path) 
     assert bundle.info.decoded_at_least == (512, 320)
     assert score(bundle) < 1  # the average of images that were held out
     assert score(in_full) > 1.3
+
+
+def deep(image: LabeledImage) -> LabeledImage:
+    """Return a grey image as an unscaled 12-bit one."""
+    with Image.open(io.BytesIO(image.read())) as file:
+        grey = np.asarray(file.convert("L"))
+    data = png_of((grey.astype(np.uint16) << 4).astype(np.uint16))
+    return replace(image, read=lambda: data)
+
+
+def png_of(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(samples).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_range_of_12_bit_images_is_part_of_the_bundle(backbone_file: Path) -> None:
+    images = [deep(image) for image in normal_images(8)]
+
+    report = train(images, options=options(backbone_file), progress=lambda _: None)
+
+    detector = Detector.load(report.bundle, threads=1)
+    with Image.open(io.BytesIO(labeled(70).read())) as file:
+        shallow = png_of(np.asarray(file.convert("L")))
+    scores = [
+        detector.detect(data, limits=LIMITS, mixed_sizes=False).score
+        for data in (deep(labeled(70)).read(), shallow)
+    ]
+    assert report.bundle.info.sample_bits == 12
+    assert scores[0] == scores[1]
+    assert report.notes[0].startswith("8 training images have more than 8 bits per sample.")
 
 
 def test_a_problem_with_a_image_is_told_with_its_name(backbone_file: Path) -> None:

@@ -111,9 +111,9 @@ def test_only_the_first_five_problems_are_in_the_message() -> None:
         validated([broken(f"{k}") for k in range(12)])
 
     assert len(caught.value.problems) == 12
-    assert str(caught.value).startswith("0: The image ")
-    assert " 4: The image " in str(caught.value)
-    assert " 5: The image " not in str(caught.value)
+    assert str(caught.value).startswith("0: The file is a text; ")
+    assert " 4: The file is a text; " in str(caught.value)
+    assert " 5: The file " not in str(caught.value)
     assert str(caught.value).endswith(" 7 more problems were found.")
 
 

@@ -3,13 +3,16 @@ from __future__ import annotations
 import io
 import os
 import resource
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.domain.entities import ObjectRef
 from blemish.engine.images.decode import ImageError
-from blemish.service.datasets.thumbnails import SIDE, Thumbnails
+from blemish.service.datasets.thumbnails import SIDE, Thumbnails, browser_image
 from blemish.storage.errors import ObjectMissingError, ObjectTooLargeError
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET
@@ -92,3 +95,27 @@ def test_what_is_no_image_has_none(house: House, thumbnails: Thumbnails) -> None
     with pytest.raises(ObjectMissingError):
         thumbnails.of(ObjectRef(bucket=BUCKET, key="none.png"))
     assert not list(house.directory.thumbnails.rglob("*.jpg"))
+
+
+def encoded(samples: NDArray[Any], file_format: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(samples).save(buffer, file_format)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "WEBP"])
+def test_a_browser_gets_the_file_as_it_is_stored(file_format: str) -> None:
+    data = encoded(np.zeros((20, 30, 3), np.uint8), file_format)
+
+    assert browser_image(data) == (data, f"image/{file_format.lower()}")
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_a_browser_gets_12_bits_in_their_range(file_format: str) -> None:
+    samples = np.linspace(0, 4095, 600).astype(np.uint16).reshape(20, 30)
+
+    data, kind = browser_image(encoded(samples, file_format))
+
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, kind) == ("PNG", "image/png")
+        assert (np.asarray(image)[..., 0] == samples >> 4).all()

@@ -146,7 +146,8 @@ def test_another_content_type_is_refused(service: DetectionService, media_type: 
         detect(service, "circuits", "1", body=b"an image", media_type=media_type)
 
     assert caught.value.message == (
-        f"Content-Type is '{media_type}'; it must be one of image/jpeg, image/png."
+        f"Content-Type is '{media_type}'; it must be one of image/jpeg, image/png, image/tiff, "
+        "image/bmp, image/webp."
     )
 
 
@@ -154,7 +155,10 @@ def test_an_empty_body_is_refused(service: DetectionService) -> None:
     with pytest.raises(ValidationError) as caught:
         detect(service, "circuits", "1", body=b"", media_type="image/png")
 
-    assert caught.value.message == "The body is empty; it must be a JPEG or PNG image."
+    assert (
+        caught.value.message
+        == "The body is empty; it must be a JPEG, PNG, TIFF, BMP or WebP image."
+    )
 
 
 def test_what_is_wrong_with_a_image_is_passed_on(
