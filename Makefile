@@ -12,9 +12,10 @@ DIR    ?= $(if $(wildcard data),./data,$(if $(wildcard .blemish-demo/blemish.db)
 PORT   ?= 8000
 IMAGES ?=
 WHEELS ?= wheelhouse
+EDGE   ?= blemish-edge
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse lock clean
+.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,18 +59,29 @@ wheelhouse: setup ## Write ./wheelhouse, from which pip installs Blemish without
 	@rm -rf '$(WHEELS)'
 	@$(call pip,wheel --require-hashes --no-deps --wheel-dir '$(WHEELS)' -r requirements.lock)
 	@$(call pip,wheel --no-deps --no-build-isolation --wheel-dir '$(WHEELS)' .)
+	@$(call pip,wheel --no-deps --no-build-isolation --wheel-dir '$(WHEELS)' ./deploy/edge)
 	@echo "On the other machine: pip install --no-index --find-links wheelhouse blemish"
+	@echo "On a device: pip install --no-index --find-links wheelhouse blemish-edge"
+
+edge: setup ## Write ./blemish-edge, the edge agent in one folder, for devices like this machine
+	@echo "Writing $(EDGE)"
+	@rm -rf '$(EDGE)'
+	@$(call pip,install --require-hashes --no-deps --no-compile --target '$(EDGE)/lib' -r requirements-edge.lock)
+	@$(call pip,install --no-deps --no-build-isolation --no-compile --target '$(EDGE)/lib' ./deploy/edge)
+	@deploy/edge/slim '$(EDGE)' $(BIN)/python
+	@echo "On a device: copy the folder to /opt; run /opt/blemish-edge/bin/blemish edge agent"
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --extra edge --group build -o requirements.lock pyproject.toml
 	$(LOCK) --extra edge --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
 	$(LOCK) --group sample-sdk -o requirements-sample-sdk.lock
 	$(LOCK) --group peers -o requirements-peers.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-s3-clients .venv-sample-sdk $(PEERS) build wheelhouse .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-s3-clients .venv-sample-sdk $(PEERS) build wheelhouse blemish-edge .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)

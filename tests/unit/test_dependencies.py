@@ -95,3 +95,23 @@ def test_dependencies_say_what_they_are_needed_for() -> None:
 
     assert lines
     assert [line for line in lines if "# needed for: " not in line] == []
+
+
+def edge_project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "deploy/edge/pyproject.toml").read_text())
+    return project["project"]  # type: ignore[no-any-return]
+
+
+def test_the_edge_alone_has_the_version_and_the_ranges_of_the_whole() -> None:
+    ranges = {requirement.name: requirement.specifier for requirement in requirements()}
+
+    assert edge_project()["version"] == pyproject()["project"]["version"]
+    for requirement in map(Requirement, edge_project()["dependencies"]):
+        assert requirement.specifier == ranges[requirement.name]
+
+
+def test_the_edge_alone_is_locked_with_the_versions_of_the_whole() -> None:
+    edge = pins(ROOT / "requirements-edge.lock")
+
+    assert edge.items() <= pins(ROOT / "requirements.lock").items()
+    assert {Requirement(text).name for text in edge_project()["dependencies"]} <= edge.keys()

@@ -106,6 +106,7 @@ def test_help_names_every_target_that_people_use(project: Path) -> None:
         "bench-full",
         "bench-peers",
         "wheelhouse",
+        "edge",
         "lock",
         "clean",
         "help",

@@ -1,0 +1,48 @@
+"""`make edge`: the agent with all that it needs, in one small folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from blemish.engine.bundle import read_bundle
+from tests.acceptance.registry import ROOT, require_registry, run
+from tests.edge_agents import component_zip
+from tests.edge_bundles import SEGMENTATION
+from tests.products import draw, png
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.registry,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
+
+MOST_BYTES = 150_000_000
+
+
+def test_the_folder_is_small_and_judges_images(tmp_path: Path, edge_bundles: Path) -> None:
+    require_registry()
+    folder = tmp_path / "blemish-edge"
+    run("make", "-o", "setup", "edge", f"EDGE={folder}", f"VENV={sys.prefix}", folder=ROOT)
+    archive, image = tmp_path / "plates.zip", tmp_path / "image.png"
+    archive.write_bytes(component_zip(read_bundle(edge_bundles / SEGMENTATION), name="plates"))
+    image.write_bytes(png(draw(2_001, "stain").pixels))
+
+    def edge(*arguments: str) -> str:
+        return subprocess.run(
+            [folder / "bin" / "blemish", "edge", *arguments, "--components", tmp_path / "c"],
+            env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    edge("install", str(archive))
+    assert '"is_anomalous": true' in edge("detect", str(image))
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert size_bytes < MOST_BYTES
