@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from obstore.exceptions import BaseError, PreconditionError
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import (
@@ -29,8 +26,6 @@ from blemish.storage.errors import (
 )
 from blemish.storage.files import sync_folder
 from blemish.storage.objects.names import is_bucket_name, refusal
-
-_OS_ERROR = re.compile(r"([^:]+) \(os error \d+\)")
 
 
 class ObjectPaths:
@@ -153,13 +148,11 @@ def clear_errors(ref: ObjectRef) -> Iterator[None]:
         raise ObjectMissingError(f"There is no object {ref}.") from error
     except UnicodeDecodeError as error:
         raise ObjectReadError(f"{ref} is not UTF-8 text ({error.reason}).") from error
-    except PreconditionError as error:
-        raise ObjectReadError(f"{ref} was changed while it was read.") from error
-    except (BaseError, OSError) as error:
-        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
             reason = "it is too long for this file system"
             raise KeyNotAllowedError(_not_allowed(ref, reason)) from error
-        raise ObjectReadError(f"{ref} cannot be read ({_reason(error)}).") from error
+        raise ObjectReadError(f"{ref} cannot be read ({error.strerror}).") from error
 
 
 def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
@@ -181,9 +174,3 @@ def _kind(status: os.stat_result) -> str:
 
 def _not_allowed(ref: ObjectRef, reason: str) -> str:
     return f"{ref.key!r:.300} cannot be a key in the bucket {ref.bucket}: {reason}."
-
-
-def _reason(error: Exception) -> str:
-    """Return what the operating system said; obstore's own text tells paths of this machine."""
-    said = _OS_ERROR.search(str(error))
-    return getattr(error, "strerror", None) or (said[1].strip() if said else type(error).__name__)

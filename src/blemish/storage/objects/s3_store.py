@@ -33,10 +33,10 @@ from blemish.storage.errors import (
 )
 from blemish.storage.objects.names import is_bucket_name, refusal
 from blemish.storage.objects.s3_address import S3Address
-from blemish.storage.objects.store import ObjectInfo, read_whole, text_lines
+from blemish.storage.objects.store import ObjectInfo, text_lines
 
 if TYPE_CHECKING:
-    from obstore import GetOptions
+    from obstore import GetOptions, GetResult
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Of a text that is read line by line: one request."""
@@ -127,7 +127,7 @@ class S3ObjectStore:
             ObjectError: what `size` raises.
         """
         with self._reading(ref) as files:
-            return read_whole(files.get(ref.key), ref, max_bytes=max_bytes)
+            return _read_whole(files.get(ref.key), ref, max_bytes=max_bytes)
 
     def read_lines(
         self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
@@ -292,6 +292,13 @@ def _version_errors(ref: ObjectRef, version: str | None) -> Iterator[None]:
         if version is not None and _code(error) in NO_SUCH_VERSION:
             raise VersionMissingError(ref, version) from error
         raise
+
+
+def _read_whole(result: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
+    size = result.meta["size"]
+    if size > max_bytes:
+        raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
+    return result.bytes().to_bytes()
 
 
 def _chunks(

@@ -1,22 +1,18 @@
 """Objects in folders: `s3://bucket/key` is the file `bucket/key` below one folder.
 
-A user makes a bucket by making its folder, and puts objects there by any means. Files are read
-through obstore; before that, `object_paths` looks at every part of their path, because obstore's
-local store follows symbolic links. Its listing is not used at all: it walks through links, and
-fails as a whole over one name that it does not like.
+A user creates a bucket by creating its folder, and puts objects there by any means. No symbolic
+link is followed.
 """
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from obstore.store import LocalStore
+from typing import Any
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import (
@@ -27,20 +23,12 @@ from blemish.storage.errors import (
     ObjectTooLargeError,
     VersionMissingError,
 )
-from blemish.storage.files import clear_staging, publish, staged
+from blemish.storage.files import clear_staging
 from blemish.storage.objects.paths import ObjectPaths, clear_errors, is_object, lstat
-
-if TYPE_CHECKING:
-    from obstore import GetResult
-
-STAGING = ".staging"
-"""Where objects wait until they are whole; not a name that a bucket can have."""
+from blemish.storage.objects.streams import STAGING, ObjectStreams, OpenObject
 
 ONLY_VERSION = "null"
 """What S3 calls the version of an object in a bucket that keeps no others."""
-
-CHUNK_BYTES = 1024 * 1024
-"""Of a text that is read line by line."""
 
 MAX_LINE_LENGTH = 1024 * 1024
 """Characters of one line of text, so that a file without line feeds takes no more memory."""
@@ -64,6 +52,7 @@ class ObjectStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.paths = ObjectPaths(root)
+        self._streams = ObjectStreams(self.paths)
 
     @property
     def connection(self) -> Mapping[str, Any]:
@@ -108,9 +97,7 @@ class ObjectStore:
             ObjectReadError: it cannot be read.
             ObjectError: what `size` raises.
         """
-        self.size(ref)
-        with clear_errors(ref):
-            return read_whole(self._files.get(_path(ref)), ref, max_bytes=max_bytes)
+        return b"".join(self._open(ref, max_bytes=max_bytes).content())
 
     def read_lines(
         self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
@@ -127,8 +114,8 @@ class ObjectStore:
         if version not in {None, ONLY_VERSION}:
             why = f": an object in a folder has one version, '{ONLY_VERSION}'"
             raise VersionMissingError(ref, version, why=why)
-        with clear_errors(ref):
-            yield from text_lines(self._chunks(ref, max_bytes=max_bytes), name=str(ref))
+        with closing(self._open(ref, max_bytes=max_bytes)) as opened, clear_errors(ref):
+            yield from text_lines(opened.content(), name=str(ref))
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """Stream the objects whose keys begin with `prefix`, in no promised order.
@@ -189,10 +176,8 @@ class ObjectStore:
             KeyNotAllowedError: no object can have this key.
             StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
         """
-        self.paths.look(ref)
-        with staged(data, staging=self.root / STAGING, name=str(ref)) as file, self.paths.names:
-            self.paths.look(ref)
-            publish(file, self.paths.file(ref), name=str(ref))
+        with self._streams.staged(ref, data) as staged_object, self.paths.names:
+            self._streams.publish(staged_object, ref)
 
     def delete(self, ref: ObjectRef) -> None:
         """Delete an object, if it is there, and folders that are empty then.
@@ -203,34 +188,15 @@ class ObjectStore:
             StoreWriteError: it cannot be deleted.
         """
         with self.paths.names:
-            self.paths.delete(ref)
+            self._streams.delete(ref)
 
-    @cached_property
-    def _files(self) -> LocalStore:
-        return LocalStore(self.root)
-
-    def _chunks(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[bytes]:
-        # not one stream: in obstore 0.12 that never ends when the file is cut short meanwhile
-        meta = self._files.head(_path(ref))
-        size, version = meta["size"], meta["e_tag"]
+    def _open(self, ref: ObjectRef, *, max_bytes: int) -> OpenObject:
+        opened = self._streams.open(ref)
+        size = opened.version.size_bytes
         if size > max_bytes:
+            opened.close()
             raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
-        for start in range(0, size, CHUNK_BYTES):
-            end = min(start + CHUNK_BYTES, size)
-            part = self._files.get(_path(ref), options={"range": (start, end), "if_match": version})
-            yield part.bytes().to_bytes()
-
-
-def read_whole(result: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
-    """Read an object that was asked for: as many bytes as it had then, even if it grows meanwhile.
-
-    Raises:
-        ObjectTooLargeError: it is longer than `max_bytes`.
-    """
-    size = result.meta["size"]
-    if size > max_bytes:
-        raise ObjectTooLargeError(ref, size, max_bytes=max_bytes)
-    return result.bytes().to_bytes()
+        return opened
 
 
 def text_lines(chunks: Iterable[bytes], *, name: str) -> Iterator[str]:
@@ -250,7 +216,3 @@ def text_lines(chunks: Iterable[bytes], *, name: str) -> Iterator[str]:
     rest += decoder.decode(b"", final=True)
     if rest:
         yield rest
-
-
-def _path(ref: ObjectRef) -> str:
-    return f"{ref.bucket}/{ref.key}"

@@ -1,7 +1,7 @@
 """Objects of any size: read by ranges and written in chunks, in bounded memory.
 
-A reader has one open file, and a writer replaces files by a rename: whoever reads sees the object
-as it was when he opened it, to the end.
+A reader has one open file, and a writer replaces files by a rename. So a reader sees the object as
+it was when the reader opened it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ STAGING = ".staging"
 """Where objects wait until they are whole; not a name that a bucket can have."""
 
 CHUNK_BYTES = 512 * 1024
-"""Of an object that is read."""
+"""Most bytes that are read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileVersion:
-    """Which content a file has, as far as size and time tell."""
+    """The content of a file, identified by size and time of change."""
 
     size_bytes: int
     #: since the epoch, in nanoseconds
@@ -36,12 +36,12 @@ class FileVersion:
 
     @classmethod
     def of(cls, status: os.stat_result) -> FileVersion:
-        """Return the version of a file that was looked at."""
+        """Return the version that the status of a file shows."""
         return cls(size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
     @property
     def modified_at(self) -> datetime:
-        """The time of the last change, in whole seconds, as HTTP tells it."""
+        """The time of the last change, in whole seconds, as in HTTP."""
         return datetime.fromtimestamp(self.modified_ns // 10**9, UTC)
 
 
@@ -151,7 +151,7 @@ class ObjectStreams:
         return FileVersion.of(status) if status else None
 
     @contextmanager
-    def staged(self, ref: ObjectRef, chunks: Iterable[bytes]) -> Iterator[StagedObject]:
+    def staged(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> Iterator[StagedObject]:
         """Write an object aside; it is gone at the end of the context unless it was published.
 
         Raises:
@@ -160,7 +160,7 @@ class ObjectStreams:
             StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
         """
         self.paths.look(ref)
-        with staged(chunks, staging=self.paths.root / STAGING, name=str(ref)) as file:
+        with staged(data, staging=self.paths.root / STAGING, name=str(ref)) as file:
             yield StagedObject(file=file, version=FileVersion.of(file.stat()))
 
     def publish(self, staged_object: StagedObject, ref: ObjectRef) -> None:
