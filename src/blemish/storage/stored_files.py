@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import cast
@@ -52,6 +53,16 @@ class StoredFiles:
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
         self.path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def deleted_on_error(self, name: str | None) -> Iterator[None]:
+        """Delete a file, if there is one, when the context ends with an exception."""
+        try:
+            yield
+        except BaseException:
+            if name:
+                self.delete(name)
+            raise
 
     def delete_unnamed(self, names: set[str]) -> None:
         """Delete every file that is not among `names`: what a crash left behind."""

@@ -121,27 +121,23 @@ class DetectionJobService:
             key = result_key(output.prefix, project, name)
             check_output(self._objects, output.bucket, [key], member="OutputConfig")
         images = self._keep(image_list.images)
-        try:
-            with self._database.writing() as rows:
-                once.recall(rows)
-                self._trained(rows, project, str(model.version))
-                _check_free(rows, project, kind, name)
-                job = rows.detection_jobs.add(
-                    require_project(rows, project).id,
-                    kind=kind,
-                    name=name,
-                    model_version=model.version,
-                    status_message=QUEUED,
-                    manifest=image_list.manifest,
-                    images=images,
-                    output_bucket=output.bucket if output else None,
-                    output_prefix=output.prefix if output else None,
-                    now=self._now(),
-                )
-                once.remember(rows, job)
-        except BaseException:
-            self._discard(images)
-            raise
+        with self._stored_files.deleted_on_error(images), self._database.writing() as rows:
+            once.recall(rows)
+            self._trained(rows, project, str(model.version))
+            _check_free(rows, project, kind, name)
+            job = rows.detection_jobs.add(
+                require_project(rows, project).id,
+                kind=kind,
+                name=name,
+                model_version=model.version,
+                status_message=QUEUED,
+                manifest=image_list.manifest,
+                images=images,
+                output_bucket=output.bucket if output else None,
+                output_prefix=output.prefix if output else None,
+                now=self._now(),
+            )
+            once.remember(rows, job)
         self._wake()
         return job
 
@@ -191,7 +187,8 @@ class DetectionJobService:
             message = f"Cancelled by {by}."
             rows.detection_jobs.cancel(job.id, status_message=message, now=self._now())
             cancelled = require_job(rows, project, kind, name)
-        self._discard(job.images)
+        if job.images:
+            self._stored_files.delete(job.images)
         return cancelled
 
     def _keep(self, images: Sequence[str]) -> str | None:
@@ -201,10 +198,6 @@ class DetectionJobService:
         lines = (f"{json.dumps({SOURCE: ref}, ensure_ascii=False)}\n" for ref in images)
         self._stored_files.write(name, "".join(lines).encode())
         return name
-
-    def _discard(self, images: str | None) -> None:
-        if images:
-            self._stored_files.delete(images)
 
     def _trained(self, rows: Rows, project: str, version: str) -> Model:
         model = require_model(rows, project, version)

@@ -12,15 +12,15 @@ from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
     ResourceType,
-    ServiceQuotaExceededError,
     ValidationError,
 )
 from blemish.domain.lifecycle import MODEL_MOVES, check_model_move, sources_of
-from blemish.domain.limits import Limits, Quota
+from blemish.domain.limits import Limits
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets.line_checks import dataset_notes
 from blemish.service.models.jobs_in_progress import check_unneeded
+from blemish.service.models.quotas import ModelQuotas, check_unit_order
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
@@ -80,6 +80,7 @@ class ModelService:
         self._objects = objects
         self._stored_files = stored_files
         self._limits = limits
+        self._quotas = ModelQuotas(limits, arns=arns)
         self._arns = arns
         self._now = now
         self._new_name = new_name
@@ -101,11 +102,9 @@ class ModelService:
         Raises:
             ResourceNotFoundError: there is no such project, or it has no training dataset.
             ConflictError: a dataset is busy or could not be made.
-            ValidationError: too few labelled images, no place for the evaluation files, no such
-                key or one that may not be used, or a tag key is there twice or reserved.
+            ValidationError: too few labelled images, or the output, the key or a tag is invalid.
             KeyServiceError: the key is in AWS KMS, which does not answer.
-            ServiceQuotaExceededError: the project has as many models, or as many are being
-                trained, as there may be; or there are more tags than a model may have.
+            ServiceQuotaExceededError: there would be too many models, trainings or tags.
         """
         check_tag_keys(tag.key for tag in tags)
         name = f"entries-{self._new_name()}.jsonl"
@@ -113,34 +112,28 @@ class ModelService:
             once.recall(rows)
             owner = require_project(rows, project)
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
-            version = rows.projects.models_made(owner.id) + 1
-            keys = evaluation_keys(output_prefix, project, version=version)
-            check_output(self._objects, output_bucket, keys.all(), member="OutputConfig")
+            self._check_output(rows, owner, bucket=output_bucket, prefix=output_prefix)
             datasets = trainable_datasets(rows, project, limits=self._limits)
             message = " ".join([TRAINING, *dataset_notes(rows, datasets)])
             self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)
-        try:
-            with self._database.writing() as rows:
-                once.recall(rows)
-                owner = require_project(rows, project)
-                self._check_quotas(rows, owner)
-                model = rows.models.add(
-                    owner.id,
-                    version=rows.projects.next_model_version(owner.id),
-                    description=description,
-                    status=ModelStatus.TRAINING,
-                    status_message=message,
-                    output_bucket=output_bucket,
-                    output_prefix=output_prefix,
-                    kms_key_id=kms_key_id,
-                    entries=name,
-                    now=self._now(),
-                )
-                rows.tags.put(model, {tag.key: tag.value for tag in tags})
-                once.remember(rows, model)
-        except BaseException:
-            self._stored_files.delete(name)
-            raise
+        with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
+            once.recall(rows)
+            owner = require_project(rows, project)
+            self._quotas.check_new_model(rows, owner)
+            model = rows.models.add(
+                owner.id,
+                version=rows.projects.next_model_version(owner.id),
+                description=description,
+                status=ModelStatus.TRAINING,
+                status_message=message,
+                output_bucket=output_bucket,
+                output_prefix=output_prefix,
+                kms_key_id=kms_key_id,
+                entries=name,
+                now=self._now(),
+            )
+            rows.tags.put(model, {tag.key: tag.value for tag in tags})
+            once.remember(rows, model)
         self._wake()
         return model
 
@@ -156,7 +149,7 @@ class ModelService:
         with self._database.reading() as rows:
             owner = require_project(rows, project)
             trainable_datasets(rows, project, limits=self._limits)
-            self._check_quotas(rows, owner)
+            self._quotas.check_new_model(rows, owner)
 
     def cancel(self, project: str, version: str, *, by: str) -> ModelStatus:
         """End the training of a model for good, whether it runs or waits; `by` is who says so.
@@ -222,14 +215,14 @@ class ModelService:
             ValidationError: the maximum of units is below the minimum.
             ServiceQuotaExceededError: more units, or more hosted models, than there may be.
         """
-        _check_order(units)
+        check_unit_order(units)
         target = ModelStatus.STARTING_HOSTING
         with self._database.writing() as rows:
             once.recall(rows)
             model = require_model(rows, project, version)
             self._check_move(model, target)
-            self._check_units(model, units)
-            self._check_hosted(rows, model)
+            self._quotas.check_units(model, units)
+            self._quotas.check_hosted(rows, model)
             self._move(rows, model, target, message=STARTING, units=units)
             rows.client_tokens.spend(model.id)
             once.remember(rows, target, model_id=model.id)
@@ -245,12 +238,12 @@ class ModelService:
             ValidationError: the maximum of units is below the minimum.
             ServiceQuotaExceededError: more units than there may be.
         """
-        _check_order(units)
+        check_unit_order(units)
         target = ModelStatus.SYSTEM_UPDATING
         with self._database.writing() as rows:
             model = require_model(rows, project, version)
             self._check_move(model, target)
-            self._check_units(model, units)
+            self._quotas.check_units(model, units)
             self._move(rows, model, target, message=CHANGING_UNITS, units=units)
         self._wake()
         return target
@@ -311,6 +304,11 @@ class ModelService:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
 
+    def _check_output(self, rows: Rows, project: Project, *, bucket: str, prefix: str) -> None:
+        version = rows.projects.models_made(project.id) + 1
+        keys = evaluation_keys(prefix, project.name, version=version)
+        check_output(self._objects, bucket, keys.all(), member="OutputConfig")
+
     def _freeze(
         self, rows: Rows, datasets: list[Dataset], *, name: str, kms_key_id: str | None
     ) -> None:
@@ -323,52 +321,6 @@ class ModelService:
             if kms_key_id is None:  # the default one is ours to mend
                 raise
             raise ValidationError(f"KmsKeyId {kms_key_id} cannot be used: {error}") from None
-
-    def _check_quotas(self, rows: Rows, project: Project) -> None:
-        most = self._limits.max_models_per_project
-        if rows.models.count(project.id) >= most:
-            raise ServiceQuotaExceededError(
-                f"Project {project.name} has {most} models, the most allowed. Delete one first.",
-                resource_type=ResourceType.PROJECT,
-                resource_id=project.name,
-                quota=Quota.MODELS,
-            )
-        trainings = self._limits.max_concurrent_trainings
-        if trainings is not None and rows.models.count_training() >= trainings:
-            raise ServiceQuotaExceededError(
-                f"{trainings} models are being trained, the most at once. Wait for one to end.",
-                resource_type=ResourceType.MODEL,
-                resource_id=project.name,
-                quota=Quota.TRAININGS,
-            )
-
-    def _check_units(self, model: Model, units: InferenceUnits) -> None:
-        most_units = self._limits.max_inference_units
-        if max(units.minimum, units.maximum or 0) > most_units:
-            raise ServiceQuotaExceededError(
-                f"A model can have at most {most_units} inference units.",
-                resource_type=ResourceType.MODEL,
-                resource_id=self._arns.model(model.project, model.version),
-                quota=Quota.INFERENCE_UNITS,
-            )
-
-    def _check_hosted(self, rows: Rows, model: Model) -> None:
-        most_hosted = self._limits.max_hosted_models
-        if most_hosted is not None and rows.models.count_hosted() >= most_hosted:
-            raise ServiceQuotaExceededError(
-                f"{most_hosted} models are hosted, the most allowed. Stop one first.",
-                resource_type=ResourceType.MODEL,
-                resource_id=self._arns.model(model.project, model.version),
-                quota=Quota.HOSTED_MODELS,
-            )
-
-
-def _check_order(units: InferenceUnits) -> None:
-    if units.maximum is not None and units.maximum < units.minimum:
-        raise ValidationError(
-            f"MaxInferenceUnits is {units.maximum}; "
-            f"it must be at least MinInferenceUnits, {units.minimum}."
-        )
 
 
 def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:
