@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import stats
 
-from blemish.engine.metrics import aupro, roc_auc
+from benchmarks.aupro import aupro
+from blemish.engine.metrics import roc_auc
 
 LONG_SIDE = 256
 """Anomaly maps are compared with masks at this many pixels at most."""
