@@ -54,7 +54,6 @@ UNCLEAN = (
     "cli",
     "demo",
     "domain.splitting",
-    "engine",
     "server",
     "service.datasets",
     "service.detection.trials",

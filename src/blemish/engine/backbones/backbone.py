@@ -2,7 +2,7 @@
 
 Any ONNX file is a backbone whose first input is (B, 3, H, W) float32, RGB with ImageNet's mean and
 deviation removed, and whose outputs hold the feature maps of `LAYERS` by name. H and W are
-multiples of 32, or of what its metadata call `blemish.step`.
+multiples of 32, or of the number `blemish.step` in its metadata.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVP
 """
 
 STEP_KEY = "blemish.step"
-"""The metadata of an ONNX file that says what the sides of its images must be multiples of."""
+"""Key of the metadata of an ONNX file: the sides of its images must be multiples of this number."""
 
 _PROBE_STEPS = 2
 _MAX_STEP = 128
@@ -44,7 +44,7 @@ class Backbone:
     #: of the serialised network, hexadecimal
     sha256: str
     model: onnx.ModelProto
-    #: what the sides of images must be multiples of, in pixels
+    #: the sides of images must be multiples of this, in pixels
     step: int = GRAPH_STEP
 
     @property

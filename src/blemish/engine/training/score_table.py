@@ -54,7 +54,7 @@ class ScoreTable:
         return ScoreKey(scorer, by_position=alignment >= MIN_ALIGNMENT)
 
     def unseen(self, key: ScoreKey, outer: int | None) -> NDArray[np.float64]:
-        """Return (m,) scores by scorers that have not seen an outer fold, or None of one."""
+        """Return (m,) scores by scorers not fitted to an outer fold, or None for the final ones."""
         values = self.scores[key]
         return values[outer] if outer is not None else own_fold_scores(values, self.fold_of)
 
