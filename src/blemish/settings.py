@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
     """Region that ARNs carry. Requests signed for any region are accepted."""
 
+    list_own_region: bool = False
+    """Whether listings are empty for requests that are signed for another region."""
+
     account: Annotated[str, Field(pattern=r"^\d{12}$")] = "000000000000"
     """Account that ARNs carry."""
 

@@ -39,14 +39,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     served.end()
 
 
-def s3_client(served: ServedDirectory, **config: Any) -> Any:
+def s3_client(served: ServedDirectory, service: str = "s3", **config: Any) -> Any:
     """Return a client that knows the server by the two files alone."""
     names = {"AWS_CONFIG_FILE": "config", "AWS_SHARED_CREDENTIALS_FILE": "credentials"}
     with pytest.MonkeyPatch.context() as patch:
         for name, file in names.items():
             patch.setenv(name, str(served.folder / "aws" / file))
         session = boto3.Session(profile_name="blemish")
-        return session.client("s3", config=Config(retries={"max_attempts": 0}, **config))
+        return session.client(service, config=Config(retries={"max_attempts": 0}, **config))
 
 
 @pytest.fixture
@@ -87,8 +87,31 @@ def test_who_does_not_sign_rightly_is_told_in_the_service_s_own_words(
     assert error_of(clients[1].list_projects)[0] == "UnrecognizedClientException"
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{shared.endpoint}/{BUCKET}/key")
-    assert caught.value.code == 404  # the API's answer: what is not signed is not for S3
+    assert caught.value.code == 403
+    assert b"<Code>AccessDenied</Code>" in caught.value.read()
     caught.value.close()
+
+
+def test_who_calls_learns_who_it_is(shared: ServedDirectory) -> None:
+    identity = s3_client(shared, "sts").get_caller_identity()
+
+    assert identity["Account"] == "000000000000"
+    assert ":user/" in identity["Arn"]
+
+
+def test_urls_that_boto3_presigns_by_version_2_work(shared: ServedDirectory, bucket: str) -> None:
+    client = s3_client(shared, signature_version="s3")
+    names = {"Bucket": bucket, "Key": "plates/1 ä.png"}
+    put, get = (client.generate_presigned_url(name, names) for name in ("put_object", "get_object"))
+
+    request = urllib.request.Request(put, data=b"image", method="PUT")
+    request.add_unredirected_header("Content-Type", "")
+    urllib.request.urlopen(request).close()
+    with urllib.request.urlopen(get) as answer:
+        content = answer.read()
+
+    assert "AWSAccessKeyId=" in put
+    assert content == b"image"
 
 
 def test_a_file_goes_there_and_back(s3: Any, bucket: str, tmp_path: Path) -> None:
@@ -210,9 +233,9 @@ def test_errors_are_those_of_s3(s3: Any, bucket: str) -> None:
     assert error_of(s3.get_object, Bucket="missing", Key="a")[0] == "NoSuchBucket"
     assert error_of(s3.get_object, Bucket=bucket, Key="a", Range="bytes=4-")[0] == "InvalidRange"
     assert error_of(s3.get_object, Bucket=bucket, Key="a", IfMatch="x")[0] == "PreconditionFailed"
-    assert error_of(s3.get_object_tagging, Bucket=bucket, Key="a")[0] == "NotImplemented"
-    tagged = {"Bucket": bucket, "Key": "a", "Body": b"new", "Tagging": "a=b"}
-    assert error_of(s3.put_object, **tagged)[0] == "NotImplemented"
+    assert error_of(s3.get_object_acl, Bucket=bucket, Key="a")[0] == "NotImplemented"
+    cold = {"Bucket": bucket, "Key": "a", "Body": b"new", "StorageClass": "GLACIER"}
+    assert error_of(s3.put_object, **cold)[0] == "NotImplemented"
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"data"
 
 

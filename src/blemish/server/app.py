@@ -11,7 +11,7 @@ from blemish.api.service_model import service_model
 from blemish.s3.service_model import s3_model
 from blemish.server.foundation import Foundation, foundation_of
 from blemish.server.front import Front
-from blemish.server.interfaces import build_api, build_console, build_s3
+from blemish.server.interfaces import build_api, build_console, build_s3, build_sts
 from blemish.server.monitors import Monitors
 from blemish.server.services import build_services
 from blemish.server.stores import Storage, build_storage, remove_leftovers
@@ -22,6 +22,7 @@ from blemish.service.detection.counts import DetectionCounters, DetectionCounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
+from blemish.sts.service import sts_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ def _build_front(
     gate = ApiGate(service_model(), foundation.database, arns=foundation.arns)
     api = build_api(foundation, services, gate=gate, observers=monitors.observers(service_model()))
     s3 = build_s3(foundation, storage, services, observers=monitors.observers(s3_model()))
+    sts = build_sts(foundation, services, observers=monitors.observers(sts_model()))
     console = build_console(
         foundation,
         storage,
@@ -91,7 +93,7 @@ def _build_front(
         running_trainings=workers.reconciler.running_trainings,
         waiting_requests={"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting},
     )
-    return Front(api=api, console=console, s3=s3, status=status)
+    return Front(api=api, console=console, s3=s3, sts=sts, status=status)
 
 
 @contextmanager

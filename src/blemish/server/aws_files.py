@@ -48,6 +48,8 @@ class AwsFiles:
             f"  endpoint_url = {endpoint}\n"
             "s3 =\n"
             f"  endpoint_url = {endpoint}\n"
+            "sts =\n"
+            f"  endpoint_url = {endpoint}\n"
         )
         write_durably(self.config, text.encode(), staging=self._staging)
         if not authorities:

@@ -1,8 +1,8 @@
 """One port for several APIs, the console and monitors.
 
 Requests are routed by the service that they are signed for. The credential scope names it, in the
-Authorization header or in the query of a presigned URL. Requests with another signature, or with
-none, go to the API, except for the paths of monitors. Signature Version 2 was for S3 alone.
+Authorization header or in the query of a presigned URL; Signature Version 2 was for S3 alone.
+Unsigned requests go to the API by its paths, to the pages of monitors by theirs, else to S3.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ _SLASH = "(?:/|%2[Ff])"
 _PART = "[^/%,& ]{0,128}"
 """Bounded, so that a search takes no longer than a multiple of the text, whatever is in it."""
 
-_FOR_S3 = re.compile(f"Credential={_PART}{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}s3{_SLASH}".encode())
+_SIGNED_SERVICE = re.compile(
+    f"Credential={_PART}{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}([a-z0-9-]{{1,32}}){_SLASH}".encode()
+)
 """Key id, date, region, service; encoded in a query, plain in a header."""
 
 _VERSION_2 = re.compile(rb"(?:^|&)AWSAccessKeyId=")
 
+API_PATHS = b"/2020-11-20/"
+"""How the paths of the API begin: with the version of its service model."""
 
 ELSEWHERE = "The buckets of this server are in another S3; send it what is meant for them."
 
@@ -50,9 +54,16 @@ class Front:
     """Hands each request to its application."""
 
     def __init__(
-        self, *, api: Application, s3: Application, status: Application, console: Pages
+        self,
+        *,
+        api: Application,
+        s3: Application,
+        sts: Application,
+        status: Application,
+        console: Pages,
     ) -> None:
         self._api = api
+        self._sts = sts
         self._s3 = s3
         self._status = status
         self._console = console
@@ -66,17 +77,24 @@ class Front:
             await RedirectResponse(f"{CONSOLE.decode()}/", 303)(scope, receive, send)
             return
         if is_for_console(scope):
-            application: Application = self._console
+            await self._console(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
-            return
-        elif is_for_s3(scope):
-            application = self._s3
-        elif scope["raw_path"].decode(errors="replace") in PATHS:
-            application = self._status
         else:
-            application = self._api
-        await application(scope, receive, send)
+            await self._application(scope)(scope, receive, send)
+
+    def _application(self, scope: Scope) -> Application:
+        path: bytes = scope["raw_path"]
+        service = signed_service(scope)
+        if service == "s3":
+            return self._s3
+        if service == "sts":
+            return self._sts
+        if path.decode(errors="replace") in PATHS:
+            return self._status
+        if service is None and not path.startswith(API_PATHS):
+            return self._s3  # a client of S3 expects its AccessDenied
+        return self._api
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
@@ -132,11 +150,20 @@ def _is_lost_browser(scope: Scope) -> bool:
 
 def is_for_s3(scope: Scope) -> bool:
     """Return whether a request is signed for S3, correctly or not."""
+    return signed_service(scope) == "s3"
+
+
+def signed_service(scope: Scope) -> str | None:
+    """Return the service that a request is signed for, correctly or not.
+
+    Returns:
+        "" where the signature names no service, None where there is no signature.
+    """
     header = dict(scope["headers"]).get(b"authorization", b"")
     query = scope["query_string"]
-    return bool(
-        _FOR_S3.search(header)
-        or _FOR_S3.search(query)
-        or header.startswith(b"AWS ")
-        or _VERSION_2.search(query)
-    )
+    if header.startswith(b"AWS ") or _VERSION_2.search(query):
+        return "s3"
+    match = _SIGNED_SERVICE.search(header) or _SIGNED_SERVICE.search(query)
+    if match:
+        return match[1].decode("ascii")
+    return "" if header or b"X-Amz-Algorithm=" in query else None

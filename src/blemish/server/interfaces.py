@@ -12,6 +12,7 @@ from blemish.api.detection_jobs import BatchOperations, TrialOperations
 from blemish.api.models import ModelOperations
 from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
+from blemish.api.regions import listing_own_region
 from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.api.thresholds import ThresholdOperations
@@ -34,6 +35,7 @@ from blemish.service.datasets.thumbnails import Thumbnails
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.detection.previews import Previews
 from blemish.service.training.backbones import BUILT_IN
+from blemish.sts.service import sts_dispatcher
 from blemish.wire.calls import Gate, Observer
 from blemish.wire.dispatch import Dispatcher
 from blemish.wire.rest_json_service import BODY_MEMORY_BYTES, rest_json_dispatcher
@@ -68,14 +70,17 @@ def build_api(
     foundation: Foundation, services: UseCases, *, gate: ApiGate, observers: Sequence[Observer]
 ) -> Dispatcher:
     """Build the API of Lookout for Vision."""
-    limits = foundation.limits
+    limits, settings = foundation.limits, foundation.settings
+    operations = build_operations(foundation, services)
+    if settings.list_own_region:
+        operations = listing_own_region(service_model(), operations, region=settings.region)
     return rest_json_dispatcher(
         service_model(),
-        build_operations(foundation, services),
+        operations,
         signer=services.access.signer,
         clock=foundation.now,
         request_ids=foundation.new_name,
-        clock_skew_s=foundation.settings.clock_skew_s,
+        clock_skew_s=settings.clock_skew_s,
         error_messages=ERROR_MESSAGES,
         observers=observers,
         max_body_bytes=lambda operation: (
@@ -113,6 +118,21 @@ def build_s3(
         clock_skew_s=settings.clock_skew_s,
         error_messages=ERROR_MESSAGES,
         gates=[s3_gate],
+        observers=observers,
+    )
+
+
+def build_sts(
+    foundation: Foundation, services: UseCases, *, observers: Sequence[Observer]
+) -> Dispatcher:
+    """Build STS, of which clients call GetCallerIdentity."""
+    return sts_dispatcher(
+        account=foundation.settings.account,
+        signer=services.access.signer,
+        clock=foundation.now,
+        request_ids=foundation.new_name,
+        clock_skew_s=foundation.settings.clock_skew_s,
+        error_messages=ERROR_MESSAGES,
         observers=observers,
     )
 

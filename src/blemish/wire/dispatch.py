@@ -83,8 +83,8 @@ class ServiceProtocol(Protocol):
     def check(self, handler: BoundHandler, members: Mapping[str, Any]) -> None:
         """Accept the members of a call that has passed the gates, or raise an error for clients."""
 
-    def output_response(self, operation: OperationModel, output: Output) -> HttpResponse:
-        """Return the response with the members of an output."""
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        """Return the response with the members that `call.answer` holds."""
 
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         """Return the response with an error that `client_error` or `internal_error` returned."""
@@ -242,9 +242,8 @@ class Dispatcher:
 
     def _output_response(self, call: Call) -> HttpResponse:
         assert call.operation is not None
-        assert call.answer is not None
         operation = self._protocol.model.operation_model(call.operation)
-        return self._protocol.output_response(operation, call.answer)
+        return self._protocol.output_response(operation, call)
 
     def _visible_error(self, error: Exception, call: Call) -> Exception:
         """Return the error that the client sees; one that it must not see is logged."""

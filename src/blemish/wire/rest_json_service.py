@@ -12,7 +12,7 @@ from botocore.model import OperationModel, ServiceModel
 
 from blemish.domain.access.principals import Signer
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
-from blemish.wire.asgi import Receive
+from blemish.wire.asgi import Receive, is_loopback_client
 from blemish.wire.calls import Call
 from blemish.wire.constraints import check_constraints
 from blemish.wire.dispatch import Dispatcher, DispatchOptions
@@ -131,8 +131,9 @@ class RestJsonService:
         if shape:
             check_constraints(shape, members)
 
-    def output_response(self, operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
-        return json_output_response(operation, output)
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        assert call.answer is not None
+        return json_output_response(operation, call.answer)
 
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         del path, request_id
@@ -192,19 +193,28 @@ class RestJsonRequest:
         assert self._body is not None
         assert call.operation is not None
         body, service = self._body, self._service
-        call.caller = service.verifier.verify(self._request, body_sha256=body.sha256)
+        operation = service.model.operation_model(call.operation)
+        call.caller = service.verifier.verify(
+            self._request,
+            body_sha256=body.sha256,
+            unsigned_body=operation.has_streaming_input and _is_protected(call),
+        )
         if body.content is None:
             raise ValidationError(
                 f"The body has {body.size_bytes} bytes; {call.operation} takes at most "
                 f"{service.max_body_bytes(call.operation)} bytes."
             )
-        operation = service.model.operation_model(call.operation)
         call.members = parse_json_request(operation, replace(self._request, body=body.content))
         return call.members
 
     async def is_drained(self) -> bool:
         """Return whether the body was not broken off."""
         return not self._is_broken_off
+
+
+def _is_protected(call: Call) -> bool:
+    """Return whether nobody between client and server can change a body."""
+    return call.secure or is_loopback_client(call.source_ip)
 
 
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:

@@ -1,4 +1,4 @@
-"""Who signed a request: Signature Version 4, in the Authorization header or in the query.
+"""Verification of Signature Version 4, in the Authorization header or in the query.
 
 A signature claims a key, a scope and a time. The claim is read first, then each part of it is
 checked; the signature itself comes last. An error says what the caller can mend, never what was
@@ -27,14 +27,22 @@ from blemish.wire.signature_claims import SignatureClaim, read_signature_claim
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
+UNSIGNED_REFUSED = (
+    "x-amz-content-sha256 is UNSIGNED-PAYLOAD, so the signature does not protect the body. This is "
+    "accepted for images over TLS and from the server's own machine. Use an https endpoint, or "
+    "give the SDK the image as bytes (a Buffer, not a stream), so that it signs the body."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who signed a request, and for which region and service."""
+    """The holder of the key that signed a request, and the region and service of the signature."""
 
     principal: Principal
     region: str
     service: str
+    #: whether the signature is in the query: a presigned URL, which anyone may have
+    presigned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +55,20 @@ class SignatureVerifier:
     clock: Callable[[], datetime]
     #: how far a client's clock may be from ours
     clock_skew_s: int
-    #: whether a client may leave its body out of the signature
-    unsigned_payload: bool = False
     #: a raw path -> the path as it is signed
     path_form: Callable[[str], str] = canonical_path
     #: a raw query -> the query as it may be signed
     query_forms: Sequence[Callable[[str], str]] = (canonical_query,)
 
-    def verify(self, request: HttpRequest, *, body_sha256: str) -> Caller:
+    def verify(
+        self, request: HttpRequest, *, body_sha256: str, unsigned_body: bool = False
+    ) -> Caller:
         """Return who signed a request.
 
         Args:
             request: its body is not looked at.
             body_sha256: of the body that came, in hexadecimal digits.
+            unsigned_body: whether the signature may leave the body out.
 
         Raises:
             MissingAuthenticationTokenError: it is not signed.
@@ -68,13 +77,15 @@ class SignatureVerifier:
             InvalidSignatureError: it was signed for something else, at another time, or by one
                 who does not know the secret.
         """
-        claim, signer = self.verify_claim(request, body_sha256=body_sha256)
+        claim, signer = self.verify_claim(
+            request, body_sha256=body_sha256, unsigned_body=unsigned_body
+        )
         return claim_caller(claim, signer)
 
     def verify_claim(
-        self, request: HttpRequest, *, body_sha256: str
+        self, request: HttpRequest, *, body_sha256: str, unsigned_body: bool = False
     ) -> tuple[SignatureClaim, Signer]:
-        """Return what `verify` has found true, and who signed it.
+        """Return the claim of a request that `verify` accepts, and the holder of its key.
 
         Raises:
             WireError: what `verify` raises.
@@ -85,7 +96,7 @@ class SignatureVerifier:
                 f"The credential scope must name the service {' or '.join(sorted(self.services))}."
             )
         self._check_time(claim)
-        signed_sha256 = self._signed_body_sha256(request, body_sha256)
+        signed_sha256 = _signed_body_sha256(request, body_sha256, unsigned_body=unsigned_body)
         signer = self.signer(claim.key_id)
         if signer is None:
             raise UnrecognizedClientError("There is no such access key.")
@@ -126,14 +137,22 @@ class SignatureVerifier:
                 f"{self.clock_skew_s} seconds."
             )
 
-    def _signed_body_sha256(self, request: HttpRequest, body_sha256: str) -> str:
-        """Return what stands for the body in the canonical request."""
-        declared = request.headers.get("x-amz-content-sha256", body_sha256)
-        if declared == body_sha256 or (declared == UNSIGNED_PAYLOAD and self.unsigned_payload):
-            return declared
-        raise InvalidSignatureError("x-amz-content-sha256 must be the SHA-256 of the body.")
+
+def _signed_body_sha256(request: HttpRequest, body_sha256: str, *, unsigned_body: bool) -> str:
+    """Return the text that stands for the body in the canonical request."""
+    declared = request.headers.get("x-amz-content-sha256", body_sha256)
+    if declared == body_sha256 or (declared == UNSIGNED_PAYLOAD and unsigned_body):
+        return declared
+    if declared == UNSIGNED_PAYLOAD:
+        raise InvalidSignatureError(UNSIGNED_REFUSED)
+    raise InvalidSignatureError("x-amz-content-sha256 must be the SHA-256 of the body.")
 
 
 def claim_caller(claim: SignatureClaim, signer: Signer) -> Caller:
     """Return who made a claim that is true."""
-    return Caller(principal=signer.principal, region=claim.region, service=claim.service)
+    return Caller(
+        principal=signer.principal,
+        region=claim.region,
+        service=claim.service,
+        presigned=claim.lifetime is not None,
+    )

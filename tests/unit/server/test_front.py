@@ -96,23 +96,37 @@ async def test_each_request_goes_to_one_application() -> None:
     async def nothing(*_: object) -> Any:
         return {}
 
+    async def sts(*_: object) -> None:
+        called.append("sts")
+
     async def status(*_: object) -> None:
         called.append("status")
 
     pages = ListedPages(called)
-    front = Front(api=api, s3=s3, status=status, console=pages)
-    for path in ("/console", "/console/sign-in"):
-        await front(scope(path=path), nothing, nothing)
-    await front(scope(path="/console/key", authorization="AWS a:b"), nothing, nothing)
-    await front(scope(path="/consoles"), nothing, nothing)
-    await front(scope(authorization="AWS a:b"), nothing, nothing)
-    await front(scope(), nothing, nothing)
-    for path in ("/healthz", "/readyz", "/metrics"):
-        await front(scope(path=path), nothing, nothing)
-    await front(scope(path="/metrics", authorization="AWS a:b"), nothing, nothing)
-    await front(scope(path="/metrics/more"), nothing, nothing)
+    front = Front(api=api, s3=s3, sts=sts, status=status, console=pages)
+    requests = [
+        ("console", scope(path="/console")),
+        ("console", scope(path="/console/sign-in")),
+        (S3, scope(path="/console/key", authorization="AWS a:b")),
+        (S3, scope(path="/consoles")),
+        (S3, scope(authorization="AWS a:b")),
+        (S3, scope()),
+        (S3, scope(path="/bucket/key")),
+        (API, scope(path="/2020-11-20/projects")),
+        (API, scope(path="/bucket/key", authorization="Bearer a")),
+        (API, scope(path="/", authorization=signed(SigV4Auth, API).headers["Authorization"])),
+        ("sts", scope(path="/", authorization=signed(SigV4Auth, "sts").headers["Authorization"])),
+        ("status", scope(path="/healthz")),
+        ("status", scope(path="/readyz")),
+        ("status", scope(path="/metrics")),
+        ("status", scope(path="/metrics", authorization="Bearer token")),
+        (S3, scope(path="/metrics", authorization="AWS a:b")),
+        (S3, scope(path="/metrics/more")),
+    ]
+    for _, request in requests:
+        await front(request, nothing, nothing)
 
-    assert called == ["console", "console", S3, API, S3, API, "status", "status", "status", S3, API]
+    assert called == [application for application, _ in requests]
 
 
 @pytest.mark.anyio
@@ -125,7 +139,7 @@ async def test_who_types_the_address_alone_is_led_to_the_console() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages([]))
+    front = Front(api=nothing, s3=nothing, sts=nothing, status=nothing, console=ListedPages([]))
     await front(scope(accept="text/html,*/*"), nothing, send)
     await front(scope(accept="text/html", authorization="AWS a:b"), nothing, send)
     await front(scope(accept="text/html", query="a=b"), nothing, send)
@@ -145,7 +159,7 @@ async def test_a_socket_is_the_console_s_or_is_closed() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages(called))
+    front = Front(api=nothing, s3=nothing, sts=nothing, status=nothing, console=ListedPages(called))
     await front(scope(path="/console/ws") | {"type": "websocket"}, nothing, nothing)
     await front(scope(path="/ws") | {"type": "websocket"}, nothing, send)
     await front(scope(accept="text/html") | {"type": "websocket"}, nothing, send)
@@ -169,7 +183,7 @@ async def test_the_pages_are_stopped_at_the_end() -> None:
     async def nothing(*_: object) -> None:
         called.append("asked")
 
-    front = Front(api=nothing, s3=nothing, status=nothing, console=ListedPages(called))
+    front = Front(api=nothing, s3=nothing, sts=nothing, status=nothing, console=ListedPages(called))
     await front({"type": "lifespan"}, receive, send)
 
     assert called == ["stopped"]

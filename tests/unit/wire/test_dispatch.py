@@ -599,3 +599,60 @@ def test_a_fault_is_told_to_who_is_in_the_process_as_to_anyone(projects: Project
 
     assert caught.value.message == "The server failed. Request id: within"
     assert [line["log_level"] for line in logs] == ["error"]
+
+
+class Detecting:
+    """Detects nothing in any image."""
+
+    async def detect_anomalies(self, *, body: bytes = b"", **_: Any) -> dict[str, Any]:
+        return {"DetectAnomalyResult": {"Confidence": float(len(body))}}
+
+
+def detect_unsigned(*, scheme: str, address: str) -> Answer:
+    path = f"{PROJECTS}/circuits/models/1/detect"
+    content = {"Content-Type": "image/png", "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
+    request = AWSRequest(method="POST", url=ENDPOINT + path, data=b"image", headers=content)
+    SigV4Auth(Credentials(KEY_ID, SECRET), "lookoutvision", "eu-west-1").add_auth(request)
+    pairs = [(name.lower().encode(), value.encode()) for name, value in request.headers.items()]
+    sent = scope(path, method="POST", headers=[(b"host", b"blemish.test"), *pairs])
+    sent |= {"scheme": scheme, "client": (address, 50_000)}
+    return converse(dispatcher(Detecting()), sent, [{"type": "http.request", "body": b"image"}])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "address"),
+    [("https", "192.0.2.7"), ("http", "127.0.0.1"), ("http", "::1"), ("https", "127.0.0.1")],
+)
+def test_an_image_may_be_left_out_of_the_signature_where_nobody_can_change_it(
+    scheme: str, address: str
+) -> None:
+    answer = detect_unsigned(scheme=scheme, address=address)
+
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"DetectAnomalyResult": {"Confidence": 5.0}}
+
+
+def test_elsewhere_an_image_must_be_signed_and_the_answer_says_how() -> None:
+    answer = detect_unsigned(scheme="http", address="192.0.2.7")
+
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "InvalidSignatureException")
+    message = json.loads(answer.body)["Message"]
+    assert "UNSIGNED-PAYLOAD" in message
+    assert "https endpoint" in message
+    assert "not a stream" in message
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_other_bodies_are_always_signed(scheme: str) -> None:
+    body = b'{"ProjectName": "circuits"}'
+    request = AWSRequest(method="POST", url=ENDPOINT + PROJECTS, data=body)
+    request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
+    SigV4Auth(Credentials(KEY_ID, SECRET), "lookoutvision", "eu-west-1").add_auth(request)
+    pairs = [(name.lower().encode(), value.encode()) for name, value in request.headers.items()]
+    sent = scope(PROJECTS, method="POST", headers=[(b"host", b"blemish.test"), *pairs])
+
+    answer = converse(
+        dispatcher(Projects()), sent | {"scheme": scheme}, [{"type": "http.request", "body": body}]
+    )
+
+    assert answer.headers["x-amzn-errortype"] == "InvalidSignatureException"

@@ -24,15 +24,7 @@ from blemish.s3.protocol.errors import (
     S3Error,
     UnsupportedError,
 )
-from blemish.s3.protocol.xml_document import (
-    DECLARATION,
-    from_xml,
-    members_from_xml,
-    members_to_xml,
-    parse_xml,
-    text_element,
-    to_xml,
-)
+from blemish.s3.protocol.xml_document import from_xml, members_from_xml, parse_xml
 from blemish.wire.errors import SerializationError
 from blemish.wire.http_bindings import (
     bound_headers,
@@ -43,6 +35,7 @@ from blemish.wire.http_bindings import (
 )
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.routing import markers
+from blemish.wire.xml_writer import DECLARATION, members_to_xml, text_element, to_xml
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 

@@ -19,6 +19,7 @@ from blemish.domain.errors import AccessDeniedError as PolicyDeniedError
 from blemish.s3.protocol.addressing import path_with_bucket
 from blemish.s3.protocol.body import DOCUMENT_BYTES, BodyReceiver, StreamedBody, read_body_headers
 from blemish.s3.protocol.checksums import PREFIX
+from blemish.s3.protocol.chunks import ChunkSigner
 from blemish.s3.protocol.errors import (
     InternalError,
     MissingContentLengthError,
@@ -34,6 +35,7 @@ from blemish.s3.protocol.rest_xml import (
     xml_output_response,
 )
 from blemish.s3.protocol.signature import as_s3_error, signed_payload, verify
+from blemish.s3.protocol.signature_v2 import is_version_2, verify_version_2, without_signature
 from blemish.wire.asgi import Receive
 from blemish.wire.calls import Call
 from blemish.wire.canonical import canonical_query, decoded_query, object_path
@@ -87,7 +89,6 @@ def s3_dispatcher(
         signer=signer,
         clock=options["clock"],
         clock_skew_s=clock_skew_s,
-        unsigned_payload=True,
         path_form=object_path,
         query_forms=(canonical_query, decoded_query),
     )
@@ -152,7 +153,8 @@ class S3Service:
         for name in members.keys() - handler.members - self._body_members[handler.operation]:
             raise UnsupportedError(f"{handler.operation} is not supported with {name}.")
 
-    def output_response(self, operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        output = call.answer or {}
         streamed = streaming_payload(operation.output_shape)
         blocks = cast("Iterator[bytes] | None", output.get(streamed) if streamed else None)
         try:
@@ -205,9 +207,9 @@ class S3Request:
             WireError, S3Error: the request is refused.
         """
         service = self._service
-        call.caller, signer = verify(service.verifier, self._request)
+        request, signer = self._verified(call)
         payload = signed_payload(self._request)
-        request = _with_hoisted_headers(service.addressed(self._request))
+        request = _with_hoisted_headers(request)
         operation = service.operation(request)
         call.operation = operation.name
         body_headers = read_body_headers(
@@ -221,6 +223,17 @@ class S3Request:
             raise MissingContentLengthError("The request lacks Content-Length.")
         call.members = parse_xml_request(operation, request)
         return {**call.members, streamed: body} if streamed else call.members
+
+    def _verified(self, call: Call) -> tuple[HttpRequest, ChunkSigner | None]:
+        """Find out the caller; return the request with its bucket, and the signer of its chunks."""
+        verifier, request = self._service.verifier, self._service.addressed(self._request)
+        if is_version_2(request):
+            call.caller = verify_version_2(
+                self._request, path=request.path, signer=verifier.signer, now=verifier.clock()
+            )
+            return without_signature(request), None
+        call.caller, signer = verify(verifier, self._request)
+        return request, signer
 
     async def is_drained(self) -> bool:
         """Read what is left of the body, up to a limit; return whether that was all of it."""

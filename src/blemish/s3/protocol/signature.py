@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qsl
 
 from blemish.s3.protocol.chunks import ChunkSigner
 from blemish.s3.protocol.errors import (
@@ -76,13 +76,8 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> tuple[Caller, C
 
     Raises:
         WireError: the signature is not right.
-        S3Error: it does not say what of the body it signs, or says what is not offered.
+        S3Error: it does not say what of the body it signs, or in a way that is not supported.
     """
-    if request.headers.get("authorization", "").startswith("AWS ") or _has_version_2(request.query):
-        raise InvalidRequestError(
-            "Signature Version 2 is not offered. Sign by Version 4: `signature_version = s3v4` of "
-            "the `s3` settings in the AWS config file, or in botocore's Config."
-        )
     payload = signed_payload(request)
     claim, signer = verifier.verify_claim(request, body_sha256=payload)
     caller = claim_caller(claim, signer)
@@ -96,17 +91,13 @@ def verify(verifier: SignatureVerifier, request: HttpRequest) -> tuple[Caller, C
     )
 
 
-def _has_version_2(query: str) -> bool:
-    return "AWSAccessKeyId" in parse_qs(query)
-
-
 def signed_payload(request: HttpRequest) -> str:
     """Return what stands for the body in the signature: a hash, or one of the constants above.
 
     Raises:
         InvalidRequestError: a signed header should say it and does not.
         InvalidArgumentError: it is no hash.
-        UnsupportedError: it is a way of signing that is not offered.
+        UnsupportedError: it is a way of signing that is not supported.
     """
     payload = request.headers.get(_CONTENT_SHA256)
     if payload is None:

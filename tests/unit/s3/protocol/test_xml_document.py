@@ -12,8 +12,8 @@ from blemish.s3.protocol.xml_document import (
     Element,
     from_xml,
     parse_xml,
-    to_xml,
 )
+from blemish.wire.xml_writer import to_xml
 
 
 def structure(**members: object) -> Shape:
