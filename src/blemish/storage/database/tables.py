@@ -127,6 +127,10 @@ DATASETS = Table(
     Column("image_bucket", String(63)),
     # of the entry added last, whether it is still there: tokens of pages count on no second use
     Column("last_position", Integer, nullable=False, server_default="0"),
+    # of the entries: counted as they change, since to count a large dataset takes too long
+    Column("images", Integer, nullable=False, server_default="0"),
+    Column("normal_images", Integer, nullable=False, server_default="0"),
+    Column("anomaly_images", Integer, nullable=False, server_default="0"),
     Column("changes", String(255)),
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -42,10 +43,17 @@ _REPLACE = (
     )
 )
 # Built once: to build a statement takes longer than to run it.
-_COUNT = (
-    select(ENTRIES.c.label, func.count().label("images"))
-    .where(ENTRIES.c.dataset_id == bindparam("of_dataset"))
-    .group_by(ENTRIES.c.label)
+_STATS = select(DATASETS.c.images, DATASETS.c.normal_images, DATASETS.c.anomaly_images).where(
+    DATASETS.c.id == bindparam("of_dataset")
+)
+_ADD_TO_STATS = (
+    update(DATASETS)
+    .where(DATASETS.c.id == bindparam("of_dataset"))
+    .values(
+        images=DATASETS.c.images + bindparam("more_images"),
+        normal_images=DATASETS.c.normal_images + bindparam("more_normal"),
+        anomaly_images=DATASETS.c.anomaly_images + bindparam("more_anomalies"),
+    )
 )
 _NOTES = (
     select(ENTRIES.c.notes, func.count().label("lines"))
@@ -83,15 +91,18 @@ class Entries:
         """Add entries at the end; one of a known image replaces that line, where it stands.
 
         The iterable is consumed in batches; of several entries of an image the last one counts.
-        An entry whose line does not say when it was made was made now.
+        An entry whose line has no date gets the date of now.
         """
         this = DATASETS.c.id == dataset_id
         position = self._connection.scalars(select(DATASETS.c.last_position).where(this)).one()
         remaining = iter(entries)
+        more: Counter[Label | None] = Counter()
         while batch := list(islice(remaining, BATCH)):
             by_ref = {str(entry.image): entry for entry in batch}
-            known = self._known(dataset_id, by_ref)
+            known = self._labels(dataset_id, by_ref)
             new = [ref for ref in by_ref if ref not in known]
+            more.update(entry.label for entry in by_ref.values())
+            more.subtract(known.values())
             if known:
                 self._connection.execute(
                     _REPLACE,
@@ -111,33 +122,35 @@ class Entries:
                 )
             position += len(new)
         self._connection.execute(update(DATASETS).where(this).values(last_position=position))
+        self._add_to_stats(dataset_id, more)
 
     def unknown(self, dataset_id: int, refs: Iterable[str]) -> list[str]:
         """Return those of the addresses that are of no image of the dataset, in their order."""
-        remaining, found = iter(refs), []
+        remaining = iter(refs)
+        unknown: list[str] = []
         while batch := list(islice(remaining, BATCH)):
-            known = self._known(dataset_id, batch)
-            found += [ref for ref in batch if ref not in known]
-        return found
+            known = self._labels(dataset_id, batch)
+            unknown += [ref for ref in batch if ref not in known]
+        return unknown
 
     def remove(self, dataset_id: int, refs: Iterable[str]) -> None:
         """Remove the entries of these images; the others keep their positions."""
         remaining = iter(refs)
+        more: Counter[Label | None] = Counter()
         while batch := list(islice(remaining, BATCH)):
+            more.subtract(self._labels(dataset_id, batch).values())
             self._connection.execute(
                 delete(ENTRIES).where(
                     ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.source_ref.in_(batch)
                 )
             )
+        self._add_to_stats(dataset_id, more)
 
     def stats(self, dataset_id: int) -> ImageStats:
-        """Count the entries by label."""
-        found = self._connection.execute(_COUNT, {"of_dataset": dataset_id})
-        counts = {row.label: row.images for row in found}
-        normal, anomaly = counts.get(Label.NORMAL, 0), counts.get(Label.ANOMALY, 0)
-        return ImageStats(
-            total=sum(counts.values()), labeled=normal + anomaly, normal=normal, anomaly=anomaly
-        )
+        """Return the numbers of entries by label."""
+        row = self._connection.execute(_STATS, {"of_dataset": dataset_id}).first()
+        total, normal, anomaly = row or (0, 0, 0)
+        return ImageStats(total=total, labeled=normal + anomaly, normal=normal, anomaly=anomaly)
 
     def anomaly_types(self, dataset_id: int) -> frozenset[str]:
         """Return the anomaly types that masks of the dataset may show."""
@@ -200,17 +213,33 @@ class Entries:
         ref = object_ref(self._connection.scalar(statement.limit(1)) or "")
         return ref.bucket if ref else None
 
-    def _known(self, dataset_id: int, refs: Iterable[str]) -> set[str]:
-        statement = select(ENTRIES.c.source_ref).where(
+    def _labels(self, dataset_id: int, refs: Iterable[str]) -> dict[str, Label | None]:
+        """Return the labels of those of the images that the dataset has, by their addresses."""
+        statement = select(ENTRIES.c.source_ref, ENTRIES.c.label).where(
             ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.source_ref.in_(refs)
         )
-        return set(self._connection.scalars(statement))
+        return {
+            row.source_ref: Label(row.label) if row.label else None
+            for row in self._connection.execute(statement)
+        }
+
+    def _add_to_stats(self, dataset_id: int, more: Counter[Label | None]) -> None:
+        """Count entries that were added, or, below zero, removed."""
+        self._connection.execute(
+            _ADD_TO_STATS,
+            {
+                "of_dataset": dataset_id,
+                "more_images": more.total(),
+                "more_normal": more[Label.NORMAL],
+                "more_anomalies": more[Label.ANOMALY],
+            },
+        )
 
     def _page(
         self, dataset_id: int, conditions: Iterable[ColumnElement[bool]], *, after: int, limit: int
     ) -> list[tuple[int, str]]:
         # the filters are decided within an index; only the lines of the page are read
-        found = (
+        positions = (
             select(ENTRIES.c.position)
             .where(ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.position > after, *conditions)
             .order_by(ENTRIES.c.position)
@@ -218,7 +247,7 @@ class Entries:
         )
         statement = (
             select(ENTRIES.c.position, ENTRIES.c.line)
-            .where(ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.position.in_(found))
+            .where(ENTRIES.c.dataset_id == dataset_id, ENTRIES.c.position.in_(positions))
             .order_by(ENTRIES.c.position)
         )
         return [(position, line) for position, line in self._connection.execute(statement)]
