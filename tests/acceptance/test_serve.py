@@ -31,7 +31,10 @@ from tests.acceptance.served import (
 
 pytestmark = pytest.mark.acceptance
 
-HEAVY = ("scipy", "onnx", "boto3", "torch", "aws_encryption_sdk", "nicegui", "fastapi")
+HEAVY = (
+    *("numpy", "onnxruntime", "PIL", "scipy", "onnx", "boto3", "torch"),
+    *("aws_encryption_sdk", "nicegui", "fastapi"),
+)
 
 
 def mode(path: Path) -> int:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from blemish.cli.main import app
 from blemish.domain.limits import PROFILES
-from blemish.engine.graph.sessions import PROVIDERS
+from blemish.engine.graph.providers import PROVIDERS
 from blemish.settings import Provider, Settings
 
 ENDPOINT = {"s3_endpoint": "https://s3.example.org/"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from anyio import CapacityLimiter, to_thread
 
 from blemish.api.members import Members
-from blemish.engine.heat_maps import encode_heat_map
-from blemish.engine.images.masks import encode_mask
-from blemish.engine.runtime import Detection
 from blemish.service.detection.detection import DetectionService
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detection
 
 ENCODING_THREADS = 2
 """Threads that encode masks and heat maps."""
@@ -55,11 +57,15 @@ def _detect_anomaly_result(detection: Detection) -> Members:
             }
             for area in detection.anomalies
         ]
+        from blemish.engine.images.masks import encode_mask
+
         result["AnomalyMask"] = encode_mask(detection.mask, colors=detection.colors)
     return result
 
 
 def _with_heat_map(detection: Detection) -> Members:
+    from blemish.engine.heat_maps import encode_heat_map
+
     return _detect_anomaly_result(detection) | {
         "HeatMap": encode_heat_map(
             detection.anomaly_map, threshold=detection.threshold, size=detection.stored_size

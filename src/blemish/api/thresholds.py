@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from blemish.api.members import Members
-from blemish.engine.thresholds import ThresholdEffect
 from blemish.service.models.thresholds import ThresholdService
+
+if TYPE_CHECKING:
+    from blemish.engine.thresholds import ThresholdEffect
 
 NOT_MEASURED = (
     "An older version of Blemish trained this model and did not keep the scores of the test "

@@ -18,7 +18,7 @@ from rich.table import Table
 from blemish.demo.data import BUCKET, DemoData, DemoDataError, copy_user_data, write_sample_data
 from blemish.demo.environment import demo_environment
 from blemish.demo.own_server import ServerStartError, own_server
-from blemish.demo.page import ImageResult, write_page
+from blemish.demo.page import DemoResult, write_page
 from blemish.demo.steps import PROJECT, StepFailedError, UserSteps
 from blemish.domain.entities import Label
 from blemish.server.aws_files import PROFILE, AwsFiles
@@ -58,7 +58,7 @@ def run_demo(folder: Path, *, images: Path | None) -> bool:
 
 def _learn_and_detect(
     directory: DataDirectory, images: Path | None, progress: Progress
-) -> tuple[DemoData, list[ImageResult], dict[str, Any]]:
+) -> tuple[DemoData, list[DemoResult], dict[str, Any]]:
     """Return the data, the results on the test images, and the description of the model.
 
     Raises:
@@ -151,7 +151,7 @@ def _write_data(directory: DataDirectory, images: Path | None, progress: Progres
 
 def _use_the_api(
     directory: DataDirectory, data: DemoData, progress: Progress
-) -> tuple[list[ImageResult], dict[str, Any]]:
+) -> tuple[list[DemoResult], dict[str, Any]]:
     """Do what a user does; return the results on the test images, and the model's description."""
     client = boto3.Session(profile_name=PROFILE).client("lookoutvision")
     steps = UserSteps(client, progress)
@@ -163,7 +163,7 @@ def _use_the_api(
     return steps.detect(directory, model), model
 
 
-def _worked(results: list[ImageResult]) -> bool:
+def _worked(results: list[DemoResult]) -> bool:
     """Tell whether some images of each label got the right verdict."""
     correct = dict.fromkeys(Label, 0)
     for image in results:
@@ -171,7 +171,7 @@ def _worked(results: list[ImageResult]) -> bool:
     return all(correct[label] for label in {image.truth for image in results})
 
 
-def _table(results: list[ImageResult]) -> Table:
+def _table(results: list[DemoResult]) -> Table:
     table = Table("image", "truth", "verdict", "confidence", title="Test images")
     for image in results:
         mark = "" if image.verdict is image.truth else "  [red]wrong[/red]"
@@ -180,7 +180,7 @@ def _table(results: list[ImageResult]) -> Table:
     return table
 
 
-def _summary(results: list[ImageResult], model: Mapping[str, Any]) -> str:
+def _summary(results: list[DemoResult], model: Mapping[str, Any]) -> str:
     correct = sum(image.verdict is image.truth for image in results)
     measured = model["Performance"]
     return (

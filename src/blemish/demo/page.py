@@ -29,7 +29,7 @@ BACKGROUND = "background"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageResult:
+class DemoResult:
     """What the server says about one test image."""
 
     path: Path
@@ -45,7 +45,7 @@ class ImageResult:
 def write_page(
     path: Path,
     *,
-    results: Sequence[ImageResult],
+    results: Sequence[DemoResult],
     model: Mapping[str, Any],
     directory: DataDirectory,
 ) -> None:
@@ -74,7 +74,7 @@ def write_page(
     )
 
 
-def _row(result: ImageResult, detector: Detector) -> ReportRow:
+def _row(result: DemoResult, detector: Detector) -> ReportRow:
     data = result.path.read_bytes()
     image = decode(data, limits=ImageLimits.of(OURS))
     detection = detector.detect(data, limits=ImageLimits.of(OURS), mixed_sizes=True)

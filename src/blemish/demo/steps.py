@@ -11,7 +11,7 @@ from typing import Any
 from rich.progress import Progress
 
 from blemish.demo.data import BUCKET, Manifests
-from blemish.demo.page import ImageResult
+from blemish.demo.page import DemoResult
 from blemish.domain.entities import Label
 from blemish.domain.manifest import object_ref
 from blemish.engine.images.headers import media_type
@@ -91,7 +91,7 @@ class UserSteps:
             time.sleep(POLL_S)
         self._progress.advance(task)
 
-    def detect(self, directory: DataDirectory, model: Mapping[str, Any]) -> list[ImageResult]:
+    def detect(self, directory: DataDirectory, model: Mapping[str, Any]) -> list[DemoResult]:
         """Have the hosted model detect anomalies in the images that training kept for the test."""
         manifest = directory.buckets / BUCKET / model["EvaluationManifest"]["Key"]
         lines = [json.loads(line) for line in manifest.read_text().splitlines()]
@@ -108,9 +108,7 @@ class UserSteps:
                 Body=body,
             )
             truth = Label(line["anomaly-label-metadata"]["class-name"])
-            results.append(
-                ImageResult(path=path, truth=truth, answer=answer["DetectAnomalyResult"])
-            )
+            results.append(DemoResult(path=path, truth=truth, answer=answer["DetectAnomalyResult"]))
         return results
 
     def _dataset(self, kind: str) -> dict[str, Any]:

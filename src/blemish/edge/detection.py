@@ -18,7 +18,7 @@ from blemish.edge.messages import message_class
 from blemish.edge.shared_memory import SharedMemoryPart, check_part, read_part, write_part
 from blemish.engine.bundle import read_bundle
 from blemish.engine.component import ComponentInfo
-from blemish.engine.graph.sessions import PROVIDERS
+from blemish.engine.graph.providers import PROVIDERS
 from blemish.engine.images.decode import DecodedImage, ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
-from blemish.engine.graph.sessions import ON_CPU, SESSION_ERRORS, ProviderError, open_session
+from blemish.engine.graph.providers import ON_CPU
+from blemish.engine.graph.sessions import SESSION_ERRORS, ProviderError, open_session
 from blemish.engine.images.decode import DecodedImage, ImageLimits, decode
 from blemish.engine.images.orientation import turn_back
 from blemish.engine.images.resize import resize

@@ -17,12 +17,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from blemish.domain.entities import InferenceUnits
-from blemish.engine.graph.sessions import ON_CPU
-from blemish.engine.images.decode import ImageLimits
-from blemish.engine.runtime import Detection, Detector
+from blemish.engine.graph.providers import ON_CPU
+from blemish.engine.images.sizes import ImageLimits
 from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
 from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
@@ -33,6 +32,9 @@ from blemish.service.training.runner import (
     TrainingResult,
     TrainingSpec,
 )
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detection, Detector
 
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
 STORE_SETTINGS = "BLEMISH_S3_"
@@ -172,6 +174,8 @@ class LocalHosting:
         if loaded and loaded.bundle == bundle:  # nothing but the units can be other
             detector = loaded.detector
         else:
+            from blemish.engine.runtime import Detector
+
             detector = Detector.load(
                 self._bundles.read(bundle), threads=self._threads, providers=self._providers
             )

@@ -19,7 +19,7 @@ from blemish.api.thresholds import ThresholdOperations
 from blemish.console.app import Console
 from blemish.console.services import Services
 from blemish.domain.limits import Limits
-from blemish.engine.images.decode import ImageLimits
+from blemish.engine.images.sizes import ImageLimits
 from blemish.s3.authorization import s3_gate
 from blemish.s3.operations import s3_operations
 from blemish.s3.protocol.service import s3_dispatcher

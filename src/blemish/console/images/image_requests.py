@@ -15,7 +15,7 @@ from blemish.console.images.entry import object_address
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import ObjectRef
-from blemish.service.datasets.thumbnails import browser_image
+from blemish.service.datasets.thumbnail_drawing import browser_image
 
 CACHE_S = 3_600
 """How long a browser may show an image again without asking."""

@@ -8,16 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _errors
 
-ON_CPU = ("cpu",)
-"""The providers of trainings: a model does not depend on the other providers of its machine."""
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-"""Execution providers: our name -> the name in ONNX Runtime."""
+from blemish.engine.graph.providers import ON_CPU, PROVIDERS
 
 _LOG_FATAL = 4  # errors are raised; the log would repeat them
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a server reads sizes before it needs any pixel
+    import numpy as np
+    from numpy.typing import NDArray
 
-_Item = TypeVar("_Item", bound=np.generic)
+_Item = TypeVar("_Item", bound="np.generic")
 
 # EXIF orientation -> (swap rows and columns, then reverse rows, reverse columns).
 _TURNS = {

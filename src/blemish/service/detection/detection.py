@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from anyio import CapacityLimiter, to_thread
 
@@ -19,11 +19,13 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import MODEL_ANSWERING
 from blemish.domain.limits import Limits, Quota
-from blemish.engine.images.decode import ImageError, ImageLimits
-from blemish.engine.images.formats import ACCEPTED, FORMATS
-from blemish.engine.runtime import Detection
+from blemish.engine.images.formats import ACCEPTED, FORMATS, ImageError
+from blemish.engine.images.sizes import ImageLimits
 from blemish.service.models.models import require_model
 from blemish.storage.database.database import Database
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detection
 
 MEDIA_TYPES = tuple(FORMATS)
 """The original's two, and ours; the format of the body is found by its content."""

@@ -12,18 +12,19 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
 from blemish.domain.entities import DatasetEntry, ObjectRef
 from blemish.domain.manifest import DETECTED_FIELDS
-from blemish.engine.images.masks import encode_mask
-from blemish.engine.runtime import Detection
 from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import EvaluatedModel, detected_members
 from blemish.storage.database.database import Rows
 from blemish.storage.files import clear_file_errors
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detection
 
 CHUNK_BYTES = 1024 * 1024
 ERROR = "error"
@@ -32,7 +33,7 @@ ERROR = "error"
 OURS = frozenset({ERROR, *DETECTED_FIELDS})
 """Fields of a line that are about what was found; those of an earlier job go."""
 
-ImageResult = Detection | str
+ImageResult: TypeAlias = "Detection | str"
 """What a detector says of an image, or why it says nothing."""
 
 
@@ -161,5 +162,7 @@ class BatchResults:
         job = self._job
         key = result_mask_key(job.output_prefix, job.project, job.name, position=position)
         ref = ObjectRef(bucket=self._bucket, key=key)
+        from blemish.engine.images.masks import encode_mask
+
         self._objects.write(ref, encode_mask(detection.mask, colors=detection.colors))
         return ref

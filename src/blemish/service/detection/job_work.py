@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -30,9 +31,9 @@ from blemish.domain.errors import ServiceError
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem
 from blemish.engine.errors import EngineError
-from blemish.engine.graph.sessions import ON_CPU
-from blemish.engine.images.decode import ImageError, ImageLimits
-from blemish.engine.runtime import Detection, Detector
+from blemish.engine.graph.providers import ON_CPU
+from blemish.engine.images.formats import ImageError
+from blemish.engine.images.sizes import ImageLimits
 from blemish.service.datasets.line_checks import (
     ImportFailedError,
     last_of_each_image,
@@ -45,6 +46,9 @@ from blemish.service.objects import Objects
 from blemish.storage.database.database import Database
 from blemish.storage.errors import ObjectError, StorageError, StoreUnavailableError
 from blemish.storage.stored_files import StoredFiles
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detector
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -192,6 +196,8 @@ class DetectionJobWork:
             return model.bundle
 
         bundle = use_current(current, self._bundles.read)
+        from blemish.engine.runtime import Detector
+
         return Detector.load(bundle, threads=1, providers=self._providers)
 
     def _results(self, job: DetectionJob) -> Results:
@@ -245,7 +251,7 @@ class _Progress:
         match result:
             case str():
                 self.counts = replace(counts, failed=counts.failed + 1)
-            case Detection(is_anomalous=True):
+            case detection if detection.is_anomalous:
                 self.counts = replace(counts, anomaly=counts.anomaly + 1)
             case _:
                 self.counts = replace(counts, normal=counts.normal + 1)

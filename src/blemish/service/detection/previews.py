@@ -6,30 +6,24 @@ so are the last two models, since people compare two.
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import TYPE_CHECKING, TypeVar
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.engine.bundle import Bundle, BundleInfo
-from blemish.engine.heat_maps import encode_heat_map
-from blemish.engine.images.decode import ImageLimits
-from blemish.engine.images.headers import read_image_header
-from blemish.engine.images.orientation import turn
-from blemish.engine.runtime import Detection, Detector
+from blemish.engine.images.sizes import ImageLimits
 from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.service.objects import Objects
 from blemish.storage.database.database import Database
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detector
 
 LOADED = 2
 """Models that are kept loaded."""
@@ -37,14 +31,8 @@ LOADED = 2
 THREADS = 1
 """Of a model: hosted ones and trainings have the other processors."""
 
-SIDE = 1024
-"""Pixels of the longer side of what is drawn; on a screen it lies over an image."""
-
 MAX_BYTES = 64 * 1024 * 1024
 """Of what was drawn."""
-
-MASK_COVER = 200
-"""Alpha of an anomaly in a mask, of 255."""
 
 T = TypeVar("T")
 
@@ -116,6 +104,8 @@ class Previews:
         key = (name, ref, size_bytes)
         preview = self._drawn.get(key)
         if preview is None:
+            from blemish.service.detection.preview_drawing import draw_preview
+
             detector = self._detector(name)
             data = self._objects.read(ref, max_bytes=self._max_bytes)
             preview = draw_preview(detector, data, limits=self._limits)
@@ -129,6 +119,8 @@ class Previews:
     def _detector(self, name: str) -> Detector:
         detector = self._detectors.pop(name, None)
         if detector is None:
+            from blemish.engine.runtime import Detector
+
             detector = Detector.load(self._bundles.read(name), threads=THREADS)
         self._detectors[name] = detector
         while len(self._detectors) > LOADED:
@@ -149,41 +141,6 @@ class Previews:
                 resource_id=arn,
             )
         return model.bundle
-
-
-def draw_preview(detector: Detector, data: bytes, *, limits: ImageLimits) -> Preview:
-    """Judge an encoded image, and draw what is said of it.
-
-    Raises:
-        ImageError: it is no image.
-    """
-    detection = detector.detect(data, limits=limits, mixed_sizes=True)
-    orientation = read_image_header(data).orientation
-    anomaly_map = np.ascontiguousarray(turn(detection.anomaly_map, orientation))
-    width, height = detection.stored_size
-    if orientation > 4:  # it lies on its side as it is stored
-        width, height = height, width
-    share = min(1.0, SIDE / max(width, height))
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    return Preview(
-        score=detection.score,
-        is_anomalous=detection.is_anomalous,
-        confidence=detection.confidence,
-        heat_map=encode_heat_map(anomaly_map, threshold=detection.threshold, size=size),
-        mask=_mask(detection, orientation, size),
-    )
-
-
-def _mask(detection: Detection, orientation: int, size: tuple[int, int]) -> bytes | None:
-    if detection.mask is None:
-        return None
-    upright: NDArray[np.uint8] = np.ascontiguousarray(turn(detection.mask, orientation))
-    drawn = Image.fromarray(upright).resize(size, Image.Resampling.NEAREST)
-    drawn.putpalette(bytes.fromhex("".join(color[1:] for color in detection.colors)))
-    alphas = bytes([0, *[MASK_COVER] * (len(detection.colors) - 1)])
-    output = io.BytesIO()
-    drawn.save(output, "PNG", transparency=alphas)
-    return output.getvalue()
 
 
 def _bytes_of(preview: Preview) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model, ModelStatus
@@ -16,16 +17,13 @@ from blemish.domain.errors import ConflictError, ResourceType
 from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
-from blemish.engine.thresholds import (
-    ThresholdEffect,
-    move_threshold,
-    threshold_effect,
-    turning_points,
-)
 from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.storage.database.database import Database
 from blemish.storage.errors import EncryptionError
+
+if TYPE_CHECKING:
+    from blemish.engine.thresholds import ThresholdEffect
 
 MOVING = "The model is being moved to another threshold."
 
@@ -79,6 +77,8 @@ class ThresholdService:
             ResourceNotFoundError: there is no such project or model.
             ConflictError: its status forbids it or changes meanwhile, or its bundle is damaged.
         """
+        from blemish.engine.thresholds import move_threshold
+
         model = self._model(project, version)
         if model.status not in MODEL_ADJUSTABLE or model.bundle is None:
             raise self._conflict(model, "it must be TRAINED, HOSTED or HOSTING_FAILED to be moved")
@@ -107,6 +107,8 @@ class ThresholdService:
             ResourceNotFoundError: there is no such project or model.
             ConflictError: it is not trained, or its bundle cannot be used.
         """
+        from blemish.engine.thresholds import threshold_effect, turning_points
+
         info = self._info(project, version)
         scores = info.test_scores
         current = trained = None

@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blemish.domain.entities import DatasetEntry, Label, ObjectRef
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
-from blemish.engine.evaluation import Evaluation, TypeMetrics, Verdict
-from blemish.engine.runtime import AnomalyArea
+
+if TYPE_CHECKING:
+    from blemish.engine.evaluation import Evaluation, TypeMetrics, Verdict
+    from blemish.engine.runtime import AnomalyArea
 
 JOB_NAME = "training-job/anomaly-detection"
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from blemish.domain.entities import ObjectRef
 from blemish.engine.images.decode import ImageError
-from blemish.service.datasets.thumbnails import SIDE, Thumbnails, browser_image
+from blemish.service.datasets.thumbnail_drawing import SIDE, browser_image
+from blemish.service.datasets.thumbnails import Thumbnails
 from blemish.storage.errors import ObjectMissingError, ObjectTooLargeError
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET

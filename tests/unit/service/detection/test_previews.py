@@ -15,7 +15,8 @@ from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import Detection, Detector
 from blemish.service.detection import previews
-from blemish.service.detection.previews import LOADED, SIDE, Previews, draw_preview
+from blemish.service.detection.preview_drawing import SIDE, draw_preview
+from blemish.service.detection.previews import LOADED, Previews
 from tests.unit.house import House
 from tests.unit.manifests import BUCKET
 from tests.unit.service.models.test_thresholds import BUNDLE, trained
