@@ -33,7 +33,7 @@ class ArnScope:
         )
 
     def kms(self, name: str) -> str:
-        """Return the ARN of a key of ours, which `name` says as `key/ID` or `alias/NAME`."""
+        """Return the ARN of a key of this server, which `name` says as `key/ID` or `alias/NAME`."""
         return f"arn:aws:kms:{self.region}:{self.account}:{name}"
 
     def user(self, name: str) -> str:

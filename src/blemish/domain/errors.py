@@ -57,7 +57,7 @@ class AccessDeniedError(ServiceError):
 
 
 class InternalServerError(ServiceError):
-    """A fault of ours; what it was stands in the log, not in the answer."""
+    """An internal error; only the log says which."""
 
     shape = "InternalServerException"
 

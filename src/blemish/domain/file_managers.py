@@ -28,7 +28,7 @@ _FOLDERS = frozenset(
 
 
 def is_file_manager_file(path: str) -> bool:
-    """Tell whether a file manager wrote a file, by its path with slashes.
+    """Return whether a file manager wrote a file, by its path with slashes.
 
     Source: macOS writes `._NAME` beside each file on a disk of another system, `.DS_Store` into
     each folder and `__MACOSX` into archives; Windows `Thumbs.db` and `desktop.ini`; KDE

@@ -62,7 +62,7 @@ def deciding_field(fields: Sequence[LabelField]) -> LabelField | None:
 
 
 def is_human_annotated(metadata: Mapping[str, Any]) -> bool | None:
-    """Tell whether a person annotated the image; None if the value cannot be understood.
+    """Return whether a person annotated the image; None if the value cannot be understood.
 
     Manifests may leave `human-annotated` out, and write it as a word or as a boolean.
     """
@@ -75,7 +75,7 @@ def is_human_annotated(metadata: Mapping[str, Any]) -> bool | None:
 
 
 def has_failed(metadata: Mapping[str, Any]) -> bool:
-    """Tell whether Ground Truth could not label the image."""
+    """Return whether Ground Truth could not label the image."""
     return bool(metadata.get("failure-reason"))
 
 

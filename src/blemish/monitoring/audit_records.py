@@ -144,7 +144,7 @@ class _Pace:
 
 
 def is_data_event(call: Call, *, source: str) -> bool:
-    """Tell whether a call is about objects in S3, which may be very many.
+    """Return whether a call is about objects in S3, which may be very many.
 
     Source: AWS CloudTrail User Guide, "Logging data events": HeadBucket is one, too.
     """

@@ -13,7 +13,7 @@ _READING = ("Describe", "Detect", "Get", "Head", "List")
 
 
 def is_read_only(operation: str | None) -> bool:
-    """Tell whether an operation changes nothing; where none is known, none was carried out."""
+    """Return whether an operation changes nothing; where none is known, none was carried out."""
     return operation is None or operation.startswith(_READING)
 
 

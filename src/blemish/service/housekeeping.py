@@ -168,7 +168,7 @@ class Housekeeping:
         self._database.shorten_log(LOG_BYTES)
 
     def _is_there(self, ref: ObjectRef, version: FileVersion) -> bool:
-        """Tell whether an object has this content, or its bucket is away, as if not mounted."""
+        """Return whether an object has this content, or its bucket is away, as if not mounted."""
         if not self._objects.has_bucket(ref.bucket):
             return True
         try:

@@ -1,4 +1,4 @@
-"""What the service needs of a store of buckets; `storage` has one in a folder and one in S3."""
+"""What the service needs of a store of objects. `storage` has one in folders and one in an S3."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ class Objects(Protocol):
 
     @property
     def connection(self) -> Mapping[str, Any]:
-        """How another process opens the same store, in JSON; it may hold a secret."""
+        """JSON with which another process opens the same store; it may hold a secret."""
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether there is a bucket of this name.
+        """Return whether a bucket exists.
 
         Raises:
-            ObjectError: the store does not say.
+            ObjectError: the store does not answer.
         """
 
     def check_key(self, bucket: str, key: str) -> None:
-        """Allow a key that an object in the bucket has, or could have.
+        """Check that a key is allowed in a bucket.
 
         Raises:
-            ObjectError: there is no such bucket, or no object can have this key.
+            ObjectError: the bucket does not exist, or the key is not allowed.
         """
 
     def size(self, ref: ObjectRef) -> int:
         """Return the size of an object, in bytes.
 
         Raises:
-            ObjectError: there is no such object, or it cannot be looked at.
+            ObjectError: the object does not exist, or its metadata cannot be read.
         """
 
     def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
-        """Read an object, and never more than `max_bytes` of it.
+        """Read an object of at most `max_bytes`.
 
         Raises:
             ObjectTooLargeError: it is longer.
-            ObjectError: there is no such object, or it cannot be read.
+            ObjectError: the object does not exist, or it cannot be read.
         """
 
     def read_lines(
@@ -61,25 +61,25 @@ class Objects(Protocol):
         """Stream the objects whose keys begin with `prefix`, in no promised order.
 
         Raises:
-            ObjectError: there is no such bucket, or it cannot be listed.
+            ObjectError: the bucket does not exist, or it cannot be listed.
         """
 
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
         """Return those of `refs` that exist.
 
         Raises:
-            ObjectError: the store does not say.
+            ObjectError: the store does not answer.
         """
 
     def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
-        """Write an object, of one piece or of many; it is there whole or not at all.
+        """Write an object atomically, from bytes or from chunks.
 
         Raises:
             ObjectError: it cannot be written.
         """
 
     def delete(self, ref: ObjectRef) -> None:
-        """Delete an object, if it is there.
+        """Delete an object, if it exists.
 
         Raises:
             ObjectError: it cannot be deleted.
@@ -87,11 +87,11 @@ class Objects(Protocol):
 
 
 def check_output(objects: Objects, bucket: str, keys: Iterable[str], *, member: str) -> None:
-    """Allow a place that objects with these keys could be written to.
+    """Check that objects with these keys can be written to a bucket.
 
     Raises:
-        ValidationError: there is no such bucket, or no object can have such a key; the message
-            says of which member of the request.
+        ValidationError: the bucket does not exist, or a key is not allowed; the message names the
+            member of the request.
         StoreUnavailableError: the store does not answer.
     """
     try:

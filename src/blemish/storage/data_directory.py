@@ -1,18 +1,18 @@
-"""The data directory: what lies where in it, and the lock that keeps it one server's.
+"""The data directory: its layout, and the lock that allows one server only.
 
 DIR/                mode 0700
   blemish.db        rows
-  aws/              an AWS config and credentials file for clients
+  aws/              AWS config and credentials files for clients
   buckets/          s3://bucket/key is the file buckets/bucket/key
   backbones/        a folder for each backbone that was fetched or imported
   bundles/          a folder for each trained model
-  keyring/          a file for each key that seals bundles, kept files and secrets
-  kept/             frozen entries of models, changes not yet applied
-  uploads/          parts of objects that are not complete yet
-  attempts/         what trainings are working on
-  audit/            who did what
-  restoring/        what a restore has not put in place yet
-  serve.lock        who serves this folder
+  keyring/          a file for each key that seals bundles, stored files and secrets
+  kept/             stored files: frozen entries of models, pending changes
+  uploads/          parts of incomplete objects
+  attempts/         files of running trainings
+  audit/            the audit log
+  restoring/        files of an unfinished restore
+  serve.lock        the process that serves this folder
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from blemish.storage.errors import DataDirectoryError, RestoreUnfinishedError
 
 
 class DirectoryBusyError(Exception):
-    """Another process serves this data directory; the message says which."""
+    """Another process serves this data directory; the message names it."""
 
 
 class DataDirectory:
@@ -52,24 +52,24 @@ class DataDirectory:
         self.lock_file = self.root / "serve.lock"
 
     def create(self) -> None:
-        """Make the folders that are missing; the whole is for its owner alone.
+        """Create missing folders, readable by the owner alone.
 
         Raises:
-            DataDirectoryError: they cannot be made.
-            RestoreUnfinishedError: a restore into it was not brought to its end.
+            DataDirectoryError: they cannot be created.
+            RestoreUnfinishedError: a restore into it has not finished.
         """
         with self._named_in_errors():
             self._create()
 
     @contextmanager
     def lock(self, holder: str) -> Iterator[None]:
-        """Hold the directory; the lock goes with the process, however it ends.
+        """Lock the directory until the context or the process ends.
 
         Args:
-            holder: who holds it, in words, for whoever comes second.
+            holder: text that names this process in the error of a second one.
 
         Raises:
-            DataDirectoryError: nothing can be written into it.
+            DataDirectoryError: it cannot be written.
             DirectoryBusyError: another process holds it.
         """
         with self._named_in_errors():

@@ -1,35 +1,35 @@
-"""What can go wrong with what the service keeps.
+"""The errors of storage.
 
 * StorageError
-  - DataDirectoryError        the data directory cannot be made, or is no folder of ours
+  - DataDirectoryError        the data directory cannot be created or used
   - DatabaseError             the database cannot be opened
     + SchemaTooNewError       a later version of Blemish wrote it
-    + DatabaseWriteError      the disk is full, or refuses to be written
+    + DatabaseWriteError      the disk is full or cannot be written
   - ObjectError
     + BucketMissingError      no folder has the bucket's name
-    + BucketExistsError       a folder, or something else, has the bucket's name already
+    + BucketExistsError       a file or folder with the bucket's name exists
     + BucketNotEmptyError     the bucket's folder holds files
-    + BucketNameError         no bucket can have the name
+    + BucketNameError         the name is not allowed for buckets
     + ObjectMissingError      no file has the key's name
-      . VersionMissingError   the version that was asked for is none of the object
-    + KeyNotAllowedError      no file can have the key's name
-      . KeyTakenError         because a folder has it, or a file has a part of it
-    + ObjectReadError         it is there, but cannot be read, or is not the text that it should be
-      . ObjectTooLargeError   because it has more bytes than are read of such an object
+      . VersionMissingError   the object does not have the version
+    + KeyNotAllowedError      the key is not a valid file name
+      . KeyTakenError         a folder has this name, or a file has a part of it
+    + ObjectReadError         the object cannot be read, or is not valid text
+      . ObjectTooLargeError   the object is larger than allowed
     + StoreWriteError         a file cannot be written
-      . StoreFullError        because there is no room for it
-    + StoreCredentialsError   no one can be in the store: there is no key to sign with
-    + StoreUnavailableError   the store does not answer; it may later
-  - EncryptionError           what is kept cannot be sealed or opened
-    + KeyUnavailableError     its key is unknown, missing, disabled or damaged
-      . KeyServiceError       AWS KMS does not answer; it may later
-    + SealBrokenError         it is damaged, or was sealed as something else
-  - HubError                  the model hub does not give a file that is asked for
+      . StoreFullError        the disk is full
+    + StoreCredentialsError   the store has no usable credentials
+    + StoreUnavailableError   the store does not answer; try again later
+  - EncryptionError           data cannot be sealed or opened
+    + KeyUnavailableError     the key is unknown, missing, disabled or damaged
+      . KeyServiceError       AWS KMS does not answer; try again later
+    + SealBrokenError         the data is damaged, or was sealed under another name
+  - HubError                  a file cannot be fetched from the model hub
   - BackupError               a backup cannot be made or used
-    + BackupBrokenError       it is none, was cut off, or is damaged
-    + RestoreUnfinishedError  the data directory is not whole
+    + BackupBrokenError       the file is no backup, is incomplete or is damaged
+    + RestoreUnfinishedError  a restore into the data directory has not finished
 
-Every message is a sentence for people that names what it is about.
+Every message is a sentence for people and names the file, object or key.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StorageError(Exception):
 
 
 class DataDirectoryError(StorageError):
-    """The data directory cannot be made, or is no folder that can be written."""
+    """The data directory cannot be created or written."""
 
 
 class DatabaseError(StorageError):
@@ -50,11 +50,11 @@ class DatabaseError(StorageError):
 
 
 class SchemaTooNewError(DatabaseError):
-    """The database has a shape that only a later version of Blemish knows."""
+    """A later version of Blemish wrote the database."""
 
 
 class DatabaseWriteError(DatabaseError):
-    """The disk is full, or refuses to be written; the transaction changed nothing."""
+    """The disk is full or cannot be written; the transaction changed nothing."""
 
 
 class ObjectError(StorageError):
@@ -62,19 +62,19 @@ class ObjectError(StorageError):
 
 
 class BucketMissingError(ObjectError):
-    """There is no such bucket."""
+    """The bucket does not exist."""
 
 
 class BucketExistsError(ObjectError):
-    """There is such a bucket already."""
+    """The bucket exists already."""
 
 
 class BucketNotEmptyError(ObjectError):
-    """The bucket's folder holds files, which are not deleted with it."""
+    """The bucket's folder still holds files."""
 
 
 class BucketNameError(ObjectError):
-    """No bucket can have this name."""
+    """The name is not allowed for buckets."""
 
 
 class ObjectMissingError(ObjectError):
@@ -82,26 +82,26 @@ class ObjectMissingError(ObjectError):
 
 
 class VersionMissingError(ObjectMissingError):
-    """The object, if there is one with this key, has no such version."""
+    """The object does not have this version, or does not exist."""
 
     def __init__(self, ref: ObjectRef, version: str, *, why: str = "") -> None:
         super().__init__(f"There is no version {version!r:.100} of {ref}{why}.")
 
 
 class KeyNotAllowedError(ObjectError):
-    """No file can have exactly this key as its name."""
+    """The key is not a valid file name."""
 
 
 class KeyTakenError(KeyNotAllowedError):
-    """A folder has this key as its name, or a file has a part of it: no object has it now."""
+    """A folder has this name, or a file has a part of it."""
 
 
 class ObjectReadError(ObjectError):
-    """The object is there, but cannot be read, or is not what was asked for."""
+    """The object exists, but cannot be read or is not valid text."""
 
 
 class ObjectTooLargeError(ObjectReadError):
-    """The object has more bytes than are allowed; none of them was read."""
+    """The object is larger than allowed; nothing was read."""
 
     def __init__(self, ref: ObjectRef, size_bytes: int, *, max_bytes: int) -> None:
         self.reason = f"has {size_bytes} bytes; at most {max_bytes} are allowed."
@@ -109,39 +109,39 @@ class ObjectTooLargeError(ObjectReadError):
 
 
 class StoreWriteError(ObjectError):
-    """A file cannot be written; what was there before is still whole."""
+    """A file cannot be written; its previous content is intact."""
 
 
 class StoreFullError(StoreWriteError):
-    """There is no room for the file; what was there before is still whole."""
+    """The disk is too full for the file; its previous content is intact."""
 
 
 class StoreCredentialsError(ObjectError):
-    """Nothing says with which key requests to the store are signed, or one that must not be."""
+    """The credentials for the store are missing or not allowed."""
 
 
 class StoreUnavailableError(ObjectError):
-    """The store does not answer, or fails; what is asked of it may succeed later."""
+    """The store does not answer or fails; a later try may succeed."""
 
 
 class EncryptionError(StorageError):
-    """What is kept cannot be sealed or opened."""
+    """Data cannot be sealed or opened."""
 
 
 class KeyUnavailableError(EncryptionError):
-    """The key is missing, disabled or damaged; once it is back, all that it sealed opens again."""
+    """The key is missing, disabled or damaged; data opens again when the key is back."""
 
 
 class KeyServiceError(KeyUnavailableError):
-    """AWS KMS does not answer, or fails; what is asked of it may succeed later."""
+    """AWS KMS does not answer or fails; a later try may succeed."""
 
 
 class SealBrokenError(EncryptionError):
-    """What was sealed is damaged, or is not what it is taken for."""
+    """Sealed data is damaged, or was sealed under another name."""
 
 
 class HubError(StorageError):
-    """The model hub does not answer, has no such file, or sends another."""
+    """The model hub does not answer, lacks the file, or sends a wrong one."""
 
 
 class BackupError(StorageError):
@@ -149,8 +149,8 @@ class BackupError(StorageError):
 
 
 class BackupBrokenError(BackupError):
-    """A file is no backup, was cut off, or is damaged; nothing of it was put anywhere."""
+    """A file is no backup, is incomplete or is damaged; nothing was restored from it."""
 
 
 class RestoreUnfinishedError(BackupError):
-    """The data directory holds a part of what is to be restored into it."""
+    """A restore into the data directory has not finished."""

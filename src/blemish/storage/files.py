@@ -1,7 +1,7 @@
-"""Files that survive a power cut: written aside, synced, renamed, their folder synced.
+"""Files that survive a power cut.
 
-`staging` is everywhere a folder of ours on the same file system, where files wait until they are
-whole, and trees until they are deleted. A crash leaves its remains there and nowhere else;
+A file is written into `staging`, synced and renamed; then its folder is synced. `staging` is always
+a private folder on the same file system. A crash leaves incomplete files only there, and
 `clear_staging` removes them at the next start.
 """
 
@@ -27,14 +27,14 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def write_durably(
     path: Path, data: bytes | Iterable[bytes], *, staging: Path, name: str | None = None
 ) -> None:
-    """Write a file that is there whole, or not at all; it replaces one that is there.
+    """Write or replace a file atomically.
 
-    Folders that are missing are made; the file is for its owner alone (mode 0600). Messages call
-    it `name`, if there is one, else by its path.
+    Missing folders are created. Only the owner can read the file (mode 0600). Messages use `name`,
+    or the path without one.
 
     Raises:
-        StoreWriteError: it cannot be written; `StoreFullError` if for want of room. Nothing is
-            left behind, and a file that was there is as it was.
+        StoreWriteError: it cannot be written, `StoreFullError` if the disk is full. An existing
+            file stays as it was.
     """
     name = name or str(path)
     with staged(data, staging=staging, name=name) as file:
@@ -43,10 +43,10 @@ def write_durably(
 
 @contextmanager
 def staged(data: bytes | Iterable[bytes], *, staging: Path, name: str) -> Iterator[Path]:
-    """Write a file aside, synced; it is gone at the end of the context unless it was published.
+    """Write a file into `staging`; delete it at the end of the context unless it was published.
 
     Raises:
-        StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+        StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
     """
     file = staging / uuid.uuid4().hex
     try:
@@ -58,10 +58,10 @@ def staged(data: bytes | Iterable[bytes], *, staging: Path, name: str) -> Iterat
 
 
 def publish(file: Path, path: Path, *, name: str) -> None:
-    """Give a file that was written aside its final name, so that it survives a power cut.
+    """Rename a staged file to its final name, durably.
 
     Raises:
-        StoreWriteError: it cannot be done; folders made for it are gone again.
+        StoreWriteError: it cannot be renamed; folders created for it are removed.
     """
     missing = _missing(path.parent)
     try:
@@ -75,14 +75,14 @@ def publish(file: Path, path: Path, *, name: str) -> None:
 
 
 def publish_folder(source: Path, target: Path) -> None:
-    """Give a folder that is written, with all that is in it, its final name.
+    """Rename a complete folder to its final name, durably.
 
     Args:
         source: on the same file system as `target`.
         target: must not exist.
 
     Raises:
-        StoreWriteError: it cannot be done; `target` is not there.
+        StoreWriteError: it cannot be renamed; `target` does not exist.
     """
     with clear_file_errors(target):
         for folder, _, names in os.walk(source, onerror=_raise):
@@ -98,14 +98,14 @@ def publish_folder(source: Path, target: Path) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that is there whole (mode 0600, synced), or not at all.
+    """Write a new file atomically (mode 0600, synced).
 
-    Until the end of the context it lies beside `path`, with `.partial` after its name; what a crash
-    left there is written over.
+    Until the end of the context it is named `path` plus `.partial`. A `.partial` file of a crash is
+    overwritten.
 
     Raises:
-        StoreWriteError: there is such a file already, another process writes it, or it cannot be
-            written; `StoreFullError` for want of room.
+        StoreWriteError: the file exists, another process writes it, or it cannot be written;
+            `StoreFullError` if the disk is full.
     """
     partial = path.with_name(f"{path.name}.partial")
     if path.exists():
@@ -135,7 +135,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_tree(path: Path, *, staging: Path) -> None:
-    """Remove a file or a folder with all that is in it; at a crash it is there whole or gone.
+    """Remove a file or a folder with its content; a crash leaves all of it or nothing.
 
     Raises:
         StoreWriteError: it cannot be removed.
@@ -152,7 +152,7 @@ def remove_tree(path: Path, *, staging: Path) -> None:
 
 
 def clear_staging(staging: Path) -> None:
-    """Remove what a crash left behind; to be called while nobody writes."""
+    """Remove what a crash left behind. Call it while nothing is being written."""
     with clear_file_errors(staging):
         _make_folders(_missing(staging))
         for remains in staging.iterdir():
@@ -160,7 +160,7 @@ def clear_staging(staging: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder are on the disk."""
+    """Sync the names in a folder to the disk."""
     _sync(folder, os.O_DIRECTORY)
 
 
@@ -169,12 +169,12 @@ def _write_synced(path: Path, chunks: Iterable[bytes], *, name: str) -> None:
         _make_folders(_missing(path.parent))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        for chunk in chunks:  # an error in making a chunk is not one in writing it
+        for chunk in chunks:  # an error of the iterable is no write error
             with clear_file_errors(name):
                 _write_all(descriptor, chunk)
         with clear_file_errors(name):
             now_ns = time.time_ns()
-            # finer than the clock of a file system: no two contents of a name have the same time
+            # finer than the file system's clock, so that no two contents have the same time
             os.utime(descriptor, ns=(now_ns, now_ns))
             os.fsync(descriptor)
     finally:
@@ -188,7 +188,7 @@ def _write_all(descriptor: int, chunk: bytes) -> None:
 
 
 def _missing(folder: Path) -> list[Path]:
-    """Return the folder and those above it that do not exist, outermost first."""
+    """Return the folder and its parents that do not exist, outermost first."""
     return list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))[::-1]
 
 
@@ -200,7 +200,7 @@ def _make_folders(missing: list[Path]) -> None:
 
 def _remove_folders(folders: list[Path]) -> None:
     for folder in reversed(folders):
-        with suppress(OSError):  # not made, or already another's
+        with suppress(OSError):  # it was not created, or is in use
             folder.rmdir()
 
 
@@ -225,10 +225,10 @@ def _raise(error: OSError) -> None:
 
 @contextmanager
 def clear_file_errors(name: str | Path) -> Iterator[None]:
-    """Say of a failure that it was in writing this.
+    """Turn errors of the operating system into errors that name the file.
 
     Raises:
-        StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+        StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""The public model hub: one file of it, fetched so that an interruption costs nothing.
+"""Downloads from the public model hub; an interrupted download resumes.
 
-A file is asked for by its resolve URL. The hub answers with a redirect to where large files lie,
-and says in `X-Linked-ETag` the file's SHA-256. What has come already is asked for no more. The
-standard variables name proxies (`HTTPS_PROXY`, `NO_PROXY`) and authorities (`SSL_CERT_FILE`).
+The client requests a file by its resolve URL. The hub redirects to the host of large files, and
+sends the SHA-256 of the file in `X-Linked-ETag`. Only missing bytes are requested. The standard
+variables name proxies (`HTTPS_PROXY`, `NO_PROXY`) and authorities (`SSL_CERT_FILE`).
 
 Source: huggingface_hub, "Downloading files", and its `file_download.py`; RFC 9110, section 14.
 """
@@ -26,7 +26,7 @@ from blemish.storage.errors import HubError
 from blemish.storage.files import clear_file_errors
 
 TIMEOUT_S = 60
-"""How long the hub may be silent."""
+"""Longest silence of the hub."""
 
 _CHUNK_BYTES = 1024 * 1024
 _MAX_REDIRECTS = 5
@@ -51,16 +51,16 @@ class Hub:
     def find(
         self, repository: str, file: str, *, revision: str, sha256: str | None = None
     ) -> HubFile:
-        """Ask what a file is.
+        """Return the address, size and checksum of a file.
 
         Args:
             repository: OWNER/NAME.
             file: path in it.
             revision: a branch or a commit.
-            sha256: what it must be; None for what the hub says.
+            sha256: the expected checksum; None to trust the hub's.
 
         Raises:
-            HubError: the hub does not answer, has no such file, or has another than it must be.
+            HubError: the hub does not answer, lacks the file, or has another checksum.
         """
         url = f"{self.endpoint}/{repository}/resolve/{quote(revision, safe='')}/{quote(file)}"
         headers = self._head(url)
@@ -78,7 +78,7 @@ class Hub:
         return HubFile(url=url, sha256=checksum[1], size_bytes=int(size))
 
     def _head(self, url: str) -> Any:
-        """Return the headers of a file: the hub's own, not those of the host that has it."""
+        """Return the headers of the hub, not those of the host behind its redirect."""
         opener = build_opener(_NoRedirects)
         for _ in range(_MAX_REDIRECTS):
             try:
@@ -92,18 +92,18 @@ class Hub:
 
 
 def fetch(file: HubFile, to: Path, *, progress: Callable[[int], None]) -> None:
-    """Fetch a file, or what is missing of it; it is whole and as it must be once this returns.
+    """Fetch a file or the rest of it, and check its checksum.
 
     Args:
-        file: what to fetch.
-        to: where; what is there is the beginning of it, and stays for the next time when the
-            connection ends. A file that turns out wrong is deleted.
-        progress: told how many bytes are there.
+        file: the file, as `Hub.find` returned it.
+        to: the target. An existing file is continued, and stays if the connection ends. A file with
+            a wrong checksum is deleted.
+        progress: called with the number of bytes so far.
 
     Raises:
         HubError: the hub does not answer, the connection ended, another process fetches it, or
             the checksum is wrong.
-        StoreWriteError: it cannot be written; `StoreFullError` for want of room.
+        StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
     """
     with clear_file_errors(to):
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _append(file: HubFile, target: BinaryIO, path: Path, progress: Callable[[int
     with _opened(build_opener(), request) as answer:
         if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
             with clear_file_errors(path):
-                target.seek(0)  # it is sent from the beginning
+                target.seek(0)  # the hub sends it from the beginning
                 target.truncate()
         progress(target.tell())
         while chunk := _read(answer):
@@ -147,7 +147,7 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
     except http.client.IncompleteRead as error:
         return error.partial
     except (OSError, http.client.HTTPException):
-        return b""  # what has come is kept, and how much is missing is said
+        return b""  # the caller reports how much is missing
 
 
 def _check(file: HubFile, path: Path) -> None:
@@ -178,10 +178,10 @@ class _NoRedirects(HTTPRedirectHandler):
 
 @contextmanager
 def _opened(opener: OpenerDirector, request: Request) -> Iterator[http.client.HTTPResponse]:
-    """Ask, and say in a sentence what is wrong when there is no answer.
+    """Send a request; explain a failure in a sentence.
 
     Raises:
-        HubError: there is none, or it is an error.
+        HubError: the hub does not answer, or answers with an error.
     """
     request.add_header("Accept-Encoding", "identity")
     request.add_header("User-Agent", "blemish")

@@ -1,4 +1,4 @@
-"""Files that the service keeps for itself: frozen entries, changes not yet applied, uploads."""
+"""Files that belong to rows: frozen entries, pending changes, parts of uploads."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from blemish.storage.files import write_durably
 
 
 class StoredFiles:
-    """A folder of files that are written once, whole, and read until they are deleted."""
+    """A folder of files that are written once, read and deleted."""
 
     def __init__(self, root: Path, *, staging: Path, encryption: Encryption | None) -> None:
         self._root = root
         self._staging = staging
-        #: None where files are kept as they are: parts of the user's own objects
+        #: None for parts of the user's own objects, which are not sealed
         self._encryption = encryption
 
     def path(self, name: str) -> Path:
-        """Return where the file of this name lies."""
+        """Return the path of a file."""
         return self._root / name
 
     def write(
         self, name: str, data: bytes | Iterable[bytes], *, kms_key_id: str | None = None
     ) -> None:
-        """Write a file so that it survives a power cut once this returns; sealed, if these are.
+        """Write a file durably, and seal it if this folder is encrypted.
 
         Args:
-            name: of the file.
-            data: what it holds.
-            kms_key_id: of the key that seals it; None for the default one.
+            name: file name.
+            data: the content.
+            kms_key_id: the key to seal it with; None for the default one.
 
         Raises:
             StoreWriteError: it cannot be written.
@@ -51,7 +51,7 @@ class StoredFiles:
         return stored_lines(self.path(name), encryption=self._encryption)
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         self.path(name).unlink(missing_ok=True)
 
     @contextmanager
@@ -65,14 +65,14 @@ class StoredFiles:
             raise
 
     def delete_unnamed(self, names: set[str]) -> None:
-        """Delete every file that is not among `names`: what a crash left behind."""
+        """Delete every file that is not among `names`, such as files that a crash left behind."""
         for path in self._root.iterdir():
             if path.name not in names:
                 path.unlink()
 
 
 def stored_lines(path: Path, *, encryption: Encryption) -> Iterator[str]:
-    """Yield the lines of a kept text file, in bounded memory; opened to memory if it is sealed.
+    """Yield the lines of a text file, sealed or not, in bounded memory.
 
     Raises:
         ObjectReadError: it cannot be read.
@@ -84,7 +84,7 @@ def stored_lines(path: Path, *, encryption: Encryption) -> Iterator[str]:
         raise ObjectReadError(f"{path} cannot be read ({error.strerror}).") from error
     with file:
         chunks: Iterable[bytes] = file
-        if file.peek(len(START)).startswith(START):  # an older version kept files as they were
+        if file.peek(len(START)).startswith(START):  # older versions did not seal files
             chunks = encryption.open(file, context=_context(path.name), name=str(path))
         stream = BufferedReader(cast(RawIOBase, _Chunks(chunks)))
         yield from TextIOWrapper(stream, encoding="utf-8", newline="\n")
@@ -95,7 +95,7 @@ def _context(name: str) -> dict[str, str]:
 
 
 class _Chunks(RawIOBase):
-    """Chunks as a file that is read from the start to the end."""
+    """A readable file over chunks."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)

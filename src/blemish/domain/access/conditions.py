@@ -61,7 +61,7 @@ class Condition:
     variables: frozenset[str]
 
     def holds(self, context: Context) -> bool:
-        """Tell whether a request fulfils it."""
+        """Return whether a request fulfils it."""
         values = context.values(self.key)
         match self.quantifier:
             case Quantifier.ALL:
@@ -83,7 +83,7 @@ class Presence:
     wanted: frozenset[bool]
 
     def holds(self, context: Context) -> bool:
-        """Tell whether a request fulfils it."""
+        """Return whether a request fulfils it."""
         return (not context.values(self.key)) in self.wanted
 
 

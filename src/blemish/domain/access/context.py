@@ -74,5 +74,5 @@ def key_problem(key: str, *, several: bool) -> str | None:
 
 
 def is_resource_tag(key: str) -> bool:
-    """Tell whether a key is about a tag of the resource, which has to be looked up."""
+    """Return whether a key is about a tag of the resource, which has to be looked up."""
     return key.lower().startswith("aws:resourcetag/")

@@ -64,7 +64,7 @@ def tokens_of(text: str, *, variables: bool, wildcards: bool) -> Tokens:
 
 
 def matches(tokens: Tokens, value: str, context: Context) -> bool:
-    """Tell whether a text is one of those that are meant; none is where a variable has no value."""
+    """Return whether a text matches. Nothing matches if a variable has no value."""
     return _matches(_resolved(tokens, context), value)
 
 

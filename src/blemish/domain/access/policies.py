@@ -68,7 +68,7 @@ class Actions:
     negated: bool
 
     def include(self, action: str) -> bool:
-        """Tell whether an action is one of them, whatever the case of its letters."""
+        """Return whether an action is one of them, whatever the case of its letters."""
         name = action.lower()
         return any(matches(pattern, name, _NOBODY) for pattern in self.patterns) != self.negated
 
@@ -82,7 +82,7 @@ class Resources:
     negated: bool
 
     def include(self, resource: str, context: Context) -> bool:
-        """Tell whether a resource is one of them."""
+        """Return whether a resource is one of them."""
         is_covered = any(
             not parts or arn_matches(parts, resource, context) for parts in self.patterns
         )
@@ -99,7 +99,7 @@ class Statement:
     conditions: tuple[Condition | Presence, ...]
 
     def applies(self, action: str, resource: str, context: Context) -> bool:
-        """Tell whether it says anything of a request."""
+        """Return whether it says anything of a request."""
         return (
             self.actions.include(action)
             and self.resources.include(resource, context)

@@ -55,7 +55,7 @@ class AccessKeys:
         self._random_bytes = random_bytes
 
     def any(self) -> bool:
-        """Tell whether anyone can sign a request, or could if a key were enabled."""
+        """Return whether anyone can sign a request, or could if a key were enabled."""
         with self._database.reading() as rows:
             return rows.keys.any()
 
@@ -68,7 +68,7 @@ class AccessKeys:
         """Return the access key of this name.
 
         Raises:
-            AccessKeyError: there is none.
+            AccessKeyError: it does not exist.
         """
         with self._database.reading() as rows:
             return _require(rows, name)
@@ -118,7 +118,7 @@ class AccessKeys:
         """Give a key another id and secret, by which alone it signs from now on.
 
         Raises:
-            AccessKeyError: there is no such key.
+            AccessKeyError: the key does not exist.
             EncryptionError: the secret cannot be sealed.
         """
         sealed = self._sealed(pair)
@@ -129,7 +129,7 @@ class AccessKeys:
         """Let a key count or not.
 
         Raises:
-            AccessKeyError: there is no such key.
+            AccessKeyError: the key does not exist.
         """
         with self._changing(name) as (rows, key):
             rows.keys.replace(replace(key, enabled=enabled))
@@ -138,7 +138,7 @@ class AccessKeys:
         """Give a key another policy.
 
         Raises:
-            AccessKeyError: there is no such key.
+            AccessKeyError: the key does not exist.
             PolicyError: it is no policy.
         """
         policy_of(policy)
@@ -149,7 +149,7 @@ class AccessKeys:
         """Delete a key.
 
         Raises:
-            AccessKeyError: there is no such key.
+            AccessKeyError: the key does not exist.
         """
         with self._changing(name) as (rows, key):
             rows.keys.delete(key)
@@ -169,7 +169,7 @@ class AccessKeys:
             self._database.shorten_log(0)
 
     def is_lost(self, key: AccessKey) -> bool:
-        """Tell whether the secret of a key cannot be opened any more."""
+        """Return whether the secret of a key cannot be opened any more."""
         try:
             opened_secret(key, self._encryption)
         except EncryptionError:

@@ -27,7 +27,7 @@ class AccessService:
         self._opened: dict[str, str] = {}
 
     def signer(self, access_key_id: str) -> Signer | None:
-        """Return who signs with a key; None if there is no such key, or it is disabled.
+        """Return who signs with a key; None if the key does not exist, or it is disabled.
 
         Raises:
             EncryptionError: its secret cannot be opened.

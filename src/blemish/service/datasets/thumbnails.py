@@ -25,7 +25,7 @@ class Thumbnails:
         """Return the thumbnail of an image, upright, as JPEG.
 
         Raises:
-            ObjectError: there is no such object, or it cannot be read.
+            ObjectError: the object does not exist, or it cannot be read.
             ImageError: it is no image.
         """
         size_bytes = self._objects.size(ref)

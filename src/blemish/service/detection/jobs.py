@@ -58,7 +58,7 @@ def require_job(rows: Rows, project: str, kind: DetectionJobKind, name: str) -> 
     """Find a job.
 
     Raises:
-        ResourceNotFoundError: there is no such project, or it has no such job.
+        ResourceNotFoundError: the project does not exist, or it has no such job.
     """
     require_project(rows, project)
     job = rows.detection_jobs.find(project, kind, name)
@@ -107,7 +107,7 @@ class DetectionJobService:
         """Have images judged in a while, under a name that is made if none is given.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
             ConflictError: the model is not trained, or the name is taken.
             ValidationError: the list names no images, or there is no place for the result.
         """
@@ -145,7 +145,7 @@ class DetectionJobService:
         """Return a job.
 
         Raises:
-            ResourceNotFoundError: there is none.
+            ResourceNotFoundError: it does not exist.
         """
         with self._database.reading() as rows:
             return require_job(rows, project, kind, name)
@@ -156,7 +156,7 @@ class DetectionJobService:
         """Return a page of the jobs of a kind, newest first, and the token of the next.
 
         Raises:
-            ResourceNotFoundError: there is no such project.
+            ResourceNotFoundError: the project does not exist.
         """
         with self._database.reading() as rows:
             owner = require_project(rows, project)
@@ -172,7 +172,7 @@ class DetectionJobService:
         Whoever works on it learns within about a second that the row is no longer his.
 
         Raises:
-            ResourceNotFoundError: there is none.
+            ResourceNotFoundError: it does not exist.
             ConflictError: it is through.
         """
         with self._database.writing() as rows:

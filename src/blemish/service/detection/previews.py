@@ -78,7 +78,7 @@ class Previews:
         """Return what the bundle of a model says of itself.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
             ConflictError: it has no bundle.
             BundleError, EncryptionError: it cannot be read.
         """
@@ -92,7 +92,7 @@ class Previews:
         """Return what a model says of an image, of whatever size that is.
 
         Raises:
-            ObjectError: there is no such object, or it cannot be read.
+            ObjectError: the object does not exist, or it cannot be read.
             ImageError: it is no image.
             ServiceError, BundleError, EncryptionError: as `info`.
         """

@@ -89,7 +89,7 @@ class Bundles:
         publish_folder(folder, self._folder / name)
 
     def remove(self, name: str) -> None:
-        """Remove a bundle, if it is there."""
+        """Remove a bundle, if it exists."""
         remove_tree(self._folder / name, staging=self._staging)
 
     def remove_unnamed(self, names: set[str]) -> None:

@@ -43,7 +43,7 @@ def require_model(rows: Rows, project: str, version: str) -> Model:
     """Find a model by its version, or the newest one by `latest`.
 
     Raises:
-        ResourceNotFoundError: there is no such project or model.
+        ResourceNotFoundError: the project or the model does not exist.
     """
     model = (
         rows.models.latest(project)
@@ -100,7 +100,7 @@ class ModelService:
         """Freeze the entries of the project's datasets and have a model trained on them.
 
         Raises:
-            ResourceNotFoundError: there is no such project, or it has no training dataset.
+            ResourceNotFoundError: the project does not exist, or it has no training dataset.
             ConflictError: a dataset is busy or could not be made.
             ValidationError: too few labelled images, or the output, the key or a tag is invalid.
             KeyServiceError: the key is in AWS KMS, which does not answer.
@@ -138,10 +138,10 @@ class ModelService:
         return model
 
     def check_trainable(self, project: str) -> None:
-        """Tell whether a model could be trained now, as `create` does, and make none.
+        """Return whether a model could be trained now, as `create` does, and make none.
 
         Raises:
-            ResourceNotFoundError: there is no such project, or it has no training dataset.
+            ResourceNotFoundError: the project does not exist, or it has no training dataset.
             ConflictError: a dataset is busy or could not be made.
             ValidationError: too few labelled images.
             ServiceQuotaExceededError: as many models as there may be are there, or being trained.
@@ -157,7 +157,7 @@ class ModelService:
         Whoever works on it learns within about a second that the row is no longer his.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
             ConflictError: it is not in training, or no longer.
         """
         target = ModelStatus.TRAINING_FAILED
@@ -178,7 +178,7 @@ class ModelService:
         """Return a model.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
         """
         with self._database.reading() as rows:
             return require_model(rows, project, version)
@@ -189,7 +189,7 @@ class ModelService:
         """Return a page of the models of a project, newest first, and the token of the next.
 
         Raises:
-            ResourceNotFoundError: there is no such project.
+            ResourceNotFoundError: the project does not exist.
         """
         with self._database.reading() as rows:
             owner = require_project(rows, project)
@@ -210,8 +210,8 @@ class ModelService:
         """Have a trained model hosted.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
-            ConflictError: its status forbids it.
+            ResourceNotFoundError: the project or the model does not exist.
+            ConflictError: its status does not allow it.
             ValidationError: the maximum of units is below the minimum.
             ServiceQuotaExceededError: more units, or more hosted models, than there may be.
         """
@@ -233,7 +233,7 @@ class ModelService:
         """Have a hosted model moved to other units, while it goes on answering.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
             ConflictError: it is not hosted.
             ValidationError: the maximum of units is below the minimum.
             ServiceQuotaExceededError: more units than there may be.
@@ -252,8 +252,8 @@ class ModelService:
         """Have a hosted model stopped.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
-            ConflictError: its status forbids it.
+            ResourceNotFoundError: the project or the model does not exist.
+            ConflictError: its status does not allow it.
         """
         target = ModelStatus.STOPPING_HOSTING
         with self._database.writing() as rows:
@@ -267,11 +267,11 @@ class ModelService:
         return target
 
     def delete(self, project: str, version: str, *, once: Once[Model] = ALWAYS) -> Model:
-        """Have a model deleted; its evaluation files stay where they are.
+        """Delete a model in the background; its evaluation files stay.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
-            ConflictError: its status forbids it, or a detection or packaging job still needs it.
+            ResourceNotFoundError: the project or the model does not exist.
+            ConflictError: its status does not allow it, or a job still needs it.
         """
         with self._database.writing() as rows:
             once.recall(rows)

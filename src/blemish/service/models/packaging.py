@@ -65,7 +65,7 @@ class PackagingService:
 
         Raises:
             ValidationError: the component's target, options, tags or location are not allowed.
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
             ConflictError: the model is not trained, the name is taken, or a job that did not fail
                 makes the component.
         """
@@ -101,7 +101,7 @@ class PackagingService:
         """Return a job.
 
         Raises:
-            ResourceNotFoundError: there is no such project or job.
+            ResourceNotFoundError: the project or the job does not exist.
         """
         with self._database.reading() as rows:
             require_project(rows, project)
@@ -120,7 +120,7 @@ class PackagingService:
         """Return a page of the jobs of a project, newest first, and the token of the next.
 
         Raises:
-            ResourceNotFoundError: there is no such project.
+            ResourceNotFoundError: the project does not exist.
         """
         with self._database.reading() as rows:
             owner = require_project(rows, project)

@@ -74,8 +74,8 @@ class ThresholdService:
         A hosted model is SYSTEM_UPDATING then, and answers by the old one until it is loaded.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
-            ConflictError: its status forbids it or changes meanwhile, or its bundle is damaged.
+            ResourceNotFoundError: the project or the model does not exist.
+            ConflictError: its status does not allow it, or its bundle is damaged.
         """
         from blemish.engine.thresholds import move_threshold
 
@@ -104,7 +104,7 @@ class ThresholdService:
         Thresholds of None stand for those between which the verdicts differ.
 
         Raises:
-            ResourceNotFoundError: there is no such project or model.
+            ResourceNotFoundError: the project or the model does not exist.
             ConflictError: it is not trained, or its bundle cannot be used.
         """
         from blemish.engine.thresholds import threshold_effect, turning_points

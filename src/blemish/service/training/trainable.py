@@ -34,7 +34,7 @@ def trainable_datasets(rows: Rows, project: str, *, limits: Limits) -> list[Data
     """Return the datasets of a project to train and test on.
 
     Raises:
-        ResourceNotFoundError: there is no such project, or it has no training dataset.
+        ResourceNotFoundError: the project does not exist, or it has no training dataset.
         ConflictError: a dataset is busy or could not be made.
         ValidationError: they hold too few labelled images.
     """

@@ -145,7 +145,7 @@ class ArchiveReader:
         Raises:
             BackupBrokenError: it is no backup, was cut off, or is damaged; what is in the folder is
                 worth nothing then.
-            StoreWriteError: it cannot be written; `StoreFullError` for want of room.
+            StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
         """
         with self._opened() as (tar, head), TemporaryFile() as computed:
             computed.write(f"{hashlib.sha256(head).hexdigest()}  {HEAD}\n".encode())

@@ -71,7 +71,7 @@ class Backup:
         Raises:
             DatabaseError: there are no data of this version, or they cannot be read.
             BackupError: a file cannot be read, or rows change all the time.
-            StoreWriteError: the archive cannot be written; `StoreFullError` for want of room.
+            StoreWriteError: the archive cannot be written, `StoreFullError` if the disk is full.
         """
         with (
             new_file(to) as file,

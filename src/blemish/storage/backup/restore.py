@@ -140,7 +140,7 @@ class Restore:
         Raises:
             BackupBrokenError: it was cut off, or is damaged; nothing was put in place.
             DatabaseError: this version cannot use it.
-            StoreWriteError: it cannot be written; `StoreFullError` for want of room.
+            StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
         """
         restoring = self._directory.restoring
         with clear_file_errors(restoring):

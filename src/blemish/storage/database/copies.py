@@ -1,4 +1,4 @@
-"""Copies of the database: made while others read and write it, and looked into."""
+"""Copies of the database, written while it is in use, and reading them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Write what the last commit left to a file of its own (mode 0600), which is synced.
+    """Copy the database as of the last commit to a new file (mode 0600, synced).
 
-    Until it is whole it lies beside `target`, with `.partial` after its name; what a crash left
-    there is written over. What was deleted is not in the copy, nor are access keys whose secrets
-    an early version kept as they were: that had the first key alone, and takes it from its file.
+    Until it is complete it is named `target` plus `.partial`. The copy has no deleted data, and no
+    access keys with plain secrets: early versions had one such key, and read it from its file.
 
     Raises:
-        DatabaseWriteError: the copy cannot be written, for want of room for example.
+        DatabaseWriteError: the copy cannot be written, for example because the disk is full.
         DatabaseError: `source` cannot be read, or is damaged.
     """
     partial = target.with_name(f"{target.name}.partial")
@@ -48,7 +47,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def access_key_secrets(path: Path) -> dict[str, str]:
-    """Return the sealed secrets of the access keys by their names, whatever version wrote them.
+    """Return the sealed secrets of the access keys by name, of any version of the schema.
 
     Raises:
         DatabaseError: it cannot be read.
@@ -57,7 +56,7 @@ def access_key_secrets(path: Path) -> dict[str, str]:
 
 
 def files_of_models(path: Path) -> dict[str, str]:
-    """Return the models, as project/version, by the names of their bundles and kept entries.
+    """Return models (project/version) by the names of their bundles and frozen entries.
 
     Raises:
         DatabaseError: it cannot be read.

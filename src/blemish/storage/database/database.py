@@ -1,6 +1,6 @@
-"""The database: SQLite in a file, its shape brought up to date, and its transactions.
+"""The database: opening and migrating SQLite, and transactions.
 
-Whatever is SQLite's own stands in this module; the rest of the SQL is portable.
+Only this module knows SQLite; the rest of the SQL is portable.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 BUSY_TIMEOUT_S = 30
-"""How long a write waits for those before it."""
+"""How long a write waits for other writes."""
 
 _ON_CONNECT = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit survives a power cut
     "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = FAST",  # what was changed or deleted does not linger in its page
+    "PRAGMA secure_delete = FAST",  # deleted data is overwritten with zeros
 )
-# under WAL a read that turns into a write may fail at once, so none may turn
+# under WAL, a read transaction that starts to write may fail at once
 _READ = ("PRAGMA query_only = ON", "BEGIN")
 _WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
 
 OPEN_CONNECTIONS = 32
-"""Connections that stay open, for as many threads; to open one reads the head of the file."""
+"""Connections that stay open between transactions."""
 _DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The rows, as one transaction sees and changes them."""
+    """The rows of every table within one transaction."""
 
     projects: Projects
     datasets: Datasets
@@ -84,7 +84,7 @@ class Rows:
 
 
 class Database:
-    """Gives out transactions, to any number of threads."""
+    """Opens transactions for any number of threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -93,13 +93,13 @@ class Database:
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """Open the database in a file, which is made (mode 0600) or brought up to date.
+        """Open the database in a file; create it (mode 0600) or migrate it if needed.
 
-        Before that, it is copied to a file beside it, `.before-` and the newest step's number.
+        Before a migration, the file is copied to its own name plus `.before-` and the new version.
 
         Raises:
             SchemaTooNewError: a later version of Blemish wrote it.
-            DatabaseError: it is no database, cannot be read or written, or not brought up to date.
+            DatabaseError: it is no database, cannot be read or written, or cannot be migrated.
         """
         database = cls(_engine(path))
         try:
@@ -118,11 +118,11 @@ class Database:
 
     @classmethod
     def open_current(cls, path: Path) -> Database:
-        """Open a database that is there, of this version, and is to be neither made nor migrated.
+        """Open an existing database of this version; neither create nor migrate it.
 
         Raises:
             SchemaTooNewError: a later version of Blemish wrote it.
-            DatabaseError: there is none, an earlier version wrote it, or it cannot be read.
+            DatabaseError: it does not exist, an earlier version wrote it, or it cannot be read.
         """
         if not path.exists():
             raise DatabaseError(f"There is no database {path}.")
@@ -146,7 +146,7 @@ class Database:
 
     @classmethod
     def check(cls, path: Path) -> None:
-        """Go on if a file is a whole database that this version can use or bring up to date.
+        """Check that a file is an intact database that this version can use or migrate.
 
         Raises:
             SchemaTooNewError: a later version of Blemish wrote it.
@@ -166,10 +166,10 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Rows]:
-        """Begin the one write transaction; committed at the end, undone at an exception.
+        """Begin the only write transaction; commit at the end, roll back on an exception.
 
         Raises:
-            DatabaseWriteError: the disk is full, or refuses to be written.
+            DatabaseWriteError: the disk is full or cannot be written.
         """
         try:
             with self._writers.begin() as connection:
@@ -182,15 +182,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Rows]:
-        """Begin a transaction that sees one state of the rows, whatever others write meanwhile."""
+        """Begin a read transaction, which sees one snapshot of the rows."""
         with self._readers.begin() as connection:
             yield _rows(connection)
 
     def shorten_log(self, max_bytes: int) -> bool:
-        """Bring the write-ahead log into the database if it is larger; False if it stays so.
+        """Write the write-ahead log back if it is larger; return False if that was not possible.
 
-        SQLite does that itself at a moment without readers, which under load never comes. Writers
-        wait meanwhile, for a second at most.
+        SQLite does so itself only at a moment without readers, which never comes under load.
+        Writers wait for up to a second.
         """
         path = Path(str(self._engine.url.database))
         log = path.with_name(f"{path.name}-wal")
@@ -201,7 +201,7 @@ class Database:
         return not busy
 
     def close(self) -> None:
-        """Close every connection; there must be no transaction any more."""
+        """Close every connection. No transaction may be open."""
         self._engine.dispose()
 
     def _migrate(self, path: Path) -> None:
@@ -210,7 +210,7 @@ class Database:
             return
         copy = path.with_name(f"{path.name}.before-{newest}")
         with self._writers.begin() as connection:
-            version = _version(connection)  # nobody else can change it any more
+            version = _version(connection)  # this transaction excludes other writers
             if version == newest:
                 return
             if version is None:
@@ -229,10 +229,10 @@ class Database:
                 ) from error
 
     def _schema(self, path: Path) -> str | None:
-        """Return the number of the last step that was carried out; None if none was.
+        """Return the version of the schema; None for a new database.
 
         Raises:
-            SchemaTooNewError: this version knows no such step.
+            SchemaTooNewError: this version does not know the schema.
         """
         with self._readers.begin() as connection:
             version = _version(connection)
@@ -259,9 +259,9 @@ def _engine(path: Path) -> Engine:
         URL.create("sqlite", database=str(path)),
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
         pool_size=OPEN_CONNECTIONS,
-        max_overflow=-1,  # threads are bounded where they are made; none waits for a connection
-        pool_use_lifo=True,  # so that those in use are few, and what they have read is still there
-        hide_parameters=True,  # among them are secrets
+        max_overflow=-1,  # the thread pools bound the connections
+        pool_use_lifo=True,  # few connections, with warm caches
+        hide_parameters=True,  # parameters may be secrets
     )
 
     @event.listens_for(engine, "connect")
@@ -276,7 +276,7 @@ def _engine(path: Path) -> Engine:
         assert driver is not None
         for statement in statements:
             if statements is _READ:
-                driver.cursor().execute(statement)  # directly, since every request begins so
+                driver.cursor().execute(statement)  # directly, since this runs on every request
             else:
                 connection.exec_driver_sql(statement)
 
@@ -291,7 +291,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> None:
-    # imported here because a database that is up to date does without, and starts sooner
+    # only migrations need alembic, which takes long to import
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

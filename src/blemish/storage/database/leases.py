@@ -1,8 +1,7 @@
-"""Who works on a row: an owner, until a lease is over, in a numbered attempt.
+"""Leases: which worker holds a row, until when, and in which attempt.
 
-A worker claims a row that asks for work, and names the attempt he got in every later write. A write
-takes place only while that attempt still holds the row, so a stale one changes nothing. All are
-single conditional UPDATEs.
+A worker claims a row and names its attempt in every later write. A write succeeds only while that
+attempt holds the row, so a stale attempt changes nothing. Each function is one conditional UPDATE.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, or_, select, update
 
 FREE: dict[str, Any] = {"owner": None, "lease_until": None}
-"""Nobody works on the row."""
+"""The values of a row without a worker."""
 
 
 def move(
     connection: Connection, table: Table, row_id: int, *, sources: Collection[str], **values: Any
 ) -> bool:
-    """Change a row that is in one of `sources`, whoever holds it, and free it."""
+    """Change a row that is in one of `sources`, held or not, and free it."""
     statement = (
         update(table)
         .where(table.c.id == row_id, table.c.status.in_(sources))
@@ -39,7 +38,7 @@ def claim(
     now: datetime,
     lease_until: datetime,
 ) -> int | None:
-    """Take a row in one of `sources` that nobody holds; return the number of the attempt."""
+    """Claim a free row in one of `sources`; return the number of the attempt."""
     free = or_(table.c.owner.is_(None), table.c.lease_until < now)
     statement = (
         update(table)
@@ -60,7 +59,7 @@ def write_held(
     sources: Collection[str],
     **values: Any,
 ) -> bool:
-    """Change a row in one of `sources` that `attempt` holds, even if its lease is over."""
+    """Change a row in one of `sources` that `attempt` holds, even after its lease ended."""
     held = and_(table.c.attempt == attempt, table.c.owner.is_not(None))
     statement = (
         update(table)
@@ -71,5 +70,5 @@ def write_held(
 
 
 def release_all(connection: Connection, table: Table) -> None:
-    """Free every row: whoever held one is gone."""
+    """Free every row, because their workers are gone."""
     connection.execute(update(table).where(table.c.owner.is_not(None)).values(**FREE))

@@ -1,4 +1,4 @@
-"""Keys in AWS KMS: asked only where a setting names a region, by their ARN."""
+"""Keys in AWS KMS, by their ARN. The server asks AWS KMS only if a setting names a region."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from blemish.storage.encryption.kms_address import OUR_ACCESS_KEYS, KmsAddress
 from blemish.storage.errors import KeyServiceError, KeyUnavailableError
 
 CONNECT_S, READ_S, TRIES = 3, 5, 2
-"""How long AWS KMS is waited for: long enough for a slow line, short enough for a request."""
+"""Timeout of AWS KMS: long enough for a slow network, short enough for a request."""
 
 USABLE = "Enabled"
 _SERVER_FAULT = 500
@@ -29,10 +29,10 @@ _PROVIDERS = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
 
 
 def aws_key(arn: str, address: KmsAddress) -> Any:
-    """Ask AWS KMS for a key that may be used; return the SDK's keyring of it.
+    """Check a key in AWS KMS; return the SDK's keyring for it.
 
     Raises:
-        KeyUnavailableError: there is no such key, it is not enabled, or we may not use it.
+        KeyUnavailableError: the key does not exist, it is not enabled, or we may not use it.
         KeyServiceError: AWS KMS does not answer.
     """
     with clear_kms_errors(arn):
@@ -49,7 +49,7 @@ def aws_key(arn: str, address: KmsAddress) -> Any:
 
 @contextmanager
 def clear_kms_errors(arn: str) -> Iterator[None]:
-    """Turn what boto3 and the SDK raise into our errors, which name the key."""
+    """Turn errors of boto3 and the SDK into errors that name the key."""
     try:
         yield
     except ClientError as error:

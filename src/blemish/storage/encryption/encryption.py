@@ -1,11 +1,11 @@
-"""Envelope encryption of what the service keeps: sealed under a key, opened to memory alone.
+"""Envelope encryption: sealing data under a key, and opening it in memory.
 
-Files and streams are messages of the AWS Encryption SDK, which any of its tools opens with the key.
-Short texts, of which there are many and some are needed at the start, are sealed by AES-256-GCM
-under a key derived from the same: the SDK takes half a second to import and a millisecond a text.
+Files and streams are messages of the AWS Encryption SDK, whose tools open them with the key. Short
+texts are sealed by AES-256-GCM under a derived key, because the SDK takes half a second to import
+and a millisecond for each text.
 
-An encryption context says what a sealed thing is and whose. It is no secret, is bound to the thing,
-and must be the same on opening: so no sealed thing can be put into the place of another.
+An encryption context says what the data is and to which resource it belongs. It is not secret. Data
+opens only under the context it was sealed with, so sealed files cannot be swapped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NONCE_BYTES = 12
 
 
 class Encryption:
-    """Seals and opens, under the keys of the keyring and, where it may be asked, of AWS KMS."""
+    """Seals and opens data under keys of the keyring or, if a setting allows it, of AWS KMS."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Encryption:
         kms: KmsAddress | None = None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        """Put it together; without `arns` no key can be named, so that the default one seals."""
+        """Without `arns`, no key can be named, and the default one is used."""
         self._keyring = keyring
         self._arns = arns
         self._kms = kms
@@ -55,7 +55,7 @@ class Encryption:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """What another process needs to seal and open as this one does; JSON, and no secret."""
+        """JSON without secrets, with which another process opens the same encryption."""
         assert self._arns is not None
         return {
             "keyring": str(self._keyring.folder),
@@ -70,16 +70,16 @@ class Encryption:
         context: Mapping[str, str],
         kms_key_id: str | None = None,
     ) -> Iterator[bytes]:
-        """Seal bytes, in bounded memory; the key is used at once, the bytes as they are asked for.
+        """Seal chunks in bounded memory. The key is checked at once, the chunks are read lazily.
 
         Args:
-            data: what is sealed.
-            context: what it is and whose.
+            data: the content.
+            context: what the content is and to which resource it belongs.
             kms_key_id: a key of the keyring by its alias (`alias/NAME`), id or ARN, or one of AWS
                 KMS by its ARN; None for the default key.
 
         Raises:
-            KeyUnavailableError: there is no such key, or it is missing, damaged or disabled.
+            KeyUnavailableError: the key does not exist, or it is missing, damaged or disabled.
             KeyServiceError: AWS KMS does not answer.
         """
         from blemish.storage.encryption import envelope
@@ -96,19 +96,19 @@ class Encryption:
             return envelope.seal(chunks, keyring=keyring, context=context)
 
     def open(self, file: BinaryIO, *, context: Mapping[str, str], name: str) -> Iterator[bytes]:
-        """Open what was sealed, in bounded memory.
+        """Open sealed data in bounded memory.
 
-        Each piece is genuine when it is yielded, but that the end was cut off shows only there.
+        Each chunk is authentic when it is yielded. A missing end shows only at the end.
 
         Args:
-            file: at its start; it can be sought in, and is the caller's to close.
-            context: what it was sealed as.
-            name: what messages call it.
+            file: seekable, at its start; the caller closes it.
+            context: the context it was sealed with.
+            name: its name in messages.
 
         Raises:
             KeyUnavailableError: its key is missing, damaged or disabled.
             KeyServiceError: AWS KMS does not answer.
-            SealBrokenError: it is damaged, not sealed, or was sealed as something else.
+            SealBrokenError: it is damaged, not sealed, or was sealed with another context.
         """
         from blemish.storage.encryption import envelope
 
@@ -126,16 +126,16 @@ class Encryption:
     def seal_bytes(
         self, data: bytes, *, context: Mapping[str, str], kms_key_id: str | None = None
     ) -> bytes:
-        """Seal bytes that are in memory; see `seal`."""
+        """Seal bytes; see `seal`."""
         return b"".join(self.seal(data, context=context, kms_key_id=kms_key_id))
 
     def open_bytes(self, sealed: bytes, *, context: Mapping[str, str], name: str) -> bytes:
-        """Open bytes that are in memory, whole; see `open`."""
+        """Open sealed bytes; see `open`."""
         with closing(BytesIO(sealed)) as file:
             return b"".join(self.open(file, context=context, name=name))
 
     def seal_text(self, text: str, *, context: Mapping[str, str]) -> str:
-        """Seal a short text under the default key; what comes back names the key, see `text_key`.
+        """Seal a short text under the default key. The result names the key, see `text_key`.
 
         Raises:
             KeyUnavailableError: the key is missing or damaged.
@@ -146,11 +146,11 @@ class Encryption:
         return f"{TEXT_FORMAT}:{key.id}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open_text(self, sealed: str, *, context: Mapping[str, str], name: str) -> str:
-        """Open a short text; messages call it `name`.
+        """Open a short text; `name` is its name in messages.
 
         Raises:
             KeyUnavailableError: its key is missing, damaged or disabled.
-            SealBrokenError: it is damaged, not sealed, or was sealed as something else.
+            SealBrokenError: it is damaged, not sealed, or was sealed with another context.
         """
         key = self._keyring.usable(text_key(sealed, name=name))
         try:
@@ -163,7 +163,7 @@ class Encryption:
             ) from None
 
     def _key(self, kms_key_id: str | None) -> Key | str:
-        """Return a key of the keyring, or the ARN of one that AWS KMS has to know."""
+        """Return a key of the keyring, or the ARN of a key in AWS KMS."""
         if kms_key_id is None:
             return self._keyring.default()
         if key := self._ours(kms_key_id):
@@ -178,7 +178,7 @@ class Encryption:
         raise KeyUnavailableError(f"There is no key {kms_key_id}. {hint}")
 
     def _ours(self, kms_key_id: str) -> Key | None:
-        """Find a key of the keyring by the names that AWS KMS knows for one of its own."""
+        """Find a key of the keyring by alias, id or ARN, as AWS KMS does."""
         assert self._arns is not None
         name = kms_key_id.removeprefix(self._arns.kms(""))
         if name.startswith(ALIAS_PREFIX):
@@ -193,7 +193,7 @@ class Encryption:
         """Return the AWS KMS that has a key.
 
         Raises:
-            KeyUnavailableError: no setting lets us ask it.
+            KeyUnavailableError: no setting allows to use it.
         """
         if self._kms is None:
             raise KeyUnavailableError(
@@ -209,7 +209,7 @@ class Encryption:
 
 
 def open_encryption(connection: Mapping[str, Any]) -> Encryption:
-    """Return encryption as the process has it whose `connection` this is."""
+    """Return the encryption of the process that this `connection` comes from."""
     folder = Path(connection["keyring"])
     return Encryption(
         Keyring(folder, staging=folder.parent / "staging"),

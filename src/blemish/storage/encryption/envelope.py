@@ -1,4 +1,4 @@
-"""Messages of the AWS Encryption SDK, sealed and opened as streams under one key."""
+"""Sealing and opening messages of the AWS Encryption SDK as streams."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER
 from blemish.storage.errors import SealBrokenError
 
 FRAME_BYTES = 65_536
-"""What is sealed and opened at a time: so much is in memory. Smaller frames are slower."""
+"""Size of a frame, which is held in memory. Smaller frames are slower."""
 
 _CLIENT = EncryptionSDKClient(
     commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT, max_encrypted_data_keys=1
 )
 _PROVIDERS = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
 _ALGORITHM = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
-"""Without a signature: who may open here may seal as well, and it would double the time."""
+"""Unsigned: everyone who can open can also seal here, and a signature would double the time."""
 
 _BROKEN = (AWSEncryptionSDKClientError, InvalidTag, struct.error, ValueError)
-"""What the SDK raises for bytes that it cannot open."""
+"""Errors of the SDK for bytes that it cannot open."""
 
 
 def local_keyring(key: Key) -> Any:
-    """Return the SDK's keyring of a key of ours."""
+    """Return the SDK's keyring of a key of this server."""
     return _PROVIDERS.create_raw_aes_keyring(
         CreateRawAesKeyringInput(
             key_namespace=LOCAL_PROVIDER,
@@ -46,9 +46,9 @@ def local_keyring(key: Key) -> Any:
 
 
 def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -> Iterator[bytes]:
-    """Return the message that holds what `chunks` hold; an error of theirs passes through.
+    """Return the sealed message of `chunks`; their errors pass through.
 
-    The key is used at once, so whatever is wrong with it shows before anything is written.
+    The key is used at once, so that its errors show before anything is written.
     """
     encryptor = _CLIENT.stream(
         mode="encrypt",
@@ -58,19 +58,19 @@ def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -
         encryption_context=dict(context),
         frame_length=FRAME_BYTES,
     )
-    encryptor.header  # noqa: B018 - reading it makes the data key
+    encryptor.header  # noqa: B018 - reading it creates the data key
     return iter(lambda: encryptor.read(FRAME_BYTES), b"")
 
 
 def open_sealed(
     file: BinaryIO, *, keyring: Any, context: Mapping[str, str], name: str
 ) -> Iterator[bytes]:
-    """Return what a message holds; what is yielded is genuine, but may be cut off later.
+    """Return the content of a message. Each chunk is authentic; a missing end shows at the end.
 
-    The key is used and the head read at once, and what follows as it is asked for.
+    The key is used and the header read at once; the rest is read lazily.
 
     Raises:
-        SealBrokenError: the message is damaged, or was not sealed as `context` says.
+        SealBrokenError: the message is damaged, or was sealed with another context.
     """
     decryptor = _CLIENT.stream(
         mode="decrypt", source=file, keyring=keyring, max_body_length=FRAME_BYTES
@@ -96,11 +96,11 @@ def _opened(decryptor: Any, name: str) -> Iterator[bytes]:
     except _BROKEN as error:
         raise SealBrokenError(f"{name} cannot be opened: it is damaged.") from error
     finally:
-        IOBase.close(decryptor)  # its own raises where the message was not read to the end
+        IOBase.close(decryptor)  # `decryptor.close` raises if the message was not read to its end
 
 
 def _reasons(error: Exception) -> str:
-    """Return what a key said; the SDK hides it in a list, where one of several may have failed."""
+    """Return the reasons of the keys, which the SDK puts into a list."""
     inner = error.args[0] if error.args else error
     reasons = [str(reason).strip() for reason in getattr(inner, "list", ())]
     return "; ".join(filter(None, reasons)) or str(error).partition("\n")[0] or type(error).__name__
@@ -111,7 +111,7 @@ def _words(context: Mapping[str, str]) -> str:
 
 
 class _Reader:
-    """Chunks as the SDK reads them: up to a number of bytes at a time."""
+    """A file over chunks, as the SDK reads it."""
 
     closed = False
 

@@ -1,7 +1,7 @@
 """The keyring in one file, sealed under a passphrase.
 
-JSON: how the key was derived (scrypt), a nonce, and the sealed rest (AES-256-GCM), all in base64.
-Everything outside the seal is bound to it.
+The file is JSON: the parameters of scrypt, a nonce, and the sealed keys (AES-256-GCM), in base64.
+The seal authenticates the other fields.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from blemish.storage.errors import BackupError
 
 FORMAT = "blemish keyring 1"
 WORK = {"n": 2**17, "r": 8, "p": 1}
-"""A guess takes 128 MB and about half a second.
+"""Each guess takes 128 MB and about half a second.
 
 Source: OWASP, "Password Storage Cheat Sheet".
 """
 
 MIN_LENGTH = 12
-"""Characters of a passphrase: all that keeps who finds the file from the keys."""
+"""Shortest passphrase, in characters. Only the passphrase protects the file."""
 
 
 def check_passphrase(passphrase: str) -> None:
-    """Go on if keys may be sealed under a passphrase.
+    """Check that a passphrase is long enough.
 
     Raises:
-        BackupError: it is too short.
+        BackupError: it is not.
     """
     if len(passphrase) < MIN_LENGTH:
         raise BackupError(
@@ -44,7 +44,7 @@ def check_passphrase(passphrase: str) -> None:
 def seal_keys(
     keys: Mapping[str, bytes], passphrase: str, *, random_bytes: Callable[[int], bytes]
 ) -> bytes:
-    """Seal the files of a keyring, by name, under a passphrase that was checked."""
+    """Seal the files of a keyring, by name, under a checked passphrase."""
     salt, nonce = random_bytes(16), random_bytes(12)
     head = {"format": FORMAT, "scrypt": {**WORK, "salt": _text(salt)}, "nonce": _text(nonce)}
     content = json.dumps({name: _text(data) for name, data in keys.items()}).encode()
@@ -53,10 +53,10 @@ def seal_keys(
 
 
 def open_keys(data: bytes, passphrase: str, *, name: str) -> dict[str, bytes]:
-    """Open what `seal_keys` sealed; messages call it `name`.
+    """Open the result of `seal_keys`; `name` is its name in messages.
 
     Raises:
-        BackupError: the passphrase is another, or the file is damaged or none of ours.
+        BackupError: the passphrase is wrong, or the file is damaged or no key file.
     """
     try:
         document: dict[str, Any] = json.loads(data)

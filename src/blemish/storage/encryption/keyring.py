@@ -1,8 +1,8 @@
-"""DIR/keyring: the keys that seal what the service keeps, a file each.
+"""DIR/keyring: a file for each key.
 
-A key file is JSON, for its owner alone, and all there is to a key: who has the folder opens what
-was sealed, and who loses a file loses what its key sealed until the file is put back. It is read
-whenever its key is needed, so that a change by the command line counts at once.
+A key file is JSON that only its owner can read. Everyone with the folder can open sealed data;
+without a key file, the data of its key stays closed until the file is put back. A key file is read
+every time its key is needed, so that changes by the command line take effect at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from blemish.storage.errors import KeyUnavailableError
 from blemish.storage.files import write_durably
 
 DEFAULT = "default"
-"""Alias of the key that seals what names no other."""
+"""Alias of the key that is used if none is named."""
 
 ALIAS = re.compile(r"[A-Za-z0-9/_-]{1,250}")
 KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -31,12 +31,12 @@ SECRET_BYTES = 32
 
 
 class KeyringError(ValueError):
-    """The keyring cannot be changed so; the message says why."""
+    """A change of the keyring is not allowed; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A key, and whether it may be used."""
+    """A key, enabled or not."""
 
     #: a UUID
     id: str
@@ -51,7 +51,7 @@ class Key:
 
 
 def new_key(alias: str, *, random_bytes: Callable[[int], bytes], now: datetime) -> Key:
-    """Draw a key; it counts once it is in a keyring."""
+    """Return a new random key, which is in no keyring yet."""
     return Key(
         id=str(UUID(bytes=random_bytes(16), version=4)),
         alias=alias,
@@ -62,7 +62,7 @@ def new_key(alias: str, *, random_bytes: Callable[[int], bytes], now: datetime) 
 
 
 class Keyring:
-    """The folder of the keys."""
+    """The keys in a folder."""
 
     def __init__(self, folder: Path, *, staging: Path) -> None:
         self.folder = folder
@@ -75,11 +75,11 @@ class Keyring:
             try:
                 keys.append(self._read(path.stem))
             except KeyUnavailableError:
-                continue  # it is told by name to whoever needs this key
+                continue  # its users get an error that names it
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
     def unreadable(self) -> list[str]:
-        """Return the sentences about key files that are there and cannot be read."""
+        """Return an error message for each key file that cannot be read."""
         sentences = []
         for path in sorted(self.folder.glob("*.json")):
             try:
@@ -102,12 +102,12 @@ class Keyring:
         return key
 
     def default(self) -> Key:
-        """Return the key that seals what names no other.
+        """Return the default key.
 
-        There is more than one where a lost key was put back: then the newest seals.
+        There are several if a lost key file was put back: then the newest one counts.
 
         Raises:
-            KeyUnavailableError: there is none.
+            KeyUnavailableError: it does not exist.
         """
         keys = [key for key in self.held() if key.alias == DEFAULT]
         if not keys:
@@ -129,10 +129,10 @@ class Keyring:
                 self._write(replace(key, alias=DEFAULT))
 
     def add(self, key: Key) -> None:
-        """Add a key; it survives a power cut once this returns.
+        """Add a key durably.
 
         Raises:
-            KeyringError: its alias is not allowed, or another key has it.
+            KeyringError: the alias is not allowed or taken.
         """
         if not ALIAS.fullmatch(key.alias):
             raise KeyringError(
@@ -145,7 +145,7 @@ class Keyring:
             self._write(key)
 
     def set_enabled(self, key: Key, *, enabled: bool) -> None:
-        """Allow or forbid the use of a key.
+        """Enable or disable a key.
 
         Raises:
             KeyringError: it is a default key.
@@ -159,7 +159,7 @@ class Keyring:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from changing the keyring."""
+        """Lock the keyring against changes by other processes."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -182,7 +182,9 @@ class Keyring:
         write_durably(self._path(key.id), text.encode(), staging=self._staging)
 
     def _read(self, key_id: str) -> Key:
-        if not KEY_ID.fullmatch(key_id):  # a sealed thing named it: it may not lead out of here
+        if not KEY_ID.fullmatch(
+            key_id
+        ):  # the id comes from sealed data: it must not lead out of the folder
             raise KeyUnavailableError(f"The keyring has no key {key_id!r}: that is no key's id.")
         path = self._path(key_id)
         try:
@@ -202,7 +204,7 @@ class Keyring:
             raise KeyUnavailableError(
                 f"The key {key_id} cannot be read from {path} ({error.strerror})."
             ) from None
-        except (ValueError, LookupError, TypeError):  # what is wrong may show a part of the key
+        except (ValueError, LookupError, TypeError):  # the error may show a part of the key
             raise KeyUnavailableError(f"The key file {path} is damaged.") from None
         if key.id != key_id or len(key.secret) != SECRET_BYTES or key.created_at.tzinfo is None:
             raise KeyUnavailableError(f"The key file {path} is damaged.")

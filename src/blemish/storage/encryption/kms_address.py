@@ -1,16 +1,16 @@
-"""Which AWS KMS may be asked, and as whom."""
+"""The address of AWS KMS, and the credentials for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 OUR_ACCESS_KEYS = "BLEM"
-"""Begins the access keys of our own servers, which open no AWS KMS."""
+"""Prefix of the access keys of Blemish, which AWS KMS does not know."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KmsAddress:
-    """An AWS KMS; JSON values. Credentials are those that any AWS client finds here."""
+    """An AWS KMS; JSON values. The credentials are those that AWS clients find on this machine."""
 
     region: str
     #: of the AWS files; None for the environment, the default profile, or the machine's role

@@ -1,6 +1,6 @@
-"""The head of a message of the AWS Encryption SDK: under which key it was sealed.
+"""The header of a message of the AWS Encryption SDK, which names its key.
 
-Read without the SDK, which takes half a second to import, and without any key.
+Reading it needs no key, and no SDK, which takes half a second to import.
 
 Source:
     AWS Encryption SDK Developer Guide, "AWS Encryption SDK message format reference", version 2.
@@ -14,9 +14,9 @@ from io import BytesIO
 from typing import BinaryIO
 
 START = bytes.fromhex("02 0478")
-"""Version 2, and the one algorithm that we seal with: AES-256-GCM with commitment, unsigned.
+"""Version 2 and the only algorithm in use: AES-256-GCM with commitment, unsigned.
 
-Neither JSON Lines nor an ONNX file begins so.
+JSON Lines and ONNX files begin with other bytes.
 """
 
 LOCAL_PROVIDER = "blemish"
@@ -29,7 +29,7 @@ _RAW_KEY_TAIL_BYTES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SealingKey:
-    """What a sealed message says about its key."""
+    """The key of a sealed message."""
 
     #: `LOCAL_PROVIDER`, or `aws-kms`
     provider: str
@@ -38,10 +38,10 @@ class SealingKey:
 
 
 def sealing_key(file: BinaryIO) -> SealingKey | None:
-    """Read which key sealed a file, and go back to its start; None if it is not sealed.
+    """Return the key of a sealed file, and seek to its start; None if it is not sealed.
 
     Raises:
-        ValueError: it begins as a sealed file and does not go on as one.
+        ValueError: it begins like a sealed file, but is not one.
     """
     try:
         if file.read(len(START)) != START:
@@ -62,16 +62,16 @@ def sealing_key(file: BinaryIO) -> SealingKey | None:
 
 
 def sealing_key_of(message: bytes) -> SealingKey | None:
-    """Read which key sealed a message; None if it is not sealed.
+    """Return the key of a sealed message; None if it is not sealed.
 
     Raises:
-        ValueError: it begins as a sealed message and does not go on as one.
+        ValueError: it begins like a sealed message, but is not one.
     """
     return sealing_key(BytesIO(message))
 
 
 def _field(file: BinaryIO) -> bytes:
-    """Read a field that says its own length first."""
+    """Read a field that begins with its length."""
     (length,) = struct.unpack(">H", file.read(2))
     data = file.read(length)
     if len(data) < length:

@@ -45,10 +45,10 @@ class Buckets:
         return sorted(buckets, key=lambda bucket: bucket.name)
 
     def check(self, name: str) -> None:
-        """Go on if there is a bucket of this name.
+        """Check that a bucket exists.
 
         Raises:
-            BucketMissingError: there is none.
+            BucketMissingError: it does not exist.
         """
         self._paths.check_bucket(name)
 
@@ -79,7 +79,7 @@ class Buckets:
         """Delete a bucket with the folders in it, which must hold nothing.
 
         Raises:
-            BucketMissingError: there is no such bucket.
+            BucketMissingError: the bucket does not exist.
             BucketNotEmptyError: it holds files, objects or not.
             StoreWriteError: it cannot be deleted.
         """

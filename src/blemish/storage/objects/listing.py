@@ -15,19 +15,19 @@ from blemish.storage.objects.paths import ObjectPaths, is_object, lstat
 from blemish.storage.objects.streams import FileVersion
 
 BATCH = 2_000
-"""Names of one folder that are held at once; a larger folder is read several times."""
+"""Names of a folder in memory; a larger folder is read several times."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedObject:
-    """An object, as a listing shows it."""
+    """An object in a listing."""
 
     key: str
     version: FileVersion
 
 
 class Listing:
-    """Walks through buckets."""
+    """Lists the keys of a bucket in order."""
 
     def __init__(self, paths: ObjectPaths) -> None:
         self._paths = paths
@@ -35,13 +35,13 @@ class Listing:
     def walk(
         self, bucket: str, *, prefix: str = "", after: str = "", delimiter: str = ""
     ) -> Iterator[ListedObject | str]:
-        """Yield in order what begins with `prefix` and comes after `after`.
+        """Yield the objects whose keys begin with `prefix` and come after `after`, in order.
 
-        Keys in which `delimiter` follows the prefix are rolled up: what they have in common, up to
-        the delimiter, is yielded once, as a text, in their place.
+        Keys with a `delimiter` after the prefix are rolled up: their common part up to the
+        delimiter is yielded once, as a string.
 
         Raises:
-            BucketMissingError: there is no such bucket.
+            BucketMissingError: the bucket does not exist.
             ObjectReadError: a folder cannot be read.
         """
         self._paths.check_bucket(bucket)
@@ -66,7 +66,7 @@ class Listing:
                 yield path
 
     def _paths_in(self, bucket: str, folder: str, *, prefix: str, after: str) -> Iterator[str]:
-        """Yield keys, and folders with a slash at their end, that may lead beyond `after`."""
+        """Yield keys, and folders with a slash at their end, that may come after `after`."""
         last = ""
         while True:
             batch = heapq.nsmallest(

@@ -1,4 +1,4 @@
-"""Which names buckets and keys can have, so that each is exactly one file's."""
+"""Names that buckets and keys can have, so that each key is exactly one file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRIVE = re.compile(r".*[A-Za-z]:", re.DOTALL)
 
 
 def is_bucket_name(name: str) -> bool:
-    """Tell whether a bucket can have this name.
+    """Return whether a bucket can have this name.
 
     Source: Amazon S3 user guide, "General purpose bucket naming rules".
     """
@@ -30,7 +30,7 @@ def is_bucket_name(name: str) -> bool:
 
 
 def refusal(key: str) -> str | None:
-    """Say why no file can have exactly this key as its name below a bucket; None if one can."""
+    """Say why the key is not a valid file name as its name below a bucket; None if one can."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
@@ -46,7 +46,7 @@ def refusal(key: str) -> str | None:
         return "it has '.' or '..' between slashes"
     if any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):
         return f"it has more than {MAX_SEGMENT_BYTES} bytes between slashes"
-    if _DRIVE.fullmatch(segments[-1]):  # obstore takes it for a drive of Windows, on any system
+    if _DRIVE.fullmatch(segments[-1]):  # obstore reads it as a drive of Windows
         return "it ends in a letter and ':', which the store cannot read"
     if _PART_NUMBER.fullmatch(segments[-1]):
         return "it ends in '#' and a number, which the store uses itself"

@@ -1,4 +1,4 @@
-"""Which store the buckets are in: said in JSON, as a training process is told it."""
+"""Opening the store of buckets that another process uses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_store(connection: Mapping[str, Any]) -> ObjectStore | S3ObjectStore:
-    """Open the store whose `connection` this is: a folder, or the address of an S3."""
+    """Open a store by its `connection`: a folder, or the address of an S3."""
     match connection:
         case {"folder": folder}:
             return ObjectStore(Path(folder))
         case _:
-            # botocore takes a training process on a folder a quarter of a second
+            # botocore takes a quarter of a second to import, which a folder does not need
             from blemish.storage.objects.s3_address import S3Address  # noqa: PLC0415
             from blemish.storage.objects.s3_store import S3ObjectStore  # noqa: PLC0415
 

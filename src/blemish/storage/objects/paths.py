@@ -1,8 +1,7 @@
-"""Where objects lie: `s3://bucket/key` is the file `bucket/key` below one folder.
+"""Paths of objects: `s3://bucket/key` is the file `bucket/key` below one folder.
 
-Every part of an object's path is looked at here, and no link is followed. The buckets' folder
-belongs to the server's user alone (mode 0700): whoever could change it while it is being looked at
-could as well read what a link points to.
+Every part of a path is checked, and no symbolic link is followed. Only the server's user can change
+the folder of the buckets (mode 0700), and that user can read the target of any link anyway.
 """
 
 from __future__ import annotations
@@ -33,36 +32,36 @@ class ObjectPaths:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        #: held while a name is given or taken away, so that no folder goes while it is being filled
+        #: held while files get or lose their names, so that no folder is removed while in use
         self.names = threading.Lock()
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether there is a bucket of this name."""
+        """Return whether a bucket exists."""
         if not is_bucket_name(bucket):
             return False
         status = lstat(self.root / bucket)
         return status is not None and stat.S_ISDIR(status.st_mode)
 
     def check_bucket(self, bucket: str) -> None:
-        """Go on if there is a bucket of this name.
+        """Check that a bucket exists.
 
         Raises:
-            BucketMissingError: there is none.
+            BucketMissingError: it does not exist.
         """
         if not self.has_bucket(bucket):
             raise BucketMissingError(f"There is no bucket {bucket!r:.100}.")
 
     def file(self, ref: ObjectRef) -> Path:
-        """Return where the file of an object would lie; `look` says whether it may."""
+        """Return the path of an object, which `look` checks."""
         return self.root / ref.bucket / ref.key
 
     def look(self, ref: ObjectRef) -> os.stat_result | None:
-        """Look at every part of an object's path, following no link; None if there is no object.
+        """Check every part of an object's path; return its status, or None without an object.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
-            ObjectReadError: a folder cannot be looked at.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
+            ObjectReadError: a folder cannot be read.
         """
         self.check_bucket(ref.bucket)
         with clear_errors(ref):
@@ -74,7 +73,7 @@ class ObjectPaths:
         return status
 
     def scan(self, bucket: str, folder: str) -> Iterator[os.DirEntry[str]]:
-        """List a folder ("" is the bucket's own), unless there is none or a link leads to it.
+        """List a folder ("" is the bucket's own); yield nothing if it is missing or a link.
 
         Raises:
             ObjectReadError: it cannot be read.
@@ -86,11 +85,11 @@ class ObjectPaths:
                     yield from entries
 
     def delete(self, ref: ObjectRef) -> None:
-        """Delete an object, if it is there, and folders that are empty then; `names` held.
+        """Delete an object, if it exists, and folders that become empty; `names` held.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
             StoreWriteError: it cannot be deleted.
         """
         if self.look(ref) is None:
@@ -103,7 +102,7 @@ class ObjectPaths:
             raise StoreWriteError(f"{ref} cannot be deleted ({error.strerror}).") from error
 
     def _folder(self, ref: ObjectRef) -> Path | None:
-        """Return the folder where an object would lie; None if there is none."""
+        """Return the folder of an object; None if it does not exist."""
         reason = refusal(ref.key)
         if reason is not None:
             raise KeyNotAllowedError(_not_allowed(ref, reason))
@@ -121,12 +120,12 @@ class ObjectPaths:
 
 
 def is_object(entry: os.DirEntry[str], key: str) -> bool:
-    """Tell whether what a folder holds is the object of this key."""
+    """Return whether an entry of a folder is the object of this key."""
     return entry.is_file(follow_symlinks=False) and refusal(key) is None
 
 
 def lstat(path: str | Path) -> os.stat_result | None:
-    """Look at what has this path, following no link; None if nothing has it."""
+    """Return the status of a path without following a link; None if it does not exist."""
     try:
         return os.lstat(path)
     except FileNotFoundError:
@@ -135,10 +134,10 @@ def lstat(path: str | Path) -> os.stat_result | None:
 
 @contextmanager
 def clear_errors(ref: ObjectRef) -> Iterator[None]:
-    """Say of a failure that it was about this object.
+    """Turn errors of the operating system into errors that name the object.
 
     Raises:
-        ObjectMissingError: there is no such object.
+        ObjectMissingError: the object does not exist.
         ObjectReadError: it cannot be read.
         KeyNotAllowedError: its key is too long for the file system.
     """
@@ -156,7 +155,7 @@ def clear_errors(ref: ObjectRef) -> Iterator[None]:
 
 
 def _without_empty_folders(folder: Path, *, bucket: Path) -> Path:
-    """Remove a folder and those above it, as far as they are empty; return the first that stays."""
+    """Remove a folder and its parents while they are empty; return the first that stays."""
     with suppress(OSError):  # not empty
         while folder != bucket:
             folder.rmdir()

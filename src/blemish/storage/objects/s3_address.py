@@ -1,4 +1,4 @@
-"""Where another S3 is, and with which credentials it is opened."""
+"""The address of an S3, and the credentials for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 SESSION_LIFE = timedelta(minutes=10)
-"""How long credentials that expire are used; botocore renews them at least so long before."""
+"""How long expiring credentials are used; botocore renews them earlier than that."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Address:
-    """Where an S3 is and who we are there: a profile of the AWS files, or a key; JSON values."""
+    """An S3, and a profile of the AWS files or a key for it; JSON values."""
 
     endpoint: str
     region: str
@@ -31,7 +31,7 @@ class S3Address:
     secret_access_key: str | None = field(default=None, repr=False)
 
     def credentials(self) -> Callable[[], S3Credential]:
-        """Return what tells the credentials of the moment.
+        """Return a function that returns the current credentials.
 
         Raises:
             StoreCredentialsError: the profile cannot be read, or has none.

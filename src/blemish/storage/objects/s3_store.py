@@ -1,8 +1,8 @@
-"""Objects in an S3 of someone else's: `s3://bucket/key` is what it is there.
+"""Objects in an external S3, under the same bucket and key.
 
-Keys are those that the store in a folder allows, so that buckets can be copied from one to the
-other. Obstore fills what it is not told from variables of the environment, which speak to clients
-of this server: so it is told all that they could say.
+It allows the same keys as the store in folders, so that buckets can be copied between them. Every
+option of obstore is set: obstore would read missing ones from environment variables, which are for
+clients of this server.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
 
 CHUNK_BYTES = 8 * 1024 * 1024
-"""Of a text that is read line by line: one request."""
+"""Size of a request for a part of a text."""
 
 OPEN_BUCKETS = 64
-"""Of which connections are kept."""
+"""Buckets whose connections stay open."""
 
 LOOKS_AT_ONCE = 16
-"""Requests under way while many objects are looked for."""
+"""Parallel requests of a check of many objects."""
 
 RETRIES = 7
 RETRY_TIMEOUT = timedelta(seconds=30)
-"""Until a store that does not answer is called unavailable; clients wait 60 s for an answer."""
+"""Time until a silent store counts as unavailable; clients wait 60 s for an answer."""
 
 NO_SUCH_VERSION = frozenset({"InvalidArgument", "MethodNotAllowed"})
-"""Codes for a version id that the store never gives, and for one that is a deletion.
+"""Codes for an impossible version id, and for one of a deletion.
 
-Source: S3 user guide, "Deleting object versions"; an id that it might give is NoSuchVersion.
+Source: S3 user guide, "Deleting object versions"; an unknown but possible id is NoSuchVersion.
 """
 
 NO_SUCH_PREFIX = ".blemish-looks-for-the-bucket"
-"""A listing of nothing is the quickest question that tells a missing bucket."""
+"""An empty listing is the fastest request that shows a missing bucket."""
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
@@ -78,10 +78,10 @@ class S3ObjectStore:
         return asdict(self._address)
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether there is a bucket of this name.
+        """Return whether a bucket exists.
 
         Raises:
-            ObjectReadError: it is not ours to list.
+            ObjectReadError: the store denies to list it.
             StoreUnavailableError: the store does not answer.
         """
         if not is_bucket_name(bucket):
@@ -96,11 +96,11 @@ class S3ObjectStore:
         return True
 
     def check_key(self, bucket: str, key: str) -> None:
-        """Allow a key that an object in the bucket has, or could have.
+        """Check that a key is allowed in a bucket.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have exactly this key.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
             ObjectError: what `has_bucket` raises.
         """
         self._check_bucket(bucket)
@@ -110,10 +110,10 @@ class S3ObjectStore:
         """Return the size of an object, in bytes.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            ObjectMissingError: there is no such object.
-            KeyNotAllowedError: no object can have this key.
-            ObjectReadError: it is not ours to read.
+            BucketMissingError: the bucket does not exist.
+            ObjectMissingError: the object does not exist.
+            KeyNotAllowedError: the key is not allowed.
+            ObjectReadError: the store denies to read it.
             StoreUnavailableError: the store does not answer.
         """
         with self._reading(ref) as files:
@@ -148,13 +148,13 @@ class S3ObjectStore:
         """Stream the objects whose keys begin with `prefix`, in the order of the store.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            ObjectReadError: it is not ours to list.
+            BucketMissingError: the bucket does not exist.
+            ObjectReadError: the store denies to list it.
             StoreUnavailableError: the store does not answer.
         """
         self._check_bucket(bucket)
-        folder = prefix.rpartition("/")[0]  # obstore lists whole folders
-        if folder and refusal(f"{folder}/x"):  # and refuses one that no key can be in
+        folder = prefix.rpartition("/")[0]  # obstore lists only whole folders
+        if folder and refusal(f"{folder}/x"):  # and rejects a folder that no key can be in
             return
         with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
             for page in self._bucket(bucket).list(folder or None):
@@ -179,30 +179,30 @@ class S3ObjectStore:
             return {ref for ref, exists in zip(wanted, there, strict=True) if exists}
 
     def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
-        """Write an object, which is there whole or not at all.
+        """Write an object atomically.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
-            StoreWriteError: it is not ours to write.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
+            StoreWriteError: the store denies to write it.
             StoreUnavailableError: the store does not answer.
         """
         _check_name(ref)
         with self._clear_errors(str(ref), "written", StoreWriteError):
             try:
-                # pieces go up in parts, which are an object once the upload is complete
+                # chunks are uploaded in parts, which become an object when the upload is complete
                 whole = isinstance(data, bytes)
                 self._bucket(ref.bucket).put(ref.key, data, use_multipart=not whole)
             except FileNotFoundError:
                 raise _bucket_missing(ref.bucket) from None
 
     def delete(self, ref: ObjectRef) -> None:
-        """Delete an object, if it is there.
+        """Delete an object, if it exists.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
-            StoreWriteError: it is not ours to delete.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
+            StoreWriteError: the store denies to delete it.
             StoreUnavailableError: the store does not answer.
         """
         _check_name(ref)
@@ -225,7 +225,7 @@ class S3ObjectStore:
 
     @contextmanager
     def _reading(self, ref: ObjectRef, version: str | None = None) -> Iterator[S3Store]:
-        """Open a bucket, and say of a failure that it was about this object."""
+        """Open a bucket; turn errors into errors that name the object."""
         _check_name(ref)
         try:
             with (
@@ -305,7 +305,7 @@ def _chunks(
     files: S3Store, ref: ObjectRef, version: str | None, *, max_bytes: int
 ) -> Iterator[bytes]:
     one: GetOptions = {} if version is None else {"version": version}
-    # not by HEAD if it is a version, since the answer would not say what is wrong with it
+    # not by HEAD for a version, since its answer has no error code
     meta = files.get(ref.key, options=one).meta if one else files.head(ref.key)
     size = meta["size"]
     if size > max_bytes:
@@ -330,6 +330,6 @@ def _bucket_missing(bucket: str) -> BucketMissingError:
 
 
 def _code(error: BaseError) -> str | None:
-    """Return S3's own code of an error; an answer to HEAD has none."""
+    """Return the error code of S3; an answer to HEAD has none."""
     match = _CODE.search(str(error))
     return match[1] if match else None

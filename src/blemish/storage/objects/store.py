@@ -28,13 +28,13 @@ from blemish.storage.objects.paths import ObjectPaths, clear_errors, is_object, 
 from blemish.storage.objects.streams import STAGING, ObjectStreams, OpenObject
 
 ONLY_VERSION = "null"
-"""What S3 calls the version of an object in a bucket that keeps no others."""
+"""S3's version id of objects in a bucket without versioning."""
 
 MAX_LINE_LENGTH = 1024 * 1024
-"""Characters of one line of text, so that a file without line feeds takes no more memory."""
+"""Longest line of a text in characters, which bounds the memory."""
 
 FEW_OBJECTS = 16
-"""Objects of one folder that are looked at one by one; for more of them the folder is listed."""
+"""Up to this many objects of a folder are checked one by one; for more, the folder is listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +60,19 @@ class ObjectStore:
         return {"folder": str(self.root)}
 
     def clear_staging(self) -> None:
-        """Remove what a crash left behind; to be called while nobody writes."""
+        """Remove what a crash left behind. Call it while nothing is being written."""
         clear_staging(self.root / STAGING)
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether there is a bucket of this name."""
+        """Return whether a bucket exists."""
         return self.paths.has_bucket(bucket)
 
     def check_key(self, bucket: str, key: str) -> None:
-        """Allow a key that a file in the bucket has, or could have, as its name.
+        """Check that a key is allowed in a bucket.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no file can have exactly this name.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not a valid file name.
         """
         self.paths.look(ObjectRef(bucket=bucket, key=key))
 
@@ -80,9 +80,9 @@ class ObjectStore:
         """Return the size of an object, in bytes.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            ObjectMissingError: there is no such object.
-            KeyNotAllowedError: no object can have this key.
+            BucketMissingError: the bucket does not exist.
+            ObjectMissingError: the object does not exist.
+            KeyNotAllowedError: the key is not allowed.
         """
         status = self.paths.look(ref)
         if status is None:
@@ -105,7 +105,7 @@ class ObjectStore:
         """Yield the lines of a UTF-8 text, without their line feeds, in bounded memory.
 
         Raises:
-            VersionMissingError: another version is asked for than the one that each object has.
+            VersionMissingError: `version` is not the only version of the object.
             ObjectTooLargeError: it is longer than `max_bytes`.
             ObjectReadError: it is not UTF-8, or cannot be read.
             ObjectError: what `size` raises.
@@ -121,7 +121,7 @@ class ObjectStore:
         """Stream the objects whose keys begin with `prefix`, in no promised order.
 
         Raises:
-            BucketMissingError: there is no such bucket.
+            BucketMissingError: the bucket does not exist.
             ObjectReadError: a folder cannot be read.
         """
         self.paths.check_bucket(bucket)
@@ -141,7 +141,7 @@ class ObjectStore:
     def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
         """Return those of `refs` that exist.
 
-        A folder of which many objects are asked for is listed once; the others are not listed.
+        A folder with many of the objects is listed once; other folders are not listed.
 
         Raises:
             ObjectReadError: a folder cannot be read.
@@ -169,22 +169,22 @@ class ObjectStore:
             return False
 
     def write(self, ref: ObjectRef, data: bytes | Iterable[bytes]) -> None:
-        """Write an object, which is there whole and survives a power cut, or not at all.
+        """Write an object atomically and durably.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
-            StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
+            StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
         """
         with self._streams.staged(ref, data) as staged_object, self.paths.names:
             self._streams.publish(staged_object, ref)
 
     def delete(self, ref: ObjectRef) -> None:
-        """Delete an object, if it is there, and folders that are empty then.
+        """Delete an object, if it exists, and folders that become empty.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
             StoreWriteError: it cannot be deleted.
         """
         with self.paths.names:

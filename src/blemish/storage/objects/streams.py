@@ -52,7 +52,7 @@ class OpenObject:
         """Open the file at `path`, following no link.
 
         Raises:
-            ObjectMissingError: there is no such file.
+            ObjectMissingError: the file does not exist.
             ObjectReadError: it cannot be read.
         """
         self._ref = ref
@@ -132,9 +132,9 @@ class ObjectStreams:
         """Open an object for reading.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            ObjectMissingError: there is no such object.
-            KeyNotAllowedError: no object can have this key.
+            BucketMissingError: the bucket does not exist.
+            ObjectMissingError: the object does not exist.
+            KeyNotAllowedError: the key is not allowed.
             ObjectReadError: it cannot be read.
         """
         if self.paths.look(ref) is None:
@@ -155,9 +155,9 @@ class ObjectStreams:
         """Write an object aside; it is gone at the end of the context unless it was published.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
-            StoreWriteError: it cannot be written; `StoreFullError` if for want of room.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
+            StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
         """
         self.paths.look(ref)
         with staged(data, staging=self.paths.root / STAGING, name=str(ref)) as file:
@@ -173,11 +173,11 @@ class ObjectStreams:
         publish(staged_object.file, self.paths.file(ref), name=str(ref))
 
     def delete(self, ref: ObjectRef) -> None:
-        """Delete an object, if it is there, and folders that are empty then; `paths.names` held.
+        """Delete an object, if it exists, and folders that become empty; `paths.names` held.
 
         Raises:
-            BucketMissingError: there is no such bucket.
-            KeyNotAllowedError: no object can have this key.
+            BucketMissingError: the bucket does not exist.
+            KeyNotAllowedError: the key is not allowed.
             StoreWriteError: it cannot be deleted.
         """
         self.paths.delete(ref)

@@ -39,7 +39,7 @@ class Keys:
         return [_key(row) for row in self._connection.execute(ordered)]
 
     def any(self) -> bool:
-        """Tell whether there is an access key at all."""
+        """Return whether there is an access key at all."""
         return self._connection.execute(select(ACCESS_KEYS.c.id).limit(1)).first() is not None
 
     def replace(self, key: AccessKey) -> None:

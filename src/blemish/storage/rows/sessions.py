@@ -30,7 +30,7 @@ class Sessions:
         return None if row is None else Session(**row)
 
     def delete(self, token_sha256: str) -> None:
-        """Delete a session, if it is there."""
+        """Delete a session, if it exists."""
         mine = SESSIONS.c.token_sha256 == token_sha256
         self._connection.execute(delete(SESSIONS).where(mine))
 
