@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.acceptance.served import ServedDirectory
 from tests.console.watched import Watched
+from tests.once import made_once
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
@@ -37,22 +40,60 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="module")
-def content() -> Path | None:
-    """The data directory that the server of a module begins with; None for an empty one."""
-    return None
+@pytest.fixture(scope="session")
+def two_models(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with two models; the second one has the bundle and the files of the first.
+
+    So no test of the console has to wait for a training, but those that are about one.
+    """
+
+    def make(folder: Path) -> None:
+        shutil.copytree(trained, folder)
+        with closing(sqlite3.connect(folder / "blemish.db")) as database, database:
+            names = [row[1] for row in database.execute("PRAGMA table_info(models)")]
+            copied = [name for name in names if name not in {"id", "version"}]
+            columns = ", ".join(copied)
+            database.execute(
+                f"INSERT INTO models (version, {columns}) SELECT 2, {columns} FROM models"
+            )
+
+    return made_once("two-models", make, temporary=tmp_path_factory)
 
 
-@pytest.fixture(scope="module")
-def served(
-    content: Path | None, tmp_path_factory: pytest.TempPathFactory
+@pytest.fixture(scope="session")
+def shared_server(
+    two_models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServedDirectory]:
-    """A server that the tests of a module share."""
-    folder = tmp_path_factory.mktemp("console") / "data"
-    server = ServedDirectory(folder, environment={}, content=content)
+    """A server with two models that all modules of a worker share: each has projects of its own."""
+    yield from running(two_models, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
+    """A server without projects, of one module."""
+    yield from running(None, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def trained_server(
+    trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServedDirectory]:
+    """A server with a trained model, of one module that changes its project."""
+    yield from running(trained, tmp_path_factory)
+
+
+def running(content: Path | None, temporary: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
+    """Run a server over a copy of a data directory."""
+    server = ServedDirectory(temporary.mktemp("console") / "data", environment={}, content=content)
     server.start()
     yield server
     server.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def served(shared_server: ServedDirectory) -> ServedDirectory:
+    """The server of a module: the shared one, unless the module needs another."""
+    return shared_server
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +25,6 @@ LONGEST_TASK_MS = 200
 ALL_THE_WAY_PX = 1_000_000
 MOST_WEIGHT = 1_500_000
 """Bytes of a page, the framework included and the thumbnails not, as a browser gets them."""
-
-
-@pytest.fixture(scope="module")
-def content(trained: Path) -> Path:
-    """A project with a model."""
-    return trained
 
 
 def make(served: ServedDirectory, project: str, lines: list[dict[str, Any]]) -> Any:

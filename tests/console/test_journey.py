@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.acceptance.served import ServedDirectory
 from tests.console.watched import Watched
 
 pytestmark = pytest.mark.acceptance
@@ -18,6 +19,12 @@ Visit = Callable[..., Watched]
 PROJECT = "cookies"
 NORMAL, ANOMALY = 20, 6
 TRAINED_IN_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def served(empty_server: ServedDirectory) -> ServedDirectory:
+    """A server without projects."""
+    return empty_server
 
 
 @pytest.fixture
@@ -101,6 +108,8 @@ def train(watched: Watched) -> None:
     page.get_by_role("button", name="Train").click()
     expect(page.get_by_role("progressbar", name="Model 1")).to_be_visible()
     page.reload()
+    expect(page.get_by_text("% of all done").first).to_be_visible()
+    page.get_by_text("Log").first.click()
     done = page.get_by_role("link", name="See what it learned")
     expect(done).to_be_visible(timeout=TRAINED_IN_MS)
     watched.shoot("journey-trained")

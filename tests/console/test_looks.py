@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.product import PROJECT, host
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.served import ServedDirectory, model_status, wait_for
 from tests.console.watched import NARROW, WIDE, Watched
 
 pytestmark = pytest.mark.acceptance
@@ -34,16 +33,14 @@ SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture(scope="module")
-def content(trained: Path) -> Path:
-    """A project with a model."""
-    return trained
-
-
-@pytest.fixture(scope="module")
-def product(served: ServedDirectory) -> ServedDirectory:
-    """The server, with a project whose model is hosted."""
-    host(served.client())
-    return served
+def product(served: ServedDirectory) -> Iterator[ServedDirectory]:
+    """The server, with a model that runs as long as these tests do."""
+    client = served.client()
+    host(client)
+    yield served
+    client.stop_model(ProjectName=PROJECT, ModelVersion="1")
+    status = model_status(client, PROJECT, "1")
+    wait_for(status, {"TRAINED"}, while_in={"STOPPING_HOSTING"})
 
 
 def findings(page: Page) -> list[str]:

@@ -8,15 +8,21 @@ from collections.abc import Callable
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.acceptance.product import detect, host, images, make_dataset, start_training
+from tests.acceptance.product import detect, host, images
 from tests.acceptance.served import ServedDirectory, line
 from tests.console.watched import Watched
 
 pytestmark = pytest.mark.acceptance
 
 Visit = Callable[..., Watched]
+
+
+@pytest.fixture(scope="module")
+def served(empty_server: ServedDirectory) -> ServedDirectory:
+    """A server without projects."""
+    return empty_server
 
 
 def test_a_project_is_made_and_found_again(visit: Visit) -> None:
@@ -52,15 +58,14 @@ def test_a_name_that_is_not_allowed_is_refused_by_the_api(visit: Visit) -> None:
 
 
 def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
-    visit: Visit, served: ServedDirectory
+    browser: Browser, trained_server: ServedDirectory
 ) -> None:
-    client = served.client()
-    make_dataset(served, client)
-    version = start_training(client)
-    host(client, version)
+    client = trained_server.client()
+    host(client)
     for _, data in images()[-6:]:
-        detect(client, data)
-    watched = visit()
+        detect(client, data, version="1")
+    watched = Watched(browser, trained_server)
+    watched.sign_in()
     page = watched.open("/")
     expect(page.get_by_text("running", exact=True)).to_be_visible()
     page.wait_for_function(
@@ -89,6 +94,7 @@ def test_the_overview_counts_detections_and_the_project_goes_with_all_it_has(
     expect(page.get_by_role("link", name="plates")).to_have_count(0)
     names = [each["ProjectName"] for each in client.list_projects()["Projects"]]
     assert "plates" not in names
+    watched.close()
 
 
 def test_a_image_with_a_hostile_name_is_a_image(visit: Visit, served: ServedDirectory) -> None:

@@ -18,6 +18,12 @@ pytestmark = pytest.mark.acceptance
 Visit = Callable[..., Watched]
 
 
+@pytest.fixture(scope="module")
+def served(empty_server: ServedDirectory) -> ServedDirectory:
+    """A server of its own: what is done to its keys stands in a short audit log."""
+    return empty_server
+
+
 def create_key(page: Page, name: str, policy: str) -> tuple[str, str]:
     """Make a key; return its id and its secret."""
     page.get_by_role("button", name="New access key").click()

@@ -28,9 +28,9 @@ TRY = f"/projects/{PROJECT}/try"
 
 
 @pytest.fixture(scope="module")
-def content(trained: Path) -> Path:
-    """A project with a model."""
-    return trained
+def served(trained_server: ServedDirectory) -> ServedDirectory:
+    """A server of its own: the tests change the project of its model."""
+    return trained_server
 
 
 @pytest.fixture(scope="module")
