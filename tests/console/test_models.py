@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.acceptance.product import PROJECT, start_training
-from tests.acceptance.served import ServedDirectory, model_status, wait_for
+from tests.acceptance.product import PROJECT
+from tests.acceptance.served import ServedDirectory
 from tests.console.test_looks import findings
 from tests.console.test_settings import create_key
 from tests.console.watched import Watched
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.usefixtures("two_models")]
+pytestmark = pytest.mark.acceptance
 
 DRAWN = (
     "() => [...document.querySelectorAll('{block} img.heat')].some((image) => image.naturalWidth)"
@@ -26,20 +26,6 @@ DRAWN = (
 """A heat map is there."""
 
 Visit = Callable[..., Watched]
-
-
-@pytest.fixture(scope="module")
-def content(trained: Path) -> Path:
-    """A project with a model."""
-    return trained
-
-
-@pytest.fixture(scope="module")
-def two_models(served: ServedDirectory) -> None:
-    """Have a second model in the project."""
-    client = served.client()
-    status = model_status(client, PROJECT, start_training(client))
-    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
 
 
 def model_page(visit: Visit, *, query: str = "", **settings: object) -> Watched:
@@ -148,6 +134,34 @@ def test_the_threshold_is_moved_by_the_keyboard_and_taken_back(
     expect(page.get_by_text("the training chose")).to_have_count(0)
 
 
+def test_every_number_follows_the_threshold_in_force(visit: Visit, served: ServedDirectory) -> None:
+    client = served.client()
+    names = {"ProjectName": PROJECT, "ModelVersion": "1"}
+    manifest = client.describe_model(**names)["ModelDescription"]["EvaluationManifest"]
+    path = served.folder / "buckets" / manifest["Bucket"] / manifest["Key"]
+    truths = [
+        json.loads(line)["anomaly-label-metadata"]["class-name"]
+        for line in path.read_text().splitlines()
+    ]
+    normal, anomaly = truths.count("normal"), truths.count("anomaly")
+    page = model_page(visit).page
+    page.get_by_label("Threshold", exact=True).focus()
+    page.keyboard.press("Home")  # below every score: all images are anomalies
+    page.get_by_role("button", name="Use this threshold").click()
+    expect(page.get_by_text("the training chose")).to_be_visible()
+
+    results = page.get_by_role("region", name="Results")
+    expect(results).to_contain_text(f"Anomalies found{anomaly} of {anomaly}")
+    expect(results).to_contain_text(f"False alarms{normal} of {normal}")
+    expect(results).to_contain_text("likely")
+    expect(results).to_contain_text("At the trained threshold")
+    expect(page.get_by_role("button", name="normal passed").locator("b")).to_have_text("0")
+    expect(page.get_by_role("button", name="false alarms").locator("b")).to_have_text(f"{normal}")
+    expect(page.locator(".judged .pill.warning")).to_have_count(normal)
+    page.get_by_role("button", name="Use the trained one").click()
+    expect(page.get_by_text("the training chose")).to_have_count(0)
+
+
 def test_tags_are_added_and_removed(visit: Visit) -> None:
     page = model_page(visit).page
     page.get_by_label("Key", exact=True).fill("line")
@@ -184,7 +198,7 @@ def test_heat_maps_and_the_bundle_are_sent_to_who_may_have_them(visit: Visit) ->
 
 
 def test_who_may_only_read_is_shown_what_they_may_not_do(visit: Visit) -> None:
-    key = create_key(visit().open("/settings"), "viewer", "ReadOnly")
+    key = create_key(visit().open("/settings"), "model-viewer", "ReadOnly")
     watched = visit(signed_in=False)
     watched.sign_in(key)
     page = watched.open(f"/projects/{PROJECT}/models/1")

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.models.evaluation import ComparedImage, compared_images
+from blemish.console.models.evaluation import (
+    Cell,
+    ComparedImage,
+    EvaluatedImage,
+    cell_counts,
+    compared_images,
+)
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
 from blemish.console.models.model_actions import load_style
 from blemish.console.models.model_data import (
-    EvaluationFiles,
     bundle_info,
     describe_model,
     read_evaluation,
 )
 from blemish.console.models.models_page import all_models
+from blemish.console.models.rates import Rate
 from blemish.console.models.test_images import PART, verdict_caption
+from blemish.console.models.threshold_results import UNPAIRED, images_in_force
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.ui.table import table
-from blemish.console.ui.words import share_text
+from blemish.console.ui.words import counted
+
+DIFFERENT_TESTS = (
+    "They were tested on different images, so their numbers cannot be compared. Make a test "
+    "set, and train both with it."
+)
 
 _VALUE = "(event) => emit(event.target.value)"
 
@@ -41,9 +53,10 @@ async def compare(project: str, a: str = "", b: str = "", part: int = 1) -> None
             return
         a, b = compared_versions(versions, a, b)
         _choices(project, versions, a, b)
-        sides = [await _Side.of(project, version) for version in (a, b)]
-        _summary(sides)
-        _images(project, sides, part)
+        sides = [await _side(project, version) for version in (a, b)]
+        pairs = compared_images(sides[0].images, sides[1].images)
+        _summary(sides, pairs)
+        _images(project, sides, pairs, part)
 
 
 def compared_versions(versions: Sequence[str], a: str, b: str) -> tuple[str, str]:
@@ -53,31 +66,35 @@ def compared_versions(versions: Sequence[str], a: str, b: str) -> tuple[str, str
     return first, second
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Side:
     """One of the two models."""
 
-    def __init__(
-        self, model: Mapping[str, Any], files: EvaluationFiles, preview: PreviewedModel | None
-    ) -> None:
-        self.model = model
-        self.version = model["ModelVersion"]
-        self.files = files
-        self.preview = preview
+    version: str
+    #: its test images, with the verdicts of the threshold in force
+    images: Sequence[EvaluatedImage]
+    #: why there are none; empty if there are
+    problem: str
+    #: None if the visitor may not see its heat maps
+    preview: PreviewedModel | None
 
-    @classmethod
-    async def of(cls, project: str, version: str) -> _Side:
-        model = await describe_model(visitor(), project, version)
-        info = await bundle_info(visitor(), project, model)
-        names = {"ProjectName": project, "ModelVersion": version}
-        preview = None
-        if info is not None and await visitor().may("DetectAnomalies", **names):
-            preview = PreviewedModel(
-                project=project,
-                version=version,
-                threshold=info.threshold,
-                mask=bool(info.anomaly_types),
-            )
-        return cls(model, await read_evaluation(visitor(), model), preview)
+
+async def _side(project: str, version: str) -> _Side:
+    model = await describe_model(visitor(), project, version)
+    info = await bundle_info(visitor(), project, model)
+    files = await read_evaluation(visitor(), model)
+    names = {"ProjectName": project, "ModelVersion": version}
+    preview = None
+    if info is not None and await visitor().may("DetectAnomalies", **names):
+        preview = PreviewedModel(
+            project=project,
+            version=version,
+            threshold=info.threshold,
+            mask=bool(info.anomaly_types),
+        )
+    images = images_in_force(files.images, info)
+    problem = UNPAIRED if images is None else files.problem
+    return _Side(version=version, images=images or (), problem=problem, preview=preview)
 
 
 def _choices(project: str, versions: Sequence[str], a: str, b: str) -> None:
@@ -99,26 +116,48 @@ def _choices(project: str, versions: Sequence[str], a: str, b: str) -> None:
             choice.on("change", go, js_handler=_VALUE)
 
 
-def _summary(sides: Sequence[_Side]) -> None:
-    rows = []
-    for letter, side in zip("AB", sides, strict=True):
-        performance = side.model.get("Performance") or {}
-        numbers = (share_text(performance.get(name)) for name in ("F1Score", "Precision", "Recall"))
-        right = sum(image.right for image in side.files.images)
-        count = f"{right} of {len(side.files.images)}" if side.files.images else "-"
-        rows.append((f"{letter}: model {side.version}", *numbers, count))
-    with ui.element("section").classes("panel"):
-        table(("", "F1", "Precision", "Recall", "Right verdicts"), rows)
-        for side in sides:
-            if side.files.problem:
-                text(f"Model {side.version}: {side.files.problem}", tag="p", classes="problem")
-
-
-def _images(project: str, sides: Sequence[_Side], part: int) -> None:
+def _summary(sides: Sequence[_Side], pairs: Sequence[ComparedImage]) -> None:
+    """Draw the results of both on the images that both were tested on."""
     a, b = sides
-    pairs = compared_images(a.files.images, b.files.images)
+    rows = [
+        _result_row(f"A: model {a.version}", [pair.a for pair in pairs]),
+        _result_row(f"B: model {b.version}", [pair.b for pair in pairs]),
+    ]
+    with ui.element("section").classes("panel"):
+        if pairs:
+            table(("", "Anomalies found", "Alarms right", "False alarms", "Right verdicts"), rows)
+            text(
+                f"On the {counted(len(pairs), 'image')} that both were tested on, at the "
+                "thresholds in force.",
+                tag="p",
+                classes="quiet",
+            )
+        elif a.images and b.images:
+            text(DIFFERENT_TESTS, tag="p", classes="problem")
+        for side in sides:
+            if side.problem:
+                text(f"Model {side.version}: {side.problem}", tag="p", classes="problem")
+
+
+def _result_row(title: str, images: Sequence[EvaluatedImage]) -> tuple[str, ...]:
+    counts = cell_counts(images)
+    detected, missed = counts[Cell.DETECTED], counts[Cell.MISSED]
+    alarms, passed = counts[Cell.FALSE_ALARM], counts[Cell.PASSED]
+    rates = (
+        Rate(count=detected, total=detected + missed),
+        Rate(count=detected, total=detected + alarms),
+        Rate(count=alarms, total=alarms + passed),
+        Rate(count=detected + passed, total=len(images)),
+    )
+    return (title, *(rate.text for rate in rates))
+
+
+def _images(
+    project: str, sides: Sequence[_Side], pairs: Sequence[ComparedImage], part: int
+) -> None:
+    a, b = sides
     differing = sum(pair.differs for pair in pairs)
-    alone = len(a.files.images) + len(b.files.images) - 2 * len(pairs)
+    alone = len(a.images) + len(b.images) - 2 * len(pairs)
     with ui.element("div").classes("head"):
         heading("Image by image", 2)
         ui.element("div").classes("room")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
 
-from blemish.console.models.evaluation import Cell
+from blemish.console.models.evaluation import Cell, EvaluatedImage, TypeResult
 from blemish.console.models.image_layers import PreviewedModel
 from blemish.console.models.model_actions import (
     FORBIDDEN,
@@ -18,7 +18,6 @@ from blemish.console.models.model_actions import (
     load_style,
 )
 from blemish.console.models.model_data import (
-    EvaluationFiles,
     bundle_info,
     describe_model,
     may_download,
@@ -33,11 +32,12 @@ from blemish.console.models.model_panels import (
 )
 from blemish.console.models.model_tags import tags_panel
 from blemish.console.models.preview_requests import bundle_url
+from blemish.console.models.results_panel import results_panel
 from blemish.console.models.test_images import TestImages
+from blemish.console.models.threshold_results import UNPAIRED, images_in_force
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.console.ui.pill import model_status, pill
-from blemish.console.ui.words import share_text
 from blemish.domain.entities import ModelStatus
 from blemish.domain.lifecycle import MODEL_FAILED, MODEL_IN_PROGRESS
 from blemish.engine.bundle import BundleInfo
@@ -57,19 +57,28 @@ async def model(
     files = await read_evaluation(visitor(), description)
     with frame(f"Model {version}", project=project, section="models"):
         await _head(project, description)
-        _numbers(description, info)
+        results_panel(description, info)
+        _facts(description, info)
+        in_force = images_in_force(files.images, info)
         if files.images or info is not None:
-            images = TestImages(
+            gallery = TestImages(
                 project,
                 version,
-                files.images,
+                in_force or (),
                 model=await _previewed_model(project, version, info),
                 cell=Cell(cell) if cell in set(Cell) else None,
                 order=order,
                 part=part,
             )
-            measured = _Measured(project=project, model=description, info=info, files=files)
-            await measured.draw(images)
+            measured = _Measured(
+                project=project,
+                model=description,
+                info=info,
+                images=in_force or (),
+                types=files.types,
+                problem=UNPAIRED if in_force is None else files.problem,
+            )
+            await measured.draw(gallery)
         await tags_panel(description["ModelArn"])
 
 
@@ -80,20 +89,22 @@ class _Measured:
     project: str
     model: Mapping[str, Any]
     info: BundleInfo | None
-    files: EvaluationFiles
+    images: Sequence[EvaluatedImage]
+    types: Sequence[TypeResult]
+    problem: str
 
-    async def draw(self, images: TestImages) -> None:
+    async def draw(self, gallery: TestImages) -> None:
         with ui.element("div").classes("columns"):
-            matrix_panel(self.files, images)
+            matrix_panel(self.images, gallery, problem=self.problem)
             if self.info is not None:
                 await threshold_panel(self.project, self.model, self.info)
         if self.info is not None:
             with ui.element("div").classes("columns"):
                 curve_panels(self.info)
                 choice_panel(self.info)
-        types_panel(self.files.types)
-        if self.files.images:
-            images.draw()
+        types_panel(self.types)
+        if self.images:
+            gallery.draw()
 
 
 async def _previewed_model(
@@ -152,31 +163,13 @@ def _download(project: str, version: str, *, may: bool) -> None:
         ui.tooltip(FORBIDDEN)
 
 
-def _numbers(model: Mapping[str, Any], info: BundleInfo | None) -> None:
-    performance = model.get("Performance") or {}
-    with ui.element("div").classes("panel"):
-        with ui.element("div").classes("figures"):
-            for name, title in (
-                ("F1Score", "F1"),
-                ("Precision", "Precision"),
-                ("Recall", "Recall"),
-            ):
-                with ui.element("div"):
-                    text(title, classes="quiet")
-                    text(share_text(performance.get(name)), classes="number")
-            with ui.element("dl").classes("facts"):
-                _fact("Made", f"{model['CreationTimestamp']:%Y-%m-%d %H:%M} UTC")
-                _fact("Description", model.get("Description") or "-")
-                if info is not None:
-                    kind = "finds and marks anomaly types" if info.anomaly_types else "classifies"
-                    _fact("Kind", f"{kind}, {info.graph_size[0]} x {info.graph_size[1]} pixels")
-        if performance:
-            text(
-                "Measured by the training on its test images, at the threshold that it chose. "
-                "A moved threshold does not change these numbers.",
-                tag="p",
-                classes="quiet",
-            )
+def _facts(model: Mapping[str, Any], info: BundleInfo | None) -> None:
+    with ui.element("dl").classes("facts panel"):
+        _fact("Made", f"{model['CreationTimestamp']:%Y-%m-%d %H:%M} UTC")
+        _fact("Description", model.get("Description") or "-")
+        if info is not None:
+            kind = "finds and marks anomaly types" if info.anomaly_types else "classifies"
+            _fact("Kind", f"{kind}, {info.graph_size[0]} x {info.graph_size[1]} pixels")
 
 
 def _fact(title: str, value: str) -> None:

@@ -9,9 +9,14 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.models.curves import precision_recall_svg, roc_svg
-from blemish.console.models.evaluation import CELL_NAMES, Cell, TypeResult, cell_counts
+from blemish.console.models.evaluation import (
+    CELL_NAMES,
+    Cell,
+    EvaluatedImage,
+    TypeResult,
+    cell_counts,
+)
 from blemish.console.models.model_actions import FORBIDDEN
-from blemish.console.models.model_data import EvaluationFiles
 from blemish.console.models.test_images import TestImages
 from blemish.console.ui.frame import heading, text, visitor
 from blemish.console.ui.table import table
@@ -21,8 +26,8 @@ from blemish.engine.bundle import BundleInfo
 from blemish.engine.training.selection_report import ReportedCandidate, selection_report
 
 STAYS = (
-    "What this changes: verdicts from now on. The measured performance of the model, its confusion "
-    "matrix and its evaluation files stay those of the training."
+    "A new threshold changes the verdicts from now on, and the numbers on this page. The "
+    "evaluation files and the performance in DescribeModel stay those of the training."
 )
 NO_SCORES = (
     "An older version of Blemish trained this model and did not keep the scores of its test "
@@ -54,14 +59,14 @@ class ThresholdSlider(ui.element, component="../static/threshold.js"):
         self.props["locked"] = locked
 
 
-def matrix_panel(files: EvaluationFiles, images: TestImages) -> None:
-    """Draw the confusion matrix; its cells choose the test images that are shown."""
+def matrix_panel(images: Sequence[EvaluatedImage], gallery: TestImages, *, problem: str) -> None:
+    """Draw the confusion matrix; its cells select the test images that are shown."""
     with ui.element("section").classes("panel"):
         heading("Confusion matrix", 2)
-        if not files.images:
-            text(files.problem or "There are no test images.", tag="p", classes="quiet")
+        if not images:
+            text(problem or "There are no test images.", tag="p", classes="quiet")
             return
-        counts = cell_counts(files.images)
+        counts = cell_counts(images)
         with ui.element("table").classes("matrix"):
             with ui.element("tr"):
                 text("Labelled", tag="th")
@@ -72,17 +77,17 @@ def matrix_panel(files: EvaluationFiles, images: TestImages) -> None:
                     text(truth, tag="th")
                     for cell, look in cells:
                         with ui.element("td"):
-                            _cell(cell, look if counts[cell] else "none", counts[cell], images)
+                            _cell(cell, look if counts[cell] else "none", counts[cell], gallery)
         text("Press a cell to see its images below.", tag="p", classes="quiet")
 
 
-def _cell(cell: Cell, look: str, count: int, images: TestImages) -> None:
+def _cell(cell: Cell, look: str, count: int, gallery: TestImages) -> None:
     button = ui.element("button").props("type=button").classes(f"cell {look}")
     with button:
         text(f"{count}", tag="b")
         text(CELL_NAMES[cell])
-    button.on("click", lambda: images.select(cell))
-    images.connect(cell, button)
+    button.on("click", lambda: gallery.select(cell))
+    gallery.connect(cell, button)
 
 
 async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleInfo) -> None:
@@ -185,4 +190,8 @@ def types_panel(types: Sequence[TypeResult]) -> None:
                 for row in types
             ],
         )
-        text("Of the pixels in the test images that have a mask.", tag="p", classes="quiet")
+        text(
+            "Of the pixels in the test images that have a mask, at the trained threshold.",
+            tag="p",
+            classes="quiet",
+        )

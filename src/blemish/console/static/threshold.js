@@ -26,8 +26,8 @@ export default {
         <div><dt>Found</dt><dd>{{ effect.found }} of {{ anomaly.length }}</dd></div>
         <div><dt>Missed</dt><dd>{{ effect.missed }}</dd></div>
         <div><dt>False alarms</dt><dd>{{ effect.alarms }} of {{ normal.length }}</dd></div>
-        <div><dt>Precision</dt><dd>{{ share(effect.found, effect.found + effect.alarms) }}</dd></div>
-        <div><dt>Recall</dt><dd>{{ share(effect.found, anomaly.length) }}</dd></div>
+        <div><dt>Precision</dt><dd>{{ rate(effect.found, effect.found + effect.alarms) }}</dd></div>
+        <div><dt>Recall</dt><dd>{{ rate(effect.found, anomaly.length) }}</dd></div>
         <div><dt>F1</dt><dd>{{ share(2 * effect.found, effect.found + effect.alarms + anomaly.length) }}</dd></div>
       </dl>
       <div class="line">
@@ -116,8 +116,11 @@ export default {
       const share = (event.clientX - place.left) / place.width;
       this.move(Math.min(1, Math.max(0, share)) * STEPS);
     },
+    rate(part, whole) {
+      return whole ? `${part} of ${whole}` : "not measurable";
+    },
     share(part, whole) {
-      return whole ? (part / whole).toFixed(3) : "not measurable";
+      return whole ? (part / whole).toFixed(2) : "not measurable";
     },
     use(threshold) {
       this.$emit("use", { threshold });

@@ -1,0 +1,78 @@
+"""The cards of a model: its results at the threshold in force, beside those of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nicegui import ui
+
+from blemish.console.models.rates import NOT_MEASURABLE, f1_text
+from blemish.console.models.threshold_results import ThresholdResults, results_at
+from blemish.console.ui.frame import text
+from blemish.engine.bundle import BundleInfo
+
+
+def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
+    """Draw how good a model is.
+
+    Args:
+        model: `ModelDescription`.
+        info: of its bundle; None if it has none, or if the visitor may not read it.
+    """
+    results = results_at(info, info.threshold) if info else None
+    performance = model.get("Performance")
+    if results is None and not performance:
+        return
+    with ui.element("section").classes("panel").props("aria-label=Results"):
+        if results is None or info is None:
+            _draw_performance(performance or {})
+            return
+        _draw_results(results)
+        trained = results_at(info, info.trained_threshold)
+        if info.moved_from is None or trained is None:
+            text(
+                f"On the test images of the training, at its threshold {info.threshold:.4g}.",
+                tag="p",
+                classes="quiet",
+            )
+            return
+        text(
+            f"On the test images of the training, at the threshold in force, {info.threshold:.4g}. "
+            f"At the trained threshold, {info.moved_from:.4g}: {_summary(trained)}.",
+            tag="p",
+            classes="quiet",
+        )
+
+
+def _draw_results(results: ThresholdResults) -> None:
+    with ui.element("div").classes("figures"):
+        for title, rate in (
+            ("Anomalies found", results.recall),
+            ("Alarms that are right", results.precision),
+            ("False alarms", results.false_alarms),
+        ):
+            _card(title, rate.text, rate.interval_text)
+        _card("F1", f1_text(results.f1), "")
+
+
+def _card(title: str, number: str, note: str) -> None:
+    with ui.element("div"):
+        text(title, classes="quiet", tag="p")
+        text(number, classes="number" if number != NOT_MEASURABLE else "", tag="p")
+        text(note, classes="quiet", tag="p")
+
+
+def _summary(results: ThresholdResults) -> str:
+    return (
+        f"anomalies found {results.recall.text}, alarms that are right {results.precision.text}, "
+        f"false alarms {results.false_alarms.text}, F1 {f1_text(results.f1)}"
+    )
+
+
+def _draw_performance(performance: Mapping[str, float]) -> None:
+    """Draw the numbers of a training that did not keep the scores of its test images."""
+    with ui.element("div").classes("figures"):
+        for name, title in (("F1Score", "F1"), ("Precision", "Precision"), ("Recall", "Recall")):
+            _card(title, f1_text(performance.get(name)), "")
+    text("Measured by the training, at its own threshold.", tag="p", classes="quiet")
