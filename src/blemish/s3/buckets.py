@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from blemish.s3.folder_markers import FolderMarkers
+from blemish.s3.protocol.errors import S3BucketNotEmptyError
 from blemish.s3.unsupported import refuse_unsupported
 from blemish.storage.database.database import Database
 from blemish.storage.objects.buckets import Buckets
@@ -20,11 +22,19 @@ class BucketOperations:
     """Makes, lists and deletes buckets; a bucket that is deleted takes its rows with it."""
 
     def __init__(
-        self, database: Database, buckets: Buckets, parts: StoredFiles, *, region: str, owner: str
+        self,
+        database: Database,
+        buckets: Buckets,
+        parts: StoredFiles,
+        *,
+        markers: FolderMarkers,
+        region: str,
+        owner: str,
     ) -> None:
         self._database = database
         self._buckets = buckets
         self._parts = parts
+        self._markers = markers
         self._region = region
         self._owner = owner
 
@@ -70,6 +80,11 @@ class BucketOperations:
 
     def delete_bucket(self, *, bucket: str, **others: Any) -> dict[str, Any]:
         refuse_unsupported(others)
+        self._buckets.check(bucket)
+        if marker := self._markers.first(bucket):
+            raise S3BucketNotEmptyError(
+                f"The bucket {bucket} is not empty: it holds {marker!r:.300}."
+            )
         self._buckets.delete(bucket)
         with self._database.writing() as rows:
             rows.object_metadata.delete_bucket(bucket)

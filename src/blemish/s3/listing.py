@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+from blemish.s3.folder_markers import FolderMarkers
 from blemish.s3.object_headers import quoted
 from blemish.s3.protocol.errors import InvalidArgumentError
 from blemish.s3.stored_objects import StoredObjects
@@ -20,8 +21,11 @@ MAX_KEYS = 1_000
 class ListingOperations:
     """Lists objects in the order of their keys."""
 
-    def __init__(self, listing: Listing, objects: StoredObjects, *, owner: str) -> None:
+    def __init__(
+        self, listing: Listing, objects: StoredObjects, *, markers: FolderMarkers, owner: str
+    ) -> None:
         self._listing = listing
+        self._markers = markers
         self._objects = objects
         self._owner = {"ID": owner, "DisplayName": owner}
 
@@ -67,7 +71,8 @@ class ListingOperations:
             raise InvalidArgumentError("Argument max-keys must be an integer of 0 or more.")
         limit = min(max_keys, MAX_KEYS)
         walk = self._listing.walk(bucket, prefix=prefix, after=after, delimiter=delimiter)
-        listed = list(islice(walk, limit + 1)) if limit else []
+        merged = self._markers.merged(walk, bucket, prefix=prefix, after=after, delimiter=delimiter)
+        listed = list(islice(merged, limit + 1)) if limit else []
         page = listed[:limit]
         output = {
             "Name": bucket,

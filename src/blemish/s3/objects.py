@@ -10,6 +10,7 @@ from botocore import xform_name
 
 from blemish.domain.entities import ObjectRef
 from blemish.s3.conditions import ReadConditions, requested_range, write_check
+from blemish.s3.folder_markers import FolderMarker
 from blemish.s3.object_headers import (
     RETURNED_HEADERS,
     checksum_members,
@@ -171,7 +172,7 @@ class ObjectOperations:
 
     def _opened(
         self, bucket: str, key: str, members: dict[str, Any]
-    ) -> tuple[OpenObject, dict[str, Any], tuple[int, int] | None]:
+    ) -> tuple[OpenObject | FolderMarker, dict[str, Any], tuple[int, int] | None]:
         """Open an object that is to be output of; return it, what is output, and the range."""
         conditions = ReadConditions(**{name: members.pop(name, None) for name in _CONDITIONS})
         wanted, mode = members.pop("range", None), members.pop("checksum_mode", None)
@@ -223,7 +224,7 @@ def pop_source_conditions(members: dict[str, Any]) -> ReadConditions:
 
 def open_source(
     objects: StoredObjects, source: ObjectRef, conditions: ReadConditions
-) -> tuple[OpenObject, ObjectMetadata]:
+) -> tuple[OpenObject | FolderMarker, ObjectMetadata]:
     """Open an object that is to be copied.
 
     Raises:

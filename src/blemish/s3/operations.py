@@ -7,6 +7,7 @@ from datetime import datetime
 from types import SimpleNamespace
 
 from blemish.s3.buckets import BucketOperations
+from blemish.s3.folder_markers import FolderMarkers
 from blemish.s3.listing import ListingOperations
 from blemish.s3.multipart import MultipartOperations
 from blemish.s3.object_tags import ObjectTaggingOperations
@@ -43,12 +44,15 @@ def s3_operations(
         now: the clock.
         new_name: a name that nothing else has.
     """
-    objects = StoredObjects(database, ObjectStreams(paths))
+    markers = FolderMarkers(database, now=now)
+    objects = StoredObjects(database, ObjectStreams(paths), markers)
     groups: tuple[object, ...] = (
-        BucketOperations(database, Buckets(paths), parts, region=region, owner=owner),
+        BucketOperations(
+            database, Buckets(paths), parts, markers=markers, region=region, owner=owner
+        ),
         ObjectOperations(objects),
         ObjectTaggingOperations(objects),
-        ListingOperations(Listing(paths), objects, owner=owner),
+        ListingOperations(Listing(paths), objects, markers=markers, owner=owner),
         MultipartOperations(
             database, objects, paths=paths, parts=parts, now=now, new_name=new_name
         ),

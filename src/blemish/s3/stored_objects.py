@@ -15,9 +15,14 @@ from typing import Protocol
 
 from blemish.domain.entities import ObjectRef
 from blemish.s3.content_types import type_by_name
+from blemish.s3.folder_markers import (
+    EMPTY_ETAG,
+    FolderMarker,
+    FolderMarkers,
+    is_folder_marker,
+)
 from blemish.storage.database.database import Database
 from blemish.storage.errors import DatabaseWriteError, KeyTakenError, ObjectMissingError
-from blemish.storage.objects.names import refusal
 from blemish.storage.objects.streams import FileVersion, ObjectStreams, OpenObject
 from blemish.storage.rows.object_metadata import ObjectMetadata
 
@@ -56,11 +61,6 @@ def hashed_content(content: Iterable[bytes], *digests: Updatable) -> Iterator[by
         yield chunk
 
 
-def is_folder_marker(ref: ObjectRef) -> bool:
-    """Tell whether clients ask for this object only to see whether there is a folder."""
-    return ref.key.endswith("/") and refusal(ref.key[:-1]) is None
-
-
 def derived_etag(key: str, version: FileVersion) -> str:
     """Return an ETag for a listing, where nobody has computed the real one.
 
@@ -73,8 +73,9 @@ def derived_etag(key: str, version: FileVersion) -> str:
 class StoredObjects:
     """Opens, puts and deletes objects together with their rows."""
 
-    def __init__(self, database: Database, streams: ObjectStreams) -> None:
+    def __init__(self, database: Database, streams: ObjectStreams, markers: FolderMarkers) -> None:
         self._database = database
+        self._markers = markers
         self._streams = streams
 
     def check_bucket(self, bucket: str) -> None:
@@ -85,12 +86,14 @@ class StoredObjects:
         """
         self._streams.paths.check_bucket(bucket)
 
-    def open(self, ref: ObjectRef) -> tuple[OpenObject, ObjectMetadata]:
+    def open(self, ref: ObjectRef) -> tuple[OpenObject | FolderMarker, ObjectMetadata]:
         """Open an object; the ETag of one put by hand is computed now, and remembered.
 
         Raises:
             ObjectError: what `ObjectStreams.open` raises; a folder's name is that of no object.
         """
+        if is_folder_marker(ref):
+            return self._marker(ref)
         while True:
             opened = self._opened(ref)
             try:
@@ -108,7 +111,11 @@ class StoredObjects:
         """Return the ETags of objects of a listing, derived ones where there are no others."""
         with self._database.reading() as rows:
             known = rows.object_metadata.find_all(bucket, [key for key, _ in objects])
-        return [known[item].etag if item in known else derived_etag(*item) for item in objects]
+        etags = {item: metadata.etag for item, metadata in known.items()}
+        return [
+            EMPTY_ETAG if item[0].endswith("/") else etags.get(item) or derived_etag(*item)
+            for item in objects
+        ]
 
     def put(
         self,
@@ -131,6 +138,12 @@ class StoredObjects:
             ObjectError: what `ObjectStreams.staged` raises.
             DatabaseWriteError: the row cannot be written.
         """
+        if is_folder_marker(ref):
+            self.check_bucket(ref.bucket)
+            with self._streams.paths.names:
+                if check:
+                    check(self._etag(ref))
+                return self._markers.put(ref, content, describe=describe)
         with self._streams.staged(ref, content) as staged:
             metadata = describe()
             with self._streams.paths.names:
@@ -156,6 +169,9 @@ class StoredObjects:
             opened, metadata = self.open(ref)
             opened.close()
             changed = replace(metadata, headers=change(metadata.headers))
+            if is_folder_marker(ref):
+                self._markers.change(ref, opened.version, changed)
+                return
             with self._database.writing() as rows:
                 rows.object_metadata.put(ref, opened.version, changed)
 
@@ -165,27 +181,31 @@ class StoredObjects:
         Raises:
             ObjectError: what `ObjectStreams.delete` raises.
         """
-        if is_folder_marker(ref):
-            self.check_bucket(ref.bucket)
-            return
         with self._streams.paths.names:
             if check:
                 check(self._etag(ref))
+            if is_folder_marker(ref):
+                self.check_bucket(ref.bucket)
+                self._markers.delete(ref)
+                return
             with suppress(KeyTakenError):
                 self._streams.delete(ref)
             with self._database.writing() as rows:
                 rows.object_metadata.delete(ref)
 
     def _opened(self, ref: ObjectRef) -> OpenObject:
-        """Open an object, taking a folder's name, with or without a slash, for that of none."""
-        missing = ObjectMissingError(f"There is no object {ref}.")
-        if is_folder_marker(ref):
-            self.check_bucket(ref.bucket)
-            raise missing
+        """Open the file of an object; the name of a folder is that of no object."""
         try:
             return self._streams.open(ref)
         except KeyTakenError as error:
-            raise missing from error
+            raise ObjectMissingError(f"There is no object {ref}.") from error
+
+    def _marker(self, ref: ObjectRef) -> tuple[FolderMarker, ObjectMetadata]:
+        self.check_bucket(ref.bucket)
+        marker = self._markers.find(ref)
+        if marker is None:
+            raise ObjectMissingError(f"There is no object {ref}.")
+        return marker
 
     def _etag(self, ref: ObjectRef) -> str | None:
         try:

@@ -24,6 +24,7 @@ from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_counts import DetectionCountRows
 from blemish.storage.rows.detection_jobs import DetectionJobs
 from blemish.storage.rows.entries import Entries
+from blemish.storage.rows.folder_markers import FolderMarkerRows
 from blemish.storage.rows.models import Models
 from blemish.storage.rows.object_metadata import ObjectMetadataRows
 from blemish.storage.rows.packaging_jobs import PackagingJobs
@@ -67,6 +68,7 @@ class Rows:
     packaging_jobs: PackagingJobs
     keys: Keys
     object_metadata: ObjectMetadataRows
+    folder_markers: FolderMarkerRows
     uploads: Uploads
     client_tokens: ClientTokens
     detection_jobs: DetectionJobs
@@ -310,6 +312,7 @@ def _rows(connection: Connection) -> Rows:
         packaging_jobs=PackagingJobs(connection),
         keys=Keys(connection),
         object_metadata=ObjectMetadataRows(connection),
+        folder_markers=FolderMarkerRows(connection),
         uploads=Uploads(connection),
         client_tokens=ClientTokens(connection),
         detection_jobs=DetectionJobs(connection),

@@ -3,7 +3,7 @@
     projects <- datasets <- entries
         ^------ models <- tags            access_keys
         ^------ packaging_jobs
-    uploads <- upload_parts               object_metadata
+    uploads <- upload_parts               object_metadata, folder_markers
     client_tokens                         sessions
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
@@ -283,6 +283,18 @@ OBJECT_METADATA = Table(
     # of which content this speaks: a file that was changed by hand has another size or time
     Column("size_bytes", BigInteger, primary_key=True, autoincrement=False),
     Column("modified_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("etag", String(64), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("checksums", JSON, nullable=False),
+)
+
+FOLDER_MARKERS = Table(
+    "folder_markers",
+    METADATA,
+    Column("bucket", String(63), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("modified_ns", BigInteger, nullable=False),
     Column("etag", String(64), nullable=False),
     Column("headers", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),

@@ -49,7 +49,7 @@ class Listing:
         if delimiter == "/":
             return self._walk(bucket, folder, prefix=prefix, after=after, roll_up=True)
         objects = self._walk(bucket, folder, prefix=prefix, after=after, roll_up=False)
-        return _rolled_up(objects, prefix, delimiter, after=after) if delimiter else objects
+        return rolled_up(objects, prefix, delimiter, after=after) if delimiter else objects
 
     def _walk(
         self, bucket: str, folder: str, *, prefix: str, after: str, roll_up: bool
@@ -93,9 +93,10 @@ class Listing:
                 yield path
 
 
-def _rolled_up(
+def rolled_up(
     objects: Iterator[ListedObject | str], prefix: str, delimiter: str, *, after: str
 ) -> Iterator[ListedObject | str]:
+    """Yield objects, and once for several the part of their keys up to a delimiter."""
     last = None
     for listed in objects:
         assert isinstance(listed, ListedObject)
