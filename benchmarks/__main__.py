@@ -18,6 +18,7 @@ BENCHMARKS = (
     ["fuzz", "--requests=5000"],
     ["lifetimes", "--examples=5"],
     ["s3"],
+    ["edge", "--detections=4000", "--kills=5", "--requests=5000"],
     ["quality"],
 )
 MINUTES = 14

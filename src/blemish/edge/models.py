@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 MOST_WAITING = 32
 """Images that may wait for a thread, of all models together."""
 
+FIRST_LOAD_S = 10.0
+"""How long a detection waits for a model that starts with the agent: after a restart of the agent
+its clients need not know that models are loaded again."""
+
 DETECTION_THREADS = 2
 """One judges while the other prepares the next image; a graph uses all processors itself."""
 
@@ -58,6 +62,8 @@ class EdgeModel(Generic[Loaded]):
         self.status = EdgeStatus.STOPPED
         self.message = ""
         self.loaded: Loaded | None = None
+        #: of a model that started with the agent
+        self.first_load: asyncio.Task[None] | None = None
         #: detections that were accepted and are not over
         self.detections = 0
         self.idle = asyncio.Event()
@@ -102,7 +108,7 @@ class EdgeModels(Generic[Loaded]):
                 logger.info("component %s %s is installed", name, component.version)
                 model = self._models[name] = EdgeModel(component)
                 if component.autostart:
-                    self._begin(model)
+                    model.first_load = self._begin(model)
             elif model.component != component:
                 self._replace(model, component)
 
@@ -146,14 +152,16 @@ class EdgeModels(Generic[Loaded]):
         await asyncio.shield(self._spawn(self._stop(model)))
         return EdgeStatus.STOPPED
 
-    def running(self, name: str) -> Loaded:
-        """Return what was loaded of a running model.
+    async def running(self, name: str) -> Loaded:
+        """Return what was loaded of a running model; one that starts with the agent is waited for.
 
         Raises:
             InvalidCallError, UnknownModelError: there is none of this name.
             ModelStateError: it is not RUNNING.
         """
         model = self._require(name)
+        if model.first_load is not None:
+            await asyncio.wait([model.first_load], timeout=FIRST_LOAD_S)
         if model.status is not EdgeStatus.RUNNING or model.loaded is None:
             raise _wrong_state(model, "detect anomalies with")
         return model.loaded
@@ -192,9 +200,9 @@ class EdgeModels(Generic[Loaded]):
         except KeyError:
             raise UnknownModelError(f"No component {name!r} is installed.") from None
 
-    def _begin(self, model: EdgeModel[Loaded]) -> None:
+    def _begin(self, model: EdgeModel[Loaded]) -> asyncio.Task[None]:
         model.status, model.message = EdgeStatus.STARTING, ""
-        self._spawn(self._start(model))
+        return self._spawn(self._start(model))
 
     def _replace(self, model: EdgeModel[Loaded], component: InstalledComponent) -> None:
         logger.info("component %s %s replaces another", component.name, component.version)

@@ -47,7 +47,7 @@ class EdgeService:
 
     async def _detect_anomalies(self, request: Any) -> bytes:
         name = request.model_component
-        loaded = self._models.running(name)
+        loaded = await self._models.running(name)
         return await self._models.detect(name, lambda: loaded.answer(request))
 
     async def _start_model(self, request: Any) -> bytes:

@@ -91,7 +91,7 @@ def test_a_model_is_started_and_stopped(play: Play) -> None:
         assert agent.models.start("plates") is S.STARTING
         agent.may_load.set()
         await agent.until(lambda: agent.status() is S.RUNNING)
-        assert agent.models.running("plates") == "plates 1.0.0"
+        assert await agent.models.running("plates") == "plates 1.0.0"
         assert agent.models.describe("plates").model_arn == ARN
         assert await agent.models.stop("plates") is S.STOPPED
         assert agent.status() is S.STOPPED
@@ -105,7 +105,7 @@ def test_calls_in_the_wrong_state_are_refused(play: Play) -> None:
         with pytest.raises(
             ModelStateError, match="is STOPPED; you cannot detect anomalies with it"
         ):
-            agent.models.running("plates")
+            await agent.models.running("plates")
         with pytest.raises(ModelStateError, match="is STOPPED; you cannot stop it now"):
             await agent.models.stop("plates")
         agent.may_load.clear()
@@ -168,7 +168,7 @@ def test_a_stop_waits_for_detections_and_lets_no_other_in(play: Play) -> None:
         stopping = asyncio.create_task(agent.models.stop("plates"))
         await agent.until(lambda: agent.status() is S.STOPPING)
         with pytest.raises(ModelStateError, match="is STOPPING"):
-            agent.models.running("plates")
+            await agent.models.running("plates")
         assert not stopping.done()
         go_on.set()
 
@@ -212,6 +212,22 @@ def test_a_component_with_autostart_runs_as_soon_as_it_is_installed(play: Play) 
     play(test)
 
 
+def test_a_detection_waits_for_a_model_that_starts_with_the_agent(play: Play) -> None:
+    async def test(agent: Agent) -> None:
+        agent.install(autostart=True)
+        agent.may_load.clear()
+        agent.models.refresh()
+
+        waiting = asyncio.create_task(agent.models.running("plates"))
+        await asyncio.sleep(0)
+        assert agent.status() is S.STARTING
+        agent.may_load.set()
+
+        assert await waiting == "plates 1.0.0"
+
+    play(test)
+
+
 def test_a_running_model_goes_on_while_its_new_version_is_loaded(play: Play) -> None:
     async def test(agent: Agent) -> None:
         agent.install()
@@ -221,9 +237,11 @@ def test_a_running_model_goes_on_while_its_new_version_is_loaded(play: Play) -> 
 
         agent.models.refresh()
 
-        assert agent.models.running("plates") == "plates 1.0.0"
+        assert await agent.models.running("plates") == "plates 1.0.0"
         agent.may_load.set()
-        await agent.until(lambda: agent.models.running("plates") == "plates 1.1.0")
+        async with asyncio.timeout(30):
+            while await agent.models.running("plates") != "plates 1.1.0":
+                await asyncio.sleep(0.001)
 
     play(test)
 
@@ -241,7 +259,7 @@ def test_a_new_version_that_cannot_be_loaded_leaves_the_old_running(play: Play) 
         assert agent.models.describe("plates").message == (
             "Version 1.1.0 cannot be loaded: The bundle is damaged."
         )
-        assert agent.models.running("plates") == "plates 1.0.0"
+        assert await agent.models.running("plates") == "plates 1.0.0"
 
     play(test)
 
@@ -257,7 +275,7 @@ def test_a_component_replaced_while_it_is_loaded_is_loaded_again(play: Play) -> 
 
         await agent.until(lambda: agent.status() is S.RUNNING)
 
-        assert agent.models.running("plates") == "plates 1.1.0"
+        assert await agent.models.running("plates") == "plates 1.1.0"
 
     play(test)
 
@@ -270,7 +288,7 @@ def test_a_removed_component_is_gone(play: Play) -> None:
 
         assert agent.models.describe_all() == []
         with pytest.raises(UnknownModelError):
-            agent.models.running("plates")
+            await agent.models.running("plates")
 
     play(test)
 
