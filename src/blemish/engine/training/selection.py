@@ -38,6 +38,10 @@ them first, the standard error of the difference is near 0, and chance would dec
 anomalies and wavelet features, on castings, one draw in ten fell from .973 to .889."""
 
 
+GAIN_SHARE = 0.6
+"""With five folds, and scores that fall as 1 / n: (5/4 - 5/5) / (5/3 - 5/4)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A weighted average of scores."""
@@ -69,6 +73,8 @@ class Selection:
     results: tuple[CandidateResult, ...]
     #: (m,) scores by scorers and selections that have not seen the image
     scores: NDArray[np.float64]
+    #: how much lower normal images score by scorers that are fitted to all of them
+    gain: float
 
 
 def select(tables: Sequence[ScoreTable]) -> Selection:
@@ -79,6 +85,22 @@ def select(tables: Sequence[ScoreTable]) -> Selection:
     Args:
         tables: of the same images, at one resolution or at several, the lowest first.
     """
+    everything = np.ones(len(tables[0].fold_of), dtype=np.bool_)
+    candidate, results = _best_candidate(tables, None, everything)
+    table = tables[candidate.table]
+    final = _fusion_of(candidate, table, None, everything)
+    scores = _unseen_scores(tables) if results else _fused(final, candidate, table)
+    return Selection(
+        candidate=candidate,
+        fusion=final,
+        results=results,
+        scores=scores,
+        gain=_gain(final, candidate, table),
+    )
+
+
+def _unseen_scores(tables: Sequence[ScoreTable]) -> NDArray[np.float64]:
+    """Return (m,) scores, each by a selection that has not seen the image's fold."""
     fold_of = tables[0].fold_of
     scores = np.empty(len(fold_of))
     for outer in range(tables[0].folds):
@@ -88,14 +110,33 @@ def select(tables: Sequence[ScoreTable]) -> Selection:
         scores[rows] = _fusion_of(candidate, table, outer, inner).fuse(
             {key: table.scores[key][outer, rows] for key in candidate.shares}
         )
-    everything = np.ones(len(fold_of), dtype=np.bool_)
-    candidate, results = _best_candidate(tables, None, everything)
-    return Selection(
-        candidate=candidate,
-        fusion=_fusion_of(candidate, tables[candidate.table], None, everything),
-        results=results,
-        scores=scores,
-    )
+    return scores
+
+
+def _fused(final: Fusion, candidate: Candidate, table: ScoreTable) -> NDArray[np.float64]:
+    """Return (m,) scores by scorers that have not seen the image's fold."""
+    return final.fuse({key: table.unseen(key, None) for key in candidate.shares})
+
+
+def _gain(final: Fusion, candidate: Candidate, table: ScoreTable) -> float:
+    """Return how much lower normal images score by scorers that are fitted to all of them.
+
+    Scores fall with the number n of images, about as 1 / n. From three fifths of the images to four
+    they are measured to fall, on the very same images; from four fifths to all they fall
+    `GAIN_SHARE` of that.
+    """
+    if table.folds < 3:
+        return 0.0
+    rows = np.flatnonzero(~table.anomalous)
+    folds = table.fold_of[rows]
+    fewer = {
+        key: np.array(
+            [np.delete(values[:, row], fold).mean() for row, fold in zip(rows, folds, strict=True)]
+        )
+        for key, values in ((key, table.scores[key]) for key in candidate.shares)
+    }
+    measured = final.fuse(fewer).mean() - _fused(final, candidate, table)[rows].mean()
+    return max(0.0, GAIN_SHARE * float(measured))
 
 
 def map_fusion(candidate: Candidate, table: ScoreTable) -> Fusion:

@@ -25,7 +25,7 @@ from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.scorer import FittedScorer, Scorer
 from blemish.engine.training.anomaly_types import assign_colors, select_types
-from blemish.engine.training.calibration import MIN_ANOMALIES, calibrate
+from blemish.engine.training.calibration import FALSE_ALARM_RATE, MIN_ANOMALIES, calibrate
 from blemish.engine.training.cross_validation import cross_validate, fit_scorers
 from blemish.engine.training.features import TrainingFeatures, collect_features, room_for
 from blemish.engine.training.folds import FOLDS, assign_folds
@@ -57,6 +57,8 @@ class TrainingOptions:
     seed: int
     #: an anomaly type with fewer masks is left out of the segmentation head
     min_masks_per_type: int
+    #: share of normal images that may be called anomalous, where few anomalies are labelled
+    false_alarm_rate: float = FALSE_ALARM_RATE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,9 @@ def _learn(
     stages = _stages(validated, backbone, options, progress, fold_of=fold_of)
     selection = select([stage.table for stage in stages])
     stage = stages[selection.candidate.table]
-    calibration = calibrate(selection.scores, stage.table.anomalous)
+    calibration = calibrate(
+        selection.scores, stage.table.anomalous, gain=selection.gain, rate=options.false_alarm_rate
+    )
     parts = DetectorParts(
         backbone=backbone,
         scorers=stage.scorers,
