@@ -77,7 +77,8 @@ def normal_threshold(scores: NDArray[np.float64], *, rate: float) -> float:
 
     New images vary a little more than held-out ones, and a few images tell little of the tail:
     `TAIL_FACTOR` of the quantiles of Student's distribution with four degrees of freedom, in
-    deviations, kept 1.4, 4.7 and 9.7 % where 1, 5 and 10 % were asked for (docs/notes/thresholds.md).
+    deviations, kept 1.4, 4.7 and 9.7 % where 1, 5 and 10 % were asked for
+    (docs/notes/thresholds.md).
 
     Args:
         scores: (n,) of normal images, each by a detector that did not see the image.

@@ -75,7 +75,7 @@ def test_a_higher_rate_never_raises_the_threshold(seed: int, low: float, factor:
 def test_one_odd_normal_image_hardly_moves_the_threshold(seed: int, odd: float) -> None:
     scores = 1 + 0.1 * np.random.default_rng(seed).standard_normal(30)
 
-    moved = normal_threshold(np.append(scores, odd), rate=0.05)
+    moved = normal_threshold(np.array([*scores, odd]), rate=0.05)
 
     assert moved - normal_threshold(scores, rate=0.05) < 0.06  # 0.6 deviations
 
@@ -90,7 +90,7 @@ def test_the_gain_of_the_final_fit_lowers_the_threshold() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_very_few_normal_images_give_a_threshold_above_all_of_them(n: int) -> None:
-    scores = 1 + 0.05 * np.arange(n)
+    scores = 1 + 0.05 * np.arange(n, dtype=np.float64)
 
     assert normal_threshold(scores, rate=0.05) > scores.max()
 

@@ -101,11 +101,11 @@ def test_images_come_in_whole_patches_of_the_backbone(tmp_path: Path) -> None:
     assert found.is_anomalous
 
 
-def test_few_normal_images_promise_nothing(backbone_file: Path) -> None:
+def test_few_normal_images_say_how_sure_the_rate_of_false_alarms_is(backbone_file: Path) -> None:
     report = trained(normal_images(3), backbone_file)
 
     assert len(report.notes) == 1
-    assert "no rate of false alarms can be promised" in report.notes[0]
+    assert "set for 5% false alarms, estimated from 3 normal images" in report.notes[0]
     assert report.bundle.info.history["notes"] == report.notes
 
 

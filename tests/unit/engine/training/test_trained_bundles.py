@@ -1,6 +1,7 @@
 """Trainings whose results are recorded: a change of the code must not change a trained bundle.
 
-The records come from the version before the engine was divided into packages. The last bits of a
+The records come from the version before the engine was divided into packages; those of models with
+fewer than ten anomalies were recorded again when their threshold changed. The last bits of a
 matrix product depend on the processor and on the libraries: OPENBLAS_CORETYPE=Haswell alone changes
 the digest of every model, and the scores by 4e-7. So the digest of `model.onnx` is compared only
 where `arithmetic`, a short computation, has the recorded digest too. Everywhere else the structure
@@ -67,13 +68,13 @@ def some_masks() -> list[LabeledImage]:
 
 RECORDS: dict[Callable[[], list[LabeledImage]], Record] = {
     normals_only: Record(
-        model="54bd20bce3e2f41764f1cbb63279128d13d209e6d27f04ece798c464bb3c8131",
+        model="6d38c5fa252ac0055aa63c09bc9de42d84650930eceeeed01851f83f8a0b63fc",
         structure="a2b215f8e41ac195",
         selection="average",
         scores=[1.06183, 60.5875, 44.0102],
     ),
     few_anomalies: Record(
-        model="8d888097241c222408c1cf5d83d2d09bdc5b6724455590d23a63d54f0ddfc49f",
+        model="5cbd030baa9ed63d325744684a7fe1277d485cb6c19d5532f8f5772b56bdb29b",
         structure="0a997658d25b407b",
         selection="average, heads x 0.29",
         scores=[1.00724, 62.3285, 45.2849],
@@ -85,7 +86,7 @@ RECORDS: dict[Callable[[], list[LabeledImage]], Record] = {
         scores=[1.00846, 72.2403, 57.2644],
     ),
     some_masks: Record(
-        model="dfd93db1c3ef00da97f7d84dd5ee101eadf3592f127a95ffceee602441b81f11",
+        model="f8e9935ca318d80a8ca42197698a5a3433417c31a3f64352e8b13d68db558f59",
         structure="0d9ef84e8b31e88d",
         selection="average, heads x 0.41",
         scores=[1.04692, 63.9643, 47.2077],
