@@ -123,6 +123,29 @@ def test_folders_named_train_and_test_are_two_data_sets(
     assert stats(served, project, "test") == (2, 0, 2)
 
 
+def test_folder_names_propose_labels_that_a_click_changes(
+    visit: Visit, served: ServedDirectory, project: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "bottle"
+    names = ("train/good", "test/good", "test/broken", "test/other", "ground_truth/broken")
+    for number, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        (root / name / "0.jpg").write_bytes(image(100, 100) + bytes([number]))
+    page = visit().open(f"/projects/{project}/add")
+
+    page.get_by_label("A folder").set_input_files(root)
+    expect(page.get_by_role("heading", name="4 files to add")).to_be_visible()  # and no mask
+    expect(page.get_by_label("Label of bottle/train/good")).to_have_value("normal")
+    expect(page.get_by_label("Label of bottle/test/broken")).to_have_value("anomaly")
+    page.get_by_label("Label of bottle/test/other").select_option("no label")
+    assert findings(page) == []
+    page.get_by_role("button", name="Add 4 files").click()
+
+    expect(page.get_by_role("heading", name="4 images added")).to_be_visible()
+    assert stats(served, project, "train") == (1, 1, 0)
+    assert stats(served, project, "test") == (3, 1, 1)
+
+
 def test_dropped_files_come_in_and_leaving_meanwhile_is_warned_of(
     visit: Visit, served: ServedDirectory, project: str
 ) -> None:

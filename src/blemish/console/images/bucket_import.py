@@ -45,7 +45,7 @@ class BucketImport:
             self._address = ui.input("Address", placeholder="s3://bucket/folder/")
             into = {**SET_CHOICES, BY_FOLDERS: "By folders named train and test"}
             self._into = ui.select(into, value=str(DatasetType.TRAIN), label="Into")
-            self._labels = ui.checkbox("Folders named normal and anomaly are labels", value=True)
+            self._labels = ui.checkbox("Folder names such as good and ng are labels", value=True)
             with ui.element("div").classes("line"):
                 self._look = ui.button("Look what is there", on_click=self._show).props("outline")
                 self._add = ui.button("Add", on_click=self._add_all)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from blemish.console.images.entry import Entry
-from blemish.domain.entities import ImageStats, Label
+from blemish.domain.entities import Label
 from blemish.domain.errors import ValidationError
 from blemish.service.training.trainable import Need
 
@@ -127,16 +127,6 @@ def filter_counts(entries: Iterable[Entry]) -> dict[str, Any]:
         LabelFilter.ANOMALY: labels[Label.ANOMALY],
         "types": dict(sorted(types.items())),
     }
-
-
-def image_stats_of(members: Mapping[str, int]) -> ImageStats:
-    """Read the counts of a data set that DescribeDataset answers with."""
-    return ImageStats(
-        total=members["Total"],
-        labeled=members["Labeled"],
-        normal=members["Normal"],
-        anomaly=members["Anomaly"],
-    )
 
 
 def scores_of(manifest: bytes) -> dict[str, float]:

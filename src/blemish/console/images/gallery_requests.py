@@ -26,7 +26,6 @@ from blemish.console.images.gallery_query import (
     GalleryQuery,
     SortOrder,
     filter_counts,
-    image_stats_of,
     matching_entries,
     need_texts,
     query_of,
@@ -128,20 +127,22 @@ async def _progress(
     visitor: Visitor, dataset: DatasetKey, entries: Sequence[Entry]
 ) -> dict[str, Any]:
     """Say how many entries there are of each kind, and what is missing before a training."""
-    train, test = [
-        await dataset_description(visitor, DatasetKey(project=dataset.project, type=kind))
-        for kind in (DatasetType.TRAIN, DatasetType.TEST)
-    ]
-    if train is None:
-        missing = ["a training set"]
-    else:
-        stats = [
-            image_stats_of(description["ImageStats"])
-            for description in (train, test)
-            if description
-        ]
-        missing = need_texts(image_needs(stats, visitor.services.limits))
+    missing = await in_thread(_missing, visitor, dataset.project)
     return {"counts": await in_thread(filter_counts, entries), "missing": missing}
+
+
+def _missing(visitor: Visitor, project: str) -> list[str]:
+    """Say what is missing before a training; the counts are read, not asked of the API."""
+    stats = []
+    for kind in (DatasetType.TRAIN, DatasetType.TEST):
+        key = DatasetKey(project=project, type=kind)
+        visitor.check("DescribeDataset", **key.names)
+        try:
+            stats.append(visitor.services.datasets.describe(project, kind)[1])
+        except ResourceNotFoundError:
+            if kind is DatasetType.TRAIN:
+                return ["a training set"]
+    return need_texts(image_needs(stats, visitor.services.limits))
 
 
 async def _scores(visitor: Visitor, project: str) -> Mapping[str, float]:

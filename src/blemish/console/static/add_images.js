@@ -7,10 +7,10 @@ const MANY = 50; // images worth a change of the data set while others are still
 const MOST = 1000; // of one change
 const TRIES = 8; // for half a minute
 const SHOWN = 200; // rows of a list; a browser is slow with thousands
+const MASKS = /(^|\/)(ground_truth|masks?)(\/|$)/i; // folders of masks, which are no images of the product
 const HIDDEN = /(^|\/)(\.|thumbs\.db$|desktop\.ini$|__macosx\/)/i;
 
 const folders = (path) => path.split("/").slice(0, -1).map((name) => name.toLowerCase()).reverse();
-const labelIn = (path) => folders(path).find((name) => name === "normal" || name === "anomaly") ?? null;
 const kindIn = (path) => folders(path).find((name) => name === "train" || name === "test") ?? null;
 const folderOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
 
@@ -43,15 +43,15 @@ async function persist(send) {
 }
 
 export default {
-  props: { url: String, gallery: String, two: Boolean, most: Number, may: Boolean },
+  props: { url: String, gallery: String, two: Boolean, most: Number, may: Boolean, names: Object },
   template: `
     <div class="add-images">
       <section class="panel" aria-label="From this computer">
         <h2>From this computer</h2>
         <div class="drop" :class="{ over, off: !may || busy }">
           <p class="lead">Drag images or a folder here</p>
-          <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folders named
-            <code>normal</code> and <code>anomaly</code> become labels.</p>
+          <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folder names such
+            as <code>good</code>, <code>ok</code>, <code>ng</code> or <code>defect</code> become labels.</p>
           <div class="line">
             <button type="button" class="solid" :disabled="!may || busy" @click="$refs.folder.click()">Choose a folder</button>
             <button type="button" :disabled="!may || busy" @click="$refs.files.click()">Choose files</button>
@@ -75,10 +75,10 @@ export default {
           </fieldset>
           <fieldset>
             <legend>Labels</legend>
-            <label><input type="radio" value="folders" v-model="labels"> <span>From the folder names</span></label>
-            <label><input type="radio" value="normal" v-model="labels"> <span>All are normal</span></label>
-            <label><input type="radio" value="anomaly" v-model="labels"> <span>All show an anomaly</span></label>
-            <label><input type="radio" value="none" v-model="labels"> <span>None yet: I label them later</span></label>
+            <label><input type="radio" value="folders" v-model="labels" @change="relabel"> <span>From the folder names</span></label>
+            <label><input type="radio" value="normal" v-model="labels" @change="relabel"> <span>All are normal</span></label>
+            <label><input type="radio" value="anomaly" v-model="labels" @change="relabel"> <span>All show an anomaly</span></label>
+            <label><input type="radio" value="none" v-model="labels" @change="relabel"> <span>None yet: I label them later</span></label>
           </fieldset>
         </div>
         <div class="rows" tabindex="0" role="region" aria-label="Folders">
@@ -88,7 +88,9 @@ export default {
               <tr v-for="group in groups" :key="group.folder">
                 <td><label><input type="checkbox" :checked="!left.has(group.folder)" @change="leave(group.folder)"> <span>{{ group.folder || "(no folder)" }}</span></label></td>
                 <td>{{ group.count.toLocaleString("en-US") }}</td>
-                <td><span class="pill" :class="labelOf(group.sample)">{{ labelOf(group.sample) ?? "no label" }}</span></td>
+                <td><select class="folder-label" :class="labelOf(group.sample)" :aria-label="'Label of ' + (group.folder || 'files without a folder')"
+                  :value="labelOf(group.sample) ?? ''" @change="setLabel(group.folder, $event.target.value)">
+                  <option value="normal">normal</option><option value="anomaly">anomaly</option><option value="">no label</option></select></td>
                 <td>{{ spoken(kindOf(group.sample)) }}</td>
               </tr>
             </tbody>
@@ -131,11 +133,13 @@ export default {
   data() {
     return {
       state: "empty", over: false, items: [], left: new Set(), sets: this.two ? "two" : "one",
-      otherwise: "train", labels: "folders", shown: SHOWN, hidden: 0, ...this.nothing(),
+      otherwise: "train", labels: "folders", ownLabels: {}, shown: SHOWN, hidden: 0, ...this.nothing(),
     };
   },
   computed: {
     busy() { return this.state === "sending"; },
+    // the layout of the MVTec data sets: beside test/good every folder is a kind of anomaly
+    isMvtec() { return this.items.some(({ path }) => /(^|\/)test\/good\//i.test(path)); },
     planned() { return this.items.filter(({ path }) => !this.left.has(folderOf(path))); },
     groups() {
       const groups = new Map();
@@ -173,9 +177,24 @@ export default {
     count: (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`,
     megabytes: (bytes) => `${Math.floor(bytes / 1048576)} MiB`,
     spoken: (kind) => (kind === "test" ? "test set" : "training set"),
+    // the label of a file: what somebody set for its folder, else as the choice for all says
     labelOf(path) {
-      if (this.labels === "folders") return labelIn(path);
+      const folder = folderOf(path);
+      if (folder in this.ownLabels) return this.ownLabels[folder] || null;
+      if (this.labels === "folders") return this.labelNamed(path);
       return this.labels === "none" ? null : this.labels;
+    },
+    labelNamed(path) {
+      for (const name of folders(path)) {
+        for (const [label, names] of Object.entries(this.names)) if (names.includes(name.trim())) return label;
+      }
+      return this.isMvtec && folders(path).includes("test") ? "anomaly" : null;
+    },
+    setLabel(folder, label) {
+      this.ownLabels = { ...this.ownLabels, [folder]: label };
+    },
+    relabel() {
+      this.ownLabels = {};
     },
     kindOf(path) { return this.sets === "one" ? "train" : kindIn(path) ?? this.otherwise; },
     warn(event) { if (this.busy) event.preventDefault(); },
@@ -211,7 +230,9 @@ export default {
       const items = files.filter(({ path }) => !HIDDEN.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
       const hidden = files.length - items.length;
       if (!items.length) return;
-      Object.assign(this, this.nothing(), { state: "plan", items: items.map(Vue.markRaw), left: new Set(), hidden });
+      const left = new Set(items.map(({ path }) => folderOf(path)).filter((folder) => MASKS.test(folder)));
+      const plan = { state: "plan", items: items.map(Vue.markRaw), left, hidden, ownLabels: {} };
+      Object.assign(this, this.nothing(), plan);
       if (items.some(({ path }) => kindIn(path) === "test")) this.sets = "two";
       this.$nextTick(() => this.$refs.start.focus());
     },

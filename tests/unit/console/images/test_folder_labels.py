@@ -23,7 +23,11 @@ from blemish.domain.entities import DatasetType, Label
         ("normal.jpg", None),
         ("abnormal/1.jpg", None),
         ("test-anomaly/1.jpg", None),
-        ("good/1.jpg", None),
+        ("good/1.jpg", Label.NORMAL),
+        ("line 3/OK /1.jpg", Label.NORMAL),
+        ("n.i.o./1.jpg", Label.ANOMALY),
+        ("NG/good/1.jpg", Label.NORMAL),
+        ("goods/1.jpg", None),
     ],
 )
 def test_a_folder_names_the_label(path: str, label: Label | None) -> None:
