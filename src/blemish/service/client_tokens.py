@@ -1,11 +1,11 @@
-"""ClientToken: a change that is asked for twice is made once.
+"""ClientToken: a repeated request changes something once.
 
-    recall -> the change -> remember      all of it in the one write transaction
+    recall -> the change -> remember      in one write transaction
 
-So a token is known exactly when its change was made, whatever crashes and whoever races, and a
-request that failed left no token behind. A token belongs to an operation, for eight hours. Tokens
-of StartModel and StopModel are spent sooner: when the model is started or stopped again, or could
-not be started; a client that uses one token to start a model every morning has it started.
+So a token is stored if and only if its change was made, despite crashes and races. A failed request
+leaves no token. A token belongs to one operation and expires after eight hours. Those of StartModel
+and StopModel expire earlier: when the model is started or stopped again, or fails to start. So a
+client can start a model every morning with the same token.
 
 Source: the developer guide on idempotency, and our decisions where it is silent.
 """
@@ -30,14 +30,14 @@ Source: API reference, "ClientToken".
 """
 
 INSTANT = "$instant"
-"""The one member of an object that stands for an instant; no answer has a member so named."""
+"""Member of the JSON object for a time; no answer has a member with this name."""
 
 Result = TypeVar("Result")
 Result_contra = TypeVar("Result_contra", contravariant=True)
 
 
 class AnsweredBeforeError(Exception):
-    """The change was made already; holds what was answered, by the names in the model."""
+    """The change was made already; holds the first answer, by the names in the model."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__("The same request was answered before.")
@@ -45,10 +45,10 @@ class AnsweredBeforeError(Exception):
 
 
 class Once(Protocol[Result_contra]):
-    """What makes a change happen once, however often it is asked for."""
+    """Makes a repeated request change something once."""
 
     def recall(self, rows: Rows) -> None:
-        """Look whether the change was made already; first of all in its transaction.
+        """Check whether the change was made already. Call it first in the transaction.
 
         Raises:
             AnsweredBeforeError: it was.
@@ -58,14 +58,14 @@ class Once(Protocol[Result_contra]):
     def remember(
         self, rows: Rows, result: Result_contra, /, *, model_id: int | None = None
     ) -> None:
-        """Note that the change is made; last of all in its transaction.
+        """Store the answer of the change. Call it last in the transaction.
 
-        A `model_id` says that it starts or stops this model.
+        `model_id` is the model that the change starts or stops.
         """
 
 
 class Always:
-    """A change without a client token: made whenever it is asked for."""
+    """A change without a client token, which is made every time."""
 
     def recall(self, rows: Rows) -> None:
         """See `Once`."""
@@ -83,10 +83,10 @@ class ByToken(Generic[Result]):
 
     operation: str
     token: str
-    #: of the request, but for the token
+    #: members of the request, without the token
     members: Mapping[str, Any]
     now: datetime
-    #: what was made -> members of the answer
+    #: result -> members of the answer
     answer: Callable[[Result], Mapping[str, Any]]
 
     def recall(self, rows: Rows) -> None:
@@ -118,7 +118,7 @@ class ByToken(Generic[Result]):
 
 
 def fingerprint(members: Mapping[str, Any]) -> str:
-    """Return a SHA-256 that any other value of any member changes, and their order does not."""
+    """Return a SHA-256 of the members, whatever their order."""
     text = json.dumps(members, sort_keys=True, default=_digest)
     return hashlib.sha256(text.encode()).hexdigest()
 

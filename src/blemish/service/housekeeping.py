@@ -1,8 +1,7 @@
-"""What keeps the data of a server that runs for years from growing without end.
+"""Housekeeping: chores that bound the data of a server that runs for years.
 
-Each chore removes what nobody can ask for any more, by an age or a number. What a crash leaves
-behind is removed at the start; here goes what could not be removed while it should have been. The
-audit log keeps to its bounds itself.
+Each chore removes data that is too old or too much. The start of the server removes what a crash
+left; these chores remove files whose removal failed. The audit log bounds itself.
 """
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ from blemish.storage.objects.streams import STAGING, FileVersion
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 REMAINS_AGE = timedelta(days=1)
-"""Nothing that is being worked on is so old: then it is left of something that failed."""
+"""Older files without a row are remains of failed work."""
 
 COUNTS_AGE = timedelta(days=455)
-"""15 months, as long as metrics are kept by CloudWatch. Source: its FAQ."""
+"""15 months, as CloudWatch stores metrics. Source: its FAQ."""
 
 THUMBNAIL_AGE = timedelta(days=30)
-"""A thumbnail that is older is removed: it takes milliseconds to make it anew."""
+"""Older thumbnails are removed; drawing one takes milliseconds."""
 
 LOG_BYTES = 64 * 1024 * 1024
-"""Of the database's write-ahead log, which grows for as long as there is always a reader."""
+"""Size of the write-ahead log, which grows while the database always has a reader."""
 
 BATCH = 1_000
-"""Rows that are looked at, and deleted, at once."""
+"""Rows that are read and deleted at once."""
 
 _COPY = re.compile(r"blemish\.db\.before-(\d+)(\.partial)?")
 
 
 class Housekeeping:
-    """The chores, each of which may fail and be done again later."""
+    """The chores. Each may fail and is repeated later."""
 
     def __init__(
         self,
@@ -63,25 +62,25 @@ class Housekeeping:
         self._objects = ObjectPaths(directory.buckets)
 
     def forget_client_tokens(self, now: datetime) -> None:
-        """Delete the tokens whose time is over: they are new again."""
+        """Delete expired client tokens."""
         with self._database.writing() as rows:
             count = rows.client_tokens.delete_before(now - LIFETIME)
         _tell("client tokens forgotten", count)
 
     def forget_sessions(self, now: datetime) -> None:
-        """Delete the sessions whose time is over."""
+        """Delete expired sessions."""
         with self._database.writing() as rows:
             count = rows.sessions.delete_before(now)
         _tell("sessions forgotten", count)
 
     def forget_detection_counts(self, now: datetime) -> None:
-        """Delete the counts of detections that are too old for anyone to look at."""
+        """Delete old counts of detections."""
         with self._database.writing() as rows:
             count = rows.detection_counts.delete_before(now - COUNTS_AGE)
         _tell("counts of detections forgotten", count)
 
     def give_up_uploads(self, now: datetime) -> None:
-        """Abort the uploads in parts that nothing was added to for long."""
+        """Abort multipart uploads without new parts for long."""
         with self._database.writing() as rows:
             abandoned = rows.uploads.abandoned(before=now - self._upload_age)
             files = [file for upload_id in abandoned for file in rows.uploads.delete(upload_id)]
@@ -90,7 +89,7 @@ class Housekeeping:
         _tell("abandoned uploads deleted", len(abandoned), files=len(files))
 
     def remove_remains(self, now: datetime) -> None:
-        """Remove the files that no row speaks of and nobody works on, each that can be removed."""
+        """Remove old files that no row names and no work uses."""
         directory, before = self._directory, now - REMAINS_AGE
         staged = [
             path
@@ -106,7 +105,9 @@ class Housekeeping:
         ]
         uploaded = list(_older(directory.uploads, before))
         attempts = list(_older(directory.attempts, before))
-        with self._database.reading() as rows:  # after the files: a name is written before its row
+        with (
+            self._database.reading() as rows
+        ):  # after the files, because a file is written before its row
             names, parts = rows.stored_names(), rows.uploads.file_names()
             training = rows.models.with_status(ModelStatus.TRAINING)
         held = {f"{model.id}-{model.attempt}" for model in training}
@@ -115,13 +116,13 @@ class Housekeeping:
             *(path for path in uploaded if path.name not in parts),
             *(path for path in attempts if path.name not in held),
         ]
-        # what is staged lies where it can be removed, on whatever file system that is
+        # staged files are removed within their own file system
         remains = [(path, path.parent) for path in staged]
         remains += [(path, directory.staging) for path in unnamed]
         _tell("remains removed", sum(_remove(path, staging=staging) for path, staging in remains))
 
     def remove_thumbnails(self, now: datetime) -> None:
-        """Remove old thumbnails, whose images may be gone or others by now."""
+        """Remove old thumbnails, whose images may have changed."""
         before = now - THUMBNAIL_AGE
         folders = [folder for folder in self._directory.thumbnails.iterdir() if folder.is_dir()]
         old = [path for folder in folders for path in _older(folder, before)]
@@ -130,8 +131,8 @@ class Housekeeping:
         _tell("thumbnails removed", len(old))
 
     def forget_objects(self, now: datetime) -> None:
-        """Forget what is remembered of contents of objects that are no longer there."""
-        before_ns = int((now - REMAINS_AGE).timestamp()) * 10**9  # a row comes before its file
+        """Delete metadata of contents that objects no longer have."""
+        before_ns = int((now - REMAINS_AGE).timestamp()) * 10**9  # a row is written before its file
         after: tuple[str, str] | None = None
         count = 0
         while True:
@@ -164,11 +165,11 @@ class Housekeeping:
         _tell("copies of the database removed", len(doomed))
 
     def shorten_log(self, _now: datetime) -> None:
-        """Bring the write-ahead log into the database, once it is large."""
+        """Write the write-ahead log into the database if it is large."""
         self._database.shorten_log(LOG_BYTES)
 
     def _is_there(self, ref: ObjectRef, version: FileVersion) -> bool:
-        """Return whether an object has this content, or its bucket is away, as if not mounted."""
+        """Return whether an object has this content, or its bucket is missing, as if unmounted."""
         if not self._objects.has_bucket(ref.bucket):
             return True
         try:
@@ -179,7 +180,7 @@ class Housekeeping:
 
 
 def _older(folder: Path, before: datetime) -> Iterator[Path]:
-    """Yield what lies in a folder and was neither changed nor renamed since."""
+    """Yield the entries of a folder that were neither changed nor renamed since `before`."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():
@@ -189,7 +190,7 @@ def _older(folder: Path, before: datetime) -> Iterator[Path]:
 
 
 def _remove(path: Path, *, staging: Path) -> bool:
-    """Remove a file or a folder; tell whether it could be done."""
+    """Remove a file or a folder; return whether that worked."""
     try:
         remove_tree(path, staging=staging)
     except StoreWriteError as error:

@@ -1,6 +1,6 @@
-"""NextToken: where the next page begins.
+"""NextToken: the position of the next page.
 
-A token is opaque to the caller and says which list it belongs to; one of another list is refused.
+A token is opaque to the caller and names its list. A token of another list is rejected.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import json
 from blemish.domain.errors import ValidationError
 
 MAX_POSITION = 2**63 - 1
-"""What a column of whole numbers holds."""
+"""Largest value of an integer column."""
 
 
 def next_token(scope: str, position: int) -> str:
-    """Return the token of the page that follows `position` in the list that `scope` names."""
+    """Return the token of the page that follows `position` in the list `scope`."""
     return base64.b64encode(json.dumps([scope, position]).encode()).decode()
 
 
 def token_position(token: str | None, scope: str) -> int | None:
-    """Return the position that a token holds; None for no token.
+    """Return the position in a token; None without one.
 
     Raises:
         ValidationError: it is not a token of this list.

@@ -1,4 +1,4 @@
-"""How much room the parts of a data directory take, and how much there is still."""
+"""The size of each part of a data directory, and the free space."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from blemish.storage.data_directory import DataDirectory
 
 @dataclass(frozen=True, kw_only=True)
 class StorageUse:
-    """Bytes."""
+    """Sizes in bytes."""
 
-    #: what the parts hold, in words -> bytes; those that hold something
+    #: description of a part -> size, without empty parts
     parts: Mapping[str, int]
     free: int
-    #: of the disk
+    #: free space of the disk
     total: int
 
 
 def storage_use(directory: DataDirectory) -> StorageUse:
-    """Measure a data directory; looks at every file, and so takes its time."""
+    """Measure a data directory; slow, because it reads the size of every file."""
     folders = {
         "Images and other objects": directory.buckets,
         "Uploads that are not complete": directory.uploads,
@@ -48,7 +48,7 @@ def storage_use(directory: DataDirectory) -> StorageUse:
 
 
 def _sizes(folder: Path) -> Iterator[int]:
-    """Yield the sizes of the files in a folder, of which some may go meanwhile."""
+    """Yield the sizes of the files in a folder, some of which may disappear."""
     for parent, _, names in os.walk(folder):
         for name in names:
             yield _size(Path(parent, name))

@@ -1,4 +1,4 @@
-"""Access keys: made, rotated, disabled, deleted. Secrets are told once and kept sealed."""
+"""Creating and changing access keys. Secrets are shown once and stored sealed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.errors import EncryptionError
 
 FIRST_KEY = "first"
-"""Name of the key that a server makes itself; a file in its data directory holds it as well."""
+"""Name of the key that a new server creates and writes to a file in its data directory."""
 
 KEY_ID_PREFIX = "BLEM"
-"""Begins every access key id, so that it is never taken for one of AWS's."""
+"""Prefix of access key ids, which no key of AWS has."""
 
 NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
-"""Names of IAM users, whom keys stand for. Source: AWS IAM User Guide, "IAM and AWS STS quotas"."""
+"""Names of keys follow those of IAM users. Source: AWS IAM User Guide, "IAM and AWS STS quotas"."""
 
 MAX_TAGS = 50
 """Tags of an IAM user. Source: the same."""
@@ -35,11 +35,11 @@ TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 
 
 class AccessKeyError(Exception):
-    """A key cannot be made or changed as it is wanted; the message says why."""
+    """A key cannot be created or changed; the message says why."""
 
 
 class AccessKeys:
-    """The access keys of a server, which may be running meanwhile."""
+    """The access keys of a server, running or not."""
 
     def __init__(
         self,
@@ -74,24 +74,24 @@ class AccessKeys:
             return _require(rows, name)
 
     def draw(self) -> KeyPair:
-        """Draw what a client signs with; it counts once a key has it."""
+        """Return a random id and secret for a key."""
         return KeyPair(
             id=KEY_ID_PREFIX + base64.b32encode(self._random_bytes(10)).decode(),
             secret=base64.b64encode(self._random_bytes(30)).decode(),
         )
 
     def create(self, name: str, pair: KeyPair, *, policy: str, tags: Mapping[str, str]) -> None:
-        """Make a key of what was drawn.
+        """Create a key.
 
         Args:
-            name: of its holder.
-            pair: what its holder signs with.
+            name: name of the holder.
+            pair: id and secret.
             policy: a policy document, or the name of a built-in one.
-            tags: of its holder.
+            tags: tags of the holder.
 
         Raises:
-            AccessKeyError: another key has the name, or name or tags are not allowed.
-            PolicyError: it is no policy.
+            AccessKeyError: the name is taken, or name or tags are not allowed.
+            PolicyError: the policy is not valid.
             EncryptionError: the secret cannot be sealed.
         """
         _check_name(name)
@@ -115,7 +115,7 @@ class AccessKeys:
             rows.keys.add(key)
 
     def rotate(self, name: str, pair: KeyPair) -> None:
-        """Give a key another id and secret, by which alone it signs from now on.
+        """Replace the id and the secret of a key.
 
         Raises:
             AccessKeyError: the key does not exist.
@@ -126,7 +126,7 @@ class AccessKeys:
             rows.keys.replace(replace(key, id=pair.id, sealed_secret=sealed))
 
     def set_enabled(self, name: str, *, enabled: bool) -> None:
-        """Let a key count or not.
+        """Enable or disable a key.
 
         Raises:
             AccessKeyError: the key does not exist.
@@ -135,11 +135,11 @@ class AccessKeys:
             rows.keys.replace(replace(key, enabled=enabled))
 
     def set_policy(self, name: str, policy: str) -> None:
-        """Give a key another policy.
+        """Replace the policy of a key.
 
         Raises:
             AccessKeyError: the key does not exist.
-            PolicyError: it is no policy.
+            PolicyError: the policy is not valid.
         """
         policy_of(policy)
         with self._changing(name) as (rows, key):
@@ -155,7 +155,7 @@ class AccessKeys:
             rows.keys.delete(key)
 
     def seal_plain(self) -> None:
-        """Seal the secrets that an earlier version kept as they are, and leave no trace of them.
+        """Seal secrets that an earlier version stored in plain text, and erase the plain text.
 
         Raises:
             EncryptionError: they cannot be sealed.

@@ -1,6 +1,7 @@
-"""Who may sign requests: looked up in the database at each of them.
+"""Looking up the signer of a request.
 
-A change of a key thus counts at once, whoever makes it: `blemish keys` is a process of its own.
+Every request reads its key from the database, so that changes take effect at once: `blemish keys`
+runs in its own process.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from blemish.storage.database.database import Database
 from blemish.storage.encryption.encryption import Encryption
 
 MAX_OPENED = 1_024
-"""Secrets that are kept in memory."""
+"""Opened secrets in memory."""
 
 
 class AccessService:
@@ -23,11 +24,11 @@ class AccessService:
         self._database = database
         self._encryption = encryption
         self._arns = arns
-        #: by what is sealed, which no other secret is ever sealed as
+        #: sealed secret -> secret; no two secrets are sealed alike
         self._opened: dict[str, str] = {}
 
     def signer(self, access_key_id: str) -> Signer | None:
-        """Return who signs with a key; None if the key does not exist, or it is disabled.
+        """Return the holder of a key; None if the key does not exist or is disabled.
 
         Raises:
             EncryptionError: its secret cannot be opened.
@@ -58,10 +59,10 @@ class AccessService:
 
 
 def sealed_secret(key_id: str, secret: str, encryption: Encryption) -> str:
-    """Seal the secret of an access key, as that of this key alone.
+    """Seal the secret of an access key for this key id.
 
     Raises:
-        KeyUnavailableError: there is no key to seal it with.
+        KeyUnavailableError: the sealing key is missing.
     """
     return encryption.seal_text(secret, context=_context(key_id))
 

@@ -1,7 +1,8 @@
-"""Sessions: who signed in to the console with an access key, until that key opens nothing more.
+"""Sessions of people who signed in to the console with an access key.
 
-A browser holds a random token, the database its SHA-256: whoever reads the database can take over
-no session. Rotating, disabling or deleting a key ends its sessions, since each use asks for it.
+The browser holds a random token, the database only its SHA-256, so that a reader of the database
+cannot take over a session. Every use of a session checks its key: rotating, disabling or deleting
+the key ends the session.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from blemish.domain.entities import Session
 from blemish.storage.database.database import Database
 
 LIFETIME = timedelta(hours=12)
-"""Of a session: a shift, and no night between two."""
+"""Lifetime of a session: one shift."""
 
 TOKEN_BYTES = 32
 
@@ -38,7 +39,7 @@ class SessionService:
         self._random_bytes = random_bytes
 
     def begin(self, access_key_id: str, secret: str) -> str | None:
-        """Begin a session; return its token, or None if that is no key or not its secret.
+        """Begin a session; return its token, or None if the key or the secret is wrong.
 
         Raises:
             EncryptionError: the secret of the key cannot be opened.
@@ -60,7 +61,7 @@ class SessionService:
         return token
 
     def principal(self, token: str) -> Principal | None:
-        """Return whose session it is; None if it is over, or was none.
+        """Return the holder of a session; None if the session is over or unknown.
 
         Raises:
             EncryptionError: the secret of its key cannot be opened.
@@ -73,7 +74,7 @@ class SessionService:
         return signer.principal if signer else None
 
     def end(self, token: str) -> None:
-        """End a session, if it is one."""
+        """End a session, if it exists."""
         with self._database.writing() as rows:
             rows.sessions.delete(_sha256(token))
 

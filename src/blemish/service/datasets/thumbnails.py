@@ -1,4 +1,4 @@
-"""Thumbnails of images: made once, kept as files, and made anew if those are gone."""
+"""Thumbnails of images, cached as files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Thumbnails:
         self._folder = folder
         self._staging = staging
         self._objects = objects
-        #: of an image's file
+        #: largest image file
         self._max_bytes = max_bytes
 
     def of(self, ref: ObjectRef) -> bytes:
@@ -38,12 +38,12 @@ class Thumbnails:
         from blemish.service.datasets.thumbnail_drawing import draw_thumbnail
 
         thumbnail = draw_thumbnail(self._objects.read(ref, max_bytes=self._max_bytes))
-        with suppress(OSError):  # on a full disk it is shown, and drawn again the next time
+        with suppress(OSError):  # on a full disk, it is drawn again the next time
             self._keep(path, thumbnail)
         return thumbnail
 
     def _keep(self, path: Path, thumbnail: bytes) -> None:
-        """Write a file that is there whole or not at all; after a power cut it may be gone."""
+        """Write a file atomically, but not durably."""
         path.parent.mkdir(mode=0o700, exist_ok=True)
         aside = self._staging / uuid4().hex
         try:

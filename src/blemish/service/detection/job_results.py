@@ -1,7 +1,7 @@
-"""What becomes of what a detection job finds: a batch's manifest and masks, a trial's rows.
+"""The results of detection jobs: manifest and masks of a batch, rows of a trial.
 
-A result manifest is the list of the job with what was found in each image, as an evaluation
-manifest has it. It is gathered in a file and written at the end, whole: memory holds one line.
+A result manifest is the image list of the job with the detection of each image, in the format of an
+evaluation manifest. A temporary file collects it, so that memory holds one line.
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1024 * 1024
 ERROR = "error"
-"""The field of a line that says why its image could not be judged."""
+"""Field of a line with the reason why its image has no detection."""
 
 OURS = frozenset({ERROR, *DETECTED_FIELDS})
-"""Fields of a line that are about what was found; those of an earlier job go."""
+"""Result fields of a line; those of an earlier job are removed."""
 
 ImageResult: TypeAlias = "Detection | str"
-"""What a detector says of an image, or why it says nothing."""
+"""The detection in an image, or the reason why there is none."""
 
 
 class Results(Protocol):
-    """Where what is found goes, image by image."""
+    """Takes the results of a job, image by image."""
 
     def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
-        """Take what was found in one image.
+        """Add the result of one image.
 
         Raises:
-            ObjectError: it cannot be kept.
+            ObjectError: it cannot be stored.
         """
 
     def publish(self) -> None:
-        """Write what is to be there before the job has succeeded.
+        """Write the objects that must exist before the job succeeds.
 
         Raises:
             ObjectError: it cannot be written.
         """
 
     def keep(self, rows: Rows) -> None:
-        """Keep what is kept as rows, in the transaction in which the job succeeds."""
+        """Write rows, in the transaction in which the job succeeds."""
 
     def close(self) -> None:
-        """Throw away what was gathered."""
+        """Delete temporary files."""
 
 
 class TrialResults:
-    """What a trial found, for its rows."""
+    """The results of a trial, as rows."""
 
     def __init__(self, job: DetectionJob) -> None:
         self._job = job
@@ -115,7 +115,7 @@ class BatchResults:
             output_bucket=job.output_bucket,
             output_prefix=job.output_prefix or "",
         )
-        with clear_file_errors("the result manifest"):  # without a name: a crash leaves nothing
+        with clear_file_errors("the result manifest"):  # unnamed, so that a crash leaves nothing
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see `close`
 
     def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:

@@ -1,8 +1,8 @@
-"""The work behind a detection job: its list read, each image judged, what was found kept.
+"""Running detection jobs: reading the list, detecting in each image, storing the results.
 
-It is done in a thread of the server, beside detections and behind them: one image at a time, by a
-detector of its own with one thread of low priority. An image that cannot be judged is no failure
-of the job. After a crash or a restart the job begins again; it writes the same to the same places.
+A job runs in a thread of the server with low priority: one image at a time, by its own detector
+with one thread. An image without a result does not fail the job. After a crash or a restart the job
+starts again and writes the same results.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ if TYPE_CHECKING:
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 5
-"""Tries before an interrupted job is given up."""
+"""Attempts before an interrupted job fails."""
 
 NICENESS = 10
 REPORT_EVERY = timedelta(seconds=1)
 
 
 class StoppedError(Exception):
-    """The server ends, or the row is no longer this attempt's."""
+    """The server ends, or the attempt lost the row."""
 
 
 class DetectionJobWork:
-    """Brings a job from CREATED to SUCCEEDED or FAILED."""
+    """Moves a job from CREATED to SUCCEEDED or FAILED."""
 
     def __init__(
         self,
@@ -93,15 +93,15 @@ class DetectionJobWork:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Leave what is being judged; it begins again at the next start."""
+        """Stop the running job; it starts again at the next start of the server."""
         self._stopping.set()
 
     def carry_out(self, job: DetectionJob, *, attempt: int) -> None:
-        """Judge the images of a job; a stale attempt changes nothing."""
+        """Run a job; a stale attempt changes nothing."""
         if attempt > MAX_ATTEMPTS:
             self.give_up(job, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
             return
-        with suppress(OSError):  # of this thread alone, where threads have one: detections go first
+        with suppress(OSError):  # the priority of this thread: detections come first
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             self._judge_all(job, attempt)
@@ -111,7 +111,7 @@ class DetectionJobWork:
             self.give_up(job, attempt=attempt, reason=str(error))
 
     def give_up(self, job: DetectionJob, *, attempt: int, reason: str) -> None:
-        """End the job as failed, if it is still this attempt's."""
+        """Mark the job as failed, if this attempt still holds it."""
         logger.warning("a detection job failed", reason=reason)
         with self._database.writing() as rows:
             current = rows.detection_jobs.finish(
@@ -139,7 +139,7 @@ class DetectionJobWork:
                 result = self._detect(detector, entry)
                 results.add(position, entry, result)
                 progress.count(result)
-            progress.tell()  # so that nothing is published of a job that was cancelled meanwhile
+            progress.tell()  # raises if the job was cancelled, before anything is published
             results.publish()
             self._succeed(job, attempt, progress, results)
 
@@ -161,7 +161,7 @@ class DetectionJobWork:
             self._stored_files.delete(job.images)
 
     def _entries(self, job: DetectionJob) -> list[DatasetEntry]:
-        """Read the list.
+        """Read the list of images.
 
         Raises:
             ImportFailedError: it is no list of images, or there are too many.
@@ -231,7 +231,7 @@ class DetectionJobWork:
 
 
 class _Progress:
-    """Counts what was judged, and says so once a second."""
+    """Counts results, and reports them once a second."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class _Progress:
         self.tell()
 
     def count(self, result: ImageResult) -> None:
-        """Count one image more."""
+        """Count one image."""
         counts = self.counts
         match result:
             case str():
@@ -259,10 +259,10 @@ class _Progress:
             self.tell()
 
     def tell(self) -> None:
-        """Say how far it has come.
+        """Report the progress.
 
         Raises:
-            StoppedError: nobody wants to know any more.
+            StoppedError: the attempt lost the job.
         """
         self._reported_at = self._now()
         counts = self.counts
@@ -270,7 +270,7 @@ class _Progress:
         self._report(counts, f"{done} of {counts.total} images are judged.")
 
     def summary(self) -> str:
-        """Say how it ended."""
+        """Return the final status message."""
         counts = self.counts
         done = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
         return f"{done}; {counts.failed} could not be." if counts.failed else f"{done}."

@@ -1,4 +1,4 @@
-"""Detection jobs: asked for, described, listed, cancelled.
+"""Starting, describing, listing and cancelling detection jobs.
 
 What takes time is done later, by whoever owns the row (`judging`). A request only checks, writes
 the row and answers.
@@ -40,7 +40,7 @@ QUEUED = "The images wait to be judged."
 
 @dataclass(frozen=True, kw_only=True)
 class ImageList:
-    """Which images to judge: those of a manifest, or those of `images`, `s3://bucket/key`."""
+    """The images of a job: those of a manifest, or `images` as `s3://bucket/key`."""
 
     manifest: ObjectRef | None
     images: Sequence[str]
@@ -48,7 +48,7 @@ class ImageList:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where a result manifest goes."""
+    """The location of a result manifest."""
 
     bucket: str
     prefix: str | None
@@ -104,12 +104,12 @@ class DetectionJobService:
         output: Output | None,
         once: Once[DetectionJob] = ALWAYS,
     ) -> DetectionJob:
-        """Have images judged in a while, under a name that is made if none is given.
+        """Start a job in the background; without a name, it gets one.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
             ConflictError: the model is not trained, or the name is taken.
-            ValidationError: the list names no images, or there is no place for the result.
+            ValidationError: the list is empty, or the output is not valid.
         """
         _check_list(image_list)
         name = name or self._new_name()
@@ -167,13 +167,13 @@ class DetectionJobService:
         return jobs[:limit], next_token(scope, jobs[limit - 1].id) if more else None
 
     def cancel(self, project: str, name: str, *, kind: DetectionJobKind, by: str) -> DetectionJob:
-        """End a job as failed; masks that it has written stay.
+        """End a job as failed; its masks stay.
 
-        Whoever works on it learns within about a second that the row is no longer his.
+        Its worker notices within about a second.
 
         Raises:
             ResourceNotFoundError: it does not exist.
-            ConflictError: it is through.
+            ConflictError: it has ended.
         """
         with self._database.writing() as rows:
             job = require_job(rows, project, kind, name)

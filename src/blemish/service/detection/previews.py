@@ -1,7 +1,7 @@
-"""What a model says of images that are stored, for people who look at it: hosted or not.
+"""Previews: detections of any trained model in stored images, for the console.
 
-An image is judged when somebody looks at it, one at a time; what was said is kept for a while, and
-so are the last two models, since people compare two.
+A preview is computed on request, one at a time. Recent previews and the last two models stay in
+memory, because people compare two models.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from blemish.engine.runtime import Detector
 
 LOADED = 2
-"""Models that are kept loaded."""
+"""Loaded models."""
 
 THREADS = 1
-"""Of a model: hosted ones and trainings have the other processors."""
+"""Threads of a model; hosted models and trainings use the other processors."""
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Of what was drawn."""
+"""Total size of the previews in memory."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a model says of an image; the images lie over the image when it is upright."""
+    """A detection, with images to lay over the upright image."""
 
     score: float
     is_anomalous: bool
@@ -51,7 +51,7 @@ class Preview:
 
 
 class Previews:
-    """Judges stored images by trained models; may be used by several threads."""
+    """Computes previews; safe for several threads."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Previews:
         self._bundles = bundles
         self._objects = objects
         self._limits = limits
-        #: of an image's file
+        #: largest image file
         self._max_bytes = max_bytes
         self._arns = arns
         self._judging = Lock()
@@ -75,7 +75,7 @@ class Previews:
         self._drawn: OrderedDict[tuple[str, ObjectRef, int], Preview] = OrderedDict()
 
     def info(self, project: str, version: str) -> BundleInfo:
-        """Return what the bundle of a model says of itself.
+        """Return the description of a model's bundle.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
@@ -89,7 +89,7 @@ class Previews:
         return self._of(project, version, self._bundles.read)
 
     def of(self, project: str, version: str, ref: ObjectRef) -> Preview:
-        """Return what a model says of an image, of whatever size that is.
+        """Return the preview of an image of any size.
 
         Raises:
             ObjectError: the object does not exist, or it cannot be read.

@@ -1,8 +1,7 @@
-"""The bundles of the models: sealed on the disk, plain in memory alone.
+"""Reading and writing the bundles of models, which are sealed on the disk.
 
-The one place where a model's bundle is read, and where one is written. A folder below `bundles`
-holds the files of one bundle, each sealed and with `.sealed` after its name; a folder of an older
-version holds them as they are.
+A folder below `bundles` holds the files of one bundle. Each file is sealed and named `*.sealed`; in
+folders of older versions the files are plain.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ T = TypeVar("T")
 
 
 class Bundles:
-    """The folder of the bundles. A name is never given to a second bundle."""
+    """The bundles in a folder. Names are never reused."""
 
     def __init__(self, folder: Path, *, staging: Path, encryption: Encryption) -> None:
         self._folder = folder
@@ -40,17 +39,17 @@ class Bundles:
         self.encryption = encryption
 
     def read(self, name: str) -> Bundle:
-        """Open a bundle to memory and verify its checksums.
+        """Read a bundle into memory and verify its checksums.
 
         Raises:
-            BundleError: a file is missing, damaged, or of a format that is not known here.
-            EncryptionError: its key is not there, or a file was sealed as something else.
+            BundleError: a file is missing, damaged, or of an unknown format.
+            EncryptionError: its key is missing, or a file belongs to another bundle.
         """
         folder = self._folder / name
         return parse_bundle(partial(self._open, folder), name=str(folder))
 
     def info(self, name: str) -> BundleInfo:
-        """Open what a bundle says of itself, without its graph.
+        """Read the description of a bundle, without its graph.
 
         Raises:
             BundleError, EncryptionError: as `read`.
@@ -59,12 +58,12 @@ class Bundles:
         return parse_info(partial(self._open, folder), name=str(folder))
 
     def add(self, name: str, bundle: Bundle, *, kms_key_id: str | None) -> None:
-        """Keep a bundle, so that it survives a power cut once this returns.
+        """Write a bundle durably.
 
         Args:
-            name: of the bundle, which no other has.
-            bundle: what is kept.
-            kms_key_id: of the key that seals it; None for the default one.
+            name: a new name.
+            bundle: the content.
+            kms_key_id: the key to seal it with; None for the default one.
 
         Raises:
             EncryptionError: it cannot be sealed.
@@ -81,10 +80,10 @@ class Bundles:
             remove_tree(aside, staging=self._staging)
 
     def publish(self, folder: Path, name: str) -> None:
-        """Keep the bundle that `write_sealed` wrote into a folder, which is moved.
+        """Move a folder that `write_sealed` wrote into this folder.
 
         Raises:
-            StoreWriteError: it cannot be done.
+            StoreWriteError: it cannot be moved.
         """
         publish_folder(folder, self._folder / name)
 
@@ -93,7 +92,7 @@ class Bundles:
         remove_tree(self._folder / name, staging=self._staging)
 
     def remove_unnamed(self, names: set[str]) -> None:
-        """Remove every bundle that is not among `names`: what a crash left behind."""
+        """Remove every bundle that is not among `names`, such as those that a crash left behind."""
         for folder in self._folder.iterdir():
             if folder.name not in names:
                 self.remove(folder.name)
@@ -114,14 +113,14 @@ class Bundles:
 
 
 def use_current(current: Callable[[], str], use: Callable[[str], T]) -> T:
-    """Use the bundle of a model; once more if it got another meanwhile, as a moved one does.
+    """Use the bundle of a model; try again if the model has got another bundle.
 
     Args:
-        current: reads from the row which one it is.
-        use: what is done with the bundle of this name.
+        current: returns the name of the bundle from the row.
+        use: uses the bundle of this name.
 
     Raises:
-        BundleError, EncryptionError: it cannot be used, and is still the model's.
+        BundleError, EncryptionError: the current bundle cannot be used.
     """
     name = current()
     while True:
@@ -137,7 +136,7 @@ def use_current(current: Callable[[], str], use: Callable[[str], T]) -> T:
 def write_sealed(
     bundle: Bundle, folder: Path, *, name: str, kms_key_id: str | None, encryption: Encryption
 ) -> None:
-    """Seal a bundle into a folder that exists, to be published under `name`.
+    """Seal a bundle into an existing folder, for publication under `name`.
 
     Raises:
         EncryptionError: it cannot be sealed.

@@ -1,4 +1,4 @@
-"""The work behind starting, moving, stopping and deleting a model."""
+"""Starting, updating, stopping and deleting models in the background."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOVING = "The model is being loaded again after a restart."
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What a loaded model judges images with."""
+    """The inference units of a loaded model."""
 
     units: int
     #: images that wait for a unit
@@ -32,10 +32,10 @@ class Capacity:
 
 
 class HostingRunner(Protocol):
-    """Where hosted models run. An attempt names who loaded a model."""
+    """Runs hosted models. `attempt` is the attempt that loaded a model."""
 
     def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
-        """Have a model answer detections by the bundle of this name; till then, as it did before.
+        """Load a bundle; until it is loaded, the previous one answers detections.
 
         Raises:
             BundleError: the bundle cannot be used.
@@ -43,11 +43,11 @@ class HostingRunner(Protocol):
         """
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
-        """Have it answer no longer; with an attempt, only if no later one loaded it."""
+        """Unload a model; with an attempt, only if no later attempt loaded it."""
 
 
 class HostingWork:
-    """Brings a model from a status of hosting in progress to the one that follows."""
+    """Moves a model from a status in progress to the next one."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class HostingWork:
         self._bundles = bundles
 
     def begin(self) -> None:
-        """After a start: what was hosted is to be loaded again."""
+        """Mark hosted models to be loaded again after a start of the server."""
         with self._database.writing() as rows:
             for model in rows.models.with_status(ModelStatus.HOSTED):
                 rows.models.move(
@@ -74,7 +74,7 @@ class HostingWork:
                 )
 
     def carry_out(self, model: Model, *, attempt: int) -> None:
-        """Do what the status of `model` asks for; a stale attempt changes nothing."""
+        """Do the work of a status in progress; a stale attempt changes nothing."""
         match model.status:
             case ModelStatus.STARTING_HOSTING | ModelStatus.SYSTEM_UPDATING:
                 self._load(model, attempt)
@@ -85,7 +85,7 @@ class HostingWork:
                 self._delete(model)
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
-        """End the start of a model as failed, if the row is still this attempt's."""
+        """Mark the start of a model as failed, if this attempt still holds the row."""
         if model.status in {ModelStatus.STARTING_HOSTING, ModelStatus.SYSTEM_UPDATING}:
             self._runner.unload(model.id, attempt=attempt)
             logger.warning("a model could not be started", reason=reason)
@@ -104,7 +104,7 @@ class HostingWork:
             self._runner.unload(model.id, attempt=attempt)
 
     def _delete(self, model: Model) -> None:
-        """Delete the files, then the row: a crash between leaves a row that is deleted again."""
+        """Delete the files, then the row; after a crash in between, the work is repeated."""
         if model.bundle:
             self._bundles.remove(model.bundle)
         self._stored_files.delete(model.entries)
@@ -121,5 +121,5 @@ class HostingWork:
                 status_message=message,
             )
             if current and target is ModelStatus.HOSTING_FAILED:
-                rows.client_tokens.spend(model.id)  # what StartModel led to stands no longer
+                rows.client_tokens.spend(model.id)  # a repeated StartModel must start it again
         return current

@@ -1,4 +1,4 @@
-"""Models: made from the datasets of a project, described, listed, started, stopped, deleted."""
+"""Creating, describing, listing, starting, stopping and deleting models."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ModelService:
         tags: Collection[Tag] = (),
         once: Once[Model] = ALWAYS,
     ) -> Model:
-        """Freeze the entries of the project's datasets and have a model trained on them.
+        """Create a model, freeze the entries of the datasets, and train it in the background.
 
         Raises:
             ResourceNotFoundError: the project does not exist, or it has no training dataset.
@@ -138,7 +138,7 @@ class ModelService:
         return model
 
     def check_trainable(self, project: str) -> None:
-        """Return whether a model could be trained now, as `create` does, and make none.
+        """Check that `create` would accept a model now.
 
         Raises:
             ResourceNotFoundError: the project does not exist, or it has no training dataset.
@@ -152,9 +152,9 @@ class ModelService:
             self._quotas.check_new_model(rows, owner)
 
     def cancel(self, project: str, version: str, *, by: str) -> ModelStatus:
-        """End the training of a model for good, whether it runs or waits; `by` is who says so.
+        """End a running or waiting training for good; `by` names the person.
 
-        Whoever works on it learns within about a second that the row is no longer his.
+        Its worker notices within about a second.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
@@ -207,7 +207,7 @@ class ModelService:
         units: InferenceUnits,
         once: Once[ModelStatus] = ALWAYS,
     ) -> ModelStatus:
-        """Have a trained model hosted.
+        """Host a trained model in the background.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
@@ -230,7 +230,7 @@ class ModelService:
         return target
 
     def update_units(self, project: str, version: str, *, units: InferenceUnits) -> ModelStatus:
-        """Have a hosted model moved to other units, while it goes on answering.
+        """Change the inference units of a hosted model, which goes on answering.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
@@ -249,7 +249,7 @@ class ModelService:
         return target
 
     def stop(self, project: str, version: str, *, once: Once[ModelStatus] = ALWAYS) -> ModelStatus:
-        """Have a hosted model stopped.
+        """Stop a hosted model in the background.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.

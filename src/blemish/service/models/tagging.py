@@ -1,4 +1,4 @@
-"""Tags: put on models, which their ARNs name, listed and taken off."""
+"""Adding, listing and removing the tags of models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.storage.database.database import Database, Rows
 
 MAX_SHOWN = 200
-"""Characters that a message repeats of what is no ARN."""
+"""Longest part of an invalid ARN in a message."""
 
 
 class TaggingService:
@@ -35,10 +35,10 @@ class TaggingService:
         return [Tag(key=key, value=value) for key, value in tags.items()]
 
     def tag(self, arn: str, tags: Collection[Tag]) -> None:
-        """Add tags to a model, all or none; one of a known key replaces the value.
+        """Add tags to a model, all or none; an existing key gets the new value.
 
         Raises:
-            ValidationError: a key is there twice or reserved, or what `tags` raises.
+            ValidationError: a key is repeated or reserved, or the ARN is not one of a model.
             ResourceNotFoundError: no model of this server has this ARN.
             ServiceQuotaExceededError: the model would have more tags than it may.
         """
@@ -51,10 +51,10 @@ class TaggingService:
             rows.tags.put(model, new)
 
     def untag(self, arn: str, keys: Collection[str]) -> None:
-        """Remove the tags that have one of these keys; keys that none has are ignored.
+        """Remove the tags with these keys; unknown keys are ignored.
 
         Raises:
-            ValidationError: a key is there twice or reserved, or what `tags` raises.
+            ValidationError: a key is repeated or reserved, or the ARN is not one of a model.
             ResourceNotFoundError: no model of this server has this ARN.
         """
         check_tag_keys(keys)

@@ -1,8 +1,7 @@
-"""The threshold of a model: what is in force, what others would do, and how it is moved.
+"""The threshold of a model: reading it, the effect of others, and moving it.
 
-A moved threshold is written into a new bundle, under a name of its own; then one conditional UPDATE
-gives it to the model, and the old bundle is removed. A crash before the UPDATE leaves a bundle, and
-one after it another, that no row speaks of: the next start removes them.
+A moved threshold is written into a new bundle. One conditional UPDATE gives the bundle to the
+model, and the old bundle is removed. After a crash, the next start removes the bundle without a row.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ MOVING = "The model is being moved to another threshold."
 
 @dataclass(frozen=True, kw_only=True)
 class MovedThreshold:
-    """A model after its threshold was moved."""
+    """The result of moving a threshold."""
 
     status: ModelStatus
     threshold: float
@@ -39,14 +38,14 @@ class MovedThreshold:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdDescription:
-    """The threshold of a model, and what it and others do to the test images."""
+    """The threshold of a model, and the effect of thresholds on the test images."""
 
     threshold: float
     trained_threshold: float
-    #: None where the scores of the test images were not kept
+    #: None if the bundle has no scores of test images
     current: ThresholdEffect | None
     trained: ThresholdEffect | None
-    #: of the thresholds that were asked about
+    #: one for each requested threshold
     effects: tuple[ThresholdEffect, ...]
 
 
@@ -69,9 +68,9 @@ class ThresholdService:
         self._wake = wake
 
     def move(self, project: str, version: str, *, threshold: float | None) -> MovedThreshold:
-        """Put another threshold in force, or with None the trained one again.
+        """Move the threshold, or restore the trained one with None.
 
-        A hosted model is SYSTEM_UPDATING then, and answers by the old one until it is loaded.
+        A hosted model becomes SYSTEM_UPDATING and uses the old threshold until it is loaded.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
@@ -99,9 +98,9 @@ class ThresholdService:
     def describe(
         self, project: str, version: str, *, thresholds: Sequence[float] | None
     ) -> ThresholdDescription:
-        """Say which threshold is in force, and what some would do to the test images.
+        """Return the current threshold, and the effect of others on the test images.
 
-        Thresholds of None stand for those between which the verdicts differ.
+        None as `thresholds` stands for all thresholds that change a verdict.
 
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
@@ -126,7 +125,7 @@ class ThresholdService:
         )
 
     def _give(self, model: Model, moved: Bundle, *, instead_of: str) -> ModelStatus:
-        """Keep a bundle and give it to the model; return the status that follows."""
+        """Store a bundle and assign it to the model; return the next status."""
         hosted = model.status is ModelStatus.HOSTED
         status = ModelStatus.SYSTEM_UPDATING if hosted else model.status
         message = MOVING if hosted else model.status_message

@@ -1,9 +1,9 @@
-"""The backbones of a data directory: a folder each, with the network and what is known of it.
+"""The backbones of a data directory: a folder for each, with the network and its description.
 
 DIR/backbones/NAME/
   NAME.onnx         the network
   backbone.json     architecture, licence, source, checksum
-DIR/backbones/.partial/   what is being fetched or written
+DIR/backbones/.partial/   incomplete files
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from blemish.engine.errors import BackboneError
 from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
 
 BUILT_IN = "built-in"
-"""Stands for the backbone in the package that is used unless another is named."""
+"""Name of the built-in backbone, the default."""
 
 PARTIAL = ".partial"
 
@@ -32,42 +32,42 @@ _RESERVED = (BUILT_IN, SCATTERING, *ALIASES, REMOVED)
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneInfo:
-    """What is known of a backbone."""
+    """The description of a backbone."""
 
     name: str
     architecture: str
     licence: str
-    #: where it came from, for people
+    #: its source, for people
     source: str
-    #: of the file that it was made from
+    #: SHA-256 of the imported file
     source_sha256: str
-    #: of the network
+    #: SHA-256 of the network
     sha256: str
     size_bytes: int
 
 
 class Backbones:
-    """The folder of backbones."""
+    """The backbones in a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     @property
     def partial(self) -> Path:
-        """The folder of what is not whole yet."""
+        """The folder of incomplete files."""
         return self._root / PARTIAL
 
     def names(self) -> list[str]:
-        """Return the names of the backbones that are here."""
+        """Return the names of the backbones."""
         if not self._root.is_dir():
             return []
         return sorted(path.name for path in self._root.iterdir() if path.name != PARTIAL)
 
     def info(self, name: str) -> BackboneInfo:
-        """Return what is known of a backbone.
+        """Return the description of a backbone.
 
         Raises:
-            BackboneError: it is not here, or what is known of it cannot be read.
+            BackboneError: it does not exist, or its description cannot be read.
         """
         path = self._root / name / _INFO
         try:
@@ -78,17 +78,17 @@ class Backbones:
             raise BackboneError(f"{path} cannot be read: {error}. {_anew(name)}") from error
 
     def file(self, name: str) -> Path:
-        """Return where the network of this name lies, once it is seen to be whole.
+        """Return the path of a network after checking its checksum.
 
         Raises:
-            BackboneError: it is not here, or is damaged.
+            BackboneError: it does not exist, or is damaged.
         """
         path = self._root / name / f"{name}.onnx"
         _check_whole(path, self.info(name).sha256, remedy=_anew(name))
         return path
 
     def add(self, info: BackboneInfo, model: bytes) -> None:
-        """Keep a backbone, whole or not at all; one that is damaged is replaced.
+        """Add a backbone atomically; a damaged one is replaced.
 
         Raises:
             BackboneError: the name is not allowed, or taken.
@@ -104,10 +104,10 @@ class Backbones:
         publish_folder(folder, self._root / info.name)
 
     def check_free(self, name: str) -> None:
-        """Allow a backbone of this name to be added.
+        """Check that a backbone of this name can be added.
 
         Raises:
-            BackboneError: no backbone can have the name, or one has it and is whole.
+            BackboneError: the name is not allowed, or taken by an intact backbone.
         """
         if not _NAME.fullmatch(name) or name.endswith(".onnx") or name in _RESERVED:
             raise BackboneError(
@@ -130,7 +130,7 @@ class Backbones:
 
 
 class ProjectBackbones:
-    """Which backbone the models of a project are trained with, by the settings."""
+    """The backbones of the projects, by the settings."""
 
     def __init__(
         self, backbones: Backbones, *, default: str | None, by_project: Mapping[str, str]
@@ -148,10 +148,10 @@ class ProjectBackbones:
         return self._path(self._by_project.get(project, self._default))
 
     def check(self) -> None:
-        """Look whether all are there that the settings name.
+        """Check that all backbones in the settings exist.
 
         Raises:
-            BackboneError: one is not, or is damaged; it names the setting.
+            BackboneError: one is missing or damaged; the message names the setting.
         """
         settings = [("BLEMISH_BACKBONE", self._default)]
         settings += [
