@@ -1,4 +1,4 @@
-"""The access log: one line a request, without what is in it."""
+"""The access log: one line for each request, without its content."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ logger: FilteringBoundLogger = structlog.get_logger("blemish.access")
 def access_log(service: str) -> Observer:
     """Return the observer that logs the requests to a service.
 
-    What was only read, as it should be, is logged at DEBUG: a line of machines may detect thirty
-    times a second for years. Every other request is logged at INFO.
+    Successful requests that change nothing are logged at DEBUG: a production line may send thirty
+    detections a second for years. Other requests are logged at INFO.
     """
 
     def log(call: Call) -> None:

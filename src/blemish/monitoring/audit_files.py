@@ -1,10 +1,10 @@
-"""The files of the audit log: one for each day, or more, compressed when they are done.
+"""The files of the audit log: one or more for each day, compressed when complete.
 
 DIR/audit/
-  2026-03-01.0001.jsonl.gz   done
+  2026-03-01.0001.jsonl.gz   complete
   2026-03-02.0001.jsonl      being written
 
-A line that was cut off by a power cut is removed before anything follows it.
+A line that a power cut truncated is removed before the next one is written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,})\.jsonl(\.gz)?")
 
 
 class AuditFiles:
-    """Takes lines, for one thread, and keeps so many files, for so long."""
+    """Writes lines for one thread, and bounds the number and age of the files."""
 
     def __init__(
         self, folder: Path, *, now: Callable[[], datetime], max_age: timedelta, max_bytes: int
@@ -41,11 +41,11 @@ class AuditFiles:
         self._path: Path | None = None
         self._size = 0
         self._unsynced = False
-        #: whether there is a file that is done and has not been tidied
+        #: whether a complete file waits to be compressed
         self.is_untidy = False
 
     def append(self, lines: bytes) -> None:
-        """Write whole lines at the end of the newest file; all of them or none.
+        """Append lines to the newest file, all or none.
 
         Raises:
             OSError: they cannot be written.
@@ -62,10 +62,10 @@ class AuditFiles:
         self._unsynced = True
 
     def sync(self) -> None:
-        """Have what was written survive a power cut.
+        """Sync the written lines.
 
         Raises:
-            OSError: it may not.
+            OSError: that failed.
         """
         if self._file is not None and self._unsynced:
             os.fsync(self._file)
@@ -81,12 +81,12 @@ class AuditFiles:
                 self._file = self._path = None
 
     def tidy(self) -> None:
-        """Compress the files that are done, and remove those that are too old or too many.
+        """Compress complete files, and remove files that are too old or too large in total.
 
         Raises:
-            OSError: there is no room, or a file cannot be written.
+            OSError: a file cannot be written.
         """
-        self.is_untidy = False  # what fails now is tried again with the next file, or later
+        self.is_untidy = False  # a failure is tried again with the next file
         self._remove_old()
         for path in self._files():
             if path != self._path and path.suffix == ".jsonl":
@@ -104,7 +104,7 @@ class AuditFiles:
                 path.unlink()
 
     def _opened(self, more: int) -> int:
-        """Return the file that so many bytes go to; a full one, or one of another day, is done."""
+        """Return the file for so many bytes. A full file, or one of another day, is complete."""
         today = self._now().date()
         if self._file is not None and self._path is not None:
             if _day_of(self._path) == today and self._size + more <= self._file_bytes:
@@ -153,7 +153,7 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _compress(path: Path) -> None:
-    """Put a compressed file in the place of a plain one; a crash leaves one of them whole."""
+    """Replace a file by its compressed form; a crash leaves one of them intact."""
     _cut_torn_line(path)
     part, compressed = path.with_suffix(".part"), path.with_suffix(".jsonl.gz")
     with path.open("rb") as plain, part.open("wb") as file:

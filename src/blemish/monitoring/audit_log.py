@@ -1,8 +1,8 @@
-"""The audit log: one JSON line a record, written by a thread of its own.
+"""The audit log: one JSON line for each record, written by its own thread.
 
-Whoever makes a record never waits. A call goes on even where its record cannot be kept, since a
-line of machines must not stop for it; but nothing is lost in silence: what is missing is counted,
-logged, and told by the audit log itself once it can be written again.
+Adding a record never waits. A request continues even if its record cannot be written, because a
+production line must not stop for it. Lost records are counted, logged, and reported in the audit
+log itself once it can be written again.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 Record = Mapping[str, Any]
 
 MAX_WAITING = 10_000
-"""Records that wait to be written; further ones are lost."""
+"""Most records that wait to be written; further ones are lost."""
 
 PAUSE_S = 1.0
-"""How often what was written is synced, and how soon what failed is tried again."""
+"""Interval of syncs, and of tries after a failure."""
 
 WRITE = "write"
 
 TIDY_S = 3_600.0
-"""How often files are tidied, besides whenever one is done."""
+"""Interval of tidying, besides after each complete file."""
 
 GATHER_S = 0.02
-"""How long a record waits for others: a write and a change of threads for each would cost more."""
+"""How long a record waits for others, because single writes cost more."""
 
 BATCH = 500
-"""Records that are written at once, at most."""
+"""Most records in one write."""
 
 
 class AuditLog:
-    """Keeps records, in the order in which they came."""
+    """Writes records in the order of their arrival."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class AuditLog:
         gap: Callable[[int], Record],
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        """Put the log together; `gap` makes the record that tells how many others are missing."""
+        """`gap` makes the record that reports a number of lost records."""
         self._files = files
         self._gap = gap
         self._max_waiting = max_waiting
         self._changed = threading.Condition()
         self._waiting: deque[Record] = deque()
         self._stopping = False
-        #: what cannot be done at the moment
+        #: actions that fail at the moment
         self._failing: set[str] = set()
         self._lost = self._reported = 0
         self._reported_at = self._synced_at = self._tidied_at = -math.inf
@@ -68,20 +68,20 @@ class AuditLog:
 
     @property
     def waiting(self) -> int:
-        """How many records wait to be written."""
+        """Number of records that wait to be written."""
         return len(self._waiting)
 
     @property
     def lost(self) -> int:
-        """How many records were lost since the start."""
+        """Number of records lost since the start."""
         return self._lost
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits and end; what cannot be written now is lost."""
+        """Write the waiting records and end; those that cannot be written are lost."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -89,7 +89,7 @@ class AuditLog:
             self._thread.join()
 
     def add(self, record: Record) -> None:
-        """Have a record written soon; where too many wait, it is lost. Never blocks."""
+        """Queue a record without blocking; it is lost if too many wait."""
         with self._changed:
             if len(self._waiting) >= self._max_waiting:
                 self._lost += 1
@@ -99,7 +99,7 @@ class AuditLog:
                     self._changed.notify()
 
     def lose(self) -> None:
-        """Count a record that is not made at all."""
+        """Count a record that was not made as lost."""
         with self._changed:
             self._lost += 1
 
@@ -111,7 +111,7 @@ class AuditLog:
                     self._changed.wait_for(lambda: self._stopping, PAUSE_S)
                 else:
                     self._changed.wait_for(lambda: self._waiting or self._stopping, PAUSE_S)
-                if len(self._waiting) < BATCH:  # more may come, and is written with them
+                if len(self._waiting) < BATCH:  # wait for more, to write them together
                     self._changed.wait_for(lambda: self._stopping, GATHER_S)
                 stopping = self._stopping and len(self._waiting) <= BATCH
             self._write()
@@ -120,7 +120,7 @@ class AuditLog:
         self._end()
 
     def _write(self) -> None:
-        """Write the records that have waited longest; they wait on if that fails."""
+        """Write the oldest waiting records; they go on waiting if that fails."""
         with self._changed:
             batch = list(itertools.islice(self._waiting, BATCH))
             missing = self._lost - self._reported
@@ -143,7 +143,7 @@ class AuditLog:
             self._waiting.popleft()
 
     def _keep_up(self) -> None:
-        """Sync once in a while, tidy once in a long while."""
+        """Sync and tidy at their intervals."""
         now = time.monotonic()
         if now - self._synced_at >= PAUSE_S:
             self._synced_at = now
@@ -158,7 +158,7 @@ class AuditLog:
             logger.error("audit records were lost", count=missing)
 
     def _has_done(self, what: str, act: Callable[[], None]) -> bool:
-        """Do something with the files; say so in the log when it begins to fail, and to work."""
+        """Do something with the files; log the first failure and the recovery."""
         try:
             act()
         except OSError as error:

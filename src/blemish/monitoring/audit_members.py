@@ -1,4 +1,4 @@
-"""The members of a call as the audit log has them: short, without images and secrets."""
+"""The members of a call in the audit log: shortened, without images and secrets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-"""CloudTrail's words in the place of what the service model calls sensitive."""
+"""CloudTrail's text for members that the service model marks as sensitive."""
 
 MAX_ITEMS = 20
-"""Of a list or a map; a longer one is counted."""
+"""Longest list or map; of a longer one, only the length is recorded."""
 
 MAX_CHARACTERS = 1_024
 
@@ -20,7 +20,7 @@ _RENAMED = {"Bucket": "bucketName"}
 
 
 def recorded_members(shape: StructureShape | None, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return members by CloudTrail's names: those of the model, with a small first letter."""
+    """Return members by CloudTrail's names, which begin with a lower-case letter."""
     known = shape.members if shape else {}
     return {
         _RENAMED.get(name, name[:1].lower() + name[1:]): _recorded(known[name], value)
@@ -30,9 +30,9 @@ def recorded_members(shape: StructureShape | None, members: Mapping[str, Any]) -
 
 
 def without_headers(shape: StructureShape, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members that stand in path and query, and the source of a copy.
+    """Return the members of path and query, and the source of a copy.
 
-    Headers and bodies of S3 are what is kept, or keys to it.
+    Headers and bodies of S3 hold content or secrets.
     """
     return {
         name: value
@@ -43,12 +43,12 @@ def without_headers(shape: StructureShape, members: Mapping[str, Any]) -> dict[s
 
 
 def shortened(text: str) -> str:
-    """Return a text that is not too long."""
+    """Return a text, shortened if it is too long."""
     return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "…"
 
 
 def time_text(at: datetime) -> str:
-    """Return a time as CloudTrail writes it."""
+    """Return a time in CloudTrail's format."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""A call as CloudTrail records it: who did what to what, and how it ended.
+"""Records of calls in the format of CloudTrail.
 
 Source: AWS CloudTrail User Guide, "CloudTrail record contents for management, data, and network
 activity events" and "CloudTrail userIdentity element".
@@ -27,12 +27,12 @@ from blemish.wire.calls import Call, Observer
 
 EVENT_VERSION = "1.11"
 MAX_NAME = 1_024
-"""Characters of a name that goes into an ARN; members may be anything."""
+"""Longest name in an ARN; members may be anything."""
 
 S3 = "s3.amazonaws.com"
 
 UNSIGNED_PER_S = 20
-"""Records of calls that nobody has signed, or not rightly; further ones count as lost."""
+"""Records of unsigned or wrongly signed calls per second; further ones count as lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class AuditRecords:
     now: Callable[[], datetime]
 
     def of_call(self, call: Call, *, source: str, model: ServiceModel | None) -> Record:
-        """Return the record of a call; its members are texts where no model describes them."""
+        """Return the record of a call; without a service model, its members are strings."""
         is_data = is_data_event(call, source=source)
         return self._head(call.received_at) | {
             "userIdentity": self._identity(call),
@@ -67,7 +67,7 @@ class AuditRecords:
         }
 
     def of_gap(self, missing: int) -> Record:
-        """Return the record that tells that others are missing around it."""
+        """Return the record that reports lost records."""
         return self._head(self.now()) | {
             "userIdentity": {"type": "AWSService", "invokedBy": "blemish"},
             "eventSource": "blemish",
@@ -110,10 +110,10 @@ def audit(
     model: ServiceModel | None,
     data_events: bool,
 ) -> Observer:
-    """Return the observer that has calls to a service recorded.
+    """Return the observer that records the calls to a service.
 
-    Of those that nobody has signed only so many a second: whoever has no key could else fill the
-    log until it forgets what others did.
+    Unsigned calls are limited per second. Otherwise, clients without a key could fill the log and
+    push out other records.
     """
     unsigned = _Pace(UNSIGNED_PER_S)
 
@@ -129,7 +129,7 @@ def audit(
 
 
 class _Pace:
-    """Allows so much in each second."""
+    """A limit per second."""
 
     def __init__(self, per_s: int) -> None:
         self._per_s = per_s
@@ -161,7 +161,7 @@ def _ending(call: Call) -> dict[str, Any]:
 
 
 def _partly_denied(call: Call) -> dict[str, Any]:
-    """Return which of several things a call was denied, if it was not denied as a whole."""
+    """Return the denied items of a call that was denied in part."""
     if not call.refused:
         return {}
     names = [shortened(name) for name in call.refused]
@@ -190,7 +190,7 @@ def _members(call: Call, *, source: str, model: ServiceModel | None) -> dict[str
 
 
 def _resources(members: Mapping[str, Any], arns: ArnScope) -> Iterator[tuple[str, str]]:
-    """Yield type and ARN of what a call names; nothing of it may exist."""
+    """Yield type and ARN of the resources that a call names, existing or not."""
     names = {
         name: value
         for name, value in members.items()

@@ -1,4 +1,4 @@
-"""What the access log, the audit log and the metrics say alike of a call."""
+"""Facts about a call that the access log, the audit log and the metrics share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _READING = ("Describe", "Detect", "Get", "Head", "List")
 
 
 def is_read_only(operation: str | None) -> bool:
-    """Return whether an operation changes nothing; where none is known, none was carried out."""
+    """Return whether an operation changes nothing; an unknown one does not run."""
     return operation is None or operation.startswith(_READING)
 
 
 def error_name(call: Call) -> str | None:
-    """Return the name of the error that a call ended with, None of a success."""
+    """Return the name of the error of a call; None for success."""
     match call.error:
         case ServiceError():
             return call.error.shape

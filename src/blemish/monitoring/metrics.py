@@ -1,4 +1,4 @@
-"""What is counted as it happens: requests by operation, detections by model.
+"""Metrics that are counted as requests and detections happen.
 
 The metrics of detections have their names of Amazon CloudWatch, in Prometheus's style:
 `ProcessedImageCount` is `blemish_processed_image_count_total`.
@@ -31,14 +31,14 @@ from blemish.wire.calls import Call, Observer
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 MODEL = ("project_name", "model_version")
-"""The labels of what is counted by model: CloudWatch's dimensions ProjectName, ModelVersion."""
+"""Labels of metrics by model: CloudWatch's dimensions ProjectName and ModelVersion."""
 
 UNKNOWN = "Unknown"
 
 
 def server_registry() -> CollectorRegistry:
-    """Return a registry with what the process itself takes."""
-    # a series more for each, which nobody looks at
+    """Return a registry with the metrics of the process."""
+    # they double the number of series
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -48,7 +48,7 @@ def server_registry() -> CollectorRegistry:
 
 
 class RequestMetrics:
-    """Counts requests; operations and errors are those of the API, so there are not many."""
+    """Counts requests by operation and error of the API, which are few."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -77,9 +77,9 @@ class RequestMetrics:
 
 
 class DetectionMetrics:
-    """Counts detections, by model; see `service.detection.DetectionCounter`.
+    """Counts detections by model; see `service.detection.DetectionCounter`.
 
-    In no registry of its own: whoever collects forgets first what is no longer there.
+    It is in no registry: `StateMetrics` collects it after removing deleted models.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class DetectionMetrics:
                 self._invalid.labels(*labels).inc()
 
     def forget(self, exists: Callable[[str, int], bool]) -> None:
-        """Remove the series of models that are no longer there."""
+        """Remove the series of deleted models."""
         with self._lock:
             gone = {
                 (project, version)

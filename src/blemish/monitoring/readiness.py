@@ -1,4 +1,4 @@
-"""Whether a server can do its work: database, store and disk, and the models that are hosted."""
+"""Readiness of the server: database, store, disk, and hosted models."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from blemish.storage.errors import (
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 PATIENCE_S = 2.0
-"""How long a look may take; a probe that waits longer gives a server up."""
+"""Timeout of a check; probes give up soon after."""
 
 FRESH_S = 1.0
-"""How long what was found holds, so that frequent probes cost nothing."""
+"""How long results are reused, so that frequent probes are cheap."""
 
 PROBE_BUCKET = "blemish-readiness-probe"
 PROBE_BYTES = 64 * 1024
 
 Look = Callable[[], str | None]
-"""Returns what is wrong, None if nothing is."""
+"""A check: returns the problem, or None."""
 
 
 class Readiness:
-    """Looks at everything at once, one time for all who ask meanwhile."""
+    """Runs all checks in parallel; concurrent callers share the result."""
 
     def __init__(
         self, looks: Mapping[str, Look], *, clock: Callable[[], float] = time.monotonic
@@ -47,13 +47,13 @@ class Readiness:
         self._clock = clock
         self._lock = anyio.Lock()
         self._threads = CapacityLimiter(len(looks))
-        #: looks under way; one that hangs is not taken again, and holds up none but itself
+        #: running checks; one that hangs is not started again and delays no other
         self._looking: set[str] = set()
         self._problems: dict[str, str | None] = {}
         self._checked_at: float | None = None
 
     async def problems(self) -> Mapping[str, str | None]:
-        """Return what is wrong, by what was looked at; None where nothing is."""
+        """Return the problem of each check, or None."""
         async with self._lock:
             now = self._clock()
             if self._checked_at is None or now - self._checked_at >= FRESH_S:
@@ -84,14 +84,14 @@ class Readiness:
             self._looking.discard(name)
 
     def _tell(self, problems: Mapping[str, str | None]) -> None:
-        """Log what has become wrong, or right."""
+        """Log checks that began to fail or to succeed."""
         for name, problem in problems.items():
             if problem != self._problems.get(name):
                 (logger.warning if problem else logger.info)("readiness", of=name, problem=problem)
 
 
 def database_look(reading: Callable[[], AbstractContextManager[Rows]]) -> Look:
-    """Return the look at whether rows can be read."""
+    """Return a check that rows can be read."""
 
     def look() -> str | None:
         with reading() as rows:
@@ -102,14 +102,14 @@ def database_look(reading: Callable[[], AbstractContextManager[Rows]]) -> Look:
 
 
 def store_look(objects: Objects) -> Look:
-    """Return the look at whether the store of the buckets answers, whatever it answers."""
+    """Return a check that the store of the buckets answers anything."""
 
     def look() -> str | None:
         try:
             objects.has_bucket(PROBE_BUCKET)
         except (StoreUnavailableError, StoreCredentialsError) as error:
             return str(error)
-        except ObjectReadError:  # somebody else has a bucket of this name
+        except ObjectReadError:  # a bucket of this name belongs to another account
             pass
         return None
 
@@ -117,7 +117,7 @@ def store_look(objects: Objects) -> Look:
 
 
 def folder_look(folder: Path) -> Look:
-    """Return the look at whether a folder can be listed."""
+    """Return a check that a folder can be listed."""
 
     def look() -> str | None:
         with os.scandir(folder) as entries:
@@ -128,7 +128,7 @@ def folder_look(folder: Path) -> Look:
 
 
 def disk_look(folder: Path) -> Look:
-    """Return the look at whether a file can be written and synced."""
+    """Return a check that a file can be written and synced."""
     path = folder / "readiness-probe"
 
     def look() -> str | None:
@@ -148,7 +148,7 @@ def disk_look(folder: Path) -> Look:
 def models_look(
     reading: Callable[[], AbstractContextManager[Rows]], *, loaded: Callable[[], Collection[int]]
 ) -> Look:
-    """Return the look at whether every model that is hosted answers detections."""
+    """Return a check that every hosted model is loaded."""
 
     def look() -> str | None:
         with reading() as rows:

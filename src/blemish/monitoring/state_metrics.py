@@ -1,4 +1,4 @@
-"""What is looked up when somebody reads the metrics: models, their capacity, what waits."""
+"""Metrics that are read on request: models, their capacity, and queues."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the state is looked up."""
+    """The sources of the metrics."""
 
     reading: Callable[[], AbstractContextManager[Rows]]
-    #: model -> what it is hosted with
+    #: model -> its inference units
     capacities: Callable[[], Mapping[int, Capacity]]
     #: trainings that run now
     running_trainings: Callable[[], int]
@@ -37,18 +37,18 @@ class Sources:
 
 
 class StateMetrics(Collector):
-    """Looks the state up anew for every reader."""
+    """Reads the state for every scrape."""
 
     def __init__(self, sources: Sources, *, detections: DetectionMetrics) -> None:
         self._sources = sources
         self._detections = detections
 
     def describe(self) -> Iterator[Metric]:
-        """Name nothing beforehand, so that registering looks nothing up."""
+        """Return nothing, so that registering reads nothing."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics; counts of models that are no longer there are removed first."""
+        """Yield the metrics, after removing counts of deleted models."""
         try:
             by_status, hosted = self._looked_up()
         except Exception:  # the edge: what does not stand in the database is told all the same

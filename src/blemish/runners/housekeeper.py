@@ -1,4 +1,4 @@
-"""Has chores done from time to time, on a thread of its own."""
+"""Runs chores periodically in its own thread."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from structlog.typing import FilteringBoundLogger
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 LOOK_S = 15.0
-"""How often it is looked whether a chore is due."""
+"""Interval of checking for due chores."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chore:
-    """Something to be done when the server has started, and then again and again."""
+    """A task that runs after the start of the server and then periodically."""
 
     name: str
     every_s: float
-    #: is told the time of day
+    #: called with the current time
     act: Callable[[datetime], None]
 
 
 class Housekeeper:
-    """A thread that does one chore after the other; one that fails is done again in its turn."""
+    """Runs one chore after the other; a failed one runs again in its turn."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class Housekeeper:
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
     def start(self) -> None:
-        """Begin with every chore once."""
+        """Start, and run every chore once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Take up no other chore, and wait for the one at hand."""
+        """Start no other chore, and wait for the running one."""
         self._stopping.set()
         if self._thread.ident:
             self._thread.join()

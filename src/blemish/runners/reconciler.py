@@ -1,7 +1,7 @@
-"""Makes what runs agree with what the rows say: after a start, a crash, a request.
+"""Runs the work that rows in progress ask for, after a start, a crash or a request.
 
-The status row is the truth. Whoever works on a row in progress owns it by attempt and lease; this
-loop claims rows that nobody owns, hands them to a worker, and renews the leases while they work.
+The status row is the truth. A worker owns a row by attempt and lease. This loop claims free rows,
+hands them to workers, and renews their leases.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from blemish.storage.rows.packaging_jobs import PackagingJobs
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 POLL_S = 1.0
-"""How often rows are looked at when nothing wakes the loop; leases are renewed at this pace."""
+"""Interval of reading rows if nothing wakes the loop, and of renewing leases."""
 
 SHORT_WORKERS = 4
-"""Threads for imports, and as many for hosting: a hosted model waits for no import."""
+"""Threads for imports, and as many for hosting, so that hosting does not wait for imports."""
 
 Row = TypeVar("Row", Dataset, Model, DetectionJob, PackagingJob)
 Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, PackagingJob, contravariant=True)
 
 
 class Work(Protocol[Row_contra]):
-    """What is to be done for rows in progress."""
+    """Work for one kind of rows in progress."""
 
     def carry_out(self, row: Row_contra, /, *, attempt: int) -> None:
-        """Do what the status of the row asks for."""
+        """Do the work of the row's status."""
 
     def give_up(self, row: Row_contra, /, *, attempt: int, reason: str) -> None:
-        """Turn the row to the failure that its status knows."""
+        """Move the row to the failure of its status."""
 
 
 class Reconciler:
-    """A thread that claims rows in progress, and the workers that carry them out."""
+    """Claims rows in progress in a thread, and runs their work in others."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Reconciler:
         self._owner = owner
         self._now = now
         self._lease = lease
-        #: (kind, id) of the rows that a worker has -> attempt
+        #: (kind, id) of rows with a worker -> attempt
         self._busy: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
         self._awake = threading.Event()
@@ -88,7 +88,7 @@ class Reconciler:
         self._packager = ThreadPoolExecutor(1, thread_name_prefix="packaging-job")
 
     def start(self) -> None:
-        """Begin; the data directory must be this process's alone."""
+        """Start. No other process may use the data directory."""
         with self._database.writing() as rows:
             rows.models.release_all()
             rows.datasets.release_all()
@@ -97,11 +97,11 @@ class Reconciler:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at the rows now."""
+        """Read the rows now."""
         self._awake.set()
 
     def stop(self) -> None:
-        """Take no more work and wait for the workers; whoever ends long work does it first."""
+        """Accept no more work and wait for the workers; end long work before."""
         self._stopping.set()
         self._awake.set()
         if self._thread.ident:
@@ -151,7 +151,7 @@ class Reconciler:
         with self._database.writing() as rows:
             table = _table(rows, kind)
             if row not in table.unsettled():
-                return  # it has changed since it was looked at, and is looked at again
+                return  # it has changed, and is read again
             attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
         if attempt is None:
             return
@@ -175,7 +175,7 @@ class Reconciler:
                 self.wake()
 
     def running_trainings(self) -> int:
-        """Count the trainings that a worker has."""
+        """Return the number of trainings with a worker."""
         return self._count("training")
 
     def _count(self, kind: str) -> int:
@@ -183,7 +183,7 @@ class Reconciler:
             return sum(busy_kind == kind for busy_kind, _ in self._busy)
 
     def _renew(self) -> None:
-        """Keep the rows of all workers but the trainings, which keep theirs as they report."""
+        """Renew the leases of all workers except trainings, which renew theirs with reports."""
         with self._lock:
             busy = [(kind, row, attempt) for (kind, row), attempt in self._busy.items()]
         ours = [work for work in busy if work[0] != "training"]
@@ -196,13 +196,13 @@ class Reconciler:
 
 
 def _log_failure(future: Future[None], *, about: Mapping[str, Any]) -> None:
-    """Tell what went wrong even with giving up; the row is taken again when its lease ends."""
+    """Log an error of the failure handling; the row is claimed again when its lease ends."""
     if error := future.exception():
         logger.error("a row could not be turned to its failure", exc_info=error, **about)
 
 
 def _about(row: Dataset | Model | DetectionJob | PackagingJob) -> dict[str, Any]:
-    """Return what every line that is logged about a row says."""
+    """Return the fields of log lines about a row."""
     match row:
         case Dataset():
             return {"project": row.project, "dataset": row.type, "status": row.status}

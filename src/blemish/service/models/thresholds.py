@@ -1,7 +1,7 @@
 """The threshold of a model: reading it, the effect of others, and moving it.
 
-A moved threshold is written into a new bundle. One conditional UPDATE gives the bundle to the
-model, and the old bundle is removed. After a crash, the next start removes the bundle without a row.
+A moved threshold is written into a new bundle. One conditional UPDATE gives the model that bundle,
+and then the old one is removed. After a crash, the next start removes the bundle without a row.
 """
 
 from __future__ import annotations

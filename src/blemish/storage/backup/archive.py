@@ -1,10 +1,10 @@
-"""A backup as one file: a tar archive whose last member says what the others must be.
+"""A backup as one file: a tar archive whose last member holds the checksums of the others.
 
 BLEMISH-BACKUP   that it is one, of which format, by which version, from when (JSON)
 ...              the files
-SHA256SUMS       a line for each of the others in their order, as `sha256sum --check` reads it
+SHA256SUMS       a line for each member in order, as `sha256sum --check` reads it
 
-The archive is written and read from front to end, in bounded memory. One that was cut off lacks its
+The archive is written and read sequentially, in bounded memory. An incomplete archive lacks its
 last member. Times of files are exact to the nanosecond.
 """
 
@@ -34,7 +34,7 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class ArchiveWriter:
-    """Writes the members of a backup, one after the other."""
+    """Writes the members of a backup in order."""
 
     def __init__(
         self, tar: tarfile.TarFile, sums: IO[bytes], *, progress: Callable[[int], None]
@@ -46,11 +46,11 @@ class ArchiveWriter:
     @classmethod
     @contextmanager
     def into(cls, file: BinaryIO, *, progress: Callable[[int], None]) -> Iterator[ArchiveWriter]:
-        """Begin an archive, which is whole at the end of the context.
+        """Begin an archive, which is complete at the end of the context.
 
         Args:
-            file: is written to, and not closed.
-            progress: told how many bytes were written.
+            file: the target, which stays open.
+            progress: called with the number of bytes written.
         """
         with TemporaryFile() as sums:  # as many lines as there are members
             tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
@@ -59,7 +59,7 @@ class ArchiveWriter:
             writer._end()
 
     def begin(self, *, version: str, now: datetime) -> None:
-        """Write what tells a backup from any other archive."""
+        """Write the member that identifies a backup."""
         head = {"format": FORMAT, "blemish": version, "created_at": now.isoformat()}
         data = (json.dumps(head) + "\n").encode()
         self._add(HEAD, BytesIO(data), size=len(data), modified_ns=0)
@@ -71,10 +71,10 @@ class ArchiveWriter:
         self._tar.addfile(member)
 
     def add(self, name: str, path: Path) -> bool:
-        """Add a file as it is when it is opened; False if there is none, or it is no plain file.
+        """Add a file; return False if it does not exist or is no regular file.
 
         Raises:
-            BackupError: it cannot be read, or was changed in place meanwhile.
+            BackupError: it cannot be read, or changed while it was read.
         """
         try:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -116,15 +116,15 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads the members of a backup, from the first to the last."""
+    """Reads the members of a backup in order."""
 
     def __init__(self, path: Path, *, progress: Callable[[int], None]) -> None:
         self._path = path
-        #: told how many bytes were read
+        #: called with the number of bytes read
         self._progress = progress
 
     def heads(self) -> Iterator[tuple[str, IO[bytes]]]:
-        """Yield the name of each file and the file, which need not be read.
+        """Yield the name of each file, and the file itself.
 
         Raises:
             BackupBrokenError: it is no backup, or is damaged.
@@ -137,14 +137,13 @@ class ArchiveReader:
                     yield member.name, file
 
     def extract(self, folder: Path) -> None:
-        """Write all that the backup holds into a folder, and hold it against its checksums.
+        """Extract the backup into a folder, and check its checksums.
 
-        Nothing is written outside the folder, whatever the archive says. The files have their
+        Nothing is written outside the folder, whatever names the archive has. The files get their
         times, and are not synced.
 
         Raises:
-            BackupBrokenError: it is no backup, was cut off, or is damaged; what is in the folder is
-                worth nothing then.
+            BackupBrokenError: it is no backup, incomplete or damaged; discard the folder then.
             StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
         """
         with self._opened() as (tar, head), TemporaryFile() as computed:
@@ -167,7 +166,7 @@ class ArchiveReader:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[tarfile.TarFile, bytes]]:
-        """Open the archive behind its first member, whose content comes with it."""
+        """Open the archive after its first member; return both."""
         try:
             with tarfile.open(self._path, "r:") as tar:
                 first = tar.next()
@@ -218,7 +217,7 @@ class ArchiveReader:
 
 
 class _Hashing:
-    """A file that is read to its end, and its checksum."""
+    """A file that computes its checksum while it is read."""
 
     def __init__(self, file: IO[bytes], progress: Callable[[int], None]) -> None:
         self._file = file
@@ -233,15 +232,15 @@ class _Hashing:
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield what comes after the first member."""
+    """Yield the members after the first one."""
     while member := tar.next():
         _forget(tar)
         yield member
 
 
 def _forget(tar: tarfile.TarFile) -> None:
-    """Have no member remembered: there may be millions."""
-    tar.members.clear()  # type: ignore[attr-defined]  # there since ever, and documented nowhere
+    """Drop the list of members, of which there may be millions."""
+    tar.members.clear()  # type: ignore[attr-defined]  # undocumented, but stable
 
 
 def _safe_name(member: tarfile.TarInfo) -> str:
@@ -259,7 +258,7 @@ def _modified_ns(member: tarfile.TarInfo) -> int:
 def _member(name: str, *, size: int, modified_ns: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o600
-    # as a text, since a float has no nanoseconds; tarfile takes it before its own
+    # as text, since a float is not exact; tarfile prefers it to its own
     seconds, nanoseconds = divmod(modified_ns, 10**9)
     member.pax_headers = {"mtime": f"{seconds}.{nanoseconds:09}"}
     return member

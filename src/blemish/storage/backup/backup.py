@@ -1,12 +1,12 @@
-"""A backup of a data directory, also while a server works on it.
+"""Backing up a data directory, while its server runs or not.
 
-The files come first and the rows last. A file that a row names is there before the row, never
-changes, and no other ever has its name; so once every file that a copy of the rows names is in the
-archive, both are of one moment, whatever was trained, imported and deleted meanwhile. What is in
-the archive and named by no row is deleted by the first start after a restore.
+Files are copied first and rows last. A file exists before its row, never changes, and its name is
+never reused. So a copy of the rows is consistent once the archive has all files that it names,
+whatever the server did in the meantime. The first start after a restore deletes files without a
+row.
 
-Left out are `aws/`, which holds a secret in the clear, the keyring, without which nothing sealed
-can be opened, and what work under way would write again.
+A backup leaves out `aws/`, which holds a plain secret; the keyring, which opens all sealed data;
+and temporary files of running work.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.store import ObjectInfo, ObjectStore
 
 FOLDERS_OF_STORED_FILES = ("bundles", "kept")
-"""Folders of what rows name."""
+"""Folders of the files that rows name."""
 
 ROUNDS = 20
-"""Copies of the rows at most; each after the second means that a model was made meanwhile."""
+"""Most copies of the rows; each after the second means that a model was added."""
 
 
 class Backup:
@@ -42,10 +42,10 @@ class Backup:
         self._objects = ObjectStore(directory.buckets)
 
     def size_bytes(self) -> int:
-        """Return about how much there is to be written.
+        """Return the approximate size of the backup.
 
         Raises:
-            DatabaseError: there are no data of this version.
+            DatabaseError: the data directory has no database of this version.
         """
         paths = [self._directory.database, *self._files_of(self._live_names())]
         sizes = [path.stat().st_size for path in paths if path.exists()]
@@ -60,16 +60,16 @@ class Backup:
     def write(
         self, to: Path, *, version: str, now: datetime, progress: Callable[[int], None]
     ) -> None:
-        """Write the archive, which is there whole or not at all.
+        """Write the archive atomically.
 
         Args:
             to: a file that does not exist.
-            version: of Blemish.
-            now: when this is.
-            progress: told how many bytes were written.
+            version: version of Blemish.
+            now: time of the backup.
+            progress: called with the number of bytes written.
 
         Raises:
-            DatabaseError: there are no data of this version, or they cannot be read.
+            DatabaseError: there is no database of this version, or it cannot be read.
             BackupError: a file cannot be read, or rows change all the time.
             StoreWriteError: the archive cannot be written, `StoreFullError` if the disk is full.
         """
@@ -86,7 +86,7 @@ class Backup:
                 self._add_objects(writer)
 
     def _add_named(self, writer: ArchiveWriter, copy: Path) -> None:
-        """Add all files that rows name, and leave in `copy` rows that name no other."""
+        """Add all files that rows name, and copy the rows into `copy`."""
         done: set[Path] = set()
         names = self._live_names()
         for _ in range(ROUNDS):
@@ -131,10 +131,10 @@ class Backup:
         return {f"uploads/{name}" for name in rows.uploads.file_names()}
 
     def _files_of(self, names: Iterable[str]) -> Iterator[Path]:
-        """Yield the files of these names, or in folders of these names, that are there now."""
+        """Yield the existing files with these names, or in folders with these names."""
         for name in names:
             path = self._directory.root / name
-            if path.is_dir():  # or was: what is deleted meanwhile is passed over
+            if path.is_dir():  # files that are deleted now are skipped
                 yield from (Path(top, file) for top, _, files in os.walk(path) for file in files)
             elif path.is_file():
                 yield path
@@ -146,12 +146,12 @@ class Backup:
         try:
             yield from self._objects.list(bucket)
         except BucketMissingError:
-            return  # deleted meanwhile
+            return  # it was deleted
 
 
 @contextmanager
 def _scratch(to: Path) -> Iterator[Path]:
-    """Lend a name beside the archive for the copy of the rows."""
+    """Return a temporary path beside the archive for the copy of the rows."""
     path = to.with_name(f"{to.name}.rows.partial")
     try:
         yield path

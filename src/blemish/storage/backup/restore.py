@@ -1,8 +1,8 @@
-"""A backup put into a data directory that is empty.
+"""Restoring a backup into an empty data directory.
 
-All of it is written below `restoring/`, held against its checksums and synced before anything is
-put in place; the database comes last. While `restoring/` is there no server starts, so that one
-that was cut off is never taken for whole: it is begun again.
+Everything is written below `restoring/`, checked and synced before anything is moved into place;
+the database comes last. No server starts while `restoring/` exists, so that an interrupted restore
+is never mistaken for a complete one. It starts from the beginning.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from blemish.storage.files import clear_file_errors, sync_folder
 DATABASE = "blemish.db"
 
 FOLDERS = ("buckets", "bundles", "kept", "keyring", "uploads")
-"""What a restore puts in place, before the database."""
+"""Folders that a restore moves into place before the database."""
 
 NOTHING = frozenset({"lost+found", "serve.lock", "restoring"})
-"""What is in a folder that holds nothing of a server's."""
+"""Entries that an empty data directory may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed:
-    """What of a backup one key opens."""
+    """The items of a backup that one key opens."""
 
     key: SealingKey
     #: models and access keys by their names, other files by their paths
@@ -49,7 +49,7 @@ class Sealed:
 
 
 class Restore:
-    """Puts a backup into a data directory, which nobody else may use meanwhile."""
+    """Restores a backup into a data directory that nothing else uses."""
 
     def __init__(
         self, archive: Path, directory: DataDirectory, *, progress: Callable[[int], None]
@@ -60,10 +60,10 @@ class Restore:
 
     @contextmanager
     def started(self) -> Iterator[None]:
-        """Hold the data directory; whatever is raised within leaves it as empty as it was.
+        """Lock the data directory; an exception within leaves it empty.
 
         Raises:
-            BackupError: something is in it.
+            BackupError: it is not empty.
             DirectoryBusyError: another process holds it.
             StoreWriteError: it cannot be written.
         """
@@ -93,24 +93,24 @@ class Restore:
                 raise
 
     def sealed(self) -> list[Sealed]:
-        """Look at the backup, of which nothing is verified yet: which keys it needs for what.
+        """Return the keys that the backup needs. Nothing is verified yet.
 
         Raises:
-            BackupBrokenError: it is no backup, was cut off, or is damaged.
+            BackupBrokenError: it is no backup, incomplete or damaged.
             DatabaseError: its database cannot be read.
-            StoreWriteError: there is no room for its database.
+            StoreWriteError: the disk is too full for its database.
         """
         files: list[tuple[SealingKey, str]] = []
         for name, file in self._archive.heads():
             if name == DATABASE:
                 return self._grouped(files, file)
-            with suppress(ValueError):  # damaged: its checksum will tell
+            with suppress(ValueError):  # damaged: the checksum will show it
                 if key := sealing_key(cast(BinaryIO, file)):
                     files.append((key, name))
         raise BackupBrokenError(f"{self._path} was cut off: its database is missing.")
 
     def _grouped(self, files: list[tuple[SealingKey, str]], database: IO[bytes]) -> list[Sealed]:
-        """Say by their names in the database what keys open: these files, and access keys."""
+        """Return what each key opens: these files, and access keys."""
         copy = self._directory.restoring / "looked-at.db"
         try:
             with clear_file_errors(copy), copy.open("xb") as target:
@@ -123,7 +123,7 @@ class Restore:
             name = path.split("/")[1]
             items_of_key[key].add(f"model {models[name]}" if name in models else path)
         for name, secret in secrets.items():
-            with suppress(SealBrokenError):  # of a version that did not seal them
+            with suppress(SealBrokenError):  # older versions did not seal them
                 key = SealingKey(provider=LOCAL_PROVIDER, id=text_key(secret, name=name))
                 items_of_key[key].add(f"access key {name}")
         return [
@@ -132,13 +132,13 @@ class Restore:
         ]
 
     def carry_out(self, *, keys: Mapping[str, bytes]) -> None:
-        """Put all of the backup in place.
+        """Move the backup into place.
 
         Args:
             keys: files of the keyring, by name.
 
         Raises:
-            BackupBrokenError: it was cut off, or is damaged; nothing was put in place.
+            BackupBrokenError: it is incomplete or damaged; nothing was restored.
             DatabaseError: this version cannot use it.
             StoreWriteError: it cannot be written, `StoreFullError` if the disk is full.
         """
@@ -151,7 +151,7 @@ class Restore:
                 path.touch(mode=0o600)
                 path.write_bytes(data)
             self._check(restoring / DATABASE)
-            os.sync()  # one for all: there may be a million images
+            os.sync()  # one call for perhaps a million images
             for name in (*FOLDERS, DATABASE):
                 if (restoring / name).exists():
                     (restoring / name).rename(self._directory.root / name)
@@ -168,7 +168,7 @@ class Restore:
             ) from None
 
     def _clear(self) -> None:
-        """Remove what a restore has put anywhere; it did so in an empty folder."""
+        """Remove everything that the restore has written."""
         root = self._directory.root
         for name in FOLDERS:
             shutil.rmtree(root / name, ignore_errors=True)
@@ -177,7 +177,7 @@ class Restore:
 
 
 def missing_keys(sealed: Sequence[Sealed], keys: Mapping[str, bytes]) -> list[Sealed]:
-    """Return what none of `keys`, files of a keyring by name, opens."""
+    """Return the items that `keys`, files of a keyring by name, do not open."""
     return [
         item
         for item in sealed

@@ -21,14 +21,14 @@ from blemish.storage.objects.streams import STAGING, FileVersion
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """A bucket; the time is that of its folder, which changes with what it holds."""
+    """A bucket, with the time of change of its folder."""
 
     name: str
     changed_at: datetime
 
 
 class Buckets:
-    """Makes, lists and deletes buckets."""
+    """Creates, lists and deletes buckets."""
 
     def __init__(self, paths: ObjectPaths) -> None:
         self._paths = paths
@@ -53,12 +53,12 @@ class Buckets:
         self._paths.check_bucket(name)
 
     def create(self, name: str) -> None:
-        """Make a bucket.
+        """Create a bucket.
 
         Raises:
-            BucketNameError: no bucket can have this name.
-            BucketExistsError: there is one already.
-            StoreWriteError: its folder cannot be made.
+            BucketNameError: the name is not allowed.
+            BucketExistsError: it exists already.
+            StoreWriteError: its folder cannot be created.
         """
         if not is_bucket_name(name):
             raise BucketNameError(
@@ -76,7 +76,7 @@ class Buckets:
             ) from error
 
     def delete(self, name: str) -> None:
-        """Delete a bucket with the folders in it, which must hold nothing.
+        """Delete a bucket and the empty folders in it.
 
         Raises:
             BucketMissingError: the bucket does not exist.

@@ -170,7 +170,7 @@ class S3ObjectStore:
         """Return those of `refs` that exist; one short request for each.
 
         Raises:
-            ObjectReadError: one is not ours to look at.
+            ObjectReadError: the store denies access to one.
             StoreUnavailableError: the store does not answer.
         """
         wanted = list(refs)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 from blemish.domain.entities import AccessKey
 from blemish.storage.database.tables import ACCESS_KEYS
 
-# Made once, since every request asks for its key.
+# Built once, since every request reads its key.
 _FIND = select(ACCESS_KEYS).where(ACCESS_KEYS.c.id == bindparam("of_id"))
 _NAMED = select(ACCESS_KEYS).where(ACCESS_KEYS.c.name == bindparam("of_name"))
 
@@ -39,11 +39,11 @@ class Keys:
         return [_key(row) for row in self._connection.execute(ordered)]
 
     def any(self) -> bool:
-        """Return whether there is an access key at all."""
+        """Return whether any access key exists."""
         return self._connection.execute(select(ACCESS_KEYS.c.id).limit(1)).first() is not None
 
     def replace(self, key: AccessKey) -> None:
-        """Write an access key in the place of the one that has its name."""
+        """Replace the access key of the same name."""
         mine = ACCESS_KEYS.c.name == key.name
         self._connection.execute(update(ACCESS_KEYS).where(mine).values(**_values(key)))
 

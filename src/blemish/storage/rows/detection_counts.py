@@ -1,4 +1,4 @@
-"""Rows of how many images models judged, by the hour."""
+"""Rows of the number of detections of each model and hour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DetectionCountRows:
         self._connection = connection
 
     def add(self, project_id: int, count: DetectionCount) -> None:
-        """Add to what is counted of an hour."""
+        """Add to the counts of an hour."""
         counts = DETECTION_COUNTS.c
         more = (
             update(DETECTION_COUNTS)
@@ -42,7 +42,7 @@ class DetectionCountRows:
         self._connection.execute(first)
 
     def since(self, project_id: int, moment: datetime) -> list[DetectionCount]:
-        """Return the counts of a project in the hours from a moment on, oldest first."""
+        """Return the hourly counts of a project since a time, oldest first."""
         wanted = (
             select(DETECTION_COUNTS)
             .where(DETECTION_COUNTS.c.project_id == project_id, DETECTION_COUNTS.c.hour >= moment)
@@ -59,11 +59,11 @@ class DetectionCountRows:
         ]
 
     def delete_of_project(self, project_id: int) -> None:
-        """Delete what is counted of a project."""
+        """Delete the counts of a project."""
         gone = delete(DETECTION_COUNTS).where(DETECTION_COUNTS.c.project_id == project_id)
         self._connection.execute(gone)
 
     def delete_before(self, moment: datetime) -> int:
-        """Delete the counts of hours before a moment; return how many."""
+        """Delete the counts before a time; return how many."""
         old = delete(DETECTION_COUNTS).where(DETECTION_COUNTS.c.hour < moment)
         return self._connection.execute(old).rowcount

@@ -43,7 +43,7 @@ class DetectionJobs:
         output_prefix: str | None,
         now: datetime,
     ) -> DetectionJob:
-        """Add a job that is to be worked on; its name must be free in the project and kind."""
+        """Add a job in progress; its name must be free in the project and kind."""
         statement = insert(DETECTION_JOBS).values(
             project_id=project_id,
             kind=kind,
@@ -62,7 +62,7 @@ class DetectionJobs:
         return self._all(_SELECT.where(DETECTION_JOBS.c.id == job_id))[0]
 
     def find(self, project: str, kind: DetectionJobKind, name: str) -> DetectionJob | None:
-        """Return the job of this kind and name in the project of this name."""
+        """Return the job of this kind and name in a project, by the name of the project."""
         mine = (PROJECTS.c.name == project, DETECTION_JOBS.c.kind == kind)
         return next(iter(self._all(_SELECT.where(*mine, DETECTION_JOBS.c.name == name))), None)
 
@@ -78,7 +78,7 @@ class DetectionJobs:
         return self._all(mine.order_by(DETECTION_JOBS.c.id.desc()).limit(limit))
 
     def unsettled(self) -> list[DetectionJob]:
-        """Return the jobs that somebody has to work on, oldest first."""
+        """Return the jobs in progress, oldest first."""
         wanted = DETECTION_JOBS.c.status.in_(JOB_IN_PROGRESS)
         return self._all(_SELECT.where(wanted).order_by(DETECTION_JOBS.c.id))
 
@@ -89,7 +89,7 @@ class DetectionJobs:
         return self._all(_SELECT.where(*mine, wanted).order_by(DETECTION_JOBS.c.id))
 
     def claim(self, job_id: int, *, owner: str, now: datetime, lease_until: datetime) -> int | None:
-        """Take a job that nobody holds; return the number of the attempt."""
+        """Take a job without a worker; return the number of the attempt."""
         return leases.claim(
             self._connection,
             DETECTION_JOBS,
@@ -101,7 +101,7 @@ class DetectionJobs:
         )
 
     def renew(self, job_id: int, *, attempt: int, lease_until: datetime) -> bool:
-        """Hold the job longer; False for a stale attempt."""
+        """Extend the lease; return False for a stale attempt."""
         return self._write(job_id, attempt=attempt, lease_until=lease_until)
 
     def report(
@@ -113,7 +113,7 @@ class DetectionJobs:
         status_message: str,
         now: datetime,
     ) -> bool:
-        """Say how far the job has come; False for a stale attempt."""
+        """Set the counts and the status message; return False for a stale attempt."""
         return self._write(
             job_id,
             attempt=attempt,
@@ -133,7 +133,7 @@ class DetectionJobs:
         counts: ImageCounts | None = None,
         now: datetime,
     ) -> bool:
-        """End the attempt and free the job; False for a stale one. No `counts` leave them."""
+        """End the attempt and free the job; return False for a stale one."""
         return self._write(
             job_id,
             attempt=attempt,
@@ -146,7 +146,7 @@ class DetectionJobs:
         )
 
     def cancel(self, job_id: int, *, status_message: str, now: datetime) -> bool:
-        """Turn a job in progress to FAILED, whoever holds it; False if it is through."""
+        """Move a job in progress to FAILED; return False if it has ended."""
         return leases.move(
             self._connection,
             DETECTION_JOBS,
@@ -159,16 +159,16 @@ class DetectionJobs:
         )
 
     def stored_names(self) -> set[str]:
-        """Return the names of the kept files that jobs speak of."""
+        """Return the names of the stored files in rows."""
         named = select(DETECTION_JOBS.c.images).where(DETECTION_JOBS.c.images.is_not(None))
         return set(self._connection.scalars(named))
 
     def release_all(self) -> None:
-        """Free every job: whoever held one is gone."""
+        """Free every job, because their workers are gone."""
         leases.release_all(self._connection, DETECTION_JOBS)
 
     def delete_of_project(self, project_id: int) -> None:
-        """Delete the jobs of a project, with what trials found."""
+        """Delete the jobs of a project, with the results of trials."""
         mine = select(DETECTION_JOBS.c.id).where(DETECTION_JOBS.c.project_id == project_id)
         self._connection.execute(delete(TRIAL_IMAGES).where(TRIAL_IMAGES.c.job_id.in_(mine)))
         self._connection.execute(

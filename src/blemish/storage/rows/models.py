@@ -25,7 +25,7 @@ from blemish.storage.database import leases
 from blemish.storage.database.tables import MAX_ID, MODELS, PROJECTS, TAGS
 
 _SELECT = select(MODELS, PROJECTS.c.name.label("project")).join_from(MODELS, PROJECTS)
-# Made once: to build a statement takes longer than to run it.
+# Built once, since building a statement takes longer than running it.
 _OF_PROJECT = _SELECT.where(PROJECTS.c.name == bindparam("of_project"))
 _FIND = _OF_PROJECT.where(MODELS.c.version == bindparam("of_version"))
 _LATEST = _OF_PROJECT.order_by(MODELS.c.version.desc()).limit(1)
@@ -76,11 +76,11 @@ class Models:
         return self._all(_SELECT.where(MODELS.c.id == model_id))[0]
 
     def find(self, project: str, version: int) -> Model | None:
-        """Return this version of the project of this name."""
+        """Return this version of a project, by the name of the project."""
         return self._first(_FIND, of_project=project, of_version=version)
 
     def latest(self, project: str) -> Model | None:
-        """Return the newest version of the project of this name."""
+        """Return the newest version of a project, by the name of the project."""
         return self._first(_LATEST, of_project=project)
 
     def page(self, project_id: int, *, before: int | None, limit: int) -> list[Model]:
@@ -112,7 +112,7 @@ class Models:
         return {ModelStatus(status): count for status, count in self._connection.execute(statement)}
 
     def unsettled(self) -> list[Model]:
-        """Return the models that somebody has to work on, oldest first."""
+        """Return the models in progress, oldest first."""
         return self._all(
             _SELECT.where(MODELS.c.status.in_(MODEL_IN_PROGRESS)).order_by(MODELS.c.id)
         )
@@ -122,7 +122,7 @@ class Models:
         return self._all(_SELECT.where(MODELS.c.status == status).order_by(MODELS.c.id))
 
     def stored_names(self) -> set[str]:
-        """Return the names of kept files and folders that rows speak of."""
+        """Return the names of the stored files and bundles in rows."""
         rows = self._connection.execute(select(MODELS.c.entries, MODELS.c.bundle))
         return {name for row in rows for name in row if name is not None}
 
@@ -135,9 +135,9 @@ class Models:
         status_message: str,
         units: InferenceUnits | None = None,
     ) -> bool:
-        """Turn a model from one of `sources` to `target` and free it; False if it is in none.
+        """Move a model from one of `sources` to `target` and free it; return False if it cannot.
 
-        `units` of None leave the model's as they are; but one that is only TRAINED has none.
+        Without `units` they stay the same, except that a TRAINED model has none.
         """
         return leases.move(
             self._connection,
@@ -152,7 +152,7 @@ class Models:
     def replace_bundle(
         self, model: Model, *, bundle: str, status: ModelStatus, status_message: str
     ) -> bool:
-        """Give a model another bundle, and a status; False if it has others than `model` says."""
+        """Set bundle and status; return False if the row differs from `model`."""
         statement = (
             update(MODELS)
             .where(
@@ -167,7 +167,7 @@ class Models:
     def claim(
         self, model_id: int, *, owner: str, now: datetime, lease_until: datetime
     ) -> int | None:
-        """Take a model in progress that nobody holds; return the number of the attempt."""
+        """Take a model in progress without a worker; return the number of the attempt."""
         return leases.claim(
             self._connection,
             MODELS,
@@ -186,7 +186,7 @@ class Models:
         lease_until: datetime,
         status_message: str | None = None,
     ) -> bool:
-        """Hold the model longer, and say how far it is; False for a stale attempt."""
+        """Extend the lease and set the status message; return False for a stale attempt."""
         message = {} if status_message is None else {"status_message": status_message}
         return leases.write_held(
             self._connection,
@@ -210,7 +210,7 @@ class Models:
         evaluation_ended_at: datetime,
         bundle: str,
     ) -> bool:
-        """Turn TRAINING to TRAINED, with all that came of it; False for a stale attempt."""
+        """Move TRAINING to TRAINED and store the result; return False for a stale attempt."""
         return self._finish(
             model_id,
             attempt=attempt,
@@ -227,7 +227,7 @@ class Models:
         )
 
     def fail_training(self, model_id: int, *, attempt: int, status_message: str) -> bool:
-        """Turn TRAINING to TRAINING_FAILED; False for a stale attempt."""
+        """Move TRAINING to TRAINING_FAILED; return False for a stale attempt."""
         return self.finish(
             model_id,
             attempt=attempt,
@@ -245,7 +245,7 @@ class Models:
         target: ModelStatus,
         status_message: str,
     ) -> bool:
-        """End an attempt and free the model; False for a stale attempt."""
+        """End an attempt and free the model; return False for a stale attempt."""
         return self._finish(
             model_id,
             attempt=attempt,
@@ -256,11 +256,11 @@ class Models:
         )
 
     def release_all(self) -> None:
-        """Free every model: whoever held one is gone."""
+        """Free every model, because their workers are gone."""
         leases.release_all(self._connection, MODELS)
 
     def delete(self, model_id: int) -> None:
-        """Delete a model with its tags; its files are the caller's."""
+        """Delete a model with its tags; the caller deletes its files."""
         self._connection.execute(delete(TAGS).where(TAGS.c.model_id == model_id))
         self._connection.execute(delete(MODELS).where(MODELS.c.id == model_id))
 

@@ -1,7 +1,7 @@
-"""Rows of what S3 says of objects and no file system can: ETag, content type, user metadata.
+"""Rows of metadata that S3 has and file systems lack: ETag, content type, user metadata.
 
-A row speaks of one content of one key, named by size and time. So a row can be written before its
-file gets its name: until then, and for whoever still reads the old file, the old row holds.
+A row belongs to one content of one key, identified by size and time. So a row can be written before
+its file gets its name; until then, and for readers of the old file, the old row counts.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from blemish.storage.objects.streams import FileVersion
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectMetadata:
-    """What is remembered of an object beside its content."""
+    """The metadata of an object."""
 
     #: without quotation marks
     etag: str
     #: Content-Type and the like, by their names among the members of PutObject
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: the user's own
+    #: user metadata
     metadata: Mapping[str, str] = field(default_factory=dict)
     #: base64, by the name of the algorithm; with "-" and a number where it is one of checksums
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 class ObjectMetadataRows:
-    """What is remembered of objects, within one transaction."""
+    """The metadata of objects, within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def find(self, ref: ObjectRef, version: FileVersion) -> ObjectMetadata | None:
-        """Return what is remembered of this content of an object."""
+        """Return the metadata of a content of an object."""
         statement = select(TABLE).where(_of(ref), _is(version))
         row = self._connection.execute(statement).first()
         return None if row is None else _metadata(row)
@@ -46,7 +46,7 @@ class ObjectMetadataRows:
     def find_all(
         self, bucket: str, keys: Collection[str]
     ) -> dict[tuple[str, FileVersion], ObjectMetadata]:
-        """Return what is remembered of any content of these keys (some thousand at most)."""
+        """Return the metadata of all contents of these keys (a few thousand at most)."""
         statement = select(TABLE).where(TABLE.c.bucket == bucket, TABLE.c.key.in_(keys))
         return {
             (
@@ -59,7 +59,7 @@ class ObjectMetadataRows:
     def page(
         self, after: tuple[str, str] | None, *, before_ns: int, limit: int
     ) -> list[tuple[ObjectRef, FileVersion]]:
-        """Return which contents are remembered, by bucket and key, of those after `after`.
+        """Return the contents with metadata after `after`, by bucket and key.
 
         Args:
             after: bucket and key; None for the beginning.
@@ -79,26 +79,26 @@ class ObjectMetadataRows:
         ]
 
     def forget(self, ref: ObjectRef, version: FileVersion) -> None:
-        """Forget one content of an object."""
+        """Delete the metadata of a content of an object."""
         self._connection.execute(delete(TABLE).where(_of(ref), _is(version)))
 
     def put(self, ref: ObjectRef, version: FileVersion, metadata: ObjectMetadata) -> None:
-        """Remember this of a content of an object, in place of what was remembered of it."""
+        """Replace the metadata of a content of an object."""
         self.forget(ref, version)
         values = asdict(ref) | asdict(version) | asdict(metadata)
         self._connection.execute(insert(TABLE).values(**values))
 
     def forget_others(self, ref: ObjectRef, versions: Collection[FileVersion | None]) -> None:
-        """Forget every content of an object but these."""
+        """Delete the metadata of every content of an object except these."""
         these = [_is(version) for version in versions if version is not None]
         self._connection.execute(delete(TABLE).where(_of(ref), ~or_(*these)))
 
     def delete(self, ref: ObjectRef) -> None:
-        """Forget an object."""
+        """Delete the metadata of an object."""
         self._connection.execute(delete(TABLE).where(_of(ref)))
 
     def delete_bucket(self, bucket: str) -> None:
-        """Forget every object of a bucket."""
+        """Delete the metadata of every object of a bucket."""
         self._connection.execute(delete(TABLE).where(TABLE.c.bucket == bucket))
 
 

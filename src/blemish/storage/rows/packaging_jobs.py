@@ -61,11 +61,11 @@ class PackagingJobs:
         return self._all(_SELECT.where(PACKAGING_JOBS.c.id == job_id))[0]
 
     def find(self, project: str, name: str) -> PackagingJob | None:
-        """Return the job of this name in the project of this name."""
+        """Return the job of this name in a project, by the name of the project."""
         return self._first(_SELECT.where(PROJECTS.c.name == project, PACKAGING_JOBS.c.name == name))
 
     def of_component(self, name: str, version: str) -> PackagingJob | None:
-        """Return the job of any project that makes, or made, this version of a component.
+        """Return the job, of any project, that makes or made this version of a component.
 
         Jobs that failed do not count.
         """
@@ -95,7 +95,7 @@ class PackagingJobs:
         )
 
     def claim(self, job_id: int, *, owner: str, now: datetime, lease_until: datetime) -> int | None:
-        """Take a job that nobody holds; return the number of the attempt."""
+        """Take a job without a worker; return the number of the attempt."""
         return leases.claim(
             self._connection,
             PACKAGING_JOBS,
@@ -107,11 +107,11 @@ class PackagingJobs:
         )
 
     def renew(self, job_id: int, *, attempt: int, lease_until: datetime) -> bool:
-        """Hold the job longer; False for a stale attempt."""
+        """Extend the lease; return False for a stale attempt."""
         return self._write(job_id, attempt=attempt, lease_until=lease_until)
 
     def report(self, job_id: int, *, attempt: int, status_message: str, now: datetime) -> bool:
-        """Turn the job to RUNNING with a message; False for a stale attempt."""
+        """Turn the job to RUNNING with a message; return False for a stale attempt."""
         return self._write(
             job_id,
             attempt=attempt,
@@ -129,7 +129,7 @@ class PackagingJobs:
         status_message: str,
         now: datetime,
     ) -> bool:
-        """End the attempt and free the job; False for a stale attempt."""
+        """End the attempt and free the job; return False for a stale attempt."""
         return self._write(
             job_id,
             attempt=attempt,

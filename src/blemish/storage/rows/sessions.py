@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from blemish.domain.entities import Session
 from blemish.storage.database.tables import SESSIONS
 
-# Made once, since every request of a browser asks for its session.
+# Built once, since every request of a browser reads its session.
 _FIND = select(SESSIONS).where(SESSIONS.c.token_sha256 == bindparam("of_token"))
 
 
@@ -25,7 +25,7 @@ class Sessions:
         self._connection.execute(insert(SESSIONS).values(**asdict(session)))
 
     def find(self, token_sha256: str) -> Session | None:
-        """Return the session of a token, over or not."""
+        """Return the session of a token, expired or not."""
         row = self._connection.execute(_FIND, {"of_token": token_sha256}).mappings().first()
         return None if row is None else Session(**row)
 
@@ -35,6 +35,6 @@ class Sessions:
         self._connection.execute(delete(SESSIONS).where(mine))
 
     def delete_before(self, moment: datetime) -> int:
-        """Delete the sessions that were over before a moment; return how many."""
+        """Delete the sessions that expired before a time; return how many."""
         old = delete(SESSIONS).where(SESSIONS.c.expires_at < moment)
         return self._connection.execute(old).rowcount

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from blemish.domain.entities import Model
 from blemish.storage.database.tables import TAGS
 
-# Made once: to build a statement takes longer than to run it.
+# Built once, since building a statement takes longer than running it.
 _OF_MODEL = select(TAGS.c.key, TAGS.c.value).where(TAGS.c.model_id == bindparam("of_model"))
 
 
@@ -25,7 +25,7 @@ class Tags:
         return dict(sorted((row.key, row.value) for row in rows))
 
     def put(self, model: Model, tags: Mapping[str, str]) -> None:
-        """Add tags to a model; one of a known key replaces the value."""
+        """Add tags to a model; an existing key gets the new value."""
         self.remove(model, tags)
         if tags:
             self._connection.execute(
@@ -34,6 +34,6 @@ class Tags:
             )
 
     def remove(self, model: Model, keys: Iterable[str]) -> None:
-        """Remove the tags that have one of these keys, if there are any."""
+        """Remove the tags with these keys, if they exist."""
         mine = TAGS.c.model_id == model.id
         self._connection.execute(delete(TAGS).where(mine, TAGS.c.key.in_(keys)))

@@ -1,4 +1,4 @@
-"""Rows of what trials found, image by image."""
+"""Rows of the results of trials, one for each image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TrialImages:
         self._connection = connection
 
     def put(self, job_id: int, images: Iterable[TrialImage]) -> None:
-        """Keep what a trial found, instead of what is kept of it."""
+        """Replace the results of a trial."""
         self._connection.execute(delete(TRIAL_IMAGES).where(TRIAL_IMAGES.c.job_id == job_id))
         rows = [
             {
@@ -38,7 +38,7 @@ class TrialImages:
     def page(
         self, job_id: int, *, after: int, limit: int, verified: bool | None
     ) -> list[TrialImage]:
-        """Return the first images above a position; only those verified, or not, if asked."""
+        """Return the first images after a position, optionally only verified or unverified ones."""
         statement = select(TRIAL_IMAGES).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.position > after
         )
@@ -49,14 +49,14 @@ class TrialImages:
         return [_image(row) for row in rows]
 
     def detected_refs(self, job_id: int) -> set[str]:
-        """Return the addresses of the images that could be judged."""
+        """Return the addresses of the images with a result."""
         mine = select(TRIAL_IMAGES.c.source_ref).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.error.is_(None)
         )
         return set(self._connection.scalars(mine))
 
     def verify(self, job_id: int, lines: Mapping[str, str]) -> None:
-        """Keep the verified JSON Line of each image, by its address."""
+        """Store the verified JSON Lines of images, by address."""
         statement = (
             update(TRIAL_IMAGES)
             .where(
@@ -69,7 +69,7 @@ class TrialImages:
         self._connection.execute(statement, values)
 
     def verified(self, job_id: int) -> dict[str, str]:
-        """Return the verified JSON Lines by their images' addresses, in their order."""
+        """Return the verified JSON Lines by the addresses of their images, in order."""
         mine = select(TRIAL_IMAGES.c.source_ref, TRIAL_IMAGES.c.verified_line).where(
             TRIAL_IMAGES.c.job_id == job_id, TRIAL_IMAGES.c.verified_line.is_not(None)
         )

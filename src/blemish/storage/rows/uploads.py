@@ -1,4 +1,4 @@
-"""Rows of uploads in parts; the parts themselves are files, whose names stand in the rows."""
+"""Rows of multipart uploads. The parts are files, and the rows hold their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blemish.storage.database.tables import UPLOAD_PARTS, UPLOADS
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """An object that comes in parts, and is none yet."""
+    """A multipart upload, which is not an object yet."""
 
     id: str
     ref: ObjectRef
@@ -53,7 +53,7 @@ class Uploads:
         self._connection.execute(insert(UPLOADS).values(**values.pop("ref"), **values))
 
     def find(self, ref: ObjectRef, upload_id: str) -> Upload | None:
-        """Return the upload of this id, if it is one of this object."""
+        """Return the upload of this id, if it belongs to this object."""
         statement = select(UPLOADS).where(
             UPLOADS.c.id == upload_id, UPLOADS.c.bucket == ref.bucket, UPLOADS.c.key == ref.key
         )
@@ -73,7 +73,7 @@ class Uploads:
         statement = (
             select(UPLOADS)
             .where(UPLOADS.c.bucket == bucket, beyond)
-            # not LIKE, for which SQLite takes capitals and small letters for the same
+            # not LIKE, which ignores case in SQLite
             .where(func.substr(UPLOADS.c.key, 1, len(prefix)) == prefix)
             .order_by(UPLOADS.c.key, UPLOADS.c.id)
             .limit(limit)
@@ -81,7 +81,7 @@ class Uploads:
         return [_upload(row) for row in self._connection.execute(statement)]
 
     def delete(self, upload_id: str) -> list[str]:
-        """Delete an upload; return the names of its files, which nobody needs any more."""
+        """Delete an upload; return the names of its files."""
         mine = UPLOAD_PARTS.c.upload_id == upload_id
         files = self._connection.scalars(select(UPLOAD_PARTS.c.file).where(mine)).all()
         self._connection.execute(delete(UPLOAD_PARTS).where(mine))
@@ -95,7 +95,7 @@ class Uploads:
         return [file for upload_id in ids for file in self.delete(upload_id)]
 
     def abandoned(self, *, before: datetime) -> list[str]:
-        """Return the ids of the uploads that were begun, and last added to, before a moment."""
+        """Return the ids of the uploads without a change since a time."""
         recent = exists().where(
             UPLOAD_PARTS.c.upload_id == UPLOADS.c.id, UPLOAD_PARTS.c.modified_at >= before
         )
@@ -103,12 +103,12 @@ class Uploads:
         return list(self._connection.scalars(statement))
 
     def delete_all(self) -> None:
-        """Delete every upload; their files are the caller's."""
+        """Delete every upload; the caller deletes their files."""
         self._connection.execute(delete(UPLOAD_PARTS))
         self._connection.execute(delete(UPLOADS))
 
     def put_part(self, upload_id: str, part: Part) -> str | None:
-        """Add a part, in place of one with its number; return the name of that one's file."""
+        """Add or replace a part; return the file name of the replaced one."""
         same = and_(UPLOAD_PARTS.c.upload_id == upload_id, UPLOAD_PARTS.c.number == part.number)
         old: str | None = self._connection.scalar(select(UPLOAD_PARTS.c.file).where(same))
         self._connection.execute(delete(UPLOAD_PARTS).where(same))
