@@ -19,6 +19,7 @@ from blemish.console.images import (
 )
 from blemish.console.masks import painter_page, painter_requests
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
+from blemish.console.packaging import package_requests, packages_page
 from blemish.console.paths import ROOT
 from blemish.console.projects import overview_page, projects_page
 from blemish.console.settings import settings_page
@@ -34,6 +35,8 @@ PAGES = (
     model_page,
     models_page,
     overview_page,
+    package_requests,
+    packages_page,
     painter_page,
     painter_requests,
     preview_requests,

@@ -95,12 +95,18 @@ class PackagingJob:
     attempt: int
 
 
-def component_keys(component: Component) -> ComponentKeys:
-    """Return the keys below `PREFIX/NAME/VERSION/`; the prefix gets its slash if it has none."""
-    prefix = component.output_prefix or ""
+def component_folder(prefix: str | None, name: str, version: str) -> str:
+    """Return the key of a component's folder; the prefix gets its slash if it has none."""
+    prefix = prefix or ""
     if prefix and not prefix.endswith("/"):
         prefix += "/"
-    folder = f"{prefix}{component.name}/{component.version}"
+    return f"{prefix}{name}/{version}"
+
+
+def component_keys(component: Component) -> ComponentKeys:
+    """Return the keys that a job writes; the component has its version."""
+    assert component.version is not None
+    folder = component_folder(component.output_prefix, component.name, component.version)
     return ComponentKeys(
         archive=f"{folder}/{component.file_name}",
         recipe=f"{folder}/recipe.yaml",

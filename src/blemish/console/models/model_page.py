@@ -130,6 +130,7 @@ async def _head(project: str, model: Mapping[str, Any]) -> None:
         ui.element("div").classes("room")
         if model.get("Performance"):
             link("Compare", project_path(project, f"/compare?a={version}"))
+            link("Package", project_path(project, f"/packages?version={version}"))
             _download(project, version, may=await may_download(visitor(), project, version))
         draw_actions(project, model, await allowed_actions(project, version))
     if model["Status"] not in QUIET and model.get("StatusMessage"):

@@ -1,0 +1,1 @@
+"""Packages of models for the edge: made, watched, downloaded."""
