@@ -151,6 +151,19 @@ class Detector:
 
 def _stored_mask(probabilities: NDArray[np.float32], image: DecodedImage) -> NDArray[np.uint8]:
     """Return the likeliest class of each pixel, at the stored image's size."""
-    classes = Image.fromarray(probabilities.argmax(axis=0).astype(np.uint8))
+    classes = Image.fromarray(_likeliest(probabilities))
     upright = np.asarray(classes.resize(image.upright_size, Image.Resampling.NEAREST))
     return np.ascontiguousarray(turn_back(upright, image.orientation))
+
+
+def _likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the first likeliest class of each pixel; (K, H, W) to (H, W).
+
+    As argmax over the first axis, which reads memory in leaps and takes ten times as long.
+    """
+    most = probabilities[0].copy()
+    classes = np.zeros(most.shape, dtype=np.uint8)
+    for value, candidate in enumerate(probabilities[1:], start=1):
+        np.copyto(classes, np.uint8(value), where=candidate > most)
+        np.maximum(most, candidate, out=most)
+    return classes

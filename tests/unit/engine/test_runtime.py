@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -13,7 +15,7 @@ from blemish.engine.graph.sessions import open_session
 from blemish.engine.images.decode import ImageError
 from blemish.engine.images.orientation import turn
 from blemish.engine.images.resize import resize
-from blemish.engine.runtime import Detection, Detector
+from blemish.engine.runtime import Detection, Detector, _likeliest
 from tests.products import COLORS, LIMITS, SIZE, draw, png
 
 ORIENTATION = 0x0112
@@ -181,3 +183,11 @@ def test_detection_loads_neither_onnx_nor_scipy() -> None:
     )
 
     assert printed.stdout.strip() == "set()"
+
+
+@given(seed=st.integers(0, 2**31), classes=st.integers(2, 5))
+def test_the_first_likeliest_class_of_a_pixel_counts(seed: int, classes: int) -> None:
+    generator = np.random.default_rng(seed)
+    probabilities = generator.integers(0, 3, (classes, 6, 7)).astype(np.float32)  # mostly ties
+
+    assert (_likeliest(probabilities) == probabilities.argmax(axis=0)).all()
