@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.client import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from urllib3.filepost import encode_multipart_formdata
 
 from tests.acceptance.served import BUCKET, ServedDirectory
 
@@ -220,6 +221,21 @@ def test_presigned_links_need_no_key(s3: Any, bucket: str) -> None:
         assert answer.read() == b"data"
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(get.replace("a%20b", "b"))
+
+
+def test_a_form_that_boto3_presigns_puts_a_file(
+    shared: ServedDirectory, s3: Any, bucket: str
+) -> None:
+    post = s3.generate_presigned_post(bucket, "plates/${filename}")
+    parts = {**post["fields"], "file": ("1.png", bytes(3 * MIB), "image/png")}
+    body, content_type = encode_multipart_formdata(parts)
+    request = urllib.request.Request(post["url"], data=body, headers={"Content-Type": content_type})
+
+    with urllib.request.urlopen(request) as answer:
+        status = answer.status
+
+    assert status == 204
+    assert (shared.folder / "buckets" / bucket / "plates" / "1.png").stat().st_size == 3 * MIB
 
 
 def test_errors_are_those_of_s3(s3: Any, bucket: str) -> None:

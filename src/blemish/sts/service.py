@@ -132,18 +132,6 @@ class StsService:
     def check(self, handler: BoundHandler, members: Mapping[str, Any]) -> None:
         """Accept everything: GetCallerIdentity has no members."""
 
-    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
-        name = operation.name
-        shape = operation.output_shape
-        result = members_to_xml(shape.members, call.answer or {}) if shape else ""
-        request_id = text_element("RequestId", call.request_id)
-        return _xml(
-            200,
-            f"{name}Response",
-            f"<{name}Result>{result}</{name}Result>"
-            f"<ResponseMetadata>{request_id}</ResponseMetadata>",
-        )
-
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         del path
         code, status = _code_and_status(error)
@@ -197,6 +185,18 @@ class StsRequest:
             )
         call.operation = action
         return call.members
+
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        name = operation.name
+        shape = operation.output_shape
+        result = members_to_xml(shape.members, call.answer or {}) if shape else ""
+        request_id = text_element("RequestId", call.request_id)
+        return _xml(
+            200,
+            f"{name}Response",
+            f"<{name}Result>{result}</{name}Result>"
+            f"<ResponseMetadata>{request_id}</ResponseMetadata>",
+        )
 
     async def is_drained(self) -> bool:
         """Return whether the body was read to its end."""

@@ -65,6 +65,9 @@ class IncomingRequest(Protocol):
             The members for the handler, a streamed body among them.
         """
 
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        """Return the response with the members that `call.answer` holds."""
+
     async def is_drained(self) -> bool:
         """Return whether the connection can be used again: no more of the body will come."""
 
@@ -82,9 +85,6 @@ class ServiceProtocol(Protocol):
 
     def check(self, handler: BoundHandler, members: Mapping[str, Any]) -> None:
         """Accept the members of a call that has passed the gates, or raise an error for clients."""
-
-    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
-        """Return the response with the members that `call.answer` holds."""
 
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         """Return the response with an error that `client_error` or `internal_error` returned."""
@@ -214,7 +214,7 @@ class Dispatcher:
             if isinstance(started, HttpResponse):
                 return started
             call.answer = await started()
-            return await self._in_thread(call, self._output_response, call)
+            return await self._in_thread(call, self._output_response, incoming, call)
 
     def _perform(
         self, incoming: IncomingRequest, call: Call
@@ -224,7 +224,7 @@ class Dispatcher:
         if callable(started):
             return started
         call.answer = started
-        return self._output_response(call)
+        return self._output_response(incoming, call)
 
     def _start(
         self, members: Mapping[str, Any], call: Call
@@ -240,10 +240,10 @@ class Dispatcher:
         output: Output = handler(members, call)
         return output
 
-    def _output_response(self, call: Call) -> HttpResponse:
+    def _output_response(self, incoming: IncomingRequest, call: Call) -> HttpResponse:
         assert call.operation is not None
         operation = self._protocol.model.operation_model(call.operation)
-        return self._protocol.output_response(operation, call)
+        return incoming.output_response(operation, call)
 
     def _visible_error(self, error: Exception, call: Call) -> Exception:
         """Return the error that the client sees; one that it must not see is logged."""

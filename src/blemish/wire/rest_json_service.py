@@ -131,10 +131,6 @@ class RestJsonService:
         if shape:
             check_constraints(shape, members)
 
-    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
-        assert call.answer is not None
-        return json_output_response(operation, call.answer)
-
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         del path, request_id
         assert isinstance(error, ServiceError | WireError)
@@ -206,6 +202,10 @@ class RestJsonRequest:
             )
         call.members = parse_json_request(operation, replace(self._request, body=body.content))
         return call.members
+
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        assert call.answer is not None
+        return json_output_response(operation, call.answer)
 
     async def is_drained(self) -> bool:
         """Return whether the body was not broken off."""

@@ -24,6 +24,7 @@ from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
 from blemish.storage.stored_files import StoredFiles
+from blemish.wire.dispatch import Dispatcher
 from tests.asgi_client import KEY_ID, SECRET, boto3_client
 from tests.unit.house import Clock
 from tests.unit.principals import allow, principal
@@ -121,13 +122,13 @@ def md5(data: bytes) -> str:
     return f'"{hashlib.md5(data).hexdigest()}"'
 
 
-def client_of(bench: Bench, who: Principal) -> Any:
-    """Return a boto3 client of the operations, for a principal."""
+def app_of(bench: Bench, who: Principal) -> Dispatcher:
+    """Return the application of the operations, with the key of a principal."""
 
     def signer(key_id: str) -> Signer | None:
         return Signer(principal=who, secret=SECRET) if key_id == KEY_ID else None
 
-    app = s3_dispatcher(
+    return s3_dispatcher(
         s3_model(),
         bench.operations,
         signer=signer,
@@ -135,7 +136,11 @@ def client_of(bench: Bench, who: Principal) -> Any:
         request_ids=lambda: "1",
         gates=[s3_gate],
     )
-    return boto3_client(app, service="s3")
+
+
+def client_of(bench: Bench, who: Principal) -> Any:
+    """Return a boto3 client of the operations, for a principal."""
+    return boto3_client(app_of(bench, who), service="s3")
 
 
 @pytest.fixture

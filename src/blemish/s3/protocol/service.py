@@ -18,6 +18,7 @@ from blemish.domain.access.principals import Signer
 from blemish.domain.errors import AccessDeniedError as PolicyDeniedError
 from blemish.s3.protocol.addressing import path_with_bucket
 from blemish.s3.protocol.body import DOCUMENT_BYTES, BodyReceiver, StreamedBody, read_body_headers
+from blemish.s3.protocol.browser_safety import sandboxed
 from blemish.s3.protocol.checksums import PREFIX
 from blemish.s3.protocol.chunks import ChunkSigner
 from blemish.s3.protocol.errors import (
@@ -28,6 +29,7 @@ from blemish.s3.protocol.errors import (
     S3Error,
     UnsupportedError,
 )
+from blemish.s3.protocol.post_object import PostObject, is_form
 from blemish.s3.protocol.rest_xml import (
     parse_xml_request,
     streaming_payload,
@@ -47,7 +49,7 @@ from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.request_body import ClientGoneError
 from blemish.wire.routing import Router
 from blemish.wire.sending import close_blocks
-from blemish.wire.signature import SignatureVerifier
+from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
 
 WORKER_THREADS = 32
 
@@ -158,10 +160,13 @@ class S3Service:
         streamed = streaming_payload(operation.output_shape)
         blocks = cast("Iterator[bytes] | None", output.get(streamed) if streamed else None)
         try:
-            return replace(xml_output_response(operation, output), blocks=blocks)
+            response = replace(xml_output_response(operation, output), blocks=blocks)
         except (ValueError, S3Error):
             close_blocks(blocks)
             raise
+        if streamed is None:
+            return response
+        return sandboxed(response, presigned=call.caller is not None and call.caller.presigned)
 
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         assert isinstance(error, S3Error)
@@ -193,6 +198,7 @@ class S3Request:
         self._service = service
         self._request = request
         self._receiver = receiver
+        self._form: PostObject | None = None
 
     @asynccontextmanager
     async def received(self, call: Call) -> AsyncIterator[None]:
@@ -206,6 +212,8 @@ class S3Request:
         Raises:
             WireError, S3Error: the request is refused.
         """
+        if is_form(self._request):
+            return self._identify_form(call)
         service = self._service
         request, signer = self._verified(call)
         payload = signed_payload(self._request)
@@ -223,6 +231,29 @@ class S3Request:
             raise MissingContentLengthError("The request lacks Content-Length.")
         call.members = parse_xml_request(operation, request)
         return {**call.members, streamed: body} if streamed else call.members
+
+    def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
+        response = self._service.output_response(operation, call)
+        return self._form.response(response) if self._form else response
+
+    def _identify_form(self, call: Call) -> Mapping[str, Any]:
+        """Take a form as the PutObject that it stands for; its policy is signed, not the request.
+
+        Raises:
+            WireError, S3Error: the form is refused.
+        """
+        service = self._service
+        form = PostObject(service.addressed(self._request), self._receiver.pull)
+        verifier = service.verifier
+        call.caller = form.verified(signer=verifier.signer, now=verifier.clock())
+        self._form = form
+        request = form.put_request()
+        operation = service.operation(request)
+        call.operation = operation.name
+        body_headers = read_body_headers(request.headers, payload=UNSIGNED_PAYLOAD, checked=True)
+        body = StreamedBody(form.pull_file, body_headers)
+        call.members = parse_xml_request(operation, request)
+        return {**call.members, "Body": body}
 
     def _verified(self, call: Call) -> tuple[HttpRequest, ChunkSigner | None]:
         """Find out the caller; return the request with its bucket, and the signer of its chunks."""
