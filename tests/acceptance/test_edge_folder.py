@@ -46,3 +46,17 @@ def test_the_folder_is_small_and_judges_images(tmp_path: Path, edge_bundles: Pat
     assert '"is_anomalous": true' in edge("detect", str(image))
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert size_bytes < MOST_BYTES
+
+
+def test_every_wheel_is_there_for_arm64(tmp_path: Path) -> None:
+    require_registry()
+    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(17, 35)]
+
+    run(
+        *(sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--quiet"),
+        *("--only-binary=:all:", "--python-version=3.11", "--platform=manylinux2014_aarch64"),
+        *(*platforms, "--dest", str(tmp_path), "-r", str(ROOT / "requirements-edge.lock")),
+    )
+
+    names = {path.name.partition("-")[0] for path in tmp_path.iterdir()}
+    assert {"grpcio", "numpy", "obstore", "onnxruntime", "pillow", "protobuf"} <= names

@@ -30,8 +30,8 @@ REFRESH_S = 1.0
 GRACE_S = 5.0
 """How long detections may go on after a signal."""
 
-MOST_CALLS = 256
-"""Calls at once; more are answered with RESOURCE_EXHAUSTED before they are read."""
+MOST_CALLS = 64
+"""Calls at once; more are answered with RESOURCE_EXHAUSTED. Each may hold an image of 50 MB."""
 
 FREED_BYTES = 32 * 1024 * 1024
 """Freed memory that the process keeps, and the largest block it keeps: glibc allows no more."""

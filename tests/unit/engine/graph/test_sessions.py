@@ -4,7 +4,7 @@ import pytest
 
 from blemish.engine.bundle import read_bundle
 from blemish.engine.errors import BundleError
-from blemish.engine.graph.sessions import ProviderError, check_providers
+from blemish.engine.graph.sessions import ProviderError, _options, check_providers
 from blemish.engine.runtime import Detector
 from tests.products import LIMITS, draw, png
 
@@ -32,3 +32,12 @@ def test_the_cpu_may_be_named(bundle: Path, detector: Detector) -> None:
         return of.detect(data, limits=LIMITS, mixed_sizes=False).score
 
     assert score(named) == score(detector)
+
+
+def test_tensorrt_keeps_what_it_compiles_in_a_folder_if_one_is_named(tmp_path: Path) -> None:
+    assert _options("tensorrt", threads=1, engine_cache=None) == {"trt_fp16_enable": "0"}
+    assert _options("tensorrt", threads=1, engine_cache=tmp_path) == {
+        "trt_fp16_enable": "0",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(tmp_path),
+    }
