@@ -82,7 +82,7 @@ the other images.
 """
 
 FAULT = "The server failed. Its log says why."
-"""What people are told of an error that nobody expected."""
+"""The message of an error that nobody expected."""
 
 JSON_BYTES = 8 * 1024 * 1024
 """The largest JSON body. Positions of 100,000 images that are selected one by one fit in it."""
@@ -100,7 +100,7 @@ def status_of(error: Exception) -> int:
 
 
 def problem_text(error: Exception) -> str:
-    """Return what a person is told of an error."""
+    """Return the message of an error for people."""
     return str(error) if isinstance(error, EXPECTED) else FAULT
 
 
@@ -116,7 +116,7 @@ def image_problem(error: Exception) -> dict[str, Any]:
 
 
 def request_visitor(request: Request) -> Visitor:
-    """Return who sent a request; `auth/guard.py` put it there."""
+    """Return the sender of a request, which `auth/guard.py` put there."""
     visitor: Visitor = request.state.visitor
     return visitor
 
@@ -125,7 +125,7 @@ async def bounded_body(request: Request, *, limit_bytes: int, subject: str) -> B
     """Read the body of a request.
 
     Args:
-        request: whose body has not been read.
+        request: its body has not been read yet.
         limit_bytes: how large the body may be.
         subject: what the body is, for the message: "The image".
 

@@ -24,7 +24,7 @@ from blemish.wire.calls import Call, Gate, Observer
 
 
 class Api(Protocol):
-    """The API, for who is signed in."""
+    """The API, as a signed-in person calls it."""
 
     def invoke(self, call: Call) -> Awaitable[Mapping[str, Any]]:
         """Answer a call, as `Dispatcher.invoke` does."""

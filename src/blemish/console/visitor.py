@@ -78,7 +78,7 @@ class Visitor:
     async def act_on_keys(
         self, action: str, act: Callable[[], Result], /, **members: str
     ) -> Result:
-        """Do something to access keys if the policies allow it; who did it is recorded.
+        """Do something to access keys if the policies allow it; the audit log records it.
 
         Args:
             action: such as "iam:CreateAccessKey", on any resource.

@@ -1,1 +1,1 @@
-"""Signing in, and who may see a page."""
+"""Signing in, and the guard before every page."""

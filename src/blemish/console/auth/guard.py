@@ -1,4 +1,4 @@
-"""Who may come in: nothing of the console is shown to people who are not signed in.
+"""The guard: nothing of the console is shown to people who are not signed in.
 
     foreign Origin -> 403        no session -> sign in, or 401        else -> the pages
 

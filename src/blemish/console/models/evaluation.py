@@ -78,7 +78,7 @@ class EvaluatedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class TypeResult:
-    """How well one anomaly type is told from the rest, by pixels; None where not measurable."""
+    """How well the pixels of one anomaly type are found; None where not measurable."""
 
     name: str
     precision: float | None

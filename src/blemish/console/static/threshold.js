@@ -8,7 +8,7 @@ const STEPS = 1000;
 export default {
   template: `
     <div class="threshold">
-      <svg ref="plot" :viewBox="'0 0 ${WIDTH} 200'" role="img" :aria-label="told"
+      <svg ref="plot" :viewBox="'0 0 ${WIDTH} 200'" role="img" :aria-label="description"
            @pointerdown="grab" @pointermove="drag" @pointerup="grabbed = false" @pointercancel="grabbed = false">
         <g class="anomalies"><rect v-for="bar in bars.anomaly" v-bind="bar" /></g>
         <g class="normals"><rect v-for="bar in bars.normal" v-bind="bar" /></g>
@@ -83,7 +83,7 @@ export default {
       const found = called(this.anomaly);
       return { found, missed: this.anomaly.length - found, alarms: called(this.normal) };
     },
-    told() {
+    description() {
       const { found, alarms } = this.effect;
       return `Histogram of the scores. At ${this.value.toPrecision(4)}, ${found} of ${this.anomaly.length} anomalies are found, and ${alarms} of ${this.normal.length} normal images are false alarms.`;
     },

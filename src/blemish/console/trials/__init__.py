@@ -1,1 +1,1 @@
-"""Images judged for people to verify: one by one, or a whole trial."""
+"""Detections for people to verify: image by image, or a whole trial."""

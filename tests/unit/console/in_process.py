@@ -1,0 +1,115 @@
+"""A whole server in this process, and a browser's requests to its console without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from blemish.domain.access.builtin_policies import FULL_ACCESS, READ_ONLY
+from blemish.server.app import Server, running_server
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
+from tests.asgi_client import boto3_client
+
+ADDRESS = "http://console.test"
+
+
+class Browser:
+    """The requests of one person: it keeps cookies and says which page they come from."""
+
+    def __init__(self, server: Server, portal: BlockingPortal) -> None:
+        self._portal = portal
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(server.application, raise_app_exceptions=False),
+            base_url=ADDRESS,
+            headers={"origin": ADDRESS},
+        )
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request; the path is below /console."""
+
+        async def send() -> httpx.Response:
+            return await self._client.request(method, f"/console{path}", **options)
+
+        return self._portal.call(send)
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        """Get something."""
+        return self.ask("GET", f"{path}?{urlencode(parameters)}")
+
+    def post(self, path: str, members: Any) -> httpx.Response:
+        """Post members as JSON."""
+        return self.ask("POST", path, json=members)
+
+    def sign_in(self, key_id: str, secret: str) -> httpx.Response:
+        """Send the form."""
+        return self.ask("POST", "/sign-in", data={"key": key_id, "secret": secret})
+
+
+class InProcessConsole:
+    """A server with two access keys, and people who look at its console."""
+
+    def __init__(self, server: Server, portal: BlockingPortal, folder: Path) -> None:
+        self._server = server
+        self._portal = portal
+        self._numbers = count(1)
+        self.buckets = folder / "buckets"
+        self.keys = {}
+        for name, policy in (("owner", FULL_ACCESS), ("looker", READ_ONLY)):
+            key = server.keys.draw()
+            server.keys.create(name, key, policy=policy, tags={})
+            self.keys[name] = (key.id, str(key.secret))
+        key_id, secret = self.keys["owner"]
+        self.api = boto3_client(
+            server.application, key_id=key_id, secret=secret, region="us-east-1"
+        )
+
+    def browser(self, key: str | None = "owner") -> Browser:
+        """Return the browser of somebody new, signed in with a key."""
+        browser = Browser(self._server, self._portal)
+        if key is not None:
+            assert browser.sign_in(*self.keys[key]).status_code == 303
+        return browser
+
+    def new_project(self) -> str:
+        """Make a project that no other test has."""
+        name = f"project-{next(self._numbers)}"
+        self.api.create_project(ProjectName=name)
+        return name
+
+
+@asynccontextmanager
+async def lifespan(server: Server) -> AsyncIterator[None]:
+    """Have the application start, and stop what it runs, as an ASGI server does."""
+    messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    messages.put_nowait({"type": "lifespan.startup"})
+
+    async def send(_: object) -> None:
+        """Nobody has to know."""
+
+    running = asyncio.create_task(server.application({"type": "lifespan"}, messages.get, send))
+    yield
+    messages.put_nowait({"type": "lifespan.shutdown"})
+    await running
+
+
+@contextmanager
+def in_process_console(folder: Path) -> Iterator[InProcessConsole]:
+    """Run a server in this process, with an event loop in a thread of its own."""
+    directory = DataDirectory(folder)
+    directory.create()
+    settings = Settings(data_dir=folder)
+    with (
+        running_server(settings, directory) as server,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(lifespan(server)),
+    ):
+        yield InProcessConsole(server, portal, folder)
