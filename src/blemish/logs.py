@@ -76,12 +76,12 @@ def _rendering(log_format: str, *, colors: bool) -> list[Processor]:
         ]
     return [
         structlog.processors.format_exc_info,
-        _with_the_usual_first,
+        _with_usual_fields_first,
         structlog.processors.JSONRenderer(),
     ]
 
 
-def _with_the_usual_first(_: object, __: str, event: EventDict) -> EventDict:
+def _with_usual_fields_first(_: object, __: str, event: EventDict) -> EventDict:
     usual = ("time", "level", "logger", "event")
     return {name: event[name] for name in usual} | dict(event)
 

@@ -169,20 +169,22 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_kms(self) -> Self:
-        told = sorted(
+        names = sorted(
             f"BLEMISH_{name.upper()}" for name in self.model_fields_set if name in _OF_KMS
         )
-        if told and self.kms_region is None:
-            raise ValueError(f"{' and '.join(told)}: set BLEMISH_KMS_REGION too")
+        if names and self.kms_region is None:
+            raise ValueError(f"{' and '.join(names)}: set BLEMISH_KMS_REGION too")
         return self
 
     @model_validator(mode="after")
     def _check_s3(self) -> Self:
         """Allow an S3 with a profile or a whole key, and neither without an S3."""
-        told = sorted(f"BLEMISH_{name.upper()}" for name in self.model_fields_set if name in _OF_S3)
+        names = sorted(
+            f"BLEMISH_{name.upper()}" for name in self.model_fields_set if name in _OF_S3
+        )
         if self.s3_endpoint is None:
-            if told:
-                raise ValueError(f"{' and '.join(told)}: set BLEMISH_S3_ENDPOINT too")
+            if names:
+                raise ValueError(f"{' and '.join(names)}: set BLEMISH_S3_ENDPOINT too")
             return self
         key = (self.s3_access_key_id, self.s3_secret_access_key)
         if (key[0] is None) != (key[1] is None):

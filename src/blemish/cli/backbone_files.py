@@ -67,16 +67,16 @@ class BackboneDesk:
 
     def show(self) -> None:
         """Print what is here and what could be."""
-        here = self._backbones.names()
+        installed = self._backbones.names()
         table = Table(box=None)
-        table.add_column("name", min_width=max(map(len, [*here, *CATALOGUE])))
+        table.add_column("name", min_width=max(map(len, [*installed, *CATALOGUE])))
         for heading in ("architecture", "licence", "size", "state"):
             table.add_column(heading)
         for own in PACKAGED:
             state = BUILT_IN if own.name == SCATTERING else "in the package"
             size = decimal(own.kilobytes * 1_000)
             table.add_row(own.name, own.architecture, own.licence, size, state)
-        for name in here:
+        for name in installed:
             try:
                 info = self._backbones.info(name)
                 self._backbones.file(name)
@@ -86,7 +86,7 @@ class BackboneDesk:
                 size = decimal(info.size_bytes)
                 table.add_row(name, info.architecture, info.licence, size, "here")
         for name, known in CATALOGUE.items():
-            if name not in here:
+            if name not in installed:
                 size = decimal(known.megabytes * 1_000_000)
                 table.add_row(name, "", known.licence, size, "to be fetched")
         self._console.print(table)

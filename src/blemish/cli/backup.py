@@ -102,14 +102,16 @@ def _tell_of_keys(
     keys: Mapping[str, bytes],
     directory: DataDirectory,
 ) -> None:
-    for each in missing_keys(sealed, keys):
+    for sealing in missing_keys(sealed, keys):
         console.print(
-            f"The key {each.key.id} is missing, which opens {_listed(each.opens)}. They stay "
+            f"The key {sealing.key.id} is missing, which opens {_listed(sealing.opens)}. They stay "
             f"sealed until its file is put into {directory.keyring}."
         )
-    for each in sealed:
-        if each.key.provider != LOCAL_PROVIDER:
-            console.print(f"AWS KMS must lend the key {each.key.id}, for {_listed(each.opens)}.")
+    for sealing in sealed:
+        if sealing.key.provider != LOCAL_PROVIDER:
+            console.print(
+                f"AWS KMS must lend the key {sealing.key.id}, for {_listed(sealing.opens)}."
+            )
 
 
 def _listed(things: Sequence[str]) -> str:

@@ -154,10 +154,10 @@ def demo(
     from blemish.demo.demo import DemoError, run_demo
 
     try:
-        found = run_demo(data_dir, images=images)
+        worked = run_demo(data_dir, images=images)
     except DemoError as error:
         end(str(error))
-    raise typer.Exit(0 if found else 1)
+    raise typer.Exit(0 if worked else 1)
 
 
 @app.command()

@@ -23,7 +23,7 @@ def print_model(info: BundleInfo) -> None:
         if held_out[name] is not None:
             table.add_row(name.replace("_", " "), f"{held_out[name]:.3f}")
     if types := info.anomaly_types:
-        table.add_row("anomaly types", ", ".join(each.name for each in types))
+        table.add_row("anomaly types", ", ".join(anomaly_type.name for anomaly_type in types))
     report = selection_report(info)
     if report:
         table.add_row("chosen", report.name)

@@ -1,4 +1,4 @@
-"""Who reaches a socket of this process, and by which names of this machine."""
+"""Checks of addresses: which sockets they lead to, and whether other machines can connect."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ class AddressError(Exception):
 
 
 def leads_to(listener: socket.socket, url: str) -> bool:
-    """Tell whether who connects to `url` reaches the address that `listener` is bound to."""
+    """Tell whether a connection to `url` arrives at the address that `listener` is bound to."""
     split = urlsplit(url)
     bound, port = listener.getsockname()[:2]
     if (split.port or DEFAULT_PORTS[split.scheme]) != port:
         return False
     try:
-        found = socket.getaddrinfo(split.hostname, port, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(split.hostname, port, type=socket.SOCK_STREAM)
     except OSError:
-        return False  # unknown now; a name that is known later is not looked at again
-    addresses = {str(each[4][0]) for each in found}
+        return False  # the name is unknown now; it is not looked up again later
+    addresses = {str(answer[4][0]) for answer in answers}
     if ip_address(bound).is_unspecified:
         return any(map(_is_of_this_machine, addresses))
     return bound in addresses
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether only this machine can reach what listens on an IP address."""
-    found = ip_address(address)
-    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+    """Tell whether only this machine can connect to an IP address."""
+    parsed = ip_address(address)
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def _is_of_this_machine(address: str) -> bool:

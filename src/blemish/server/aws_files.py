@@ -19,16 +19,16 @@ class AwsFiles:
     def __init__(self, folder: Path, *, staging: Path) -> None:
         self.config = folder / "config"
         self.credentials = folder / "credentials"
-        #: what a client has to trust, where nobody else vouches for the server's certificate
+        #: certificates that clients must trust, if no public authority signed the server's
         self.authorities = folder / "ca.pem"
         self._staging = staging
 
     def write_config(self, *, endpoint: str, region: str, authorities: bytes = b"") -> None:
-        """Write the config, at every start: the endpoint may be another.
+        """Write the config; the endpoint may change with every start.
 
         Args:
             endpoint: URL of the server.
-            region: what requests are signed for.
+            region: that requests are signed for.
             authorities: PEM of the certificates to trust, instead of those that a client knows.
         """
         if authorities:
@@ -40,7 +40,7 @@ class AwsFiles:
             f"{trust}"
             f"services = {PROFILE}\n"
             "s3 =\n"
-            "  addressing_style = path\n"  # no name leads to `bucket.host`
+            "  addressing_style = path\n"  # DNS knows no `bucket.host`
             "  signature_version = s3v4\n"  # boto3 presigns by version 2 otherwise
             "\n"
             f"[services {PROFILE}]\n"
@@ -86,19 +86,19 @@ def credentials_text(profile: str, pair: KeyPair) -> str:
 
 
 def settle_first_key(keys: AccessKeys, files: AwsFiles) -> None:
-    """See that somebody can sign, and that the credentials file and the database agree on it.
+    """Create the first key, or make the credentials file and the database agree on it.
 
-    The file is written before the key is made: a start that was cut off between is taken up here.
-    A first key whose secret was sealed under a key that is lost is sealed anew from the file.
+    The file is written before the key is created, so a start after a crash between the two goes on
+    here. If the encryption key of the first secret is lost, the secret of the file is sealed again.
 
     Raises:
         EncryptionError: no secret can be sealed.
         ValueError: the credentials file holds no key.
     """
-    found = next((key for key in keys.all() if key.name == FIRST_KEY), None)
+    first_key = next((key for key in keys.all() if key.name == FIRST_KEY), None)
     if not keys.any():
         if not files.credentials.exists():
             files.write_key(keys.draw())
         keys.create(FIRST_KEY, files.read_key(), policy=FULL_ACCESS, tags={})
-    elif found and files.credentials.exists() and keys.is_lost(found):
+    elif first_key and files.credentials.exists() and keys.is_lost(first_key):
         keys.rotate(FIRST_KEY, files.read_key())

@@ -1,4 +1,4 @@
-"""Telling systemd that the server is ready: a datagram, to the socket that it names.
+"""Tells systemd that the server is ready, by a datagram to the socket that systemd names.
 
 Source: sd_notify(3), "Standalone Implementations".
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 
 def tell_ready(environment: Mapping[str, str]) -> None:
-    """Say that whoever connects from now on is answered; nothing, unless systemd waits for it.
+    """Tell systemd, if it waits for it, that the server answers connections from now on.
 
     Raises:
         OSError: the socket that the environment names cannot be written to.

@@ -91,9 +91,11 @@ def read_certificate(certificate: Path, key: Path) -> Certificate:
     return Certificate(
         context=_context(certificate, key),
         names=names,
-        begins_at=max(each.not_valid_before_utc for each in chain),
-        expires_at=min(each.not_valid_after_utc for each in chain),
-        authorities=b"".join(each.public_bytes(Encoding.PEM) for each in chain if _is_root(each)),
+        begins_at=max(member.not_valid_before_utc for member in chain),
+        expires_at=min(member.not_valid_after_utc for member in chain),
+        authorities=b"".join(
+            member.public_bytes(Encoding.PEM) for member in chain if _is_root(member)
+        ),
     )
 
 
@@ -108,7 +110,7 @@ class RenewedCertificate:
         """
         self._files = (certificate, key)
         self._now = now
-        self._seen = self._state()
+        self._last_state = self._state()
         self.current = read_certificate(*self._files)
         self._warned_at: datetime | None = None
         #: for a server: greets each connection with the certificate of the moment
@@ -119,9 +121,9 @@ class RenewedCertificate:
         """Read the files again if they changed, and tell whether the certificate is another."""
         self._warn()
         state = self._state()
-        if state == self._seen:
+        if state == self._last_state:
             return False
-        self._seen = state
+        self._last_state = state
         try:
             self.current = read_certificate(*self._files)
         except CertificateError as error:
@@ -177,10 +179,10 @@ class RenewedCertificate:
 
 def _state(path: Path) -> tuple[int, ...] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _read(path: Path, option: str) -> bytes:
@@ -216,11 +218,11 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    addresses = found.get_values_for_type(x509.IPAddress)
-    return (*found.get_values_for_type(x509.DNSName), *map(str, addresses))
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return (*names.get_values_for_type(x509.DNSName), *map(str, addresses))
 
 
 def _is_root(certificate: x509.Certificate) -> bool:
