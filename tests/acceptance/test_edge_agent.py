@@ -414,6 +414,15 @@ def test_images_are_judged_from_the_command_line(
     assert both.stderr == "blemish: 2 components are installed. Name one by --component.\n"
 
 
+def test_a_file_that_is_not_there_is_named(agent: EdgeAgentProcess) -> None:
+    missing = agent.command("install", "/none.zip", check=False)
+
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        "blemish: /none.zip cannot be used: No such file or directory.\n",
+    )
+
+
 def test_components_are_listed_and_verified_from_the_command_line(agent: EdgeAgentProcess) -> None:
     assert agent.command("verify").stdout == (
         f"{CLASSIFICATION} 1.0.0: good\n{SEGMENTATION} 1.0.0: good\n"

@@ -21,6 +21,7 @@ from blemish.engine.images.formats import ImageError
 
 Run = Callable[[argparse.Namespace], int]
 
+DESCRIPTION = "Run packaged models on a device."
 GOOD, BAD = 0, 1
 """Exit statuses; argparse ends with 2 where the arguments are wrong."""
 
@@ -35,16 +36,22 @@ def run_command(arguments: Sequence[str] | None = None) -> None:
     run: Run = parsed.run
     try:
         status = run(parsed)
-    except (EdgeError, EngineError, ImageError, OSError) as error:
-        print(f"blemish: {error}", file=sys.stderr)  # noqa: T201
-        status = BAD
+    except (EdgeError, EngineError, ImageError) as error:
+        status = _failed(str(error))
+    except OSError as error:
+        status = _failed(f"{error.filename} cannot be used: {error.strerror}.")
     sys.exit(status)
+
+
+def _failed(reason: str) -> int:
+    print(f"blemish: {reason}", file=sys.stderr)  # noqa: T201
+    return BAD
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="blemish")
     room = parser.add_subparsers(required=True, metavar="edge").add_parser(
-        "edge", help="Run packaged models on a device.", description=__doc__.partition("\n")[0]
+        "edge", help=DESCRIPTION, description=DESCRIPTION
     )
     commands = room.add_subparsers(required=True, metavar="COMMAND")
     _add_agent(commands)
@@ -88,7 +95,12 @@ def _add_install(commands: Any) -> None:
 
 
 def _agent(arguments: argparse.Namespace) -> int:
-    from blemish.edge.agent import run_agent  # noqa: PLC0415 - no other command needs gRPC
+    try:
+        from blemish.edge.agent import run_agent  # noqa: PLC0415 - no other command needs gRPC
+    except ModuleNotFoundError as error:
+        raise EdgeError(
+            f"The agent needs {error.name}, which is not installed: pip install 'blemish[edge]'."
+        ) from None
 
     config = read_config(arguments.config, socket=arguments.socket, components=arguments.components)
     run_agent(config)

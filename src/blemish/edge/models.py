@@ -1,11 +1,12 @@
-"""The models of an agent: their states, and who may call what in which.
+"""The models of an agent: their states, and the calls that each state allows.
 
     STOPPED -> STARTING -> RUNNING -> STOPPING -> STOPPED
-       ^          |           |
-       |          v           v  a component that was removed is gone
-    (FAILED) <- FAILED
+                  |
+                  v
+               FAILED -> STARTING
 
-All state is changed in the event loop alone; loading and judging take place in threads.
+A component that is removed takes its model with it, in any state. All state is changed in the event
+loop alone; loading and judging take place in threads.
 """
 
 from __future__ import annotations
