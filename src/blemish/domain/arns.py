@@ -13,7 +13,7 @@ _MODEL = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class ArnScope:
-    """The region and the account that every ARN of this server carries."""
+    """The region and the account in the ARNs of this server."""
 
     region: str
     account: str
@@ -33,17 +33,17 @@ class ArnScope:
         )
 
     def kms(self, name: str) -> str:
-        """Return the ARN of a key of this server, which `name` says as `key/ID` or `alias/NAME`."""
+        """Return the ARN of a sealing key; `name` is `key/ID` or `alias/NAME`."""
         return f"arn:aws:kms:{self.region}:{self.account}:{name}"
 
     def user(self, name: str) -> str:
-        """Return the ARN of the holder of an access key: that of a user of this name."""
+        """Return the ARN of the holder of an access key, as of an IAM user."""
         return f"arn:aws:iam::{self.account}:user/{name}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelArn:
-    """What the ARN of a model says; the model need not exist."""
+    """The parts of the ARN of a model, which need not exist."""
 
     scope: ArnScope
     project: str
@@ -51,7 +51,7 @@ class ModelArn:
 
 
 def parse_model_arn(text: str) -> ModelArn | None:
-    """Read the ARN of a model, of whatever region and account; None for any other text."""
+    """Parse the ARN of a model of any region and account; return None for other text."""
     match = _MODEL.fullmatch(text)
     if match is None:
         return None

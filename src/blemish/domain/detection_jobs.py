@@ -1,8 +1,8 @@
-"""Detection jobs: many images judged by one model, one after the other, in the background.
+"""Detection jobs: one model detects anomalies in many images, in the background.
 
-A batch writes what it finds to a result manifest. A trial keeps it, so that a person can say of
-each image whether the model was right, and add what was verified to a dataset. Both are Blemish's
-own; the original had trials in its console alone.
+A batch writes its results to a manifest. A trial stores them, so that people can verify the result
+of every image and add verified images to a dataset. The API of the original has neither; its
+console had trials.
 
     CREATED -> RUNNING -> SUCCEEDED | FAILED
 """
@@ -17,18 +17,18 @@ from blemish.domain.entities import ObjectRef
 
 
 class DetectionJobKind(StrEnum):
-    """What becomes of what a job finds."""
+    """The kind of a job, which decides where its results go."""
 
     BATCH = "BATCH"
     TRIAL = "TRIAL"
 
 
 WORDS = {DetectionJobKind.BATCH: "batch detection", DetectionJobKind.TRIAL: "trial detection"}
-"""What people call a job."""
+"""Names of the kinds in messages."""
 
 
 class DetectionJobStatus(StrEnum):
-    """Where a detection job stands."""
+    """The status of a detection job."""
 
     CREATED = "CREATED"
     RUNNING = "RUNNING"
@@ -38,19 +38,19 @@ class DetectionJobStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCounts:
-    """How far a job has come."""
+    """The progress of a job."""
 
     #: images of the job; None until its list is read
     total: int | None
     normal: int
     anomaly: int
-    #: images that could not be judged
+    #: images without a result
     failed: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionJob:
-    """One request to judge images. It outlives its model, and goes with its project."""
+    """A job. It outlives its model and is deleted with its project."""
 
     id: int
     project: str
@@ -61,11 +61,11 @@ class DetectionJob:
     status_message: str
     created_at: datetime
     updated_at: datetime
-    #: a manifest that lists the images; None if the request did
+    #: manifest of the images; None if the request lists them
     manifest: ObjectRef | None
-    #: the kept file with those that the request listed; None once the job is through
+    #: stored file with the images of the request; None after the end of the job
     images: str | None
-    #: where the result manifest goes; None for a trial
+    #: bucket of the result manifest; None for a trial
     output_bucket: str | None
     output_prefix: str | None
     counts: ImageCounts
@@ -74,30 +74,30 @@ class DetectionJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialImage:
-    """What a trial found in one image, and what a person said of it."""
+    """The result of a trial for one image, and its verification by a person."""
 
-    #: in the order of the list, from 1
+    #: position in the list, from 1
     position: int
     source_ref: str
-    #: None for both if the image could not be judged
+    #: both None without a result
     is_anomalous: bool | None
     confidence: float | None
-    #: why it could not be judged
+    #: the reason for no result
     error: str | None
-    #: the JSON Line of a dataset that a person has verified; None until then
+    #: the JSON Line that a person verified; None before
     verified_line: str | None
 
 
 def result_key(prefix: str | None, project: str, name: str) -> str:
-    """Return the key of the result manifest of the batch of this name."""
+    """Return the key of the result manifest of a batch."""
     return f"{_folder(prefix, project, name)}/ResultManifest.json"
 
 
 def result_mask_key(prefix: str | None, project: str, name: str, *, position: int) -> str:
-    """Return the key of the mask that a batch detected in the image at a position."""
+    """Return the key of the mask that a batch writes for the image at a position."""
     return f"{_folder(prefix, project, name)}/masks/{position}.png"
 
 
 def _folder(prefix: str | None, project: str, name: str) -> str:
-    # with slashes, which no name has: no two batches write to one place
+    # names have no slashes, so every batch has its own folder
     return f"{prefix or ''}BatchDetection/{project}/{name}"

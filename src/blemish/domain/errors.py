@@ -1,4 +1,4 @@
-"""The errors a caller of the service can receive.
+"""The errors that a caller of the service can receive.
 
 * ServiceError
   - AccessDeniedError           403
@@ -27,7 +27,7 @@ SERVICE_CODE = "lookoutvision"
 
 
 class ResourceType(StrEnum):
-    """What a `ResourceError` is about."""
+    """The type of the resource of a `ResourceError`."""
 
     PROJECT = "PROJECT"
     DATASET = "DATASET"
@@ -63,7 +63,7 @@ class InternalServerError(ServiceError):
 
 
 class ThrottlingError(ServiceError):
-    """Too many requests; the caller may come back in `retry_after_s` seconds."""
+    """Too many requests; the caller can try again after `retry_after_s` seconds."""
 
     shape = "ThrottlingException"
 
@@ -78,7 +78,7 @@ class ThrottlingError(ServiceError):
 
 
 class ValidationError(ServiceError):
-    """A member of the request, or what it names, is not as it must be."""
+    """A member of the request, or the data it names, is invalid."""
 
     shape = "ValidationException"
 
@@ -99,19 +99,19 @@ class ResourceError(ServiceError):
 
 
 class ConflictError(ResourceError):
-    """The resource exists already, or its status forbids the operation."""
+    """The resource exists already, or its status does not allow the operation."""
 
     shape = "ConflictException"
 
 
 class ResourceNotFoundError(ResourceError):
-    """Nothing has this name."""
+    """The resource does not exist."""
 
     shape = "ResourceNotFoundException"
 
 
 class ServiceQuotaExceededError(ResourceError):
-    """The operation would pass a limit on how much there may be."""
+    """The operation would exceed a quota."""
 
     shape = "ServiceQuotaExceededException"
 
@@ -126,7 +126,7 @@ class ServiceQuotaExceededError(ResourceError):
 
 
 def quota_code(quota: Quota) -> str:
-    """Return the code of a quota: `L-` and eight hexadecimal digits that its name gives."""
+    """Return the code of a quota: `L-` and eight hexadecimal digits, derived from its name."""
     return f"L-{hashlib.sha256(quota.encode()).hexdigest()[:8].upper()}"
 
 

@@ -5,7 +5,7 @@
         v          | v             v              v              v
     TRAINING_FAILED | DELETING  HOSTING_FAILED  STOPPING_HOSTING -> TRAINED
 
-Source: the developer guide's status tables, in our words.
+Source: the status tables of the developer guide.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every limit, in two profiles: ours and the original's.
+"""Every limit, in two profiles: those of Blemish and those of the original.
 
 Source: Amazon Lookout for Vision, "Quotas" of the developer guide, for `ORIGINAL`; the maxima of
 the service model (lengths, page sizes) hold in both and are checked by wire/.
@@ -14,14 +14,14 @@ from types import MappingProxyType
 MIB = 1024 * 1024
 
 MAX_LINE_LENGTH = 8_192
-"""Characters of one JSON Line. Source: shape `DatasetEntry` of the service model."""
+"""Longest JSON Line, in characters. Source: shape `DatasetEntry` of the service model."""
 
 MOST_PIXELS = 100_000_000
-"""Of an image, however long its sides may be: decoded, it takes three bytes for each."""
+"""Most pixels of an image; each takes three bytes when decoded."""
 
 
 class Quota(StrEnum):
-    """What a limit on how much there may be is called; the code of a quota is made of its name."""
+    """The names of the quotas; the code of a quota is derived from its name."""
 
     PROJECTS = "projects"
     MODELS = "models per project"
@@ -35,11 +35,11 @@ class Quota(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is allowed, and the least that is needed. All bounds are inclusive."""
+    """Upper and lower limits, all inclusive."""
 
-    #: of each operation, but of those that inference units bound; None: as many as come
+    #: of each operation, except those limited by inference units; None: no limit
     max_requests_per_s: int | None
-    #: of an image's file or a mask's, sent or in a bucket
+    #: of the file of an image or a mask, sent or in a bucket
     detect_body_bytes: int
     image_min_side: int
     image_max_side: int
@@ -48,25 +48,25 @@ class Limits:
     max_test_images: int
     max_masked_training_images: int
     max_masked_test_images: int
-    #: labelled images that CreateModel needs where a project has a training dataset alone
+    #: labelled images that CreateModel needs if a project has no test dataset
     single_min_normal: int
     single_min_anomaly: int
-    #: and where it has two
+    #: and if it has one
     train_min_normal: int
     test_min_normal: int
     test_min_anomaly: int
     test_min_labeled: int
-    #: masks below which an anomaly type is left out of the segmentation head
+    #: an anomaly type with fewer masks is left out of the segmentation
     single_min_masks_per_type: int
     two_min_masks_per_type: int
     max_anomaly_types: int
     max_anomaly_types_per_mask: int
-    #: the next one is refused; None: it waits
+    #: further trainings are rejected; None: they wait
     max_concurrent_trainings: int | None
     max_inference_units: int
     max_projects: int
     max_models_per_project: int
-    #: None: as many as fit into memory
+    #: None: limited by memory only
     max_hosted_models: int | None
     max_manifest_bytes: int
     max_tags_per_model: int
@@ -140,5 +140,5 @@ PROFILES: Mapping[str, Limits] = MappingProxyType({"blemish": OURS, "original": 
 
 
 def with_longest_side(limits: Limits, side: int) -> Limits:
-    """Return limits with another longest side of an image, and the pixels of its square."""
+    """Return limits with another longest side of an image, and the matching number of pixels."""
     return replace(limits, image_max_side=side, image_max_pixels=min(side * side, MOST_PIXELS))

@@ -26,7 +26,7 @@ CPU_OPTIONS = ("mcpu", "mattr")
 
 
 class PackagingJobStatus(StrEnum):
-    """Where a model packaging job stands."""
+    """The status of a model packaging job."""
 
     CREATED = "CREATED"
     RUNNING = "RUNNING"
@@ -35,7 +35,7 @@ class PackagingJobStatus(StrEnum):
 
 
 IN_PROGRESS = frozenset({PackagingJobStatus.CREATED, PackagingJobStatus.RUNNING})
-"""A job that a worker has yet to end."""
+"""The job waits or runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def component_keys(component: Component) -> ComponentKeys:
 
 
 def check_component(component: Component) -> None:
-    """Allow a component whose target and options fit together.
+    """Check that the target and the options of a component fit together.
 
     Raises:
         ValidationError: they do not.

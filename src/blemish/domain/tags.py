@@ -1,4 +1,4 @@
-"""Which keys the tags of one request may have, and how many a model.
+"""Checks of the keys of tags, and of their number.
 
 Source: AWS General Reference, "Tag naming limits and requirements": a key is there once, and what
 begins with `aws:` is reserved, in any case; 50 tags a resource (`limits.Limits`).
@@ -16,10 +16,10 @@ RESERVED = "aws:"
 
 
 def check_tag_keys(keys: Iterable[str]) -> None:
-    """Allow the keys that one request names.
+    """Check the tag keys of a request.
 
     Raises:
-        ValidationError: one is there twice, or is reserved.
+        ValidationError: one is repeated or reserved.
     """
     for key, count in Counter(keys).items():
         if count > 1:
@@ -32,7 +32,7 @@ def check_tag_keys(keys: Iterable[str]) -> None:
 
 
 def check_tag_count(count: int, *, most: int, resource_id: str) -> None:
-    """Allow so many tags of one model.
+    """Check the number of tags of a model.
 
     Raises:
         ServiceQuotaExceededError: there are too many.

@@ -1,6 +1,6 @@
-"""Whether a principal may do something, asked of its policy; and what it is told if not.
+"""Checking a request against the policy of its principal.
 
-Source: AWS IAM User Guide, "Troubleshoot access denied error messages", for the words.
+Source of the messages: AWS IAM User Guide, "Troubleshoot access denied error messages".
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from blemish.domain.errors import AccessDeniedError
 class Wanted:
     """An action on a resource."""
 
-    #: such as `lookoutvision:CreateModel`
+    #: for example `lookoutvision:CreateModel`
     action: str
     #: an ARN, or `ANY_RESOURCE`
     resource: str
-    #: the resource as the caller named it, if it is to learn no more
+    #: the resource as the caller named it, if the message must not show more
     description: str | None = None
-    #: condition keys that only some actions have, by their names in lower case
+    #: condition keys of this action, by name in lower case
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     request_tags: Mapping[str, str] = field(default_factory=dict)
     resource_tags: Mapping[str, str] = field(default_factory=dict)
@@ -33,27 +33,27 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What a request says of itself, whatever it wants."""
+    """Facts about a request that do not depend on its action."""
 
     at: datetime
-    #: None if it came by no network
+    #: None without a network
     source_ip: str | None
-    #: whether nobody on the way can read it
+    #: whether the connection is encrypted
     secure: bool
 
 
 def authorize(principal: Principal, wanted: Wanted, circumstances: Circumstances) -> None:
-    """Allow what a policy allows.
+    """Check that the policy of a principal allows an action.
 
     Raises:
-        AccessDeniedError: it does not.
+        AccessDeniedError: the policy does not allow it.
     """
     if problem := denial(principal, wanted, circumstances):
         raise AccessDeniedError(problem)
 
 
 def denial(principal: Principal, wanted: Wanted, circumstances: Circumstances) -> str | None:
-    """Say why a principal may not have what it wants; None if it may."""
+    """Return why the policy denies an action; None if it allows it."""
     context = _context(principal, wanted, circumstances)
     match principal.policy.decide(wanted.action, wanted.resource, context):
         case Decision.ALLOWED:

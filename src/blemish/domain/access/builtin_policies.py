@@ -1,4 +1,4 @@
-"""Policies that are named instead of written: `FullAccess` and `ReadOnly`."""
+"""The built-in policies `FullAccess` and `ReadOnly`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BUILT_IN: Mapping[str, str] = {
     FULL_ACCESS: _document("*"),
     READ_ONLY: _document("lookoutvision:Describe*", "lookoutvision:List*", "s3:Get*", "s3:List*"),
 }
-"""Their documents, by name."""
+"""Documents of the built-in policies, by name."""
 
 
 @lru_cache(maxsize=1_024)
 def policy_of(text: str) -> Policy:
-    """Return the policy that a text is, or names.
+    """Return the policy of a document or of a built-in name.
 
     Raises:
-        PolicyError: it is none; every problem is told.
+        PolicyError: it is neither; the error lists every problem.
     """
     return parse_policy(BUILT_IN.get(text, text))

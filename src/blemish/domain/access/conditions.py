@@ -1,11 +1,11 @@
-"""Conditions of a policy's statement: an operator, a key of the request, and values.
+"""Conditions of a statement: an operator, a condition key, and values.
 
-Values of a key are alternatives; of a negated operator, none of them may be. What a key that the
-request lacks means is told by the operator: it is not equal to anything, so negated ones hold.
+A condition holds if any of its values matches, or, for a negated operator, if none does. A missing
+key equals nothing, so negated operators hold.
 
-    ForAllValues:   each of the request's values; holds for none
-    ForAnyValue:    one of the request's values at least
-    ...IfExists     holds where the request lacks the key
+    ForAllValues:   every value of the request matches; holds without values
+    ForAnyValue:    at least one value of the request matches
+    ...IfExists     holds if the request lacks the key
 
 Source: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for
 multivalued context keys".
@@ -34,14 +34,14 @@ from blemish.domain.access.patterns import (
 )
 
 Predicate = Callable[[str, Context], bool]
-"""Tells whether a value of the request is what one value of the policy asks for."""
+"""Returns whether a value of the request matches a value of the policy."""
 
 _OPERATOR = re.compile(r"(?:(?P<quantifier>\w+):)?(?P<name>\w+?)(?P<if>IfExists)?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
 class Quantifier(StrEnum):
-    """Which of several values of the request are asked."""
+    """How many values of the request must match."""
 
     ALL = "ForAllValues"
     ANY = "ForAnyValue"
@@ -49,19 +49,19 @@ class Quantifier(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What must hold for a statement to apply."""
+    """A condition on a key."""
 
     key: str
     quantifier: Quantifier | None
     negated: bool
-    #: whether it holds where the request lacks the key
+    #: whether it holds if the request lacks the key
     if_absent: bool
     wanted: tuple[Predicate, ...]
-    #: condition keys that its values name
+    #: condition keys in its values
     variables: frozenset[str]
 
     def holds(self, context: Context) -> bool:
-        """Return whether a request fulfils it."""
+        """Return whether a request fulfils the condition."""
         values = context.values(self.key)
         match self.quantifier:
             case Quantifier.ALL:
@@ -76,25 +76,25 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Presence:
-    """Null: asks whether the request lacks a key."""
+    """A condition with Null: whether the request lacks a key."""
 
     key: str
-    #: whether it must be absent; both where both are allowed
+    #: the allowed answers to whether the key is absent
     wanted: frozenset[bool]
 
     def holds(self, context: Context) -> bool:
-        """Return whether a request fulfils it."""
+        """Return whether a request fulfils the condition."""
         return (not context.values(self.key)) in self.wanted
 
 
 def conditions_of(
     block: Any, *, variables: bool
 ) -> tuple[tuple[Condition | Presence, ...], list[str]]:
-    """Read the conditions of a statement; return them, and every problem with them.
+    """Parse the conditions of a statement; return them and all problems.
 
     Args:
-        block: the value of Condition, as JSON gives it.
-        variables: whether `${...}` is one.
+        block: the JSON value of Condition.
+        variables: whether `${...}` is a variable.
     """
     conditions: list[Condition | Presence] = []
     problems: list[str] = []
@@ -215,7 +215,7 @@ def _read_address(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    # what comes to a socket of both families over IPv4
+    # an IPv4 client of a dual-stack socket
     return getattr(address, "ipv4_mapped", None) or address
 
 
@@ -242,7 +242,7 @@ def _read_number(text: str) -> Decimal | None:
 
 
 def _read_date(text: str) -> datetime | None:
-    """Read a time in the form of ISO 8601, in UTC where it says nothing else, or since 1970."""
+    """Parse a time: ISO 8601, in UTC by default, or seconds since 1970."""
     try:
         if re.fullmatch(r"[0-9]{1,11}", text):
             return datetime.fromtimestamp(int(text), UTC)
@@ -288,4 +288,4 @@ OPERATORS: Mapping[str, tuple[Callable[..., Predicate], bool]] = {
     **dict(_comparisons("Numeric", _read_number, "a number")),
     **dict(_comparisons("Date", _read_date, "a time such as 2030-01-31T08:00:00Z")),
 }
-"""What makes a predicate of a value of the policy, and whether the operator is negated."""
+"""Operator -> a function that builds its predicate, and whether it is negated."""

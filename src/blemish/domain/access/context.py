@@ -1,7 +1,7 @@
-"""What a request says of itself to policies: the values of condition keys.
+"""The condition keys of a request and their values.
 
-Names of keys are the same in upper and lower case, those of tags too; where a resource has two tags
-whose keys differ in case alone, the one that is written like the policy's is meant.
+Names of keys ignore case, those of tags too. If two tags of a resource differ only in case, the one
+spelled as in the policy counts.
 
 Source: AWS IAM User Guide, "AWS global condition context keys"; Service Authorization Reference,
 "Actions, resources, and condition keys for Amazon S3".
@@ -24,10 +24,10 @@ KEYS = (
     "s3:max-keys",
     "s3:prefix",
 )
-"""The keys that a request may have, but for those of single tags."""
+"""The condition keys, except those of single tags."""
 
 TAGS = ("aws:PrincipalTag", "aws:RequestTag", "aws:ResourceTag")
-"""What stands before the key of a tag and a slash, for the value of this tag."""
+"""Prefixes of condition keys for the value of one tag."""
 
 _KNOWN = frozenset(name.lower() for name in KEYS)
 _TAGS = frozenset(name.lower() for name in TAGS)
@@ -36,15 +36,15 @@ _SEVERAL = frozenset({"aws:tagkeys"})
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a request says of itself."""
+    """The condition keys of one request."""
 
-    #: by the key's name in lower case; what the request does not have is left out
+    #: name in lower case -> values, without missing keys
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    #: `aws:principaltag` and the like -> key -> value
+    #: `aws:principaltag` and others -> tag key -> value
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def values(self, key: str) -> Sequence[str]:
-        """Return the values of a key: none, one, or for a key that has several, all of them."""
+        """Return all values of a key; none if it is missing."""
         family, slash, tag = key.partition("/")
         if not slash:
             return self.keys.get(key.lower(), ())
@@ -56,11 +56,11 @@ class Context:
 
 
 def key_problem(key: str, *, several: bool) -> str | None:
-    """Say why a key cannot be asked for; None if it can.
+    """Return why a condition key cannot be used; None if it can.
 
     Args:
-        key: as the policy names it.
-        several: whether it is asked for in a way that is made for keys with several values.
+        key: its name in the policy.
+        several: whether the condition is made for keys with several values.
     """
     family, slash, tag = key.partition("/")
     if slash and family.lower() in _TAGS and tag:
@@ -74,5 +74,5 @@ def key_problem(key: str, *, several: bool) -> str | None:
 
 
 def is_resource_tag(key: str) -> bool:
-    """Return whether a key is about a tag of the resource, which has to be looked up."""
+    """Return whether a key is a tag of the resource, which must be read first."""
     return key.lower().startswith("aws:resourcetag/")

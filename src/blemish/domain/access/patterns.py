@@ -1,8 +1,8 @@
-"""Texts of a policy that stand for many: with wildcards, and with variables.
+"""Patterns in policies, with wildcards and variables.
 
-`*` stands for any number of characters and `?` for one. `${key}` stands for what a condition key is
-in the request, `${key, 'text'}` for the text where it is nothing; `${*}`, `${?}` and `${$}` for the
-characters themselves. What a variable brings in is never a wildcard.
+`*` matches any number of characters and `?` one. `${key}` is the value of a condition key, and
+`${key, 'text'}` has a default. `${*}`, `${?}` and `${$}` are the characters themselves. The value
+of a variable has no wildcards.
 
 Source: AWS IAM User Guide, "IAM policy elements: Variables and tags" and "IAM JSON policy elements:
 Resource".
@@ -25,11 +25,11 @@ _VARIABLE = re.compile(r"\$\{(?P<key>[^{},']*)(?:, *'(?P<default>[^']*)')?\}")
 
 
 class PatternError(ValueError):
-    """A text of a policy cannot be read; the message says why."""
+    """A pattern cannot be parsed; the message says why."""
 
 
 class Wildcard(Enum):
-    """What stands for characters that are not known."""
+    """A wildcard."""
 
     MANY = "*"
     ONE = "?"
@@ -37,10 +37,10 @@ class Wildcard(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What the request fills in."""
+    """A variable, whose value comes from the request."""
 
     key: str
-    #: what stands there where the request has nothing; None if then nothing matches
+    #: value if the request has none; None if nothing matches then
     default: str | None
 
 
@@ -49,10 +49,10 @@ Tokens = tuple[Token, ...]
 
 
 def tokens_of(text: str, *, variables: bool, wildcards: bool) -> Tokens:
-    """Read a text; what `variables` or `wildcards` do not allow are characters like others.
+    """Parse a pattern; without `variables` or `wildcards`, their characters are literal.
 
     Raises:
-        PatternError: a variable is malformed, or nothing is known of its key.
+        PatternError: a variable is malformed, or its key is unknown.
     """
     tokens: list[Token] = []
     position = 0
@@ -69,7 +69,7 @@ def matches(tokens: Tokens, value: str, context: Context) -> bool:
 
 
 def text_of(tokens: Tokens, context: Context) -> str | None:
-    """Return the text that is meant, where there are no wildcards; None for one without a value."""
+    """Return the text of a pattern without wildcards; None if a variable has no value."""
     resolved = _resolved(tokens, context)
     return None if resolved is None else "".join(map(str, resolved))
 
@@ -103,7 +103,7 @@ def arn_matches(parts: Sequence[Tokens], arn: str, context: Context) -> bool:
 
 
 def variable_keys(tokens: Tokens) -> Iterator[str]:
-    """Yield the condition keys that variables name."""
+    """Yield the condition keys of the variables."""
     return (token.key for token in tokens if isinstance(token, Variable))
 
 
@@ -144,7 +144,7 @@ def _matches(resolved: tuple[str | Wildcard, ...] | None, value: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def _compiled(resolved: tuple[str | Wildcard, ...]) -> re.Pattern[str]:
-    """Return what matches a pattern, in time that grows with the text alone: nothing is retried."""
+    """Return a regular expression without backtracking, so that matching takes linear time."""
     chunks: list[str] = [""]
     for token in resolved:
         if token is Wildcard.MANY:

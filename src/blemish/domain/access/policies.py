@@ -1,7 +1,7 @@
-"""IAM policy documents: read and checked, and asked whether they allow something.
+"""IAM policy documents: parsing and evaluation.
 
-A statement applies where action, resource and every condition are met. One that denies wins over
-all that allow; what none allows is denied.
+A statement applies if action, resource and every condition match. A denying statement wins over
+allowing ones. Without an allowing statement, a request is denied.
 
 Source: AWS IAM User Guide, "IAM JSON policy element reference", "Grammar of the IAM JSON policy
 language" and "Policy evaluation logic".
@@ -31,7 +31,7 @@ from blemish.domain.access.patterns import (
 )
 
 ANY_RESOURCE = "*"
-"""The resource of an action that is about none: only a policy for all resources allows it."""
+"""Resource of actions without one; only a statement for all resources matches it."""
 
 WITH_VARIABLES = "2012-10-17"
 VERSIONS = ("2008-10-17", WITH_VARIABLES)
@@ -42,7 +42,7 @@ _NOBODY = Context()
 
 
 class PolicyError(ValueError):
-    """A document is no policy."""
+    """A document is not a valid policy."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -51,7 +51,7 @@ class PolicyError(ValueError):
 
 
 class Decision(Enum):
-    """What a policy says of a request."""
+    """The decision of a policy on a request."""
 
     ALLOWED = "allowed"
     #: a statement denies it
@@ -62,27 +62,27 @@ class Decision(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actions:
-    """Some actions, or with `negated` all others."""
+    """The actions of a statement, or with `negated` all others."""
 
     patterns: tuple[Tokens, ...]
     negated: bool
 
     def include(self, action: str) -> bool:
-        """Return whether an action is one of them, whatever the case of its letters."""
+        """Return whether an action matches, ignoring case."""
         name = action.lower()
         return any(matches(pattern, name, _NOBODY) for pattern in self.patterns) != self.negated
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Some resources, or with `negated` all others."""
+    """The resources of a statement, or with `negated` all others."""
 
-    #: the parts of an ARN; none for every resource
+    #: parts of an ARN; empty for every resource
     patterns: tuple[tuple[Tokens, ...], ...]
     negated: bool
 
     def include(self, resource: str, context: Context) -> bool:
-        """Return whether a resource is one of them."""
+        """Return whether a resource matches."""
         is_covered = any(
             not parts or arn_matches(parts, resource, context) for parts in self.patterns
         )
@@ -91,7 +91,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """What is allowed or denied, and when."""
+    """A statement of a policy."""
 
     allows: bool
     actions: Actions
@@ -99,7 +99,7 @@ class Statement:
     conditions: tuple[Condition | Presence, ...]
 
     def applies(self, action: str, resource: str, context: Context) -> bool:
-        """Return whether it says anything of a request."""
+        """Return whether the statement applies to a request."""
         return (
             self.actions.include(action)
             and self.resources.include(resource, context)
@@ -107,7 +107,7 @@ class Statement:
         )
 
     def condition_keys(self) -> Iterator[str]:
-        """Yield the condition keys that it looks at."""
+        """Yield the condition keys of the statement."""
         for parts in self.resources.patterns:
             for tokens in parts:
                 yield from variable_keys(tokens)
@@ -119,19 +119,19 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What its holder may do."""
+    """A policy: the statements of a document."""
 
     statements: tuple[Statement, ...]
-    #: whether what it says depends on tags of the resource
+    #: whether its decisions depend on tags of the resource
     reads_resource_tags: bool
 
     def decide(self, action: str, resource: str, context: Context) -> Decision:
-        """Say whether an action on a resource is allowed.
+        """Return the decision on an action on a resource.
 
         Args:
-            action: such as `lookoutvision:CreateModel`.
+            action: for example `lookoutvision:CreateModel`.
             resource: an ARN, or `ANY_RESOURCE`.
-            context: what the request says of itself.
+            context: the condition keys of the request.
         """
         applying = [
             statement
@@ -149,10 +149,10 @@ NOTHING = Policy(statements=(), reads_resource_tags=False)
 
 
 def parse_policy(document: str) -> Policy:
-    """Read a policy document.
+    """Parse a policy document.
 
     Raises:
-        PolicyError: it is none; every problem is told.
+        PolicyError: it is not valid; the error lists every problem.
     """
     problems: list[str] = []
     try:
@@ -239,7 +239,7 @@ def _unknown_element(name: str) -> str:
 
 
 def _patterns(element: Mapping[str, Any], name: str, problems: list[str]) -> tuple[list[str], bool]:
-    """Return the texts of an element or of its negation, and whether it is this."""
+    """Return the values of an element or of its negation, and whether it is negated."""
     there = [key for key in (name, f"Not{name}") if key in element]
     if len(there) != 1:
         problems.append(f"there must be either {name} or Not{name}")

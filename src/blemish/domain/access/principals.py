@@ -1,4 +1,4 @@
-"""Who acts: the holder of an access key, as policies and logs name it."""
+"""Principals: the holders of access keys, as policies and logs name them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from blemish.domain.access.policies import NOTHING, Policy
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Who acts, and what it may do."""
+    """The holder of an access key, with its policy."""
 
     access_key_id: str
-    #: of the access key; stays when the key is rotated
+    #: name of the access key, which rotation does not change
     name: str
     arn: str
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Principal:
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """Who may sign requests, and with which secret."""
+    """A principal with the secret that it signs requests with."""
 
     principal: Principal
     secret: str = field(repr=False)
