@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from blemish.domain.entities import MaskOrientation
 from blemish.domain.limits import PROFILES, Limits, with_longest_side
 
 _OF_KMS = {"kms_profile", "kms_endpoint"}
@@ -83,6 +84,9 @@ class Settings(BaseSettings):
 
     mixed_sizes: bool = False
     """Whether the images of a project may differ in size."""
+
+    mask_orientation: MaskOrientation | None = None
+    """`stored` or `upright`: how masks lie on images that EXIF turns, where both ways fit."""
 
     backbone: str | None = None
     """Name of a backbone, or path of one; without it, the built-in one."""

@@ -65,6 +65,13 @@ class ObjectRef:
         return f"s3://{self.bucket}/{self.key}"
 
 
+class MaskOrientation(StrEnum):
+    """Which view of an image that EXIF turns its mask is drawn on."""
+
+    STORED = "stored"
+    UPRIGHT = "upright"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MaskRef:
     """The anomaly mask of an image: a PNG whose colours name anomaly types."""
@@ -72,6 +79,8 @@ class MaskRef:
     ref: ObjectRef
     #: "#RRGGBB" (upper case) -> anomaly type, or `background`
     colors: Mapping[str, str]
+    #: None where the line does not say
+    orientation: MaskOrientation | None = None
 
     @property
     def anomaly_types(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blemish.domain.color_maps import read_color_map, short_json
-from blemish.domain.entities import DatasetEntry, Label, MaskRef, ObjectRef
+from blemish.domain.entities import DatasetEntry, Label, MaskOrientation, MaskRef, ObjectRef
 from blemish.domain.label_fields import (
     LabelField,
     UndecidedFieldsError,
@@ -33,6 +33,8 @@ SOURCE = "source-ref"
 _DETECTED = ("anomaly-label-detected", "anomaly-mask-ref-detected")
 DETECTED_FIELDS = frozenset({*_DETECTED, *(f"{name}{METADATA}" for name in _DETECTED)})
 """Fields of evaluation and result manifests. They hold the answer of a model, which is no label."""
+MASK_ORIENTATION = "mask-orientation"
+"""A member of a mask's metadata, of our own: whether it is drawn as stored or upright."""
 MAX_TYPES_PER_MASK = 20
 """Anomaly types in one colour map. Source: developer guide, "Quotas"."""
 
@@ -244,13 +246,23 @@ def _mask(fields: Mapping[str, Any], mask_field: LabelField, problems: list[str]
     ref = _object_ref(fields, mask_field.name, problems)
     color_map = mask_field.metadata.get("internal-color-map")
     colors = read_color_map(color_map, where=mask_field.name + METADATA, problems=problems)
-    mask = MaskRef(ref=ref, colors=colors) if ref else None
+    orientation = _mask_orientation(mask_field, problems)
+    mask = MaskRef(ref=ref, colors=colors, orientation=orientation) if ref else None
     if mask and len(mask.anomaly_types) > MAX_TYPES_PER_MASK:
         problems.append(
             f"the mask has {len(mask.anomaly_types)} anomaly types; "
             f"at most {MAX_TYPES_PER_MASK} are allowed"
         )
     return mask
+
+
+def _mask_orientation(mask_field: LabelField, problems: list[str]) -> MaskOrientation | None:
+    value = mask_field.metadata.get(MASK_ORIENTATION)
+    if value is None or value in list(MaskOrientation):
+        return None if value is None else MaskOrientation(value)
+    where = mask_field.name + METADATA
+    problems.append(f"'{MASK_ORIENTATION}' in '{where}' must be stored or upright")
+    return None
 
 
 def _json_object(line: str) -> dict[str, Any]:

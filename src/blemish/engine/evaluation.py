@@ -188,8 +188,13 @@ class _PixelCounts:
         truths = {}
         if image.mask is not None:
             self._any_mask = True
-            data, colors = image.mask.read(), image.mask.colors
-            truths = decode_mask(data, colors=colors, size=detection.stored_size)
+            truths = decode_mask(
+                image.mask.read(),
+                colors=image.mask.colors,
+                size=detection.stored_size,
+                orientation=detection.orientation,
+                drawn=image.mask.orientation,
+            )
         nothing = np.zeros_like(detection.mask, dtype=np.bool_)
         for i, name in enumerate(self._names):
             truth, answer = truths.get(name, nothing), detection.mask == i + 1

@@ -56,6 +56,8 @@ class Detection:
     mask: NDArray[np.uint8] | None
     #: "#RRGGBB" of the values of `mask`
     colors: tuple[str, ...]
+    #: EXIF, 1 to 8
+    orientation: int = 1
 
 
 class Detector:
@@ -129,6 +131,7 @@ class Detector:
             confidence=float(confidence),
             anomaly_map=turn_back(anomaly_map, image.orientation),
             stored_size=image.stored_size,
+            orientation=image.orientation,
             anomalies=None if mask is None else self._areas(mask),
             mask=mask,
             colors=self.colors,

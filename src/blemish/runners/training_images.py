@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from blemish.domain.entities import DatasetEntry, ObjectRef
+from blemish.domain.entities import DatasetEntry, MaskOrientation, ObjectRef
 from blemish.engine.images.formats import ImageError
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 from blemish.service.objects import Objects
@@ -32,11 +32,20 @@ RESERVE_BYTES = 1 << 30
 class TrainingImages:
     """The images and masks of a training, by their references."""
 
-    def __init__(self, objects: Objects, *, max_bytes: int, spool: BinaryIO) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        *,
+        max_bytes: int,
+        spool: BinaryIO,
+        mask_orientation: MaskOrientation | None,
+    ) -> None:
         self._objects = objects
         #: of an image's file, or a mask's
         self._max_bytes = max_bytes
         self._spool = spool
+        #: of masks whose line does not say
+        self._mask_orientation = mask_orientation
         #: file -> its offset in the spool and its length
         self._spans: dict[ObjectRef, tuple[int, int]] = {}
         self._spool_bytes = 0
@@ -49,7 +58,11 @@ class TrainingImages:
             name=str(entry.image),
             label=entry.label,
             read=partial(self._read, entry.image, "image"),
-            mask=TrainingMask(read=partial(self._read, mask.ref, "mask"), colors=mask.colors)
+            mask=TrainingMask(
+                read=partial(self._read, mask.ref, "mask"),
+                colors=mask.colors,
+                orientation=mask.orientation or self._mask_orientation,
+            )
             if mask
             else None,
         )
@@ -91,8 +104,14 @@ class TrainingImages:
 
 @contextmanager
 def open_training_images(
-    objects: Objects, *, max_bytes: int, folder: Path
+    objects: Objects,
+    *,
+    max_bytes: int,
+    folder: Path,
+    mask_orientation: MaskOrientation | None = None,
 ) -> Iterator[TrainingImages]:
     """Open the images of a training, with a spool that has no name and ends with the process."""
     with TemporaryFile(dir=folder, buffering=0) as spool:
-        yield TrainingImages(objects, max_bytes=max_bytes, spool=spool)
+        yield TrainingImages(
+            objects, max_bytes=max_bytes, spool=spool, mask_orientation=mask_orientation
+        )

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from blemish.domain.entities import DatasetEntry, DatasetType
+from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
 from blemish.engine.images.sizes import ImageLimits
 from blemish.engine.runtime import Detector
+from blemish.engine.training.dataset_notes import dataset_notes
 from blemish.engine.training.labeled_images import ProgressCallback
 from blemish.engine.training.train import TrainingOptions, train_validated
 from blemish.engine.training.validation import ValidatedImage, validate_datasets
@@ -63,6 +64,9 @@ def run_training(
         open_objects(spec.store_connection),
         max_bytes=spec.limits.detect_body_bytes,
         folder=Path(spec.folder),
+        mask_orientation=(
+            MaskOrientation(spec.mask_orientation) if spec.mask_orientation else None
+        ),
     ) as images:
         return _train_and_evaluate(spec, entries, images, encryption=encryption, progress=progress)
 
@@ -110,7 +114,7 @@ def _train_and_evaluate(
             "recall": evaluation.recall or 0.0,
             "precision": evaluation.precision or 0.0,
         },
-        notes=report.notes + evaluation.notes,
+        notes=(*dataset_notes(training.images, test.images), *report.notes, *evaluation.notes),
         evaluation_ended_at=ended_at.isoformat(),
         files=files,
     )

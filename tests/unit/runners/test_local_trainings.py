@@ -82,6 +82,7 @@ def job(*steps: Any) -> TrainingSpec:
         evaluation_keys=evaluation_keys("", "circuits", version=1),
         limits=OURS,
         mixed_sizes=False,
+        mask_orientation=None,
         backbone=None,
         threads=3,
         attempt=1,

@@ -13,6 +13,7 @@ from tests.unit.house import LEASE, House
 OPTIONS = {
     "limits": OURS,
     "mixed_sizes": False,
+    "mask_orientation": None,
     "threads": 2,
     "log_format": "json",
     "log_level": "info",

@@ -11,18 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from blemish.domain.entities import MaskOrientation
 from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 from blemish.engine.images.decode import load_pixels
-from blemish.engine.images.formats import PNG, ImageError
+from blemish.engine.images.formats import FORMATS, PNG, ImageError, ImageHeader
 from blemish.engine.images.headers import read_image_header
+from blemish.engine.images.orientation import turn_back, turn_size
 from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
 from blemish.engine.images.sizes import pixel_size
+
+MAX_NAMED_COLORS = 3
+"""Colours of a mask in a message."""
+
+MAX_COMPARED_COLORS = 256
+"""The most frequent colours of a mask, of which a message names some."""
 
 _HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
 def decode_mask(
-    data: bytes, *, colors: Mapping[str, str], size: tuple[int, int]
+    data: bytes,
+    *,
+    colors: Mapping[str, str],
+    size: tuple[int, int],
+    orientation: int = 1,
+    drawn: MaskOrientation | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """Decode an anomaly mask: a PNG of any mode whose colours say what a pixel shows.
 
@@ -33,10 +46,13 @@ def decode_mask(
     Args:
         data: a PNG file.
         colors: `#RRGGBB`, in any case, to the anomaly type; a manifest's `internal-color-map`.
-        size: (width, height) of the image as stored; a mask is never turned by EXIF.
+        size: (width, height) of the image as stored.
+        orientation: EXIF orientation of the image, 1 to 8. A mask that fits only the upright image
+            is drawn on that; a mask that fits both is as stored unless `drawn` says otherwise.
+        drawn: how the mask is drawn; None where nothing says so.
 
     Returns:
-        (H, W) of each anomaly type that has pixels.
+        (H, W) of each anomaly type that has pixels, as the image is stored.
 
     Raises:
         ImageError: not a PNG, truncated or corrupt, of another size, or a pixel has a colour that
@@ -44,12 +60,11 @@ def decode_mask(
     """
     header = read_image_header(data)
     if header.media_type != PNG:
-        raise ImageError("The mask is a JPEG image; a mask must be a PNG image.")
-    if header.size != size:
         raise ImageError(
-            f"The mask has {pixel_size(header.size)} pixels, its image {pixel_size(size)}; they "
-            "must be the same."
+            f"The mask is a {FORMATS[header.media_type]} image; a mask must be a PNG image."
+            + _colors_text(header, colors)
         )
+    is_upright = _is_upright(header.size, size=size, orientation=orientation, drawn=drawn)
     rgba = np.asarray(load_pixels(header, mode="RGBA"))
     codes = rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
     unknown = rgba[..., 3] >= 128
@@ -62,7 +77,22 @@ def decode_mask(
             masks[anomaly_type] = pixels if known is None else known | pixels
     if unknown.any():
         raise _unknown_color(codes[unknown], colors)
+    if is_upright:
+        return {name: turn_back(mask, orientation) for name, mask in masks.items()}
     return masks
+
+
+def fits_both_ways(size: tuple[int, int], orientation: int) -> bool:
+    """Return whether the masks of an image fit it as stored and upright, in different ways."""
+    return orientation != 1 and turn_size(size, orientation) == size
+
+
+def empty_mask_error(data: bytes, *, colors: Mapping[str, str]) -> ImageError:
+    """Return the error of an anomalous image whose mask, already decoded, shows no anomaly."""
+    return ImageError(
+        "The mask shows no anomaly, though its image is labelled as one."
+        + _colors_text(read_image_header(data), colors)
+    )
 
 
 def encode_mask(mask: NDArray[np.uint8], *, colors: Sequence[str]) -> bytes:
@@ -89,6 +119,62 @@ def encode_mask(mask: NDArray[np.uint8], *, colors: Sequence[str]) -> bytes:
     )
 
 
+def _is_upright(
+    mask_size: tuple[int, int],
+    *,
+    size: tuple[int, int],
+    orientation: int,
+    drawn: MaskOrientation | None,
+) -> bool:
+    """Return whether a mask is drawn on the upright image.
+
+    Raises:
+        ImageError: its size fits the image neither way.
+    """
+    upright_size = turn_size(size, orientation)
+    if mask_size not in {size, upright_size}:
+        upright = f" ({pixel_size(upright_size)} upright)" if upright_size != size else ""
+        raise ImageError(
+            f"The mask has {pixel_size(mask_size)} pixels, its image {pixel_size(size)}{upright}; "
+            "they must be the same."
+        )
+    if size == upright_size:
+        return drawn is MaskOrientation.UPRIGHT
+    return mask_size == upright_size
+
+
+def _colors_text(header: ImageHeader, colors: Mapping[str, str]) -> str:
+    """Return the colours of a mask, those near to an anomaly type first, as a sentence."""
+    rgba = np.asarray(load_pixels(header, mode="RGBA"))
+    values, counts = np.unique(rgba.view("<u4")[..., 0], return_counts=True)
+    entries = []
+    for row in np.argsort(-counts, kind="stable")[:MAX_COMPARED_COLORS]:
+        red, green, blue, alpha = int(values[row]).to_bytes(4, "little")
+        color = f"#{red:02X}{green:02X}{blue:02X}"
+        nearest, name = _nearest(color, colors)
+        opacity = "" if alpha == 255 else f", {alpha / 255:.0%} opaque"
+        text = f"{color}{opacity} ({counts[row]:,} pixels"
+        text += ")" if nearest == color else f", nearest to {nearest} of {name})"
+        entries.append((name == BACKGROUND_CLASS, text))
+    entries.sort(key=lambda entry: entry[0])
+    named = [text for _, text in entries[:MAX_NAMED_COLORS]]
+    more = len(values) - len(named)
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f" Its colours are {'; '.join(named)}{rest}."
+
+
+def _nearest(color: str, colors: Mapping[str, str]) -> tuple[str, str]:
+    """Return the colour of a map, or the background, that is nearest to another colour."""
+    known = {BACKGROUND: BACKGROUND_CLASS} | {key.upper(): name for key, name in colors.items()}
+
+    def distance(candidate: str) -> int:
+        pairs = zip(bytes.fromhex(color[1:]), bytes.fromhex(candidate[1:]), strict=True)
+        return sum((a - b) ** 2 for a, b in pairs)
+
+    nearest = min(known, key=distance)
+    return nearest, known[nearest]
+
+
 def _types_by_color(colors: Mapping[str, str]) -> dict[int, str | None]:
     """Map the code of a colour to its anomaly type, None for background."""
     types: dict[int, str | None] = {}
@@ -110,8 +196,9 @@ def _unknown_color(codes: NDArray[np.uint32], colors: Mapping[str, str]) -> Imag
     most = counts.argmax()
     color = int(unknown[most]).to_bytes(3, "little").hex().upper()
     others = f" and {len(unknown) - 1} more unknown colours" if len(unknown) > 1 else ""
+    nearest, name = _nearest(f"#{color}", colors)
     known = ", ".join(f"{known} ({name})" for known, name in colors.items()) or "none"
     return ImageError(
         f"The mask has {counts[most]:,} pixels of the colour #{color}{others}; its map "
-        f"of colours names {known}."
+        f"of colours names {known}. #{color} is nearest to {nearest} of {name}."
     )

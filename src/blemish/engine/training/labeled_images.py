@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from blemish.domain.entities import Label
+from blemish.domain.entities import Label, MaskOrientation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +15,8 @@ class TrainingMask:
     read: Callable[[], bytes]
     #: "#RRGGBB" -> anomaly type
     colors: Mapping[str, str]
+    #: of an image that EXIF turns; None where nothing says how the mask is drawn
+    orientation: MaskOrientation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

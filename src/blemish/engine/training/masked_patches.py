@@ -70,7 +70,13 @@ def mask_shares(mask: TrainingMask, image: DecodedImage, *, grid: tuple[int, int
     """
     h, w = grid
     shares = {}
-    masks = decode_mask(mask.read(), colors=mask.colors, size=image.stored_size)
+    masks = decode_mask(
+        mask.read(),
+        colors=mask.colors,
+        size=image.stored_size,
+        orientation=image.orientation,
+        drawn=mask.orientation,
+    )
     for anomaly_type, pixels in masks.items():
         upright = turn(pixels, image.orientation).astype(np.float32)
         areas = Image.fromarray(upright).resize((w, h), Image.Resampling.BOX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from blemish.domain.palette import BACKGROUND
 from blemish.engine.backbones.backbone import Backbone, load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
+from blemish.engine.errors import TrainingError
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.images.decode import ImageLimits
 from blemish.engine.images.resize import least_decoded
@@ -107,6 +109,7 @@ def train_validated(
     with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
         validated = training_set(images, mixed_sizes=options.mixed_sizes)
+        _require_masks(validated, least=options.min_masks_per_type)
         learned = _learn(validated, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
@@ -129,6 +132,21 @@ def train_validated(
         notes=learned.notes,
         anomaly_types=tuple(entry.name for entry in learned.types),
     )
+
+
+def _require_masks(images: TrainingSet, *, least: int) -> None:
+    """Refuse masks of which no anomaly type has enough, before the work begins.
+
+    Raises:
+        TrainingError: with the number of masks of every type.
+    """
+    counts = Counter(name for entry in images.images for name in entry.anomaly_types)
+    if counts and max(counts.values()) < least:
+        listed = ", ".join(f"'{name}' in {count:,}" for name, count in sorted(counts.items()))
+        raise TrainingError(
+            f"The masks teach no anomaly label: at least {least} training images must show one, "
+            f"and the masks show {listed}. Add masks, or remove all to train without them."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +218,8 @@ def _learn(
         + notes,
     )
     if not names:
+        if any(entry.anomaly_types for entry in validated.images):
+            raise TrainingError(" ".join(("The masks teach no anomaly label.", *notes)))
         return learned
 
     progress(Progress(step="segmentation head", done=0, total=1))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
-from blemish.engine.images.decode import decode
+from blemish.engine.images.decode import DecodedImage, decode
 from blemish.engine.images.formats import ImageError
-from blemish.engine.images.masks import decode_mask
+from blemish.engine.images.masks import decode_mask, empty_mask_error, fits_both_ways
 from blemish.engine.images.sizes import ImageLimits, ImageSize, check_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import Problems
@@ -35,6 +35,10 @@ class ValidatedImage:
     size: ImageSize
     #: range of its samples, 8 to 16; None for an image of 8 bits
     sample_bits: int | None
+    #: that its mask shows
+    anomaly_types: frozenset[str]
+    #: whether its mask fits the image as stored and upright, and nothing says how it is drawn
+    is_mask_ambiguous: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +129,7 @@ def _validate(
     try:
         data = image.read()
         decoded = decode(data, limits=limits, at_least=SMALLEST)
-        if image.mask:
-            decode_mask(image.mask.read(), colors=image.mask.colors, size=decoded.stored_size)
+        anomaly_types = _mask_types(image, decoded)
     except ImageError as error:
         problems.add(position, image, error)
         return None
@@ -136,7 +139,34 @@ def _validate(
         digest=hashlib.sha256(data).digest(),
         size=ImageSize.of(decoded.stored_size, orientation=decoded.orientation),
         sample_bits=decoded.used_bits,
+        anomaly_types=anomaly_types,
+        is_mask_ambiguous=(
+            image.mask is not None
+            and image.mask.orientation is None
+            and fits_both_ways(decoded.stored_size, decoded.orientation)
+        ),
     )
+
+
+def _mask_types(image: LabeledImage, decoded: DecodedImage) -> frozenset[str]:
+    """Return the anomaly types that an image's mask shows.
+
+    Raises:
+        ImageError: the mask cannot be used, or shows nothing though the image is an anomaly.
+    """
+    if image.mask is None:
+        return frozenset()
+    data = image.mask.read()
+    masks = decode_mask(
+        data,
+        colors=image.mask.colors,
+        size=decoded.stored_size,
+        orientation=decoded.orientation,
+        drawn=image.mask.orientation,
+    )
+    if not masks and image.label is Label.ANOMALY:
+        raise empty_mask_error(data, colors=image.mask.colors)
+    return frozenset(masks)
 
 
 def _check_sizes(

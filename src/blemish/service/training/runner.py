@@ -46,6 +46,8 @@ class TrainingSpec:
     evaluation_keys: EvaluationKeys
     limits: Limits
     mixed_sizes: bool
+    #: how masks are drawn where the manifest does not say; None: as stored, with a note
+    mask_orientation: str | None
     backbone: str | None
     threads: int
     attempt: int

@@ -385,7 +385,8 @@ def test_an_unknown_colour_is_named_with_its_pixels() -> None:
         decode_mask(encoded(MASK_IMAGE), colors={"#23A436": "cracked"}, size=MASK_SIZE)
 
     assert str(caught.value) == (
-        "The mask has 54 pixels of the colour #14A3B3; its map of colours names #23A436 (cracked)."
+        "The mask has 54 pixels of the colour #14A3B3; its map of colours names #23A436 (cracked). "
+        "#14A3B3 is nearest to #23A436 of cracked."
     )
 
 

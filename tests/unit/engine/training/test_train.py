@@ -11,13 +11,15 @@ from PIL import Image
 from blemish.engine.bundle import Bundle
 from blemish.engine.errors import BackboneError, TrainingError
 from blemish.engine.runtime import Detector
-from blemish.engine.training.labeled_images import LabeledImage, Progress
+from blemish.engine.training.labeled_images import LabeledImage, Progress, TrainingMask
 from blemish.engine.training.train import TrainingReport, train
 from tests.products import (
+    COLORS,
     LIMITS,
     anomalous_images,
     draw,
     labeled,
+    mask_png,
     normal_images,
     options,
     png,
@@ -77,16 +79,27 @@ def test_a_type_with_too_few_masks_is_left_out_and_said(backbone_file: Path) -> 
     assert Detector.load(report.bundle, threads=1).names == ("background", "stain")
 
 
-def test_no_type_with_masks_enough_makes_a_classification_model(backbone_file: Path) -> None:
+def test_masks_of_which_no_type_has_enough_fail_the_training_before_its_work(
+    backbone_file: Path,
+) -> None:
     images = normal_images(3) + anomalous_images(2, "hole", masked=True)
+    steps: list[str] = []
 
-    report = trained(images, backbone_file)
+    with pytest.raises(TrainingError, match=r"at least 3 training images .* 'hole' in 2"):
+        train(
+            images,
+            options=options(backbone_file),
+            progress=lambda progress: steps.append(progress.step),
+        )
 
-    assert report.anomaly_types == ()
-    assert any("'hole' is left out" in note for note in report.notes)
-    image = labeled(900, "hole").read()
-    found = Detector.load(report.bundle, threads=1).detect(image, limits=LIMITS, mixed_sizes=False)
-    assert found.mask is None
+    assert set(steps) == {"reading images"}
+
+
+def test_masks_of_normal_images_alone_make_a_classification_model(backbone_file: Path) -> None:
+    empty = TrainingMask(read=lambda: mask_png(draw(0)), colors=COLORS)
+    images = [replace(image, mask=empty) for image in normal_images(8)]
+
+    assert trained(images, backbone_file).anomaly_types == ()
 
 
 def test_images_come_in_whole_patches_of_the_backbone(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
         evaluation_keys=evaluation_keys("out/", "circuits", version=1),
         limits=OURS,
         mixed_sizes=False,
+        mask_orientation=None,
         backbone=None,
         threads=2,
         attempt=attempt,
