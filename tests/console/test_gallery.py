@@ -96,6 +96,27 @@ def test_who_labels_sees_it_at_once_and_can_undo_it(visit: Visit, served: Served
     assert labels(client, "label") == {"Total": 30, "Labeled": 5, "Normal": 5, "Anomaly": 0}
 
 
+def test_a_label_is_undone_after_a_reload(visit: Visit, served: ServedDirectory) -> None:
+    refs = put_images(served, "reload", 6)
+    client = make(served, "reload", [line(ref, "normal") for ref in refs])
+    page = visit().open("/projects/reload/images")
+    for number in (1, 2):
+        cell(page, number).click()
+        page.keyboard.press("a")
+        saved(page)
+    assert labels(client, "reload")["Anomaly"] == 2
+
+    page.reload()
+    expect(cell(page, 2)).to_have_class(re.compile("cell anomaly"))
+    for _ in range(2):
+        page.get_by_role("button", name="Undo").click()
+        saved(page)
+
+    expect(cell(page, 1)).to_have_class(re.compile("cell normal"))
+    assert labels(client, "reload")["Anomaly"] == 0
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
 def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirectory) -> None:
     refs = put_images(served, "find", 40)
     made = [line(ref, "normal" if row % 2 else None) for row, ref in enumerate(refs)]

@@ -25,7 +25,10 @@ from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryChange:
-    """One change that a browser sends: a label for images of a view, or an undo."""
+    """One change that a browser sends: labels for images, or an undo.
+
+    Images are named by their addresses, or where that would be too many, by positions in a view.
+    """
 
     #: name of the change that is undone; None for a label, or a removal
     undo: str | None = None
@@ -33,6 +36,8 @@ class GalleryChange:
     #: first and last position in the view
     ranges: Sequence[tuple[int, int]] = ()
     label: Label | None = None
+    #: address -> label; None without one
+    labels: Mapping[str, Label | None] | None = None
 
 
 def gallery_change_of(members: Mapping[str, Any]) -> GalleryChange:
@@ -44,13 +49,20 @@ def gallery_change_of(members: Mapping[str, Any]) -> GalleryChange:
     try:
         if "undo" in members:
             return GalleryChange(undo=str(members["undo"]))
+        if "labels" in members:
+            labels = {str(ref): _label_of(name) for ref, name in members["labels"].items()}
+            return GalleryChange(labels=labels)
         return GalleryChange(
             view=str(members["view"]),
             ranges=[(int(first), int(last)) for first, last in members["ranges"]],
-            label=Label(members["label"]) if members.get("label") else None,
+            label=_label_of(members.get("label")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValidationError(f"The change is malformed: {error!r:.100}.") from None
+
+
+def _label_of(name: str | None) -> Label | None:
+    return Label(name) if name else None
 
 
 def refs_in_ranges(refs: Sequence[str], ranges: Iterable[tuple[int, int]]) -> list[str]:
@@ -123,12 +135,14 @@ def _apply(
             raise _forgotten(dataset, "That can no longer be undone.")
         entries.update((e.ref, e) for e in undo.entries if undo.removed or e.ref in entries)
         return None
-    refs = _refs(visitor, dataset, change)
-    changed = [entries[ref] for ref in refs if ref in entries]
-    if refs and not changed:  # to say that nothing is saved would be a lie
+    labels = change.labels
+    if labels is None:
+        labels = dict.fromkeys(_refs(visitor, dataset, change), change.label)
+    changed = [entries[ref] for ref in labels if ref in entries]
+    if labels and not changed:  # to say that nothing is saved would be a lie
         raise ValidationError("These images are no longer in the data set. Reload the page.")
     now = visitor.services.clock()
-    entries.update((entry.ref, relabelled(entry, change.label, now=now)) for entry in changed)
+    entries.update((e.ref, relabelled(e, labels[e.ref], now=now)) for e in changed)
     undo = Undo(dataset=dataset, entries=changed, removed=False)
     return put_under_new_name(visitor.services.memory.undos, undo)
 

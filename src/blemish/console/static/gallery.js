@@ -12,6 +12,7 @@ const CHUNK = 200; // entries asked for at once
 const SPARE_ROWS = 1; // drawn above and below what is in sight
 const SETTLE_MS = 120; // after which a fast scroll counts as ended
 const TYPING_MS = 250; // after which a search counts as typed
+const MOST_REFS = 500; // images that a change names one by one
 const SAVED_MS = 2500; // for which "Saved" is shown
 
 const NUMBERS = new Intl.NumberFormat("en-US");
@@ -64,7 +65,8 @@ export default {
       saved: this.settle,
       standing: this.stand,
       stale: (all) => (all ? this.ask() : this.refresh()),
-    });
+    }, this.source);
+    this.undoable = this.changes.done.length;
     this.drawn = new Set(); // positions whose images are shown
     this.top = 0;
     this.fast = false;
@@ -353,11 +355,16 @@ export default {
       const indexes = this.selected.size ? this.selected : new Set([this.cursor]);
       const before = new Map();
       for (const index of indexes) if (this.entry(index)) before.set(index, this.labelOf(index));
-      this.changes.add({ kind: "label", label, indexes, before, view: this.view });
+      this.changes.add({ kind: "label", label, indexes, before, refs: this.refsOf(before, indexes), view: this.view });
       if (!one) return;
       [this.cursor] = indexes;
       this.select([]);
       this.go(this.cursor + 1, false);
+    },
+    // address -> label before, of images that are all known and not too many
+    refsOf(before, indexes) {
+      if (before.size < indexes.size || before.size > MOST_REFS) return null;
+      return Object.fromEntries([...before].map(([index, label]) => [this.entry(index).ref, label]));
     },
     remove() {
       this.$refs.sure.close();

@@ -3,8 +3,11 @@
 //
 // A change: {kind: "label" | "remove" | "undo", view, indexes: Set of positions in the view,
 // label of a "label", `of` which change an "undo" is, before: position -> label}; once it is sent,
-// `sent`; once it is saved, `name`, by which the server undoes it.
+// `sent`; once it is saved, `name`, by which the server undoes it. `refs` are the addresses of the
+// images with their labels before, if all are known: such a change is undone also after a reload
+// of the page or a restart of the server.
 
+const MOST_STORED = 50; // changes that a reload of the page can still undo
 const LOOK_MS = 30; // between two looks at whether all is saved
 
 export class Changes {
@@ -13,12 +16,25 @@ export class Changes {
   // saved(change): before it goes from `pending`
   // stale(all): the server knows better what is shown; all: what there is, and in which order
   // standing(answer): counts came along
-  constructor(calls) {
+  // key: under which this tab stores what can be undone
+  constructor(calls, key) {
     this.calls = calls;
+    this.key = key;
     this.pending = []; // not saved yet, oldest first
-    this.done = []; // to undo, oldest first
+    this.done = this.stored(); // to undo, oldest first
     this.saving = false;
     this.problem = "";
+  }
+
+  stored() {
+    const changes = JSON.parse(sessionStorage.getItem(this.key) ?? "[]");
+    return changes.map((refs) => ({ kind: "label", view: "", indexes: new Set(), refs }));
+  }
+
+  store() {
+    const last = this.done.slice(-MOST_STORED);
+    const start = last.findLastIndex((change) => !change.refs) + 1; // nothing before it can be undone
+    sessionStorage.setItem(this.key, JSON.stringify(last.slice(start).map((change) => change.refs)));
   }
 
   add(change) {
@@ -68,6 +84,7 @@ export class Changes {
       if (stale !== "all") stale = scope || stale;
     }
     this.saving = false;
+    this.store();
     this.calls.changed();
     if (stale) this.calls.stale(stale === "all");
   }
@@ -100,7 +117,8 @@ export class Changes {
 }
 
 function step(change) {
-  if (change.kind === "undo") return { undo: change.of.name ?? "" };
+  if (change.kind === "undo") return change.of.refs ? { labels: change.of.refs } : { undo: change.of.name ?? "" };
+  if (change.refs) return { labels: Object.fromEntries(Object.keys(change.refs).map((ref) => [ref, change.label])) };
   const members = { view: change.view, ranges: rangesOf(change.indexes) };
   return change.kind === "label" ? { ...members, label: change.label } : members;
 }

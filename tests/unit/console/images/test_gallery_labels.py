@@ -76,6 +76,13 @@ def test_a_change_is_read_or_refused() -> None:
     labelled = gallery_change_of({"view": "v", "ranges": [[1, 2]], "label": "normal"})
     assert labelled == GalleryChange(view="v", ranges=[(1, 2)], label=Label.NORMAL)
     assert gallery_change_of({"undo": "name"}) == GalleryChange(undo="name")
-    for wrong in ({}, {"view": "v", "ranges": [[1]]}, {"view": "v", "ranges": [], "label": "no"}):
+    named = gallery_change_of({"labels": {"s3://b/a": "normal", "s3://b/c": None}})
+    assert named == GalleryChange(labels={"s3://b/a": Label.NORMAL, "s3://b/c": None})
+    for wrong in (
+        {},
+        {"labels": ["a"]},
+        {"view": "v", "ranges": [[1]]},
+        {"view": "v", "ranges": [], "label": "no"},
+    ):
         with pytest.raises(ValidationError, match="malformed"):
             gallery_change_of(wrong)

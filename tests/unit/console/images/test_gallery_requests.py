@@ -44,6 +44,18 @@ def test_a_label_is_undone_by_its_name(browser: Browser, project: str) -> None:
     assert labels(shown(browser, project)) == ["normal", None]
 
 
+def test_images_that_are_named_are_labelled_without_a_view(browser: Browser, project: str) -> None:
+    refs = add_images(browser, project, "normal", None)
+    named = {refs[0]: "anomaly", refs[1]: "normal", "s3://images/gone.png": "normal"}
+    path = f"/gallery/{project}/train/changes"
+
+    browser.post(path, {"changes": [{"labels": named}, {"labels": {refs[1]: None}}]})
+    gone = browser.post(path, {"changes": [{"labels": {"s3://images/gone.png": "normal"}}]})
+
+    assert labels(shown(browser, project)) == ["anomaly", None]
+    assert gone.status_code == 400
+
+
 def test_removed_images_come_back_when_that_is_undone(browser: Browser, project: str) -> None:
     add_images(browser, project, "normal", "anomaly", None)
     view = shown(browser, project)
