@@ -22,6 +22,16 @@ PROJECT = "plates"
 NORMAL, ANOMALY = 15, 3
 """Two of the anomalies are trained on, too few for heads: they are three quarters of a training."""
 
+STEPS = (
+    "reading images",
+    "computing features",
+    "cross-validation",
+    "fitting to all images",
+    "writing the bundle",
+    "evaluation",
+)
+"""The steps of a training, as status messages name them."""
+
 
 @cache
 def images() -> tuple[tuple[str, bytes], ...]:
@@ -57,6 +67,22 @@ def start_training(client: Any, project: str = PROJECT) -> str:
     output = {"S3Location": {"Bucket": BUCKET, "Prefix": "out/"}}
     made = client.create_model(ProjectName=project, OutputConfig=output)
     return str(made["ModelMetadata"]["ModelVersion"])
+
+
+def wait_for_step(client: Any, version: str, step: str, project: str = PROJECT) -> None:
+    """Wait until a training works at a step, or at a later one, or has ended."""
+    later = STEPS[STEPS.index(step) :]
+
+    def describe() -> str:
+        answer = client.describe_model(ProjectName=project, ModelVersion=version)
+        model = answer["ModelDescription"]
+        if model["Status"] == "TRAINING" and not any(
+            name in model["StatusMessage"] for name in later
+        ):
+            return "EARLIER"
+        return step
+
+    wait_for(describe, {step}, while_in={"EARLIER"})
 
 
 def host(client: Any, version: str = "1", project: str = PROJECT) -> None:

@@ -24,6 +24,7 @@ from tests.acceptance.product import (
     images,
     make_dataset,
     start_training,
+    wait_for_step,
 )
 from tests.acceptance.served import BUCKET, ServedDirectory, model_status, wait_for
 from tests.acceptance.test_killed import training_process, training_processes
@@ -54,16 +55,17 @@ def described(client: Any, version: str) -> tuple[str, str]:
     return model["Status"], model["StatusMessage"]
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 2.0])
+@pytest.mark.parametrize("step", [None, "computing features"])
 def test_a_training_that_is_cancelled_ends_promptly_and_leaves_nothing(
-    serve: Callable[..., ServedDirectory], delay_s: float
+    serve: Callable[..., ServedDirectory], step: str | None
 ) -> None:
     served = serve(BLEMISH_CONCURRENT_TRAININGS="1")
     client = served.client(models=installed_models())
     make_dataset(served, client)
     running, waiting = start_training(client), start_training(client)
     training_process(served)
-    time.sleep(delay_s)
+    if step:
+        wait_for_step(client, running, step)
 
     for version in (waiting, running):
         client.cancel_model_training(ProjectName=PROJECT, ModelVersion=version)

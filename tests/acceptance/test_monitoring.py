@@ -128,7 +128,11 @@ def test_after_a_kill_the_audit_log_lacks_at_most_the_last_moment(served: Served
     client = served.client()
     for _ in range(20):
         client.list_projects()
-    time.sleep(0.5)
+    files = served.folder / "audit"
+    deadline = time.monotonic() + 20
+    while sum(path.read_bytes().count(b"\n") for path in files.glob("*.jsonl")) < 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
     served.end(signal.SIGKILL)
 
