@@ -141,6 +141,7 @@ def test_filters_search_and_all_that_they_show(visit: Visit, served: ServedDirec
     assert labels(client, "find")["Normal"] == 40
 
     page.get_by_role("button", name="All 40", exact=True).click()
+    expect(cell(page, 3)).to_have_attribute("aria-label", "3.jpg, normal")
     cell(page, 3).click()
     page.keyboard.press("Delete")
     watched.shoot("gallery-remove")

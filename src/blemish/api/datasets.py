@@ -8,9 +8,9 @@ from typing import Any
 
 from blemish.api.members import Members
 from blemish.api.once import perform_once
-from blemish.domain.entities import Dataset, DatasetType, ImageStats, Label, ObjectRef
+from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
 from blemish.domain.errors import ValidationError
-from blemish.service.datasets.datasets import DatasetService, EntryFilter
+from blemish.service.datasets.datasets import APPLIED, DatasetService, EntryFilter
 from blemish.service.projects import PAGE_SIZE
 from blemish.wire.calls import Call
 
@@ -45,7 +45,22 @@ class DatasetOperations:
 
     def describe_dataset(self, *, project_name: str, dataset_type: str) -> Members:
         dataset, stats = self._datasets.describe(project_name, DatasetType(dataset_type))
-        return {"DatasetDescription": described_members(dataset, stats)}
+        return {
+            "DatasetDescription": {
+                "ProjectName": dataset.project,
+                "DatasetType": dataset.type,
+                "CreationTimestamp": dataset.created_at,
+                "LastUpdatedTimestamp": dataset.updated_at,
+                "Status": dataset.status,
+                "StatusMessage": dataset.status_message,
+                "ImageStats": {
+                    "Total": stats.total,
+                    "Labeled": stats.labeled,
+                    "Normal": stats.normal,
+                    "Anomaly": stats.anomaly,
+                },
+            }
+        }
 
     def delete_dataset(
         self, *, call: Call, project_name: str, dataset_type: str, client_token: str = ""
@@ -94,11 +109,10 @@ class DatasetOperations:
         client_token: str = "",
     ) -> Members:
         if call.waits:
-            dataset, stats = self._datasets.update_now(
+            applied = self._datasets.update_now(
                 project_name, DatasetType(dataset_type), changes=changes
             )
-            description = described_members(dataset, stats)
-            return {"Status": dataset.status, "DatasetDescription": description}
+            return {"Status": applied.after.status, APPLIED: applied}
         return perform_once(
             call,
             lambda once: self._datasets.update(
@@ -123,23 +137,6 @@ class DatasetOperations:
             ),
             answer=lambda status: {"Status": status},
         )
-
-
-def described_members(dataset: Dataset, stats: ImageStats) -> Members:
-    return {
-        "ProjectName": dataset.project,
-        "DatasetType": dataset.type,
-        "CreationTimestamp": dataset.created_at,
-        "LastUpdatedTimestamp": dataset.updated_at,
-        "Status": dataset.status,
-        "StatusMessage": dataset.status_message,
-        "ImageStats": {
-            "Total": stats.total,
-            "Labeled": stats.labeled,
-            "Normal": stats.normal,
-            "Anomaly": stats.anomaly,
-        },
-    }
 
 
 def dataset_metadata(dataset: Dataset) -> Members:

@@ -7,7 +7,7 @@ disabled, its holder may do nothing more, whatever is still on their screen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from anyio import CapacityLimiter, to_thread
@@ -70,6 +70,15 @@ class Visitor:
             ServiceError, WireError: as a client of the API gets them.
         """
         return await self.services.api.invoke(await in_thread(self._call, operation, members))
+
+    async def call_and_wait(self, operation: str, /, **members: Any) -> Mapping[str, Any]:
+        """Call an operation as `call` does; its work is done when the answer comes.
+
+        Raises:
+            SignedOutError, ServiceError, WireError: as `call`.
+        """
+        call = await in_thread(self._call, operation, members)
+        return await self.services.api.invoke(replace(call, waits=True))
 
     async def may(self, operation: str, /, **members: Any) -> bool:
         """Tell whether the policies let the visitor call an operation, so as to offer it or not."""

@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from blemish.console.images.dataset_entries import remember_changes
 from blemish.console.images.entry import DatasetKey
-from blemish.console.visitor import Visitor
+from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetStatus
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
 from blemish.domain.lifecycle import DATASET_FAILED, DATASET_IN_PROGRESS
+from blemish.service.datasets.datasets import APPLIED
 
 CHANGE_BYTES = 8 * 1024 * 1024
 """JSON Lines in one change; the API takes 10 MiB."""
+
+FEW_BYTES = 256 * 1024
+"""JSON Lines that are applied before the API answers; more of them take longer than people wait."""
 
 REMOVAL_ENTRIES = 1_000
 """Addresses in one removal, as many as the API takes."""
@@ -30,7 +35,10 @@ async def change_entries(visitor: Visitor, dataset: DatasetKey, lines: Iterable[
         ServiceError: it was refused, or undone; what was applied before the failure stays.
     """
     for batch in batches(lines):
-        await _apply(visitor, "UpdateDatasetEntries", dataset, Changes=batch)
+        if len(batch) <= FEW_BYTES:
+            await _apply_now(visitor, dataset, batch)
+        else:
+            await _apply(visitor, "UpdateDatasetEntries", dataset, Changes=batch)
 
 
 async def remove_entries(visitor: Visitor, dataset: DatasetKey, refs: Sequence[str]) -> None:
@@ -83,6 +91,21 @@ def batches(lines: Iterable[str]) -> Iterator[bytes]:
         size += len(data)
     if batch:
         yield b"".join(batch)
+
+
+async def _apply_now(visitor: Visitor, dataset: DatasetKey, batch: bytes) -> None:
+    """Add or replace a few entries by one call, and remember them as they are then."""
+    while True:
+        try:
+            answer = await visitor.call_and_wait(
+                "UpdateDatasetEntries", **dataset.names, Changes=batch
+            )
+        except ConflictError:
+            if await _free(visitor, dataset):  # nobody was in between: it is refused
+                raise
+            continue
+        await in_thread(remember_changes, visitor, answer[APPLIED])
+        return
 
 
 async def _apply(visitor: Visitor, operation: str, dataset: DatasetKey, **members: object) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blemish.console.images.entry import DatasetKey, Entry, entry_of
+from blemish.console.memory import DatasetState
 from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.entities import Dataset
 from blemish.domain.errors import ResourceNotFoundError, ValidationError
 from blemish.domain.lifecycle import DATASET_IN_PROGRESS
-from blemish.service.datasets.datasets import DatasetService, EntryFilter
+from blemish.service.datasets.datasets import AppliedChanges, DatasetService, EntryFilter
 
 PAGE = 5_000
 """Entries that are read at once."""
@@ -42,11 +44,26 @@ async def find_entry(visitor: Visitor, dataset: DatasetKey, ref: str) -> Entry:
     raise ValidationError(f"{ref:.300} is not in the {dataset.title} any more.")
 
 
+def remember_changes(visitor: Visitor, applied: AppliedChanges) -> None:
+    """Change the remembered entries of a data set as its rows were changed."""
+    memory = visitor.services.memory.entries
+    entries = memory.find(_state(applied.before))
+    if entries is None:
+        return
+    changed = {str(entry.image): entry_of(entry.line) for entry in applied.entries}
+    patched = [changed.pop(entry.ref, entry) for entry in entries]
+    memory.put(_state(applied.after), (*patched, *changed.values()))
+
+
+def _state(dataset: Dataset) -> DatasetState:
+    return dataset.id, dataset.updated_at, dataset.status
+
+
 def _all_entries(visitor: Visitor, key: DatasetKey) -> Sequence[Entry]:
     visitor.check("ListDatasetEntries", **key.names)
     services = visitor.services
     dataset, _ = services.datasets.describe(key.project, key.type)
-    state = (dataset.id, dataset.updated_at, dataset.status)
+    state = _state(dataset)
     entries = services.memory.entries.find(state)
     if entries is None:
         entries = tuple(map(entry_of, _lines(services.datasets, key)))

@@ -7,12 +7,13 @@ and looks for its images. `update_now` does both at once, for people who wait fo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from blemish.domain.entities import (
     Dataset,
+    DatasetEntry,
     DatasetStatus,
     DatasetType,
     ImageStats,
@@ -43,6 +44,10 @@ REMOVALS = "removals-"
 """Prefix of the names of files with addresses to remove, one JSON string a line."""
 
 
+APPLIED = "$applied"
+"""Member of the answer to a call that waits: the `AppliedChanges`. No client gets it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EntryFilter:
     """Which entries to list; members of None do not filter. Dates are exclusive."""
@@ -52,6 +57,17 @@ class EntryFilter:
     created_before: datetime | None = None
     created_after: datetime | None = None
     contains: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedChanges:
+    """The entries that a change wrote, and the dataset before and after it."""
+
+    before: Dataset
+    after: Dataset
+    stats: ImageStats
+    #: known images where they stood, new ones at the end
+    entries: Sequence[DatasetEntry]
 
 
 def require_dataset(rows: Rows, project: str, kind: DatasetType) -> Dataset:
@@ -209,10 +225,8 @@ class DatasetService:
         name = f"changes-{self._new_name()}.jsonl"
         return self._change(project, kind, name, changes, check=check, once=once)
 
-    def update_now(
-        self, project: str, kind: DatasetType, *, changes: bytes
-    ) -> tuple[Dataset, ImageStats]:
-        """Apply a few changes at once, in one transaction; return the changed dataset.
+    def update_now(self, project: str, kind: DatasetType, *, changes: bytes) -> AppliedChanges:
+        """Apply a few changes at once, in one transaction.
 
         It takes as long for a large dataset as for a small one.
 
@@ -240,7 +254,12 @@ class DatasetService:
                     now=self._now(),
                 )
                 rows.datasets.set_image_bucket(dataset.id, rows.entries.image_bucket(dataset.id))
-                return require_dataset(rows, project, kind), stats
+                return AppliedChanges(
+                    before=dataset,
+                    after=require_dataset(rows, project, kind),
+                    stats=stats,
+                    entries=checked.entries,
+                )
         except ImportFailedError as error:
             raise ValidationError(f"The dataset was not updated: {error}") from error
 

@@ -260,10 +260,12 @@ def test_a_few_lines_are_applied_at_once(house: House) -> None:
     wakes = house.wakes
     house.clock.advance(60)
 
-    dataset, stats = house.datasets.update_now(
-        "circuits", TRAIN, changes="\n".join(changed).encode()
-    )
+    before, _ = house.datasets.describe("circuits", TRAIN)
+    applied = house.datasets.update_now("circuits", TRAIN, changes="\n".join(changed).encode())
 
+    dataset, stats = applied.after, applied.stats
+    assert applied.before == before
+    assert [entry.line for entry in applied.entries] == changed
     assert (dataset, stats) == house.datasets.describe("circuits", TRAIN)
     assert dataset.status is DatasetStatus.UPDATE_COMPLETE
     assert dataset.updated_at == house.clock.time
@@ -281,9 +283,9 @@ def test_an_empty_dataset_takes_its_first_lines_at_once(house: House) -> None:
     house.datasets.create("circuits", TRAIN, manifest=None)
     house.put("a.png")
 
-    dataset, _ = house.datasets.update_now("circuits", TRAIN, changes=CHANGES)
+    applied = house.datasets.update_now("circuits", TRAIN, changes=CHANGES)
 
-    assert dataset.image_bucket == "images"
+    assert applied.after.image_bucket == "images"
 
 
 @pytest.mark.parametrize(
