@@ -50,38 +50,6 @@ NAMES_OF_THE_API = frozenset({"ResourceNotFoundError"})
 MOST_LINES_OF_MODULES = 400
 MOST_LINES_OF_FUNCTIONS = 50
 
-UNCLEAN = (
-    "cli",
-    "demo",
-    "domain.splitting",
-    "server",
-    "service.datasets",
-    "service.detection.trials",
-    "service.projects",
-    "service.training.trainable",
-    "settings",
-    "storage.rows.datasets",
-    "storage.rows.entries",
-    "storage.rows.projects",
-)
-"""Modules and packages whose identifiers still have banned words. It only shrinks."""
-
-SHARED_CLASSES: frozenset[str] = frozenset()
-"""Public classes that still share a name. It only shrinks."""
-
-SHARED_FUNCTIONS = frozenset(
-    {
-        "create",
-        "disable",
-        "enable",
-        "list_keys",
-        "restore",
-        "serve",
-        "show",
-    }
-)
-"""Public functions of several modules that still share a name. It only shrinks."""
-
 LONG_FUNCTIONS = frozenset(
     {
         "engine.training.train._learn",
@@ -141,15 +109,10 @@ def shared_names(*kinds: type[ast.stmt]) -> set[str]:
     return {name for name, definers in modules.items() if len(definers) > 1}
 
 
-def is_within(module: str, packages: tuple[str, ...]) -> bool:
-    return any(module == package or module.startswith(f"{package}.") for package in packages)
-
-
 def test_identifiers_have_no_banned_words() -> None:
     banned = {
         f"{module}: {name}"
         for module in MODULES
-        if not is_within(module, UNCLEAN)
         for node in ast.walk(tree(module))
         for name in identifiers(node)
         if words(name) & BANNED_WORDS and name not in NAMES_OF_THE_API
@@ -159,11 +122,11 @@ def test_identifiers_have_no_banned_words() -> None:
 
 
 def test_public_classes_have_names_of_their_own() -> None:
-    assert shared_names(ast.ClassDef) <= SHARED_CLASSES
+    assert shared_names(ast.ClassDef) == set()
 
 
 def test_public_functions_have_names_of_their_own() -> None:
-    assert shared_names(ast.FunctionDef, ast.AsyncFunctionDef) <= SHARED_FUNCTIONS
+    assert shared_names(ast.FunctionDef, ast.AsyncFunctionDef) == set()
 
 
 def test_modules_are_short() -> None:

@@ -68,7 +68,7 @@ def back_up(
         )
 
 
-def restore(
+def restore_backup(
     archive: Path,
     directory: DataDirectory,
     *,

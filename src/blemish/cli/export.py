@@ -34,7 +34,7 @@ def export_bundle(settings: Settings, project: str, version: str, *, to: Path) -
     """
     if to.exists():
         raise ExportError(f"{to} exists already. Name a folder that does not.")
-    bundle = kept_bundle(settings, project, version)
+    bundle = trained_bundle(settings, project, version)
     aside = to.parent / f".{to.name}-{uuid4().hex}"
     aside.mkdir(parents=True)
     try:
@@ -44,7 +44,7 @@ def export_bundle(settings: Settings, project: str, version: str, *, to: Path) -
         remove_tree(aside, staging=aside.parent)
 
 
-def kept_bundle(settings: Settings, project: str, version: str) -> Bundle:
+def trained_bundle(settings: Settings, project: str, version: str) -> Bundle:
     """Open the bundle of a model.
 
     Raises:

@@ -21,8 +21,8 @@ KeyArgument = Annotated[str, typer.Argument(help="Alias or id of the key.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]
 
 
-@kms.command()
-def create(
+@kms.command("create")
+def create_sealing_key(
     alias: Annotated[str, typer.Argument(help="Name of the key.")],
     *,
     data_dir: DataDirOption = None,
@@ -35,16 +35,16 @@ def create(
 
 
 @kms.command("list")
-def show(*, data_dir: DataDirOption = None) -> None:
+def list_sealing_keys(*, data_dir: DataDirOption = None) -> None:
     """Show the keys and whether they may be used."""
-    from blemish.cli.kms_keys import list_keys
+    from blemish.cli.kms_keys import print_keys
 
     with _clear_errors():
-        list_keys(settings_of(data_dir=data_dir))
+        print_keys(settings_of(data_dir=data_dir))
 
 
-@kms.command()
-def disable(name: KeyArgument, *, data_dir: DataDirOption = None) -> None:
+@kms.command("disable")
+def disable_sealing_key(name: KeyArgument, *, data_dir: DataDirOption = None) -> None:
     """Forbid the use of a key: what it sealed opens no more."""
     from blemish.cli.kms_keys import set_key_enabled
 
@@ -52,8 +52,8 @@ def disable(name: KeyArgument, *, data_dir: DataDirOption = None) -> None:
         set_key_enabled(settings_of(data_dir=data_dir), name, enabled=False)
 
 
-@kms.command()
-def enable(name: KeyArgument, *, data_dir: DataDirOption = None) -> None:
+@kms.command("enable")
+def enable_sealing_key(name: KeyArgument, *, data_dir: DataDirOption = None) -> None:
     """Allow the use of a key again."""
     from blemish.cli.kms_keys import set_key_enabled
 

@@ -28,7 +28,7 @@ def create_key(settings: Settings, alias: str) -> None:
     print(f"alias/{key.alias}\n{arns.kms(f'key/{key.id}')}")  # noqa: T201
 
 
-def list_keys(settings: Settings) -> None:
+def print_keys(settings: Settings) -> None:
     """Tell every key, oldest first, and which files are none.
 
     Raises:

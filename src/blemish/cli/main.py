@@ -62,7 +62,7 @@ def serve(
 ) -> None:
     """Serve the API until a signal ends it; on loopback, unless you give a host."""
     gc.disable()  # imports make many objects and no garbage; `serve` enables it again
-    from blemish.server.serve import serve as run
+    from blemish.server.serve import run_server
 
     settings = settings_of(
         data_dir=data_dir,
@@ -73,7 +73,7 @@ def serve(
         insecure=insecure,
     )
     try:
-        run(settings)
+        run_server(settings)
     except (
         AddressError,
         DirectoryBusyError,
@@ -127,11 +127,11 @@ def restore(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Put a backup into a data directory that is empty or does not exist yet."""
-    from blemish.cli.backup import restore as run
+    from blemish.cli.backup import restore_backup
 
     settings = settings_of(data_dir=data_dir)
     try:
-        run(
+        restore_backup(
             archive,
             DataDirectory(settings.data_dir),
             with_keys=with_keys,

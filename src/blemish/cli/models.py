@@ -23,11 +23,11 @@ def show(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the server's data.")] = None,
 ) -> None:
     """Show how a model came to be: what was chosen, and how all candidates did."""
-    from blemish.cli.export import ExportError, kept_bundle
+    from blemish.cli.export import ExportError, trained_bundle
     from blemish.cli.model_page import print_model
 
     try:
-        bundle = kept_bundle(settings_of(data_dir=data_dir), project, version)
+        bundle = trained_bundle(settings_of(data_dir=data_dir), project, version)
     except (ExportError, ServiceError, EngineError, StorageError, OSError) as error:
         end(str(error))
     print_model(bundle.info)

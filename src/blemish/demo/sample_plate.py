@@ -28,7 +28,7 @@ _BELT = np.array([0.190, 0.216, 0.224])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class Plate:
     """A plate as it lies on the belt."""
 
     u: Plane  # place along the plate, pixels from its centre
@@ -40,7 +40,7 @@ class Piece:
     gloss: Plane  # 0 matt, 1 bare metal
 
 
-def flawless_piece(pose: np.random.Generator, surface: np.random.Generator) -> Piece:
+def flawless_plate(pose: np.random.Generator, surface: np.random.Generator) -> Plate:
     """Lay a new plate on the belt, a pixel or two and half a degree off."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     x -= (WIDTH - 1) / 2 + pose.uniform(-1.5, 1.5)
@@ -65,7 +65,7 @@ def flawless_piece(pose: np.random.Generator, surface: np.random.Generator) -> P
     marks = (1 - turned) * brushed + turned * rings
     cast = noise(surface, along=45, across=45)
     color = _METAL * (1 + 0.018 * marks + 0.01 * cast)[..., None]
-    return Piece(
+    return Plate(
         u=u,
         v=v,
         height=height,
@@ -76,10 +76,10 @@ def flawless_piece(pose: np.random.Generator, surface: np.random.Generator) -> P
     )
 
 
-def photograph(piece: Piece, camera: np.random.Generator) -> NDArray[np.uint8]:
+def photograph(plate: Plate, camera: np.random.Generator) -> NDArray[np.uint8]:
     """Light the scene, and take its image with a lens and a sensor that are not perfect."""
-    cover = ramp(-piece.outline, -0.7, 0.7)[..., None]
-    scene = _belt(piece, camera) * (1 - cover) + _lit_metal(piece, camera) * cover
+    cover = ramp(-plate.outline, -0.7, 0.7)[..., None]
+    scene = _belt(plate, camera) * (1 - cover) + _lit_metal(plate, camera) * cover
     y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     falloff = 1.04 - 0.09 * (x**2 + y**2) - 0.06 * x - 0.07 * y
     exposure = 285 * camera.uniform(0.988, 1.012) * (1 + camera.uniform(-0.004, 0.004, 3))
@@ -89,7 +89,7 @@ def photograph(piece: Piece, camera: np.random.Generator) -> NDArray[np.uint8]:
     return np.clip(exposed + camera.normal(0, deviation) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _lit_metal(piece: Piece, camera: np.random.Generator) -> Plane:
+def _lit_metal(plate: Plate, camera: np.random.Generator) -> Plane:
     """Light the plate by a lamp that hangs to the upper left, about the same at every image."""
     lamp = np.array(
         [-0.42 + camera.uniform(-0.01, 0.01), -0.52 + camera.uniform(-0.01, 0.01), 0.74]
@@ -97,25 +97,25 @@ def _lit_metal(piece: Piece, camera: np.random.Generator) -> Plane:
     lamp /= np.linalg.norm(lamp)
     halfway = lamp + np.array([0, 0, 1])  # between lamp and camera
     halfway /= np.linalg.norm(halfway)
-    down, right = np.gradient(piece.height)
+    down, right = np.gradient(plate.height)
     steepness = np.sqrt(down**2 + right**2 + 1.6**2)
     diffuse, mirrored = (
         np.maximum(1.6 * z - right * x - down * y, 0) / steepness for x, y, z in (lamp, halfway)
     )
-    radius, angle = np.hypot(piece.u, piece.v), np.arctan2(piece.v, piece.u)
+    radius, angle = np.hypot(plate.u, plate.v), np.arctan2(plate.v, plate.u)
     sweep = np.cos(angle - np.arctan2(lamp[1], lamp[0])) ** 4  # the two rays on a turned face
-    shine = piece.gloss * mirrored**28 * (1 + ramp(BOSS - radius, -1, 2) * (sweep - 0.35))
-    lit: Plane = piece.color * (0.24 + 0.72 * diffuse)[..., None] + 0.22 * shine[..., None]
+    shine = plate.gloss * mirrored**28 * (1 + ramp(BOSS - radius, -1, 2) * (sweep - 0.35))
+    lit: Plane = plate.color * (0.24 + 0.72 * diffuse)[..., None] + 0.22 * shine[..., None]
     return lit
 
 
-def _belt(piece: Piece, camera: np.random.Generator) -> Plane:
+def _belt(plate: Plate, camera: np.random.Generator) -> Plane:
     """A woven rubber belt, wherever it has run to, under the shadow of the plate."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     x, y = x + camera.uniform(0, 8), y + camera.uniform(0, 8)
     weave = np.sin(2 * np.pi * (x + y) / 8) * np.sin(2 * np.pi * (x - y) / 8)
     grain = camera.normal(0, 1, (HEIGHT, WIDTH))
-    solid = ramp(-piece.footprint, -1, 1)
+    solid = ramp(-plate.footprint, -1, 1)
     occlusion = _blur(solid, down=3, right=3)
     shadow = np.roll(_blur(solid, down=7, right=7), (9, 7), axis=(0, 1))
     light: Plane = (1 + 0.07 * weave + 0.09 * grain) * (1 - 0.55 * shadow - 0.25 * occlusion)

@@ -27,9 +27,9 @@ from blemish.demo.sample_plate import (
     HOLE_U,
     HOLE_V,
     WIDTH,
-    Piece,
     Plane,
-    flawless_piece,
+    Plate,
+    flawless_plate,
     noise,
     photograph,
     ramp,
@@ -92,11 +92,11 @@ def draw_product(
         anomaly_type: a key of `COLORS`; None for a flawless piece, which has no mask.
     """
     pose, surface, flaw, camera = generator.spawn(4)
-    piece = flawless_piece(pose, surface)
+    plate = flawless_plate(pose, surface)
     flawed = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
     if anomaly_type is not None:
-        piece, flawed = _DEFECTS[anomaly_type](piece, flaw)
-    image = photograph(piece, camera)
+        plate, flawed = _DEFECTS[anomaly_type](plate, flaw)
+    image = photograph(plate, camera)
     if anomaly_type is None:
         return image, None
     index = PALETTE.index(COLORS[anomaly_type])
@@ -134,12 +134,12 @@ def _draw_split(
             )
 
 
-def _scratched(piece: Piece, flaw: np.random.Generator) -> tuple[Piece, NDArray[np.bool_]]:
+def _scratched(plate: Plate, flaw: np.random.Generator) -> tuple[Plate, NDArray[np.bool_]]:
     """Draw one to three strokes of a hard edge across the face, deepest in their middle."""
-    a, b = _place_on_face(flaw)
+    a, b = _position_on_face(flaw)
     direction, length = flaw.uniform(0, math.pi), flaw.uniform(50, 110)
-    along = (piece.u - a) * np.cos(direction) + (piece.v - b) * np.sin(direction)
-    across = (piece.v - b) * np.cos(direction) - (piece.u - a) * np.sin(direction)
+    along = (plate.u - a) * np.cos(direction) + (plate.v - b) * np.sin(direction)
+    across = (plate.v - b) * np.cos(direction) - (plate.u - a) * np.sin(direction)
     bend, width = flaw.normal(0, 0.0015), flaw.uniform(1.5, 2.4)
     cut, burr = np.zeros_like(along), np.zeros_like(along)
     for stroke in range(int(flaw.integers(1, 4))):
@@ -151,61 +151,61 @@ def _scratched(piece: Piece, flaw: np.random.Generator) -> tuple[Piece, NDArray[
         cut = np.maximum(cut, depth * np.exp(-((beside / width) ** 2)))
         burr = np.maximum(burr, depth * np.exp(-((beside / width - 1.9) ** 2)))
     scratched = replace(
-        piece,
-        height=piece.height - 2.0 * cut + 0.9 * burr,
-        color=piece.color * (1 - 0.6 * cut + 0.3 * burr)[..., None],
+        plate,
+        height=plate.height - 2.0 * cut + 0.9 * burr,
+        color=plate.color * (1 - 0.6 * cut + 0.3 * burr)[..., None],
     )
-    return scratched, (np.maximum(cut, burr) > 0.15) & (piece.outline < 0)
+    return scratched, (np.maximum(cut, burr) > 0.15) & (plate.outline < 0)
 
 
-def _stained(piece: Piece, flaw: np.random.Generator) -> tuple[Piece, NDArray[np.bool_]]:
+def _stained(plate: Plate, flaw: np.random.Generator) -> tuple[Plate, NDArray[np.bool_]]:
     """Let a drop of oil or rust water dry on the face."""
-    a, b = _place_on_face(flaw)
+    a, b = _position_on_face(flaw)
     size = flaw.uniform(12, 24)
-    drop = _blob(piece, flaw, at=(a, b), size=size)
+    drop = _blob(plate, flaw, at=(a, b), size=size)
     for _ in range(int(flaw.integers(0, 4))):
         turn, away = flaw.uniform(0, 2 * np.pi), size * flaw.uniform(1.2, 1.8)
         at = (a + away * np.cos(turn), b + away * np.sin(turn))
-        drop = np.minimum(drop, _blob(piece, flaw, at=at, size=flaw.uniform(2, 4.5)))
+        drop = np.minimum(drop, _blob(plate, flaw, at=at, size=flaw.uniform(2, 4.5)))
     body = ramp(-drop, -1, 1.5)
     rim = np.exp(-(((drop + 2) / 1.8) ** 2))
     cloud = 1 + 0.25 * noise(flaw, along=5, across=5)
     opacity = np.clip(body * (0.62 * cloud + 0.3 * rim), 0, 0.95)
     tint = np.array([0.36, 0.24, 0.12]) * flaw.uniform(0.7, 1.1)
     stained = replace(
-        piece,
-        color=piece.color * (1 - opacity[..., None]) + tint * opacity[..., None],
-        gloss=piece.gloss * (1 - 0.8 * opacity),
+        plate,
+        color=plate.color * (1 - opacity[..., None]) + tint * opacity[..., None],
+        gloss=plate.gloss * (1 - 0.8 * opacity),
     )
-    return stained, (drop < 0.5) & (piece.outline < 0)
+    return stained, (drop < 0.5) & (plate.outline < 0)
 
 
-def _chipped(piece: Piece, flaw: np.random.Generator) -> tuple[Piece, NDArray[np.bool_]]:
+def _chipped(plate: Plate, flaw: np.random.Generator) -> tuple[Plate, NDArray[np.bool_]]:
     """Break a piece out of the outer edge; the broken face is rough and slopes to the belt."""
-    at, size = _place_on_edge(flaw), flaw.uniform(12, 23)
-    bite = _blob(piece, flaw, at=at, size=size) + 0.9 * noise(flaw, along=2, across=2)
+    at, size = _position_on_edge(flaw), flaw.uniform(12, 23)
+    bite = _blob(plate, flaw, at=at, size=size) + 0.9 * noise(flaw, along=2, across=2)
     slope = flaw.uniform(4, 7)
     broken = ramp(-bite, -slope, 0)
     grain = noise(flaw, along=1, across=1)
     chipped = replace(
-        piece,
-        height=piece.height * (1 - broken) + broken * (1.2 * grain),
-        color=piece.color * (1 + broken * (0.12 * grain - 0.15))[..., None],
-        outline=np.maximum(piece.outline, -bite),
-        gloss=piece.gloss * (1 - broken),
+        plate,
+        height=plate.height * (1 - broken) + broken * (1.2 * grain),
+        color=plate.color * (1 + broken * (0.12 * grain - 0.15))[..., None],
+        outline=np.maximum(plate.outline, -bite),
+        gloss=plate.gloss * (1 - broken),
     )
-    return chipped, (bite < slope) & (piece.outline < 0)
+    return chipped, (bite < slope) & (plate.outline < 0)
 
 
 _DEFECTS: Final[
-    dict[str, Callable[[Piece, np.random.Generator], tuple[Piece, NDArray[np.bool_]]]]
+    dict[str, Callable[[Plate, np.random.Generator], tuple[Plate, NDArray[np.bool_]]]]
 ] = {"scratch": _scratched, "stain": _stained, "chip": _chipped}
 
 COLORS: Final = dict(zip(_DEFECTS, PALETTE[1:], strict=False))
 """Anomaly type -> colour in masks."""
 
 
-def _place_on_face(flaw: np.random.Generator) -> tuple[float, float]:
+def _position_on_face(flaw: np.random.Generator) -> tuple[float, float]:
     """Choose a place on the flat of the plate, clear of bore, holes and edge."""
     while True:
         u, v = flaw.uniform(-118, 118), flaw.uniform(-78, 78)
@@ -214,7 +214,7 @@ def _place_on_face(flaw: np.random.Generator) -> tuple[float, float]:
             return u, v
 
 
-def _place_on_edge(flaw: np.random.Generator) -> tuple[float, float]:
+def _position_on_edge(flaw: np.random.Generator) -> tuple[float, float]:
     """Choose a place on the outer edge, clear of its corners."""
     side = flaw.choice([-1.0, 1.0])
     if flaw.random() < 0.6:
@@ -223,10 +223,10 @@ def _place_on_edge(flaw: np.random.Generator) -> tuple[float, float]:
 
 
 def _blob(
-    piece: Piece, flaw: np.random.Generator, *, at: tuple[float, float], size: float
+    plate: Plate, flaw: np.random.Generator, *, at: tuple[float, float], size: float
 ) -> Plane:
     """Signed distance, about, to an irregular round shape; negative inside."""
-    du, dv = piece.u - at[0], piece.v - at[1]
+    du, dv = plate.u - at[0], plate.v - at[1]
     angle = np.arctan2(dv, du)
     radius = np.full_like(angle, size)
     for wave in range(2, 7):

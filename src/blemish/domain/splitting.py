@@ -29,14 +29,14 @@ def split_rows(labels: Sequence[Label], hashes: Sequence[str]) -> list[int]:
     for row, digest in enumerate(hashes):
         rows_of[digest].append(row)
 
-    chosen: set[str] = set()
+    selected: set[str] = set()
     for label, least in MIN_TEST.items():
         rows = [row for row in range(len(labels)) if labels[row] is label]
         wanted = min(max(least, round(TEST_SHARE * len(rows))), len(rows))
-        count = sum(hashes[row] in chosen for row in rows)
-        for digest in sorted({hashes[row] for row in rows} - chosen):
+        count = sum(hashes[row] in selected for row in rows)
+        for digest in sorted({hashes[row] for row in rows} - selected):
             if count >= wanted:
                 break
-            chosen.add(digest)
+            selected.add(digest)
             count += sum(labels[row] is label for row in rows_of[digest])
-    return sorted(row for digest in chosen for row in rows_of[digest])
+    return sorted(row for digest in selected for row in rows_of[digest])

@@ -24,38 +24,38 @@ class LimitedProtocol(HttpToolsProtocol):
     in one piece with the end of a body is counted from the next piece on.
     """
 
-    _kept_bytes = 0
+    _buffered_bytes = 0
     _in_body = False
 
     def data_received(self, data: bytes) -> None:
         """Take what came; of a head no more at once than is left to it."""
         while data and not self._is_over():
-            left_bytes = len(data) if self._in_body else HEAD_BYTES - self._kept_bytes
+            left_bytes = len(data) if self._in_body else HEAD_BYTES - self._buffered_bytes
             if left_bytes == 0:
                 self._refuse()
                 return
-            piece, data = data[:left_bytes], data[left_bytes:]
-            self._kept_bytes += len(piece)
-            super().data_received(piece)
-            if self._kept_bytes > HEAD_BYTES:  # of trailers
+            chunk, data = data[:left_bytes], data[left_bytes:]
+            self._buffered_bytes += len(chunk)
+            super().data_received(chunk)
+            if self._buffered_bytes > HEAD_BYTES:  # of trailers
                 self._refuse()
                 return
 
     def on_headers_complete(self) -> None:
         """Begin to answer the request."""
         self._in_body = True
-        self._kept_bytes = 0
+        self._buffered_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Hand a part of the body on."""
-        self._kept_bytes = 0
+        self._buffered_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the body; what comes next is another request."""
         self._in_body = False
-        self._kept_bytes = 0
+        self._buffered_bytes = 0
         super().on_message_complete()
 
     def _is_over(self) -> bool:

@@ -33,7 +33,7 @@ GRACE_S = 10
 """How long requests under way may take after the signal that ends the server."""
 
 
-def serve(settings: Settings) -> None:
+def run_server(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:

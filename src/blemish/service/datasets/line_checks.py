@@ -62,7 +62,7 @@ class LineChecks:
         junk: list[str] = []
         try:
             most = self._most_images(dataset)
-            numbered = last_of_each_image(lines, problems, most=most, junk=junk)
+            numbered = last_entries(lines, problems, most=most, junk=junk)
             problems += _misplaced(numbered, bucket=dataset.image_bucket)
             if not problems:
                 problems += self._missing(numbered)
@@ -133,7 +133,7 @@ class LineChecks:
         ]
 
 
-def last_of_each_image(
+def last_entries(
     lines: Iterable[str], problems: list[LineProblem], *, most: int, junk: list[str]
 ) -> list[tuple[int, DatasetEntry]]:
     """Parse lines until there is one image too many, or there are too many problems.

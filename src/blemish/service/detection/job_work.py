@@ -36,7 +36,7 @@ from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
 from blemish.service.datasets.line_checks import (
     ImportFailedError,
-    last_of_each_image,
+    last_entries,
     problem_sentence,
 )
 from blemish.service.detection.job_results import BatchResults, ImageResult, Results, TrialResults
@@ -177,7 +177,7 @@ class DetectionJobWork:
         most = self._limits.max_trial_images if trial else self._limits.max_batch_images
         problems: list[LineProblem] = []
         junk: list[str] = []
-        entries = last_of_each_image(lines, problems, most=most, junk=junk)
+        entries = last_entries(lines, problems, most=most, junk=junk)
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         if not entries:

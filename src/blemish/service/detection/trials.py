@@ -56,9 +56,9 @@ class TrialService:
             job = require_job(rows, project, TRIAL, name)
             scope = f"trial/{job.id}"
             after = token_position(token, scope) or 0
-            found = rows.trial_images.page(job.id, after=after, limit=limit + 1, verified=verified)
-        more = len(found) > limit
-        return found[:limit], next_token(scope, found[limit - 1].position) if more else None
+            images = rows.trial_images.page(job.id, after=after, limit=limit + 1, verified=verified)
+        more = len(images) > limit
+        return images[:limit], next_token(scope, images[limit - 1].position) if more else None
 
     def verify(self, project: str, name: str, *, entries: bytes) -> int:
         """Keep what a person says of images; return how many.
@@ -73,18 +73,18 @@ class TrialService:
             ConflictError: it is not through.
             ValidationError: a line is wrong, has no label, or is of an image outside the trial.
         """
-        found = _parsed(entries)
+        parsed = _parsed(entries)
         with self._database.writing() as rows:
             job = self._finished(rows, project, name)
-            judged = rows.trial_images.detected_refs(job.id)
+            detected = rows.trial_images.detected_refs(job.id)
             problems = [
                 str(LineProblem(number=number, text=text))
-                for number, entry in found
-                for text in _unfit(entry, judged)
+                for number, entry in parsed
+                for text in _unfit(entry, detected)
             ]
             if problems:
                 raise ValidationError(f"Entries is wrong: {problem_sentence(problems)}")
-            lines = {str(entry.image): entry.line for _, entry in found}
+            lines = {str(entry.image): entry.line for _, entry in parsed}
             rows.trial_images.verify(job.id, lines)
         return len(lines)
 
@@ -142,11 +142,11 @@ class TrialService:
         return job
 
 
-def _check_whole(job: DetectionJob, verified: Collection[str], judged: Collection[str]) -> None:
-    if missing := len(judged) - len(verified):
+def _check_whole(job: DetectionJob, verified: Collection[str], detected: Collection[str]) -> None:
+    if missing := len(detected) - len(verified):
         raise _conflict(
             job,
-            f"{missing} of the {len(judged)} images that it judged are not verified. Images "
+            f"{missing} of the {len(detected)} images that it judged are not verified. Images "
             "that were picked out would bias a test set: verify all of them, or add them to the "
             "training set",
         )
@@ -185,19 +185,19 @@ def _parsed(entries: bytes) -> list[tuple[int, DatasetEntry]]:
             f"Entries must be JSON Lines in UTF-8; byte {error.start} is not."
         ) from None
     problems: list[LineProblem] = []
-    found = list(parse_manifest(text.split("\n"), problems))
+    parsed = list(parse_manifest(text.split("\n"), problems))
     if problems:
         raise ValidationError(
-            f"Entries is wrong: {problem_sentence([str(each) for each in problems])}"
+            f"Entries is wrong: {problem_sentence([str(problem) for problem in problems])}"
         )
-    if not found:
+    if not parsed:
         raise ValidationError("Entries must hold at least one JSON Line.")
-    return found
+    return parsed
 
 
-def _unfit(entry: DatasetEntry, judged: Collection[str]) -> list[str]:
+def _unfit(entry: DatasetEntry, detected: Collection[str]) -> list[str]:
     problems = []
-    if str(entry.image) not in judged:
+    if str(entry.image) not in detected:
         problems.append(f"{entry.image} is no image that the trial judged")
     if entry.label is None:
         problems.append(f"{entry.image} has no label")

@@ -305,7 +305,7 @@ class ModelService:
         check_model_move(model.status, target, model_arn=arn)
 
     def _check_output(self, rows: Rows, project: Project, *, bucket: str, prefix: str) -> None:
-        version = rows.projects.models_made(project.id) + 1
+        version = rows.projects.newest_version(project.id) + 1
         keys = evaluation_keys(prefix, project.name, version=version)
         check_output(self._objects, bucket, keys.all(), member="OutputConfig")
 

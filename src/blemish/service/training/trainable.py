@@ -21,13 +21,13 @@ class Need:
     dataset: str
     #: normal, anomaly, or labelled as either
     label: str
-    found: int
+    count: int
     least: int
 
     @property
     def missing(self) -> int:
         """How many are still to be labelled."""
-        return max(0, self.least - self.found)
+        return max(0, self.least - self.count)
 
 
 def trainable_datasets(rows: Rows, project: str, *, limits: Limits) -> list[Dataset]:
@@ -75,14 +75,14 @@ def image_needs(stats: Sequence[ImageStats], limits: Limits) -> list[Need]:
             ("test", "labelled", test.labeled, limits.test_min_labeled),
         ]
     return [
-        Need(dataset=dataset, label=label, found=found, least=least)
-        for dataset, label, found, least in needs
+        Need(dataset=dataset, label=label, count=count, least=least)
+        for dataset, label, count, least in needs
     ]
 
 
 def _check_counts(stats: Sequence[ImageStats], limits: Limits) -> None:
     short = [
-        f"the {need.dataset} dataset has {need.found} {need.label} images "
+        f"the {need.dataset} dataset has {need.count} {need.label} images "
         f"and needs at least {need.least}"
         for need in image_needs(stats, limits)
         if need.missing

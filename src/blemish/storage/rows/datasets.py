@@ -58,13 +58,13 @@ class Datasets:
 
     def find(self, project: str, type: DatasetType) -> Dataset | None:  # noqa: A002
         """Return the dataset of this type of the project of this name."""
-        found = self._all(_FIND, of_project=project, of_type=type)
-        return found[0] if found else None
+        datasets = self._all(_FIND, of_project=project, of_type=type)
+        return datasets[0] if datasets else None
 
     def of_project(self, project_id: int) -> list[Dataset]:
         """Return the datasets of a project, train before test."""
-        found = self._all(_OF_PROJECT, of_project=project_id)
-        return sorted(found, key=lambda dataset: list(DatasetType).index(dataset.type))
+        datasets = self._all(_OF_PROJECT, of_project=project_id)
+        return sorted(datasets, key=lambda dataset: list(DatasetType).index(dataset.type))
 
     def unsettled(self) -> list[Dataset]:
         """Return the datasets that somebody has to work on, oldest first."""

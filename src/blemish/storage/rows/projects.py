@@ -42,10 +42,10 @@ class Projects:
 
     def page(self, *, before: int | None, limit: int) -> list[Project]:
         """Return the newest projects, of those whose id is below `before`."""
-        found = self._connection.execute(
+        rows = self._connection.execute(
             _PAGE, {"before": MAX_ID if before is None else before, "most": limit}
         )
-        return [_project(row) for row in found]
+        return [_project(row) for row in rows]
 
     def count(self) -> int:
         """Count the projects."""
@@ -64,12 +64,12 @@ class Projects:
         mine = PROJECTS.c.id == project_id
         counted = update(PROJECTS).where(mine).values(models_made=PROJECTS.c.models_made + 1)
         self._connection.execute(counted)
-        return self.models_made(project_id)
+        return self.newest_version(project_id)
 
-    def models_made(self, project_id: int) -> int:
+    def newest_version(self, project_id: int) -> int:
         """Return the version of the newest model that was ever made; 0 if there was none."""
-        made = select(PROJECTS.c.models_made).where(PROJECTS.c.id == project_id)
-        version: int = self._connection.execute(made).scalar_one()
+        statement = select(PROJECTS.c.models_made).where(PROJECTS.c.id == project_id)
+        version: int = self._connection.execute(statement).scalar_one()
         return version
 
 
