@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -97,16 +97,20 @@ message DetectAnomalyResult {
 @cache
 def generated(proto: str = WITH_MASKS.replace("NUMBER", "2")) -> ModuleType:
     """Generate a client; return its module, with messages of a descriptor pool of their own."""
-    folder = Path(mkdtemp(prefix="edge-client-"))
-    (folder / "client.proto").write_text(proto)
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", f"--python_out={folder}"]
-    subprocess.run([*command, "client.proto"], check=True)
-    module_file = folder / "client_pb2.py"
-    text = module_file.read_text()
-    pool = "_descriptor_pool.DescriptorPool()"  # several clients know messages of the same names
-    module_file.write_text(text.replace("_descriptor_pool.Default()", pool))
-    name = f"client_pb2_{abs(hash(proto))}"
-    spec = importlib.util.spec_from_file_location(name, module_file)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "client.proto").write_text(proto)
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}"]
+        subprocess.run([*command, f"--python_out={folder}", "client.proto"], check=True)
+        module_file = folder / "client_pb2.py"
+        text = module_file.read_text()
+        pool = "_descriptor_pool.DescriptorPool()"  # several clients have messages of one name
+        module_file.write_text(text.replace("_descriptor_pool.Default()", pool))
+        return _imported(module_file, name=f"client_pb2_{abs(hash(proto))}")
+
+
+def _imported(file: Path, *, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
