@@ -29,6 +29,12 @@ PAGES = {
     "try": f"/projects/{PROJECT}/try",
     "settings": "/settings",
 }
+LAST_DRAWN = {"images": ".cell img", "paint": ".painter-stage.ready", "model": ".judged figure"}
+"""What a page draws last, after it asked the server for more."""
+
+ALL_IMAGES = "() => [...document.images].every((image) => image.complete)"
+"""No image is still on its way."""
+
 SERIOUS = {"serious", "critical"}
 
 
@@ -61,8 +67,8 @@ def test_nothing_bars_people_from_a_page(visit: Visit, *, dark: bool) -> None:
     found: dict[str, list[str]] = {}
     for name, path in PAGES.items():
         page = watched.open(path)
-        expect(page.locator("h1").first).to_be_visible()
-        page.wait_for_load_state("networkidle")
+        expect(page.locator(LAST_DRAWN.get(name, "h1")).first).to_be_visible()
+        page.wait_for_function(ALL_IMAGES)
         watched.shoot(name, whole=True)
         watched.shoot(name, size=WIDE)
         if problems := findings(page):
