@@ -39,9 +39,8 @@ def decode_mask(
 ) -> dict[str, NDArray[np.bool_]]:
     """Decode an anomaly mask: a PNG of any mode whose colours say what a pixel shows.
 
-    A pixel is background if it is less than half opaque, whatever its colour (the masks of the
-    original's own sample are drawn on a transparent layer, with soft edges), if it has a colour of
-    the class `background`, or if it is white and white is not the colour of an anomaly type.
+    A pixel is background if it is less than half opaque (the original's sample has soft edges), has
+    a colour of the class `background`, or is white and no anomaly type is white.
 
     Args:
         data: a PNG file.

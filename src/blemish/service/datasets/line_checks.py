@@ -178,7 +178,7 @@ def with_notes(message: str, rows: Rows, dataset: Dataset, *, junk: Sequence[str
     return " ".join(sentences)
 
 
-def dataset_notes(rows: Rows, datasets: Iterable[Dataset]) -> list[str]:
+def ignored_entry_notes(rows: Rows, datasets: Iterable[Dataset]) -> list[str]:
     """Return sentences that count, for each dataset, what its lines say and what is not used."""
     return [
         f"In the {dataset.type} dataset, {sentence}"

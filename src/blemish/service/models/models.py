@@ -18,7 +18,7 @@ from blemish.domain.lifecycle import MODEL_MOVES, check_model_move, sources_of
 from blemish.domain.limits import Limits
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
-from blemish.service.datasets.line_checks import dataset_notes
+from blemish.service.datasets.line_checks import ignored_entry_notes
 from blemish.service.models.jobs_in_progress import check_unneeded
 from blemish.service.models.quotas import ModelQuotas, check_unit_order
 from blemish.service.next_tokens import next_token, token_position
@@ -114,7 +114,7 @@ class ModelService:
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
             self._check_output(rows, owner, bucket=output_bucket, prefix=output_prefix)
             datasets = trainable_datasets(rows, project, limits=self._limits)
-            message = " ".join([TRAINING, *dataset_notes(rows, datasets)])
+            message = " ".join([TRAINING, *ignored_entry_notes(rows, datasets)])
             self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)
         with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
             once.recall(rows)
