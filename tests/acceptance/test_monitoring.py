@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -234,7 +234,11 @@ def held_up(bundle: Path) -> Iterator[None]:
     whole = pipe.with_name("whole")
     whole.write_bytes(content)
     whole.replace(file)
-    pipe.write_bytes(content)
+    with suppress(OSError):  # ENXIO: nobody has opened the pipe, and from now on nobody will
+        descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "wb") as writer:
+            writer.write(content)
     pipe.unlink()
 
 

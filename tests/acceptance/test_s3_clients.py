@@ -83,7 +83,7 @@ def test_the_newest_boto3_does_all_that_programs_do(
         "list_objects_v2": by_twos,
         "list_parts": [[1, 2], [3]],
         "list_multipart_uploads": [["open/0", "open/1"]],
-        "list_buckets": [["journey", "other-1"], ["other-2", BUCKET]],
+        "list_buckets": [[BUCKET, "journey"], ["other-1", "other-2"]],
     }
     assert told["links"] == [200, "data"]
 
