@@ -11,6 +11,7 @@ from blemish.api.once import perform_once
 from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
 from blemish.domain.errors import ValidationError
 from blemish.service.datasets.datasets import APPLIED, DatasetService, EntryFilter
+from blemish.service.datasets.validation import DatasetValidation
 from blemish.service.projects import PAGE_SIZE
 from blemish.wire.calls import Call
 
@@ -18,8 +19,9 @@ from blemish.wire.calls import Call
 class DatasetOperations:
     """Handlers of the operations about datasets."""
 
-    def __init__(self, *, datasets: DatasetService) -> None:
+    def __init__(self, *, datasets: DatasetService, validation: DatasetValidation) -> None:
         self._datasets = datasets
+        self._validation = validation
 
     def create_dataset(
         self,
@@ -98,6 +100,25 @@ class DatasetOperations:
             limit=max_results,
         )
         return {"DatasetEntries": lines, "NextToken": token}
+
+    def validate_dataset(
+        self,
+        *,
+        project_name: str,
+        dataset_type: str,
+        next_token: str | None = None,
+        max_results: int = PAGE_SIZE,
+    ) -> Members:
+        page = self._validation.page(
+            project_name, DatasetType(dataset_type), token=next_token, limit=max_results
+        )
+        return {
+            "CheckedImages": page.checked,
+            "Problems": [
+                {"SourceRef": problem.name, "Reason": problem.reason} for problem in page.problems
+            ],
+            "NextToken": page.next_token,
+        }
 
     def update_dataset_entries(
         self,

@@ -15,15 +15,9 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from blemish.domain.entities import DatasetEntry, MaskOrientation, ObjectRef
-from blemish.engine.images.formats import ImageError
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 from blemish.service.objects import Objects
-from blemish.storage.errors import (
-    ObjectError,
-    ObjectTooLargeError,
-    StoreCredentialsError,
-    StoreUnavailableError,
-)
+from blemish.service.training.image_files import read_image_file
 
 RESERVE_BYTES = 1 << 30
 """Free disk space that the spool leaves to others; beyond it, files are fetched again."""
@@ -68,23 +62,11 @@ class TrainingImages:
         )
 
     def _read(self, ref: ObjectRef, kind: str) -> bytes:
-        """Read an image or a mask.
-
-        Raises:
-            ImageError: there is no such file, or it is too large or cannot be read.
-            StoreUnavailableError, StoreCredentialsError: no file can be read.
-        """
+        """Read an image or a mask; errors as `read_image_file`."""
         if span := self._spans.get(ref):
             offset, length = span
             return os.pread(self._spool.fileno(), length, offset)
-        try:
-            data = self._objects.read(ref, max_bytes=self._max_bytes)
-        except (StoreUnavailableError, StoreCredentialsError):
-            raise
-        except ObjectTooLargeError as error:
-            raise ImageError(f"The {kind} {error.reason}") from error
-        except ObjectError as error:
-            raise ImageError(f"The {kind} cannot be read: {error}") from error
+        data = read_image_file(self._objects, ref, kind, max_bytes=self._max_bytes)
         self._store(ref, data)
         return data
 

@@ -55,7 +55,7 @@ def build_operations(foundation: Foundation, services: UseCases) -> list[object]
     """Return the handlers of all operations of the API."""
     return [
         ProjectOperations(projects=services.projects, arns=foundation.arns),
-        DatasetOperations(datasets=services.datasets),
+        DatasetOperations(datasets=services.datasets, validation=services.validation),
         ModelOperations(models=services.models, arns=foundation.arns),
         ThresholdOperations(thresholds=services.thresholds),
         DetectionOperations(detection=services.detection),

@@ -10,6 +10,7 @@ from blemish.server.stores import Storage
 from blemish.service.access.authentication import AccessService
 from blemish.service.datasets.datasets import DatasetService
 from blemish.service.datasets.line_checks import LineChecks
+from blemish.service.datasets.validation import DatasetValidation
 from blemish.service.detection.detection import DetectionCounter, DetectionService, HostedModels
 from blemish.service.detection.jobs import DetectionJobService
 from blemish.service.detection.trials import TrialService
@@ -27,6 +28,7 @@ class UseCases:
     access: AccessService
     projects: ProjectService
     datasets: DatasetService
+    validation: DatasetValidation
     models: ModelService
     thresholds: ThresholdService
     detection: DetectionService
@@ -70,6 +72,13 @@ def build_services(
             database, bundles=storage.bundles, stored_files=stored_files, limits=limits, now=now
         ),
         datasets=datasets,
+        validation=DatasetValidation(
+            datasets,
+            objects=objects,
+            limits=limits,
+            mixed_sizes=foundation.settings.mixed_sizes,
+            mask_orientation=foundation.settings.mask_orientation,
+        ),
         models=ModelService(
             database,
             objects=objects,

@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ParamValidationError
@@ -15,10 +16,11 @@ from blemish.api.service_model import service_model
 from blemish.domain.entities import Label, ModelStatus
 from blemish.engine.runtime import Detection
 from tests.asgi_client import PRINCIPAL
+from tests.products import png
 from tests.unit.api.requests import DATASET, MODEL, answer, message
 from tests.unit.fakes import FakeHosting, detection
 from tests.unit.house import House
-from tests.unit.manifests import url
+from tests.unit.manifests import BUCKET, url
 from tests.unit.service.models.test_thresholds import BUNDLE, trained
 
 
@@ -46,6 +48,33 @@ def test_cancel_model_training_names_who_cancelled(
         "TRAINING_FAILED",
         f"Cancelled by {PRINCIPAL.name}.",
     )
+
+
+def test_validate_dataset_lists_the_problems_of_every_page(
+    extended_client: Any, trainable: House
+) -> None:
+    bucket = trainable.directory.buckets / BUCKET
+    keys = sorted(path.relative_to(bucket).as_posix() for path in bucket.rglob("train/*.png"))
+    for key in keys:
+        (bucket / key).write_bytes(png(np.zeros((64, 80, 3), np.uint8)))
+    (bucket / keys[0]).write_bytes(b"hello")
+    (bucket / keys[1]).write_bytes(png(np.zeros((70, 80, 3), np.uint8)))
+    (bucket / keys[2]).unlink()
+
+    first = answer(extended_client.validate_dataset(**DATASET, MaxResults=10))
+    problems, page, pages = first["Problems"], first, 1
+    while token := page.get("NextToken"):
+        page = answer(extended_client.validate_dataset(**DATASET, NextToken=token, MaxResults=10))
+        problems += page["Problems"]
+        pages += 1
+
+    assert first["CheckedImages"] == 10
+    assert pages > 1
+    reasons = {problem["SourceRef"]: problem["Reason"] for problem in problems}
+    assert set(reasons) == {url(key) for key in keys[:3]}
+    assert "is a text" in reasons[url(keys[0])]
+    assert "it must have 80 x 64 pixels" in reasons[url(keys[1])]
+    assert "cannot be read" in reasons[url(keys[2])]
 
 
 def test_cancel_model_training_takes_no_latest(extended_client: Any, trainable: House) -> None:

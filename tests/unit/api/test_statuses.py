@@ -79,6 +79,7 @@ ON_A_DATASET: dict[str, tuple[Ask, set[DatasetStatus]]] = {
     "CreateModel": (lambda client: client.create_model(**CIRCUITS, OutputConfig=OUTPUT), AT_REST),
     "DescribeDataset": (lambda client: client.describe_dataset(**DATASET), set(D)),
     "ListDatasetEntries": (lambda client: client.list_dataset_entries(**DATASET), set(D)),
+    "ValidateDataset": (lambda client: client.validate_dataset(**DATASET), set(D)),
 }
 
 

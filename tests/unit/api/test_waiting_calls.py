@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from blemish.api.datasets import DatasetOperations
 from blemish.domain.entities import DatasetStatus
+from blemish.domain.limits import OURS
 from blemish.service.datasets.datasets import APPLIED
+from blemish.service.datasets.validation import DatasetValidation
 from blemish.wire.calls import Call
 from tests.unit.house import House
 from tests.unit.manifests import json_line
@@ -12,7 +14,14 @@ def test_a_call_that_waits_is_answered_when_its_changes_are_applied(house: House
     house.project()
     house.images(normal=1)
     house.put("a.png")
-    operations = DatasetOperations(datasets=house.datasets)
+    validation = DatasetValidation(
+        house.datasets,
+        objects=house.objects,
+        limits=OURS,
+        mixed_sizes=False,
+        mask_orientation=None,
+    )
+    operations = DatasetOperations(datasets=house.datasets, validation=validation)
     changes = json_line("a.png", "anomaly")
 
     answer = operations.update_dataset_entries(

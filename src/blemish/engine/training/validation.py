@@ -14,7 +14,7 @@ from blemish.engine.images.formats import ImageError
 from blemish.engine.images.masks import decode_mask, empty_mask_error, fits_both_ways
 from blemish.engine.images.sizes import ImageLimits, ImageSize, check_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
-from blemish.engine.training.problems import Problems
+from blemish.engine.training.problems import ImageProblem, Problems
 
 MIN_NORMAL = 2
 """With fewer different normal images, none can be held out."""
@@ -90,11 +90,35 @@ def validate_datasets(
         progress(Progress(step="reading images", done=position + 1, total=len(images)))
     training_images = tuple(entry for entry in validated if entry.position < len(training))
     if training_images and not mixed_sizes:
-        _check_sizes(validated, expected=_common_size(training_images), problems=problems)
+        _check_sizes(
+            validated,
+            expected=common_size([entry.size for entry in training_images]),
+            problems=problems,
+        )
     problems.raise_if_any()
     return ValidatedDatasets(
         training=training_images, test=tuple(validated[len(training_images) :])
     )
+
+
+def image_problems(
+    images: Sequence[LabeledImage], *, limits: ImageLimits, expected: ImageSize | None
+) -> tuple[ImageProblem, ...]:
+    """Return the problems of some images and their masks.
+
+    Args:
+        images: some images of a dataset.
+        limits: how large an image may be.
+        expected: the size that they must have; None if sizes may differ.
+    """
+    problems, validated = Problems(), list[ValidatedImage]()
+    for position, image in enumerate(images):
+        entry = _validate(position, image, limits=limits, problems=problems)
+        if entry:
+            validated.append(entry)
+    if expected:
+        _check_sizes(validated, expected=expected, problems=problems)
+    return problems.sorted()
 
 
 def training_set(images: Sequence[ValidatedImage], *, mixed_sizes: bool) -> TrainingSet:
@@ -110,7 +134,7 @@ def training_set(images: Sequence[ValidatedImage], *, mixed_sizes: bool) -> Trai
             f"The training images show {len(distinct)} different normal images; at least "
             f"{MIN_NORMAL} are needed."
         )
-    size = _common_size(images)
+    size = common_size([entry.size for entry in images])
     if mixed_sizes:
         size = _median_size(images, common=size)
     else:
@@ -179,8 +203,9 @@ def _check_sizes(
             problems.add(entry.position, entry.image, error)
 
 
-def _common_size(images: Sequence[ValidatedImage]) -> ImageSize:
-    counts = Counter(entry.size for entry in images)
+def common_size(sizes: Sequence[ImageSize]) -> ImageSize:
+    """Return the most common of some sizes, the smallest if there are several."""
+    counts = Counter(sizes)
     return min(counts, key=lambda size: (-counts[size], size))
 
 
