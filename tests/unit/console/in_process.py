@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
@@ -78,6 +79,21 @@ class InProcessConsole:
         if key is not None:
             assert browser.sign_in(*self.keys[key]).status_code == 303
         return browser
+
+    def api_calls(self) -> int:
+        """Return how many calls of the API were answered so far."""
+
+        async def read() -> str:
+            transport = httpx.ASGITransport(self._server.application)
+            async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as client:
+                return (await client.get("/metrics")).text
+
+        counts = re.findall(
+            r'^blemish_requests_total\{.*service="lookoutvision".*\} (\S+)$',
+            self._portal.call(read),
+            re.MULTILINE,
+        )
+        return round(sum(map(float, counts)))
 
     def new_project(self) -> str:
         """Make a project that no other test has."""

@@ -44,6 +44,20 @@ def test_a_label_is_undone_by_its_name(browser: Browser, project: str) -> None:
     assert labels(shown(browser, project)) == ["normal", None]
 
 
+def test_a_label_costs_one_call_of_the_api(
+    console: InProcessConsole, browser: Browser, project: str
+) -> None:
+    refs = add_images(browser, project, None, None)
+    shown(browser, project)
+    before = console.api_calls()
+
+    change = {"changes": [{"labels": {refs[0]: "normal"}}]}
+    answer = browser.post(f"/gallery/{project}/train/changes", change).json()
+
+    assert answer["counts"]["normal"] == 1
+    assert console.api_calls() - before == 1
+
+
 def test_images_that_are_named_are_labelled_without_a_view(browser: Browser, project: str) -> None:
     refs = add_images(browser, project, "normal", None)
     named = {refs[0]: "anomaly", refs[1]: "normal", "s3://images/gone.png": "normal"}
