@@ -1,4 +1,4 @@
-"""The test part of a project that has a training dataset alone."""
+"""The split of the images of a project that has a training dataset alone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MIN_TEST = {Label.NORMAL: 5, Label.ANOMALY: 1}
 
 
 def split_rows(labels: Sequence[Label], hashes: Sequence[str]) -> list[int]:
-    """Choose the rows that are tested on; the rest is trained on.
+    """Return the rows of the test part; all others are for training.
 
-    Within each label the images are ordered by the SHA-256 of their bytes and the first fifth is
-    chosen, so that a retry splits alike and an image added later moves few others. Identical
-    images stay together, on the side of the first, whatever their labels.
+    The images of a label are ordered by the SHA-256 of their bytes, and the first fifth of them is
+    the test part. So a retry gives the same split, and an image that is added later moves few
+    others. Identical images stay together, on the side of the first, whatever their labels.
 
     Args:
         labels: of each image.

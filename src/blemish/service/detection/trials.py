@@ -1,9 +1,8 @@
-"""Trials: what one found, what a person says of it, and what becomes of that.
+"""Trials: their results, what people say of them, and their use in datasets.
 
-Images that a person looked at because the model erred would bias a test set. So a test set takes
-only a whole trial, each image that could be judged verified; a training set takes whatever was
-verified. Neither takes an image that the other has, nor any while it is unknown what that will
-have.
+People look first at images on which the model erred, which would bias a test set. So a test set
+takes only a whole trial, in which every result is verified; a training set takes all verified
+images. Neither takes an image of the other one, nor any image while the other one changes.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ TRIAL = DetectionJobKind.TRIAL
 
 
 class TrialService:
-    """What trials found, verified and put to use."""
+    """The results of trials, verified and added to datasets."""
 
     def __init__(self, database: Database, *, datasets: DatasetService) -> None:
         self._database = database

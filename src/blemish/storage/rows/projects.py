@@ -60,14 +60,14 @@ class Projects:
         self._connection.execute(delete(PROJECTS).where(PROJECTS.c.id == project_id))
 
     def next_model_version(self, project_id: int) -> int:
-        """Count one model more, and return its version; no version is given twice."""
+        """Count one model more and return its version, which no other model gets."""
         mine = PROJECTS.c.id == project_id
         counted = update(PROJECTS).where(mine).values(models_made=PROJECTS.c.models_made + 1)
         self._connection.execute(counted)
         return self.newest_version(project_id)
 
     def newest_version(self, project_id: int) -> int:
-        """Return the version of the newest model that was ever made; 0 if there was none."""
+        """Return the version of the newest model that was ever created; 0 if there was none."""
         statement = select(PROJECTS.c.models_made).where(PROJECTS.c.id == project_id)
         version: int = self._connection.execute(statement).scalar_one()
         return version
