@@ -1,4 +1,4 @@
-"""What each operation of the API needs its caller to be allowed, derived from its members.
+"""The permissions that each operation of the API needs, derived from its members.
 
     action      lookoutvision:OPERATION
     resource    the model that ModelVersion or ResourceArn names; the project, of three operations;
@@ -36,7 +36,7 @@ TAGGING = "TagResource"
 ON_PROJECTS = frozenset({"CreateProject", "DeleteProject", "DescribeProject"})
 ON_NEW_MODELS = frozenset({"CreateModel"})
 ON_NOTHING = frozenset({"StartTrialDetection", "ListTrialDetections", "DescribeTrialDetection"})
-"""Operations whose resource is not what their members would say, as the original has it."""
+"""Operations with other resources than their members suggest, as in the original."""
 
 NAMES_ALONE = frozenset({"SourceRefs", "SourceRefContains"})
 """Members that name objects only to find their entries."""

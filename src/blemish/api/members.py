@@ -1,4 +1,4 @@
-"""What the handlers of all operations have in common.
+"""Rules for all handlers of operations.
 
 A handler is a method named like its operation, in snake_case. It takes the members of the request
 by their names in snake_case; members that a client left out are not passed. What it returns is in

@@ -1,4 +1,4 @@
-"""Requests with a client token: whoever repeats one gets the first answer."""
+"""Requests with a client token: a repeated one gets the first answer."""
 
 from __future__ import annotations
 

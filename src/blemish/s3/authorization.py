@@ -1,4 +1,4 @@
-"""What each operation of S3 needs its caller to be allowed.
+"""The permissions that each operation of S3 needs.
 
 Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations".
 """
@@ -65,7 +65,7 @@ _KEYS = {"Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys", "Prefix": "s3:pr
 
 
 def s3_gate(call: Call) -> None:
-    """Let a call pass whose caller may do what it wants.
+    """Accept a call if its caller has the permissions.
 
     Of several objects, those that it may not are noted in the call.
 
@@ -107,7 +107,7 @@ def _wanted(action: str, about: About, members: Mapping[str, Any]) -> Iterator[W
 
 
 def _listing(reading: Wanted) -> Wanted:
-    """Return what shows as well whether an object is there: to list its bucket."""
+    """Return the permission to list the bucket, which shows as well whether an object exists."""
     return Wanted(action="s3:ListBucket", resource=reading.resource.partition("/")[0])
 
 

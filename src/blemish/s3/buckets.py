@@ -12,7 +12,7 @@ from blemish.storage.objects.buckets import Buckets
 from blemish.storage.stored_files import StoredFiles
 
 USUAL_REGION = "us-east-1"
-"""The region that S3 tells as none at all."""
+"""The region for which S3 returns no location."""
 
 MAX_BUCKETS = 10_000
 """Of one page."""

@@ -67,7 +67,7 @@ class ReadConditions:
 def write_check(
     if_match: str | None, if_none_match: str | None
 ) -> Callable[[str | None], None] | None:
-    """Return what looks at the ETag of the object that is there (None: there is none).
+    """Return a check of the ETag of the existing object (None: there is no object).
 
     It raises NoSuchKeyError and PreconditionFailedError.
 
@@ -94,7 +94,7 @@ def write_check(
 def requested_range(text: str | None, size_bytes: int) -> tuple[int, int] | None:
     """Return the first byte of a range and the one after the last; None for the whole object.
 
-    What is no range of bytes, or several, is as if it were not there.
+    A text that is no range of bytes, or several ranges, is ignored.
 
     Raises:
         InvalidRangeError: nothing of the object lies in it.
@@ -120,7 +120,7 @@ def requested_range(text: str | None, size_bytes: int) -> tuple[int, int] | None
 def copied_range(text: str | None, size_bytes: int) -> tuple[int, int]:
     """Return the first byte of what is copied and the one after the last; without a text, of all.
 
-    A copy is refused where a read is answered with less than was asked for.
+    A copy of too long a range is refused; a read of one returns less.
 
     Raises:
         InvalidArgumentError: it is no range, or not all of it lies within the object.

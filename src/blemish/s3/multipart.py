@@ -1,7 +1,7 @@
 """Operations on uploads in parts.
 
 A part is a file of its own until the upload is complete; then all of them are written into one
-object, which is there whole or not at all.
+object, which appears only when it is complete.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class MultipartOperations:
         return {}
 
     def _take(self, upload: Upload, number: int, content: Callable[..., Iterable[bytes]]) -> Part:
-        """Keep a part, whose content is made so that digests see it."""
+        """Store a part; `content` yields it and updates digests."""
         if not 1 <= number <= MAX_PART_NUMBER:
             raise InvalidArgumentError(
                 f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive."

@@ -37,7 +37,7 @@ def s3_operations(
 
     Args:
         database: where metadata and uploads are rows.
-        paths: of the buckets; whoever else writes there must share them.
+        paths: of the buckets; every other writer must share them.
         parts: where parts of uploads lie.
         region: that of every bucket.
         owner: the id of whom every bucket belongs to.

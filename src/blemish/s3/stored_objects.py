@@ -46,7 +46,7 @@ class Updatable(Protocol):
 
 
 def hashed_body(body: Readable | None, *digests: Updatable) -> Iterator[bytes]:
-    """Yield a body to its end, and let digests see it."""
+    """Yield a body to its end, and update digests with it."""
     while body is not None and (chunk := body.read(CHUNK_BYTES)):
         for digest in digests:
             digest.update(chunk)
@@ -54,7 +54,7 @@ def hashed_body(body: Readable | None, *digests: Updatable) -> Iterator[bytes]:
 
 
 def hashed_content(content: Iterable[bytes], *digests: Updatable) -> Iterator[bytes]:
-    """Yield what is there already, and let digests see it."""
+    """Yield stored content, and update digests with it."""
     for chunk in content:
         for digest in digests:
             digest.update(chunk)
@@ -125,7 +125,7 @@ class StoredObjects:
         describe: Callable[[], ObjectMetadata],
         check: Callable[[str | None], None] | None = None,
     ) -> tuple[FileVersion, ObjectMetadata]:
-        """Write an object; nothing of it is there before all of it is.
+        """Write an object, which appears only when it is complete.
 
         Args:
             ref: which object.

@@ -59,7 +59,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _is_over(self) -> bool:
-        """Tell whether the connection is closed, or another protocol has taken it over."""
+        """Return whether the connection is closed, or another protocol has taken it over."""
         return self.transport.is_closing() or self.transport.get_protocol() is not self
 
     def _refuse(self) -> None:

@@ -1,4 +1,4 @@
-"""One request as those see it who admit it and those who keep account of it."""
+"""A call: one request, as gates and observers see it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Call:
     #: whether it came by TLS
     secure: bool = False
     operation: str | None = None
-    #: whose name, ARN and access key id are those of its `principal`
+    #: `caller.principal` has name, ARN and access key id
     caller: Caller | None = None
     #: by their names in the model; not yet checked against its constraints
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -37,23 +37,23 @@ class Call:
     waits: bool = False
     #: of several things that it names, those that its caller may not touch, and why
     refused: dict[str, str] = field(default_factory=dict)
-    #: what its caller is told in place of that an object is missing, if it may not know that
+    #: message that replaces NoSuchKey if the caller must not learn that an object is missing
     concealment: str | None = None
     #: what was answered, by the names in the model
     answer: Mapping[str, Any] | None = None
     #: None if the client is gone
     status: int | None = None
-    #: what the client is told of, never what went wrong with us; or that the client is gone
+    #: the error that the client sees, never an internal one; or ClientGoneError
     error: Exception | None = None
     #: from its headers to its answer, which may still be on its way
     duration_s: float | None = None
 
 
 Gate = Callable[[Call], None]
-"""Lets a call pass, whose caller and members are known, or raises a ServiceError."""
+"""Accepts a call with its caller and members, or raises a ServiceError."""
 
 Observer = Callable[[Call], None]
-"""Is told of every call once it was answered, in the thread of the event loop: must not block."""
+"""Called after every call in the thread of the event loop; must not block."""
 
 
 @contextmanager
@@ -71,5 +71,5 @@ def observed(call: Call, observers: Sequence[Observer]) -> Iterator[None]:
         for observe in observers:
             try:
                 observe(call)
-            except Exception:  # the edge: the client gets its answer, and the others are told
+            except Exception:  # the edge: the client gets its answer, and the other observers run
                 logger.exception("a call could not be kept account of")

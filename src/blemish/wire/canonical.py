@@ -45,12 +45,12 @@ def canonical_query(query: str) -> str:
 
 
 def decoded_query(query: str) -> str:
-    """Return what `canonical_query` does, with names and values decoded and encoded anew.
+    """Return the canonical query with names and values decoded and encoded again.
 
-    Clients of S3 may send less encoding than they sign, as curl does. A plus is a space, as it is
-    to whoever reads the query: as anything else, it would be signed as what it is not.
+    Clients of S3 may encode less than they sign, as curl does. A plus is a space, as it is when the
+    query is read.
     """
-    return _joined_pairs(query, form=_encoded_anew)
+    return _joined_pairs(query, form=_reencoded)
 
 
 def canonical_request(
@@ -113,6 +113,6 @@ def _joined_pairs(query: str, *, form: Callable[[str], str]) -> str:
     return "&".join(f"{name}={value}" for name, value in signed)
 
 
-def _encoded_anew(text: str) -> str:
+def _reencoded(text: str) -> str:
     sent = text.replace("+", " ").encode(errors="surrogateescape")
     return quote(unquote_to_bytes(sent), safe="-_.~")

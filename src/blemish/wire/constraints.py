@@ -1,4 +1,4 @@
-"""What the service model demands of members: presence, lengths, ranges, patterns, enums.
+"""Constraints of the service model on members: presence, lengths, ranges, patterns, enums.
 
 All that is wrong is said at once, in one ValidationError. Lengths count characters, bytes and
 items; a pattern must match the whole text.
@@ -44,7 +44,7 @@ def check_constraints(shape: StructureShape, members: Mapping[str, Any]) -> None
 
 
 def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """Say what is wrong with a value and with all that is inside it."""
+    """Yield the problems of a value and of everything inside it."""
     for demand in chain(_size_demands(shape, value), _text_demands(shape, value)):
         yield _problem(_shown(value), path, demand)
     match shape:

@@ -1,4 +1,4 @@
-"""What goes wrong before an operation is known, or before its members are.
+"""Errors before an operation, or its members, are known.
 
 * WireError
   - BodyTimeoutError                 400
@@ -24,7 +24,7 @@ from typing import ClassVar
 
 
 class ProtocolError(Exception):
-    """Base of every error whose name and status are AWS's, but in no service model."""
+    """Base of the errors that have a name and a status of AWS but are in no service model."""
 
     #: its name on the wire
     code: ClassVar[str]

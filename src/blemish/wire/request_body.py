@@ -1,7 +1,7 @@
 """The body of a request, read up to a limit and hashed to its end.
 
-A body over the limit is read on and hashed but not kept, so that who signed it gets an answer
-that says so; only one that is many times too large breaks the connection off.
+A body over the limit is read and hashed but not stored, so that a caller with the right signature
+gets an answer. A body that is many times too large breaks the connection off.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class BufferedBody:
 class BodyMemory:
     """The memory for bodies, from their first byte until their requests are answered.
 
-    Bodies come before it is known who sent them, and those of detections stay while they wait
-    their turn. What there is no room for is not read. Belongs to the thread of the event loop.
+    Bodies arrive before the sender is known, and those of detections stay while they wait in a
+    queue. A body without memory for it is not read. Belongs to the thread of the event loop.
     """
 
     def __init__(self, size_bytes: int) -> None:

@@ -1,12 +1,12 @@
-"""Which operation a request is for, from the http traits of the service model.
+"""Operations by method, path, query and headers, from the http traits of the service model.
 
 The path is matched as it was sent: an ARN arrives as one percent-encoded segment whose `%2F` is no
 separator, and a segment `..` is a label like any other, for the constraints to refuse by its name.
 A greedy label `{Key+}` takes the rest of the path.
 
-Operations may share a path. What tells them apart is the query of their template, which the
-request must have, and then the members that they demand: the operation is meant of whose demands
-most are met, and of those the one with the fewest others.
+Operations may share a path. The request must have the query of an operation's template. Of several
+such operations, the one with the most required members in the request wins, then the one with the
+fewest missing.
 """
 
 from __future__ import annotations

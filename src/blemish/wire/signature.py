@@ -50,7 +50,7 @@ class SignatureVerifier:
     """Accepts requests that the holder of an access key has signed for one of `services`."""
 
     services: Collection[str]
-    #: access key id -> whose it is; None for one that opens nothing
+    #: access key id -> its holder; None if the key is unknown or disabled
     signer: Callable[[str], Signer | None]
     clock: Callable[[], datetime]
     #: how far a client's clock may be from ours
@@ -63,7 +63,7 @@ class SignatureVerifier:
     def verify(
         self, request: HttpRequest, *, body_sha256: str, unsigned_body: bool = False
     ) -> Caller:
-        """Return who signed a request.
+        """Return the caller that signed a request.
 
         Args:
             request: its body is not looked at.
@@ -74,8 +74,8 @@ class SignatureVerifier:
             MissingAuthenticationTokenError: it is not signed.
             IncompleteSignatureError: the signature is malformed.
             UnrecognizedClientError: nobody has its key.
-            InvalidSignatureError: it was signed for something else, at another time, or by one
-                who does not know the secret.
+            InvalidSignatureError: it was signed for something else, at another time, or with
+                another secret.
         """
         claim, signer = self.verify_claim(
             request, body_sha256=body_sha256, unsigned_body=unsigned_body
@@ -149,7 +149,7 @@ def _signed_body_sha256(request: HttpRequest, body_sha256: str, *, unsigned_body
 
 
 def claim_caller(claim: SignatureClaim, signer: Signer) -> Caller:
-    """Return who made a claim that is true."""
+    """Return the caller of a verified claim."""
     return Caller(
         principal=signer.principal,
         region=claim.region,

@@ -1,4 +1,4 @@
-"""What a Signature Version 4 claims: the parts of the Authorization header or of the query."""
+"""The claim of a Signature Version 4: the parts of the Authorization header or of the query."""
 
 from __future__ import annotations
 

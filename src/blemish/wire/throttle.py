@@ -1,7 +1,7 @@
 """How often each operation may be called: a token bucket for each.
 
 A bucket holds the calls of one second and fills at an even pace: a second's worth may come at once,
-and no more than the pace for long. It is kept as one number, the time at which it is full again.
+and no more than the pace for long. One number stores it: the time at which it is full again.
 
 Source: ITU-T I.371, annex A, "Generic Cell Rate Algorithm".
 """

@@ -1,7 +1,7 @@
-"""The body of an S3 request, from the socket to a handler, never kept as a whole.
+"""The body of an S3 request, from the socket to a handler, never held as a whole.
 
 ASGI messages -> BodyReceiver -> aws-chunked taken off -> StreamedBody: hashed, counted, compared
-(event loop)     (worker thread: whoever reads waits for the socket)
+(event loop)     (worker thread: a read waits for the socket)
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class BodyReceiver:
 
 @dataclass(frozen=True, kw_only=True)
 class BodyHeaders:
-    """What the headers of a request say about its body."""
+    """The headers of a request that describe its body."""
 
     #: of the decoded body
     size_bytes: int | None

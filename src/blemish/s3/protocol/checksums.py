@@ -79,7 +79,7 @@ def algorithm_of(header: str) -> str:
     """
     algorithm = header.removeprefix(PREFIX).upper()
     if not header.startswith(PREFIX) or algorithm not in ALGORITHMS:
-        raise UnsupportedError(f"{header} is not offered. Use {', '.join(ALGORITHMS)}.")
+        raise UnsupportedError(f"{header} is not supported. Use {', '.join(ALGORITHMS)}.")
     return algorithm
 
 

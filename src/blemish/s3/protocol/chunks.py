@@ -10,7 +10,7 @@
 
 A signature is that of a chunk and of the signature before it; the first follows that of the
 headers. Bytes are handed on before the end of their chunk has shown its signature to be right:
-whoever takes them must not use them before all have come.
+a reader must not use them before all of them have come.
 
 Source: Amazon S3 API Reference, "Signature calculations for the authorization header: transferring
 a payload in multiple chunks", and "... including trailing headers".

@@ -59,7 +59,7 @@ class S3Error(ProtocolError):
     status: ClassVar[int] = 400
 
     def __init__(self, message: str, *, details: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Say what is wrong, in a sentence; `details` are further elements, by their wire names."""
+        """Store a message in one sentence; `details` are further elements, by their wire names."""
         super().__init__(message)
         self.details = details
 
@@ -284,7 +284,7 @@ class InvalidRangeError(S3Error):
 
 
 class InternalError(S3Error):
-    """A fault of ours; what it was stands in the log, not in the answer."""
+    """An internal error; the log has the cause, the response does not."""
 
     code = "InternalError"
     status = 500

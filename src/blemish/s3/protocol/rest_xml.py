@@ -40,13 +40,13 @@ from blemish.wire.xml_writer import DECLARATION, members_to_xml, text_element, t
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 UNWRAPPED = frozenset({"GetBucketLocation"})
-"""Operations whose only element is the root: botocore leaves the trait that says so out.
+"""Operations with the root as their only element; botocore leaves that trait out.
 
 Source: Smithy, trait `aws.customizations#s3UnwrappedXmlOutput`.
 """
 
 STATUS = "StatusCode"
-"""What a handler may return beside the members, if the status is not the operation's usual one."""
+"""Key of an output for a status that is not the usual one of the operation."""
 
 
 _ABOUT_THE_REQUEST = frozenset(
@@ -148,7 +148,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def xml_error_response(error: S3Error, *, resource: str, request_id: str) -> HttpResponse:
-    """Answer with an error; the resource is the path that was asked for."""
+    """Return the response with an error; the resource is the path of the request."""
     elements = {
         "Code": error.code,
         "Message": error.message,
@@ -173,7 +173,7 @@ def _check_parameters(
         raise InvalidArgumentError(error.message) from None
     for name in parameters:
         if name not in known and not name.lower().startswith("x-"):
-            raise UnsupportedError(f"{operation.name} is not offered with the parameter {name}.")
+            raise UnsupportedError(f"{operation.name} is not supported with the parameter {name}.")
 
 
 def _check_headers(operation: OperationModel, shape: StructureShape, request: HttpRequest) -> None:
@@ -183,7 +183,7 @@ def _check_headers(operation: OperationModel, shape: StructureShape, request: Ht
     }
     for name in request.headers.keys() - known - _ABOUT_THE_REQUEST:
         if name.startswith(("if-", "x-amz-")) and not name.startswith(_LEFT_ALONE):
-            raise UnsupportedError(f"{operation.name} is not offered with the header {name}.")
+            raise UnsupportedError(f"{operation.name} is not supported with the header {name}.")
 
 
 def _members_of_body(shape: StructureShape, body: bytes) -> dict[str, Any]:

@@ -63,7 +63,7 @@ S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
     UnknownOperationError: MethodNotAllowedError,
     UnrecognizedClientError: InvalidAccessKeyIdError,
 }
-"""What S3 calls the errors that are common to all services."""
+"""The errors of S3 for those that all services have in common."""
 
 
 def as_s3_error(error: WireError) -> S3Error:
@@ -72,7 +72,7 @@ def as_s3_error(error: WireError) -> S3Error:
 
 
 def verify(verifier: SignatureVerifier, request: HttpRequest) -> tuple[Caller, ChunkSigner | None]:
-    """Return who signed a request, and if its chunks are signed too, what signs them.
+    """Return the caller of a request, and the signer of its chunks if they are signed, too.
 
     Raises:
         WireError: the signature is not right.
