@@ -57,61 +57,94 @@ def build_services(
     """
     database, limits, arns = foundation.database, foundation.limits, foundation.arns
     now, new_name = foundation.now, foundation.new_name
-    objects, stored_files = storage.objects, storage.stored_files
-    datasets = DatasetService(
-        database,
-        stored_files=stored_files,
-        checks=LineChecks(objects=objects, limits=limits),
-        now=now,
-        new_name=new_name,
-        wake=wake,
-    )
+    datasets = _build_datasets(foundation, storage, wake=wake)
     return UseCases(
         access=AccessService(database, encryption=storage.encryption, arns=arns),
         projects=ProjectService(
-            database, bundles=storage.bundles, stored_files=stored_files, limits=limits, now=now
+            database,
+            bundles=storage.bundles,
+            stored_files=storage.stored_files,
+            limits=limits,
+            now=now,
         ),
         datasets=datasets,
-        validation=DatasetValidation(
-            datasets,
-            objects=objects,
-            limits=limits,
-            mixed_sizes=foundation.settings.mixed_sizes,
-            mask_orientation=foundation.settings.mask_orientation,
-        ),
-        models=ModelService(
-            database,
-            objects=objects,
-            stored_files=stored_files,
-            limits=limits,
-            arns=arns,
-            now=now,
-            new_name=new_name,
-            wake=wake,
-        ),
+        validation=_build_validation(foundation, storage, datasets),
+        models=_build_models(foundation, storage, wake=wake),
         thresholds=ThresholdService(
             database, bundles=storage.bundles, arns=arns, new_name=new_name, wake=wake
         ),
-        detection=DetectionService(
-            database,
-            hosted=hosted,
-            limits=limits,
-            mixed_sizes=foundation.settings.mixed_sizes,
-            arns=arns,
-            counter=counter,
-        ),
-        detection_jobs=DetectionJobService(
-            database,
-            objects=objects,
-            stored_files=stored_files,
-            arns=arns,
-            now=now,
-            new_name=new_name,
-            wake=wake,
-        ),
+        detection=_build_detection(foundation, hosted=hosted, counter=counter),
+        detection_jobs=_build_detection_jobs(foundation, storage, wake=wake),
         trials=TrialService(database, datasets=datasets),
         packaging=PackagingService(
-            database, objects=objects, arns=arns, now=now, new_name=new_name, wake=wake
+            database, objects=storage.objects, arns=arns, now=now, new_name=new_name, wake=wake
         ),
         tagging=TaggingService(database, limits=limits, arns=arns),
+    )
+
+
+def _build_datasets(
+    foundation: Foundation, storage: Storage, *, wake: Callable[[], None]
+) -> DatasetService:
+    return DatasetService(
+        foundation.database,
+        stored_files=storage.stored_files,
+        checks=LineChecks(objects=storage.objects, limits=foundation.limits),
+        now=foundation.now,
+        new_name=foundation.new_name,
+        wake=wake,
+    )
+
+
+def _build_validation(
+    foundation: Foundation, storage: Storage, datasets: DatasetService
+) -> DatasetValidation:
+    return DatasetValidation(
+        datasets,
+        objects=storage.objects,
+        limits=foundation.limits,
+        mixed_sizes=foundation.settings.mixed_sizes,
+        mask_orientation=foundation.settings.mask_orientation,
+    )
+
+
+def _build_models(
+    foundation: Foundation, storage: Storage, *, wake: Callable[[], None]
+) -> ModelService:
+    return ModelService(
+        foundation.database,
+        objects=storage.objects,
+        stored_files=storage.stored_files,
+        limits=foundation.limits,
+        arns=foundation.arns,
+        now=foundation.now,
+        new_name=foundation.new_name,
+        wake=wake,
+    )
+
+
+def _build_detection(
+    foundation: Foundation, *, hosted: HostedModels, counter: DetectionCounter
+) -> DetectionService:
+    return DetectionService(
+        foundation.database,
+        hosted=hosted,
+        limits=foundation.limits,
+        mixed_sizes=foundation.settings.mixed_sizes,
+        arns=foundation.arns,
+        counter=counter,
+    )
+
+
+def _build_detection_jobs(
+    foundation: Foundation, storage: Storage, *, wake: Callable[[], None]
+) -> DetectionJobService:
+    return DetectionJobService(
+        foundation.database,
+        objects=storage.objects,
+        stored_files=storage.stored_files,
+        arns=foundation.arns,
+        now=foundation.now,
+        new_name=foundation.new_name,
+        wake=wake,
     )
