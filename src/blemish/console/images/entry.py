@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from blemish.domain.entities import DatasetType, Label, ObjectRef
+from blemish.domain.entities import DatasetType, Label, MaskOrientation, ObjectRef
 from blemish.domain.errors import ValidationError
-from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION, object_ref, parse_line
+from blemish.domain.manifest import (
+    CLASSIFICATION,
+    MASK_ORIENTATION,
+    SEGMENTATION,
+    object_ref,
+    parse_line,
+)
 from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 
 SET_NAMES: Mapping[DatasetType, str] = {DatasetType.TRAIN: "training", DatasetType.TEST: "test"}
@@ -103,6 +109,7 @@ def entry_line(
     label: Label | str | None = None,
     mask_ref: str | None = None,
     colors: Mapping[str, str] | None = None,
+    mask_orientation: MaskOrientation | None = None,
     set_aside: SetAsideMask | None = None,
 ) -> str:
     """Return the JSON Line of an image.
@@ -113,6 +120,7 @@ def entry_line(
         label: normal, anomaly or none.
         mask_ref: address of its anomaly mask.
         colors: "#RRGGBB" -> anomaly type, of the mask.
+        mask_orientation: how the mask lies on an image that EXIF turns.
         set_aside: a mask that does not count.
     """
     annotated = {
@@ -139,6 +147,7 @@ def entry_line(
             },
             "type": SEGMENTATION,
             "job-name": "labeling-job/console",
+            **({MASK_ORIENTATION: str(mask_orientation)} if mask_orientation else {}),
             **annotated,
         }
     if set_aside is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.domain.entities import Label
+from blemish.domain.entities import Label, MaskOrientation
 from blemish.domain.errors import ValidationError
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.images.masks import decode_mask
@@ -135,7 +135,12 @@ def encode_png(painted: PaintedMask) -> bytes:
 
 
 def decode_stored(
-    data: bytes, *, colors: Mapping[str, str], size: tuple[int, int]
+    data: bytes,
+    *,
+    colors: Mapping[str, str],
+    size: tuple[int, int],
+    orientation: int = 1,
+    drawn: MaskOrientation | None = None,
 ) -> tuple[Sequence[str], NDArray[np.uint8]]:
     """Decode a mask of a manifest.
 
@@ -143,6 +148,8 @@ def decode_stored(
         data: a PNG.
         colors: of the manifest's line.
         size: (width, height) of the image as stored.
+        orientation: EXIF orientation of the image.
+        drawn: how the mask is drawn, if the line or a setting says so.
 
     Returns:
         The anomaly types in it, and (H, W) of 0 for none, else 1 + the type's index.
@@ -150,7 +157,7 @@ def decode_stored(
     Raises:
         ImageError: as `decode_mask`.
     """
-    masks = decode_mask(data, colors=colors, size=size)
+    masks = decode_mask(data, colors=colors, size=size, orientation=orientation, drawn=drawn)
     pixels = np.zeros(size[::-1], dtype=np.uint8)
     for index, mask in enumerate(masks.values(), start=1):
         pixels[mask] = index

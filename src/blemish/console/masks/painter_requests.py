@@ -50,7 +50,7 @@ from blemish.console.masks.mask_files import (
 from blemish.console.memory import put_under_new_name
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor, in_thread
-from blemish.domain.entities import DatasetType, ObjectRef
+from blemish.domain.entities import DatasetType, MaskOrientation, ObjectRef
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError
@@ -192,7 +192,8 @@ def _dataset(request: Request) -> DatasetKey:
 
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
-    size = read_image_header(visitor.read_image_blocking(object_address(entry.ref))).size
+    header = read_image_header(visitor.read_image_blocking(object_address(entry.ref)))
+    size = header.size
     head: dict[str, object] = {
         "width": size[0],
         "height": size[1],
@@ -205,7 +206,13 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
         return pack(None, head)
     try:
         data = visitor.read_image_blocking(object_address(mask.ref))
-        types, pixels = decode_stored(data, colors=mask.colors, size=size)
+        types, pixels = decode_stored(
+            data,
+            colors=mask.colors,
+            size=size,
+            orientation=header.orientation,
+            drawn=_drawn(entry),
+        )
     except (ImageError, StorageError) as error:
         return pack(None, {**head, "problem": f"The stored mask cannot be shown: {error}"})
     colors = {name: color for color, name in mask.colors.items()}
@@ -219,6 +226,11 @@ def _mask_of(entry: Entry) -> SetAsideMask | None:
     if mask is None:
         return entry.set_aside
     return SetAsideMask(ref=str(mask.ref), colors=mask.colors)
+
+
+def _drawn(entry: Entry) -> MaskOrientation | None:
+    mask = parse_line(entry.line).mask
+    return MaskOrientation.STORED if mask is None else mask.orientation
 
 
 def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[PaintedMask, ObjectRef | None]:
@@ -241,7 +253,7 @@ def _line(visitor: Visitor, entry: Entry, painted: PaintedMask, mask: ObjectRef 
         return line()
     if painted.set_aside:
         return line(set_aside=SetAsideMask(ref=str(mask), colors=painted.colors))
-    return line(mask_ref=str(mask), colors=painted.colors)
+    return line(mask_ref=str(mask), colors=painted.colors, mask_orientation=MaskOrientation.STORED)
 
 
 def _check_allowed(visitor: Visitor, dataset: DatasetKey) -> None:

@@ -120,3 +120,17 @@ def test_a_browser_gets_12_bits_in_their_range(file_format: str) -> None:
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, kind) == ("PNG", "image/png")
         assert (np.asarray(image)[..., 0] == samples >> 4).all()
+
+
+def test_a_browser_gets_a_turned_image_as_it_is_stored_with_its_orientation() -> None:
+    samples = np.linspace(0, 4095, 600).astype(np.uint16).reshape(20, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(samples).save(buffer, "PNG", exif=exif)
+
+    data, _ = browser_image(buffer.getvalue())
+
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.getexif()[0x0112] == 6
+        assert (np.asarray(image)[..., 0] == samples >> 4).all()
