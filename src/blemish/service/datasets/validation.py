@@ -10,11 +10,9 @@ from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation, 
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.formats import ImageError
-from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.sizes import ImageLimits, ImageSize
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 from blemish.engine.training.problems import ImageProblem
-from blemish.engine.training.validation import common_size, image_problems
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
 from blemish.service.objects import Objects
 from blemish.service.training.image_files import read_image_file
@@ -62,6 +60,8 @@ class DatasetValidation:
             ValidationError: the token is not one of this list.
             ObjectError: the store does not answer.
         """
+        from blemish.engine.training.validation import image_problems
+
         lines, next_token = self._datasets.entries(
             project, kind, wanted=LABELED, token=token, limit=limit
         )
@@ -74,6 +74,9 @@ class DatasetValidation:
 
     def _common_size(self, project: str) -> ImageSize | None:
         """Return the most common size of the first training images; None if none can be read."""
+        from blemish.engine.images.headers import read_image_header
+        from blemish.engine.training.validation import common_size
+
         lines, _ = self._datasets.entries(
             project, DatasetType.TRAIN, wanted=LABELED, token=None, limit=SIZED_IMAGES
         )
