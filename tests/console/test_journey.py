@@ -47,9 +47,9 @@ def test_from_a_folder_to_a_model_that_is_trusted_and_away(
     make_project(page)
     add_images(watched, folder)
     label(watched)
-    paint(watched)
     train(watched)
     look(watched)
+    paint(watched)
     try_out(watched, next(iter(sorted((cookies / "test" / "normal").iterdir()))))
     delete(watched)
 
@@ -83,7 +83,7 @@ def label(watched: Watched) -> None:
 
 
 def paint(watched: Watched) -> None:
-    page = watched.page
+    page = watched.open(f"/projects/{PROJECT}/images?set=train")
     page.get_by_role("button", name=f"Anomaly {ANOMALY}", exact=True).click()
     page.locator(".cell").first.dblclick()
     expect(page.locator(".painter-stage.ready")).to_be_visible()
@@ -100,11 +100,13 @@ def paint(watched: Watched) -> None:
     page.keyboard.press("Control+s")
     expect(page.locator(".painter [role=status]")).to_have_text("Saved")
     watched.shoot("journey-painted")
+    page = watched.open(f"/projects/{PROJECT}/train")
+    expect(page.get_by_text("cracked", exact=True)).to_be_visible()
+    expect(page.get_by_text("Needs 5 masks to be learned: cracked.")).to_be_visible()
 
 
 def train(watched: Watched) -> None:
     page = watched.open(f"/projects/{PROJECT}/train")
-    expect(page.get_by_text("cracked", exact=True)).to_be_visible()
     page.get_by_role("button", name="Train").click()
     expect(page.get_by_role("progressbar", name="Model 1")).to_be_visible()
     page.reload()
