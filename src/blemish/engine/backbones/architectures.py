@@ -1,8 +1,8 @@
 """Architectures of pretrained networks that can become backbones.
 
 The weights decide which architecture a state dict has. A network is written as ONNX from its state
-dict alone, in evaluation mode, with batch normalisation folded into
-the convolutions before it, and cut off after the last layer that is needed.
+dict alone, in evaluation mode. Batch normalisation is folded into the convolutions before it.
+Layers after the last needed one are left out.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ EFFICIENTNET_LITE = "efficientnet_lite"
 
 
 def build_backbone(state: StateDict) -> tuple[str, onnx.ModelProto]:
-    """Write the network whose weights these are; return the name of its architecture too.
+    """Write the network that these weights belong to; return its architecture and the network.
 
     Raises:
-        BackboneError: the weights are of none that is known, or do not fit together.
+        BackboneError: no known network has these weights, or they do not fit together.
     """
     for architecture, sign in _SIGNS.items():
         if sign in state:
@@ -41,7 +41,7 @@ def build_backbone(state: StateDict) -> tuple[str, onnx.ModelProto]:
             helper.set_model_props(model, {STEP_KEY: str(step)})
             return architecture, model
     raise BackboneError(
-        f"Its weights are of no network that is known: {', '.join(_SIGNS)}. They begin with "
+        f"The weights belong to none of the known networks: {', '.join(_SIGNS)}. They begin with "
         f"{', '.join(list(state)[:3])}."
     )
 
@@ -144,7 +144,7 @@ _SIGNS: Mapping[str, str] = MappingProxyType(
         EFFICIENTNET_LITE: "_blocks.0._depthwise_conv.weight",
     }
 )
-"""Architectures, each with a weight that no other has."""
+"""Architecture -> a weight that no other architecture has."""
 
 _WRITERS: Mapping[str, Callable[[WeightedWriter], None]] = MappingProxyType(
     {

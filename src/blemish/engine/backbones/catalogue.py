@@ -21,7 +21,7 @@ REMOVED = "drawn"
 
 @dataclass(frozen=True, kw_only=True)
 class PackagedBackbone:
-    """A network in the package, licensed like all of it."""
+    """A network in the package, under the licence of the package."""
 
     name: str
     architecture: str
@@ -41,7 +41,7 @@ class KnownBackbone:
     repository: str
     #: a commit, or a branch where `sha256` fixes the file
     revision: str
-    #: as the hub's page of the repository names it
+    #: the licence that the hub's page of the repository shows
     licence: str
     #: of the file, as the hub shows it; None where only the commit fixes it
     sha256: str | None

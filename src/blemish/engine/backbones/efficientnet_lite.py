@@ -1,7 +1,7 @@
-"""EfficientNet-Lite 0 to 4 as backbones: convolutions alone, quick on any processor.
+"""EfficientNet-Lite 0 to 4 as backbones: convolutions alone, fast on any CPU.
 
-The feature maps are the expanded ones in front of the strided depthwise convolutions at strides 8
-and 16: they are the widest that the network has there, and still have the larger grid.
+The feature maps are the expanded features before the strided depthwise convolutions at strides 8
+and 16. They are the widest ones there, and still have the larger grid.
 
 Source: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
 ICML 2019, table 1; Google, "EfficientNet-Lite", 2020: no squeeze-and-excitation, ReLU6, stem and
@@ -19,13 +19,13 @@ STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Stride of the first block of each stage; a stage ends where the number of channels changes."""
 
 LAYER_STAGES = {3: "layer2", 5: "layer3"}
-"""Stage whose first block's expanded features are a layer: strides 8 and 16."""
+"""Stages whose first block provides a layer by its expanded features: strides 8 and 16."""
 
 MOST_BLOCKS = 64
-"""More than EfficientNet-Lite4 has."""
+"""A limit of blocks that is more than EfficientNet-Lite4 has."""
 
 EPSILON = 1e-3
-"""Of the batch normalisations, as in TensorFlow, which trained the network."""
+"""Epsilon of the batch normalisations, as in TensorFlow, where the network was trained."""
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -34,8 +34,8 @@ IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 def write_efficientnet_lite(weights: WeightedWriter) -> dict[str, int]:
     """Write the network up to stride 16; return the channels of each layer.
 
-    The network was trained on pixels less 127, divided by 128; it is given images less ImageNet's
-    mean and divided by its deviation, as every backbone.
+    The network was trained on `(pixel - 127) / 128`. As a backbone it receives images that are
+    normalised with ImageNet's mean and deviation, so the stem converts them.
     """
     graph, layers = weights.graph, {}
     x = graph.input("image", np.float32, ("batch", 3, "height", "width"))
@@ -68,8 +68,7 @@ def write_efficientnet_lite(weights: WeightedWriter) -> dict[str, int]:
         inner = weights.conv(inner, f"{name}._project_conv", f"{name}._bn2", epsilon=EPSILON)
         x = inner if first else graph.add("Add", inner, x)
     raise BackboneError(
-        f"As an EfficientNet-Lite it ends after {stage + 1} stages; {max(LAYER_STAGES) + 1} are "
-        "needed."
+        f"The EfficientNet-Lite ends after {stage + 1} stages; {max(LAYER_STAGES) + 1} are needed."
     )
 
 

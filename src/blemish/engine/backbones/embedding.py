@@ -48,7 +48,7 @@ class FeatureMaps:
 
     @property
     def channels(self) -> dict[str, slice]:
-        """Where each layer's channels stand in an embedding."""
+        """The slice of an embedding that each layer's channels take."""
         ends = accumulate(shape[0] for shape in self.shapes.values())
         return {
             layer: slice(end - shape[0], end)
@@ -57,7 +57,7 @@ class FeatureMaps:
 
 
 def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: int) -> FeatureMaps:
-    """Write the way from uint8 RGB pixels (1, height, width, 3), a new input, to feature maps.
+    """Add an input for uint8 RGB pixels (1, height, width, 3), and the backbone's feature maps.
 
     Raises:
         BackboneError: the backbone does not run on images of this size.
@@ -83,8 +83,8 @@ def add_readout(
     """Write `embedding @ weights + bias` for every patch; the result is (1, k, h, w).
 
     Args:
-        graph: where it is written.
-        maps: the feature maps that the embeddings, of width d, are made of.
+        graph: the graph to write to.
+        maps: the feature maps that form the embeddings of width d.
         weights: (d, k).
         bias: (k,).
     """

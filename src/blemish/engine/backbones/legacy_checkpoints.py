@@ -1,11 +1,11 @@
 """Checkpoints as `torch.save` wrote them before PyTorch 1.6: pickles, then the values of tensors.
 
-    pickle of a number that marks the form | pickle of its version | pickle of the machine's sizes
+    pickle of the magic number | pickle of the version | pickle of the machine's sizes
     pickle of the tensors | pickle of the keys of their storages
     for each key: count of values (int64), values
 
-Nothing in a file is run: names other than those that rebuild a tensor are refused. The pickles are
-read twice, since tensors come before the values that they are made of.
+No code in a file is run: the unpickler refuses names other than those that rebuild a tensor. The
+pickles are read twice, because tensors come before their values.
 
 Source: PyTorch, `torch/serialization.py`, `_legacy_save`.
 """
@@ -30,19 +30,19 @@ Rebuild = Callable[..., NDArray[Any]]
 
 
 def is_legacy_checkpoint(data: bytes) -> bool:
-    """Tell whether a file begins as a checkpoint of this form does."""
+    """Tell whether a file begins like a checkpoint of this format."""
     return data.startswith(pickle.dumps(MAGIC, protocol=2))
 
 
 def read_legacy_checkpoint(
     data: bytes, *, dtypes: Mapping[str, np.dtype[Any]], rebuild: Rebuild
 ) -> Any:
-    """Return what was saved, its tensors as arrays.
+    """Return the saved object, with arrays for its tensors.
 
     Args:
         data: the whole file.
-        dtypes: name of a storage's class -> type of its values.
-        rebuild: makes an array of a storage, an offset, a size and a stride.
+        dtypes: class name of a storage -> type of the values.
+        rebuild: makes an array from a storage, an offset, a size and a stride.
 
     Raises:
         ValueError, pickle.UnpicklingError, EOFError, IndexError, KeyError, TypeError,
@@ -51,10 +51,10 @@ def read_legacy_checkpoint(
     stream = io.BytesIO(data)
     magic, version, sizes = (_PlainUnpickler(stream).load() for _ in range(3))
     if magic != MAGIC or version != VERSION or not sizes.get("little_endian", True):
-        raise ValueError(f"its form is {version} of {sizes}")
+        raise ValueError(f"the format version is {version}, the sizes are {sizes}")
     start = stream.tell()
     wanted = _Storages(stream, dtypes)
-    wanted.load()  # only to learn which storages there are
+    wanted.load()  # only to list the storages
     keys = _PlainUnpickler(stream).load()
     storages = _read_storages(data, stream.tell(), keys, wanted.storages)
     stream.seek(start)
@@ -66,7 +66,7 @@ def _read_storages(
 ) -> dict[str, NDArray[Any]]:
     """Read the values of each storage, in the order of the keys."""
     if not isinstance(keys, list) or sorted(keys) != sorted(declared):
-        raise ValueError("the keys of its storages are not those that its tensors name")
+        raise ValueError("the keys of the storages differ from those that the tensors name")
     storages = {}
     for key in keys:
         dtype, size = declared[key]
@@ -77,7 +77,7 @@ def _read_storages(
         storages[key] = np.frombuffer(data, dtype, count=size, offset=offset)
         offset += size * dtype.itemsize
     if offset != len(data):
-        raise ValueError(f"{len(data) - offset} bytes follow its last tensor")
+        raise ValueError(f"{len(data) - offset} bytes follow the last tensor")
     return storages
 
 
@@ -102,7 +102,7 @@ class _Storages(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         kind, dtype, key, _, size, *view = pid
         if kind != "storage" or any(part is not None for part in view):
-            raise pickle.UnpicklingError(f"it names {pid[0]} with a view, which is not read.")
+            raise pickle.UnpicklingError(f"it names {pid[0]} with a view, which is not supported.")
         if not isinstance(size, int) or size < 0 or not isinstance(key, str):
             raise ValueError(f"no storage has the key {key!r} and {size!r} values")
         if self.storages.setdefault(key, (dtype, size)) != (dtype, size):
@@ -146,5 +146,5 @@ def _named(module: str, name: str, dtypes: Mapping[str, np.dtype[Any]], rebuild:
 
 def _refusal(module: str, name: str) -> pickle.UnpicklingError:
     return pickle.UnpicklingError(
-        f"it names {module}.{name}, and nothing is run that a file asks for."
+        f"it names {module}.{name}, and Blemish runs no code from a file."
     )

@@ -21,12 +21,12 @@ from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 LEVELS = 4
 STRIDE = 8
-"""Pixels between patches, and between the pixels of the last level."""
+"""Stride in pixels between patches, and between the pixels of the last level."""
 
 DIRECTIONS, DIRECTIONS_OF_SECOND = 8, 4
 
 PIXEL_FLOOR, FLOOR = 0.05, 0.001
-"""Added before a logarithm: to RGB from 0 to 1, and to averages of what waves answer."""
+"""Floors before a logarithm: for RGB from 0 to 1, and for averages of wavelet responses."""
 
 CONTRAST, OF_MEANS = 0.4, 2.0
 """Factors of the logarithm of pixels and of the mean colours, which bring all to one scale."""
@@ -35,10 +35,10 @@ _SIDE, _WAVELENGTH, _WIDTH, _SLANT = 7, 4.0, 1.6, 0.6
 _RADIUS = _SIDE // 2
 _GRAIN = 2.0**30
 _ALMOST_ZERO = 1e-8
-"""Under the root, as in what was measured."""
+"""Constant under the square root of a modulus, as in the measurements."""
 
 _OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]])
-"""From RGB to luma, red against green and yellow against blue."""
+"""Matrix from RGB to luma, red against green, and yellow against blue."""
 
 _BINOMIAL = np.array([1, 3, 3, 1]) / 8
 
@@ -46,13 +46,13 @@ _BINOMIAL = np.array([1, 3, 3, 1]) / 8
 def scattering() -> onnx.ModelProto:
     """Write the network: (B, 3, H, W) RGB without ImageNet's mean and deviation, to `LAYERS`.
 
-    Both have an eighth of H and W; `layer3` is what comes from the last level.
+    Both have an eighth of H and W; `layer3` is the output of the last level.
     """
     return _Scattering().written()
 
 
 def morlet(directions: int) -> NDArray[np.complex128]:
-    """Return (directions, 7, 7) waves under a window, whose mean is zero and modulus sums to 2."""
+    """Return wavelets (directions, 7, 7) under a window: mean 0, the modulus sums to 2."""
     y, x = np.mgrid[-_RADIUS : _RADIUS + 1, -_RADIUS : _RADIUS + 1].astype(np.float64)
     waves = []
     for angle in np.arange(directions) * np.pi / directions:
@@ -66,7 +66,7 @@ def morlet(directions: int) -> NDArray[np.complex128]:
 
 
 def _float32(kernels: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round, so that a machine's own last bits of a sine, or sign of a zero, do not show."""
+    """Round away the last bits of a sine and the sign of a zero, which differ between machines."""
     return (np.rint(kernels * _GRAIN) / _GRAIN + 0.0).astype(np.float32)
 
 
@@ -75,7 +75,7 @@ class _Scattering:
 
     def __init__(self) -> None:
         self._graph = GraphWriter()
-        #: layer -> what it is joined from
+        #: layer -> the values that are joined to it
         self._parts: dict[str, list[str]] = {"layer2": [], "layer3": []}
 
     def written(self) -> onnx.ModelProto:
@@ -96,7 +96,7 @@ class _Scattering:
         return graph.model()
 
     def _colours(self) -> str:
-        """Write the way to the logarithm of RGB, and on to opponent colours."""
+        """Write the logarithm of RGB, and its opponent colours."""
         graph = self._graph
         image = graph.input("image", np.float32, ("B", 3, "H", "W"))
         deviation, mean = (
@@ -120,7 +120,7 @@ class _Scattering:
         return self._first_channels(moduli, DIRECTIONS)
 
     def _modulus(self, values: str, directions: int, *, channels: int) -> str:
-        """Write the modulus of what the waves of all directions answer, for each channel."""
+        """Write the modulus of the wavelet responses in all directions, for each channel."""
         graph, waves = self._graph, morlet(directions)
         padded, squares = self._padded(values, _RADIUS), []
         for part in (waves.real, waves.imag):
@@ -131,14 +131,14 @@ class _Scattering:
         return graph.add("Sqrt", power)
 
     def _emit(self, moduli: str, level: int) -> None:
-        """Add the logarithm of averages to what comes out."""
+        """Add the logarithm of averages to the output."""
         averaged = self._averaged(moduli, level)
         floored = self._graph.add("Add", averaged, self._graph.scalar(FLOOR))
         layer = "layer3" if level == LEVELS - 1 else "layer2"
         self._parts[layer].append(self._graph.add("Log", floored))
 
     def _averaged(self, values: str, level: int) -> str:
-        """Write averages on the grid of the patches, over three of them each way."""
+        """Write averages over three by three positions on the grid of the patches."""
         if (step := STRIDE >> level) > 1:
             values = self._graph.add(
                 "AveragePool",
@@ -150,14 +150,14 @@ class _Scattering:
         return self._graph.add("AveragePool", values, kernel_shape=[3, 3], pads=[1] * 4)
 
     def _halved(self, values: str, *, channels: int) -> str:
-        """Write half the size, smoothed."""
+        """Write the smoothed image at half the size."""
         kernel = np.outer(_BINOMIAL, _BINOMIAL).astype(np.float32)
         kernels = self._graph.constant(np.tile(kernel, (channels, 1, 1, 1)))
         padded = self._padded(values, 1)
         return self._graph.add("Conv", padded, kernels, strides=[2, 2], group=channels)
 
     def _padded(self, values: str, by: int) -> str:
-        """Mirror at the border, where zeros would be an edge of their own."""
+        """Mirror at the border, because zeros would add an edge."""
         sides = self._graph.ints(0, 0, by, by, 0, 0, by, by)
         return self._graph.add("Pad", values, sides, mode="reflect")
 

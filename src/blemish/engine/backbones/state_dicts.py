@@ -1,7 +1,7 @@
-"""State dicts: the weights of a network by name, as files of other libraries hold them.
+"""State dicts: the weights of a network by name, read from files of other libraries.
 
-Nothing in a file is run. The pickle in a checkpoint is read by an unpickler that knows the few
-names that rebuild a tensor, and refuses every other.
+No code in a file is run. The unpickler of checkpoints knows the few names that rebuild a tensor,
+and refuses all others.
 
 Source: the safetensors README, "Format"; PyTorch, "Serialization semantics".
 """
@@ -54,18 +54,18 @@ _STORAGE_DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""PyTorch writes the first, and reads both."""
+"""Compressions of a checkpoint's zip archive: PyTorch writes the first one, and reads both."""
 
 _WRAPPERS = ("state_dict", "model")
-"""Keys under which trainers keep the weights beside the rest of a checkpoint."""
+"""Keys under which training scripts store the weights in a checkpoint."""
 
 
 def read_state_dict(path: Path) -> StateDict:
     """Read the tensors of a `.safetensors` file or of a checkpoint that `torch.save` wrote.
 
     Raises:
-        BackboneError: the file cannot be read, is neither, is damaged, or holds anything but
-            tensors.
+        BackboneError: the file cannot be read, has another format, is damaged, or contains anything
+            but tensors.
     """
     try:
         data = path.read_bytes()
@@ -76,8 +76,8 @@ def read_state_dict(path: Path) -> StateDict:
         return {name: _as_float32(tensor) for name, tensor in tensors.items()}
     except _NotSoError as error:
         raise BackboneError(f"{path} {error}") from error
-    except MemoryError as error:  # a number of a few damaged bytes can ask for any size
-        raise BackboneError(f"{path} is damaged, or needs more memory than there is.") from error
+    except MemoryError as error:  # a few damaged bytes can request any size
+        raise BackboneError(f"{path} is damaged, or needs too much memory.") from error
 
 
 def _is_checkpoint(data: bytes) -> bool:
@@ -85,7 +85,7 @@ def _is_checkpoint(data: bytes) -> bool:
 
 
 class _NotSoError(Exception):
-    """The file is not as it should be; the message goes on after its name."""
+    """The file is invalid; the message continues after the file's name."""
 
 
 def _read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
@@ -100,11 +100,11 @@ def _read_safetensors(data: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _safetensor(name: str, tensor: Mapping[str, Any]) -> NDArray[Any]:
-    """Return a tensor whose length the library has checked."""
+    """Return a tensor; the library has checked the length of its data."""
     dtype = _SAFETENSORS_DTYPES.get(tensor["dtype"])
     if dtype is None:
         raise _NotSoError(
-            f"holds the tensor {name} of type {tensor['dtype']}; readable are "
+            f"has the tensor {name} of type {tensor['dtype']}; supported types are "
             f"{', '.join(_SAFETENSORS_DTYPES)}."
         )
     values: NDArray[Any] = np.frombuffer(tensor["data"], dtype=dtype)
@@ -122,33 +122,33 @@ def _read_checkpoint(data: bytes) -> dict[str, NDArray[Any]]:
             if len(names) != 1:
                 raise _NotSoError("is a zip archive, but no checkpoint of PyTorch.")
             if any(entry.compress_type not in _COMPRESSIONS for entry in archive.infolist()):
-                raise _NotSoError("is damaged: it is compressed as no checkpoint of PyTorch is.")
+                raise _NotSoError("is damaged: PyTorch does not read its compression.")
             root = names[0].removesuffix("data.pkl")
             loaded = _TensorUnpickler(archive, root).load()
     except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, IndexError, KeyError) as error:
-        raise _NotSoError(f"is damaged, or holds more than tensors: {error}") from error
+        raise _NotSoError(f"is damaged, or contains more than tensors: {error}") from error
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _NotSoError(f"is damaged: {error}") from error  # its pickle asks for what cannot be
+        raise _NotSoError(f"is damaged: {error}") from error  # an impossible object
     except (zlib.error, RuntimeError) as error:  # deflated, encrypted, or of a later form of zip
         raise _NotSoError(f"is damaged: {error}") from error
     return _tensors_of(loaded)
 
 
 def _tensors_of(loaded: Any) -> dict[str, NDArray[Any]]:
-    """Return the tensors of what a checkpoint holds."""
+    """Return the tensors in a checkpoint."""
     for wrapper in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]
     if not isinstance(loaded, dict) or not loaded:
-        raise _NotSoError("holds no state dict: save `model.state_dict()`, not the model.")
+        raise _NotSoError("contains no state dict: save `model.state_dict()`, not the model.")
     tensors = {str(name): value for name, value in loaded.items() if isinstance(value, np.ndarray)}
     if not tensors:
-        raise _NotSoError("holds a dictionary without tensors.")
+        raise _NotSoError("contains a dictionary without tensors.")
     return tensors
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Rebuilds tensors as arrays; every name but those that this needs is refused."""
+    """Rebuilds tensors as arrays, and refuses all names that this does not need."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(io.BytesIO(archive.read(f"{root}data.pkl")))
@@ -166,7 +166,7 @@ class _TensorUnpickler(pickle.Unpickler):
             return _STORAGE_DTYPES[name]
         if (module, name) not in known:
             raise pickle.UnpicklingError(
-                f"it names {module}.{name}, and nothing is run that a file asks for."
+                f"it names {module}.{name}, and Blemish runs no code from a file."
             )
         return known[module, name]
 
@@ -186,7 +186,7 @@ def _rebuild_tensor(
         raise ValueError(f"no tensor has offset {offset}, size {size} and stride {stride}")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if math.prod(size) and last >= len(storage):
-        raise ValueError(f"a tensor ends at {last} of {len(storage)} values")
+        raise ValueError(f"a tensor ends at value {last}, but the storage has {len(storage)}")
     strides = [step * storage.itemsize for step in stride]
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
 

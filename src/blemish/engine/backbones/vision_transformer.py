@@ -16,15 +16,15 @@ from blemish.engine.errors import BackboneError
 PATCH = 14
 """Side of a patch in pixels."""
 
-_HEAD_WIDTH = 64  # of every size that was published
+_HEAD_WIDTH = 64  # in every published size
 _EPSILON = 1e-6
 _CUBIC = -0.5  # as torch resizes with an antialiasing filter
 
 
 def write_dinov2(weights: WeightedWriter) -> None:
-    """Write a transformer whose middle block gives `layer2`, and its last `layer3`.
+    """Write a transformer: its middle block outputs `layer2`, its last block `layer3`.
 
-    Both are on one grid, and normalised as the end of the network is.
+    Both have one grid, and are normalised like the output of the network.
 
     Raises:
         BackboneError: weights are missing, or the patches have another size.
@@ -34,7 +34,9 @@ def write_dinov2(weights: WeightedWriter) -> None:
     kernel = weights.weight("patch_embed.proj.weight", ndim=4)
     width = len(kernel)
     if kernel.shape[1:] != (3, PATCH, PATCH) or width % _HEAD_WIDTH:
-        raise BackboneError(f"Its patches are {kernel.shape}; they must be (n x 64, 3, 14, 14).")
+        raise BackboneError(
+            f"The patch weights have the shape {kernel.shape}; it must be (n x 64, 3, 14, 14)."
+        )
     bias = graph.constant(weights.weight("patch_embed.proj.bias", ndim=1))
     patches = graph.add("Conv", image, graph.constant(kernel), bias, strides=[PATCH] * 2)
     grid = graph.add("Shape", patches, start=2)
@@ -51,12 +53,12 @@ def write_dinov2(weights: WeightedWriter) -> None:
 
 
 def _with_positions(weights: WeightedWriter, patches: str, grid: str, width: int) -> str:
-    """Put the class token before the patches, and add to each what stands for its position."""
+    """Put the class token before the patches, and add the position embeddings."""
     graph = weights.graph
     positions = weights.weight("pos_embed", ndim=3)
     side = round((positions.shape[1] - 1) ** 0.5)
     if positions.shape != (1, side**2 + 1, width):
-        raise BackboneError(f"Its positions have the shape {positions.shape}; they are no square.")
+        raise BackboneError(f"The positions have the shape {positions.shape}, which is not square.")
     square = positions[:, 1:].reshape(1, side, side, width).transpose(0, 3, 1, 2)
     size = graph.add("Concat", weights.ints(1, width), grid, axis=0)
     resized = graph.add(
@@ -78,7 +80,7 @@ def _with_positions(weights: WeightedWriter, patches: str, grid: str, width: int
 
 
 def _tokens(weights: WeightedWriter, feature_map: str, width: int) -> str:
-    """Lay a map (B, d, h, w) out as tokens (B, h w, d)."""
+    """Reshape a map (B, d, h, w) to tokens (B, h w, d)."""
     flat = weights.graph.add("Reshape", feature_map, weights.ints(0, width, -1))
     return weights.graph.add("Transpose", flat, perm=[0, 2, 1])
 

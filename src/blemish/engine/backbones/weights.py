@@ -1,4 +1,4 @@
-"""Writing the layers of a pretrained network, each from its weights in a state dict."""
+"""Writing the layers of a pretrained network from the weights in a state dict."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from blemish.engine.errors import BackboneError
 from blemish.engine.graph.writer import GraphWriter
 
 _BATCH_NORM_EPSILON = 1e-5
-"""Source: PyTorch, `torch.nn.BatchNorm2d`, which timm and torchvision leave as it is."""
+"""Epsilon of batch normalisations: the default of PyTorch, which timm and torchvision use."""
 
 SHOWN = 3
 
 
 class WeightedWriter:
-    """Writes layers into a graph, and knows which weights have been used."""
+    """Writes layers into a graph, and remembers which weights it has used."""
 
     def __init__(self, state: StateDict, *, architecture: str) -> None:
         self.graph = GraphWriter()
@@ -35,14 +35,14 @@ class WeightedWriter:
         """Return a weight.
 
         Raises:
-            BackboneError: there is none, or it has not so many dimensions.
+            BackboneError: the weight is missing, or has another number of dimensions.
         """
         if name not in self._state:
-            raise BackboneError(f"As {self._architecture}, it lacks the weight {name}.")
+            raise BackboneError(f"The {self._architecture} lacks the weight {name}.")
         value = self._state[name]
         if value.ndim != ndim:
             raise BackboneError(
-                f"As {self._architecture}, its weight {name} has the shape {value.shape}; "
+                f"The weight {name} of the {self._architecture} has the shape {value.shape}; "
                 f"it must have {ndim} dimensions."
             )
         self._used.add(name)
@@ -63,14 +63,14 @@ class WeightedWriter:
         """Write a convolution with the batch normalisation after it, as one node.
 
         Args:
-            x: what it is applied to.
-            name: of the convolution's weights.
-            norm: of the batch normalisation's weights.
-            stride: of both axes.
-            groups: of channels.
+            x: the input of the layer.
+            name: prefix of the convolution's weights.
+            norm: prefix of the batch normalisation's weights.
+            stride: the stride of both axes.
+            groups: the number of groups of channels.
             relu: whether a ReLU follows.
-            epsilon: of the batch normalisation.
-            same_upper: whether it is padded as in TensorFlow, more after than before.
+            epsilon: the epsilon of the batch normalisation.
+            same_upper: whether to pad as TensorFlow does, more after than before.
         """
         kernel = self.weight(f"{name}.weight", ndim=4)
         scale = self.weight(f"{norm}.weight", ndim=1) / np.sqrt(
@@ -80,7 +80,9 @@ class WeightedWriter:
             f"{norm}.running_mean", ndim=1
         )
         if len(scale) != len(kernel):
-            raise BackboneError(f"As {self._architecture}, its {name} and {norm} do not fit.")
+            raise BackboneError(
+                f"The weights {name} and {norm} of the {self._architecture} do not fit."
+            )
         padding: dict[str, Any] = {"pads": [kernel.shape[2] // 2] * 4}
         if same_upper:
             padding = {"auto_pad": "SAME_UPPER"}
@@ -113,7 +115,7 @@ class WeightedWriter:
         """Refuse weights that are neither used nor below one of the `ignored` prefixes.
 
         Raises:
-            BackboneError: there are some: then it is another network that only looks like this.
+            BackboneError: there are some, so the weights belong to a similar, unknown network.
         """
         rest = sorted(
             name
@@ -125,6 +127,6 @@ class WeightedWriter:
         if rest:
             more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
             raise BackboneError(
-                f"It is no {self._architecture}, which has not the weights "
+                f"The architecture {self._architecture} does not have the weights "
                 f"{', '.join(rest[:SHOWN])}{more}."
             )

@@ -1,11 +1,11 @@
-"""Coreset selection: the few patch embeddings that stand for all of them."""
+"""Coreset selection: a few patch embeddings that represent all of them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-_POOL, _FRONT, _BLOCK = 2_000, 96, 256  # rows; measured, the answer does not depend on them
+_POOL, _FRONT, _BLOCK = 2_000, 96, 256  # rows; tuned for speed, the result does not depend on them
 
 
 def select_coreset(
@@ -21,11 +21,11 @@ def select_coreset(
 
     Args:
         embeddings: (n, d), one row a patch.
-        size: rows to keep, 1 <= size <= n.
-        generator: the only source of randomness; same state, same coreset.
+        size: number of rows to select, 1 <= size <= n.
+        generator: the only source of randomness; the same state gives the same coreset.
 
     Returns:
-        (size,) row indices, in the order of selection, none twice.
+        (size,) distinct row indices, in the order of selection.
 
     Raises:
         ValueError: `size` is not in [1, n].
@@ -73,7 +73,7 @@ class _Selection:
         self.count = end
 
     def advance(self) -> None:
-        """Select from the rows that may be farthest, until a row outside of them may be."""
+        """Select from the rows that may be farthest, until a row outside of them may be farther."""
         pool, rest = _farthest(self._nearest, _POOL)
         pool = pool[self._compared[pool].argsort(kind="stable")]
         rows, squares = self._rows[pool], self._squares[pool]
@@ -90,14 +90,14 @@ class _Selection:
             self.add(pool[front[picks]])
             products = self._centers[first : self.count] @ rows.T
             np.minimum(nearest, products.min(axis=0) + squares, out=nearest)
-            nearest[front[picks]] = -np.inf  # never again, even among duplicates
+            nearest[front[picks]] = -np.inf  # never selected again, even among duplicates
         self._nearest[pool] = nearest
         self._compared[pool] = self.count
 
     def _distances(
         self, pool: NDArray[np.int64], rows: NDArray[np.float32], squares: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Update the distances of a pool, whose rows are sorted by how much they were compared."""
+        """Update the distances of a pool; the rows are sorted by their number of comparisons."""
         nearest, compared = self._nearest[pool], self._compared[pool]
         for start in range(0, len(pool), _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -125,7 +125,7 @@ def _pick(
         rows: the rows to select from.
         nearest: (n,) squared distances to the nearest selected row.
         bound: squared distance below which a row outside may be farther.
-        most: the largest number to select.
+        most: the largest number of rows to select.
     """
     squares = np.einsum("nd,nd->n", rows, rows)
     between = squares[:, np.newaxis] + squares - 2 * (rows @ rows.T)

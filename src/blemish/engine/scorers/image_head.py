@@ -21,7 +21,7 @@ image AUROC by at most 0.01 with 80 labelled anomalies."""
 
 _NEWTON_STEPS = 50
 _LEAST_GAIN = 1e-10
-"""A share of the loss: the fit ends when a step gains less. Four to ten steps were needed."""
+"""The fit ends when a step gains less than this share of the loss, after four to ten steps."""
 
 _CHUNK = 250
 """Images whose embeddings a fit has in double precision at a time."""

@@ -25,7 +25,7 @@ images."""
 
 _BATCH = 512
 _STEPS = 1_200
-_MIN_STEPS, _PASSES = 300, 30  # for less than `_STEPS` batches: so often through all patches
+_MIN_STEPS, _PASSES = 300, 30  # epochs, if they need fewer than `_STEPS` batches
 _RATE, _DECAY = np.float32(4e-3), np.float32(1e-2)
 
 
@@ -65,7 +65,7 @@ class PatchClassifier:
         return replace(self, bias=self.bias + offsets)
 
     def without_specks(self, area: float) -> PatchClassifier:
-        """Return a classifier that takes what covers less than so many patches for background."""
+        """Return a classifier that treats regions below this area, in patches, as background."""
         return replace(self, speck_area=area)
 
 
@@ -86,7 +86,7 @@ def fit_patch_classifier(
         shares: (n, classes), the background first; each row sums to the weight of the patch.
             A class without patches is never predicted.
         generator: of the first weights, the order of the patches and the blanked channels.
-        steps: of the descent; None for a number that suits the number of patches.
+        steps: number of optimiser steps; None derives it from the number of patches.
 
     Source: Srivastava et al., "Dropout", JMLR 15, 2014; Loshchilov and Hutter, "Decoupled Weight
         Decay Regularization", ICLR 2019.
@@ -152,7 +152,7 @@ def _first_parameters(channels: int, classes: int, generator: np.random.Generato
 
 
 def _class_weights(shares: Floats) -> Floats:
-    """Return (classes,): the weight of each, 1 on average over the patches."""
+    """Return the weight of each class (classes,), 1 on average over the patches."""
     totals = shares.sum(axis=0, dtype=np.float64)
     weights = np.divide(1, np.sqrt(totals), out=np.zeros_like(totals), where=totals > 0)
     scaled: Floats = (weights * totals.sum() / (weights * totals).sum()).astype(np.float32)
@@ -192,5 +192,5 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def _cosine(done: float) -> np.float32:
-    """Return how much of the rate is left, from 1 to 0."""
+    """Return the share of the initial learning rate, from 1 to 0."""
     return np.float32(0.5 + 0.5 * np.cos(np.pi * done))

@@ -20,8 +20,8 @@ from blemish.engine.scorers.patch_classifier import PatchClassifier, fit_patch_c
 from blemish.engine.scorers.scorer import FittingData, LabeledPatches, Readout, Role, Scorer
 
 _STEPS = 200
-"""Of the descent: 400 were no better. On wavelet features it had an image AUROC of .82, .94 and .95
-on magnetic tiles, castings and solar cells, a logistic regression .74, .86 and .95."""
+"""Steps of a fit: 400 were no better. On wavelet features the head had an image AUROC of .82, .94
+and .95 on magnetic tiles, castings and solar cells, a logistic regression .74, .86 and .95."""
 
 _COARSE_ROWS = 200
 """The first rows of the memory bank cover the rest coarsely, which is enough for a suspicion."""
@@ -36,7 +36,7 @@ _MOST_SUSPICIOUS, _RANDOM = 20, 60
 """Patches of a normal image: those that look least normal, and some at random."""
 
 _MOST_PATCHES = 4_000
-"""Of all images of a label together; with more images, each adds fewer."""
+"""Patches of all images of a label together; with more images, each adds fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
