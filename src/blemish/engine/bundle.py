@@ -30,7 +30,7 @@ REDUCED_RULE = (
     " A JPEG is decoded at the smallest of 1/8, 1/4 and 1/2 of its size at which it is still at "
     "least graph.decoded_at_least (width, height; upright), as Pillow's draft does it."
 )
-"""The addition of a bundle with `decoded_at_least`."""
+"""Addition to the resize rule of a bundle with `decoded_at_least`."""
 DEEP_RULE = (
     " Samples of 16 bits are shifted right by graph.sample_bits - 8; those above 255 become 255."
 )
@@ -62,9 +62,9 @@ class BundleInfo:
     graph_size: tuple[int, int]
     #: of most training images
     image_size: ImageSize
-    #: the one in force, in the graph as well
+    #: the threshold in force, also the default of the graph
     threshold: float
-    #: colour of what is no anomaly, "#RRGGBB"
+    #: colour of the background, "#RRGGBB"
     background: str
     #: in the order of the classes after the background; empty for a classification model
     anomaly_types: tuple[AnomalyType, ...]
@@ -111,11 +111,11 @@ def parse_bundle(read: Callable[[str], bytes], *, name: str) -> Bundle:
     """Read a bundle and verify its checksums.
 
     Args:
-        read: returns the file of a name; its errors pass through.
-        name: what messages call the bundle.
+        read: returns the file with a name; errors of `read` pass through.
+        name: the name of the bundle in messages.
 
     Raises:
-        BundleError: a file is damaged, or of a format that is not known here.
+        BundleError: a file is damaged, or has an unknown format.
     """
     sums = _parse_checksums(read(CHECKSUMS), name)
     model, text = (_verified(read(file), file, sums, name) for file in (MODEL, INFO))
@@ -129,7 +129,7 @@ def parse_info(read: Callable[[str], bytes], *, name: str) -> BundleInfo:
 
 
 def write_bundle(bundle: Bundle, directory: Path) -> None:
-    """Write a bundle into a folder that exists; all is on the disk when this returns."""
+    """Write a bundle into an existing folder; all files are synced when this returns."""
     for name, data in bundle_files(bundle).items():
         with (directory / name).open("wb") as file:
             file.write(data)
@@ -146,7 +146,7 @@ def read_bundle(directory: Path) -> Bundle:
     """Read a bundle from a folder and verify its checksums.
 
     Raises:
-        BundleError: a file is missing, damaged, or of a format that is not known here.
+        BundleError: a file is missing, damaged, or has an unknown format.
     """
     return parse_bundle(lambda name: _read(directory / name), name=str(directory))
 

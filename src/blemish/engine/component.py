@@ -29,7 +29,7 @@ FILES = (MODEL, INFO, MANIFEST, LICENSES, CHECKSUMS)
 
 _NORMAL_ID = 1
 _OLDEST_TIME = (1980, 1, 1, 0, 0, 0)
-"""The first time that a zip can hold."""
+"""The earliest time that a zip can store."""
 
 
 @dataclass(frozen=True, kw_only=True)

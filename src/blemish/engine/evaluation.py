@@ -80,7 +80,7 @@ def evaluate(
     """Run `detector` over test images, in their order, and measure its verdicts.
 
     Raises:
-        TrainingError: images or masks cannot be used; it holds all of their problems.
+        TrainingError: images or masks cannot be used; the error has all problems.
     """
     problems = Problems()
     verdicts: list[Verdict] = []
@@ -139,7 +139,7 @@ def _measure(verdicts: Sequence[Verdict], pixels: _PixelCounts) -> Evaluation:
 
 
 def _image_notes(truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Say which metrics of images the test set does not give, and why."""
+    """Return notes about image metrics that the test set does not give, with the reason."""
     notes = []
     if not truth.any():
         notes.append(
@@ -156,7 +156,7 @@ def _image_notes(truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> tuple[s
 
 
 def _type_notes(types: Sequence[TypeMetrics]) -> tuple[str, ...]:
-    """Say for which anomaly types the test set gives no metrics."""
+    """Return notes about anomaly types that the test set gives no metrics for."""
     return tuple(
         f"Recall is not measurable for the anomaly label '{entry.name}': no mask of the test "
         "images shows it."

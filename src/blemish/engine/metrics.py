@@ -104,7 +104,7 @@ def best_f1_threshold(truth: Booleans, scores: Scores) -> float:
 
 
 def intersection_over_union(truth_mask: Booleans, mask: Booleans) -> float | None:
-    """Return how far two (H, W) masks agree; None where both are empty.
+    """Return the IoU of two (H, W) masks; None where both are empty.
 
     Source: Jaccard, "The Distribution of the Flora in the Alpine Zone", 1912.
     """

@@ -84,7 +84,7 @@ class Detector:
         """Load a bundle that is in memory; `open_session` describes the arguments.
 
         Raises:
-            BundleError: with the reason.
+            BundleError: the bundle cannot be loaded; the message has the reason.
         """
         try:
             session = open_session(
@@ -101,11 +101,11 @@ class Detector:
 
         Args:
             data: an image file of any accepted format.
-            limits: of the image's size.
+            limits: how large an image may be.
             mixed_sizes: whether it may have another size than the training images.
 
         Raises:
-            ImageError: the data is no image, or its size differs from the training images'.
+            ImageError: the data is no image, or the size differs from that of the training images.
         """
         image = decode(
             data,
@@ -116,7 +116,7 @@ class Detector:
         return self.detect_pixels(image, mixed_sizes=mixed_sizes)
 
     def detect_pixels(self, image: DecodedImage, *, mixed_sizes: bool) -> Detection:
-        """Judge one decoded image; arguments and errors as `detect`."""
+        """Judge one decoded image; arguments and errors as in `detect`."""
         if not mixed_sizes:
             size = ImageSize(stored=image.stored_size, upright=image.upright_size)
             check_size(size, expected=self.info.image_size)
@@ -162,7 +162,8 @@ def _stored_mask(probabilities: NDArray[np.float32], image: DecodedImage) -> NDA
 def _likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the first likeliest class of each pixel; (K, H, W) to (H, W).
 
-    As argmax over the first axis, which reads memory in leaps and takes ten times as long.
+    This equals argmax over the first axis, which reads memory with a large stride and takes ten
+    times as long.
     """
     most = probabilities[0].copy()
     classes = np.zeros(most.shape, dtype=np.uint8)

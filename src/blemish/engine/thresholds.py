@@ -1,7 +1,7 @@
 """Move the threshold of a trained detector, and count the verdicts on the test images.
 
-The threshold stands twice in a bundle: in bundle.json, and in the graph as the value of the input
-`threshold` where a caller leaves it out. Both are moved together.
+A bundle has the threshold twice: in bundle.json, and in the graph as the default of the input
+`threshold`. Both are moved together.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def move_threshold(bundle: Bundle, threshold: float | None) -> Bundle:
     """Return the bundle with another threshold; None is the trained one.
 
     Args:
-        bundle: stays as it is.
+        bundle: the bundle, which is not changed.
         threshold: 0 to `MOST`; the graph takes the nearest float32.
 
     Raises:
@@ -96,7 +96,7 @@ def _float32(values: tuple[float, ...]) -> NDArray[np.float32]:
 
 
 def _with_default(model: bytes, threshold: float) -> bytes:
-    """Write another default of the graph's input `threshold` over the old: four bytes.
+    """Overwrite the default of the graph's input `threshold`: four bytes.
 
     This code parses the file itself because the server does not import the package onnx, and
     because nothing else of the graph may change.

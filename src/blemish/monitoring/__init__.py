@@ -1,1 +1,1 @@
-"""What people and programs learn of how the server does: access log, audit log, metrics, health."""
+"""Monitoring of the server: access log, audit log, metrics, health."""

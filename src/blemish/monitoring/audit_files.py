@@ -21,7 +21,7 @@ from blemish.storage.files import sync_folder
 
 FILE_BYTES = 64 * 1024 * 1024
 LINE_BYTES = 1024 * 1024
-"""More than any line has."""
+"""A size in bytes that no line exceeds."""
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,})\.jsonl(\.gz)?")
 
@@ -48,7 +48,7 @@ class AuditFiles:
         """Append lines to the newest file, all or none.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the lines cannot be written.
         """
         file = self._opened(len(lines))
         rest = memoryview(lines)
@@ -65,7 +65,7 @@ class AuditFiles:
         """Sync the written lines.
 
         Raises:
-            OSError: that failed.
+            OSError: the sync failed.
         """
         if self._file is not None and self._unsynced:
             os.fsync(self._file)
@@ -104,7 +104,7 @@ class AuditFiles:
                 path.unlink()
 
     def _opened(self, more: int) -> int:
-        """Return the file for so many bytes. A full file, or one of another day, is complete."""
+        """Return the file to append bytes to. Full files and files of other days are complete."""
         today = self._now().date()
         if self._file is not None and self._path is not None:
             if _day_of(self._path) == today and self._size + more <= self._file_bytes:
@@ -143,7 +143,7 @@ def _number_of(path: Path) -> int:
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Remove what follows the last line break."""
+    """Remove the bytes after the last line break."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         start = file.seek(max(0, size - LINE_BYTES))

@@ -120,7 +120,7 @@ class AuditLog:
         self._end()
 
     def _write(self) -> None:
-        """Write the oldest waiting records; they go on waiting if that fails."""
+        """Write the oldest waiting records; if that fails, they continue to wait."""
         with self._changed:
             batch = list(itertools.islice(self._waiting, BATCH))
             missing = self._lost - self._reported

@@ -156,6 +156,6 @@ class DetectionMetrics:
         if labels not in self._counted:
             self._counted.add(labels)
             for metric in self._counters:
-                metric.labels(*labels)  # from now on it says 0
+                metric.labels(*labels)  # creates the series with 0
             self._times.labels(*labels)
         return labels

@@ -51,7 +51,7 @@ class StateMetrics(Collector):
         """Yield the metrics, after removing counts of deleted models."""
         try:
             by_status, hosted = self._looked_up()
-        except Exception:  # the edge: what does not stand in the database is told all the same
+        except Exception:  # the edge: metrics that need no database are still reported
             logger.exception("the state of the models cannot be looked up")
         else:
             yield from self._of_models(by_status, hosted)

@@ -39,7 +39,7 @@ class Housekeeper:
     ) -> None:
         self._chores = chores
         self._now = now
-        #: in seconds, and never set: periods do not depend on the time of day
+        #: monotonic, in seconds: periods do not depend on changes of the clock
         self._monotonic = monotonic
         self._look_s = look_s
         self._due = [monotonic()] * len(chores)

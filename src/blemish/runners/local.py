@@ -44,7 +44,7 @@ class LocalTrainings:
     """Runs each training in its own process, which dies with this one."""
 
     def __init__(self, *, silence_s: float, command: Sequence[str] = PROCESS) -> None:
-        #: a process that reports nothing for so long counts as lost
+        #: a process that reports nothing for this time counts as lost
         self._silence_s = silence_s
         self._command = command
         self._stopping = threading.Event()
@@ -111,10 +111,10 @@ def _messages(stream: IO[bytes], *, silence_s: float) -> Iterator[dict[str, Any]
     """Yield the JSON lines of a process until it ends.
 
     Raises:
-        TrainingInterruptedError: it says nothing for too long.
+        TrainingInterruptedError: the process sends nothing for too long.
     """
     rest = b""
-    poll = select.poll()  # unlike select, it takes any number that a descriptor may have
+    poll = select.poll()  # unlike select, it accepts descriptors above 1023
     poll.register(stream, select.POLLIN)
     while True:
         if not poll.poll(silence_s * 1_000):
@@ -142,13 +142,13 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 class _Hosted:
     queue: RequestQueue
     attempt: int
-    #: where it was loaded from
+    #: the folder that it was loaded from
     bundle: str
     detector: Detector
 
 
 class LocalHosting:
-    """Holds the detectors of hosted models in memory, each with a queue of images before it."""
+    """Holds the detectors of hosted models in memory, each with a queue of images."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class LocalHosting:
         self._providers = providers
         self._clock = clock
         self._hosted: dict[int, _Hosted] = {}
-        #: model -> what its detections wait for until it is loaded
+        #: model -> future that its detections await until it is loaded
         self._waiters: defaultdict[int, list[Future[None]]] = defaultdict(list)
         #: guards both; held for a moment only, since the event loop takes it too
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Runs the work that rows in progress ask for, after a start, a crash or a request.
+"""Runs the work of rows in progress, after a start, a crash or a request.
 
 The status row is the truth. A worker owns a row by attempt and lease. This loop claims free rows,
 hands them to workers, and renews their leases.
@@ -151,7 +151,7 @@ class Reconciler:
         with self._database.writing() as rows:
             table = _table(rows, kind)
             if row not in table.unsettled():
-                return  # it has changed, and is read again
+                return  # the row has changed, and is read again
             attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
         if attempt is None:
             return

@@ -1,7 +1,7 @@
-"""The queue before a hosted model: so many images are detected at once, and so many may wait.
+"""The queue of a hosted model, which bounds the images that are judged at once and that wait.
 
-An image that waits holds no thread. An image that comes when the queue is full is refused with the
-time that those before it will take.
+A waiting image holds no thread. If the queue is full, an image is refused with the time that the
+images before it will take.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ FIRST_GUESS_S = 1.0
 """How long a request is assumed to take before the first one has ended."""
 
 NEWEST_SHARE = 0.1
-"""How much the newest request counts in the mean of how long one takes."""
+"""Weight of the newest request in the moving mean of durations."""
 
 T = TypeVar("T")
 
 
 class RequestQueue:
-    """Carries out requests in their order, as many at once as there are inference units."""
+    """Carries out requests in order, as many at once as there are inference units."""
 
     def __init__(self, *, units: int, clock: Callable[[], float]) -> None:
         self._units = units
@@ -37,12 +37,12 @@ class RequestQueue:
         self._lock = threading.Lock()
         #: requests that were submitted and have not ended
         self._count = 0
-        #: mean of how long a request takes
+        #: mean duration of a request
         self._request_s: float | None = None
 
     @property
     def capacity(self) -> Capacity:
-        """How many requests are carried out at once, and how many wait."""
+        """The numbers of requests that are carried out at once, and that wait."""
         return Capacity(units=self._units, waiting=max(0, self._count - self._units))
 
     def submit(self, request: Callable[[], T]) -> Future[T]:
@@ -61,7 +61,7 @@ class RequestQueue:
         return future
 
     def close(self) -> None:
-        """Take no more requests; those that wait are still carried out."""
+        """Accept no more requests; waiting ones are still carried out."""
         self._pool.shutdown(wait=False)
 
     def _timed(self, request: Callable[[], T]) -> T:

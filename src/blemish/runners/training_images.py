@@ -20,7 +20,7 @@ from blemish.service.objects import Objects
 from blemish.service.training.image_files import read_image_file
 
 RESERVE_BYTES = 1 << 30
-"""Free disk space that the spool leaves to others; beyond it, files are fetched again."""
+"""Free disk space that the spool leaves; below it, files are fetched again."""
 
 
 class TrainingImages:

@@ -18,7 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def http_request(scope: Scope) -> HttpRequest:
-    """Return a request without its body, which comes later."""
+    """Return a request without the body, which comes later."""
     return HttpRequest(
         method=scope["method"],
         path=scope["raw_path"].decode(errors="surrogateescape"),

@@ -19,7 +19,7 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(kw_only=True)
 class Call:
-    """A request, as far as it has come: what is not known yet is None."""
+    """A request in progress; members that are not known yet are None."""
 
     request_id: str
     received_at: datetime
@@ -35,17 +35,17 @@ class Call:
     members: Mapping[str, Any] = field(default_factory=dict)
     #: whether the answer comes only after the work that the operation leaves to the background
     waits: bool = False
-    #: of several things that it names, those that its caller may not touch, and why
+    #: resources in the request that the caller may not use -> the reason
     refused: dict[str, str] = field(default_factory=dict)
     #: message that replaces NoSuchKey if the caller must not learn that an object is missing
     concealment: str | None = None
-    #: what was answered, by the names in the model
+    #: members of the answer, by their names in the model
     answer: Mapping[str, Any] | None = None
     #: None if the client is gone
     status: int | None = None
     #: the error that the client sees, never an internal one; or ClientGoneError
     error: Exception | None = None
-    #: from its headers to its answer, which may still be on its way
+    #: from the headers of the request to its answer, which may not be sent completely
     duration_s: float | None = None
 
 
@@ -58,9 +58,9 @@ Observer = Callable[[Call], None]
 
 @contextmanager
 def observed(call: Call, observers: Sequence[Observer]) -> Iterator[None]:
-    """Tell the observers of a call at the end of the context, whatever that is.
+    """Notify the observers of a call at the end of the context, however it ends.
 
-    All that is logged in the task of the request, from now on, carries its id.
+    All later log lines in the task of the request have its id.
     """
     structlog.contextvars.bind_contextvars(request_id=call.request_id)
     began = perf_counter()

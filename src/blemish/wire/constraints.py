@@ -1,7 +1,7 @@
 """Constraints of the service model on members: presence, lengths, ranges, patterns, enums.
 
-All that is wrong is said at once, in one ValidationError. Lengths count characters, bytes and
-items; a pattern must match the whole text.
+One ValidationError names all problems at once. Lengths count characters, bytes and items; a
+pattern must match the whole text.
 
 Source: Smithy, "Constraint traits".
 """
@@ -29,7 +29,7 @@ def check_constraints(shape: StructureShape, members: Mapping[str, Any]) -> None
     """Accept members that fulfil every constraint of their shape.
 
     Raises:
-        ValidationError: says what is wrong with which member, and what is allowed.
+        ValidationError: a member breaks a constraint; the message says what is allowed.
     """
     problems = _structure_problems(shape, members, prefix="")
     shown = list(islice(problems, MAX_SHOWN))

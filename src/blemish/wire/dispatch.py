@@ -56,10 +56,10 @@ class IncomingRequest(Protocol):
     """A request while a protocol reads it."""
 
     def received(self, call: Call) -> AbstractAsyncContextManager[None]:
-        """Return a context in which everything has come that a worker thread must not wait for."""
+        """Return a context in which the parts that no worker thread may wait for have arrived."""
 
     def identify(self, call: Call) -> Mapping[str, Any]:
-        """Find out caller, operation and members of a call, in a worker thread.
+        """Read caller, operation and members of a call, in a worker thread.
 
         Returns:
             The members for the handler, a streamed body among them.
@@ -90,10 +90,10 @@ class ServiceProtocol(Protocol):
         """Return the response with an error that `client_error` or `internal_error` returned."""
 
     def client_error(self, error: Exception, call: Call) -> Exception | None:
-        """Return an error in the words of the protocol, None if clients must not see it."""
+        """Return an error as the protocol expresses it, or None if clients must not see it."""
 
     def internal_error(self, message: str, call: Call) -> Exception:
-        """Return the error that stands for one that clients must not see."""
+        """Return the error that replaces one that clients must not see."""
 
 
 class Dispatcher:
@@ -111,17 +111,17 @@ class Dispatcher:
         error_messages: Mapping[type[Exception], str] = MappingProxyType({}),
         dedicated: Collection[str] = (),
     ) -> None:
-        """Put the parts together.
+        """Create a dispatcher.
 
         Args:
-            protocol: reads and writes.
+            protocol: reads requests and writes responses.
             clock: the time at which a request came.
             request_ids: returns a new id.
             worker_threads: requests that are worked on at once; others wait.
             gates: each lets a call pass or refuses it, in this order.
             observers: called at the end of each call.
-            error_messages: messages of internal errors that clients may see; of others, clients
-                see the request id alone.
+            error_messages: messages of internal errors that clients may see; for other errors
+                they see only the request id.
             dedicated: operations with worker threads of their own, where they wait for no others.
         """
         self._protocol = protocol
@@ -136,7 +136,7 @@ class Dispatcher:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a thread."""
+        """The number of requests that wait for a thread."""
         limiters = self._worker_threads, self._dedicated_threads
         return sum(limiter.statistics().tasks_waiting for limiter in limiters)
 

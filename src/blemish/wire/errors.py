@@ -13,7 +13,7 @@
   - RequestEntityTooLargeError       413
 
 These are common to all services of AWS, so the service model does not have them; names and
-statuses are AWS's. Their messages say what the caller can mend and nothing more.
+statuses are AWS's. Messages say only what the caller can correct.
 
 Source: "Common Error Types" of AWS's API references.
 """
@@ -40,7 +40,7 @@ class WireError(ProtocolError):
 
 
 class BodyTimeoutError(WireError):
-    """The body did not come in time."""
+    """The body did not arrive in time."""
 
     code = "RequestTimeoutException"
     status = 400
@@ -54,14 +54,14 @@ class IncompleteSignatureError(WireError):
 
 
 class SerializationError(WireError):
-    """The request cannot be read as what its operation takes."""
+    """The request does not have the form that the operation expects."""
 
     code = "SerializationException"
     status = 400
 
 
 class InvalidSignatureError(WireError):
-    """The signature is not that of this request, this service or this time."""
+    """The signature does not fit this request, this service or this time."""
 
     code = "InvalidSignatureException"
     status = 403
@@ -83,7 +83,7 @@ class MissingAuthenticationTokenError(WireError):
 
 
 class UnrecognizedClientError(WireError):
-    """Nobody has this access key."""
+    """The access key is unknown."""
 
     code = "UnrecognizedClientException"
     status = 403
@@ -97,7 +97,7 @@ class UnknownOperationError(WireError):
 
 
 class RequestEntityTooLargeError(WireError):
-    """The body is so large that it is not even read to its end."""
+    """The body is so large that it is not read to its end."""
 
     code = "RequestEntityTooLargeException"
     status = 413

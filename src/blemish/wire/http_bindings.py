@@ -1,4 +1,4 @@
-"""The members of a request or an answer that travel outside of its body.
+"""The members of a request or an answer outside of the body.
 
 A member's location says where: `uri`, `querystring` and `header` as one text each, `headers` as a
 map whose keys follow a common prefix.
@@ -70,7 +70,7 @@ def members_with_location(shape: StructureShape, location: str | None) -> dict[s
 
 
 def wire_name(member: Shape) -> str:
-    """Return what a member with a location is called there."""
+    """Return the name of a member at its location."""
     name: str = member.serialization["name"]
     return name
 

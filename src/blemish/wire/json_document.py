@@ -29,7 +29,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def from_json(shape: Shape, value: Any, *, name: str) -> Any:
-    """Return what a JSON value stands for.
+    """Convert a JSON value to the shape's type.
 
     Members that the shape does not know and members that are null are left out, as AWS does.
 
@@ -62,7 +62,7 @@ def from_json(shape: Shape, value: Any, *, name: str) -> Any:
 def members_from_json(
     members: Mapping[str, Shape], document: Mapping[str, Any], *, name: str = ""
 ) -> dict[str, Any]:
-    """Return those members that an object has.
+    """Return the members of a structure that an object has.
 
     Raises:
         SerializationError: one is not of its type.

@@ -1,7 +1,7 @@
 """The body of a request, read up to a limit and hashed to its end.
 
 A body over the limit is read and hashed but not stored, so that a caller with the right signature
-gets an answer. A body that is many times too large breaks the connection off.
+gets an answer. If a body is many times too large, the connection is closed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from blemish.wire.asgi import Receive
 from blemish.wire.errors import BodyTimeoutError, RequestEntityTooLargeError
 
 HARD_STOP = 8
-"""How many times the limit a body may be before it is read no further."""
+"""Multiple of the limit at which a body is read no further."""
 
 IDLE_S = 60
-"""How long a client may send nothing while its body is waited for."""
+"""Time that a client may pause while it sends a body."""
 
 
 SMALL_BYTES = 64 * 1024
-"""A body of no more is read whatever others there are: as a server reads a socket anyhow."""
+"""Bodies up to this size are read regardless of memory: a server buffers as much of a socket."""
 
 
 class ClientGoneError(Exception):
@@ -57,10 +57,10 @@ class BodyMemory:
 
     @contextmanager
     def reserve(self, size_bytes: int) -> Iterator[None]:
-        """Keep room for a body until the end of the context.
+        """Reserve memory for a body until the end of the context.
 
         Raises:
-            ThrottlingError: there is none.
+            ThrottlingError: there is not enough memory.
         """
         taken = size_bytes if size_bytes > SMALL_BYTES else 0
         if taken > self._free_bytes:
@@ -106,7 +106,7 @@ async def read_body(
     hard_stop = HARD_STOP * limit_bytes
     _check_size(declared_bytes or 0, hard_stop=hard_stop)
     digest = hashlib.sha256()
-    content_buffer = BytesIO()  # it grows in place, where joined chunks would be there twice
+    content_buffer = BytesIO()  # it grows in place; joining chunks would need twice the memory
     size = 0
     more = True
     while more:

@@ -55,7 +55,7 @@ class Router:
 
 
 def uri_labels(template: str, path: str) -> dict[str, str] | None:
-    """Return what the labels of a URI template stand for, still encoded; None if it is no match."""
+    """Return the values of the labels of a URI template, still encoded; None without a match."""
     match = _pattern(template.partition("?")[0]).fullmatch(path)
     return match.groupdict() if match else None
 

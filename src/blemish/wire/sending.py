@@ -1,4 +1,4 @@
-"""Responses on their way to an ASGI server: whole, or block by block."""
+"""Sending of responses to an ASGI server: whole, or block by block."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def send_response(
 ) -> None:
     """Send a response; its blocks are read in worker threads.
 
-    An error while blocks are read breaks the connection off.
+    If reading a block fails, the connection is closed.
     """
     if response.blocks is None:
         await _send_whole(send, response, method=method)

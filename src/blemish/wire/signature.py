@@ -1,7 +1,7 @@
 """Verification of Signature Version 4, in the Authorization header or in the query.
 
 A signature claims a key, a scope and a time. The claim is read first, then each part of it is
-checked; the signature itself comes last. An error says what the caller can mend, never what was
+checked; the signature itself comes last. Errors say what the caller can correct, never what was
 computed.
 
 Source: AWS IAM User Guide, "Create a signed AWS API request".
@@ -66,14 +66,14 @@ class SignatureVerifier:
         """Return the caller that signed a request.
 
         Args:
-            request: its body is not looked at.
-            body_sha256: of the body that came, in hexadecimal digits.
+            request: the request; the body is not read.
+            body_sha256: hash of the received body, in hexadecimal digits.
             unsigned_body: whether the signature may leave the body out.
 
         Raises:
-            MissingAuthenticationTokenError: it is not signed.
+            MissingAuthenticationTokenError: the request is not signed.
             IncompleteSignatureError: the signature is malformed.
-            UnrecognizedClientError: nobody has its key.
+            UnrecognizedClientError: the access key is unknown.
             InvalidSignatureError: it was signed for something else, at another time, or with
                 another secret.
         """
@@ -139,7 +139,7 @@ class SignatureVerifier:
 
 
 def _signed_body_sha256(request: HttpRequest, body_sha256: str, *, unsigned_body: bool) -> str:
-    """Return the text that stands for the body in the canonical request."""
+    """Return the text that represents the body in the canonical request."""
     declared = request.headers.get("x-amz-content-sha256", body_sha256)
     if declared == body_sha256 or (declared == UNSIGNED_PAYLOAD and unsigned_body):
         return declared

@@ -80,7 +80,7 @@ def checked_integer(number: int, shape: Shape, *, name: str) -> int:
 
 
 def read_timestamp(value: str | float, *, name: str) -> datetime:
-    """Return the moment that is meant by seconds since 1970, ISO 8601 or the form of HTTP headers.
+    """Return the moment given as seconds since 1970, ISO 8601 or in the form of HTTP headers.
 
     Raises:
         SerializationError: it is none of these, or no moment of our calendar.
@@ -94,10 +94,10 @@ def read_timestamp(value: str | float, *, name: str) -> datetime:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return a moment in UTC; without a time zone it is one already.
+    """Convert a moment to UTC; without a time zone it counts as UTC.
 
     Raises:
-        OverflowError: it lies outside of our calendar there.
+        OverflowError: the moment in UTC is out of range.
     """
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 

@@ -1,4 +1,4 @@
-"""How often each operation may be called: a token bucket for each.
+"""The rate limit of operations: a token bucket for each operation.
 
 A bucket holds the calls of one second and fills at an even pace: a second's worth may come at once,
 and no more than the pace for long. One number stores it: the time at which it is full again.
@@ -20,7 +20,7 @@ SECOND_NS = 1_000_000_000
 
 
 class Throttle:
-    """A gate that lets so many calls of an operation pass in a second, whatever others do."""
+    """A gate that limits the calls of each operation per second."""
 
     def __init__(self, *, per_s: int, exempt: Collection[str], clock_ns: Callable[[], int]) -> None:
         """Put the parts together: the operations in `exempt` pass; the clock never turns back."""
@@ -32,7 +32,7 @@ class Throttle:
         self._full_at_ns: dict[str, int] = {}
 
     def __call__(self, call: Call) -> None:
-        """Take a token for a call; one that is refused takes none.
+        """Take a token for a call; refused calls take none.
 
         Raises:
             ThrottlingError: the bucket is empty.

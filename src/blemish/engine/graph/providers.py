@@ -1,4 +1,4 @@
-"""What can run a graph, by the names of the settings; ONNX Runtime need not be loaded for it."""
+"""Execution providers by the names of the settings; this module does not load ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the graph that computes the scores of a detector's scorers.
+"""The part of the graph that computes the scores of all scorers of a detector.
 
 Every patch scorer begins with a linear readout of the patch embeddings; one convolution computes
 the readouts of all.

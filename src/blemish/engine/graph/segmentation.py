@@ -15,7 +15,7 @@ from blemish.engine.images.upsample import add_upsampled
 from blemish.engine.scorers.patch_classifier import PatchClassifier
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
-"""Of RGB, 0 to 1. Source: ITU-R BT.601."""
+"""Weights of RGB in the luminance, which is 0 to 1. Source: ITU-R BT.601."""
 
 EDGE_VARIANCE = 1e-3
 """Variance of the luminance in three by three patches below which an image has no edge to follow:
@@ -40,7 +40,7 @@ def add_class_probabilities(
     margins = _add_refined(graph, coarse, maps.grid, size, types=types)
     if head.speck_area > 0:
         margins = _add_without_specks(graph, margins, maps.grid, size, area=head.speck_area)
-    # A softmax over the first axis, in parts: ONNX Runtime's own turns the array around for it.
+    # A softmax over the first axis, in parts: ONNX Runtime's own would transpose the array.
     first = _ints(graph, 0)
     zero = graph.constant(np.zeros((1, 1, 1), dtype=np.float32))
     highest = graph.add("Relu", graph.add("ReduceMax", margins, first, keepdims=1))
@@ -99,7 +99,7 @@ def _add_on_grid(
 
 
 def _add_mean(graph: GraphWriter, values: str) -> str:
-    """Write the mean over the three by three patches around each."""
+    """Write the mean over the three by three patches around each patch."""
     return graph.add("AveragePool", values, kernel_shape=[3, 3], pads=[1] * 4)
 
 
@@ -108,8 +108,9 @@ def _add_without_specks(
 ) -> str:
     """Write the margins (types, height, width) again, negative where a speck was.
 
-    A pixel stays if it lies in a window, around any patch, of which anomalies cover so much `area`,
-    in patches. The window is larger than its patch, so that the ends of long regions stay too.
+    A pixel stays if a window around any patch contains it, and anomalies cover at least `area`
+    patches of this window. The window is larger than its patch, so that the ends of long regions
+    stay too.
     """
     rows, columns = (window_matrix(pixels, cells) for pixels, cells in zip(size, grid, strict=True))
     highest = graph.add("ReduceMax", margins, _ints(graph, 0), keepdims=1)
@@ -124,7 +125,7 @@ def _add_without_specks(
 def _add_product(
     graph: GraphWriter, rows: NDArray[np.float32], flags: str, columns: NDArray[np.float32]
 ) -> str:
-    """Write the product of a matrix, flags taken for 0 and 1, and a matrix."""
+    """Write the product of a matrix, flags as 0 and 1, and a matrix."""
     numbers = graph.add("Cast", flags, to=1)
     return graph.add(
         "MatMul", graph.add("MatMul", graph.constant(rows), numbers), graph.constant(columns)
@@ -132,7 +133,7 @@ def _add_product(
 
 
 def averaging_matrix(before: int, after: int) -> NDArray[np.float32]:
-    """Return the (after, before) matrix that averages one side over equal parts of it."""
+    """Return the (after, before) matrix that averages one side over equal parts."""
     starts = np.arange(after)[:, np.newaxis] * before / after
     pixel = np.arange(before)
     covered = np.minimum(pixel + 1, starts + before / after) - np.maximum(pixel, starts)

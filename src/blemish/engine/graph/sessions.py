@@ -14,7 +14,7 @@ _LOG_FATAL = 4  # errors are raised; the log would repeat them
 
 
 class ProviderError(Exception):
-    """A provider is not installed, or does not start; names it."""
+    """A provider is not installed, or does not start; the message names it."""
 
 
 SESSION_ERRORS: tuple[type[Exception], ...] = (
@@ -33,7 +33,7 @@ def check_providers(names: Sequence[str]) -> None:
     """Check that the installed ONNX Runtime has these providers, without starting them.
 
     Raises:
-        ProviderError: names those that it lacks, and those that it has.
+        ProviderError: some are missing; the message names these and the installed ones.
     """
     available = ort.get_available_providers()
     if missing := [name for name in names if PROVIDERS[name] not in available]:
@@ -59,11 +59,11 @@ def open_session(
     Args:
         model: a serialised ONNX model.
         threads: for the operators of one run on the CPU, 1 or more.
-        providers: of `PROVIDERS`; nodes that one cannot run go to the next, finally to the CPU.
-        engine_cache: folder where TensorRT keeps what it compiles; None compiles at each start.
+        providers: names in `PROVIDERS`; nodes that one cannot run go to the next, then to the CPU.
+        engine_cache: folder for TensorRT's compiled engines; None compiles at each start.
 
     Raises:
-        ProviderError: one is not installed, or does not start.
+        ProviderError: a provider is not installed, or does not start.
     """
     check_providers(providers)
     options = ort.SessionOptions()
@@ -76,7 +76,7 @@ def open_session(
         for name in providers
     ]
     session = ort.InferenceSession(model, options, providers=selection)
-    # ONNX Runtime goes on by the CPU alone where another does not start.
+    # ONNX Runtime continues on the CPU alone if another provider does not start.
     started = session.get_providers()
     if failed := [name for name in providers if PROVIDERS[name] not in started]:
         raise ProviderError(f"{' and '.join(failed)} did not start; a library may be missing")
@@ -84,7 +84,7 @@ def open_session(
 
 
 def _options(provider: str, *, threads: int, engine_cache: Path | None) -> Mapping[str, str]:
-    """Return the options for 32-bit arithmetic, so that scores are those of the CPU."""
+    """Return the options for 32-bit arithmetic, so that scores equal those of the CPU."""
     match provider:
         case "openvino":
             return {"device_type": "CPU", "precision": "FP32", "num_of_threads": str(threads)}

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from blemish.engine.metrics import best_f1_threshold
 
 MIN_ANOMALIES = 10
-"""With so many labelled anomalies or more, they decide the threshold and the confidence."""
+"""Labelled anomalies from which on they determine the threshold and the confidence."""
 
 FALSE_ALARM_RATE = 0.05
-"""Share of normal images that may be called anomalous where too few anomalies are labelled."""
+"""Share of normal images that may be called anomalous if too few anomalies are labelled."""
 
 PRIOR_IMAGES, PRIOR_DEVIATION = 24, 0.1
-"""The deviation of normal scores is estimated as if so many more images had shown this one, which
+"""The deviation of normal scores is estimated as if this many more images had this deviation, which
 is the unit that scores are fused to (`fusion.UNIT`)."""
 
 TAIL_FACTOR = 0.9
 BOUND_ERRORS = 2.2
 
 OUTLIER_DEVIATIONS, MIN_ROBUST_DEVIATION = 3.0, 0.05
-"""Scores that lie farther above the median are drawn in to there, so that one odd image among the
-normal ones does not move the threshold. The deviation is that of the median, at least this."""
+"""Scores that lie farther above the median are clipped, so that one odd image among the normal ones
+does not move the threshold. The deviation is that of the median, at least this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def calibrate(
         scores: (n,) image scores, by detectors not fitted to the image.
         anomalous: (n,) whether the image is labelled as an anomaly; at least one is not.
         gain: how much lower normal images score by the detector that is fitted to all of them.
-        rate: share of normal images that may be called anomalous, below `MIN_ANOMALIES`.
+        rate: share of normal images that may be called anomalous; used below `MIN_ANOMALIES`.
     """
     if anomalous.sum() >= MIN_ANOMALIES:
         slope, midpoint = platt_scaling(scores, anomalous)
@@ -75,9 +75,9 @@ def calibrate(
 def normal_threshold(scores: NDArray[np.float64], *, rate: float) -> float:
     """Return the score that a further normal image exceeds with a probability of about `rate`.
 
-    New images vary a little more than held-out ones, and a few images tell little of the tail:
+    New images vary a little more than held-out ones, and a few images show little of the tail:
     `TAIL_FACTOR` of the quantiles of Student's distribution with four degrees of freedom, in
-    deviations, kept 1.4, 4.7 and 9.7 % where 1, 5 and 10 % were asked for
+    deviations, gave rates of 1.4, 4.7 and 9.7 % for a `rate` of 1, 5 and 10 %
     (docs/notes/thresholds.md).
 
     Args:
@@ -118,7 +118,7 @@ def student_probability(value: float) -> float:
 
 
 def rate_bound(images: int, *, rate: float) -> float:
-    """Return the rate of false alarms that nine of ten trainings keep below.
+    """Return the rate of false alarms that nine of ten trainings stay below.
 
     Mean and deviation of normal scores are estimates: the standard error of the threshold, in
     deviations, follows from the number of images. `BOUND_ERRORS` of it covered nine of ten

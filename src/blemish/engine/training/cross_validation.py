@@ -111,14 +111,14 @@ def cross_validate(
 ) -> CrossValidation:
     """Score the embedded images by scorers fitted without their fold, and without one more.
 
-    With two folds nothing is left to fit to without both; then a fold alone is left out.
+    With only two folds, leaving out both would leave no images, so only one fold is left out.
 
     Args:
         features: of two folds or more, each with a normal image.
         seed: of samples and coresets.
         threads: fits that run at once; the scores do not depend on it.
         progress: called after each fit.
-        scorers: the scorers to fit, as far as they are usable.
+        scorers: the scorers to fit, if they are usable.
     """
     images, folds = features.embedded_images, len(features.folds)
     result = _empty(features, usable_scorers(features, scorers))

@@ -1,4 +1,4 @@
-"""Notes of a training about its datasets: nothing is decided for a user without a word."""
+"""Notes of a training about its datasets, which report every decision that it made for the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blemish.domain.entities import Label
 from blemish.engine.training.validation import ValidatedImage
 
 MAX_NAMED = 3
-"""Images that a note names."""
+"""The most images that a note names."""
 
 
 def dataset_notes(

@@ -82,7 +82,7 @@ class EmbeddedImage:
 class FoldPart:
     """The features of the images of one fold."""
 
-    #: memory bank -> (n, p) projected patches to choose from, an array for each normal image
+    #: memory bank -> (n, p) candidates, projected; an array for each normal image
     candidates: defaultdict[str, list[NDArray[np.float32]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -209,7 +209,7 @@ def collect_features(
         projections: memory bank -> (d, p).
         fold_of: (n,) of each image.
         limits: how large an image may be.
-        room: images of each label whose patches are all stored, for cross-validation.
+        room: number of images of each label whose patches are all stored, for cross-validation.
         seed: of the samples.
         progress: called after each image.
     """

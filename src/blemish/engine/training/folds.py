@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 
 FOLDS = 5
-"""The number of folds, if there are that many different normal images."""
+"""The number of folds, if there are at least as many different normal images."""
 
 
 def assign_folds(

@@ -10,7 +10,7 @@ from blemish.domain.entities import Label, MaskOrientation
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMask:
-    """The anomaly mask of one image; `read` returns its file, as that of an image."""
+    """The anomaly mask of one image; `read` returns the file, like that of an image."""
 
     read: Callable[[], bytes]
     #: "#RRGGBB" -> anomaly type
@@ -37,7 +37,7 @@ class LabeledImage:
 class Progress:
     """The progress of one step."""
 
-    #: in words for people
+    #: a phrase for people
     step: str
     done: int
     total: int

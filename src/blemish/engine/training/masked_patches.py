@@ -27,7 +27,7 @@ class MaskedPatches:
     #: (n, d)
     embeddings: NDArray[np.float32]
     shares: Shares
-    #: (n,) how many patches of the image each stands for
+    #: (n,) number of the image's patches that each represents
     weights: NDArray[np.float32]
 
     def known(self, anomaly_types: Container[str]) -> NDArray[np.bool_]:
@@ -47,7 +47,7 @@ class JoinedPatches:
     embeddings: NDArray[np.float32]
     #: (n, 1 + types), the background first; each row sums to 1
     shares: NDArray[np.float32]
-    #: (n,) how many patches each stands for
+    #: (n,) number of patches that each represents
     weights: NDArray[np.float32]
     #: (n,) index of each patch's image
     images: NDArray[np.int64]
@@ -63,7 +63,7 @@ class JoinedPatches:
 
 
 def mask_shares(mask: TrainingMask, image: DecodedImage, *, grid: tuple[int, int]) -> Shares:
-    """Bring an image's mask to the (h, w) grid of patches, turned upright as the image is.
+    """Resize an image's mask to the (h, w) grid of patches, turned upright like the image.
 
     Raises:
         ImageError: the mask cannot be used.

@@ -14,7 +14,7 @@ from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.images.resize import graph_size
 
 LONG_SIDES = (256, 512)
-"""Of the graph's images: the default, and one that is tried where labels allow a comparison."""
+"""Long sides of the graph's images: the default, and one to try if labels allow a comparison."""
 
 LEAST_SHRUNK = 2
 """A size is tried only for images at least twice as large: four times the default. Smaller images
@@ -25,8 +25,8 @@ MOST_OPERATIONS = 15e9
 ResNet-18 takes 7.3e9 at 512 x 512."""
 
 MOST_IN_ALL = 4e12
-"""Of the backbone on all images of a training at the higher resolution: about a minute of two
-cores."""
+"""Multiplications of the backbone on all images of a training at the higher resolution: about a
+minute of two cores."""
 
 
 def input_sizes(
@@ -37,7 +37,7 @@ def input_sizes(
     Args:
         image: (width, height) of the images, upright.
         backbone: of the detector.
-        images: their number.
+        images: the number of images.
         choose: whether labels allow a comparison of sizes.
     """
     usual = graph_size(*image, long_side=LONG_SIDES[0], step=backbone.step)

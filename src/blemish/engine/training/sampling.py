@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_PATCHES = 20_000
-"""Size of a sample, about: a coreset of 2,000 rows from so many takes an eighth of a second."""
+"""Approximate size of a sample: a coreset of 2,000 rows from it takes an eighth of a second."""
 
 
 MAX_CANDIDATES = 60_000

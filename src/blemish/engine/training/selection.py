@@ -21,16 +21,16 @@ from blemish.engine.training.fusion import Fusion, fusion, standard
 from blemish.engine.training.score_table import ScoreTable
 
 PRIMARY_SHARE = 2 / 3
-"""Of the memory bank in an average; the other scorers share the rest. With wavelet features the
-bank alone had a mean image AUROC of .937 (two splits, five products) and an average of equals .912;
-with ResNet-18's .926 and .932: at two thirds they have .928 and .929."""
+"""Share of the memory bank in an average; the other scorers share the rest. With wavelet features
+the bank alone had a mean image AUROC of .937 (two splits, five products) and an average of equals
+.912; with ResNet-18's .926 and .932: at two thirds they have .928 and .929."""
 
 HEAD_PRIOR = 10
 """With n labelled anomalies each head has the weight `n / (n + HEAD_PRIOR)`; all scorers of normal
 images together have 1."""
 
 HEAD_FACTORS = (1.0, 0.5, 0.0, 2.0)
-"""Multiples of that weight that are tried, the default first."""
+"""Multiples of a head's weight to try, the default first."""
 
 LEAST_LEAD = 0.5
 """Anomalies that a candidate must rank better to replace another. Where both rank nearly all of
@@ -121,9 +121,9 @@ def _fused(final: Fusion, candidate: Candidate, table: ScoreTable) -> NDArray[np
 def _gain(final: Fusion, candidate: Candidate, table: ScoreTable) -> float:
     """Return how much lower normal images score by scorers that are fitted to all of them.
 
-    Scores fall with the number n of images, about as 1 / n. From three fifths of the images to four
-    they are measured to fall, on the very same images; from four fifths to all they fall
-    `GAIN_SHARE` of that.
+    Scores fall with the number n of images, about as 1 / n. Their fall from three
+    fifths of the images to four is measured on the same images; from four fifths to all they fall
+    by `GAIN_SHARE` of that.
     """
     if table.folds < 3:
         return 0.0

@@ -83,7 +83,7 @@ def train(
     """Validate labelled images and train a detector on them.
 
     Raises:
-        TrainingError: images or masks cannot be used; it holds all of their problems.
+        TrainingError: images or masks cannot be used; the error has all problems.
         BackboneError: the backbone of `options` cannot be used.
     """
     datasets = validate_datasets(
@@ -100,7 +100,7 @@ def train_validated(
 ) -> TrainingReport:
     """Train a detector on validated images; the caller stores the bundle, which is in memory.
 
-    Same images (in any order), options and machine: same bundle, bit for bit.
+    The same images (in any order), options and machine give the same bundle, bit for bit.
 
     Raises:
         TrainingError: the images cannot be trained on.
@@ -135,10 +135,10 @@ def train_validated(
 
 
 def _require_masks(images: TrainingSet, *, least: int) -> None:
-    """Refuse masks of which no anomaly type has enough, before the work begins.
+    """Refuse masks if no anomaly type has enough of them, before the work begins.
 
     Raises:
-        TrainingError: with the number of masks of every type.
+        TrainingError: no type has enough; the message has the number of masks of every type.
     """
     counts = Counter(name for entry in images.images for name in entry.anomaly_types)
     if counts and max(counts.values()) < least:

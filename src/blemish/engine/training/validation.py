@@ -17,10 +17,10 @@ from blemish.engine.training.labeled_images import LabeledImage, Progress, Progr
 from blemish.engine.training.problems import ImageProblem, Problems
 
 MIN_NORMAL = 2
-"""With fewer different normal images, none can be held out."""
+"""The least number of different normal images; with fewer, none can be held out."""
 
 SMALLEST = (1, 1)
-"""A JPEG is decoded at 1/8 of its size: that finds the same damage as a full decode, faster."""
+"""JPEGs are decoded at 1/8 of their size, which detects the same damage faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def validate_datasets(
         progress: called after each image.
 
     Raises:
-        TrainingError: images or masks cannot be used; it holds all of their problems.
+        TrainingError: images or masks cannot be used; the error has all problems.
     """
     problems, validated = Problems(), list[ValidatedImage]()
     images = [*training, *test]
