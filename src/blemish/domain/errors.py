@@ -12,7 +12,7 @@
 
 There is one class for each error shape of the service model. What goes wrong before an operation
 is known (signature, routing) has a small tree in wire/. The class says *what* went wrong; the HTTP
-status and the wire name come from the model (`wire/protocol.py`), so neither is repeated here.
+status and the wire name come from the model (`wire/rest_json.py`), so neither is repeated here.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Limits:
     #: labelled images that CreateModel needs if a project has no test dataset
     single_min_normal: int
     single_min_anomaly: int
-    #: and if it has one
+    #: labelled images that CreateModel needs if a project has a test dataset
     train_min_normal: int
     test_min_normal: int
     test_min_anomaly: int

@@ -31,7 +31,7 @@ class Storage:
 
     keyring: Keyring
     encryption: Encryption
-    #: manifests and frozen entries, sealed
+    #: manifests, and the entries that trainings were started on, sealed
     stored_files: StoredFiles
     #: parts of unfinished S3 uploads, as plain files
     uploads: StoredFiles
@@ -135,7 +135,7 @@ def s3_store_of(settings: Settings, *, keys: AccessKeys) -> Objects | None:
 
 
 def bucket_maker(settings: Settings, folder: ObjectStore) -> Callable[[str], None]:
-    """Return what makes a bucket; in an S3 elsewhere, only its owner can."""
+    """Return a function that creates a bucket; it refuses if the buckets are in another S3."""
     if settings.s3_endpoint is None:
         return Buckets(folder.paths).create
 

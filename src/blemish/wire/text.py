@@ -21,10 +21,10 @@ _NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,3})?")
 
 
 def read_text(shape: Shape, text: str, *, name: str) -> Any:
-    """Return the value that a text stands for; an error calls it by `name`.
+    """Return the value of a text; errors call it `name`.
 
     Raises:
-        SerializationError: the text is none of the shape's type.
+        SerializationError: the text is not of the shape's type.
     """
     match shape.type_name:
         case "string":

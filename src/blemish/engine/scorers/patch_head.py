@@ -24,7 +24,7 @@ _STEPS = 200
 and .95 on magnetic tiles, castings and solar cells, a logistic regression .74, .86 and .95."""
 
 _COARSE_ROWS = 200
-"""The first rows of the memory bank cover the rest coarsely, which is enough for a suspicion."""
+"""The first rows of the memory bank cover the rest coarsely, which is enough to rank patches."""
 
 _MARKED = 0.25
 """Share of a patch that its mask must call anomalous for the patch to count as such."""
@@ -51,7 +51,7 @@ class PatchHead:
         return self.classifier.margins(embeddings)[:, 0]
 
     def readout(self) -> Readout:
-        """Return the inputs of the hidden layer."""
+        """Return weights and bias of the hidden layer, in front of its ReLU."""
         return Readout(weights=self.classifier.hidden_weights, bias=self.classifier.hidden_bias)
 
     def add_patch_scores(self, graph: GraphWriter, readout: str) -> str:
@@ -71,25 +71,25 @@ def fit_patch_head(
     Args:
         images: with at least one of each label.
         bank: of normal images.
-        generator: of the samples and the network.
+        generator: randomness for sampling and for the first weights.
     """
     coarse_bank = replace(bank, rows=bank.rows[:_COARSE_ROWS])
-    suspicion = [coarse_bank.patch_scores(image.embeddings) for image in images]
+    anomaly_scores = [coarse_bank.patch_scores(image.embeddings) for image in images]
     normal = sum(image.label is Label.NORMAL for image in images)
     random_rows = [
         generator.choice(len(scores), min(_quota(_RANDOM, normal), len(scores)), replace=False)
-        for scores in suspicion
+        for scores in anomaly_scores
     ]
-    head = _fit_patches(images, suspicion, random_rows, generator=generator)
+    head = _fit_patches(images, anomaly_scores, random_rows, generator=generator)
     if all(image.marked is not None for image in images if image.label is Label.ANOMALY):
         return head
-    suspicion = [head.patch_scores(image.embeddings) for image in images]
-    return _fit_patches(images, suspicion, random_rows, generator=generator)
+    anomaly_scores = [head.patch_scores(image.embeddings) for image in images]
+    return _fit_patches(images, anomaly_scores, random_rows, generator=generator)
 
 
 def _fit_patches(
     images: Sequence[LabeledPatches],
-    suspicion: Sequence[NDArray[np.float32]],
+    anomaly_scores: Sequence[NDArray[np.float32]],
     random_rows: Sequence[NDArray[np.int64]],
     *,
     generator: np.random.Generator,
@@ -98,14 +98,14 @@ def _fit_patches(
 
     Args:
         images: with at least one of each label.
-        suspicion: (n,) of each image: how anomalous its patches look so far.
+        anomaly_scores: (n,) of each image: how anomalous its patches look so far.
         random_rows: of each image: patches that a normal image adds.
         generator: of the network.
     """
     embeddings, anomalous = [], []
     normal = sum(image.label is Label.NORMAL for image in images)
     most = max(2, _MOST_PATCHES // (len(images) - normal))
-    for image, scores, random in zip(images, suspicion, random_rows, strict=True):
+    for image, scores, random in zip(images, anomaly_scores, random_rows, strict=True):
         if image.label is Label.NORMAL:
             rows = np.union1d(_highest(scores, _quota(_MOST_SUSPICIOUS, normal)), random)
         elif image.marked is None:

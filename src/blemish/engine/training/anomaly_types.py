@@ -14,7 +14,7 @@ from blemish.engine.training.masked_patches import MaskedPatches
 def select_types(
     images: Sequence[MaskedPatches], *, min_masks: int
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Select the anomaly types that enough masks show, in patches that show no other unknown type.
+    """Select the anomaly types that enough masks show, at least once without a left-out type.
 
     A patch with a type that is left out teaches no other type, so a small type that lies only
     beside rare ones has no patch to learn from.
@@ -37,11 +37,9 @@ def select_types(
     notes = tuple(
         f"The anomaly label '{name}' is left out of segmentation: "
         + (
-            "no part of a training image that was learned from shows it apart from labels that "
-            "are left out."
+            "in every training image, it shares its patches with labels that are left out."
             if name in enough
-            else f"of at least {min_masks} training images whose masks must show it, there are "
-            f"{counts[name]}."
+            else f"{counts[name]} training masks show it; {min_masks} are needed."
         )
         for name in sorted(counts.keys() - selection)
     )

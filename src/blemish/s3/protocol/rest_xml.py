@@ -1,7 +1,7 @@
 """HTTP <-> members, by the rest-xml protocol as S3 speaks it, driven by the service model.
 
-A member's location says where it travels, as in `protocol.py`; the others, or the structure that is
-the payload, are an XML document. A payload that streams is none of this module's business.
+A member's location says where it travels, as in `wire/http_bindings.py`; the others, or the
+structure that is the payload, are an XML document. Streamed payloads are handled elsewhere.
 
 The name of an answer's root element is not in the model, and clients do not look at it: it is that
 of the payload, or of the output shape.

@@ -98,7 +98,7 @@ class Encryption:
     def open(self, file: BinaryIO, *, context: Mapping[str, str], name: str) -> Iterator[bytes]:
         """Open sealed data in bounded memory.
 
-        Each chunk is authentic when it is yielded. A missing end shows only at the end.
+        Each chunk is authentic when it is yielded. Truncation is detected after the last chunk.
 
         Args:
             file: seekable, at its start; the caller closes it.
@@ -166,7 +166,7 @@ class Encryption:
         """Return a key of the keyring, or the ARN of a key in AWS KMS."""
         if kms_key_id is None:
             return self._keyring.default()
-        if key := self._ours(kms_key_id):
+        if key := self._local_key(kms_key_id):
             return self._keyring.usable(key.id)
         if kms_key_id.startswith("arn:") and self._kms:
             return kms_key_id
@@ -177,7 +177,7 @@ class Encryption:
         )
         raise KeyUnavailableError(f"There is no key {kms_key_id}. {hint}")
 
-    def _ours(self, kms_key_id: str) -> Key | None:
+    def _local_key(self, kms_key_id: str) -> Key | None:
         """Find a key of the keyring by alias, id or ARN, as AWS KMS does."""
         assert self._arns is not None
         name = kms_key_id.removeprefix(self._arns.kms(""))
@@ -197,7 +197,7 @@ class Encryption:
         """
         if self._kms is None:
             raise KeyUnavailableError(
-                f"The key {arn} is in AWS KMS, which BLEMISH_KMS_REGION has to let the server ask."
+                f"The key {arn} is in AWS KMS. Set BLEMISH_KMS_REGION to its region."
             )
         region = arn.split(":")[3] if arn.count(":") > 3 else ""
         if region != self._kms.region:

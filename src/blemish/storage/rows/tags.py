@@ -14,7 +14,10 @@ _OF_MODEL = select(TAGS.c.key, TAGS.c.value).where(TAGS.c.model_id == bindparam(
 
 
 class Tags:
-    """The tags of models, within one transaction; `Models.delete` deletes those of its model."""
+    """The tags of models, within one transaction.
+
+    `Models.delete` deletes the tags of a model with it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -45,8 +45,8 @@ def test_a_type_with_too_few_masks_is_left_out_and_named() -> None:
 
     assert types == ["stain"]
     assert notes == (
-        "The anomaly label 'hole' is left out of segmentation: of at least 2 training images whose "
-        "masks must show it, there are 1.",
+        "The anomaly label 'hole' is left out of segmentation: 1 training masks show it; 2 are "
+        "needed.",
     )
 
 
@@ -61,8 +61,8 @@ def test_a_type_that_lies_only_beside_those_left_out_is_left_out_and_named() -> 
     assert types == ["stain"]
     assert [note.split("'")[1] for note in notes] == ["dent", "hole", "scratch"]
     assert notes[1] == (
-        "The anomaly label 'hole' is left out of segmentation: no part of a training image that "
-        "was learned from shows it apart from labels that are left out."
+        "The anomaly label 'hole' is left out of segmentation: in every training image, it shares "
+        "its patches with labels that are left out."
     )
 
 
