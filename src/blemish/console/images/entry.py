@@ -123,10 +123,6 @@ def entry_line(
         mask_orientation: how the mask lies on an image that EXIF turns.
         set_aside: a mask that does not count.
     """
-    annotated = {
-        "human-annotated": "yes",
-        "creation-date": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
     line: dict[str, object] = {"source-ref": ref}
     if label is not None:
         line["anomaly-label"] = int(label == Label.ANOMALY)
@@ -134,25 +130,37 @@ def entry_line(
             "class-name": str(label),
             "confidence": 1.0,
             "type": CLASSIFICATION,
-            "job-name": "labeling-job/console",
-            **annotated,
+            **_annotation(now),
         }
     if mask_ref is not None:
-        classes = [(BACKGROUND, BACKGROUND_CLASS), *(colors or {}).items()]
         line["anomaly-mask-ref"] = mask_ref
         line["anomaly-mask-ref-metadata"] = {
-            "internal-color-map": {
-                str(index): {"class-name": name, "hex-color": color, "confidence": 0.0}
-                for index, (color, name) in enumerate(classes)
-            },
+            "internal-color-map": _color_map(colors or {}),
             "type": SEGMENTATION,
-            "job-name": "labeling-job/console",
             **({MASK_ORIENTATION: str(mask_orientation)} if mask_orientation else {}),
-            **annotated,
+            **_annotation(now),
         }
     if set_aside is not None:
         line[SET_ASIDE] = {"ref": set_aside.ref, "colors": dict(set_aside.colors)}
     return json.dumps(line, ensure_ascii=False)
+
+
+def _annotation(now: datetime) -> dict[str, str]:
+    """Return who annotated an image, and when."""
+    return {
+        "job-name": "labeling-job/console",
+        "human-annotated": "yes",
+        "creation-date": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+
+
+def _color_map(colors: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """Return the colours of a mask in the form of a manifest, the background first."""
+    classes = [(BACKGROUND, BACKGROUND_CLASS), *colors.items()]
+    return {
+        str(index): {"class-name": name, "hex-color": color, "confidence": 0.0}
+        for index, (color, name) in enumerate(classes)
+    }
 
 
 def object_address(ref: str) -> ObjectRef:

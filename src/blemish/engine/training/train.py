@@ -204,8 +204,7 @@ def _learn(
         calibration=calibration,
         head=None,
     )
-    masked = stage.features.masked
-    names, notes = select_types(masked, min_masks=options.min_masks_per_type)
+    names, notes = select_types(stage.features.masked, min_masks=options.min_masks_per_type)
     learned = _Learned(
         size=stage.size,
         parts=parts,
@@ -217,13 +216,27 @@ def _learn(
         + calibration.notes
         + notes,
     )
-    if not names:
-        if any(entry.anomaly_types for entry in validated.images):
-            raise TrainingError(" ".join(("The masks teach no anomaly label.", *notes)))
-        return learned
+    if names:
+        return _with_segmentation(
+            learned, stage, validated, names, options=options, progress=progress
+        )
+    if any(entry.anomaly_types for entry in validated.images):
+        raise TrainingError(" ".join(("The masks teach no anomaly label.", *notes)))
+    return learned
 
+
+def _with_segmentation(
+    learned: _Learned,
+    stage: _Stage,
+    validated: TrainingSet,
+    names: Sequence[str],
+    *,
+    options: TrainingOptions,
+    progress: ProgressCallback,
+) -> _Learned:
+    """Fit a segmentation head for the anomaly types that the masks teach."""
     progress(Progress(step="segmentation head", done=0, total=1))
-    unmasked = stage.features.unmasked
+    masked, unmasked = stage.features.masked, stage.features.unmasked
     head = fit_segmentation(
         masked,
         names,
@@ -234,7 +247,11 @@ def _learn(
         threads=options.threads,
     )
     masks = [entry.image.mask for entry in validated.images if entry.image.mask]
-    return replace(learned, parts=replace(parts, head=head), types=assign_colors(names, masks))
+    return replace(
+        learned,
+        parts=replace(learned.parts, head=head),
+        types=assign_colors(names, masks),
+    )
 
 
 def _stages(
