@@ -57,7 +57,7 @@ def load_backbone(path: Path | None) -> Backbone:
     """Read a backbone from an ONNX file, or write the built-in one.
 
     Raises:
-        BackboneError: the file is missing, is no ONNX model, has not the outputs of `LAYERS`, or
+        BackboneError: the file is missing, is not an ONNX model, lacks outputs of `LAYERS`, or
             does not run on an image.
     """
     if path is None:
@@ -113,14 +113,14 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         model = onnx.load_model_from_string(data)
         onnx.checker.check_model(model)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
-        raise BackboneError(f"The backbone {path} is no valid ONNX model: {error}") from error
+        raise BackboneError(f"The backbone {path} is not a valid ONNX model: {error}") from error
     graph = model.graph
     named = (graph, *graph.input, *graph.output, *graph.initializer, *graph.value_info, *graph.node)
     names = [part.name for part in named]
     names += [name for node in graph.node for name in (*node.input, *node.output)]
     if broken := [name for name in names if not isinstance(name, str)]:  # protobuf lets them pass
         raise BackboneError(
-            f"The backbone {path} is no valid ONNX model: the name {broken[0]!r} is no UTF-8."
+            f"The backbone {path} is not a valid ONNX model: the name {broken[0]!r} is not UTF-8."
         )
     return model
 

@@ -137,7 +137,7 @@ def test_a_file_that_is_no_network_is_named(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
 
-    with pytest.raises(BackboneError, match=r"broken\.onnx is no valid ONNX model"):
+    with pytest.raises(BackboneError, match=r"broken\.onnx is not a valid ONNX model"):
         load_backbone(path)
 
 
@@ -146,7 +146,7 @@ def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path, name: bytes) -> None
     path = write_patch_backbone(tmp_path / "net.onnx", step="14")
     path.write_bytes(path.read_bytes().replace(name, name[:-1] + b"\xff"))
 
-    with pytest.raises(BackboneError, match=r"net\.onnx is no valid ONNX model"):
+    with pytest.raises(BackboneError, match=r"net\.onnx is not a valid ONNX model"):
         load_backbone(path)
 
 
