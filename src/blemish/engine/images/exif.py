@@ -1,4 +1,4 @@
-"""EXIF: the orientation of an image, the only part of it that is read."""
+"""Reading the orientation of an image from EXIF; the rest of EXIF is ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all readers of image files share: the names of the formats, the header, the error."""
+"""Names of formats, the header and the error, which all readers of image files share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMATS: Final = {JPEG: "JPEG", PNG: "PNG", TIFF: "TIFF", BMP: "BMP", WEBP: "Web
 """Media type -> its name for people."""
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp")
-"""Of the names of image files, in any case; the content decides."""
+"""Suffixes of image files, in any case; the content decides the format."""
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP or WebP"
 
@@ -78,7 +78,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageHeader:
-    """What an image file says about itself before a pixel is decoded."""
+    """The header of an image file, known before a pixel is decoded."""
 
     media_type: str
     size: tuple[int, int]  # (width, height) as stored

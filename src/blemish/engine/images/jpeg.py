@@ -13,8 +13,8 @@ from blemish.engine.images.exif import EXIF_PREFIX, exif_orientation
 from blemish.engine.images.formats import JPEG, ImageError, ImageHeader
 
 MAX_JPEG_SCANS = 100
-"""An image saved for people has about ten. A scan can be a few bytes long and yet be a pass over
-all pixels, so a small file of many scans could keep a core busy for minutes."""
+"""The most scans of an image; usual images have about ten. A scan can be a few bytes long and yet
+pass over all pixels, so a small file of many scans could keep a core busy for minutes."""
 
 JPEG_START = b"\xff\xd8"
 _MARKER = re.compile(rb"\xff([^\x00\xff])")

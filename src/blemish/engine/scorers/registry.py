@@ -21,5 +21,5 @@ SCORERS: tuple[Scorer, ...] = (
     IMAGE_HEAD,
     PATCH_HEAD,
 )
-"""Scorers are fitted, and written into graphs, in this order: another one changes the bits of
+"""Scorers are fitted, and written into graphs, in this order. Another order changes the bits of
 trained models."""

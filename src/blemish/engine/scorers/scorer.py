@@ -1,4 +1,4 @@
-"""Scorers: what one is, what it learns from, and how its scores are named.
+"""The interface of scorers, the features that they learn from, and the names of their scores.
 
 Each scorer has a module of this package, which fits it, computes its scores in numpy, and writes
 the same computation into the ONNX graph of a model. `registry` lists all of them.
@@ -22,7 +22,7 @@ from blemish.engine.scorers.moments import Moments
 class Role(Enum):
     """How the selection uses a scorer."""
 
-    #: has the largest share of an average; there is one
+    #: has the largest share of an average; exactly one scorer is primary
     PRIMARY = auto()
     #: shares the rest of an average
     SECONDARY = auto()
@@ -34,7 +34,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """What a patch scorer computes linearly from each embedding: `embedding @ weights + bias`."""
+    """The linear part of a patch scorer: `embedding @ weights + bias`."""
 
     #: (d, k)
     weights: NDArray[np.float32]
@@ -51,7 +51,7 @@ class PatchScorer(Protocol):
         ...
 
     def readout(self) -> Readout:
-        """Return the linear part of the scores; the graph computes those of all at once."""
+        """Return the linear part of the scores; the graph computes that of all scorers at once."""
         ...
 
     def add_patch_scores(self, graph: GraphWriter, readout: str) -> str:
@@ -98,7 +98,7 @@ class LabeledPatches(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FittingData:
-    """What scorers are fitted to: the images of some folds."""
+    """The features that scorers are fitted to: those of the images of some folds."""
 
     #: name of a memory bank -> (d, p)
     projections: Mapping[str, NDArray[np.float32]]
@@ -132,7 +132,7 @@ class Scorer:
     def positional(self) -> bool:
         """Whether patch scores are weighted by their positions in the image.
 
-        Those of a head are not: they may be negative, and it has seen anomalies at the border.
+        The scores of heads are not: they may be negative, and heads learn anomalies at the border.
         """
         return self.scores_patches and self.role is not Role.HEAD
 
@@ -146,5 +146,5 @@ class ScoreKey:
     by_position: bool = False
 
     def __str__(self) -> str:
-        """Return the name that the history of bundles has."""
+        """Return the name of the score in the history of bundles."""
         return f"{self.scorer.name} by place" if self.by_position else self.scorer.name
