@@ -1,4 +1,4 @@
-"""How a command ends that cannot do what it is told: by a sentence, with exit status 2."""
+"""End a command that cannot do its work: print a sentence, exit with status 2."""
 
 from __future__ import annotations
 
