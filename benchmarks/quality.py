@@ -42,7 +42,15 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 BLEMISH = ROOT / "src/blemish"
 OURS = tuple(
     ROOT / "benchmarks" / f"{name}.py"
-    for name in ("folders", "measures", "quality_plan", "quality_trial", "splits", "surroundings")
+    for name in (
+        "aupro",
+        "folders",
+        "measures",
+        "quality_plan",
+        "quality_trial",
+        "splits",
+        "surroundings",
+    )
 )
 """What makes a trial, whichever detector it has."""
 
@@ -50,13 +58,15 @@ DOMAIN = tuple(sorted((BLEMISH / "domain").rglob("*.py")))
 SOURCES = (
     *OURS,
     *DOMAIN,
-    *sorted(its for its in (BLEMISH / "engine").rglob("*") if its.suffix in {".py", ".onnx"}),
+    *sorted((BLEMISH / "engine").rglob("*.py")),
 )
 PEER_SOURCES = (
     *OURS,
     *DOMAIN,
-    *(BLEMISH / "engine" / f"{its}.py" for its in ("containers", "images", "labeled", "metrics")),
-    *(ROOT / "benchmarks" / f"{its}.py" for its in ("quality_peer", "speed_peer")),
+    *sorted((BLEMISH / "engine" / "images").glob("*.py")),
+    BLEMISH / "engine" / "metrics.py",
+    BLEMISH / "engine" / "training" / "labeled_images.py",
+    *(ROOT / "benchmarks" / f"{name}.py" for name in ("quality_peer", "speed_peer")),
     ROOT / "requirements-peers.lock",
 )
 """The peers' trials take hours, and of the engine only what reads masks and compares maps."""

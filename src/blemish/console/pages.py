@@ -80,6 +80,8 @@ def application() -> FastAPI:
         show_welcome_message=False,
     )
     register(framework)
+    # it has no name for screen readers, and pages show what they wait for themselves
+    framework.config.quasar_config["loadingBar"]["skipHijack"] = True
     framework.colors(
         primary="var(--accent)",
         secondary="var(--quiet)",
