@@ -18,6 +18,9 @@ FULL_RANGE = 16
 OUTLIERS = 10_000
 """One in so many samples may use more bits: hot pixels do not define the range of an image."""
 
+MAX_RANGE_DIFFERENCE = 2
+"""Bits by which the ranges of images may differ; more means that they are scaled differently."""
+
 
 def used_bits(samples: NDArray[np.uint16]) -> int:
     """Return the range of an image: 8 to 16 bits."""
@@ -44,7 +47,7 @@ def range_notes(ranges: Iterable[int | None]) -> tuple[str, ...]:
         f"{counts.total():,} training images have more than 8 bits per sample. They use up to "
         f"{most} bits: values from 0 to {2**most - 1:,} count as black to white."
     ]
-    if most - least > 2:
+    if most - least > MAX_RANGE_DIFFERENCE:
         listed = ", ".join(f"{count:,} use {bits} bits" for bits, count in sorted(counts.items()))
         notes.append(
             f"Their ranges differ much ({listed}): images that are scaled differently look dark "

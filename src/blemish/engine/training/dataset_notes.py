@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from blemish.domain.entities import Label
+from blemish.engine.images.samples import FULL_RANGE, MAX_RANGE_DIFFERENCE
 from blemish.engine.training.validation import ValidatedImage
 
 MAX_NAMED = 3
@@ -15,11 +16,17 @@ MAX_NAMED = 3
 def dataset_notes(
     training: Sequence[ValidatedImage], test: Sequence[ValidatedImage]
 ) -> tuple[str, ...]:
-    """Return sentences about identical images, and about masks that fit in two ways."""
-    return tuple(_notes(training, test))
+    """Return sentences about identical images, the ranges of test images, and masks."""
+    return (
+        *_identity_notes(training, test),
+        *_range_notes(training, test),
+        *_mask_notes([*training, *test]),
+    )
 
 
-def _notes(training: Sequence[ValidatedImage], test: Sequence[ValidatedImage]) -> Iterator[str]:
+def _identity_notes(
+    training: Sequence[ValidatedImage], test: Sequence[ValidatedImage]
+) -> Iterator[str]:
     by_digest: dict[bytes, list[ValidatedImage]] = defaultdict(list)
     for image in (*training, *test):
         by_digest[image.digest].append(image)
@@ -42,7 +49,45 @@ def _notes(training: Sequence[ValidatedImage], test: Sequence[ValidatedImage]) -
             f"{_count(len(both_sets), 'image is', 'images are')} in the training dataset and in "
             f"the test dataset, which makes the metrics look better: {_names(both_sets)}."
         )
-    ambiguous = [[image] for image in (*training, *test) if image.is_mask_ambiguous]
+
+
+def _range_notes(
+    training: Sequence[ValidatedImage], test: Sequence[ValidatedImage]
+) -> Iterator[str]:
+    """Yield sentences about test images whose samples do not fit the range of the model."""
+    ranges = [image.sample_bits for image in training if image.sample_bits is not None]
+    model_bits = max(ranges, default=FULL_RANGE)
+    bits_of = [(image, image.sample_bits) for image in test if image.sample_bits is not None]
+    clipped = [[image] for image, bits in bits_of if bits > model_bits]
+    if clipped:
+        yield (
+            f"{_count(len(clipped), 'test image uses', 'test images use')} more than the "
+            f"{model_bits} bits per sample of the training images; values above "
+            f"{2**model_bits - 1:,} count as white: {_names(clipped)}."
+        )
+    dark = [[image] for image, bits in bits_of if bits < model_bits - MAX_RANGE_DIFFERENCE]
+    if dark:
+        reason = (
+            f"The training images use {model_bits} bits"
+            if ranges
+            else "The training images have 8 bits, so the model uses the high byte of 16-bit images"
+        )
+        yield (
+            f"{_count(len(dark), 'test image of 16 bits uses', 'test images of 16 bits use')} far "
+            f"fewer bits per sample than the model expects, and may look dark to it: "
+            f"{_names(dark)}. {reason}."
+        )
+
+
+def _mask_notes(images: Sequence[ValidatedImage]) -> Iterator[str]:
+    contradicting = [[image] for image in images if image.has_contradicting_mask]
+    if contradicting:
+        count = _count(len(contradicting), "image is", "images are")
+        yield (
+            f"{count} labelled as normal, with a mask that shows an anomaly; the label counts, and "
+            f"the mask is not used: {_names(contradicting)}."
+        )
+    ambiguous = [[image] for image in images if image.is_mask_ambiguous]
     if ambiguous:
         yield (
             f"{_count(len(ambiguous), 'mask fits its image', 'masks fit their images')} both as "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
@@ -39,6 +39,8 @@ class ValidatedImage:
     anomaly_types: frozenset[str]
     #: whether its mask fits the image as stored and upright, and nothing says how it is drawn
     is_mask_ambiguous: bool
+    #: whether it is labelled normal though its mask shows an anomaly; `image` is without that mask
+    has_contradicting_mask: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,9 @@ def _validate(
     except ImageError as error:
         problems.add(position, image, error)
         return None
+    contradicts = image.label is Label.NORMAL and bool(anomaly_types)
+    if contradicts:
+        image, anomaly_types = replace(image, mask=None), frozenset()
     return ValidatedImage(
         position=position,
         image=image,
@@ -169,6 +174,7 @@ def _validate(
             and image.mask.orientation is None
             and fits_both_ways(decoded.stored_size, decoded.orientation)
         ),
+        has_contradicting_mask=contradicts,
     )
 
 
