@@ -43,11 +43,18 @@ class UndecidedFieldsError(Exception):
         self.names = (first.name, second.name)
 
 
-def deciding_field(fields: Sequence[LabelField]) -> LabelField | None:
+def deciding_field(
+    fields: Sequence[LabelField], *, unusable: Sequence[LabelField] = ()
+) -> LabelField | None:
     """Return the field that counts: the newest one that no adjustment job replaced.
 
     Where dates are equal or absent, the later field in the line is the newer one. An adjusted field
     replaces the newest of the fields before it, whatever their dates if there is only one.
+
+    Args:
+        fields: that can count.
+        unusable: other fields of the same kind, such as a machine's. They cannot count, but an
+            adjusted field may have replaced one of them.
 
     Raises:
         UndecidedFieldsError: two fields contradict each other.
@@ -56,7 +63,7 @@ def deciding_field(fields: Sequence[LabelField]) -> LabelField | None:
     replaced = {
         _adjusted_by(field, originals).position
         for field in fields
-        if field.is_adjusted and originals
+        if field.is_adjusted and originals and not _adjusts_any(field, unusable, originals)
     }
     return _newest([field for field in fields if field.position not in replaced])
 
@@ -88,6 +95,18 @@ def date_of(value: object) -> datetime | None:
         return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _adjusts_any(
+    adjusted: LabelField, unusable: Sequence[LabelField], originals: Sequence[LabelField]
+) -> bool:
+    """Return whether the newest of the fields before an adjusted one is unusable."""
+    older = [field for field in originals if _is_newer(adjusted, field)]
+    return any(
+        _is_newer(adjusted, field) and all(_is_newer(field, other) for other in older)
+        for field in unusable
+        if not field.is_adjusted
+    )
 
 
 def _adjusted_by(adjusted: LabelField, originals: Sequence[LabelField]) -> LabelField:

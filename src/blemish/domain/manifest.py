@@ -96,8 +96,8 @@ def parse_line(line: str) -> DatasetEntry:
     problems: list[str] = []
     image = _object_ref(fields, SOURCE, problems)
     annotations = _Annotations(fields, problems)
-    label_field = annotations.deciding(annotations.labels)
-    mask_field = annotations.deciding(annotations.masks)
+    label_field = annotations.deciding(annotations.labels, kind=CLASSIFICATION)
+    mask_field = annotations.deciding(annotations.masks, kind=SEGMENTATION)
     mask = _mask(fields, mask_field, problems) if mask_field else None
     if problems or image is None:
         raise LineError(problems)
@@ -134,6 +134,8 @@ class _Annotations:
         self.masks: list[LabelField] = []
         #: labels of classes that are neither normal nor anomaly
         self.others: list[LabelField] = []
+        #: fields that cannot count, of any type
+        self._unusable: list[LabelField] = []
         self._machine = 0
         self._replaced = 0
         self._failed: set[str] = set()
@@ -152,10 +154,11 @@ class _Annotations:
             self._sort(annotation)
         self._check_undescribed(has_classification=has_classification)
 
-    def deciding(self, annotations: list[LabelField]) -> LabelField | None:
+    def deciding(self, annotations: list[LabelField], *, kind: str) -> LabelField | None:
         """Return the field that counts, and count those that it replaces."""
+        unusable = [field for field in self._unusable if _kind_of(field) == kind]
         try:
-            counting = deciding_field(annotations)
+            counting = deciding_field(annotations, unusable=unusable)
         except UndecidedFieldsError as error:
             self._undecided += error.names
             return None
@@ -179,6 +182,7 @@ class _Annotations:
         kind = annotation.metadata.get("type")
         if has_failed(annotation.metadata):
             self._failed.add(annotation.name)
+            self._unusable.append(annotation)
         elif kind not in (CLASSIFICATION, SEGMENTATION):
             if isinstance(kind, str):
                 self._unused_types.add(kind[:80])
@@ -191,6 +195,8 @@ class _Annotations:
                 self._problems.append(
                     f"'{annotation.name}' names a mask, so it must end in '{REF}'"
                 )
+        else:
+            self._unusable.append(annotation)
 
     def _is_human(self, annotation: LabelField) -> bool:
         is_human = is_human_annotated(annotation.metadata)
@@ -210,7 +216,11 @@ class _Annotations:
         if name not in self._fields:
             self._problems.append(f"'{name}' is missing, though '{name}{METADATA}' is there")
         known = label_of_class(metadata.get("class-name"))
-        (self.others if known is None else self.labels).append(annotation)
+        if known is None:
+            self.others.append(annotation)
+            self._unusable.append(annotation)
+        else:
+            self.labels.append(annotation)
 
     def _check_undescribed(self, *, has_classification: bool) -> None:
         """Find labels and masks whose metadata do not say what they are."""
@@ -232,6 +242,12 @@ class _Annotations:
             )
         elif "type" not in metadata:
             self._problems.append(f"'type' is missing in '{name}{METADATA}'")
+
+
+def _kind_of(field: LabelField) -> object:
+    """Return the type of a label or mask; a job that failed may have written none."""
+    by_name = SEGMENTATION if field.name.endswith(REF) else CLASSIFICATION
+    return field.metadata.get("type", by_name)
 
 
 def _undecided_text(names: tuple[str, ...]) -> str:

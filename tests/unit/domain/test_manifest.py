@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -249,6 +250,50 @@ def test_a_later_class_that_is_no_label_leaves_the_first_label() -> None:
 
     assert found.label is Label.ANOMALY
     assert found.notes == LineNotes(unknown_classes=("unclear",))
+
+
+UNUSABLE: list[dict[str, Any]] = [
+    {"human_annotated": "no"},
+    {"failure_reason": "ClientError"},
+    {"failure_reason": "ClientError", "type": None},
+    {"class_name": "good"},
+]
+
+
+@pytest.mark.parametrize("members", UNUSABLE)
+@pytest.mark.parametrize("order", list(permutations("oac")))
+def test_an_adjusted_field_does_not_replace_a_later_job_if_its_original_cannot_count(
+    members: dict[str, Any], order: tuple[str, ...]
+) -> None:
+    original = label_fields("normal", attribute="o", date="2024-01-01")
+    adjusted = label_fields("normal", attribute="a", date="2024-02-01")
+    fields = {
+        "o": changed(original, "o-metadata", **members),
+        "a": changed(adjusted, "a-metadata", adjustment_status="adjusted"),
+        "c": label_fields("anomaly", attribute="c", date="2024-03-01"),
+    }
+    line = dict(IMAGE)
+    for name in order:
+        line |= fields[name]
+
+    assert entry(line).label is Label.ANOMALY
+
+
+def test_an_adjusted_mask_does_not_replace_a_later_job_if_its_original_failed() -> None:
+    line: dict[str, Any] = IMAGE | label_fields("anomaly")
+    members: dict[str, dict[str, Any]] = {
+        "o-ref": {"creation_date": "2024-01-01", "failure_reason": "ClientError"},
+        "a-ref": {"creation_date": "2024-02-01", "adjustment_status": "adjusted"},
+        "c-ref": {"creation_date": "2024-03-01"},
+    }
+    for name, values in members.items():
+        mask = mask_fields(url(f"{name}.png"), {"dent": "#23A436"}, attribute=name)
+        line |= changed(mask, f"{name}-metadata", **values)
+
+    mask_of_line = entry(line).mask
+
+    assert mask_of_line is not None
+    assert mask_of_line.ref.key == "c-ref.png"
 
 
 def contradicting_lines() -> list[str]:
