@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from blemish.s3.protocol.errors import InvalidTagError
+from blemish.s3.protocol.errors import InvalidArgumentError, InvalidTagError
 from blemish.s3.stored_objects import StoredObjects
 from blemish.s3.unsupported import refuse_unsupported, s3_ref
 
@@ -21,6 +21,8 @@ TAGGING = "Tagging"
 MAX_TAGS = 10
 MAX_KEY_LENGTH = 128
 MAX_VALUE_LENGTH = 256
+RESERVED_PREFIX = "aws:"
+"""How the keys of AWS's own tags begin, in any case."""
 
 
 class ObjectTaggingOperations:
@@ -60,9 +62,22 @@ def pop_tags(members: dict[str, Any]) -> dict[str, str]:
     """Take the tags out of the members of an upload; return them as they are stored.
 
     Raises:
-        InvalidTagError: there are too many, or one is too long or a duplicate.
+        InvalidTagError: there are too many, or one is too long, reserved or a duplicate.
     """
     return _checked(_parsed(members.pop("tagging", None) or ""))
+
+
+def check_copied_tags(members: Mapping[str, Any], *, replaced: bool) -> None:
+    """Check that a copy uses the tags that its request sets; S3 ignores them without a word.
+
+    Raises:
+        InvalidArgumentError: the copy has the tags of its source.
+    """
+    if members.get("tagging") and not replaced:
+        raise InvalidArgumentError(
+            "x-amz-tagging sets tags, but the copy has those of its source. Send "
+            "x-amz-tagging-directive: REPLACE with it, or leave x-amz-tagging out."
+        )
 
 
 def without_tags(headers: Mapping[str, str]) -> dict[str, str]:
@@ -93,6 +108,10 @@ def _checked(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         if not 1 <= len(name) <= MAX_KEY_LENGTH:
             raise InvalidTagError(f"A tag key has 1 to {MAX_KEY_LENGTH} characters: {name!r:.300}.")
+        if name.lower().startswith(RESERVED_PREFIX):
+            raise InvalidTagError(
+                f"A tag key cannot begin with {RESERVED_PREFIX}: {name!r:.300}. Use another key."
+            )
         if len(value) > MAX_VALUE_LENGTH:
             raise InvalidTagError(
                 f"The value of tag {name!r} has over {MAX_VALUE_LENGTH} characters."

@@ -20,7 +20,7 @@ from blemish.s3.object_headers import (
     pop_metadata,
     quoted,
 )
-from blemish.s3.object_tags import tags_only, without_tags
+from blemish.s3.object_tags import check_copied_tags, tags_only, without_tags
 from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRequestError,
@@ -138,10 +138,11 @@ class ObjectOperations:
     ) -> dict[str, Any]:
         ref, source = s3_ref(bucket, key), source_ref(copy_source)
         conditions = pop_source_conditions(others)
-        headers, user_metadata = pop_headers(others), pop_metadata(others)
-        refuse_unsupported(others)
         replaced = metadata_directive == "REPLACE"
         tags_replaced = tagging_directive == "REPLACE"
+        check_copied_tags(others, replaced=tags_replaced)
+        headers, user_metadata = pop_headers(others), pop_metadata(others)
+        refuse_unsupported(others)
         opened, metadata = open_source(self._objects, source, conditions)
         md5 = hashlib.md5(usedforsecurity=False)
         try:

@@ -75,6 +75,22 @@ def test_a_copy_has_the_tags_of_its_source_or_its_own(
     assert tags(client, "b") == expected
 
 
+@pytest.mark.parametrize("members", [{}, {"TaggingDirective": "COPY"}])
+def test_a_copy_refuses_tags_that_it_would_not_use(client: Any, members: dict[str, Any]) -> None:
+    client.put_object(Bucket=BUCKET, Key="a", Body=b"x", Tagging="line=4")
+
+    with pytest.raises(ClientError, match=r"InvalidArgument.*x-amz-tagging-directive: REPLACE"):
+        client.copy_object(
+            Bucket=BUCKET, Key="b", CopySource=f"{BUCKET}/a", Tagging="line=5", **members
+        )
+
+
+@pytest.mark.parametrize("name", ["aws:line", "AWS:line"])
+def test_a_key_that_aws_reserves_is_refused(client: Any, name: str) -> None:
+    with pytest.raises(ClientError, match=r"InvalidTag.*cannot begin with aws:"):
+        client.put_object(Bucket=BUCKET, Key="a", Body=b"x", Tagging=f"{name}=4")
+
+
 @pytest.mark.parametrize(
     "tag_set",
     [
