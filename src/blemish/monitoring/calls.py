@@ -9,7 +9,7 @@ from blemish.wire.errors import ProtocolError
 CLIENT_GONE = "ClientGone"
 """The error of a call whose client hung up before there was an answer."""
 
-_READING = ("Describe", "Detect", "Get", "Head", "List")
+_READING = ("Describe", "Detect", "Get", "Head", "List", "Validate")
 
 
 def is_read_only(operation: str | None) -> bool:

@@ -141,6 +141,10 @@ def test_a_call_whose_client_hung_up_is_recorded_as_such() -> None:
     assert record_of(operation="DetectAnomalies", status=None)["errorCode"] == "ClientGone"
 
 
+def test_the_check_of_a_dataset_only_reads() -> None:
+    assert record_of(operation="ValidateDataset", status=200, answer={})["readOnly"]
+
+
 def test_what_was_only_read_is_not_repeated() -> None:
     record = record_of(operation="ListProjects", status=200, answer={"Projects": []})
 
