@@ -55,6 +55,7 @@ class TrainingImages:
             mask=TrainingMask(
                 read=partial(self._read, mask.ref, "mask"),
                 colors=mask.colors,
+                name=str(mask.ref),
                 orientation=mask.orientation or self._mask_orientation,
             )
             if mask

@@ -99,21 +99,26 @@ def unknown_format(data: bytes) -> ImageError:
     """Return the error for a file of no accepted format, which names the format if it is known."""
     if not data:
         return ImageError(f"The image is empty; it must be a {ACCEPTED} image.")
+    return ImageError(f"The file {unknown_content(data)}; it must be a {ACCEPTED} image.")
+
+
+def unknown_content(data: bytes) -> str:
+    """Return what a file of no accepted format is, as the predicate of a sentence."""
+    if not data:
+        return "is empty"
     if data[4:8] == b"ftyp":
-        name = _BRANDS.get(data[8:12], "an MP4 video")
-        return ImageError(f"The file is {name}; it must be a {ACCEPTED} image.")
+        return f"is {_BRANDS.get(data[8:12], 'an MP4 video')}"
     if len(data) > 132 and data[128:132] == b"DICM":
-        return ImageError(f"The file is a DICOM image; it must be a {ACCEPTED} image.")
+        return "is a DICOM image"
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()
     for signature, name in _OTHER_FORMATS:
         if data.startswith(signature) or start[:16].lower().startswith(signature.lower()):
-            return ImageError(f"The file is {name}; it must be a {ACCEPTED} image.")
+            return f"is {name}"
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
-        return ImageError(f"The file is a Netpbm image; it must be a {ACCEPTED} image.")
+        return "is a Netpbm image"
     if not any(data[:64]):
-        return ImageError(f"The file begins with zeros; it must be a {ACCEPTED} image.")
-    kind = "a text" if _is_text(data[:64]) else "of an unknown format"
-    return ImageError(f"The file is {kind}; it must be a {ACCEPTED} image.")
+        return "begins with zeros"
+    return "is a text" if _is_text(data[:64]) else "is of an unknown format"
 
 
 def _is_text(start: bytes) -> bool:

@@ -14,7 +14,14 @@ from PIL import Image
 from blemish.domain.entities import MaskOrientation
 from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 from blemish.engine.images.decode import load_pixels
-from blemish.engine.images.formats import FORMATS, PNG, ImageError, ImageHeader
+from blemish.engine.images.formats import (
+    FORMATS,
+    PNG,
+    ImageError,
+    ImageHeader,
+    media_type,
+    unknown_content,
+)
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.orientation import turn_back, turn_size
 from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
@@ -36,6 +43,7 @@ def decode_mask(
     size: tuple[int, int],
     orientation: int = 1,
     drawn: MaskOrientation | None = None,
+    name: str = "",
 ) -> dict[str, NDArray[np.bool_]]:
     """Decode an anomaly mask: a PNG of any mode whose colours say what a pixel shows.
 
@@ -49,6 +57,7 @@ def decode_mask(
         orientation: EXIF orientation of the image, 1 to 8. A mask that fits only the upright image
             is drawn on that; a mask that fits both is as stored unless `drawn` says otherwise.
         drawn: how the mask is drawn; None where nothing says so.
+        name: of the mask, in messages about a file that is no whole PNG.
 
     Returns:
         (H, W) of each anomaly type that has pixels, as the image is stored.
@@ -57,14 +66,13 @@ def decode_mask(
         ImageError: not a PNG, truncated or corrupt, of another size, or a pixel has a colour that
             `colors` does not name.
     """
-    header = read_image_header(data)
-    if header.media_type != PNG:
-        raise ImageError(
-            f"The mask is a {FORMATS[header.media_type]} image; a mask must be a PNG image."
-            + _colors_text(header, colors)
-        )
+    subject = f"The mask {name}" if name else "The mask"
+    header = _png_header(data, subject=subject, colors=colors)
     is_upright = _is_upright(header.size, size=size, orientation=orientation, drawn=drawn)
-    rgba = np.asarray(load_pixels(header, mode="RGBA"))
+    try:
+        rgba = np.asarray(load_pixels(header, mode="RGBA"))
+    except ImageError as error:
+        raise _with_subject(error, subject) from error
     codes = rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
     unknown = rgba[..., 3] >= 128
     masks: dict[str, NDArray[np.bool_]] = {}
@@ -116,6 +124,32 @@ def encode_mask(mask: NDArray[np.uint8], *, colors: Sequence[str]) -> bytes:
             png_chunk(b"IEND", b""),
         ]
     )
+
+
+def _png_header(data: bytes, *, subject: str, colors: Mapping[str, str]) -> ImageHeader:
+    """Read the header of a mask.
+
+    Raises:
+        ImageError: no PNG, or cut off or damaged; the message begins with `subject`.
+    """
+    if media_type(data) is None:
+        raise ImageError(f"{subject} {unknown_content(data)}; a mask must be a PNG image.")
+    try:
+        header = read_image_header(data)
+        if header.media_type == PNG:
+            return header
+        colors_text = _colors_text(header, colors)
+    except ImageError as error:
+        raise _with_subject(error, subject) from error
+    raise ImageError(
+        f"{subject} is a {FORMATS[header.media_type]} image; a mask must be a PNG image."
+        + colors_text
+    )
+
+
+def _with_subject(error: ImageError, subject: str) -> ImageError:
+    """Return the error of a decoder, which calls every file an image, as one about a mask."""
+    return ImageError(re.sub(r"^The (\w+ )?image\b", lambda _: subject, str(error)))
 
 
 def _is_upright(

@@ -17,6 +17,8 @@ class TrainingMask:
     colors: Mapping[str, str]
     #: of an image that EXIF turns; None where nothing says how the mask is drawn
     orientation: MaskOrientation | None = None
+    #: the mask's name in messages
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

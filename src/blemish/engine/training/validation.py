@@ -193,6 +193,7 @@ def _mask_types(image: LabeledImage, decoded: DecodedImage) -> frozenset[str]:
         size=decoded.stored_size,
         orientation=decoded.orientation,
         drawn=image.mask.orientation,
+        name=image.mask.name,
     )
     if not masks and image.label is Label.ANOMALY:
         raise empty_mask_error(data, colors=image.mask.colors)

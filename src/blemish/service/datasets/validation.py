@@ -97,6 +97,7 @@ class DatasetValidation:
             mask=TrainingMask(
                 read=partial(self._read, mask.ref, "mask"),
                 colors=mask.colors,
+                name=str(mask.ref),
                 orientation=mask.orientation or self._mask_orientation,
             )
             if mask

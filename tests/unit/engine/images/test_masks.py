@@ -151,6 +151,30 @@ def test_a_jpeg_mask_is_a_problem_with_its_colours() -> None:
     assert "nearest to #23A436 of stain" in problem
 
 
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (b"", "The mask s3://b/m.png is empty; a mask must be a PNG image."),
+        (b"GIF89a", "The mask s3://b/m.png is a GIF image; a mask must be a PNG image."),
+        (b"no image", "The mask s3://b/m.png is a text; a mask must be a PNG image."),
+        (encoded(painted((64, 80)))[:20], "The mask s3://b/m.png is truncated"),
+        (encoded(painted((64, 80)))[:80], "The mask s3://b/m.png is truncated"),
+        (encoded(painted((64, 80)), "JPEG")[:300], "The mask s3://b/m.png is truncated"),
+    ],
+    ids=["empty", "GIF", "text", "header", "pixels", "JPEG"],
+)
+def test_a_mask_that_is_no_whole_png_is_named_instead_of_its_image(
+    mask: bytes, sentence: str
+) -> None:
+    image = image_with(mask, name="image")
+    assert image.mask is not None
+
+    with pytest.raises(TrainingError) as caught:
+        validated(replace(image, mask=replace(image.mask, name="s3://b/m.png")))
+
+    assert caught.value.problems[0].startswith(f"image: {sentence}")
+
+
 def test_an_empty_mask_of_a_normal_image_is_no_problem() -> None:
     image = image_with(encoded(np.full((64, 80, 3), 255, np.uint8)))
 
