@@ -18,14 +18,18 @@ FULL_RANGE = 16
 OUTLIERS = 10_000
 """One in so many samples may use more bits: hot pixels do not define the range of an image."""
 
+MIN_HOT_PIXELS = 2
+"""As many pixels may use more bits in any image, however small."""
+
 MAX_RANGE_DIFFERENCE = 2
 """Bits by which the ranges of images may differ; more means that they are scaled differently."""
 
 
 def used_bits(samples: NDArray[np.uint16]) -> int:
-    """Return the range of an image: 8 to 16 bits."""
+    """Return the range of an image (H, W, C): 8 to 16 bits."""
     bits = 16
-    while bits > 8 and np.count_nonzero(samples >> (bits - 1)) <= samples.size // OUTLIERS:
+    outliers = max(samples.size // OUTLIERS, MIN_HOT_PIXELS * samples.shape[-1])
+    while bits > 8 and np.count_nonzero(samples >> (bits - 1)) <= outliers:
         bits -= 1
     return bits
 

@@ -226,9 +226,12 @@ def test_a_tiff_is_turned_by_its_own_tag() -> None:
     assert (image.pixels == samples[::-1, ::-1]).all()
 
 
-def test_hot_pixels_do_not_define_the_range() -> None:
-    samples = np.full((200, 200, 1), 4_000, np.uint16)
-    samples[0, :4] = 65_535
+@pytest.mark.parametrize(
+    ("side", "channels", "hot"), [(200, 1, 4), (64, 1, 2), (64, 3, 2)], ids=str
+)
+def test_hot_pixels_do_not_define_the_range(side: int, channels: int, hot: int) -> None:
+    samples = np.full((side, side, channels), 4_000, np.uint16)
+    samples[0, :hot] = 65_535
 
     assert read(tiff(samples, bits=16)).used_bits == 12
 
