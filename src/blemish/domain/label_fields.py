@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from blemish.domain.creation_dates import date_of
 
 _ANNOTATED = {"yes": True, "true": True, "no": False, "false": False}
 
@@ -84,17 +86,6 @@ def is_human_annotated(metadata: Mapping[str, Any]) -> bool | None:
 def has_failed(metadata: Mapping[str, Any]) -> bool:
     """Return whether Ground Truth could not label the image."""
     return bool(metadata.get("failure-reason"))
-
-
-def date_of(value: object) -> datetime | None:
-    """Read an ISO date; a date in another form counts as none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        date = datetime.fromisoformat(value)
-        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _adjusts_any(

@@ -28,6 +28,8 @@ class LineNotes:
     failed_fields: int = 0
     #: the fields of which nothing says which one counts; only lines of earlier versions have any
     undecided_fields: tuple[str, ...] = ()
+    #: label and mask fields whose `creation-date` cannot be read
+    unreadable_dates: int = 0
     #: whether the image has a mask and no label
     unlabelled_mask: bool = False
 
@@ -72,6 +74,10 @@ def note_sentences(counts: Iterable[tuple[LineNotes, int]]) -> list[str]:
         _counting_sentence(
             [(notes.failed_fields, count) for notes, count in pairs],
             "fields with a 'failure-reason', which count as unlabelled",
+        ),
+        _counting_sentence(
+            [(notes.unreadable_dates, count) for notes, count in pairs],
+            "a 'creation-date' that cannot be read, which counts as none",
         ),
         _counting_sentence(
             [(notes.unlabelled_mask, count) for notes, count in pairs],

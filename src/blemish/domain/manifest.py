@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blemish.domain.color_maps import read_color_map, short_json
+from blemish.domain.creation_dates import is_unreadable_date
 from blemish.domain.entities import DatasetEntry, Label, MaskOrientation, MaskRef, ObjectRef
 from blemish.domain.label_fields import (
     LabelField,
@@ -175,6 +176,10 @@ class _Annotations:
             machine_fields=self._machine,
             failed_fields=len(self._failed),
             undecided_fields=self._undecided,
+            unreadable_dates=sum(
+                is_unreadable_date(field.metadata.get("creation-date"))
+                for field in (*self.labels, *self.masks, *self.others)
+            ),
             unlabelled_mask=unlabelled_mask,
         )
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from blemish.domain.label_fields import LabelField, UndecidedFieldsError, deciding_field
 
 JANUARY, MARCH, MAY = "2024-01-01T00:00:00.000000", "2024-03-01T00:00:00Z", "2024-05-01"
-NO_DATE = "Mon Aug 22 2022 13:52:52 GMT-0700 (Pacific Daylight Time)"
+NO_DATE = "someday"
+AUGUST_2022 = "Mon Aug 22 2022 13:52:52 GMT-0700 (Pacific Daylight Time)"
 
 
 def fields(*values: str) -> list[LabelField]:
@@ -40,6 +41,7 @@ def fields(*values: str) -> list[LabelField]:
         ([MARCH, ""], 1),
         (["", MARCH], 1),
         ([NO_DATE, JANUARY, ""], 2),
+        ([JANUARY, AUGUST_2022], 0),
         # an adjusted one before the one that it adjusted, whatever dates and order say
         ([JANUARY, f"!{MARCH}"], 1),
         ([f"!{MARCH}", JANUARY], 0),

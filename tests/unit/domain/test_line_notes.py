@@ -14,6 +14,7 @@ NOTES = st.builds(
     replaced_fields=st.integers(0, 3),
     machine_fields=st.integers(0, 3),
     failed_fields=st.integers(0, 3),
+    unreadable_dates=st.integers(0, 3),
     undecided_fields=NAMES,
     unlabelled_mask=st.booleans(),
 )
@@ -41,6 +42,10 @@ def test_notes_and_their_json_say_the_same(notes: LineNotes) -> None:
         (
             LineNotes(failed_fields=1),
             "fields with a 'failure-reason', which count as unlabelled.",
+        ),
+        (
+            LineNotes(unreadable_dates=1),
+            "a 'creation-date' that cannot be read, which counts as none.",
         ),
         (LineNotes(unlabelled_mask=True), "a mask but no label, so the mask is not used."),
         (

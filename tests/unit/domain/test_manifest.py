@@ -411,23 +411,12 @@ def test_a_chained_ground_truth_job_gives_label_and_mask() -> None:
     assert found.mask.anomaly_types == {"scratch", "dent"}
 
 
-@pytest.mark.parametrize(
-    ("text", "date"),
-    [
-        ("2020-10-16T17:53:39.871Z", datetime(2020, 10, 16, 17, 53, 39, 871_000, tzinfo=UTC)),
-        ("2020-10-16T17:53:39", datetime(2020, 10, 16, 17, 53, 39, tzinfo=UTC)),
-        ("2020-10-16T19:53:39+02:00", datetime(2020, 10, 16, 17, 53, 39, tzinfo=UTC)),
-        ("2020-10-16", datetime(2020, 10, 16, tzinfo=UTC)),
-        ("Mon Aug 22 2022 13:52:52 GMT-0700 (Pacific Daylight Time)", None),
-        ("0001-01-01T00:00:00+23:59", None),
-        ("yesterday", None),
-        ("", None),
-        (1_600_000_000, None),
-        (None, None),
-    ],
-)
-def test_a_date_in_another_form_counts_as_none(text: object, date: datetime | None) -> None:
-    assert entry(IMAGE | label_fields("normal", date=text)).created_at == date
+@pytest.mark.parametrize(("date", "unreadable"), [("2024/05/01", 0), ("someday", 1), ("", 0)])
+def test_a_date_that_cannot_be_read_counts_as_none_and_is_noted(date: str, unreadable: int) -> None:
+    found = entry(IMAGE | label_fields("normal", date=date))
+
+    assert (found.created_at is not None) == (date == "2024/05/01")
+    assert found.notes == LineNotes(unreadable_dates=unreadable)
 
 
 @pytest.mark.parametrize("attribute", ["anomaly-mask-ref", "object-ref", "-ref", "a b-ref"])
