@@ -14,7 +14,7 @@ from typing import Any
 
 from blemish.domain.creation_dates import date_of
 
-_ANNOTATED = {"yes": True, "true": True, "no": False, "false": False}
+_ANNOTATED = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,12 @@ class LabelField:
     metadata: Mapping[str, Any]
     #: where the field stands among those of the line
     position: int
+
+    @property
+    def kind(self) -> str | None:
+        """The type of the field without regard to case, if the metadata name one."""
+        kind = self.metadata.get("type")
+        return kind.strip().casefold() if isinstance(kind, str) else None
 
     @property
     def created_at(self) -> datetime | None:
@@ -73,14 +79,13 @@ def deciding_field(
 def is_human_annotated(metadata: Mapping[str, Any]) -> bool | None:
     """Return whether a person annotated the image; None if the value cannot be understood.
 
-    Manifests may leave `human-annotated` out, and write it as a word or as a boolean.
+    Manifests may leave `human-annotated` out, and write it as a word, a boolean, 1 or 0.
     """
     value = metadata.get("human-annotated")
     if value is None:
         return True
-    if isinstance(value, bool):
-        return value
-    return _ANNOTATED.get(value.casefold()) if isinstance(value, str) else None
+    known = isinstance(value, str | int)
+    return _ANNOTATED.get(str(value).strip().casefold()) if known else None
 
 
 def has_failed(metadata: Mapping[str, Any]) -> bool:

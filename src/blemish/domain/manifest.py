@@ -121,8 +121,8 @@ def object_ref(url: str) -> ObjectRef | None:
 
 
 def label_of_class(class_name: object) -> Label | None:
-    """Return the label that a class names in any case; None for any other class."""
-    name = class_name.lower() if isinstance(class_name, str) else None
+    """Return the label that a class names, in any case and with any spaces around it."""
+    name = class_name.strip().lower() if isinstance(class_name, str) else None
     return next((label for label in Label if label == name), None)
 
 
@@ -151,7 +151,7 @@ class _Annotations:
             annotation = LabelField(
                 name=name.removesuffix(METADATA), metadata=metadata, position=position
             )
-            has_classification |= metadata.get("type") == CLASSIFICATION
+            has_classification |= annotation.kind == CLASSIFICATION
             self._sort(annotation)
         self._check_undescribed(has_classification=has_classification)
 
@@ -184,13 +184,13 @@ class _Annotations:
         )
 
     def _sort(self, annotation: LabelField) -> None:
-        kind = annotation.metadata.get("type")
+        kind = annotation.kind
         if has_failed(annotation.metadata):
             self._failed.add(annotation.name)
             self._unusable.append(annotation)
         elif kind not in (CLASSIFICATION, SEGMENTATION):
-            if isinstance(kind, str):
-                self._unused_types.add(kind[:80])
+            if kind is not None:
+                self._unused_types.add(annotation.metadata["type"][:80])
         elif self._is_human(annotation):
             if kind == CLASSIFICATION:
                 self._add_label(annotation)
@@ -249,10 +249,10 @@ class _Annotations:
             self._problems.append(f"'type' is missing in '{name}{METADATA}'")
 
 
-def _kind_of(field: LabelField) -> object:
+def _kind_of(field: LabelField) -> str:
     """Return the type of a label or mask; a job that failed may have written none."""
     by_name = SEGMENTATION if field.name.endswith(REF) else CLASSIFICATION
-    return field.metadata.get("type", by_name)
+    return field.kind or by_name
 
 
 def _undecided_text(names: tuple[str, ...]) -> str:

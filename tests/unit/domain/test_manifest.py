@@ -100,7 +100,7 @@ def test_the_class_name_alone_decides_whatever_the_number_says(
     [
         ("good", "good"),
         ("", ""),
-        ("normal ", "normal "),
+        ("nor mal", "nor mal"),
         (1, "1"),
         (None, "null"),
         (["x"], '["x"]'),
@@ -116,12 +116,24 @@ def test_another_class_name_leaves_an_image_unlabelled_and_is_noted(
     assert found.notes == LineNotes(unknown_classes=(noted,))
 
 
-@pytest.mark.parametrize("write", [str.upper, str.title, str.lower, str.swapcase])
+@pytest.mark.parametrize("write", [str.upper, str.title, str.lower, str.swapcase, " {}\t".format])
 @pytest.mark.parametrize("label", list(Label))
-def test_the_class_name_may_be_in_any_case(label: Label, write: Callable[[str], str]) -> None:
+def test_the_class_name_may_be_in_any_case_and_have_spaces_around(
+    label: Label, write: Callable[[str], str]
+) -> None:
     found = entry(IMAGE | label_fields(write(label)))
 
     assert (found.label, found.notes) == (label, NO_NOTES)
+
+
+def test_types_may_be_in_any_case() -> None:
+    label = changed(LABEL, "anomaly-label-metadata", type="GroundTruth/Image-Classification")
+    mask = changed(MASK, "anomaly-mask-ref-metadata", type="GROUNDTRUTH/SEMANTIC-SEGMENTATION")
+
+    found = entry(IMAGE | label | mask)
+
+    assert (found.label, found.notes) == (Label.NORMAL, NO_NOTES)
+    assert found.mask is not None
 
 
 def test_class_name_and_type_alone_are_a_label_and_a_map_and_type_alone_a_mask() -> None:
@@ -147,7 +159,7 @@ def test_class_name_and_type_alone_are_a_label_and_a_map_and_type_alone_a_mask()
     assert found.created_at is None
 
 
-@pytest.mark.parametrize("value", ["yes", "Yes", "true", "TRUE", True, None])
+@pytest.mark.parametrize("value", ["yes", "Yes", "true", "TRUE", True, 1, "1", " yes", None])
 def test_a_person_gave_a_label_unless_the_line_says_otherwise(value: object) -> None:
     label, mask = dict(LABEL), dict(MASK)
     label["anomaly-label-metadata"] = LABEL["anomaly-label-metadata"] | {"human-annotated": value}
@@ -162,7 +174,7 @@ def test_a_person_gave_a_label_unless_the_line_says_otherwise(value: object) -> 
     assert found.notes == NO_NOTES
 
 
-@pytest.mark.parametrize("value", ["no", "No", "false", False])
+@pytest.mark.parametrize("value", ["no", "No", "false", False, 0, "0"])
 def test_what_no_person_annotated_is_no_label_and_no_mask(value: object) -> None:
     fields = changed(
         changed(IMAGE | LABEL | MASK, "anomaly-label-metadata", human_annotated=value),

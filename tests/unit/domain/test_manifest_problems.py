@@ -94,6 +94,10 @@ def test_a_line_that_is_no_json_object_is_refused(line: str, text: str) -> None:
             "'human-annotated' in 'anomaly-label-metadata' must be yes or no, not \"perhaps\"",
         ),
         (
+            IMAGE | changed(LABEL, "anomaly-label-metadata", human_annotated=2),
+            "'human-annotated' in 'anomaly-label-metadata' must be yes or no, not 2",
+        ),
+        (
             IMAGE | changed(LABEL, "anomaly-label-metadata", human_annotated=[]),
             "'human-annotated' in 'anomaly-label-metadata' must be yes or no, not []",
         ),
