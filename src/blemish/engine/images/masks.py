@@ -94,6 +94,16 @@ def fits_both_ways(size: tuple[int, int], orientation: int) -> bool:
     return orientation != 1 and turn_size(size, orientation) == size
 
 
+def is_drawn_otherwise(
+    data: bytes, *, size: tuple[int, int], orientation: int, drawn: MaskOrientation | None
+) -> bool:
+    """Return whether the size of a mask, already decoded, contradicts what `drawn` says."""
+    if drawn is None or turn_size(size, orientation) == size:
+        return False
+    is_upright = read_image_header(data).size != size
+    return is_upright != (drawn is MaskOrientation.UPRIGHT)
+
+
 def empty_mask_error(data: bytes, *, colors: Mapping[str, str]) -> ImageError:
     """Return the error of an anomalous image whose mask, already decoded, shows no anomaly."""
     return ImageError(

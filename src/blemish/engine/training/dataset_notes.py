@@ -87,6 +87,13 @@ def _mask_notes(images: Sequence[ValidatedImage]) -> Iterator[str]:
             f"{count} labelled as normal, with a mask that shows an anomaly; the label counts, and "
             f"the mask is not used: {_names(contradicting)}."
         )
+    otherwise = [[image] for image in images if image.is_mask_drawn_otherwise]
+    if otherwise:
+        yield (
+            f"{_count(len(otherwise), 'mask has', 'masks have')} another orientation than "
+            "mask-orientation in the manifest or BLEMISH_MASK_ORIENTATION says; they were read "
+            f"the only way that fits their images, which EXIF turns: {_names(otherwise)}."
+        )
     ambiguous = [[image] for image in images if image.is_mask_ambiguous]
     if ambiguous:
         yield (

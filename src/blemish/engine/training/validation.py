@@ -11,7 +11,12 @@ from blemish.domain.entities import Label
 from blemish.engine.errors import TrainingError
 from blemish.engine.images.decode import DecodedImage, decode
 from blemish.engine.images.formats import ImageError
-from blemish.engine.images.masks import decode_mask, empty_mask_error, fits_both_ways
+from blemish.engine.images.masks import (
+    decode_mask,
+    empty_mask_error,
+    fits_both_ways,
+    is_drawn_otherwise,
+)
 from blemish.engine.images.sizes import ImageLimits, ImageSize, check_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import ImageProblem, Problems
@@ -39,6 +44,8 @@ class ValidatedImage:
     anomaly_types: frozenset[str]
     #: whether its mask fits the image as stored and upright, and nothing says how it is drawn
     is_mask_ambiguous: bool
+    #: whether its mask fits the image one way alone, and is said to be drawn the other way
+    is_mask_drawn_otherwise: bool
     #: whether it is labelled normal though its mask shows an anomaly; `image` is without that mask
     has_contradicting_mask: bool
 
@@ -174,7 +181,20 @@ def _validate(
             and image.mask.orientation is None
             and fits_both_ways(decoded.stored_size, decoded.orientation)
         ),
+        is_mask_drawn_otherwise=_is_drawn_otherwise(image, decoded),
         has_contradicting_mask=contradicts,
+    )
+
+
+def _is_drawn_otherwise(image: LabeledImage, decoded: DecodedImage) -> bool:
+    """Return whether the size of an image's mask contradicts its orientation in the dataset."""
+    if image.mask is None or image.mask.orientation is None or decoded.orientation == 1:
+        return False
+    return is_drawn_otherwise(
+        image.mask.read(),
+        size=decoded.stored_size,
+        orientation=decoded.orientation,
+        drawn=image.mask.orientation,
     )
 
 

@@ -113,6 +113,28 @@ def test_a_word_about_the_orientation_leaves_nothing_to_note() -> None:
     assert dataset_notes(validated(said).training, ()) == ()
 
 
+@pytest.mark.parametrize(
+    ("drawn", "shape"),
+    [(MaskOrientation.STORED, (80, 64)), (MaskOrientation.UPRIGHT, (64, 80))],
+    ids=["stored", "upright"],
+)
+def test_a_mask_that_fits_only_the_other_way_than_said_is_noted(
+    drawn: MaskOrientation, shape: tuple[int, int]
+) -> None:
+    image = image_with(encoded(painted(shape)), orientation=6)
+    fitting = image_with(encoded(painted(shape[::-1])), orientation=6, name="fitting")
+    said = []
+    for entry in (image, fitting):
+        assert entry.mask is not None
+        said.append(replace(entry, mask=replace(entry.mask, orientation=drawn)))
+
+    (note,) = dataset_notes(validated(said[0]).training, ())
+
+    assert note.startswith("1 mask has another orientation than mask-orientation in the manifest")
+    assert note.endswith("which EXIF turns: image.")
+    assert dataset_notes(validated(said[1]).training, ()) == ()
+
+
 def test_a_mask_that_fits_neither_way_names_both_sizes() -> None:
     with pytest.raises(ImageError, match=r"its image 30 x 20 \(20 x 30 upright\)"):
         decode_mask(encoded(painted((30, 30))), colors=COLORS, size=(30, 20), orientation=6)
