@@ -245,7 +245,7 @@ class DatasetService:
                 dataset = self._same_dataset(rows, dataset)
                 rows.entries.put(dataset.id, checked.entries, now=self._now())
                 stats = self._checks.check_limits(rows, dataset)
-                message = with_notes(UPDATED, rows, dataset, junk=checked.junk)
+                message = with_notes(UPDATED, rows, dataset, checked=checked)
                 rows.datasets.move(
                     dataset.id,
                     sources=DATASET_USABLE,

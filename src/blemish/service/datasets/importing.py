@@ -163,8 +163,7 @@ class DatasetWork:
             if current and removed is not None:
                 rows.entries.remove(dataset.id, removed)
             if current:
-                junk = checked.junk if checked else ()
-                message = with_notes(message, rows, dataset, junk=junk)
+                message = with_notes(message, rows, dataset, checked=checked)
                 self._finish(rows, dataset, attempt, target=target, message=message)
                 rows.datasets.set_image_bucket(dataset.id, rows.entries.image_bucket(dataset.id))
         self._delete_changes(dataset, current=current)

@@ -12,6 +12,7 @@ from blemish.domain.entities import (
     DatasetStatus,
     DatasetType,
     ImageStats,
+    Label,
     ObjectRef,
 )
 from blemish.domain.file_managers import is_file_manager_file
@@ -41,6 +42,8 @@ class CheckedLines:
     entries: Sequence[DatasetEntry]
     #: keys of the files of file managers that the lines name
     junk: Sequence[str]
+    #: keys of images that the lines label both as normal and as anomaly
+    contradicted: Sequence[str]
 
 
 class LineChecks:
@@ -60,9 +63,12 @@ class LineChecks:
         """
         problems: list[LineProblem] = []
         junk: list[str] = []
+        contradicted: dict[str, None] = {}
         try:
             most = self._most_images(dataset)
-            numbered = last_entries(lines, problems, most=most, junk=junk)
+            numbered = last_entries(
+                lines, problems, most=most, junk=junk, contradicted=contradicted
+            )
             problems += _misplaced(numbered, bucket=dataset.image_bucket)
             if not problems:
                 problems += self._missing(numbered)
@@ -72,7 +78,8 @@ class LineChecks:
             problems.sort(key=lambda problem: problem.number)
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         self._check_count(len(numbered), dataset=dataset)
-        return CheckedLines(entries=[entry for _, entry in numbered], junk=junk)
+        entries = [entry for _, entry in numbered]
+        return CheckedLines(entries=entries, junk=junk, contradicted=list(contradicted))
 
     def check_limits(self, rows: Rows, dataset: Dataset) -> ImageStats:
         """Check a dataset whose entries are written, within the transaction that wrote them.
@@ -134,7 +141,12 @@ class LineChecks:
 
 
 def last_entries(
-    lines: Iterable[str], problems: list[LineProblem], *, most: int, junk: list[str]
+    lines: Iterable[str],
+    problems: list[LineProblem],
+    *,
+    most: int,
+    junk: list[str],
+    contradicted: dict[str, None] | None = None,
 ) -> list[tuple[int, DatasetEntry]]:
     """Parse lines until there is one image too many, or there are too many problems.
 
@@ -143,16 +155,21 @@ def last_entries(
         problems: gets the problems of the lines.
         most: images that are allowed.
         junk: gets the keys of file managers' files, whose lines are skipped.
+        contradicted: gets the keys of images that two lines label differently.
 
     Returns:
         The number and the entry of the last line of each image.
     """
     parsed: dict[ObjectRef, tuple[int, DatasetEntry]] = {}
+    labels: dict[ObjectRef, Label] = {}
     tolerable = takewhile(lambda _: len(problems) < COUNTED_PROBLEMS, lines)
     for number, entry in parse_manifest(tolerable, problems):
         if is_file_manager_file(entry.image.key):
             junk.append(entry.image.key)
             continue
+        label = entry.label
+        if label and contradicted is not None and labels.setdefault(entry.image, label) != label:
+            contradicted[entry.image.key] = None
         parsed[entry.image] = (number, entry)
         if len(parsed) > most:
             break
@@ -168,14 +185,29 @@ def problem_sentence(problems: Sequence[str]) -> str:
     return f"{shown}; and {more} more problem{'s' if more > 1 else ''}."
 
 
-def with_notes(message: str, rows: Rows, dataset: Dataset, *, junk: Sequence[str] = ()) -> str:
+def with_notes(
+    message: str, rows: Rows, dataset: Dataset, *, checked: CheckedLines | None = None
+) -> str:
     """Add to a status message how many lines of a dataset say what is not used."""
     sentences = [message, *note_sentences(rows.entries.notes(dataset.id))]
-    if junk:
-        name = junk[0].rpartition("/")[2]
-        count = "1 line names a file" if len(junk) == 1 else f"{len(junk)} lines name files"
-        sentences.append(f"{count} of a file manager, such as {name}, and became no entry.")
+    if checked and checked.contradicted:
+        key = checked.contradicted[0]
+        count = len(checked.contradicted)
+        images = "1 image has" if count == 1 else f"{count} images have"
+        sentences.append(
+            f"{images} lines that contradict each other, normal and anomaly, such as {key}: "
+            "the last line counts."
+        )
+    if checked and checked.junk:
+        sentences.append(f"{_junk_text(checked.junk)}.")
     return " ".join(sentences)
+
+
+def _junk_text(junk: Sequence[str]) -> str:
+    """Say how many lines name files of file managers, without a full stop."""
+    name = junk[0].rpartition("/")[2]
+    count = "1 line names a file" if len(junk) == 1 else f"{len(junk)} lines name files"
+    return f"{count} of a file manager, such as {name}, and became no entry"
 
 
 def ignored_entry_notes(rows: Rows, datasets: Iterable[Dataset]) -> list[str]:

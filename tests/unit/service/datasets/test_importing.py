@@ -226,6 +226,21 @@ def test_a_image_that_comes_twice_counts_once_and_the_last_line_holds(house: Hou
 
     assert dataset.status is S.CREATE_COMPLETE
     assert house.entry_lines() == lines[2:]
+    assert dataset.status_message == (
+        "The dataset was created successfully. 2 images have lines that contradict each other, "
+        "normal and anomaly, such as a.png: the last line counts."
+    )
+
+
+@pytest.mark.parametrize("labels", [("normal", "normal"), (None, "normal"), ("anomaly", None)])
+def test_lines_of_one_image_that_do_not_contradict_are_not_counted(
+    house: House, labels: tuple[str | None, str | None]
+) -> None:
+    house.put("a.png")
+
+    dataset = house.dataset([json_line("a.png", label) for label in labels])
+
+    assert dataset.status_message == "The dataset was created successfully."
 
 
 @pytest.mark.parametrize(
