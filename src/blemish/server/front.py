@@ -3,6 +3,8 @@
 Requests are routed by the service that they are signed for. The credential scope names it, in the
 Authorization header or in the query of a presigned URL; Signature Version 2 was for S3 alone.
 Unsigned requests go to the API by its paths, to the pages of monitors by theirs, else to S3.
+STS answers requests of the query protocol that are unsigned or for a service that is absent: SDKs
+of such services read its errors.
 """
 
 from __future__ import annotations
@@ -36,6 +38,12 @@ _VERSION_2 = re.compile(rb"(?:^|&)AWSAccessKeyId=")
 
 API_PATHS = b"/2020-11-20/"
 """How the paths of the API begin: with the version of its service model."""
+
+_OTHER_PROTOCOLS = frozenset({"lookoutvision", "s3", ""})
+"""Services, and signatures without one, whose requests are not of the query protocol."""
+
+_ACTION = re.compile(rb"(?:^|&)Action=")
+_FORM = b"application/x-www-form-urlencoded"
 
 ELSEWHERE = "The buckets of this server are in another S3; send it what is meant for them."
 
@@ -88,7 +96,7 @@ class Front:
         service = signed_service(scope)
         if service == "s3":
             return self._s3
-        if service == "sts":
+        if service == "sts" or (service not in _OTHER_PROTOCOLS and is_query_protocol(scope)):
             return self._sts
         if path.decode(errors="replace") in PATHS:
             return self._status
@@ -151,6 +159,14 @@ def _is_lost_browser(scope: Scope) -> bool:
 def is_for_s3(scope: Scope) -> bool:
     """Return whether a request is signed for S3, correctly or not."""
     return signed_service(scope) == "s3"
+
+
+def is_query_protocol(scope: Scope) -> bool:
+    """Return whether a request has the form of the AWS query protocol: STS, SNS, IAM and others."""
+    if scope["type"] != "http" or scope["raw_path"] != b"/":
+        return False
+    content_type = dict(scope["headers"]).get(b"content-type", b"").lower()
+    return content_type.startswith(_FORM) or bool(_ACTION.search(scope["query_string"]))
 
 
 def signed_service(scope: Scope) -> str | None:

@@ -1,5 +1,7 @@
 """AWS STS over the query protocol: GetCallerIdentity, which needs no permission.
 
+Requests for services that this server does not have are refused in the form of that protocol.
+
 Source: AWS Security Token Service API Reference, "GetCallerIdentity" and "Common errors"; Smithy,
 "AWS query protocol".
 """
@@ -32,11 +34,13 @@ from blemish.wire.handlers import BoundHandler, bind_handlers
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.request_body import BufferedBody, read_body
 from blemish.wire.signature import SignatureVerifier
+from blemish.wire.signature_claims import read_signature_claim
 from blemish.wire.xml_writer import members_to_xml, text_element
 
 MAX_BODY_BYTES = 64 * 1024
 WORKER_THREADS = 1
 VERSION = "2011-06-15"
+SERVICE = "sts"
 
 CODES: Mapping[type[WireError], tuple[str, int]] = {
     BodyTimeoutError: ("RequestExpired", 400),
@@ -63,6 +67,13 @@ class InvalidActionError(StsError):
     status = 400
 
 
+class UnknownServiceError(StsError):
+    """The request is signed for a service that this server does not have."""
+
+    code = "UnknownService"
+    status = 400
+
+
 class CallerIdentityOperations:
     """The handler of GetCallerIdentity."""
 
@@ -81,7 +92,7 @@ class CallerIdentityOperations:
 
 def sts_model() -> ServiceModel:
     """Return the model of STS, which is botocore's own."""
-    return ServiceModel(Loader().load_service_model("sts", "service-2"), service_name="sts")
+    return ServiceModel(Loader().load_service_model(SERVICE, "service-2"), service_name=SERVICE)
 
 
 def sts_dispatcher(
@@ -101,7 +112,7 @@ def sts_dispatcher(
     """
     model = sts_model()
     verifier = SignatureVerifier(
-        services={"sts"}, signer=signer, clock=options["clock"], clock_skew_s=clock_skew_s
+        services={SERVICE}, signer=signer, clock=options["clock"], clock_skew_s=clock_skew_s
     )
     operations = CallerIdentityOperations(account=account)
     service = StsService(
@@ -171,9 +182,11 @@ class StsRequest:
 
         Raises:
             WireError: the signature is wrong.
+            UnknownServiceError: it is for another service.
             InvalidActionError: there is no such operation.
         """
         assert self._body is not None
+        _check_service(read_signature_claim(self._request).service)
         call.caller = self._service.verifier.verify(self._request, body_sha256=self._body.sha256)
         form = (self._body.content or b"").decode(errors="replace")
         parameters = dict(parse_qsl(f"{self._request.query}&{form}", keep_blank_values=True))
@@ -201,6 +214,15 @@ class StsRequest:
     async def is_drained(self) -> bool:
         """Return whether the body was read to its end."""
         return self._body is not None
+
+
+def _check_service(service: str) -> None:
+    if service != SERVICE:
+        raise UnknownServiceError(
+            f"This server has no service {service!r:.100}. It has lookoutvision, s3 and {SERVICE}. "
+            f"Where the client has this address from AWS_ENDPOINT_URL, set "
+            f"AWS_ENDPOINT_URL_LOOKOUTVISION and AWS_ENDPOINT_URL_S3 instead."
+        )
 
 
 def _code_and_status(error: Exception) -> tuple[str, int]:

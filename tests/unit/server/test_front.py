@@ -12,6 +12,7 @@ from blemish.server.front import ELSEWHERE, Front, S3Elsewhere, is_for_s3
 
 CREDENTIALS = Credentials("BLEMEXAMPLE", "secret")
 S3, API = "s3", "lookoutvision"
+FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
 def scope(*, path: str = "/", query: str = "", **headers: str) -> dict[str, Any]:
@@ -116,6 +117,13 @@ async def test_each_request_goes_to_one_application() -> None:
         (API, scope(path="/bucket/key", authorization="Bearer a")),
         (API, scope(path="/", authorization=signed(SigV4Auth, API).headers["Authorization"])),
         ("sts", scope(path="/", authorization=signed(SigV4Auth, "sts").headers["Authorization"])),
+        ("sts", scope(query="Action=GetCallerIdentity&Version=2011-06-15")),
+        ("sts", scope(**FORM)),
+        ("sts", scope(**FORM, authorization=signed(SigV4Auth, "sns").headers["Authorization"])),
+        (API, scope(authorization=signed(SigV4Auth, "sns").headers["Authorization"])),
+        (API, scope(**FORM, authorization=signed(SigV4Auth, API).headers["Authorization"])),
+        (S3, scope(**FORM, authorization="AWS a:b")),
+        (S3, scope(path="/bucket", **FORM)),
         ("status", scope(path="/healthz")),
         ("status", scope(path="/readyz")),
         ("status", scope(path="/metrics")),

@@ -93,3 +93,16 @@ def test_sessions_are_refused_with_the_reason(
 
     with pytest.raises(ClientError, match=r"InvalidAction.*need no session"):
         getattr(client, operation)(**members)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("sns", "list_topics"), ("cloudwatch", "list_metrics"), ("iam", "list_users")],
+)
+def test_another_service_is_refused_so_that_its_client_can_read_it(
+    app: Dispatcher, service: str, operation: str
+) -> None:
+    client = boto3_client(app, service=service)
+
+    with pytest.raises(ClientError, match=r"UnknownService.*no service.*AWS_ENDPOINT_URL_S3"):
+        getattr(client, operation)()
