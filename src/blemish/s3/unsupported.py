@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
+
+from botocore import xform_name
 
 from blemish.domain.entities import ObjectRef
 from blemish.s3.protocol import errors as s3_errors
+from blemish.s3.service_model import s3_model
 from blemish.storage.errors import (
     BucketExistsError,
     BucketMissingError,
@@ -34,6 +37,12 @@ USUAL: Mapping[str, frozenset[object]] = {
 }
 """Values that change nothing here, by member."""
 
+SECRET = frozenset({"sse_customer_key", "copy_source_sse_customer_key", "mfa"})
+"""Members whose values no message repeats."""
+
+FORWARDED = "x-amz-fwd-header-"
+"""How headers begin that S3 Object Lambda alone sends."""
+
 
 def refuse_unsupported(members: Mapping[str, Any]) -> None:
     """Refuse members that would change something which this server cannot.
@@ -44,7 +53,39 @@ def refuse_unsupported(members: Mapping[str, Any]) -> None:
     for name, value in members.items():
         if name in MEANINGLESS or name.startswith("checksum_") or value in USUAL.get(name, ()):
             continue
-        raise s3_errors.UnsupportedError(f"{name} is not supported by this server.")
+        raise s3_errors.UnsupportedError(
+            f"{_sent_as(name, value)} is not supported by this server. {_remedy(name)}"
+        )
+
+
+def _sent_as(name: str, value: object) -> str:
+    """Return the member as the request has it, without keys and documents."""
+    sent_name = _sent_names().get(name, name)
+    if name in SECRET or not isinstance(value, str | int):
+        return sent_name
+    text = str(value).lower() if isinstance(value, bool) else value
+    return f"{sent_name}: {text!s:.100}"
+
+
+def _remedy(name: str) -> str:
+    usual = sorted(
+        str(value).lower() if value is False else str(value) for value in USUAL.get(name, ())
+    )
+    return f"Use {' or '.join(usual)}, or leave it out." if usual else "Leave it out."
+
+
+@cache
+def _sent_names() -> Mapping[str, str]:
+    """Return the names of headers and query parameters by member, as clients of S3 send them."""
+    model = s3_model()
+    shapes = [model.operation_model(name).input_shape for name in model.operation_names]
+    return {
+        xform_name(member): shape.serialization.get("name", member)
+        for input_shape in shapes
+        if input_shape
+        for member, shape in input_shape.members.items()
+        if not shape.serialization.get("name", "").startswith(FORWARDED)
+    }
 
 
 def s3_ref(bucket: str, key: str) -> ObjectRef:

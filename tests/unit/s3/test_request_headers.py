@@ -9,6 +9,8 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from blemish.s3.protocol.errors import UnsupportedError
+from blemish.s3.unsupported import refuse_unsupported
 from tests.unit.s3.conftest import BUCKET, Bench
 
 OWNER, STRANGER = "123456789012", "210987654321"
@@ -88,6 +90,49 @@ def test_headers_that_would_change_something_are_refused(
         client.put_object(Bucket=BUCKET, Key="a", Body=b"x", **members)
 
     assert code_of(caught) == "NotImplemented"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"ACL": "public-read"},
+            "x-amz-acl: public-read is not supported by this server. "
+            "Use bucket-owner-full-control or private, or leave it out.",
+        ),
+        (
+            {"StorageClass": "GLACIER"},
+            "x-amz-storage-class: GLACIER is not supported by this server. "
+            "Use STANDARD, or leave it out.",
+        ),
+        (
+            {"BucketKeyEnabled": True},
+            "x-amz-server-side-encryption-bucket-key-enabled: true is not supported by this "
+            "server. Use false, or leave it out.",
+        ),
+        (
+            {"SSEKMSKeyId": "key-1"},
+            "x-amz-server-side-encryption-aws-kms-key-id: key-1 is not supported by this server. "
+            "Leave it out.",
+        ),
+    ],
+)
+def test_a_refusal_names_the_header_the_value_and_what_is_accepted(
+    client: Any, members: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        client.put_object(Bucket=BUCKET, Key="a", Body=b"x", **members)
+
+    assert caught.value.response["Error"]["Message"] == message
+
+
+def test_a_refusal_repeats_no_key() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        refuse_unsupported({"sse_customer_key": "secret"})
+
+    assert str(caught.value) == (
+        "x-amz-server-side-encryption-customer-key is not supported by this server. Leave it out."
+    )
 
 
 @pytest.mark.parametrize(
