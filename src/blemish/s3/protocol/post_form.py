@@ -20,6 +20,14 @@ from blemish.s3.protocol.errors import (
 MAX_FIELDS_BYTES = 64 * 1024
 """Of everything before the file. S3 takes 20 KB."""
 
+LAST = b"--"
+"""What follows the last boundary."""
+
+NO_FILE = (
+    "POST requires exactly one file upload per request. The form has no field named 'file'; "
+    "add it as the last field."
+)
+
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 
 
@@ -72,9 +80,9 @@ class FormReader:
         fields: dict[str, str] = {}
         self._take_until(self._end)
         while True:
+            if self._is_at_end():
+                raise InvalidArgumentError(NO_FILE)
             head = self._take_until(b"\r\n\r\n")
-            if head.startswith(b"--"):
-                raise InvalidArgumentError("POST requires exactly one file upload per request.")
             disposition = _disposition(head)
             name = disposition.get("name", "").lower()
             if name == "file":
@@ -123,6 +131,12 @@ class FormReader:
         taken = self._buffer[:position]
         self._buffer = self._buffer[position + len(end) :]
         return taken
+
+    def _is_at_end(self) -> bool:
+        """Return whether the boundary that was read is the last one."""
+        while len(self._buffer) < len(LAST):
+            self._fill()
+        return self._buffer.startswith(LAST)
 
     def _fill(self) -> None:
         block = self._pull()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from urllib3.filepost import encode_multipart_formdata
 
 from blemish.domain.errors import AccessDeniedError
+from blemish.s3.protocol.errors import InvalidArgumentError
 from blemish.s3.protocol.post_form import FormReader
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher
@@ -220,6 +221,17 @@ def test_the_holder_of_the_key_needs_the_right_to_put_the_object(objects: Object
     assert code_of(answer) == "AccessDenied"
     assert seen == [("PutObject", "bucket", "key")]
     assert objects.kept == {}
+
+
+@pytest.mark.parametrize("end", [b"--XY--", b"--XY--\r\n", b"--XY--\r\n\r\n"])
+@pytest.mark.parametrize("block_bytes", [1, 1_000])
+def test_a_form_without_a_file_says_which_field_is_missing(end: bytes, block_bytes: int) -> None:
+    form = b'--XY\r\nContent-Disposition: form-data; name="key"\r\n\r\na\r\n' + end
+    blocks = iter([form[at : at + block_bytes] for at in range(0, len(form), block_bytes)])
+    reader = FormReader(lambda: next(blocks, b""), content_type="multipart/form-data; boundary=XY")
+
+    with pytest.raises(InvalidArgumentError, match=r"exactly one file.*'file'.*last field"):
+        reader.read_fields()
 
 
 @given(
