@@ -244,7 +244,7 @@ class DatasetService:
             with self._database.writing() as rows:
                 dataset = self._same_dataset(rows, dataset)
                 rows.entries.put(dataset.id, checked.entries, now=self._now())
-                stats = self._checks.check_limits(rows, dataset)
+                stats = self._checks.check_limits(rows, dataset, junk=checked.junk)
                 message = with_notes(UPDATED, rows, dataset, checked=checked)
                 rows.datasets.move(
                     dataset.id,

@@ -159,7 +159,7 @@ class DatasetWork:
             current = rows.datasets.renew(dataset.id, attempt=attempt, lease_until=now)
             if current and checked is not None:
                 rows.entries.put(dataset.id, checked.entries, now=now)
-                self._checks.check_limits(rows, dataset)
+                self._checks.check_limits(rows, dataset, junk=checked.junk)
             if current and removed is not None:
                 rows.entries.remove(dataset.id, removed)
             if current:

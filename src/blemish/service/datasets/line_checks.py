@@ -81,10 +81,15 @@ class LineChecks:
         entries = [entry for _, entry in numbered]
         return CheckedLines(entries=entries, junk=junk, contradicted=list(contradicted))
 
-    def check_limits(self, rows: Rows, dataset: Dataset) -> ImageStats:
+    def check_limits(self, rows: Rows, dataset: Dataset, *, junk: Sequence[str]) -> ImageStats:
         """Check a dataset whose entries are written, within the transaction that wrote them.
 
         The limit on anomaly types is the project's, so those of its other dataset count too.
+
+        Args:
+            rows: of the transaction.
+            dataset: to check.
+            junk: keys of the files of file managers, whose lines became no entry.
 
         Returns:
             The numbers of the dataset.
@@ -95,7 +100,8 @@ class LineChecks:
         stats = rows.entries.stats(dataset.id)
         images = stats.total
         if not images:
-            raise ImportFailedError("the manifest has no line of an image.")
+            reason = f": {_junk_text(junk)}" if junk else ""
+            raise ImportFailedError(f"the manifest has no line of an image{reason}.")
         self._check_count(images, dataset=dataset)
         types = rows.entries.anomaly_types(dataset.id)
         if not types:

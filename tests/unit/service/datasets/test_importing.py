@@ -370,7 +370,10 @@ def test_lines_of_file_managers_files_become_no_entry_and_are_counted(house: Hou
 def test_a_manifest_of_file_managers_files_alone_has_no_image(house: House) -> None:
     reason = not_created(house, [json_line(key, "normal") for key in JUNK])
 
-    assert reason == "the manifest has no line of an image."
+    assert reason == (
+        "the manifest has no line of an image: 3 lines name files of a file manager, "
+        "such as ._1.JPG, and became no entry."
+    )
 
 
 def test_types_of_a_dataset_that_is_being_deleted_do_not_count(house: House) -> None:
