@@ -82,7 +82,12 @@ def _train_and_evaluate(
     single = DatasetType.TEST not in entries
     options = _options(spec, single=single)
     training, test = _validated_parts(entries, images, options=options, progress=progress)
-    report = train_validated(training.images, options=options, progress=progress)
+    report = train_validated(
+        training.images,
+        options=options,
+        progress=progress,
+        held_out=test.images if single else (),
+    )
     evaluation = evaluate(
         Detector.load(report.bundle, threads=spec.threads),
         [entry.image for entry in test.images],

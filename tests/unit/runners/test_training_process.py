@@ -217,8 +217,12 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
     """Of 14 masks 11 are trained on: enough for two datasets, too few for one."""
     lines = [*place.images(12), *place.images(14, "stain", first=100, masked=True)]
 
-    with pytest.raises(TrainingError, match=r"at least 20 training images .* 'stain' in 11"):
+    with pytest.raises(
+        TrainingError, match=r"at least 20 training images .* 'stain' in 11"
+    ) as error:
         run_training(place.job(lines, limits=ORIGINAL), progress=quiet)
+
+    assert "3 of your 14 masked images are held out for the test. Add" in str(error.value)
 
 
 def test_the_bundle_is_nowhere_in_plain(place: Workplace) -> None:

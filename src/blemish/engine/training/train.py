@@ -97,10 +97,17 @@ def train_validated(
     *,
     options: TrainingOptions,
     progress: ProgressCallback,
+    held_out: Sequence[ValidatedImage] = (),
 ) -> TrainingReport:
     """Train a detector on validated images; the caller stores the bundle, which is in memory.
 
     The same images (in any order), options and machine give the same bundle, bit for bit.
+
+    Args:
+        images: the images to train on.
+        options: everything else that the bundle depends on.
+        progress: called after each part of the work.
+        held_out: images that the automatic split took for the test; only a message names them.
 
     Raises:
         TrainingError: the images cannot be trained on.
@@ -109,7 +116,7 @@ def train_validated(
     with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
         validated = training_set(images, mixed_sizes=options.mixed_sizes)
-        _require_masks(validated, least=options.min_masks_per_type)
+        _require_masks(validated, least=options.min_masks_per_type, held_out=held_out)
         learned = _learn(validated, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
@@ -134,7 +141,7 @@ def train_validated(
     )
 
 
-def _require_masks(images: TrainingSet, *, least: int) -> None:
+def _require_masks(images: TrainingSet, *, least: int, held_out: Sequence[ValidatedImage]) -> None:
     """Refuse masks if no anomaly type has enough of them, before the work begins.
 
     Raises:
@@ -145,8 +152,22 @@ def _require_masks(images: TrainingSet, *, least: int) -> None:
         listed = ", ".join(f"'{name}' in {count:,}" for name, count in sorted(counts.items()))
         raise TrainingError(
             f"The masks teach no anomaly label: at least {least} training images must show one, "
-            f"and the masks show {listed}. Add masks, or remove all to train without them."
+            f"and the masks show {listed}. {_held_out_text(images, held_out)}"
+            "Add masks, or remove all to train without them."
         )
+
+
+def _held_out_text(images: TrainingSet, held_out: Sequence[ValidatedImage]) -> str:
+    """Return how many masks the automatic split took for the test, as a sentence."""
+    count = sum(bool(entry.anomaly_types) for entry in held_out)
+    if not count:
+        return ""
+    total = count + sum(bool(entry.anomaly_types) for entry in images.images)
+    verb = "is" if count == 1 else "are"
+    return (
+        f"Without a test dataset, {count:,} of your {total:,} masked images {verb} held out for "
+        "the test. "
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
