@@ -101,6 +101,8 @@ class DatasetEntry:
     line: str
     #: the parts of the line that are neither label nor mask
     notes: LineNotes = NO_NOTES
+    #: the field of the metadata, such as failure-reason, for which the only mask is not used
+    unusable_mask: str | None = None
 
     @property
     def anomaly_types(self) -> frozenset[str]:

@@ -111,6 +111,7 @@ def parse_line(line: str) -> DatasetEntry:
         created_at=dated.created_at if dated else None,
         line=line,
         notes=annotations.notes(unlabelled_mask=mask is not None and label is None),
+        unusable_mask=None if mask else annotations.unusable_mask(),
     )
 
 
@@ -165,6 +166,13 @@ class _Annotations:
             return None
         self._replaced += max(0, len(annotations) - 1)
         return counting
+
+    def unusable_mask(self) -> str | None:
+        """Return the field of the metadata for which a mask is not used; None without such one."""
+        for field in self._unusable:
+            if _kind_of(field) == SEGMENTATION:
+                return "failure-reason" if has_failed(field.metadata) else "human-annotated"
+        return None
 
     def notes(self, *, unlabelled_mask: bool) -> LineNotes:
         """Return what of the line is not used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
+from blemish.engine.bundle import Bundle
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
 from blemish.engine.images.sizes import ImageLimits
 from blemish.engine.runtime import Detector
@@ -95,16 +97,7 @@ def _train_and_evaluate(
         mixed_sizes=spec.mixed_sizes,
         progress=progress,
     )
-    info = replace(report.bundle.info, test_scores=measured_scores(evaluation))
-    bundle = Path(spec.folder) / "bundle"
-    bundle.mkdir()
-    write_sealed(
-        replace(report.bundle, info=info),
-        bundle,
-        name=spec.bundle,
-        kms_key_id=spec.kms_key_id,
-        encryption=encryption,
-    )
+    _write_bundle(spec, report.bundle, evaluation, encryption=encryption)
     ended_at = datetime.now(UTC)
     files = _write_files(
         spec,
@@ -119,9 +112,42 @@ def _train_and_evaluate(
             "recall": evaluation.recall or 0.0,
             "precision": evaluation.precision or 0.0,
         },
-        notes=(*dataset_notes(training.images, test.images), *report.notes, *evaluation.notes),
+        notes=(
+            *_unusable_mask_notes([*training.entries, *test.entries]),
+            *dataset_notes(training.images, test.images),
+            *report.notes,
+            *evaluation.notes,
+        ),
         evaluation_ended_at=ended_at.isoformat(),
         files=files,
+    )
+
+
+def _write_bundle(
+    spec: TrainingSpec, bundle: Bundle, evaluation: Evaluation, *, encryption: Encryption
+) -> None:
+    """Write the sealed bundle, with the scores of the test images, into the attempt's folder."""
+    info = replace(bundle.info, test_scores=measured_scores(evaluation))
+    folder = Path(spec.folder) / "bundle"
+    folder.mkdir()
+    write_sealed(
+        replace(bundle, info=info),
+        folder,
+        name=spec.bundle,
+        kms_key_id=spec.kms_key_id,
+        encryption=encryption,
+    )
+
+
+def _unusable_mask_notes(entries: Sequence[DatasetEntry]) -> tuple[str, ...]:
+    """Return a sentence if masks were given and none of them is used."""
+    reasons = Counter(entry.unusable_mask for entry in entries if entry.unusable_mask)
+    if not reasons or any(entry.mask for entry in entries):
+        return ()
+    listed = " and ".join(f"{count:,} by '{name}'" for name, count in sorted(reasons.items()))
+    return (
+        "The model is a classification model, because no mask is used: the metadata of the masks "
+        f"exclude {listed}.",
     )
 
 

@@ -185,6 +185,7 @@ def test_what_no_person_annotated_is_no_label_and_no_mask(value: object) -> None
     found = entry(fields)
 
     assert (found.label, found.mask) == (None, None)
+    assert found.unusable_mask == "human-annotated"
     assert found.notes == LineNotes(machine_fields=2)
 
 
@@ -212,6 +213,7 @@ def test_a_mask_that_could_not_be_drawn_leaves_the_label(has_value: bool) -> Non
     found = entry(IMAGE | LABEL | value | {"mask-ref-metadata": FAILED})
 
     assert (found.label, found.mask) == (Label.NORMAL, None)
+    assert found.unusable_mask == "failure-reason"
     assert found.notes == LineNotes(failed_fields=1)
 
 

@@ -225,6 +225,26 @@ def test_a_type_of_a_single_dataset_needs_as_many_masks_as_the_profile_says(
     assert "3 of your 14 masked images are held out for the test. Add" in str(error.value)
 
 
+def test_a_training_whose_masks_all_cannot_be_used_says_why_it_has_none(place: Workplace) -> None:
+    failed = {"type": "groundtruth/semantic-segmentation", "failure-reason": "ClientError"}
+    machine = {"type": "groundtruth/semantic-segmentation", "human-annotated": "no"}
+    lines = [
+        json.dumps(json.loads(line) | {"mask-ref": url("mask.png"), "mask-ref-metadata": metadata})
+        for line, metadata in zip(
+            place.images(3, "stain", first=100), (failed, failed, machine), strict=True
+        )
+    ]
+
+    result = run_training(
+        place.job([*place.images(12), *lines], place.images(2, first=200)), progress=quiet
+    )
+
+    assert result.notes[0] == (
+        "The model is a classification model, because no mask is used: the metadata of the masks "
+        "exclude 2 by 'failure-reason' and 1 by 'human-annotated'."
+    )
+
+
 def test_the_bundle_is_nowhere_in_plain(place: Workplace) -> None:
     run_training(place.job(place.images(12), place.images(2, first=200)), progress=quiet)
 

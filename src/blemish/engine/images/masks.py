@@ -69,10 +69,7 @@ def decode_mask(
     subject = f"The mask {name}" if name else "The mask"
     header = _png_header(data, subject=subject, colors=colors)
     is_upright = _is_upright(header.size, size=size, orientation=orientation, drawn=drawn)
-    try:
-        rgba = np.asarray(load_pixels(header, mode="RGBA"))
-    except ImageError as error:
-        raise _with_subject(error, subject) from error
+    rgba = _mask_pixels(header, subject=subject)
     codes = rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
     unknown = rgba[..., 3] >= 128
     masks: dict[str, NDArray[np.bool_]] = {}
@@ -155,6 +152,14 @@ def _png_header(data: bytes, *, subject: str, colors: Mapping[str, str]) -> Imag
         f"{subject} is a {FORMATS[header.media_type]} image; a mask must be a PNG image."
         + colors_text
     )
+
+
+def _mask_pixels(header: ImageHeader, *, subject: str) -> NDArray[np.uint8]:
+    """Return the (H, W, 4) RGBA pixels of a mask; errors begin with `subject`."""
+    try:
+        return np.asarray(load_pixels(header, mode="RGBA"))
+    except ImageError as error:
+        raise _with_subject(error, subject) from error
 
 
 def _with_subject(error: ImageError, subject: str) -> ImageError:
