@@ -62,6 +62,7 @@ def note_sentences(counts: Iterable[tuple[LineNotes, int]]) -> list[str]:
         _naming_sentence(
             [(notes.unknown_classes, count) for notes, count in pairs],
             "a class that is neither normal nor anomaly, which is no label",
+            ("class", "classes"),
         ),
         _counting_sentence(
             [(notes.replaced_fields, count) for notes, count in pairs],
@@ -91,6 +92,7 @@ def note_sentences(counts: Iterable[tuple[LineNotes, int]]) -> list[str]:
         _naming_sentence(
             [(notes.unused_types, count) for notes, count in pairs],
             "a field of a type that is not used",
+            ("type", "types"),
         ),
     ]
     return [sentence for sentence in sentences if sentence]
@@ -102,8 +104,16 @@ def _counting_sentence(pairs: Iterable[tuple[int, int]], text: str) -> str:
     return f"{lines_have(lines)} {text}." if lines else ""
 
 
-def _naming_sentence(pairs: Iterable[tuple[tuple[str, ...], int]], text: str) -> str:
-    """Say how many lines have any names of one kind, and name the most frequent ones."""
+def _naming_sentence(
+    pairs: Iterable[tuple[tuple[str, ...], int]], text: str, noun: tuple[str, str]
+) -> str:
+    """Say how many lines have any names of one kind, and name the most frequent ones.
+
+    Args:
+        pairs: names, and the number of lines that have them.
+        text: of the sentence.
+        noun: for one name, and for several.
+    """
     lines = 0
     lines_of: Counter[str] = Counter()
     for names, count in pairs:
@@ -111,8 +121,9 @@ def _naming_sentence(pairs: Iterable[tuple[tuple[str, ...], int]], text: str) ->
         lines_of.update(dict.fromkeys(names, count))
     ranked = sorted(lines_of, key=lambda name: (-lines_of[name], name))
     shown = [f'"{name}" ({lines_of[name]})' for name in ranked[:MAX_NAMED]]
-    if len(ranked) > MAX_NAMED:
-        shown.append(f"{len(ranked) - MAX_NAMED} more")
+    more = len(ranked) - MAX_NAMED
+    if more > 0:
+        shown.append(f"{more} more {noun[more > 1]}")
     return f"{lines_have(lines)} {text}: {', '.join(shown)}." if lines else ""
 
 

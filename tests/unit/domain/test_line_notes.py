@@ -81,12 +81,13 @@ def test_unknown_classes_are_named_the_most_frequent_first() -> None:
     ]
 
 
-def test_five_unknown_classes_are_named_and_the_others_counted() -> None:
-    counts = [(LineNotes(unknown_classes=(f"type {i}",)), 10 - i) for i in range(8)]
+@pytest.mark.parametrize(("classes", "rest"), [(6, "1 more class."), (8, "3 more classes.")])
+def test_five_unknown_classes_are_named_and_the_others_counted(classes: int, rest: str) -> None:
+    counts = [(LineNotes(unknown_classes=(f"type {i}",)), 10 - i) for i in range(classes)]
 
     (sentence,) = note_sentences(counts)
 
-    assert sentence.endswith('"type 3" (7), "type 4" (6), 3 more.')
+    assert sentence.endswith(f'"type 3" (7), "type 4" (6), {rest}')
 
 
 def test_nothing_is_said_of_lines_that_are_used_whole() -> None:

@@ -201,7 +201,7 @@ def _colors_text(header: ImageHeader, colors: Mapping[str, str]) -> str:
         color = f"#{red:02X}{green:02X}{blue:02X}"
         nearest, name = _nearest(color, colors)
         opacity = "" if alpha == 255 else f", {alpha / 255:.0%} opaque"
-        text = f"{color}{opacity} ({counts[row]:,} pixels"
+        text = f"{color}{opacity} ({counts[row]:,} {_pixels(counts[row])}"
         text += ")" if nearest == color else f", nearest to {nearest} of {name})"
         entries.append((name == BACKGROUND_CLASS, text))
     entries.sort(key=lambda entry: entry[0])
@@ -239,14 +239,19 @@ def _color_code(color: str) -> int:
     return int.from_bytes(bytes.fromhex(color[1:]), "little")
 
 
+def _pixels(count: int) -> str:
+    return "pixel" if count == 1 else "pixels"
+
+
 def _unknown_color(codes: NDArray[np.uint32], colors: Mapping[str, str]) -> ImageError:
     unknown, counts = np.unique(codes, return_counts=True)
     most = counts.argmax()
     color = int(unknown[most]).to_bytes(3, "little").hex().upper()
-    others = f" and {len(unknown) - 1} more unknown colours" if len(unknown) > 1 else ""
+    more = len(unknown) - 1
+    others = f" and {more} more unknown colour{'s' if more > 1 else ''}" if more else ""
     nearest, name = _nearest(f"#{color}", colors)
     known = ", ".join(f"{known} ({name})" for known, name in colors.items()) or "none"
     return ImageError(
-        f"The mask has {counts[most]:,} pixels of the colour #{color}{others}; its map "
-        f"of colours names {known}. #{color} is nearest to {nearest} of {name}."
+        f"The mask has {counts[most]:,} {_pixels(counts[most])} of the colour #{color}{others}; "
+        f"its map of colours names {known}. #{color} is nearest to {nearest} of {name}."
     )

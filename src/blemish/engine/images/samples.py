@@ -47,12 +47,18 @@ def range_notes(ranges: Iterable[int | None]) -> tuple[str, ...]:
     if not counts:
         return ()
     most, least = max(counts), min(counts)
+    total = counts.total()
+    images = "1 training image has" if total == 1 else f"{total:,} training images have"
+    uses = "It uses" if total == 1 else "They use"
     notes = [
-        f"{counts.total():,} training images have more than 8 bits per sample. They use up to "
+        f"{images} more than 8 bits per sample. {uses} up to "
         f"{most} bits: values from 0 to {2**most - 1:,} count as black to white."
     ]
     if most - least > MAX_RANGE_DIFFERENCE:
-        listed = ", ".join(f"{count:,} use {bits} bits" for bits, count in sorted(counts.items()))
+        listed = ", ".join(
+            f"{count:,} {'uses' if count == 1 else 'use'} {bits} bits"
+            for bits, count in sorted(counts.items())
+        )
         notes.append(
             f"Their ranges differ much ({listed}): images that are scaled differently look dark "
             "to the model."

@@ -39,11 +39,15 @@ def select_types(
         + (
             "in every training image, it shares its patches with labels that are left out."
             if name in enough
-            else f"{counts[name]} training masks show it; {min_masks} are needed."
+            else f"{_masks_show(counts[name])} it; {min_masks} are needed."
         )
         for name in sorted(counts.keys() - selection)
     )
     return sorted(selection), notes
+
+
+def _masks_show(count: int) -> str:
+    return "1 training mask shows" if count == 1 else f"{count} training masks show"
 
 
 def assign_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[AnomalyType, ...]:

@@ -139,10 +139,9 @@ def training_set(images: Sequence[ValidatedImage], *, mixed_sizes: bool) -> Trai
     """
     distinct = {entry.digest for entry in images if entry.image.label is Label.NORMAL}
     if len(distinct) < MIN_NORMAL:
-        raise TrainingError(
-            f"The training images show {len(distinct)} different normal images; at least "
-            f"{MIN_NORMAL} are needed."
-        )
+        count = len(distinct)
+        shown = "1 normal image, copies aside" if count == 1 else f"{count} different normal images"
+        raise TrainingError(f"The training images show {shown}; at least {MIN_NORMAL} are needed.")
     size = common_size([entry.size for entry in images])
     if mixed_sizes:
         size = _median_size(images, common=size)

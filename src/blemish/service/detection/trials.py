@@ -171,8 +171,8 @@ def _shared(rows: Rows, project: str, refs: Collection[str], kind: DatasetType) 
     if not shared:
         return None
     return (
-        f"{len(shared)} of its images are in the {other} dataset, {min(shared)} among them. "
-        "What a model was trained on cannot test it"
+        f"{len(shared)} of its images {'is' if len(shared) == 1 else 'are'} in the "
+        f"{other} dataset, {min(shared)} among them. What a model was trained on cannot test it"
     )
 
 

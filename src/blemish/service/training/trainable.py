@@ -82,8 +82,8 @@ def image_needs(stats: Sequence[ImageStats], limits: Limits) -> list[Need]:
 
 def _check_counts(stats: Sequence[ImageStats], limits: Limits) -> None:
     short = [
-        f"the {need.dataset} dataset has {need.count} {need.label} images "
-        f"and needs at least {need.least}"
+        f"the {need.dataset} dataset has {need.count} {need.label} "
+        f"image{'' if need.count == 1 else 's'} and needs at least {need.least}"
         for need in image_needs(stats, limits)
         if need.missing
     ]

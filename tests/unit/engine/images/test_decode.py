@@ -391,8 +391,18 @@ def test_an_unknown_colour_is_named_with_its_pixels() -> None:
 
 
 def test_of_several_unknown_colours_the_most_frequent_is_named() -> None:
-    with pytest.raises(ImageError, match="98 pixels of the colour #23A436 and 1 more unknown"):
+    with pytest.raises(
+        ImageError, match="98 pixels of the colour #23A436 and 1 more unknown colour;"
+    ):
         decode_mask(encoded(MASK_IMAGE), colors={}, size=MASK_SIZE)
+
+
+def test_one_pixel_of_an_unknown_colour_is_said_in_the_singular() -> None:
+    pixels = np.full((20, 30, 3), 255, np.uint8)
+    pixels[3, 4] = (1, 2, 3)
+
+    with pytest.raises(ImageError, match="The mask has 1 pixel of the colour #010203; its map"):
+        decode_mask(encoded(Image.fromarray(pixels)), colors={}, size=(30, 20))
 
 
 def test_a_mask_of_another_size_names_both_sizes() -> None:

@@ -45,7 +45,7 @@ def test_a_type_with_too_few_masks_is_left_out_and_named() -> None:
 
     assert types == ["stain"]
     assert notes == (
-        "The anomaly label 'hole' is left out of segmentation: 1 training masks show it; 2 are "
+        "The anomaly label 'hole' is left out of segmentation: 1 training mask shows it; 2 are "
         "needed.",
     )
 

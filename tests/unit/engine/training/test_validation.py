@@ -121,7 +121,7 @@ def test_one_normal_image_under_many_names_is_not_enough() -> None:
     same = labeled(1)
     images = [same, replace(same, name="copy"), labeled(2, "stain"), labeled(3, "stain")]
 
-    with pytest.raises(TrainingError, match="show 1 different normal images; at least 2"):
+    with pytest.raises(TrainingError, match="show 1 normal image, copies aside; at least 2"):
         set_of(images)
 
 

@@ -172,7 +172,8 @@ def test_too_few_labelled_images_are_counted_out(
 
     parts = [missing[i : i + 4] for i in range(0, len(missing), 4)]
     sentences = [
-        f"the {kind} dataset has {found} {label} images and needs at least {least}"
+        f"the {kind} dataset has {found} {label} {'image' if found == 1 else 'images'} "
+        f"and needs at least {least}"
         for kind, found, label, least in parts
     ]
     assert caught.value.message == f"Too few labelled images: {'; '.join(sentences)}."
