@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.acceptance.product import make_dataset
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.served import BUCKET, ServedDirectory, dataset_status, wait_for
 from tests.acceptance.test_access import Keys
 from tests.console.watched import Watched
 
@@ -78,3 +80,33 @@ def test_who_may_only_read_sees_all_and_begins_nothing(
 
     expect(page.get_by_role("button", name="Train")).to_be_disabled()
     expect(page.get_by_text("not authorized to perform")).to_be_visible()
+
+
+def test_images_are_checked_and_those_with_problems_lead_to_the_gallery(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    client = served.client()
+    make_dataset(served, client, "checked")
+    watched = visit()
+    page = watched.open("/projects/checked/train")
+    expect(page.get_by_text("All images can be used")).to_be_visible()
+
+    line = client.list_dataset_entries(
+        ProjectName="checked", DatasetType="train", Labeled=True, MaxResults=1
+    )["DatasetEntries"][0]
+    entry = json.loads(line) | {"source-ref": f"s3://{BUCKET}/small.png"}
+    Image.new("L", (80, 64)).save(served.bucket / "small.png")
+    client.update_dataset_entries(
+        ProjectName="checked", DatasetType="train", Changes=json.dumps(entry).encode()
+    )
+    wait_for(
+        dataset_status(client, "checked", "train"),
+        {"UPDATE_COMPLETE"},
+        while_in={"UPDATE_IN_PROGRESS"},
+    )
+    page = watched.open("/projects/checked/train")
+
+    expect(page.get_by_text(re.compile("^1 problem in"))).to_be_visible()
+    watched.shoot("train-problems")
+    page.get_by_role("link", name="small.png").click()
+    expect(page).to_have_url(re.compile("q=small.png"))

@@ -60,6 +60,10 @@ class ConsoleMemory:
     entries: RecentlyUsed[DatasetState, Sequence[Entry]] = field(
         default_factory=lambda: RecentlyUsed(limit=8)
     )
+    #: datasets of a project -> whether all of their images can be used
+    usable_datasets: RecentlyUsed[tuple[DatasetState, ...], bool] = field(
+        default_factory=lambda: RecentlyUsed(limit=64)
+    )
     #: name -> what somebody looks at in a gallery
     views: RecentlyUsed[str, View] = field(default_factory=lambda: RecentlyUsed(limit=64))
     #: name -> what a gallery can undo

@@ -14,6 +14,7 @@ from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.image_bucket import image_bucket
 from blemish.console.paths import project_path
+from blemish.console.training.image_check import ImageCheck
 from blemish.console.training.training_cards import TrainingCards
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.ui.table import table
@@ -73,6 +74,7 @@ async def train_page(project: str) -> None:
         with ui.element("div").classes("columns"):
             _draw_sets(project, sets, looking)
             form = _TrainingForm(project, trainings, bucket=await _bucket(looking, project))
+        await _check_images(project, sets, looking)
         await form.refresh()
         await trainings.refresh()
 
@@ -101,6 +103,18 @@ async def _training_set(looking: Visitor, project: str, kind: DatasetType) -> _T
     masks = Counter(name for entry in entries if entry.label for name in entry.types)
     stats = answer["DatasetDescription"]["ImageStats"]
     return _TrainingSet(kind=kind, stats=stats, masks=dict(sorted(masks.items())))
+
+
+async def _check_images(project: str, sets: list[_TrainingSet], looking: Visitor) -> None:
+    """Begin to check the labelled images that the visitor may check."""
+    labeled = {}
+    for training_set in sets:
+        dataset = DatasetKey(project=project, type=DatasetType(training_set.kind))
+        count = training_set.stats["Labeled"]
+        if count and await looking.may("ValidateDataset", **dataset.names):
+            labeled[dataset] = count
+    if labeled:
+        ImageCheck(labeled)
 
 
 async def _bucket(looking: Visitor, project: str) -> str:
