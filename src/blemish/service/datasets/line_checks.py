@@ -100,7 +100,7 @@ class LineChecks:
         stats = rows.entries.stats(dataset.id)
         images = stats.total
         if not images:
-            reason = f": {_junk_text(junk)}" if junk else ""
+            reason = f": {junk_text(junk)}" if junk else ""
             raise ImportFailedError(f"the manifest has no line of an image{reason}.")
         self._check_count(images, dataset=dataset)
         types = rows.entries.anomaly_types(dataset.id)
@@ -205,11 +205,11 @@ def with_notes(
             "the last line counts."
         )
     if checked and checked.junk:
-        sentences.append(f"{_junk_text(checked.junk)}.")
+        sentences.append(f"{junk_text(checked.junk)}.")
     return " ".join(sentences)
 
 
-def _junk_text(junk: Sequence[str]) -> str:
+def junk_text(junk: Sequence[str]) -> str:
     """Say how many lines name files of file managers, without a full stop."""
     name = junk[0].rpartition("/")[2]
     count = "1 line names a file" if len(junk) == 1 else f"{len(junk)} lines name files"

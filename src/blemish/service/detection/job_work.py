@@ -36,6 +36,7 @@ from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
 from blemish.service.datasets.line_checks import (
     ImportFailedError,
+    junk_text,
     last_entries,
     problem_sentence,
 )
@@ -181,7 +182,8 @@ class DetectionJobWork:
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         if not entries:
-            raise ImportFailedError("the list names no image.")
+            reason = f": {junk_text(junk)}" if junk else ""
+            raise ImportFailedError(f"the list names no image{reason}.")
         if len(entries) > most:
             raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
         if junk:

@@ -323,6 +323,7 @@ def lost_key(house: House) -> None:
     [
         (["{}", "no JSON"], None, "line 1: 'source-ref' is missing; line 2: "),
         (["", " "], None, "the list names no image."),
+        ([json_line("._1.png")], None, "the list names no image: 1 line names a file of a file"),
         ([json_line(f"{row}.png") for row in range(4)], None, "the list names more than 3"),
         (None, None, "There is no object s3://images/list.jsonl"),
         ([json_line("new/0.png")], lost_bundle, "cannot be read"),
