@@ -138,6 +138,50 @@ JOB_WORDS: Mapping[J, str] = {
 """What people read instead of a status of a detection job."""
 
 
+_STATES: Mapping[M | D, str] = {
+    M.TRAINING: "is being trained",
+    M.TRAINED: "is not running",
+    M.TRAINING_FAILED: "could not be trained",
+    M.STARTING_HOSTING: "is being started",
+    M.HOSTED: "is running",
+    M.HOSTING_FAILED: "could not be started",
+    M.STOPPING_HOSTING: "is being stopped",
+    M.SYSTEM_UPDATING: "is being updated",
+    M.DELETING: "is being deleted",
+    D.CREATE_IN_PROGRESS: "is being created",
+    D.CREATE_COMPLETE: "is ready",
+    D.CREATE_FAILED: "could not be created",
+    D.UPDATE_IN_PROGRESS: "is being updated",
+    D.UPDATE_COMPLETE: "is ready",
+    D.UPDATE_FAILED_ROLLBACK_IN_PROGRESS: "is being set back after an update that failed",
+    D.UPDATE_FAILED_ROLLBACK_COMPLETE: "could not be updated",
+    D.DELETE_IN_PROGRESS: "is being deleted",
+    D.DELETE_COMPLETE: "is deleted",
+    D.DELETE_FAILED: "could not be deleted",
+}
+"""What a model or a dataset is in a status, within a sentence."""
+
+_CHANGES: Mapping[M | D, str] = {
+    M.STARTING_HOSTING: "be started",
+    M.STOPPING_HOSTING: "be stopped",
+    M.SYSTEM_UPDATING: "be moved to other inference units",
+    M.DELETING: "be deleted",
+    D.UPDATE_IN_PROGRESS: "be changed",
+    D.DELETE_IN_PROGRESS: "be deleted",
+}
+"""What a request does to a model or a dataset, by the status that follows."""
+
+_REMEDIES: Mapping[tuple[M | D, M | D], str] = {
+    (M.HOSTED, M.DELETING): "Stop it first.",
+    (M.TRAINING_FAILED, M.STARTING_HOSTING): "Train another model.",
+    (D.CREATE_FAILED, D.UPDATE_IN_PROGRESS): "Delete it, and create it again.",
+    (D.DELETE_FAILED, D.UPDATE_IN_PROGRESS): "Delete it, and create it again.",
+}
+"""What to do about a move that is refused, by both statuses."""
+
+_BEING_DELETED: frozenset[M | D] = frozenset({M.DELETING, D.DELETE_IN_PROGRESS})
+
+
 def check_model_move(current: M, target: M, *, model_arn: str) -> None:
     """Check that a model can move from `current` to `target`.
 
@@ -161,7 +205,17 @@ def _check(
 ) -> None:
     if target not in moves[current]:
         raise ConflictError(
-            f"{kind.capitalize()} {name} is {current}; it cannot become {target}.",
+            f"{kind.capitalize()} {name} {_refusal(current, target)}",
             resource_type=kind,
             resource_id=name,
         )
+
+
+def _refusal(current: M | D, target: M | D) -> str:
+    """Return the rest of a sentence about a move that is refused, and what to do."""
+    change = _CHANGES.get(target, f"become {target}")
+    refusal = f"is {current}: it {_STATES[current]}, and cannot {change}."
+    remedy = _REMEDIES.get((current, target), "")
+    if current in MODEL_IN_PROGRESS | DATASET_IN_PROGRESS and current not in _BEING_DELETED:
+        remedy = "Wait until that has ended."
+    return f"{refusal} {remedy}".rstrip()

@@ -75,7 +75,8 @@ def test_a_model_moves_as_the_diagram_says(current: ModelStatus, target: ModelSt
     with pytest.raises(ConflictError) as caught:
         check_model_move(current, target, model_arn=ARN)
 
-    assert caught.value.message == f"Model {ARN} is {current}; it cannot become {target}."
+    assert caught.value.message.startswith(f"Model {ARN} is {current}: it ")
+    assert ", and cannot be" in caught.value.message
     assert caught.value.resource_type is ResourceType.MODEL
     assert caught.value.resource_id == ARN
 
@@ -89,11 +90,57 @@ def test_a_dataset_moves_as_the_diagram_says(current: DatasetStatus, target: Dat
     with pytest.raises(ConflictError) as caught:
         check_dataset_move(current, target, dataset="circuits/train")
 
-    assert caught.value.message == (
-        f"Dataset circuits/train is {current}; it cannot become {target}."
-    )
+    assert caught.value.message.startswith(f"Dataset circuits/train is {current}: it ")
+    assert ", and cannot be" in caught.value.message
     assert caught.value.resource_type is ResourceType.DATASET
     assert caught.value.resource_id == "circuits/train"
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "message"),
+    [
+        ("HOSTED", "STARTING_HOSTING", "is HOSTED: it is running, and cannot be started."),
+        ("HOSTED", "DELETING", "is HOSTED: it is running, and cannot be deleted. Stop it first."),
+        ("TRAINED", "STOPPING_HOSTING", "is TRAINED: it is not running, and cannot be stopped."),
+        (
+            "TRAINING",
+            "DELETING",
+            "is TRAINING: it is being trained, and cannot be deleted. Wait until that has ended.",
+        ),
+        ("DELETING", "DELETING", "is DELETING: it is being deleted, and cannot be deleted."),
+    ],
+)
+def test_a_refused_move_of_a_model_says_what_to_do(current: str, target: str, message: str) -> None:
+    with pytest.raises(ConflictError) as caught:
+        check_model_move(ModelStatus(current), ModelStatus(target), model_arn=ARN)
+
+    assert caught.value.message == f"Model {ARN} {message}"
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "message"),
+    [
+        (
+            "CREATE_IN_PROGRESS",
+            "DELETE_IN_PROGRESS",
+            "is CREATE_IN_PROGRESS: it is being created, and cannot be deleted. "
+            "Wait until that has ended.",
+        ),
+        (
+            "CREATE_FAILED",
+            "UPDATE_IN_PROGRESS",
+            "is CREATE_FAILED: it could not be created, and cannot be changed. "
+            "Delete it, and create it again.",
+        ),
+    ],
+)
+def test_a_refused_move_of_a_dataset_says_what_to_do(
+    current: str, target: str, message: str
+) -> None:
+    with pytest.raises(ConflictError) as caught:
+        check_dataset_move(DatasetStatus(current), DatasetStatus(target), dataset="circuits/train")
+
+    assert caught.value.message == f"Dataset circuits/train {message}"
 
 
 def test_every_status_has_its_moves() -> None:
