@@ -216,7 +216,7 @@ def test_a_dataset_is_changed_only_at_rest(house: House, status: DatasetStatus) 
     with pytest.raises(ConflictError) as caught:
         house.datasets.update("circuits", TRAIN, changes=CHANGES)
 
-    assert f"Dataset circuits/train is {status};" in caught.value.message
+    assert f"Dataset circuits/train is {status}:" in caught.value.message
     assert house.stored_names() == set()
 
 
@@ -333,7 +333,7 @@ def test_lines_are_applied_at_once_only_to_a_dataset_at_rest(
 ) -> None:
     put_into(house, status)
 
-    with pytest.raises(ConflictError, match=f"Dataset circuits/train is {status};"):
+    with pytest.raises(ConflictError, match=f"Dataset circuits/train is {status}:"):
         house.datasets.update_now("circuits", TRAIN, changes=CHANGES)
 
 
@@ -379,7 +379,7 @@ def test_a_dataset_is_deleted_unless_it_is_busy(house: House, status: DatasetSta
     with pytest.raises(ConflictError) as caught:
         house.datasets.delete("circuits", TRAIN)
 
-    assert f"Dataset circuits/train is {status};" in caught.value.message
+    assert f"Dataset circuits/train is {status}:" in caught.value.message
 
 
 @pytest.fixture
