@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import select
@@ -179,6 +180,7 @@ class LocalHosting:
             detector = Detector.load(
                 self._bundles.read(bundle), threads=self._threads, providers=self._providers
             )
+            gc.freeze()  # the modules that came with the first one stay: see server/serve.py
         queue = RequestQueue(units=units.maximum or units.minimum, clock=self._clock)
         with self._lock:
             self._close(model_id)
