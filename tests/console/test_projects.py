@@ -47,6 +47,28 @@ def test_a_project_is_made_and_found_again(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"\?q=RACK$"))
 
 
+def test_the_sensitivity_of_a_project_is_set_and_stays(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    served.client().create_project(ProjectName="gears")
+    watched = visit()
+    page = watched.open("/projects/gears")
+    page.get_by_label("Sensitivity").click()
+    page.get_by_role("option", name="Strict: 1% false alarms").click()
+    page.get_by_label("Resolution").fill("9999")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.get_by_role("alert")).to_contain_text("from 64 to 4,096")
+    page.get_by_label("Resolution").fill("512")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.get_by_text("The next model gets these settings.", exact=True)).to_be_visible()
+
+    page = watched.open("/projects/gears")
+
+    expect(page.get_by_label("Sensitivity")).to_have_value("Strict: 1% false alarms")
+    expect(page.get_by_label("Resolution")).to_have_value("512")
+    watched.shoot("overview-detector", whole=True)
+
+
 def test_a_name_that_is_not_allowed_is_refused_by_the_api(visit: Visit) -> None:
     watched = visit()
     page = watched.open("/")

@@ -1,7 +1,7 @@
 """The permissions that each operation of the API needs, derived from its members.
 
     action      lookoutvision:OPERATION
-    resource    the model that ModelVersion or ResourceArn names; the project, of three operations;
+    resource    the model that ModelVersion or ResourceArn names; the project, of four operations;
                 else none, so that only a policy for all resources allows it
     tags        of the request in Tags, for which lookoutvision:TagResource is needed too; of the
                 resource in the rows
@@ -33,7 +33,9 @@ from blemish.wire.calls import Call
 PREFIX = "lookoutvision:"
 TAGGING = "TagResource"
 
-ON_PROJECTS = frozenset({"CreateProject", "DeleteProject", "DescribeProject"})
+ON_PROJECTS = frozenset(
+    {"CreateProject", "DeleteProject", "DescribeProject", "UpdateDetectorSettings"}
+)
 ON_NEW_MODELS = frozenset({"CreateModel"})
 ON_NOTHING = frozenset({"StartTrialDetection", "ListTrialDetections", "DescribeTrialDetection"})
 """Operations with other resources than their members suggest, as in the original."""

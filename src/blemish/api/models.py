@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from blemish.api.detector_settings import requested_change, settings_members
 from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.api.tagging import tags_of
@@ -31,6 +32,7 @@ class ModelOperations:
         description: str | None = None,
         kms_key_id: str | None = None,
         tags: Iterable[Mapping[str, str]] = (),
+        detector_settings: Mapping[str, Any] | None = None,
         client_token: str = "",
     ) -> Members:
         location = output_config["S3Location"]
@@ -43,6 +45,7 @@ class ModelOperations:
                 output_prefix=location.get("Prefix", ""),
                 kms_key_id=kms_key_id,
                 tags=tags_of(tags),
+                detector_change=requested_change(detector_settings or {}),
                 once=once,
             ),
             answer=lambda model: {"ModelMetadata": self._model_metadata(model)},
@@ -129,7 +132,7 @@ class ModelOperations:
         }
 
     def _model_description(self, model: Model) -> Members:
-        units = model.units
+        units, settings = model.units, model.detector_settings
         return self._model_metadata(model) | {
             "OutputConfig": {
                 "S3Location": {"Bucket": model.output_bucket, "Prefix": model.output_prefix}
@@ -140,6 +143,7 @@ class ModelOperations:
             "MinInferenceUnits": units.minimum if units else None,
             "MaxInferenceUnits": units.maximum if units else None,
             "KmsKeyId": model.kms_key_id,
+            "DetectorSettings": settings and settings_members(settings),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blemish.api.datasets import dataset_metadata
+from blemish.api.detector_settings import settings_members
 from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.domain.arns import ArnScope
@@ -27,10 +28,11 @@ class ProjectOperations:
 
     def describe_project(self, *, project_name: str) -> Members:
         project, datasets = self._projects.describe(project_name)
-        metadata = self._project_metadata(project)
-        return {
-            "ProjectDescription": metadata | {"Datasets": [dataset_metadata(d) for d in datasets]}
+        details = {
+            "Datasets": [dataset_metadata(dataset) for dataset in datasets],
+            "DetectorSettings": settings_members(project.detector_settings),
         }
+        return {"ProjectDescription": self._project_metadata(project) | details}
 
     def list_projects(
         self, *, next_token: str | None = None, max_results: int = PAGE_SIZE

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from blemish.domain.detector_settings import DEFAULT_SETTINGS, DetectorSettings
 from blemish.domain.line_notes import NO_NOTES, LineNotes
 from blemish.domain.palette import BACKGROUND_CLASS
 
@@ -132,6 +133,7 @@ class Project:
     id: int
     name: str
     created_at: datetime
+    detector_settings: DetectorSettings = DEFAULT_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +200,8 @@ class Model:
     bundle: str | None
     units: InferenceUnits | None
     attempt: int
+    #: as CreateModel froze them; None of models that are older than the settings
+    detector_settings: DetectorSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,6 +162,7 @@ def _options(spec: TrainingSpec, *, single: bool) -> TrainingOptions:
         min_masks_per_type=(
             limits.single_min_masks_per_type if single else limits.two_min_masks_per_type
         ),
+        false_alarm_rate=spec.detector_settings.sensitivity.false_alarm_rate,
     )
 
 

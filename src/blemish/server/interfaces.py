@@ -9,6 +9,7 @@ from blemish.api.authorization import ApiGate
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.detection_jobs import BatchOperations, TrialOperations
+from blemish.api.detector_settings import DetectorSettingsOperations
 from blemish.api.models import ModelOperations
 from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
@@ -57,6 +58,7 @@ def build_operations(foundation: Foundation, services: UseCases) -> list[object]
         ProjectOperations(projects=services.projects, arns=foundation.arns),
         DatasetOperations(datasets=services.datasets, validation=services.validation),
         ModelOperations(models=services.models, arns=foundation.arns),
+        DetectorSettingsOperations(projects=services.projects),
         ThresholdOperations(thresholds=services.thresholds),
         DetectionOperations(detection=services.detection),
         PackagingOperations(packaging=services.packaging, arns=foundation.arns),

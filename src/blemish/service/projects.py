@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from blemish.domain.detector_settings import DetectorChange, DetectorSettings
 from blemish.domain.entities import Dataset, DatasetStatus, Model, Project
 from blemish.domain.errors import (
     ConflictError,
@@ -91,6 +92,18 @@ class ProjectService:
         with self._database.reading() as rows:
             project = require_project(rows, name)
             return project, rows.datasets.of_project(project.id)
+
+    def change_detector(self, name: str, change: DetectorChange) -> DetectorSettings:
+        """Change the detector settings of a project; models that exist keep theirs.
+
+        Raises:
+            ResourceNotFoundError: there is no such project.
+        """
+        with self._database.writing() as rows:
+            project = require_project(rows, name)
+            settings = change(project.detector_settings)
+            rows.projects.set_detector(project.id, settings)
+        return settings
 
     def page(
         self, *, token: str | None, limit: int = PAGE_SIZE

@@ -18,7 +18,7 @@ SCOPE = "arn:aws:lookoutvision:eu-west-1:123456789012"
 MODEL = f"{SCOPE}:model/circuits/1"
 MEMBERS = {"ProjectName": PROJECT, "ModelVersion": "1", "ResourceArn": MODEL}
 
-ON_PROJECT = {"CreateProject", "DeleteProject", "DescribeProject"}
+ON_PROJECT = {"CreateProject", "DeleteProject", "DescribeProject", "UpdateDetectorSettings"}
 ON_MODEL = {
     "DeleteModel",
     "DescribeModel",

@@ -13,6 +13,7 @@ from nicegui import ui
 from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.detection_chart import RANGES, bars, beginning, ratio_line, spans_of
+from blemish.console.projects.detector_panel import detector_panel
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.console.ui.table import table
@@ -31,7 +32,7 @@ STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
 async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") -> None:
     """Show the overview of a project."""
     looking = visitor()
-    await looking.call("DescribeProject", ProjectName=project)
+    description = await looking.call("DescribeProject", ProjectName=project)
     summary = await summary_of(looking, project)
     assert summary is not None
     ui.add_head_html(STYLE)
@@ -42,6 +43,7 @@ async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") ->
         range_name = span if span in RANGES else DEFAULT_RANGE
         detections = _Detections(looking, project, range_name, model)
         await detections.draw()
+        await detector_panel(project, description["ProjectDescription"]["DetectorSettings"])
         ui.timer(REFRESH_S, detections.refresh, immediate=False)
         ui.timer(0.05, detections.take_zone, once=True)
 

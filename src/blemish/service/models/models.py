@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import Dataset, InferenceUnits, Model, ModelStatus, Project, Tag
+from blemish.domain.detector_settings import DetectorChange, no_change
+from blemish.domain.entities import Dataset, InferenceUnits, Model, ModelStatus, Tag
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
@@ -95,9 +96,10 @@ class ModelService:
         output_prefix: str,
         kms_key_id: str | None = None,
         tags: Collection[Tag] = (),
+        detector_change: DetectorChange = no_change,
         once: Once[Model] = ALWAYS,
     ) -> Model:
-        """Create a model, freeze the entries of the datasets, and train it in the background.
+        """Create a model, freeze entries and changed settings, and train it in the background.
 
         Raises:
             ResourceNotFoundError: the project does not exist, or it has no training dataset.
@@ -110,12 +112,9 @@ class ModelService:
         name = f"entries-{self._new_name()}.jsonl"
         with self._database.reading() as rows:
             once.recall(rows)
-            owner = require_project(rows, project)
             check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
-            self._check_output(rows, owner, bucket=output_bucket, prefix=output_prefix)
-            datasets = trainable_datasets(rows, project, limits=self._limits)
-            message = " ".join([TRAINING, *ignored_entry_notes(rows, datasets)])
-            self._freeze(rows, datasets, name=name, kms_key_id=kms_key_id)
+            self._check_output(rows, project, bucket=output_bucket, prefix=output_prefix)
+            message = self._freeze(rows, project, name=name, kms_key_id=kms_key_id)
         with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
             once.recall(rows)
             owner = require_project(rows, project)
@@ -130,6 +129,7 @@ class ModelService:
                 output_prefix=output_prefix,
                 kms_key_id=kms_key_id,
                 entries=name,
+                detector_settings=detector_change(owner.detector_settings),
                 now=self._now(),
             )
             rows.tags.put(model, {tag.key: tag.value for tag in tags})
@@ -304,15 +304,17 @@ class ModelService:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
 
-    def _check_output(self, rows: Rows, project: Project, *, bucket: str, prefix: str) -> None:
-        version = rows.projects.newest_version(project.id) + 1
-        keys = evaluation_keys(prefix, project.name, version=version)
+    def _check_output(self, rows: Rows, project: str, *, bucket: str, prefix: str) -> None:
+        version = rows.projects.newest_version(require_project(rows, project).id) + 1
+        keys = evaluation_keys(prefix, project, version=version)
         check_output(self._objects, bucket, keys.all(), member="OutputConfig")
 
-    def _freeze(
-        self, rows: Rows, datasets: list[Dataset], *, name: str, kms_key_id: str | None
-    ) -> None:
-        """Keep the entries for every attempt; sealing them shows whether the key can be used."""
+    def _freeze(self, rows: Rows, project: str, *, name: str, kms_key_id: str | None) -> str:
+        """Store the entries for every attempt, and return the message of the model.
+
+        Sealing them shows whether the key can be used.
+        """
+        datasets = trainable_datasets(rows, project, limits=self._limits)
         try:
             self._stored_files.write(name, _frozen(rows, datasets), kms_key_id=kms_key_id)
         except KeyServiceError:
@@ -321,6 +323,7 @@ class ModelService:
             if kms_key_id is None:  # the default one is ours to mend
                 raise
             raise ValidationError(f"KmsKeyId {kms_key_id} cannot be used: {error}") from None
+        return " ".join([TRAINING, *ignored_entry_notes(rows, datasets)])
 
 
 def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:

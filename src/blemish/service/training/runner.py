@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
+from blemish.domain.detector_settings import DEFAULT_SETTINGS, DetectorSettings
 from blemish.domain.limits import Limits
 from blemish.service.training.evaluation_files import EvaluationKeys
 
@@ -53,13 +54,16 @@ class TrainingSpec:
     attempt: int
     log_format: str
     log_level: str
+    detector_settings: DetectorSettings = DEFAULT_SETTINGS
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any]) -> Self:
         """Return the spec that `dataclasses.asdict` turned into JSON."""
         limits = Limits(**document["limits"])
         keys = EvaluationKeys(**document["evaluation_keys"])
-        return cls(**{**document, "limits": limits, "evaluation_keys": keys})
+        settings = DetectorSettings.of_document(document["detector_settings"])
+        parts = {"limits": limits, "evaluation_keys": keys, "detector_settings": settings}
+        return cls(**{**document, **parts})
 
 
 @dataclass(frozen=True, kw_only=True)

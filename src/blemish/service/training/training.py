@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
+from blemish.domain.detector_settings import DEFAULT_SETTINGS
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.engine.errors import BackboneError
 from blemish.service.models.bundles import Bundles
@@ -155,6 +156,7 @@ class TrainingWork:
             ),
             attempt=attempt,
             backbone=str(backbone) if backbone else None,
+            detector_settings=model.detector_settings or DEFAULT_SETTINGS,
             **self._options,
         )
 

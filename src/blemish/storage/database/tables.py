@@ -12,15 +12,11 @@ later one for it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -29,69 +25,19 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     true,
 )
 
-from blemish.domain.entities import ObjectRef
+from blemish.storage.database.column_types import (
+    DetectorSettingsJson,
+    ObjectRefText,
+    Secret,
+    UtcDateTime,
+)
 
 MAX_ID = 2**63 - 1
 """The largest number that a column holds."""
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An instant with microseconds: kept in UTC, aware on both sides."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Bring an instant to UTC; one without a time zone is a mistake of ours."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Say of what SQLite gives back that it is UTC."""
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-
-
-class ObjectRefText(TypeDecorator[ObjectRef]):
-    """An object by its address, `s3://bucket/key`."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: ObjectRef | None, _dialect: Dialect) -> str | None:
-        """Write the address."""
-        return None if value is None else str(value)
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> ObjectRef | None:
-        """Read the address."""
-        if value is None:
-            return None
-        bucket, _, key = value.removeprefix("s3://").partition("/")
-        return ObjectRef(bucket=bucket, key=key)
-
-
-class _Hidden(str):
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<hidden>"
-
-
-class Secret(TypeDecorator[str]):
-    """A text that SQLAlchemy cannot write into a log, where at level DEBUG it writes whole rows."""
-
-    impl = String(255)
-    cache_ok = True
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> str | None:
-        """Hide the text from `repr`."""
-        return None if value is None else _Hidden(value)
-
 
 METADATA = MetaData(
     naming_convention={
@@ -109,6 +55,8 @@ PROJECTS = Table(
     Column("name", String(255), nullable=False, unique=True),
     Column("created_at", UtcDateTime, nullable=False),
     Column("models_made", Integer, nullable=False, server_default="0"),
+    # null: the defaults
+    Column("detector_settings", DetectorSettingsJson),
     sqlite_autoincrement=True,
 )
 
@@ -179,6 +127,8 @@ MODELS = Table(
     Column("output_prefix", Text, nullable=False),
     Column("kms_key_id", Text),
     Column("entries", String(255), nullable=False),
+    # null: created before there were any
+    Column("detector_settings", DetectorSettingsJson),
     Column("f1_score", Float),
     Column("recall", Float),
     Column("precision", Float),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from blemish.domain.detector_settings import DetectorSettings
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
 from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS
 from blemish.storage.database import leases
@@ -57,6 +58,7 @@ class Models:
         output_prefix: str,
         kms_key_id: str | None = None,
         entries: str,
+        detector_settings: DetectorSettings | None = None,
         now: datetime,
     ) -> Model:
         """Add a model; the version comes from `Projects.next_model_version`."""
@@ -71,6 +73,7 @@ class Models:
             output_prefix=output_prefix,
             kms_key_id=kms_key_id,
             entries=entries,
+            detector_settings=detector_settings,
         )
         (model_id,) = self._connection.execute(statement).inserted_primary_key or (None,)
         return self._all(_SELECT.where(MODELS.c.id == model_id))[0]
@@ -316,6 +319,7 @@ def _model(row: Row[Any]) -> Model:
         bundle=row.bundle,
         units=_inference_units(row),
         attempt=row.attempt,
+        detector_settings=row.detector_settings,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
+from blemish.domain.detector_settings import DEFAULT_SETTINGS, DetectorSettings
 from blemish.domain.entities import Project
 from blemish.storage.database.tables import MAX_ID, PACKAGING_JOBS, PROJECTS
 from blemish.storage.rows.detection_counts import DetectionCountRows
@@ -51,6 +52,11 @@ class Projects:
         """Count the projects."""
         return self._connection.scalar(select(func.count()).select_from(PROJECTS)) or 0
 
+    def set_detector(self, project_id: int, settings: DetectorSettings) -> None:
+        """Store the detector settings of a project."""
+        mine = PROJECTS.c.id == project_id
+        self._connection.execute(update(PROJECTS).where(mine).values(detector_settings=settings))
+
     def delete(self, project_id: int) -> None:
         """Delete a project that has neither datasets nor models, with its jobs and counts."""
         jobs = delete(PACKAGING_JOBS).where(PACKAGING_JOBS.c.project_id == project_id)
@@ -74,4 +80,9 @@ class Projects:
 
 
 def _project(row: Row[Any]) -> Project:
-    return Project(id=row.id, name=row.name, created_at=row.created_at)
+    return Project(
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        detector_settings=row.detector_settings or DEFAULT_SETTINGS,
+    )

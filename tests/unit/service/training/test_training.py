@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from blemish.domain.detector_settings import DetectorSettings, Sensitivity, detector_change
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.domain.limits import MIB, OURS
 from blemish.service.training.evaluation_files import evaluation_keys
@@ -98,7 +100,22 @@ def test_a_training_is_told_all_that_it_needs(house: House, model: Model) -> Non
         attempt=attempt,
         log_format="json",
         log_level="info",
+        detector_settings=DetectorSettings(),
     )
+
+
+def test_a_training_has_the_settings_that_its_model_was_created_with(
+    house: House, model: Model
+) -> None:
+    runner = FakeTrainings(trained, trained)
+    house.projects.change_detector("circuits", detector_change(sensitivity="strict"))
+    strict = house.model()
+
+    for each in (model, strict):
+        work(house, runner=runner).carry_out(each, attempt=house.claim_model(each))
+
+    found = [TrainingSpec.of_json(asdict(job)).detector_settings for job in runner.jobs]
+    assert found == [DetectorSettings(), DetectorSettings(sensitivity=Sensitivity.STRICT)]
 
 
 def test_the_folder_of_an_attempt_is_empty_at_first(house: House, model: Model) -> None:

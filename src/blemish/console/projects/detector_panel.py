@@ -1,0 +1,53 @@
+"""The panel of the detector settings of a project, on its overview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nicegui import ui
+
+from blemish.console.models.model_actions import FORBIDDEN
+from blemish.console.ui.frame import text, visitor
+from blemish.domain.detector_settings import Sensitivity
+
+SENSITIVITIES = {
+    str(Sensitivity.STRICT): "Strict: 1% false alarms",
+    str(Sensitivity.BALANCED): "Balanced: 5% false alarms",
+    str(Sensitivity.TOLERANT): "Tolerant: 10% false alarms",
+}
+
+FOR_NEXT = (
+    "The next model gets these settings; models that exist keep theirs. The sensitivity applies to "
+    "trainings with fewer than ten anomalies. A model's message says how sure its rate is."
+)
+
+
+async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
+    """Draw the settings of a project's detectors, to be changed by whoever may."""
+    may = await visitor().may("UpdateDetectorSettings", ProjectName=project)
+    with ui.element("section").classes("panel detector").props("aria-labelledby=detector"):
+        with ui.element("h2").props("id=detector"):
+            text("Detector")
+        with ui.element("div").classes("line"):
+            sensitivity = ui.select(
+                SENSITIVITIES, label="Sensitivity", value=settings["Sensitivity"]
+            )
+            resolution = ui.input("Resolution (auto, or pixels)", value=settings["Resolution"])
+            save = ui.button("Save settings")
+        text(FOR_NEXT if may else FORBIDDEN, tag="p", classes="quiet")
+
+    async def change() -> None:
+        await visitor().call(
+            "UpdateDetectorSettings",
+            ProjectName=project,
+            DetectorSettings={
+                "Sensitivity": sensitivity.value,
+                "Resolution": resolution.value.strip() or "auto",
+            },
+        )
+        ui.notify("The next model gets these settings.")
+
+    save.on_click(change)
+    for control in (sensitivity, resolution, save):
+        control.set_enabled(may)

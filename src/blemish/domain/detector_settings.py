@@ -1,0 +1,106 @@
+"""What a person sets for the detectors of a project, and may set anew for one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from blemish.domain.errors import ValidationError
+
+AUTOMATIC = "auto"
+"""A resolution that a training selects by the images."""
+
+MIN_RESOLUTION, MAX_RESOLUTION = 64, 4_096
+
+
+class Sensitivity(StrEnum):
+    """How many false alarms a person accepts for more anomalies."""
+
+    STRICT = "strict"
+    BALANCED = "balanced"
+    TOLERANT = "tolerant"
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """The share of normal images that may be called anomalous."""
+        return _FALSE_ALARM_RATES[self]
+
+
+_FALSE_ALARM_RATES = {
+    Sensitivity.STRICT: 0.01,
+    Sensitivity.BALANCED: 0.05,
+    Sensitivity.TOLERANT: 0.10,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSettings:
+    """The settings of one project, or those that a model was created with."""
+
+    sensitivity: Sensitivity = Sensitivity.BALANCED
+    #: long side of the images that the detector sees, in pixels; None: the training selects it
+    resolution: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as JSON stores them."""
+        return {"sensitivity": self.sensitivity.value, "resolution": self.resolution}
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> DetectorSettings:
+        """Return the settings that `document` describes; missing ones have their default."""
+        return cls(
+            sensitivity=Sensitivity(document.get("sensitivity", Sensitivity.BALANCED)),
+            resolution=document.get("resolution"),
+        )
+
+
+DEFAULT_SETTINGS = DetectorSettings()
+
+DetectorChange = Callable[[DetectorSettings], DetectorSettings]
+"""Returns settings with some of them changed."""
+
+
+def no_change(settings: DetectorSettings) -> DetectorSettings:
+    """Return the settings as they are."""
+    return settings
+
+
+def detector_change(
+    *, sensitivity: str | None = None, resolution: str | None = None
+) -> DetectorChange:
+    """Return a change of the settings that are named; None leaves one as it is.
+
+    Args:
+        sensitivity: strict, balanced or tolerant.
+        resolution: a number of pixels, or `AUTOMATIC`.
+
+    Raises:
+        ValidationError: a setting has no such value.
+    """
+    changes: dict[str, Any] = {}
+    if sensitivity is not None:
+        changes["sensitivity"] = _sensitivity(sensitivity)
+    if resolution is not None:
+        changes["resolution"] = _resolution(resolution)
+    return lambda settings: replace(settings, **changes)
+
+
+def _sensitivity(value: str) -> Sensitivity:
+    try:
+        return Sensitivity(value)
+    except ValueError:
+        names = ", ".join(Sensitivity)
+        raise ValidationError(f"Sensitivity {value!r} is none of {names}.") from None
+
+
+def _resolution(value: str) -> int | None:
+    if value == AUTOMATIC:
+        return None
+    if not value.isdecimal() or not MIN_RESOLUTION <= int(value) <= MAX_RESOLUTION:
+        raise ValidationError(
+            f"Resolution {value!r} is neither '{AUTOMATIC}' nor a number of pixels from "
+            f"{MIN_RESOLUTION} to {MAX_RESOLUTION:,}."
+        )
+    return int(value)
