@@ -24,7 +24,7 @@ from blemish.engine.training.problems import Problems
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class EvaluationVerdict:
     """The detector's verdict on one test image."""
 
     name: str
@@ -57,7 +57,7 @@ class TypeMetrics:
 class Evaluation:
     """Image-level metrics with `anomaly` as the positive class; None where not measurable."""
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[EvaluationVerdict, ...]
     precision: float | None
     recall: float | None
     f1: float | None
@@ -83,7 +83,7 @@ def evaluate(
         TrainingError: images or masks cannot be used; the error has all problems.
     """
     problems = Problems()
-    verdicts: list[Verdict] = []
+    verdicts: list[EvaluationVerdict] = []
     pixels = _PixelCounts(detector.names[1:])
     for position, image in enumerate(images):
         try:
@@ -107,9 +107,11 @@ def measured_scores(evaluation: Evaluation) -> MeasuredScores:
     return MeasuredScores(normal=scores_of(Label.NORMAL), anomaly=scores_of(Label.ANOMALY))
 
 
-def _verdict(image: LabeledImage, detection: Detection, *, colors: Sequence[str]) -> Verdict:
+def _verdict(
+    image: LabeledImage, detection: Detection, *, colors: Sequence[str]
+) -> EvaluationVerdict:
     mask = detection.mask
-    return Verdict(
+    return EvaluationVerdict(
         name=image.name,
         label=image.label,
         score=detection.score,
@@ -120,7 +122,7 @@ def _verdict(image: LabeledImage, detection: Detection, *, colors: Sequence[str]
     )
 
 
-def _measure(verdicts: Sequence[Verdict], pixels: _PixelCounts) -> Evaluation:
+def _measure(verdicts: Sequence[EvaluationVerdict], pixels: _PixelCounts) -> Evaluation:
     truth = np.array([verdict.label is Label.ANOMALY for verdict in verdicts], dtype=np.bool_)
     called = np.array([verdict.is_anomalous for verdict in verdicts], dtype=np.bool_)
     scores = np.array([verdict.score for verdict in verdicts], dtype=np.float64)

@@ -16,7 +16,7 @@ from blemish.domain.entities import DatasetEntry, Label, ObjectRef
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 
 if TYPE_CHECKING:
-    from blemish.engine.evaluation import Evaluation, TypeMetrics, Verdict
+    from blemish.engine.evaluation import Evaluation, EvaluationVerdict, TypeMetrics
     from blemish.engine.runtime import AnomalyArea
 
 JOB_NAME = "training-job/anomaly-detection"
@@ -115,7 +115,12 @@ def _type_members(metrics: TypeMetrics) -> Mapping[str, Any]:
 
 
 def _line(
-    model: EvaluatedModel, entry: DatasetEntry, verdict: Verdict, *, row: int, ended_at: datetime
+    model: EvaluatedModel,
+    entry: DatasetEntry,
+    verdict: EvaluationVerdict,
+    *,
+    row: int,
+    ended_at: datetime,
 ) -> dict[str, Any]:
     labelled = _iso(entry.created_at or ended_at)
     line: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 
 from blemish.domain.entities import DatasetEntry, Label
 from blemish.domain.manifest import parse_line
-from blemish.engine.evaluation import Evaluation, TypeMetrics, Verdict
+from blemish.engine.evaluation import Evaluation, EvaluationVerdict, TypeMetrics
 from blemish.engine.runtime import AnomalyArea
 from blemish.service.training.evaluation_files import (
     EvaluatedModel,
@@ -38,8 +38,8 @@ def verdict(
     is_anomalous: bool = False,
     confidence: float = 0.75,
     anomalies: tuple[AnomalyArea, ...] | None = None,
-) -> Verdict:
-    return Verdict(
+) -> EvaluationVerdict:
+    return EvaluationVerdict(
         name="an image",
         label=label,
         score=1.5,
@@ -51,7 +51,7 @@ def verdict(
 
 
 def evaluation(
-    *verdicts: Verdict,
+    *verdicts: EvaluationVerdict,
     roc_auc: float | None = 0.9,
     anomaly_types: tuple[TypeMetrics, ...] | None = None,
 ) -> Evaluation:
@@ -67,7 +67,7 @@ def evaluation(
     )
 
 
-def line(entry: DatasetEntry, found: Verdict) -> dict[str, Any]:
+def line(entry: DatasetEntry, found: EvaluationVerdict) -> dict[str, Any]:
     (text,) = manifest_lines(MODEL, [entry], evaluation(found), ended_at=ENDED_AT)
     document: dict[str, Any] = json.loads(text, parse_constant=pytest.fail)
     return document

@@ -1,0 +1,30 @@
+"""The errors of a station.
+
+* StationError        settings or files are wrong; the message is for people
+  - ConfigError       a setting is unknown, missing or wrong
+  - SinkError         a sink cannot deliver now; the station tries again
+  - SourceError       a source has no image now; the station tries again
+  - DirectoryError    the station's directory cannot be used
+"""
+
+from __future__ import annotations
+
+
+class StationError(Exception):
+    """Base of the errors whose messages are for people."""
+
+
+class ConfigError(StationError):
+    """A setting is unknown, missing or wrong."""
+
+
+class SinkError(StationError):
+    """A sink cannot deliver now."""
+
+
+class SourceError(StationError):
+    """A source has no image now: its camera or its folder is not there."""
+
+
+class DirectoryError(StationError):
+    """The directory of a station cannot be used."""

@@ -1,0 +1,1 @@
+"""Sinks: where a station delivers its verdicts."""

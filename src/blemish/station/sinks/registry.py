@@ -1,0 +1,33 @@
+"""The types of sinks. A new one is a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from blemish.station.config import SinkConfig
+from blemish.station.config_table import ConfigTable
+from blemish.station.errors import ConfigError
+from blemish.station.sinks.sink import Sink
+
+SinkBuilder = Callable[[str, ConfigTable], Sink]
+"""Takes the sink's name and its settings. It reads every setting that it knows from the table, and
+connects to nothing; libraries that only some stations need are imported with the first delivery."""
+
+SINK_TYPES: Mapping[str, SinkBuilder] = {}
+
+
+def build_sink(config: SinkConfig, builders: Mapping[str, SinkBuilder] = SINK_TYPES) -> Sink:
+    """Build a sink from its configuration.
+
+    Raises:
+        ConfigError: its type or a setting is unknown, missing or wrong.
+    """
+    builder = builders.get(config.type)
+    if builder is None:
+        raise ConfigError(
+            f"{config.table.name} has the type {config.type!r}; "
+            f"there are {', '.join(sorted(builders))}."
+        )
+    sink = builder(config.name, config.table)
+    config.table.finish()
+    return sink

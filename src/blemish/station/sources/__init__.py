@@ -1,0 +1,1 @@
+"""Sources: where a station takes images from."""
