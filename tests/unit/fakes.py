@@ -124,6 +124,6 @@ def detection(
         anomaly_map=np.zeros((2, 3), dtype=np.float32),
         stored_size=(3, 2),
         anomalies=anomalies,
-        mask=None if mask is None else np.array(mask, dtype=np.uint8),
+        classes=None if mask is None else np.array(mask, dtype=np.uint8),
         colors=colors,
     )

@@ -6,6 +6,7 @@ It imports ONNX Runtime: the agent does so in a thread, when the first model is 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from blemish.engine.bundle import read_bundle
 from blemish.engine.component import ComponentInfo
 from blemish.engine.graph.providers import PROVIDERS
 from blemish.engine.images.decode import DecodedImage, ImageError, ImageLimits
+from blemish.engine.images.resize import resize_nearest
 from blemish.engine.runtime import Detection, Detector
 
 MIN_SIDE, MAX_SIDE = 64, 4096
@@ -52,9 +54,12 @@ class LoadedComponent:
         Raises:
             InvalidCallError: the bitmap or a handle is wrong.
         """
-        size = _bitmap_size(request.bitmap)
+        bitmap = request.bitmap
+        # a copy: every access to this field makes one
+        data = bitmap.byte_data if bitmap.WhichOneof("data") == "byte_data" else None
+        size = _bitmap_size(bitmap, data)
         mask_part = _mask_part(request, size)
-        pixels = _pixels(request.bitmap, size)
+        pixels = _pixels(bitmap, data, size)
         image = DecodedImage(pixels=pixels, stored_size=size, orientation=1)
         try:
             detection = self._detector.detect_pixels(image, mixed_sizes=self._mixed_sizes)
@@ -77,11 +82,13 @@ def load_component(component: InstalledComponent) -> LoadedComponent:
     providers = _providers(info)
     if "tensorrt" in providers:
         cache.mkdir(exist_ok=True)
+    threads = len(os.sched_getaffinity(0))
     detector = Detector.load(
         read_bundle(component.folder),
-        threads=len(os.sched_getaffinity(0)),
+        threads=threads,
         providers=providers,
         engine_cache=cache,
+        helper=ThreadPoolExecutor(1, thread_name_prefix="resize") if threads > 1 else None,
     )
     return LoadedComponent(detector, mixed_sizes=info.mixed_sizes)
 
@@ -92,7 +99,7 @@ def _providers(info: ComponentInfo) -> tuple[str, ...]:
     return info.providers
 
 
-def _bitmap_size(bitmap: Any) -> tuple[int, int]:
+def _bitmap_size(bitmap: Any, byte_data: bytes | None) -> tuple[int, int]:
     """Return (width, height) of a bitmap with as many bytes."""
     width, height = bitmap.width, bitmap.height
     if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
@@ -101,7 +108,7 @@ def _bitmap_size(bitmap: Any) -> tuple[int, int]:
         )
     match bitmap.WhichOneof("data"):
         case "byte_data":
-            count = len(bitmap.byte_data)
+            count = len(byte_data or b"")
         case "shared_memory_handle":
             count = bitmap.shared_memory_handle.size
         case _:
@@ -114,11 +121,8 @@ def _bitmap_size(bitmap: Any) -> tuple[int, int]:
     return width, height
 
 
-def _pixels(bitmap: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
-    if bitmap.WhichOneof("data") == "byte_data":
-        data = bitmap.byte_data
-    else:
-        data = read_part(_part(bitmap.shared_memory_handle))
+def _pixels(bitmap: Any, byte_data: bytes | None, size: tuple[int, int]) -> NDArray[np.uint8]:
+    data = read_part(_part(bitmap.shared_memory_handle)) if byte_data is None else byte_data
     width, height = size
     return np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
 
@@ -152,20 +156,27 @@ def _response(detection: Detection, mask_part: SharedMemoryPart | None) -> bytes
         anomaly = result.anomalies.add(name=area.name)
         anomaly.pixel_anomaly.total_percentage_area = area.share
         anomaly.pixel_anomaly.hex_color = area.color
-    if detection.mask is not None:
-        mask = Image.fromarray(detection.mask)
-        mask.putpalette(bytes.fromhex("".join(color[1:] for color in detection.colors)))
-        _put_mask(result.anomaly_mask, mask.convert("RGB"), mask_part)
+    if detection.classes is not None:
+        mask = _colored(detection.classes, detection)
+        _put_mask(result.anomaly_mask, mask, mask_part)
     serialised: bytes = response.SerializeToString()
     return serialised
 
 
-def _put_mask(bitmap: Any, mask: Image.Image, part: SharedMemoryPart | None) -> None:
-    bitmap.width, bitmap.height = mask.size
-    data = mask.tobytes()
+def _colored(classes: NDArray[np.uint8], detection: Detection) -> NDArray[np.uint8]:
+    """Return the mask as (H, W, 3) RGB."""
+    width, height = detection.stored_size
+    # coloured before the rows are repeated, which is a copy of whole rows
+    wide = Image.fromarray(resize_nearest(classes, width=width, height=len(classes)))
+    wide.putpalette(bytes.fromhex("".join(color[1:] for color in detection.colors)))
+    return resize_nearest(np.asarray(wide.convert("RGB")), width=width, height=height)
+
+
+def _put_mask(bitmap: Any, mask: NDArray[np.uint8], part: SharedMemoryPart | None) -> None:
+    bitmap.height, bitmap.width, _ = mask.shape
     if part is None:
-        bitmap.byte_data = data
+        bitmap.byte_data = mask.tobytes()
         return
-    write_part(part, data)
+    write_part(part, mask.data.cast("B"))
     handle = bitmap.shared_memory_handle
-    handle.name, handle.size, handle.offset = part.name, len(data), part.offset
+    handle.name, handle.size, handle.offset = part.name, mask.nbytes, part.offset

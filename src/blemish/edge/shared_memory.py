@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from blemish.edge.errors import InvalidCallError
 
 SEGMENTS = Path("/dev/shm")  # noqa: S108 - Linux keeps POSIX shared memory there
@@ -43,24 +45,23 @@ def check_part(part: SharedMemoryPart, *, least_bytes: int, writable: bool) -> N
             raise InvalidCallError(f"{part}: at least {least_bytes:,} bytes are needed.")
 
 
-def read_part(part: SharedMemoryPart) -> bytearray:
+def read_part(part: SharedMemoryPart) -> memoryview:
     """Read a part.
 
     Raises:
         InvalidCallError: there is no such part.
     """
     with _opened(part, os.O_RDONLY) as descriptor:
-        content = bytearray(part.size)
-        view, done = memoryview(content), 0
+        content, done = np.empty(part.size, dtype=np.uint8).data, 0  # not zeroed first
         while done < part.size:
-            count = os.preadv(descriptor, [view[done:]], part.offset + done)
+            count = os.preadv(descriptor, [content[done:]], part.offset + done)
             if count == 0:
                 raise InvalidCallError(f"{part}: the segment was shortened.")
             done += count
     return content
 
 
-def write_part(part: SharedMemoryPart, data: bytes) -> None:
+def write_part(part: SharedMemoryPart, data: bytes | memoryview) -> None:
     """Write data to the beginning of a part, which never grows.
 
     Raises:

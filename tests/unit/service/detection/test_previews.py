@@ -51,7 +51,7 @@ class FixedDetector:
             anomaly_map=np.array([[2, 0]], dtype=np.float32),
             stored_size=(width, height),
             anomalies=None,
-            mask=mask if self.masks else None,
+            classes=mask if self.masks else None,
             colors=("#FFFFFF", "#23A436"),
         )
 
