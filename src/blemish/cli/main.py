@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli.backbone import backbone
+from blemish.cli.datasets import datasets
 from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
 from blemish.cli.kms import kms
@@ -28,6 +29,7 @@ app = typer.Typer(
 sdk_model = typer.Typer(no_args_is_help=True, help="What newer AWS clients need to know the API.")
 app.add_typer(sdk_model, name="sdk-model")
 app.add_typer(backbone, name="backbone")
+app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 keys.add_typer(kms, name="kms")

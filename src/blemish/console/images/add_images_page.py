@@ -8,10 +8,10 @@ from nicegui import ui
 from nicegui.element import Element
 
 from blemish.console.images.bucket_import import BucketImport
-from blemish.console.images.folder_labels import FOLDER_NAMES
 from blemish.console.images.manifest_import import ManifestImport
 from blemish.console.paths import ROOT, project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.interchange.label_names import LABEL_NAMES
 
 DENIED = (
     "Your access key lets you look at this project, and not change it "
@@ -29,7 +29,7 @@ class ImageUpload(Element, component="../static/add_images.js"):
         self._props["two"] = "test" in kinds
         self._props["most"] = most_bytes
         self._props["may"] = may
-        self._props["names"] = {label: list(names) for label, names in FOLDER_NAMES.items()}
+        self._props["names"] = {label: list(names) for label, names in LABEL_NAMES.items()}
 
 
 @page("/projects/{project}/add", title="Add images")

@@ -14,7 +14,6 @@ from blemish.console.images.folder_labels import (
     ImportCandidate,
     is_image_name,
     kind_of,
-    label_of,
 )
 from blemish.console.paths import project_path
 from blemish.console.ui.busy import busy
@@ -24,6 +23,7 @@ from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ValidationError
 from blemish.engine.images.formats import SUFFIXES
+from blemish.interchange.label_names import label_in_path
 
 BY_FOLDERS = "folders"
 
@@ -151,5 +151,5 @@ def _images_below(
 
 def _candidate(bucket: str, key: str, into: str, labels: bool) -> ImportCandidate:
     kind = kind_of(key, otherwise=DatasetType.TRAIN) if into == BY_FOLDERS else DatasetType(into)
-    label = label_of(key) if labels else None
+    label = label_in_path(key) if labels else None
     return ImportCandidate(path=key, ref=f"s3://{bucket}/{key}", kind=kind, label=label)

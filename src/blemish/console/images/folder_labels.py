@@ -12,15 +12,6 @@ from blemish.domain.file_managers import is_file_manager_file
 from blemish.engine.images.formats import SUFFIXES
 from blemish.storage.objects.names import refusal
 
-FOLDER_NAMES: Mapping[Label, Sequence[str]] = {
-    Label.NORMAL: ("normal", "good", "ok", "io", "i.o.", "pass", "passed", "gut"),
-    Label.ANOMALY: (
-        *("anomaly", "anomalies", "anomalous", "bad", "defect", "defects", "defective"),
-        *("fail", "failed", "ng", "nok", "n.o.k.", "nio", "n.i.o.", "not ok", "scrap", "reject"),
-    ),
-}
-"""Label -> the names of folders that say it, in lower case."""
-
 NAMELESS = "image"
 """Of a file whose own name no object can have."""
 
@@ -35,15 +26,6 @@ class ImportCandidate:
     ref: str
     kind: DatasetType
     label: Label | None
-
-
-def label_of(path: str) -> Label | None:
-    """Return the label that a folder of the path names, the innermost if several do."""
-    for folder in reversed(path.split("/")[:-1]):
-        for label, names in FOLDER_NAMES.items():
-            if folder.strip().casefold() in names:
-                return label
-    return None
 
 
 def kind_of(path: str, *, otherwise: DatasetType) -> DatasetType:

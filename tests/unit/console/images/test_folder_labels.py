@@ -7,11 +7,11 @@ from blemish.console.images.folder_labels import (
     ImportCandidate,
     is_image_name,
     kind_of,
-    label_of,
     object_name,
     split_new,
 )
 from blemish.domain.entities import DatasetType, Label
+from blemish.interchange.label_names import label_in_path
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from blemish.domain.entities import DatasetType, Label
     ],
 )
 def test_a_folder_names_the_label(path: str, label: Label | None) -> None:
-    assert label_of(path) == label
+    assert label_in_path(path) == label
 
 
 @pytest.mark.parametrize(

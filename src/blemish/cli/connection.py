@@ -1,0 +1,148 @@
+"""Clients of a running server, found as every other client finds it.
+
+On the server's machine its data directory has the address and a key. Elsewhere the environment or a
+profile has them, as for the AWS CLI. A client never goes to Amazon by accident.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from blemish.server.aws_files import PROFILE
+from blemish.settings import Settings
+
+SERVICES = ("lookoutvision", "s3")
+
+_OWN_SETTINGS = (
+    "AWS_CONFIG_FILE",
+    "AWS_PROFILE",
+    "AWS_ENDPOINT_URL_LOOKOUTVISION",
+)
+"""Variables that say where the server is."""
+
+
+class ServerSettingsError(Exception):
+    """Nothing says where the server is; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerClients:
+    """Clients of one server."""
+
+    lookoutvision: Any
+    s3: Any
+    region: str
+
+    @property
+    def console_bucket(self) -> str:
+        """The bucket of the console, in which images go without another one."""
+        return f"lookoutvision-{self.region}-console"
+
+
+def server_clients(
+    settings: Settings, *, profile: str | None, environment: Mapping[str, str] = os.environ
+) -> ServerClients:
+    """Return clients of the server.
+
+    Args:
+        settings: its data directory is used unless a profile or the environment names a server.
+        profile: of the AWS files of this machine.
+        environment: the process's.
+
+    Raises:
+        ServerSettingsError: nothing says where the server is.
+    """
+    session = botocore.session.Session()
+    folder = settings.data_dir / "aws"
+    if profile is None and not any(environment.get(name) for name in _OWN_SETTINGS):
+        if not (folder / "config").is_file():
+            raise ServerSettingsError(
+                f"{folder / 'config'} does not exist. Name the data directory of a server with "
+                "--data-dir, or a profile of its AWS files with --profile."
+            )
+        _use_files(session, folder)
+    elif profile is not None:
+        session.set_config_variable("profile", profile)
+    try:
+        clients = {name: _client(session, name) for name in SERVICES}
+    except BotoCoreError as error:
+        raise ServerSettingsError(str(error)) from None
+    for client in clients.values():
+        _refuse_amazon(client)
+    return ServerClients(**clients, region=clients["s3"].meta.region_name)
+
+
+def other_s3_client(*, profile: str | None, endpoint_url: str | None, threads: int) -> Any:
+    """Return a client of another S3, Amazon's without an endpoint.
+
+    Raises:
+        ServerSettingsError: there is no such profile, or no region.
+    """
+    session = botocore.session.Session()
+    if profile is not None:
+        session.set_config_variable("profile", profile)
+    addressing = {"addressing_style": "path"} if endpoint_url else {}
+    config = Config(s3=addressing, max_pool_connections=threads, retries={"mode": "standard"})
+    try:
+        return session.create_client(
+            "s3",
+            endpoint_url=endpoint_url,
+            region_name=session.get_config_variable("region") or "us-east-1",
+            config=config,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ServerSettingsError(str(error)) from None
+
+
+def error_text(error: ClientError | BotoCoreError) -> str:
+    """Return the message of a client's error, without the name of its operation."""
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        return f"{details.get('Code', 'Error')}: {details.get('Message', '')}"
+    return str(error)
+
+
+def _use_files(session: Any, folder: Path) -> None:
+    """Let a session read the files that a server writes, and nothing of the environment."""
+    session.set_config_variable("config_file", str(folder / "config"))
+    session.set_config_variable("credentials_file", str(folder / "credentials"))
+    session.set_config_variable("profile", PROFILE)
+
+
+def _client(session: Any, service: str) -> Any:
+    profile = session.get_scoped_config()
+    section = session.full_config.get("services", {}).get(profile.get("services", ""), {})
+    endpoint = section.get(service, {}).get("endpoint_url")
+    host = urlsplit(endpoint or "").hostname
+    proxies: dict[str, Any] = {"proxies": {}} if host in {"127.0.0.1", "localhost", "::1"} else {}
+    config = Config(
+        s3={"addressing_style": "path"},
+        max_pool_connections=16,
+        retries={"mode": "standard", "max_attempts": 5},
+        **proxies,
+    )
+    return session.create_client(
+        service,
+        endpoint_url=endpoint,
+        region_name=session.get_config_variable("region") or "us-east-1",
+        verify=profile.get("ca_bundle"),
+        config=config,
+    )
+
+
+def _refuse_amazon(client: Any) -> None:
+    address = client.meta.endpoint_url
+    if (urlsplit(address).hostname or "").endswith((".amazonaws.com", ".api.aws")):
+        raise ServerSettingsError(
+            f"The settings lead to {address}, which is Amazon and no server of Blemish. Name the "
+            "data directory of a server with --data-dir, or a profile with --profile."
+        )

@@ -1,0 +1,123 @@
+"""Pascal VOC XML: boxes, one file for each image.
+
+Source: The PASCAL Visual Object Classes Challenge 2012, development kit, section 2.2: the first
+pixel is 1, and the edges of a box belong to it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+from blemish.domain.entities import Label
+from blemish.interchange.files import DatasetFiles
+from blemish.interchange.label_names import label_in_path, label_named, set_in_path
+from blemish.interchange.labelled import InterchangeError, LabelledImage, ReadingNotes, Region
+from blemish.interchange.regions import Box
+from blemish.interchange.values import image_size, number
+from blemish.interchange.xml_files import child_text, parse_xml_file
+
+LABEL = "blemish_label"
+"""An element that Blemish writes: a label that no object says."""
+
+SEGMENTATIONS = "segmentationclass"
+"""Folder of VOC's masks, which show no class by name, in lower case."""
+
+
+def recognises_voc(files: DatasetFiles) -> bool:
+    """Return whether the first XML file is of one image."""
+    for path in files.ending(".xml")[:1]:
+        try:
+            return parse_xml_file(files.read_bytes(path)).tag == "annotation"
+        except (ValueError, InterchangeError):
+            return b"<annotation>" in files.read_bytes(path)[:2000]
+    return False
+
+
+def read_voc(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImage]:
+    """Yield the images that XML files describe, then those without one."""
+    known = set()
+    sets = _sets(files)
+    for path in files.ending(".xml"):
+        try:
+            image = _image(files, notes, path, sets)
+        except (ValueError, InterchangeError) as error:
+            notes.problem(path, str(error))
+        else:
+            known.add(image.path)
+            yield image
+    for path in files.images:
+        folders = path.casefold().split("/")[:-1]
+        if any(folder.startswith("segmentation") for folder in folders):
+            notes.unused["mask of VOC, which names no class"] += 1
+        elif path not in known:
+            notes.remarks["Images without an XML file"] += 1
+            yield LabelledImage(path=path, set_name=set_in_path(path), label=label_in_path(path))
+
+
+def _sets(files: DatasetFiles) -> dict[str, str]:
+    """Return the set of each image that `ImageSets/Main/train.txt` and the like list."""
+    sets: dict[str, str] = {}
+    for name in ("train", "val", "test"):
+        for path in files.ending(f"imagesets/main/{name}.txt"):
+            for line in files.read_text(path).splitlines():
+                if line.split():
+                    sets[line.split()[0]] = name
+    return sets
+
+
+def _image(
+    files: DatasetFiles, notes: ReadingNotes, source: str, sets: dict[str, str]
+) -> LabelledImage:
+    root = parse_xml_file(files.read_bytes(source))
+    if root.tag != "annotation":
+        raise ValueError(f"its root must be <annotation>, not <{root.tag:.80}>")
+    stem = posixpath.splitext(posixpath.basename(source))[0]
+    name = child_text(root, "filename") or stem
+    path = files.image_named(name, near=source)
+    if path is None:
+        raise ValueError(f"there is no image {name!r:.300}")
+    size = root.find("size")
+    regions, is_normal = list[Region](), False
+    for element in root.iterfind("object"):
+        region = _region(element, notes)
+        is_normal |= region is None
+        regions += [region] if region else []
+    label: Label | None = Label.ANOMALY
+    if not regions:
+        stored = child_text(root, LABEL)
+        label = label_named(stored) if stored else label_in_path(path) or Label.NORMAL
+    return LabelledImage(
+        path=path,
+        set_name=set_in_path(path) or sets.get(stem),
+        label=label,
+        regions=regions,
+        size=None if size is None else _size(size),
+        source=source,
+    )
+
+
+def _size(element: Element) -> tuple[int, int] | None:
+    width, height = child_text(element, "width"), child_text(element, "height")
+    return None if width in {None, "0"} else image_size(width, height)
+
+
+def _region(element: Element, notes: ReadingNotes) -> Region | None:
+    name = child_text(element, "name")
+    if name is None:
+        raise ValueError("an object has no name")
+    if label_named(name) is Label.NORMAL:
+        return None
+    box = element.find("bndbox")
+    if box is None:
+        raise ValueError(f"the object {name!r:.80} has no bndbox")
+    left, top, right, bottom = (
+        number(child_text(box, edge), f"{edge} of {name!r:.80}")
+        for edge in ("xmin", "ymin", "xmax", "ymax")
+    )
+    notes.remarks["Boxes, whose whole area becomes the mask"] += 1
+    notes.unused["part of an object"] += len(element.findall("part"))
+    return Region(
+        anomaly_type=name, shape=Box(left=left - 1, top=top - 1, right=right, bottom=bottom)
+    )
