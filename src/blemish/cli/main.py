@@ -144,6 +144,17 @@ def restore(
 
 
 @app.command()
+def adopt(*, data_dir: DataDirOption = None) -> None:
+    """Accept an older or another database in a data directory; nothing is deleted."""
+    from blemish.cli.adopt import adopt_database
+
+    try:
+        adopt_database(DataDirectory(settings_of(data_dir=data_dir).data_dir))
+    except (DirectoryBusyError, StorageError) as error:
+        end(str(error))
+
+
+@app.command()
 def demo(
     images: Annotated[
         Path | None, typer.Option(help="Your own images: normal/ and anomaly/ in a folder.")

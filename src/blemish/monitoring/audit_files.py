@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from blemish.service.data_ages import Cutoff, plain_cutoff
 from blemish.storage.files import sync_folder
 
 FILE_BYTES = 64 * 1024 * 1024
@@ -30,11 +31,18 @@ class AuditFiles:
     """Writes lines for one thread, and bounds the number and age of the files."""
 
     def __init__(
-        self, folder: Path, *, now: Callable[[], datetime], max_age: timedelta, max_bytes: int
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], datetime],
+        max_age: timedelta,
+        max_bytes: int,
+        cutoff: Cutoff = plain_cutoff,
     ) -> None:
         self._folder = folder
         self._now = now
         self._max_age = max_age
+        self._cutoff = cutoff
         self._max_bytes = max_bytes
         self._file_bytes = min(FILE_BYTES, max_bytes // 4)
         self._file: int | None = None
@@ -94,7 +102,7 @@ class AuditFiles:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        oldest = (self._now() - self._max_age).date()
+        oldest = self._cutoff(self._now(), self._max_age).date()
         left = sum(path.stat().st_size for path in self._files())
         for path in self._files():
             if path == self._path:

@@ -41,9 +41,15 @@ class Readiness:
     """Runs all checks in parallel; concurrent callers share the result."""
 
     def __init__(
-        self, looks: Mapping[str, Look], *, clock: Callable[[], float] = time.monotonic
+        self,
+        looks: Mapping[str, Look],
+        *,
+        harmless: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._looks = looks
+        #: checks whose problems do not keep requests from being answered
+        self.harmless = harmless
         self._clock = clock
         self._lock = anyio.Lock()
         self._threads = CapacityLimiter(len(looks))

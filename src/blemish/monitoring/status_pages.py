@@ -67,7 +67,8 @@ class StatusPages:
 
     async def _ready(self, *, trusted: bool) -> Response:
         problems = await self._readiness.problems()
-        ready = not any(problems.values())
+        harmless = self._readiness.harmless
+        ready = not any(text for name, text in problems.items() if name not in harmless)
         document: dict[str, object] = {"ready": ready}
         if trusted:
             document["checks"] = {name: problem or "ok" for name, problem in problems.items()}

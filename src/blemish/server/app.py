@@ -14,14 +14,16 @@ from blemish.server.front import Front
 from blemish.server.interfaces import build_api, build_console, build_s3, build_sts
 from blemish.server.monitors import Monitors
 from blemish.server.services import build_services
-from blemish.server.stores import Storage, build_storage, remove_leftovers
+from blemish.server.stores import Storage, build_storage, tidy_directory
 from blemish.server.upkeep import housekeeper
 from blemish.server.workers import Workers, build_workers
 from blemish.service.access.access_keys import AccessKeys
+from blemish.service.data_ages import DataAges
 from blemish.service.detection.counts import DetectionCounters, DetectionCounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
+from blemish.storage.directory_identity import DirectoryIdentity
 from blemish.sts.service import sts_model
 
 
@@ -42,17 +44,23 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
     until the end of the context; the next start takes up trainings that have not ended by then.
     """
     with ExitStack() as stack:
+        identity = DirectoryIdentity(directory)
+        identity.check()
         database = Database.open(directory.database)
         stack.callback(database.close)
         foundation = foundation_of(settings, directory, database)
+        identity.settle(database, new_id=foundation.new_name())
+        ages = DataAges(database, now=foundation.now, monotonic=foundation.monotonic)
         storage = build_storage(foundation)
         storage.access_keys.seal_plain()
         workers = build_workers(foundation, storage)
         counts = DetectionCounts(database, now=foundation.now)
-        monitors = Monitors(settings, directory, arns=foundation.arns, now=foundation.now)
+        monitors = Monitors(
+            settings, directory, arns=foundation.arns, now=foundation.now, ages=ages
+        )
         front = _build_front(foundation, storage, workers, counts=counts, monitors=monitors)
-        remove_leftovers(foundation, storage)
-        with _background(foundation, workers, counts=counts, monitors=monitors):
+        tidy_directory(foundation, storage)
+        with _background(foundation, workers, counts=counts, monitors=monitors, ages=ages):
             yield Server(application=front, keys=storage.access_keys)
 
 
@@ -98,7 +106,12 @@ def _build_front(
 
 @contextmanager
 def _background(
-    foundation: Foundation, workers: Workers, *, counts: DetectionCounts, monitors: Monitors
+    foundation: Foundation,
+    workers: Workers,
+    *,
+    counts: DetectionCounts,
+    monitors: Monitors,
+    ages: DataAges,
 ) -> Iterator[None]:
     """Run the audit log, the workers and the housekeeper until the end of the context."""
     with ExitStack() as stack:
@@ -116,6 +129,7 @@ def _background(
             foundation.database,
             counts=counts,
             now=foundation.now,
+            ages=ages,
         )
         keeper.start()
         stack.callback(keeper.stop)

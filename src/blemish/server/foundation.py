@@ -36,6 +36,7 @@ class Foundation:
     limits: Limits
     arns: ArnScope
     now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.monotonic
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     new_name: Callable[[], str] = random_name
     random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)

@@ -26,6 +26,7 @@ from blemish.monitoring.readiness import (
 from blemish.monitoring.state_metrics import Sources, StateMetrics
 from blemish.monitoring.status_pages import StatusPages
 from blemish.runners.local import LocalHosting
+from blemish.service.data_ages import DataAges
 from blemish.service.objects import Objects
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -43,9 +44,11 @@ class Monitors:
         *,
         arns: ArnScope,
         now: Callable[[], datetime],
+        ages: DataAges,
     ) -> None:
         self._settings = settings
         self._directory = directory
+        self._ages = ages
         self._records = AuditRecords(arns=arns, new_id=lambda: str(uuid.uuid4()), now=now)
         self.audit_log = AuditLog(
             AuditFiles(
@@ -53,6 +56,7 @@ class Monitors:
                 now=now,
                 max_age=timedelta(days=settings.audit_max_age_days),
                 max_bytes=settings.audit_max_size_mib * MIB,
+                cutoff=ages.cutoff,
             ),
             gap=self._records.of_gap,
         )
@@ -109,7 +113,9 @@ class Monitors:
                     ),
                     "disk": disk_look(self._directory.staging),
                     "models": models_look(database.reading, loaded=hosting.capacities),
-                }
+                    "clock": self._ages.problem,
+                },
+                harmless={"clock"},
             ),
             registry=self._registry,
             token=token.get_secret_value() if token else None,

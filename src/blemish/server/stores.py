@@ -23,6 +23,7 @@ from blemish.storage.objects.s3_address import S3Address
 from blemish.storage.objects.s3_store import S3ObjectStore
 from blemish.storage.objects.store import ObjectStore
 from blemish.storage.stored_files import StoredFiles
+from blemish.storage.trash import move_to_trash, unnamed_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +74,15 @@ def build_storage(foundation: Foundation) -> Storage:
     )
 
 
-def remove_leftovers(foundation: Foundation, storage: Storage) -> None:
-    """Delete the files that a crash left behind and that no row names."""
+def tidy_directory(foundation: Foundation, storage: Storage) -> None:
+    """Delete unfinished files of a crash, and move files that no row names to the trash."""
     directory = foundation.directory
     clear_staging(directory.staging)
     storage.folder.clear_staging()
     for attempt in directory.attempts.iterdir():
         remove_tree(attempt, staging=directory.staging)
-    with foundation.database.reading() as rows:
-        stored_names = rows.stored_names()
-        upload_names = rows.uploads.file_names()
-    storage.uploads.delete_unnamed(upload_names)
-    storage.stored_files.delete_unnamed(stored_names)
-    storage.bundles.remove_unnamed(stored_names)
+    unnamed = unnamed_files(directory, foundation.database)
+    move_to_trash(unnamed, directory, now=foundation.now())
 
 
 def bundles_of(settings: Settings, directory: DataDirectory) -> Bundles:

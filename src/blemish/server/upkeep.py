@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from blemish.runners.housekeeper import Chore, Housekeeper
+from blemish.service.data_ages import DataAges
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.housekeeping import Housekeeping
 from blemish.settings import Settings
@@ -26,6 +27,7 @@ def housekeeper(
     *,
     counts: DetectionCounts,
     now: Callable[[], datetime],
+    ages: DataAges,
 ) -> Housekeeper:
     """Put the housekeeper of a data directory together."""
     house = Housekeeping(
@@ -33,14 +35,17 @@ def housekeeper(
         directory=directory,
         upload_age=timedelta(days=settings.upload_max_age_days),
         database_copies=settings.database_copies,
+        cutoff=ages.cutoff,
     )
     chores = [
+        Chore(name="clock", every_s=MINUTE_S, act=ages.write),
         Chore(name="detections", every_s=COUNTS_S, act=lambda _: counts.write()),
         Chore(name="client tokens", every_s=HOUR_S, act=house.forget_client_tokens),
         Chore(name="sessions", every_s=HOUR_S, act=house.forget_sessions),
         Chore(name="counts of detections", every_s=DAY_S, act=house.forget_detection_counts),
         Chore(name="uploads", every_s=HOUR_S, act=house.give_up_uploads),
         Chore(name="remains", every_s=HOUR_S, act=house.remove_remains),
+        Chore(name="trash", every_s=HOUR_S, act=house.empty_trash),
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),
         Chore(name="thumbnails", every_s=DAY_S, act=house.remove_thumbnails),
         Chore(name="objects", every_s=DAY_S, act=house.forget_objects),

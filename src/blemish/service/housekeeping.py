@@ -15,7 +15,9 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import ModelStatus, ObjectRef
+from blemish.service.access.sessions import LIFETIME as SESSION_LIFETIME
 from blemish.service.client_tokens import LIFETIME
+from blemish.service.data_ages import Cutoff, plain_cutoff
 from blemish.service.training.backbones import PARTIAL
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
@@ -23,6 +25,7 @@ from blemish.storage.errors import StoreWriteError
 from blemish.storage.files import remove_tree
 from blemish.storage.objects.paths import ObjectPaths, lstat
 from blemish.storage.objects.streams import STAGING, FileVersion
+from blemish.storage.trash import TRASH_AGE, move_to_trash, unnamed_files
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -54,43 +57,48 @@ class Housekeeping:
         directory: DataDirectory,
         upload_age: timedelta,
         database_copies: int,
+        cutoff: Cutoff = plain_cutoff,
     ) -> None:
         self._database = database
         self._directory = directory
         self._upload_age = upload_age
         self._database_copies = database_copies
+        self._cutoff = cutoff
         self._objects = ObjectPaths(directory.buckets)
 
     def forget_client_tokens(self, now: datetime) -> None:
         """Delete expired client tokens."""
         with self._database.writing() as rows:
-            count = rows.client_tokens.delete_before(now - LIFETIME)
+            count = rows.client_tokens.delete_before(self._cutoff(now, LIFETIME))
         _tell("client tokens forgotten", count)
 
     def forget_sessions(self, now: datetime) -> None:
         """Delete expired sessions."""
         with self._database.writing() as rows:
-            count = rows.sessions.delete_before(now)
+            count = rows.sessions.delete_before(
+                self._cutoff(now, SESSION_LIFETIME) + SESSION_LIFETIME
+            )
         _tell("sessions forgotten", count)
 
     def forget_detection_counts(self, now: datetime) -> None:
         """Delete old counts of detections."""
         with self._database.writing() as rows:
-            count = rows.detection_counts.delete_before(now - COUNTS_AGE)
+            count = rows.detection_counts.delete_before(self._cutoff(now, COUNTS_AGE))
         _tell("counts of detections forgotten", count)
 
     def give_up_uploads(self, now: datetime) -> None:
         """Abort multipart uploads without new parts for long."""
+        before = self._cutoff(now, self._upload_age)
         with self._database.writing() as rows:
-            abandoned = rows.uploads.abandoned(before=now - self._upload_age)
+            abandoned = rows.uploads.abandoned(before=before)
             files = [file for upload_id in abandoned for file in rows.uploads.delete(upload_id)]
         for file in files:
             (self._directory.uploads / file).unlink(missing_ok=True)
         _tell("abandoned uploads deleted", len(abandoned), files=len(files))
 
     def remove_remains(self, now: datetime) -> None:
-        """Remove old files that no row names and no work uses."""
-        directory, before = self._directory, now - REMAINS_AGE
+        """Remove old unfinished files, and move old files without a row to the trash."""
+        directory, before = self._directory, self._cutoff(now, REMAINS_AGE)
         staged = [
             path
             for folder in (
@@ -100,30 +108,28 @@ class Housekeeping:
             )
             for path in _older(folder, before)
         ]
-        files = [
-            path for name in ("bundles", "kept") for path in _older(directory.root / name, before)
-        ]
-        uploaded = list(_older(directory.uploads, before))
         attempts = list(_older(directory.attempts, before))
-        with (
-            self._database.reading() as rows
-        ):  # after the files, because a file is written before its row
-            names, parts = rows.stored_names(), rows.uploads.file_names()
+        with self._database.reading() as rows:
             training = rows.models.with_status(ModelStatus.TRAINING)
         held = {f"{model.id}-{model.attempt}" for model in training}
-        unnamed = [
-            *(path for path in files if path.name not in names),
-            *(path for path in uploaded if path.name not in parts),
-            *(path for path in attempts if path.name not in held),
-        ]
         # staged files are removed within their own file system
         remains = [(path, path.parent) for path in staged]
-        remains += [(path, directory.staging) for path in unnamed]
+        remains += [(path, directory.staging) for path in attempts if path.name not in held]
         _tell("remains removed", sum(_remove(path, staging=staging) for path, staging in remains))
+        unnamed = [
+            path for path in unnamed_files(directory, self._database) if _is_older(path, before)
+        ]
+        move_to_trash(unnamed, directory, now=now)
+
+    def empty_trash(self, now: datetime) -> None:
+        """Delete what has been in the trash for long."""
+        directory = self._directory
+        old = _older(directory.trash, self._cutoff(now, TRASH_AGE))
+        _tell("trash deleted", sum(_remove(path, staging=directory.staging) for path in old))
 
     def remove_thumbnails(self, now: datetime) -> None:
         """Remove old thumbnails, whose images may have changed."""
-        before = now - THUMBNAIL_AGE
+        before = self._cutoff(now, THUMBNAIL_AGE)
         folders = [folder for folder in self._directory.thumbnails.iterdir() if folder.is_dir()]
         old = [path for folder in folders for path in _older(folder, before)]
         for path in old:
@@ -132,7 +138,8 @@ class Housekeeping:
 
     def forget_objects(self, now: datetime) -> None:
         """Delete metadata of contents that objects no longer have."""
-        before_ns = int((now - REMAINS_AGE).timestamp()) * 10**9  # a row is written before its file
+        before = self._cutoff(now, REMAINS_AGE)  # a row is written before its file
+        before_ns = int(before.timestamp()) * 10**9
         after: tuple[str, str] | None = None
         count = 0
         while True:
@@ -183,10 +190,12 @@ def _older(folder: Path, before: datetime) -> Iterator[Path]:
     """Yield the entries of a folder that were neither changed nor renamed since `before`."""
     if not folder.is_dir():
         return
-    for path in folder.iterdir():
-        status = lstat(path)
-        if status and max(status.st_mtime, status.st_ctime) < before.timestamp():
-            yield path
+    yield from (path for path in folder.iterdir() if _is_older(path, before))
+
+
+def _is_older(path: Path, before: datetime) -> bool:
+    status = lstat(path)
+    return status is not None and max(status.st_mtime, status.st_ctime) < before.timestamp()
 
 
 def _remove(path: Path, *, staging: Path) -> bool:

@@ -12,6 +12,8 @@ DIR/                mode 0700
   attempts/         files of running trainings
   audit/            the audit log
   restoring/        files of an unfinished restore
+  trash/            files that no row names, by the time when they were moved here
+  identity          which database belongs to this folder
   serve.lock        the process that serves this folder
 """
 
@@ -49,6 +51,8 @@ class DataDirectory:
         self.thumbnails = self.root / "thumbnails"
         self.staging = self.root / "staging"
         self.restoring = self.root / "restoring"
+        self.trash = self.root / "trash"
+        self.identity = self.root / "identity"
         self.lock_file = self.root / "serve.lock"
 
     def create(self) -> None:
@@ -111,6 +115,7 @@ class DataDirectory:
             self.audit,
             self.thumbnails,
             self.staging,
+            self.trash,
         ):
             folder.mkdir(mode=0o700, exist_ok=True)
 

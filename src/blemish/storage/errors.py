@@ -2,6 +2,7 @@
 
 * StorageError
   - DataDirectoryError        the data directory cannot be created or used
+    + ForeignDatabaseError    the database is missing, too old, or of another data directory
   - DatabaseError             the database cannot be opened
     + SchemaTooNewError       a later version of Blemish wrote it
     + DatabaseWriteError      the disk is full or cannot be written
@@ -43,6 +44,10 @@ class StorageError(Exception):
 
 class DataDirectoryError(StorageError):
     """The data directory cannot be created or written."""
+
+
+class ForeignDatabaseError(DataDirectoryError):
+    """The database of a data directory is missing, older than the directory, or of another one."""
 
 
 class DatabaseError(StorageError):

@@ -151,6 +151,22 @@ def remove_tree(path: Path, *, staging: Path) -> None:
         _delete(doomed)
 
 
+def move_aside(path: Path, folder: Path) -> None:
+    """Move a file or folder into another folder on the same file system, which is created.
+
+    Raises:
+        StoreWriteError: it cannot be moved.
+    """
+    with clear_file_errors(path):
+        _make_folders(_missing(folder))
+        try:
+            path.rename(folder / path.name)
+        except FileNotFoundError:
+            return
+        sync_folder(folder)
+        sync_folder(path.parent)
+
+
 def clear_staging(staging: Path) -> None:
     """Remove what a crash left behind. Call it while nothing is being written."""
     with clear_file_errors(staging):

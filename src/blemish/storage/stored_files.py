@@ -64,12 +64,6 @@ class StoredFiles:
                 self.delete(name)
             raise
 
-    def delete_unnamed(self, names: set[str]) -> None:
-        """Delete every file that is not among `names`, such as files that a crash left behind."""
-        for path in self._root.iterdir():
-            if path.name not in names:
-                path.unlink()
-
 
 def stored_lines(path: Path, *, encryption: Encryption) -> Iterator[str]:
     """Yield the lines of a text file, sealed or not, in bounded memory.

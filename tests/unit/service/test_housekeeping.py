@@ -134,7 +134,9 @@ def test_uploads_that_nothing_was_added_to_for_long_are_given_up(stored: Stored)
     assert [upload.id for upload in left] == ["fresh", "slow"]
 
 
-def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(stored: Stored) -> None:
+def test_unfinished_files_go_after_a_day_and_files_without_a_row_to_the_trash(
+    stored: Stored,
+) -> None:
     directory = stored.directory
     with stored.database.writing() as rows:
         model = add_model(rows, add_project(rows))
@@ -156,10 +158,26 @@ def test_what_no_row_speaks_of_goes_when_it_is_a_day_old(stored: Stored) -> None
     stored.housekeeping.remove_remains(LATER)
 
     assert len(early) == 7
-    assert list(directory.root.rglob("left*")) == []
+    assert {str(path.relative_to(directory.root)) for path in directory.root.rglob("left*")} == {
+        f"trash/{LATER:%Y%m%dT%H%M%SZ}/{name}"
+        for name in ("bundles/left", "kept/left-file", "uploads/left-file")
+    }
     assert stored.files(directory.stored_files) == [model.entries]
     assert stored.files(directory.attempts) == [f"{model.id}-1"]
     assert stored.files(directory.buckets / "bucket") == ["image"]
+
+
+def test_the_trash_is_deleted_after_a_week(stored: Stored) -> None:
+    trashed = stored.directory.trash / "20260101T000000Z" / "bundles"
+    trashed.mkdir(parents=True)
+    (trashed / "1-1").write_text("a bundle")
+
+    stored.housekeeping.empty_trash(NOW + timedelta(days=6))
+    early = stored.files(trashed)
+    stored.housekeeping.empty_trash(NOW + timedelta(days=8))
+
+    assert early == ["1-1"]
+    assert stored.files(stored.directory.trash) == []
 
 
 def move_to_another_disk(folder: Path, disk: Path) -> None:

@@ -88,13 +88,3 @@ def test_a_deleted_file_is_gone(kept: StoredFiles) -> None:
     kept.delete("never there")
 
     assert not kept.path("entries").exists()
-
-
-def test_files_that_no_row_names_are_deleted(kept: StoredFiles) -> None:
-    for name in ("named", "unnamed"):
-        kept.write(name, b"")
-
-    kept.delete_unnamed({"named", "not yet there"})
-
-    assert kept.path("named").exists()
-    assert not kept.path("unnamed").exists()

@@ -91,12 +91,6 @@ class Bundles:
         """Remove a bundle, if it exists."""
         remove_tree(self._folder / name, staging=self._staging)
 
-    def remove_unnamed(self, names: set[str]) -> None:
-        """Remove every bundle that is not among `names`, such as those that a crash left behind."""
-        for folder in self._folder.iterdir():
-            if folder.name not in names:
-                self.remove(folder.name)
-
     def _open(self, folder: Path, file: str) -> bytes:
         plain = (folder / CHECKSUMS).exists()  # of an older version
         path = folder / (file if plain else f"{file}{SUFFIX}")

@@ -20,6 +20,7 @@ from blemish.storage.backup.archive import ArchiveReader
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.copies import access_key_secrets, files_of_models
 from blemish.storage.database.database import Database
+from blemish.storage.directory_identity import ADOPT, forget_identity
 from blemish.storage.encryption.encryption import text_key
 from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER, SealingKey, sealing_key
 from blemish.storage.errors import (
@@ -31,6 +32,7 @@ from blemish.storage.errors import (
 from blemish.storage.files import clear_file_errors, sync_folder
 
 DATABASE = "blemish.db"
+IDENTITY = "identity"
 
 FOLDERS = ("buckets", "bundles", "kept", "keyring", "uploads")
 """Folders that a restore moves into place before the database."""
@@ -151,8 +153,10 @@ class Restore:
                 path.touch(mode=0o600)
                 path.write_bytes(data)
             self._check(restoring / DATABASE)
+            forget_identity(restoring / DATABASE)
+            (restoring / IDENTITY).write_text(ADOPT)
             os.sync()  # one call for perhaps a million images
-            for name in (*FOLDERS, DATABASE):
+            for name in (*FOLDERS, IDENTITY, DATABASE):
                 if (restoring / name).exists():
                     (restoring / name).rename(self._directory.root / name)
             sync_folder(self._directory.root)
@@ -172,6 +176,7 @@ class Restore:
         root = self._directory.root
         for name in FOLDERS:
             shutil.rmtree(root / name, ignore_errors=True)
+        (root / IDENTITY).unlink(missing_ok=True)
         (root / DATABASE).unlink(missing_ok=True)
         shutil.rmtree(self._directory.restoring)
 

@@ -6,7 +6,7 @@ Only this module knows SQLite; the rest of the SQL is portable.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from blemish.storage.rows.client_tokens import ClientTokens
 from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_counts import DetectionCountRows
 from blemish.storage.rows.detection_jobs import DetectionJobs
+from blemish.storage.rows.directory import DirectoryRow
 from blemish.storage.rows.entries import Entries
 from blemish.storage.rows.folder_markers import FolderMarkerRows
 from blemish.storage.rows.models import Models
@@ -51,6 +52,8 @@ _ON_CONNECT = (
 _READ = ("PRAGMA query_only = ON", "BEGIN")
 _WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
 
+_MARK = "UPDATE directory SET mark = mark + 1 RETURNING mark"
+
 OPEN_CONNECTIONS = 32
 """Connections that stay open between transactions."""
 _DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -75,6 +78,7 @@ class Rows:
     trial_images: TrialImages
     sessions: Sessions
     detection_counts: DetectionCountRows
+    directory: DirectoryRow
 
     def stored_names(self) -> set[str]:
         """Return the names of the bundles and stored files that rows refer to."""
@@ -92,6 +96,7 @@ class Database:
         self._engine = engine
         self._readers = engine.execution_options(begin=_READ)
         self._writers = engine.execution_options(begin=_WRITE)
+        self._report_mark: Callable[[int], None] = _ignore_mark
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -175,7 +180,12 @@ class Database:
         """
         try:
             with self._writers.begin() as connection:
+                before = _changes(connection)
                 yield _rows(connection)
+                changed = _changes(connection) != before
+                mark = connection.exec_driver_sql(_MARK).scalar() if changed else None
+            if mark is not None:
+                self._report_mark(mark)
         except exc.DatabaseError as error:
             if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DISK_TROUBLE:
                 raise
@@ -201,6 +211,10 @@ class Database:
         with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
+
+    def report_marks(self, report: Callable[[int], None]) -> None:
+        """Call `report` with the mark of the database after each commit that changed rows."""
+        self._report_mark = report
 
     def close(self) -> None:
         """Close every connection. No transaction may be open."""
@@ -285,6 +299,18 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
+def _changes(connection: Connection) -> int:
+    """Return how many rows this connection has changed since it was opened."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    changes: int = driver.total_changes
+    return changes
+
+
+def _ignore_mark(_mark: int) -> None:
+    """Ignore the mark of a database without a data directory."""
+
+
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -319,4 +345,5 @@ def _rows(connection: Connection) -> Rows:
         trial_images=TrialImages(connection),
         sessions=Sessions(connection),
         detection_counts=DetectionCountRows(connection),
+        directory=DirectoryRow(connection),
     )

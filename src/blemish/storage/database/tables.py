@@ -5,6 +5,7 @@
         ^------ packaging_jobs
     uploads <- upload_parts               object_metadata, folder_markers
     client_tokens                         sessions
+                                          directory
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
 later one for it.
@@ -58,6 +59,18 @@ PROJECTS = Table(
     # null: the defaults
     Column("detector_settings", DetectorSettingsJson),
     sqlite_autoincrement=True,
+)
+
+DIRECTORY = Table(
+    "directory",
+    METADATA,
+    # one row, numbered 1: of the data directory that this database belongs to
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(64)),
+    Column("mark", BigInteger, nullable=False),
+    # the newest time that was read from the clock, and its jumps before
+    Column("clock_read_at", UtcDateTime),
+    Column("clock_gaps", JSON, nullable=False, server_default="[]"),
 )
 
 DATASETS = Table(

@@ -120,12 +120,3 @@ def test_a_bundle_that_cannot_be_sealed_leaves_nothing(house: House, bundles: Bu
 
     assert list(house.directory.bundles.iterdir()) == []
     assert list(house.directory.staging.iterdir()) == []
-
-
-def test_bundles_that_no_row_names_are_removed(house: House, bundles: Bundles) -> None:
-    for name in ("7-1", "8-1"):
-        bundles.add(name, BUNDLE, kms_key_id=None)
-
-    bundles.remove_unnamed({"8-1", "not yet there"})
-
-    assert [path.name for path in house.directory.bundles.iterdir()] == ["8-1"]

@@ -30,6 +30,7 @@ def test_rows_and_their_files_come_back_and_secrets_do_not(served: Served, folde
     assert sorted(path.name for path in directory.root.iterdir()) == [
         "blemish.db",
         "bundles",
+        "identity",
         "kept",
         "serve.lock",
     ]
