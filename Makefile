@@ -73,8 +73,8 @@ edge: setup ## Write ./blemish-edge, the edge agent in one folder, for devices l
 	@echo "On a device: copy the folder to /opt; run /opt/blemish-edge/bin/blemish edge agent"
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
-	$(LOCK) --extra edge --group build -o requirements.lock pyproject.toml
-	$(LOCK) --extra edge --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --extra edge --extra station --group build -o requirements.lock pyproject.toml
+	$(LOCK) --extra edge --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock

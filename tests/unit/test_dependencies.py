@@ -106,7 +106,8 @@ def test_the_edge_alone_has_the_version_and_the_ranges_of_the_whole() -> None:
     ranges = {requirement.name: requirement.specifier for requirement in requirements()}
 
     assert edge_project()["version"] == pyproject()["project"]["version"]
-    for requirement in map(Requirement, edge_project()["dependencies"]):
+    station = edge_project()["optional-dependencies"]["station"]
+    for requirement in map(Requirement, [*edge_project()["dependencies"], *station]):
         assert requirement.specifier == ranges[requirement.name]
 
 

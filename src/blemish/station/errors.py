@@ -3,6 +3,7 @@
 * StationError        settings or files are wrong; the message is for people
   - ConfigError       a setting is unknown, missing or wrong
   - SinkError         a sink cannot deliver now; the station tries again
+    + VerdictRefusedError  the destination refuses this verdict for good
   - SourceError       a source has no image now; the station tries again
   - DirectoryError    the station's directory cannot be used
 """
@@ -20,6 +21,10 @@ class ConfigError(StationError):
 
 class SinkError(StationError):
     """A sink cannot deliver now."""
+
+
+class VerdictRefusedError(SinkError):
+    """The destination refuses this verdict, and would refuse it again."""
 
 
 class SourceError(StationError):
