@@ -127,10 +127,7 @@ def _store(
             for entry, _ in zip(
                 entries, threads.map(partial(_put, s3, files, target), entries), strict=True
             ):
-                refs = (_ref(target, path) for path in (entry.path, entry.mask_path))
-                lines[entry.kind].append(
-                    import_line(entry, **dict(zip(_REFS, refs, strict=True)), now=now)
-                )
+                lines[entry.kind].append(_line(entry, target, now))
                 advance()
         except BaseException:
             threads.shutdown(cancel_futures=True)
@@ -138,11 +135,16 @@ def _store(
     return lines
 
 
-_REFS = ("image_ref", "mask_ref")
-
-
-def _ref(target: ImportTarget, path: str) -> str:
-    return f"s3://{target.bucket}/{target.prefix}{path}"
+def _line(entry: DraftEntry, target: ImportTarget, now: datetime) -> str:
+    folder = f"s3://{target.bucket}/{target.prefix}"
+    return import_line(
+        folder + entry.path,
+        label=entry.label,
+        mask_ref=folder + entry.mask_path if entry.mask else None,
+        colors=entry.colors,
+        mask_orientation=entry.mask_orientation,
+        now=now,
+    )
 
 
 def _put(s3: Any, files: DatasetFiles, target: ImportTarget, entry: DraftEntry) -> None:

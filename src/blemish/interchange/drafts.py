@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class DraftEntry:
     #: file of the mask that was drawn; None without one
     mask: Path | None = None
     #: "#RRGGBB" -> anomaly type, of the mask
-    colors: Mapping[str, str] | None = None
+    colors: Mapping[str, str] = field(default_factory=dict)
     mask_orientation: MaskOrientation | None = None
 
     @property
@@ -161,25 +161,41 @@ def draft_entries(
     return entries
 
 
-def import_line(entry: DraftEntry, *, image_ref: str, mask_ref: str, now: datetime) -> str:
-    """Return the JSON Line of an entry whose image and mask have these addresses."""
+def import_line(
+    image_ref: str,
+    *,
+    label: Label | None,
+    mask_ref: str | None,
+    colors: Mapping[str, str],
+    mask_orientation: MaskOrientation | None,
+    now: datetime,
+) -> str:
+    """Return the JSON Line of an image.
+
+    Args:
+        image_ref: address of the image.
+        label: None for none.
+        mask_ref: address of the mask; None without one.
+        colors: "#RRGGBB" -> anomaly type, of the mask.
+        mask_orientation: how the mask lies on an image that EXIF turns, if that is known.
+        now: when the image was labelled.
+    """
     annotation = {
         "job-name": "labeling-job/import",
         "human-annotated": "yes",
         "creation-date": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     line: dict[str, object] = {"source-ref": image_ref}
-    if entry.label is not None:
-        line["anomaly-label"] = int(entry.label is Label.ANOMALY)
+    if label is not None:
+        line["anomaly-label"] = int(label is Label.ANOMALY)
         line["anomaly-label-metadata"] = {
-            "class-name": str(entry.label),
+            "class-name": str(label),
             "confidence": 1.0,
             "type": CLASSIFICATION,
             **annotation,
         }
-    if entry.mask is not None:
-        classes = {BACKGROUND: BACKGROUND_CLASS, **(entry.colors or {})}
-        drawn = entry.mask_orientation
+    if mask_ref is not None:
+        classes = {BACKGROUND: BACKGROUND_CLASS, **colors}
         line["anomaly-mask-ref"] = mask_ref
         line["anomaly-mask-ref-metadata"] = {
             "internal-color-map": {
@@ -187,7 +203,7 @@ def import_line(entry: DraftEntry, *, image_ref: str, mask_ref: str, now: dateti
                 for index, (color, name) in enumerate(classes.items())
             },
             "type": SEGMENTATION,
-            **({MASK_ORIENTATION: str(drawn)} if drawn else {}),
+            **({MASK_ORIENTATION: str(mask_orientation)} if mask_orientation else {}),
             **annotation,
         }
     return json.dumps(line, ensure_ascii=False)

@@ -28,6 +28,11 @@ MAX_TEXT_BYTES = 1_000_000_000
 """Of a file of annotations, as of a manifest."""
 
 
+_VOC_MASKS = ("segmentationclass", "segmentationobject")
+
+MASK_FOLDERS = frozenset({"mask", "masks", "ground_truth", "mask-images", *_VOC_MASKS})
+"""Folders of masks, in lower case."""
+
 HEAD_BYTES = 16 * 1024
 """Of a file, by which its kind is recognised."""
 
@@ -79,6 +84,11 @@ class DatasetFiles:
     def images(self) -> Sequence[str]:
         """The paths that end as those of images do, masks among them."""
         return [path for path in self.paths if path.lower().endswith(SUFFIXES)]
+
+    @cached_property
+    def product_images(self) -> Sequence[str]:
+        """The paths of images that are in no folder of masks."""
+        return [path for path in self.images if not in_mask_folder(path)]
 
     @cached_property
     def _by_name(self) -> Mapping[str, list[str]]:
@@ -238,6 +248,11 @@ def open_files(path: Path, *, max_text_bytes: int = MAX_TEXT_BYTES, name: str = 
     if path.is_dir():
         return DatasetFiles(FolderSource(path), max_text_bytes=max_text_bytes)
     return DatasetFiles(ZipSource(path, name=name), max_text_bytes=max_text_bytes)
+
+
+def in_mask_folder(path: str) -> bool:
+    """Return whether a file is in a folder of masks."""
+    return not MASK_FOLDERS.isdisjoint(path.casefold().split("/")[:-1])
 
 
 def _tail(path: str) -> list[str]:

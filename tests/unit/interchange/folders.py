@@ -86,6 +86,6 @@ def masks(folder: Path, out: Path, format_name: str | None = None) -> dict[str, 
         pixels = np.asarray(Image.open(entry.mask or io.BytesIO(png())).convert("RGB"))
         drawn[entry.path] = {
             name: np.all(pixels == list(bytes.fromhex(color[1:])), axis=2)
-            for color, name in (entry.colors or {}).items()
+            for color, name in (entry.colors).items()
         }
     return drawn

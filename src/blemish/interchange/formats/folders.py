@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blemish.domain.entities import Label
-from blemish.interchange.files import DatasetFiles
+from blemish.interchange.files import DatasetFiles, in_mask_folder
 from blemish.interchange.label_names import SET_NAMES_OF_TOOLS, label_named, set_in_path
 from blemish.interchange.labelled import LabelledImage, ReadingNotes, Region
 from blemish.interchange.regions import MaskImage
-
-MASK_FOLDERS = frozenset({"mask", "masks", "ground_truth", "mask-images"})
-"""Folders of masks, in lower case: black is background."""
 
 
 def recognises_folders(files: DatasetFiles) -> bool:
@@ -24,7 +21,7 @@ def read_folders(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledI
     masks = dict[str, str]()
     images = list[str]()
     for path in files.images:
-        if _is_mask(path):
+        if in_mask_folder(path):
             masks[_stem(path)] = path
         else:
             images.append(path)
@@ -47,10 +44,6 @@ def read_folders(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledI
             path=path, set_name=set_in_path(path), label=label, regions=regions, source=path
         )
     notes.unused["mask without an anomalous image of its name"] += len(set(masks.values()) - used)
-
-
-def _is_mask(path: str) -> bool:
-    return not MASK_FOLDERS.isdisjoint(path.casefold().split("/")[:-1])
 
 
 def _label_folder(path: str) -> str | None:

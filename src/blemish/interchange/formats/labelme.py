@@ -47,7 +47,7 @@ def read_labelme(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledI
         else:
             known.add(image.path)
             yield image
-    for path in files.images:
+    for path in files.product_images:
         if path not in known:
             notes.remarks["Images without a JSON file"] += 1
             yield LabelledImage(path=path, set_name=set_in_path(path), label=label_in_path(path))

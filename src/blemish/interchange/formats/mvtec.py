@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator
 
 from blemish.domain.entities import Label
-from blemish.interchange.files import DatasetFiles
+from blemish.interchange.files import DatasetFiles, in_mask_folder
 from blemish.interchange.label_names import label_named
 from blemish.interchange.labelled import LabelledImage, ReadingNotes, Region
 from blemish.interchange.regions import MaskImage
@@ -23,11 +23,10 @@ def recognises_mvtec(files: DatasetFiles) -> bool:
     pairs = {tuple(path.casefold().split("/")[-3:-1]) for path in files.images}
     names = {pair for pair in pairs if len(pair) == 2}
     has_train = any(set_name == "train" and _is_normal(name) for set_name, name in names)
-    has_types = any(
-        set_name == MASKS or (set_name == "test" and label_named(name) is None)
-        for set_name, name in names
-    )
-    return has_train and has_types
+    has_masks = any(set_name == MASKS for set_name, _ in names)
+    has_types = any(set_name == "test" and label_named(name) is None for set_name, name in names)
+    has_others = any(map(in_mask_folder, files.images))
+    return has_train and (has_masks or (has_types and not has_others))
 
 
 def read_mvtec(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImage]:

@@ -7,6 +7,7 @@ pixel is 1, and the edges of a box belong to it.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
@@ -21,18 +22,10 @@ from blemish.interchange.xml_files import child_text, parse_xml_file
 LABEL = "blemish_label"
 """An element that Blemish writes: a label that no object says."""
 
-SEGMENTATIONS = "segmentationclass"
-"""Folder of VOC's masks, which show no class by name, in lower case."""
-
 
 def recognises_voc(files: DatasetFiles) -> bool:
-    """Return whether the first XML file is of one image."""
-    for path in files.ending(".xml")[:1]:
-        try:
-            return parse_xml_file(files.read_bytes(path)).tag == "annotation"
-        except (ValueError, InterchangeError):
-            return b"<annotation>" in files.read_bytes(path)[:2000]
-    return False
+    """Return whether there is an XML file of one image."""
+    return any(_is_voc(files, path) for path in files.ending(".xml"))
 
 
 def read_voc(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImage]:
@@ -40,6 +33,9 @@ def read_voc(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImage
     known = set()
     sets = _sets(files)
     for path in files.ending(".xml"):
+        if not _is_voc(files, path):
+            notes.unused["XML file of another kind"] += 1
+            continue
         try:
             image = _image(files, notes, path, sets)
         except (ValueError, InterchangeError) as error:
@@ -47,13 +43,14 @@ def read_voc(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImage
         else:
             known.add(image.path)
             yield image
-    for path in files.images:
-        folders = path.casefold().split("/")[:-1]
-        if any(folder.startswith("segmentation") for folder in folders):
-            notes.unused["mask of VOC, which names no class"] += 1
-        elif path not in known:
+    for path in files.product_images:
+        if path not in known:
             notes.remarks["Images without an XML file"] += 1
             yield LabelledImage(path=path, set_name=set_in_path(path), label=label_in_path(path))
+
+
+def _is_voc(files: DatasetFiles, path: str) -> bool:
+    return re.search(rb"<annotation\b", files.head(path)) is not None
 
 
 def _sets(files: DatasetFiles) -> dict[str, str]:
@@ -71,8 +68,6 @@ def _image(
     files: DatasetFiles, notes: ReadingNotes, source: str, sets: dict[str, str]
 ) -> LabelledImage:
     root = parse_xml_file(files.read_bytes(source))
-    if root.tag != "annotation":
-        raise ValueError(f"its root must be <annotation>, not <{root.tag:.80}>")
     stem = posixpath.splitext(posixpath.basename(source))[0]
     name = child_text(root, "filename") or stem
     path = files.image_named(name, near=source)

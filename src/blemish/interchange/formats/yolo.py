@@ -39,12 +39,17 @@ def read_yolo(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImag
         notes.problem(files.name, "there is no YAML file with the names of the classes")
         return
     try:
-        names = _class_names(_content(files, path)["names"])
+        content = _content(files, path)
+        names = _class_names(content["names"])
+        listed = _listed_images(files, path, content)
     except ValueError as error:
         notes.problem(path, str(error))
         return
     used = set()
-    for image in files.images:
+    for image in files.product_images:
+        if listed and image not in listed:
+            notes.unused["image that no list names"] += 1
+            continue
         source = label_file(image)
         used.add(source)
         try:
@@ -85,6 +90,20 @@ def _content(files: DatasetFiles, path: str) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ValueError(f"it is not YAML ({error!s:.200})") from None
     return content if isinstance(content, dict) else {}
+
+
+def _listed_images(files: DatasetFiles, source: str, content: dict[str, Any]) -> frozenset[str]:
+    """Return the images in the text files that `train`, `val` and `test` name, if they do."""
+    images = set()
+    for name in ("train", "val", "test"):
+        path = posixpath.join(posixpath.dirname(source), str(content.get(name, "")))
+        if path.endswith(".txt") and path in files.known:
+            for line in files.read_text(path).split("\n"):
+                image = files.image_named(line.strip(), near=path) if line.strip() else None
+                if line.strip() and image is None:
+                    raise ValueError(f"{path} names {line.strip()!r:.300}, which is not there")
+                images |= {image} if image else set()
+    return frozenset(images)
 
 
 def _class_names(names: object) -> dict[int, str]:
