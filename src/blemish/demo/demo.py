@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -52,8 +54,16 @@ def run_demo(folder: Path, *, images: Path | None) -> bool:
         console.print(note, highlight=False, markup=False)
     console.print(_summary(results, model))
     console.print(f"Images, heat maps and verdicts: [bold]{page}[/bold]")
-    console.print(f"Look around in a browser: make serve DIR={folder}", highlight=False)
+    command = f"{_own_command()} serve --data-dir {shlex.quote(str(folder))}"
+    console.print(f"Look around in a browser: {command}", highlight=False)
     return _worked(results)
+
+
+def _own_command() -> str:
+    """Return how a shell finds the command that runs this."""
+    command = Path(sys.argv[0])
+    on_path = shutil.which("blemish") == str(command)
+    return str(command) if command.name == "blemish" and not on_path else "blemish"
 
 
 def _learn_and_detect(
