@@ -13,9 +13,11 @@ PORT   ?= 8000
 IMAGES ?=
 WHEELS ?= wheelhouse
 EDGE   ?= blemish-edge
+# What an index links to; the sources name no address.
+PROJECT_URL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge lock clean
+.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge release lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,17 +74,22 @@ edge: setup ## Write ./blemish-edge, the edge agent in one folder, for devices l
 	@deploy/edge/slim '$(EDGE)' $(BIN)/python
 	@echo "On a device: copy the folder to /opt; run /opt/blemish-edge/bin/blemish edge agent"
 
+release: $(VENV)/.dev ## Write ./dist: wheels, sources, bill of materials, licences (PROJECT_URL=https://...)
+	@BLEMISH_PROJECT_URL='$(PROJECT_URL)' $(BIN)/python -m release dist
+	@cat dist/SHA256SUMS
+
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --extra edge --extra station --group build -o requirements.lock pyproject.toml
 	$(LOCK) --extra edge --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
+	$(LOCK) --group release -o requirements-release.lock
 	$(LOCK) --group sample-sdk -o requirements-sample-sdk.lock
 	$(LOCK) --group peers -o requirements-peers.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-s3-clients .venv-sample-sdk $(PEERS) build wheelhouse blemish-edge .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-release .venv-s3-clients .venv-sample-sdk $(PEERS) build dist wheelhouse blemish-edge .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)

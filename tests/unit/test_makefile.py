@@ -107,6 +107,7 @@ def test_help_names_every_target_that_people_use(project: Path) -> None:
         "bench-peers",
         "wheelhouse",
         "edge",
+        "release",
         "lock",
         "clean",
         "help",
