@@ -1,0 +1,1 @@
+"""The page of a station: what a person at the line reads from three metres."""

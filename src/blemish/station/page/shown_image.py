@@ -1,0 +1,65 @@
+"""The newest judged image, as the page draws it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from blemish.engine.heat_maps import encode_heat_map
+from blemish.engine.images.decode import ImageLimits, decode
+from blemish.engine.images.orientation import turn
+from blemish.station.verdict import Verdict
+
+LONGEST_SIDE = 1_280
+"""Pixels of the drawn image: what a screen at the line shows."""
+
+LIMITS = ImageLimits(min_side=1, max_side=16_384, max_pixels=16_384 * 16_384)
+"""Of images that were judged already."""
+
+JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShownImage:
+    """An image and where it looks anomalous; nothing is drawn before the page asks."""
+
+    verdict: Verdict
+    #: an image file, or (H, W, 3) RGB of a camera
+    content: bytes | NDArray[np.uint8]
+    #: (h, w), in the orientation of the stored image
+    anomaly_map: NDArray[np.float32]
+
+    @cached_property
+    def photo(self) -> bytes:
+        """The image as a JPEG that browsers show, upright; an ImageError if it is no image."""
+        image, _ = self._upright()
+        output = io.BytesIO()
+        image.save(output, "JPEG", quality=JPEG_QUALITY)
+        return output.getvalue()
+
+    @cached_property
+    def heat_map(self) -> bytes:
+        """A transparent PNG of the photo's size; an ImageError if it is no image."""
+        image, orientation = self._upright()
+        return encode_heat_map(
+            np.ascontiguousarray(turn(self.anomaly_map, orientation)),
+            threshold=max(self.verdict.threshold, 0),
+            size=image.size,
+        )
+
+    def _upright(self) -> tuple[Image.Image, int]:
+        """Return the image as large as a screen shows it, and its EXIF orientation."""
+        longest = (LONGEST_SIDE, LONGEST_SIDE)
+        if isinstance(self.content, bytes):
+            decoded = decode(self.content, limits=LIMITS, at_least=longest)
+            pixels, orientation = decoded.pixels, decoded.orientation
+        else:
+            pixels, orientation = self.content, 1
+        image = Image.fromarray(pixels)
+        image.thumbnail(longest)
+        return image, orientation
