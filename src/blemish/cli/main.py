@@ -202,6 +202,17 @@ def edge(context: typer.Context) -> None:
     run_command(["edge", *context.args])
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def station(context: typer.Context) -> None:
+    """Judge images at a line by a packaged model, and hand verdicts on."""
+    from blemish.station.commands import run_station_command
+
+    run_station_command(["station", *context.args])
+
+
 @sdk_model.command()
 def install(
     to: Annotated[

@@ -48,6 +48,19 @@ class LoadedComponent:
         """
         return self._detector.detect(data, limits=LIMITS, mixed_sizes=self._mixed_sizes)
 
+    def detect_pixels(self, pixels: NDArray[np.uint8]) -> Detection:
+        """Judge an image of a camera.
+
+        Args:
+            pixels: (H, W, 3) RGB.
+
+        Raises:
+            ImageError: it is not of the size that the model was trained on.
+        """
+        height, width, _ = pixels.shape
+        image = DecodedImage(pixels=pixels, stored_size=(width, height), orientation=1)
+        return self._detector.detect_pixels(image, mixed_sizes=self._mixed_sizes)
+
     def answer(self, request: Any) -> bytes:
         """Answer a DetectAnomaliesRequest by a serialised DetectAnomaliesResponse.
 
@@ -60,9 +73,8 @@ class LoadedComponent:
         size = _bitmap_size(bitmap, data)
         mask_part = _mask_part(request, size)
         pixels = _pixels(bitmap, data, size)
-        image = DecodedImage(pixels=pixels, stored_size=size, orientation=1)
         try:
-            detection = self._detector.detect_pixels(image, mixed_sizes=self._mixed_sizes)
+            detection = self.detect_pixels(pixels)
         except ImageError as error:
             raise InvalidCallError(str(error)) from None
         return _response(detection, mask_part)

@@ -5,7 +5,10 @@
   - SinkError         a sink cannot deliver now; the station tries again
     + VerdictRefusedError  the destination refuses this verdict for good
   - SourceError       a source has no image now; the station tries again
+  - BusyError         nobody judged the image: a newer one replaced it, or the station stops
   - DirectoryError    the station's directory cannot be used
+  - RecordsError      the records cannot be written now; the station tries again
+  - UnreadableError   an image cannot be judged: it is damaged, or has another size
 """
 
 from __future__ import annotations
@@ -33,3 +36,15 @@ class SourceError(StationError):
 
 class DirectoryError(StationError):
     """The directory of a station cannot be used."""
+
+
+class RecordsError(StationError):
+    """The records cannot be written now."""
+
+
+class BusyError(StationError):
+    """An image was not judged: a newer one replaced it, or the station stops."""
+
+
+class UnreadableError(StationError):
+    """An image cannot be judged: it is damaged, or has another size."""

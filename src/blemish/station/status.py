@@ -34,7 +34,7 @@ class SinkStatus:
     message: str
     delivered: int
     waiting: int
-    #: verdicts that were dropped at the bound of the queue
+    #: verdicts that were dropped at the bound of the queue, or that it refused
     dropped: int
 
 

@@ -46,7 +46,7 @@ class Verdict:
     image_path: Path | None
     #: a transparent PNG that lies over the image; stored with it
     heat_map_path: Path | None
-    #: a PNG with a palette; None for a classification model
+    #: an RGB PNG in the colours of the anomaly types; None for a classification model
     mask_path: Path | None
 
     def to_json(self) -> dict[str, Any]:
