@@ -116,7 +116,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/.made
-	@echo "Installing what requirements.lock names (120 MB to fetch the first time)"
+	@echo "Installing what requirements.lock names (140 MB to fetch the first time)"
 	@touch $(VENV)/.installing
 	@$(call pip,install --require-hashes -r requirements.lock)
 	@$(call pip,install --no-deps --no-build-isolation --editable .)

@@ -1,6 +1,6 @@
 """What the detector's graph takes beside its bare backbone, at 256 x 256 with a full memory bank.
 
-    python -m benchmarks.graph [--backbone FILE.onnx] [--rounds 40] [--results FILE.json]
+    python -m benchmarks.graph [--backbone NAME|FILE.onnx] [--rounds 40] [--results FILE.json]
 
 Both run in turn, with the same threads and the same ONNX Runtime, and the median of their CPU time
 is compared: other work on the machine lengthens both alike.
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.surroundings import ROOT, SHARED
+from benchmarks.surroundings import ROOT, SHARED, backbone_source
 from blemish.engine.backbones.backbone import Backbone, load_backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
@@ -28,9 +28,11 @@ from blemish.engine.scorers.image_gaussian import IMAGE_GAUSSIAN, ImageGaussian
 from blemish.engine.scorers.memory_bank import (
     BANK_ROWS,
     MEMORY_BANK,
+    PRINCIPAL_WIDTH,
     PROJECTED_WIDTH,
+    JoinedBanks,
     MemoryBank,
-    random_projection,
+    bank_projections,
 )
 from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
 from blemish.engine.scorers.scorer import FittedScorer, ScoreKey, Scorer
@@ -45,7 +47,8 @@ WARM_UP = 3
 def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
     """Fill a detector with random numbers: its time does not depend on them."""
     generator = np.random.default_rng(0)
-    width = Embedder(backbone, width=SIDE, height=SIDE, threads=1).width
+    embedder = Embedder(backbone, width=SIDE, height=SIDE, threads=1)
+    width, scorers = embedder.width, _random_scorers(embedder, generator)
     head = PatchClassifier(
         hidden_weights=generator.standard_normal((width, HIDDEN), dtype=np.float32),
         hidden_bias=np.zeros(HIDDEN, dtype=np.float32),
@@ -53,26 +56,39 @@ def random_parts(backbone: Backbone, *, classes: int) -> DetectorParts:
         bias=np.zeros(classes, dtype=np.float32),
         speck_area=1.0,
     )
-    keys = [ScoreKey(scorer) for scorer in (MEMORY_BANK, SUBSPACE, IMAGE_GAUSSIAN)]
+    keys = [ScoreKey(scorer) for scorer in scorers]
+    map_keys = [key for key in keys if key.scorer.scores_patches]
     return DetectorParts(
         backbone=backbone,
-        scorers=_random_scorers(width, generator),
+        scorers=scorers,
         scales={},
         fusion=Fusion(base=0.0, weights=dict.fromkeys(keys, 1.0)),
-        map_fusion=Fusion(base=0.0, weights=dict.fromkeys(keys[:2], 1.0)),
+        map_fusion=Fusion(base=0.0, weights=dict.fromkeys(map_keys, 1.0)),
         calibration=Calibration(threshold=1.0, slope=1.0, midpoint=1.0, notes=()),
         head=head if classes else None,
     )
 
 
-def _random_scorers(width: int, generator: np.random.Generator) -> dict[Scorer, FittedScorer]:
+def _random_scorers(
+    embedder: Embedder, generator: np.random.Generator
+) -> dict[Scorer, FittedScorer]:
     """Draw the scorers of a detector that is averaged; the subspace has half of the width."""
-    half, images = width // 2, 80
-    bank = MemoryBank(
-        projection=random_projection(width, seed=0),
-        center=np.zeros(PROJECTED_WIDTH, dtype=np.float32),
-        rows=generator.standard_normal((BANK_ROWS, PROJECTED_WIDTH), dtype=np.float32),
-    )
+    width, half, images = embedder.width, embedder.width // 2, 80
+    (projection,) = bank_projections(
+        embedder.channels, seed=0, alternatives=False, networks=embedder.networks
+    ).values()
+    compared = PRINCIPAL_WIDTH if embedder.bank_alone else PROJECTED_WIDTH
+    banks = [
+        MemoryBank(
+            projection=projection[:, start : start + compared],
+            center=np.zeros(compared, dtype=np.float32),
+            rows=generator.standard_normal((BANK_ROWS, compared), dtype=np.float32),
+        )
+        for start in range(0, projection.shape[1], PROJECTED_WIDTH)
+    ]
+    bank = JoinedBanks(banks=(banks[0], banks[1])) if len(banks) > 1 else banks[0]
+    if embedder.bank_alone:
+        return {MEMORY_BANK: bank}
     return {
         MEMORY_BANK: bank,
         SUBSPACE: Subspace(
@@ -126,7 +142,7 @@ def main() -> None:
     """Measure with one thread and with two, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     pretrained = SHARED / "weights" / "resnet18-layer1-3.onnx"
-    parser.add_argument("--backbone", type=Path, default=pretrained)
+    parser.add_argument("--backbone", type=backbone_source, default=pretrained)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/graph.json")
     arguments = parser.parse_args()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.images.decode import ImageLimits
 from blemish.engine.training.train import TrainingOptions
 
@@ -18,7 +19,12 @@ LIMITS = ImageLimits(min_side=64, max_side=16_384, max_pixels=100_000_000)
 THREADS = 2
 
 
-def training_options(backbone: Path | None, *, seed: int) -> TrainingOptions:
+def backbone_source(text: str) -> Path | str:
+    """Return the backbone that an argument names: a packaged one, or a file."""
+    return text if is_packaged(text) else Path(text)
+
+
+def training_options(backbone: Path | str | None, *, seed: int) -> TrainingOptions:
     """Return what a training depends on besides its images."""
     return TrainingOptions(
         limits=LIMITS,

@@ -24,6 +24,9 @@ sys.dont_write_bytecode = False
 # fits parts as a training does, which has a limit of its own, took ten times as long
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+# the quickest backbone; tests of others name them
+os.environ.setdefault("BLEMISH_BACKBONE", "scattering")
+
 # as the server does; structlog's own way draws a traceback for two seconds
 PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])

@@ -13,7 +13,7 @@ from onnx import helper
 from PIL import Image
 
 from blemish.domain.entities import Label
-from blemish.engine.backbones.backbone import STEP_KEY
+from blemish.engine.backbones.layers import STEP_KEY
 from blemish.engine.bundle import write_bundle
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.decode import ImageLimits
@@ -125,7 +125,7 @@ def write_patch_backbone(path: Path, *, step: str) -> Path:
     return path
 
 
-def options(backbone: Path | None, *, mixed_sizes: bool = False) -> TrainingOptions:
+def options(backbone: Path | str | None, *, mixed_sizes: bool = False) -> TrainingOptions:
     """Return options for a quick training."""
     return TrainingOptions(
         limits=LIMITS,

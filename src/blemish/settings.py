@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     """`stored` or `upright`: how masks lie on images that EXIF turns, where both ways fit."""
 
     backbone: str | None = None
-    """Name of a backbone, or path of one; without it, the built-in one."""
+    """Name of a backbone, or path of one; without it, `joined` where its weights are installed."""
 
     project_backbones: dict[str, str] | None = None
     """JSON object of projects, each with a backbone of its own."""

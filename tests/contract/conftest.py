@@ -17,17 +17,18 @@ from tests.products import (
 
 
 @pytest.fixture(scope="session")
-def backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | None]:
-    """Backbones by name; None is the built-in one."""
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | str]:
+    """Backbones by name: a file, and packaged ones."""
     return {
         "tiny": write_backbone(tmp_path_factory.mktemp("backbone") / "tiny.onnx"),
-        "built-in": None,
+        "scattering": "scattering",
+        "joined": "joined",
     }
 
 
 @pytest.fixture(scope="session")
 def bundles(
-    backbones: dict[str, Path | None], tmp_path_factory: pytest.TempPathFactory
+    backbones: dict[str, Path | str], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     """A classification model, and a segmentation model of each backbone; all workers share them."""
     normal, stained = normal_images(8), anomalous_images(12, "stain", masked=True)
@@ -35,7 +36,7 @@ def bundles(
     wanted = {
         "classifying": (normal + anomalous_images(3, "stain"), backbones["tiny"]),
         "segmenting": (normal + stained + holed, backbones["tiny"]),
-        "built-in": (normal + stained + holed, backbones["built-in"]),
+        "scattering": (normal + stained + holed, backbones["scattering"]),
     }
 
     def train_all(folder: Path) -> None:

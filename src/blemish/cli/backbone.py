@@ -54,7 +54,7 @@ def import_file(
 
 @backbone.command("list")
 def list_backbones(*, data_dir: DataDirOption = None) -> None:
-    """List the backbones in the package, those that are here, and those that can be fetched."""
+    """List the backbones that are installed, added, or can be fetched."""
     with _desk(data_dir) as desk:
         desk.show()
 

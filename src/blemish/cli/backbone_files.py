@@ -13,10 +13,11 @@ from rich.table import Table
 
 from blemish.engine.backbones.architectures import build_backbone
 from blemish.engine.backbones.backbone import load_backbone
-from blemish.engine.backbones.catalogue import CATALOGUE, PACKAGED, SCATTERING, known_by_checksum
+from blemish.engine.backbones.catalogue import CATALOGUE, known_by_checksum
+from blemish.engine.backbones.installed_weights import default_backbone, packaged_backbones
 from blemish.engine.backbones.state_dicts import read_state_dict
 from blemish.engine.errors import BackboneError
-from blemish.service.training.backbones import BUILT_IN, BackboneInfo, Backbones
+from blemish.service.training.backbones import BackboneInfo, Backbones
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.hub import Hub, HubFile, fetch
@@ -72,8 +73,8 @@ class BackboneDesk:
         table.add_column("name", min_width=max(map(len, [*installed, *CATALOGUE])))
         for heading in ("architecture", "licence", "size", "state"):
             table.add_column(heading)
-        for own in PACKAGED:
-            state = BUILT_IN if own.name == SCATTERING else "in the package"
+        for own in packaged_backbones():
+            state = "installed, the default" if own.name == default_backbone() else "installed"
             size = decimal(own.kilobytes * 1_000)
             table.add_row(own.name, own.architecture, own.licence, size, state)
         for name in installed:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from blemish.engine.backbones.catalogue import CATALOGUE, PACKAGED
+from blemish.engine.backbones.catalogue import CATALOGUE, EFFICIENTNET_LITE0, JOINED, PACKAGED
 from blemish.engine.bundle import CHECKSUMS, INFO, MODEL, Bundle, BundleInfo, bundle_files
 from blemish.engine.errors import BundleError
 
@@ -176,8 +176,17 @@ def _licenses(bundle: BundleInfo) -> str:
         "This component was made by Blemish.\n\n"
         f"{MODEL}: the trained model belongs to whoever trained it. It contains weights of the\n"
         f"backbone {name} (SHA-256 {backbone.get('sha256', 'unknown')}).\n"
-        f"Licence of the backbone: {license_name}.\n\n"
+        f"Licence of the backbone: {license_name}.\n{_notice(name)}\n"
         f"{INFO}, {MANIFEST}: written by Blemish, Apache-2.0.\n"
+    )
+
+
+def _notice(backbone: str) -> str:
+    if backbone not in {JOINED, EFFICIENTNET_LITE0}:
+        return ""
+    return (
+        "The weights of EfficientNet-Lite0: trained by Google on ImageNet, published under\n"
+        "Apache-2.0; converted to PyTorch, Copyright 2020 ML Illustrated, Apache-2.0.\n"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation
 from blemish.domain.manifest import parse_line
 from blemish.domain.splitting import split_rows
+from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.bundle import Bundle
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
 from blemish.engine.images.sizes import ImageLimits
@@ -156,7 +157,7 @@ def _options(spec: TrainingSpec, *, single: bool) -> TrainingOptions:
     return TrainingOptions(
         limits=ImageLimits.of(limits),
         mixed_sizes=spec.mixed_sizes,
-        backbone=Path(spec.backbone) if spec.backbone else None,
+        backbone=_backbone_source(spec.backbone),
         threads=spec.threads,
         seed=SEED,
         min_masks_per_type=(
@@ -164,6 +165,10 @@ def _options(spec: TrainingSpec, *, single: bool) -> TrainingOptions:
         ),
         false_alarm_rate=spec.detector_settings.sensitivity.false_alarm_rate,
     )
+
+
+def _backbone_source(text: str | None) -> Path | str | None:
+    return text if text is None or is_packaged(text) else Path(text)
 
 
 def _frozen_entries(lines: Iterable[str]) -> dict[DatasetType, list[DatasetEntry]]:

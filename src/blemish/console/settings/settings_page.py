@@ -18,7 +18,8 @@ from blemish.console.ui.pill import pill
 from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.limits import MIB, Limits
-from blemish.engine.backbones.catalogue import PACKAGED, SCATTERING, current_name
+from blemish.engine.backbones.catalogue import current_name
+from blemish.engine.backbones.installed_weights import default_backbone, packaged_backbones
 from blemish.engine.errors import BackboneError
 from blemish.service.storage_use import storage_use
 from blemish.service.training.backbones import BUILT_IN, Backbones
@@ -134,7 +135,7 @@ def _versions() -> dict[str, str]:
 def _backbones(looking: Visitor) -> list[tuple[str, str, str]]:
     """Return the backbones: name, architecture and size, licence or the problem with it."""
     folder = Backbones(looking.services.directory.backbones)
-    backbones = [(own.name, "part of Blemish", own.licence) for own in PACKAGED]
+    backbones = [(own.name, own.architecture, own.licence) for own in packaged_backbones()]
     for name in folder.names():
         try:
             info = folder.info(name)
@@ -147,7 +148,7 @@ def _backbones(looking: Visitor) -> list[tuple[str, str, str]]:
 
 
 def _draw_backbones(backbones: list[tuple[str, str, str]], default: str) -> None:
-    used = SCATTERING if default == BUILT_IN else current_name(default)
+    used = default_backbone() if default == BUILT_IN else current_name(default)
     with ui.element("section").classes("panel"):
         heading("Backbones", 2)
         table(

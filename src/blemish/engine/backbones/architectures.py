@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from blemish.engine.backbones.backbone import LAYERS, STEP_KEY
 from blemish.engine.backbones.efficientnet_lite import write_efficientnet_lite
+from blemish.engine.backbones.layers import BANK_ALONE_KEY, LAYERS, STEP_KEY
 from blemish.engine.backbones.state_dicts import StateDict
 from blemish.engine.backbones.vision_transformer import PATCH, write_dinov2
 from blemish.engine.backbones.weights import WeightedWriter
@@ -38,7 +38,10 @@ def build_backbone(state: StateDict) -> tuple[str, onnx.ModelProto]:
             _WRITERS[architecture](weights)
             model = weights.graph.model()
             step = PATCH if architecture == DINOV2 else GRAPH_STEP
-            helper.set_model_props(model, {STEP_KEY: str(step)})
+            properties = {STEP_KEY: str(step)}
+            if architecture == EFFICIENTNET_LITE:  # docs/notes/joined-backbone.md
+                properties[BANK_ALONE_KEY] = "1"
+            helper.set_model_props(model, properties)
             return architecture, model
     raise BackboneError(
         f"The weights belong to none of the known networks: {', '.join(_SIGNS)}. They begin with "

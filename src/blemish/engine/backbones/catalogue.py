@@ -1,4 +1,4 @@
-"""The backbones that Blemish knows by name: those in the package, and those on the model hub.
+"""The backbones that Blemish knows by name: those installed with it, and those on the model hub.
 
 A file on the hub is pinned by a commit, by the checksum that the hub shows for it, or by both.
 """
@@ -10,10 +10,16 @@ from dataclasses import dataclass
 BSD, APACHE = "BSD-3-Clause", "Apache-2.0"
 
 SCATTERING = "scattering"
-"""The built-in backbone."""
+"""A backbone that nobody trained. It is the default where `EFFICIENTNET_LITE0` is not installed."""
 
-ALIASES = {"waves": SCATTERING}
-"""Older names of backbones, in settings and in the history of bundles."""
+EFFICIENTNET_LITE0 = "efficientnet_lite0"
+"""The fastest backbone, trained on photographs."""
+
+JOINED = "joined"
+"""The default: the scattering and EfficientNet-Lite0, each with a memory bank."""
+
+ALIASES = {"waves": SCATTERING, "fast": EFFICIENTNET_LITE0}
+"""Other names of backbones, in settings and in the history of bundles."""
 
 REMOVED = "drawn"
 """A backbone that earlier versions contained. Models that were trained with it still work."""
@@ -21,7 +27,7 @@ REMOVED = "drawn"
 
 @dataclass(frozen=True, kw_only=True)
 class PackagedBackbone:
-    """A network in the package, under the licence of the package."""
+    """A network that is installed with Blemish."""
 
     name: str
     architecture: str
@@ -30,7 +36,13 @@ class PackagedBackbone:
     licence: str = APACHE
 
 
-PACKAGED = (PackagedBackbone(name=SCATTERING, architecture="scattering", kilobytes=80),)
+PACKAGED = (
+    PackagedBackbone(
+        name=JOINED, architecture="scattering and EfficientNet-Lite0", kilobytes=3_200
+    ),
+    PackagedBackbone(name=EFFICIENTNET_LITE0, architecture="EfficientNet-Lite0", kilobytes=3_100),
+    PackagedBackbone(name=SCATTERING, architecture="scattering", kilobytes=80),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,5 +132,10 @@ def known_by_checksum(sha256: str) -> KnownBackbone | None:
 
 
 def current_name(name: str) -> str:
-    """Return the name that a backbone has today, given that or an older one."""
+    """Return the name that a backbone has today, given that or another one."""
     return ALIASES.get(name, name)
+
+
+def is_packaged(name: str) -> bool:
+    """Tell whether a backbone of this name, or of this other one, is installed with Blemish."""
+    return current_name(name) in {entry.name for entry in PACKAGED}

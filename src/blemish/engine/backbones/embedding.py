@@ -1,6 +1,6 @@
 """Patch embeddings: one row of features for each patch of an image.
 
-An embedding joins the feature maps of `backbones.LAYERS`, each averaged over 3 x 3 positions and
+An embedding joins the feature maps of the backbone's layers, each averaged over 3 x 3 positions and
 brought to the grid of the first. Average and resize are linear and treat every channel alike, so
 a graph computes linear functions of an embedding on the feature maps, before average and resize,
 where they are cheaper. It computes embeddings of full width only where they are an output.
@@ -10,6 +10,7 @@ Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVP
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.engine.backbones.backbone import LAYERS, Backbone, feature_shapes
+from blemish.engine.backbones.backbone import Backbone, feature_shapes
 from blemish.engine.graph.sessions import open_session
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
@@ -38,7 +39,7 @@ class FeatureMaps:
     @property
     def grid(self) -> tuple[int, int]:
         """(h, w) of the patches."""
-        _, h, w = self.shapes[LAYERS[0]]
+        _, h, w = next(iter(self.shapes.values()))
         return h, w
 
     @property
@@ -70,7 +71,7 @@ def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: 
     scaled = graph.add("Mul", graph.add("Cast", planes, to=1), scale)
     graph.add("Add", scaled, shift, output=_PREFIX + backbone.input_name)
     graph.adopt(backbone.model, prefix=_PREFIX)
-    return FeatureMaps(names={layer: _PREFIX + layer for layer in LAYERS}, shapes=shapes)
+    return FeatureMaps(names={layer: _PREFIX + layer for layer in backbone.layers}, shapes=shapes)
 
 
 def add_readout(
@@ -82,39 +83,70 @@ def add_readout(
 ) -> str:
     """Write `embedding @ weights + bias` for every patch; the result is (1, k, h, w).
 
+    Columns that have no weight on a layer do not read it.
+
     Args:
         graph: the graph to write to.
         maps: the feature maps that form the embeddings of width d.
         weights: (d, k).
         bias: (k,).
     """
+    used = np.stack([weights[part].any(axis=0) for part in maps.channels.values()])
+    ends = [*(np.flatnonzero((used[:, 1:] != used[:, :-1]).any(axis=0)) + 1), used.shape[1]]
     parts, start = [], 0
-    for layer in LAYERS:
-        channels, *grid = maps.shapes[layer]
-        rows = weights[start : start + channels]
+    for end in ends:
+        layers = [layer for layer, uses in zip(maps.shapes, used[:, start], strict=True) if uses]
+        columns = slice(start, end)
+        parts.append(
+            _add_columns(
+                graph,
+                maps,
+                layers or list(maps.shapes)[:1],
+                weights=weights[:, columns],
+                bias=bias[columns],
+            )
+        )
+        start = end
+    return graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _add_columns(
+    graph: GraphWriter,
+    maps: FeatureMaps,
+    layers: Sequence[str],
+    *,
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+) -> str:
+    """Write columns of a readout that all have weights on the same layers."""
+    parts: list[str] = []
+    for layer in layers:
+        rows = weights[maps.channels[layer]]
         kernel = [graph.constant(rows.T[:, :, np.newaxis, np.newaxis])]
-        if start == 0:  # adding it once is enough: average and resize keep a constant
+        if not parts:  # adding it once is enough: average and resize keep a constant
             kernel.append(graph.constant(bias))
         part = graph.add("Conv", maps.names[layer], *kernel)
         part = graph.add("AveragePool", part, kernel_shape=[3, 3], pads=[1] * 4)
-        if tuple(grid) != maps.grid:
-            size = graph.constant(np.array([1, weights.shape[1], *maps.grid], dtype=np.int64))
-            part = graph.add("Resize", part, "", "", size, mode="linear")
-        parts.append(part)
-        start += channels
+        parts.append(_add_resized(graph, maps, part, layer, channels=weights.shape[1]))
     return graph.add("Sum", *parts)
+
+
+def _add_resized(
+    graph: GraphWriter, maps: FeatureMaps, part: str, layer: str, *, channels: int
+) -> str:
+    """Bring values (1, channels, h, w) on the grid of a layer to that of the patches."""
+    if maps.shapes[layer][1:] == maps.grid:
+        return part
+    size = graph.constant(np.array([1, channels, *maps.grid], dtype=np.int64))
+    return graph.add("Resize", part, "", "", size, mode="linear")
 
 
 def add_embeddings(graph: GraphWriter, maps: FeatureMaps) -> list[str]:
     """Write the embeddings of full width; the result is (1, C, h, w) of each layer."""
     parts = []
-    for layer in LAYERS:
-        channels, *grid = maps.shapes[layer]
+    for layer, (channels, *_) in maps.shapes.items():
         part = graph.add("AveragePool", maps.names[layer], kernel_shape=[3, 3], pads=[1] * 4)
-        if tuple(grid) != maps.grid:
-            size = graph.constant(np.array([1, channels, *maps.grid], dtype=np.int64))
-            part = graph.add("Resize", part, "", "", size, mode="linear")
-        parts.append(part)
+        parts.append(_add_resized(graph, maps, part, layer, channels=channels))
     return parts
 
 
@@ -134,6 +166,13 @@ class Embedder:
         self.width = maps.width
         #: layer -> its channels in an embedding
         self.channels = maps.channels
+        #: whether the memory bank alone learns from normal images
+        self.bank_alone = backbone.bank_alone
+        #: network of the backbone -> its channels in an embedding
+        self.networks = {
+            name: slice(maps.channels[layers[0]].start, maps.channels[layers[-1]].stop)
+            for name, layers in backbone.networks.items()
+        }
         self._session = open_session(graph.model().SerializeToString(), threads=threads)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from blemish.engine.backbones.backbone import LAYERS
+from blemish.engine.backbones.layers import LAYERS
 from blemish.engine.backbones.weights import WeightedWriter
 from blemish.engine.errors import BackboneError
 

@@ -8,14 +8,14 @@ highest (multiple-instance learning: an image is anomalous if any of its patches
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.scorers.memory_bank import MEMORY_BANK, MemoryBank
+from blemish.engine.scorers.memory_bank import MEMORY_BANK, JoinedBanks, MemoryBank
 from blemish.engine.scorers.patch_classifier import PatchClassifier, fit_patch_classifier
 from blemish.engine.scorers.scorer import FittingData, LabeledPatches, Readout, Role, Scorer
 
@@ -64,7 +64,10 @@ class PatchHead:
 
 
 def fit_patch_head(
-    images: Sequence[LabeledPatches], bank: MemoryBank, *, generator: np.random.Generator
+    images: Sequence[LabeledPatches],
+    bank: MemoryBank | JoinedBanks,
+    *,
+    generator: np.random.Generator,
 ) -> PatchHead:
     """Fit a patch head.
 
@@ -73,7 +76,7 @@ def fit_patch_head(
         bank: of normal images.
         generator: randomness for sampling and for the first weights.
     """
-    coarse_bank = replace(bank, rows=bank.rows[:_COARSE_ROWS])
+    coarse_bank = bank.coarse(_COARSE_ROWS)
     anomaly_scores = [coarse_bank.patch_scores(image.embeddings) for image in images]
     normal = sum(image.label is Label.NORMAL for image in images)
     random_rows = [
@@ -137,7 +140,7 @@ def _highest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
 
 def _fit(data: FittingData) -> PatchHead:
     bank = data.fitted[MEMORY_BANK]
-    assert isinstance(bank, MemoryBank)
+    assert isinstance(bank, MemoryBank | JoinedBanks)
     return fit_patch_head(data.images, bank, generator=data.generator)
 
 

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from blemish.engine.scorers.image_gaussian import IMAGE_GAUSSIAN
 from blemish.engine.scorers.image_head import IMAGE_HEAD
-from blemish.engine.scorers.memory_bank import LAYER_BANKS, MEMORY_BANK, WHITENED_BANK
+from blemish.engine.scorers.memory_bank import (
+    LAYER_BANKS,
+    MEMORY_BANK,
+    NETWORK_BANKS,
+    WHITENED_BANK,
+)
 from blemish.engine.scorers.patch_head import PATCH_HEAD
 from blemish.engine.scorers.scorer import Scorer
 from blemish.engine.scorers.subspace import SUBSPACE
@@ -15,6 +20,7 @@ from blemish.engine.scorers.subspace import SUBSPACE
 SCORERS: tuple[Scorer, ...] = (
     MEMORY_BANK,
     *LAYER_BANKS,
+    *NETWORK_BANKS,
     WHITENED_BANK,
     SUBSPACE,
     IMAGE_GAUSSIAN,

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
+from blemish.engine.scorers.memory_bank import LAYER_BANKS, NETWORK_BANKS
 from blemish.engine.scorers.pooling import image_score, pooled_embedding
 from blemish.engine.scorers.registry import SCORERS
 from blemish.engine.scorers.scorer import (
@@ -64,13 +65,18 @@ def usable_scorers(
 
     Heads need anomalies in three folds: then each fit sees one, whichever two folds are left out.
     """
-    roles = {Role.PRIMARY, Role.SECONDARY}
+    roles = {Role.PRIMARY} if features.bank_alone else {Role.PRIMARY, Role.SECONDARY}
     if len(features.projections) > 1:
         roles.add(Role.ALTERNATIVE)
     anomalies = [image for image in features.embedded_images if image.label is Label.ANOMALY]
     if len({image.fold for image in anomalies}) > 2:
         roles.add(Role.HEAD)
-    return tuple(scorer for scorer in scorers if scorer.role in roles)
+    absent = {
+        scorer
+        for scorer in (*LAYER_BANKS, *NETWORK_BANKS)
+        if scorer.name not in features.projections
+    }
+    return tuple(scorer for scorer in scorers if scorer.role in roles and scorer not in absent)
 
 
 def fit_scorers(
@@ -93,6 +99,7 @@ def fit_scorers(
         moments=reduce(add, (part.moments for part in inside)),
         pooled={label: [row for part in inside for row in part.pooled[label]] for label in Label},
         images=[image for image in features.embedded_images if image.fold not in left_out],
+        bank_alone=features.bank_alone,
         generator=np.random.default_rng([seed, *sorted(left_out)]),
         fitted=fitted,
     )

@@ -103,6 +103,8 @@ class TrainingFeatures:
     #: (h, w) of the patches
     grid: tuple[int, int]
     folds: list[FoldPart]
+    #: whether the memory bank alone learns from normal images
+    bank_alone: bool = False
     embedded_images: list[EmbeddedImage] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
@@ -133,6 +135,7 @@ class FeatureCollector:
             projections=projections,
             grid=embedder.grid,
             folds=[FoldPart(moments=Moments.none(embedder.width)) for _ in range(folds)],
+            bank_alone=embedder.bank_alone,
         )
         self._embedder = embedder
         self._seed = seed
@@ -156,7 +159,8 @@ class FeatureCollector:
             for name, projection in self.features.projections.items():
                 bank_rows = rows if name == MEMORY_BANK.name else rows[::ALTERNATIVES_STEP]
                 part.candidates[name].append(bank_rows @ projection)
-            part.moments += Moments.of(embeddings)
+            if not self.features.bank_alone:  # of wide embeddings they take longer than the network
+                part.moments += Moments.of(embeddings)
         digests = self._embedded[label]
         if len(digests) < self._room and entry.digest not in digests:  # a copy adds nothing
             digests.add(entry.digest)

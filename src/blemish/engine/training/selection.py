@@ -190,10 +190,11 @@ def candidates_for(tables: Sequence[ScoreTable], inner: NDArray[np.bool_]) -> li
 def _average(table: ScoreTable, primary: Scorer) -> dict[ScoreKey, float]:
     """Return the shares of an average: half of the primary share is scaled by position."""
     others = [table.aligned(scorer) for scorer in _secondary(table)]
-    shares = {ScoreKey(primary): PRIMARY_SHARE / 2}
-    shares |= dict.fromkeys(others, (1 - PRIMARY_SHARE) / len(others))
+    primary_share = PRIMARY_SHARE if others else 1.0
+    shares = {ScoreKey(primary): primary_share / 2}
+    shares |= {key: (1 - primary_share) / len(others) for key in others}
     aligned = table.aligned(primary)
-    shares[aligned] = shares.get(aligned, 0.0) + PRIMARY_SHARE / 2
+    shares[aligned] = shares.get(aligned, 0.0) + primary_share / 2
     return shares
 
 

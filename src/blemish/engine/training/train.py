@@ -53,8 +53,9 @@ class TrainingOptions:
     limits: ImageLimits
     #: whether images may differ in size
     mixed_sizes: bool
-    #: an ONNX file with outputs `layer2` and `layer3`; None for the built-in network
-    backbone: Path | None
+    #: an ONNX file with outputs `layer2` and `layer3`, the name of a packaged backbone, or None for
+    #: the default one
+    backbone: Path | str | None
     threads: int
     seed: int
     #: an anomaly type with fewer masks is left out of the segmentation head
@@ -300,7 +301,10 @@ def _stages(
             report = _with_suffix(f"resolution {number} of {len(embedders)}", progress)
         alternatives = choose and not stages
         projections = bank_projections(
-            embedder.channels, seed=options.seed, alternatives=alternatives
+            embedder.channels,
+            seed=options.seed,
+            alternatives=alternatives,
+            networks=embedder.networks,
         )
         features = collect_features(
             validated,

@@ -16,18 +16,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from blemish.engine.backbones.catalogue import ALIASES, CATALOGUE, REMOVED, SCATTERING, current_name
+from blemish.engine.backbones.catalogue import (
+    ALIASES,
+    CATALOGUE,
+    PACKAGED,
+    REMOVED,
+    SCATTERING,
+    current_name,
+    is_packaged,
+)
+from blemish.engine.backbones.installed_weights import missing_weights, weights_file
 from blemish.engine.errors import BackboneError
 from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
 
 BUILT_IN = "built-in"
-"""Name of the built-in backbone, the default."""
+"""Name of the default backbone, which depends on what is installed."""
 
 PARTIAL = ".partial"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _INFO = "backbone.json"
-_RESERVED = (BUILT_IN, SCATTERING, *ALIASES, REMOVED)
+_RESERVED = (BUILT_IN, *(entry.name for entry in PACKAGED), *ALIASES, REMOVED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,13 +148,19 @@ class ProjectBackbones:
         self._default = default
         self._by_project = by_project
 
-    def path(self, project: str) -> Path | None:
-        """Return the file of a project's backbone; None for the built-in one.
+    def source(self, project: str) -> Path | str | None:
+        """Return the file of a project's backbone, or its name; None for the default one.
 
         Raises:
             BackboneError: there is none, or it is damaged.
         """
-        return self._path(self._by_project.get(project, self._default))
+        return self._source(self._by_project.get(project, self._default))
+
+    @property
+    def without_weights(self) -> bool:
+        """Tell whether a project has the default backbone, and only the scattering is installed."""
+        sources = [self._default, *self._by_project.values()]
+        return weights_file() is None and any(source in {None, BUILT_IN} for source in sources)
 
     def check(self) -> None:
         """Check that all backbones in the settings exist.
@@ -160,13 +175,17 @@ class ProjectBackbones:
         ]
         for setting, value in settings:
             try:
-                self._path(value)
+                self._source(value)
             except BackboneError as error:
                 raise BackboneError(f"{setting}={value}: {error}") from error
 
-    def _path(self, value: str | None) -> Path | None:
-        if value is None or current_name(value) in {BUILT_IN, SCATTERING}:
+    def _source(self, value: str | None) -> Path | str | None:
+        if value is None or value == BUILT_IN:
             return None
+        if is_packaged(value):
+            if current_name(value) != SCATTERING and weights_file() is None:
+                raise BackboneError(missing_weights(value))
+            return current_name(value)
         if value == REMOVED:
             raise BackboneError(
                 f"The backbone {REMOVED} is no longer part of Blemish. Set {BUILT_IN}, or the name "

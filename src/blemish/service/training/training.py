@@ -138,7 +138,7 @@ class TrainingWork:
             )
 
     def _spec(self, model: Model, attempt: int, folder: Path) -> TrainingSpec:
-        backbone = self._backbones.path(model.project)
+        backbone = self._backbones.source(model.project)
         return TrainingSpec(
             entries=str(self._stored_files.path(model.entries)),
             store_connection=self._objects.connection,

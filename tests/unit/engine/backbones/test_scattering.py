@@ -52,7 +52,7 @@ def test_it_is_the_same_bit_for_bit_wherever_it_is_written() -> None:
     )
 
     assert first == second
-    assert hashlib.sha256(first).hexdigest() == load_backbone(None).sha256 == SHA256
+    assert hashlib.sha256(first).hexdigest() == load_backbone("scattering").sha256 == SHA256
 
 
 @pytest.mark.parametrize("direction", range(DIRECTIONS))
@@ -95,7 +95,7 @@ def test_more_light_changes_the_mean_colours_alone() -> None:
 
 
 def test_the_border_does_not_score_above_the_middle() -> None:
-    embedder = Embedder(load_backbone(None), width=128, height=128, threads=1)
+    embedder = Embedder(load_backbone("scattering"), width=128, height=128, threads=1)
     known = np.concatenate([embedder.embed(noise(seed)) for seed in range(8)])
     center, deviation = known.mean(axis=0), known.std(axis=0)
 
@@ -114,7 +114,7 @@ def test_the_border_does_not_score_above_the_middle() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 96), (96, 160), (224, 32)])
 def test_images_of_every_allowed_size_have_a_grid(height: int, width: int) -> None:
-    embedder = Embedder(load_backbone(None), width=width, height=height, threads=1)
+    embedder = Embedder(load_backbone("scattering"), width=width, height=height, threads=1)
 
     embeddings = embedder.embed(noise(0, side=256)[:height, :width])
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,13 +11,17 @@ from blemish.engine.scorers.memory_bank import (
     BANK_ROWS,
     LAYER_BANKS,
     MEMORY_BANK,
+    PRINCIPAL_WIDTH,
     PROJECTED_WIDTH,
+    JoinedBanks,
     MemoryBank,
     bank_projections,
     fit_memory_bank,
     random_projection,
     whitening_matrix,
 )
+from blemish.engine.scorers.moments import Moments
+from blemish.engine.scorers.scorer import FittingData
 
 SEEDS = st.integers(0, 2**31)
 
@@ -100,3 +106,53 @@ def test_the_projection_depends_on_seed_and_width_alone() -> None:
 
     assert (first == random_projection(20, seed=1)).all()
     assert (first != random_projection(20, seed=2)).any()
+
+
+def test_joined_networks_score_by_the_geometric_mean_of_their_distances() -> None:
+    known, queries = clusters(6, 200, width=8), clusters(7, 50, width=8)
+    parts = {"first": slice(0, 3), "second": slice(3, 8)}
+    projections = bank_projections(parts, networks=parts, seed=0, alternatives=False)
+    columns = {"first": slice(PROJECTED_WIDTH), "second": slice(PROJECTED_WIDTH, None)}
+
+    bank = MEMORY_BANK.fit(fitting_data(known, projections))
+
+    assert isinstance(bank, JoinedBanks)
+    distances = []
+    for name, part in parts.items():
+        projection = projections[MEMORY_BANK.name][part, columns[name]]
+        distances.append(
+            cdist(queries[:, part] @ projection, known[:, part] @ projection).min(axis=1)
+        )
+    expected = np.sqrt(distances[0] * distances[1])
+    np.testing.assert_allclose(bank.patch_scores(queries), expected, atol=0.05, rtol=0.02)
+
+
+def test_a_bank_that_scores_alone_compares_principal_directions() -> None:
+    known, part = clusters(8, 300, width=80), {"layer2": slice(0, 80)}
+    projections = bank_projections(part, seed=0, alternatives=False)
+    data = fitting_data(known, projections)
+
+    wide, narrow = (MEMORY_BANK.fit(replace(data, bank_alone=alone)) for alone in (False, True))
+
+    assert isinstance(wide, MemoryBank)
+    assert isinstance(narrow, MemoryBank)
+    assert (wide.rows.shape[1], narrow.rows.shape[1]) == (PROJECTED_WIDTH, PRINCIPAL_WIDTH)
+    queries = clusters(9, 50, width=80)
+    correlation = np.corrcoef(wide.patch_scores(queries), narrow.patch_scores(queries))[0, 1]
+    assert correlation > 0.9
+
+
+def fitting_data(
+    known: NDArray[np.float32], projections: dict[str, NDArray[np.float32]]
+) -> FittingData:
+    """Return patches of normal images."""
+    return FittingData(
+        projections=projections,
+        candidates={name: known @ projection for name, projection in projections.items()},
+        moments=Moments.none(known.shape[1]),
+        pooled={},
+        images=[],
+        bank_alone=True,
+        generator=np.random.default_rng(0),
+        fitted={},
+    )

@@ -59,6 +59,15 @@ def test_without_labels_scorers_are_averaged_by_place_where_images_are_aligned()
     assert selection.results == ()
 
 
+def test_without_subspace_and_image_gaussian_the_bank_scores_alone() -> None:
+    whole = table(anomalous=0)
+    banks = {key: values for key, values in whole.scores.items() if key.scorer is MEMORY_BANK}
+
+    selection = select([replace(whole, scores=banks)])
+
+    assert selection.candidate.shares == {BANK: 0.5, BANK_BY_POSITION: 0.5}
+
+
 def test_heads_count_the_more_the_more_anomalies_they_saw() -> None:
     three, nine, thirty = (
         select([table(anomalous=count, head=3.0)]).candidate for count in (3, 9, 30)

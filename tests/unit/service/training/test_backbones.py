@@ -9,6 +9,7 @@ import pytest
 
 from blemish.engine.backbones.catalogue import CATALOGUE, known_by_checksum
 from blemish.engine.errors import BackboneError
+from blemish.service.training import backbones as training_backbones
 from blemish.service.training.backbones import BackboneInfo, Backbones, ProjectBackbones
 
 MODEL = b"a network"
@@ -67,7 +68,7 @@ def test_one_of_which_nothing_is_known_is_damaged(backbones: Backbones, text: st
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".partial", "../mine", "a/b", "net.onnx", "built-in", "scattering", "waves", "drawn"],
+    ["", ".partial", "../mine", "a/b", "net.onnx", "built-in", "joined", "fast", "waves", "drawn"],
 )
 def test_a_name_that_could_be_something_else_is_refused(backbones: Backbones, name: str) -> None:
     with pytest.raises(BackboneError, match="is no name for a backbone"):
@@ -85,21 +86,44 @@ def test_a_project_has_its_own_backbone_or_the_one_for_all(
 
     chosen.check()
 
-    assert chosen.path("castings") == backbones.file("mine")
-    assert chosen.path("plates") == path
-    assert chosen.path("cookies") is None
-    assert ProjectBackbones(backbones, default=None, by_project={}).path("plates") is None
+    assert chosen.source("castings") == backbones.file("mine")
+    assert chosen.source("plates") == path
+    assert chosen.source("cookies") is None
+    assert ProjectBackbones(backbones, default=None, by_project={}).source("plates") is None
 
 
-@pytest.mark.parametrize("name", ["scattering", "waves"])
-def test_the_scattering_is_selected_by_its_name_and_by_its_former_one(
-    backbones: Backbones, name: str
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("scattering", "scattering"),
+        ("waves", "scattering"),
+        ("fast", "efficientnet_lite0"),
+        ("joined", "joined"),
+    ],
+)
+def test_a_packaged_backbone_is_selected_by_each_of_its_names(
+    backbones: Backbones, name: str, source: str
 ) -> None:
     by_settings = ProjectBackbones(backbones, default="mine", by_project={"plates": name})
 
     by_settings.check()
 
-    assert by_settings.path("plates") is None
+    assert by_settings.source("plates") == source
+
+
+def test_without_its_weights_a_backbone_is_an_error_unless_it_is_the_default(
+    backbones: Backbones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_backbones, "weights_file", lambda: None)
+    named = ProjectBackbones(backbones, default="fast", by_project={})
+    unnamed = ProjectBackbones(backbones, default=None, by_project={"plates": "scattering"})
+
+    unnamed.check()
+
+    assert unnamed.without_weights
+    assert not ProjectBackbones(backbones, default="mine", by_project={}).without_weights
+    with pytest.raises(BackboneError, match=r"^BLEMISH_BACKBONE=fast: The backbone fast needs"):
+        named.check()
 
 
 def test_a_removed_backbone_is_an_error_that_says_what_to_set(backbones: Backbones) -> None:
