@@ -76,15 +76,25 @@ def serve(
     )
     try:
         run_server(settings)
-    except (
-        AddressError,
-        DirectoryBusyError,
-        EngineError,
-        StorageError,
-        ValueError,
-        OSError,
-    ) as error:
+    except (AddressError, EngineError) as error:
+        end(f"{error}\nRun `blemish doctor` to see what else may be wrong.")
+    except (DirectoryBusyError, StorageError, ValueError, OSError) as error:
         end(str(error))
+
+
+@app.command()
+def doctor(
+    *,
+    data_dir: DataDirOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at settings, machine, data and clients; say what is wrong and what to do."""
+    from blemish.cli.doctor import print_diagnosis
+
+    has_problem = print_diagnosis(data_dir=data_dir, host=host, port=port, as_json=as_json)
+    raise typer.Exit(1 if has_problem else 0)
 
 
 @app.command()

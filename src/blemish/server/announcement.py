@@ -42,7 +42,7 @@ def announcement(
             f"AWS_SHARED_CREDENTIALS_FILE={files.credentials}",
             f"AWS_PROFILE={PROFILE}",
         ]
-    return "\n".join([*lines, *_proxy_advice(endpoint, environment)])
+    return "\n".join([*lines, *proxy_advice(endpoint, environment)])
 
 
 def _exports(endpoint: str, files: AwsFiles, *, region: str, serves_s3: bool) -> list[str]:
@@ -65,7 +65,7 @@ def _exports(endpoint: str, files: AwsFiles, *, region: str, serves_s3: bool) ->
     return [f"export {name}={shlex.quote(text)}" for name, text in variables.items()]
 
 
-def _proxy_advice(endpoint: str, environment: Mapping[str, str]) -> list[str]:
+def proxy_advice(endpoint: str, environment: Mapping[str, str]) -> list[str]:
     """Return a line about NO_PROXY if a variable would send requests for `endpoint` to a proxy."""
     address = urlsplit(endpoint)
     host = address.hostname or ""

@@ -29,18 +29,23 @@ SESSION_ERRORS: tuple[type[Exception], ...] = (
 """Errors of ONNX Runtime for a graph that it cannot load or run; they share no base class."""
 
 
+def installed_providers() -> list[str]:
+    """Return the providers of `PROVIDERS` that the installed ONNX Runtime has."""
+    available = ort.get_available_providers()
+    return [name for name, of_runtime in PROVIDERS.items() if of_runtime in available]
+
+
 def check_providers(names: Sequence[str]) -> None:
     """Check that the installed ONNX Runtime has these providers, without starting them.
 
     Raises:
         ProviderError: some are missing; the message names these and the installed ones.
     """
-    available = ort.get_available_providers()
-    if missing := [name for name in names if PROVIDERS[name] not in available]:
-        known = [name for name, of_runtime in PROVIDERS.items() if of_runtime in available]
+    available = installed_providers()
+    if missing := [name for name in names if name not in available]:
         raise ProviderError(
             f"the installed ONNX Runtime has no {' and no '.join(missing)}; it has "
-            f"{' and '.join(known)}"
+            f"{' and '.join(available)}"
         )
 
 
