@@ -53,8 +53,11 @@ def server_clients(
 ) -> ServerClients:
     """Return clients of the server.
 
+    A profile counts first, then a data directory that was named, then the environment, then the
+    usual data directory.
+
     Args:
-        settings: its data directory is used unless a profile or the environment names a server.
+        settings: they have the data directory.
         profile: of the AWS files of this machine.
         environment: the process's.
 
@@ -62,18 +65,20 @@ def server_clients(
         ServerSettingsError: nothing says where the server is.
     """
     session = botocore.session.Session()
-    folder = settings.data_dir / "aws"
-    if profile is None and not any(environment.get(name) for name in _OWN_SETTINGS):
+    endpoints: Mapping[str, str] = {}
+    has_own_settings = any(environment.get(name) for name in _OWN_SETTINGS)
+    if profile is not None:
+        session.set_config_variable("profile", profile)
+    elif "data_dir" in settings.model_fields_set or not has_own_settings:
+        folder = settings.data_dir / "aws"
         if not (folder / "config").is_file():
             raise ServerSettingsError(
                 f"{folder / 'config'} does not exist. Name the data directory of a server with "
                 "--data-dir, or a profile of its AWS files with --profile."
             )
-        _use_files(session, folder)
-    elif profile is not None:
-        session.set_config_variable("profile", profile)
+        endpoints = _use_files(session, folder)
     try:
-        clients = {name: _client(session, name) for name in SERVICES}
+        clients = {name: _client(session, name, endpoints.get(name)) for name in SERVICES}
     except BotoCoreError as error:
         raise ServerSettingsError(str(error)) from None
     for client in clients.values():
@@ -103,6 +108,20 @@ def other_s3_client(*, profile: str | None, endpoint_url: str | None, threads: i
         raise ServerSettingsError(str(error)) from None
 
 
+def make_missing_bucket(s3: Any, bucket: str) -> None:
+    """Make a bucket unless the server has it.
+
+    Raises:
+        ClientError, BotoCoreError: it cannot be made.
+    """
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        s3.create_bucket(Bucket=bucket)
+
+
 def error_text(error: ClientError | BotoCoreError) -> str:
     """Return the message of a client's error, without the name of its operation."""
     if isinstance(error, ClientError):
@@ -111,17 +130,19 @@ def error_text(error: ClientError | BotoCoreError) -> str:
     return str(error)
 
 
-def _use_files(session: Any, folder: Path) -> None:
-    """Let a session read the files that a server writes, and nothing of the environment."""
+def _use_files(session: Any, folder: Path) -> dict[str, str]:
+    """Let a session read the files that a server writes; return the addresses in them.
+
+    The environment may name other addresses, so these are given to the clients.
+    """
     session.set_config_variable("config_file", str(folder / "config"))
     session.set_config_variable("credentials_file", str(folder / "credentials"))
     session.set_config_variable("profile", PROFILE)
+    sections = session.full_config.get("services", {}).get(PROFILE, {})
+    return {name: sections[name]["endpoint_url"] for name in SERVICES}
 
 
-def _client(session: Any, service: str) -> Any:
-    profile = session.get_scoped_config()
-    section = session.full_config.get("services", {}).get(profile.get("services", ""), {})
-    endpoint = section.get(service, {}).get("endpoint_url")
+def _client(session: Any, service: str, endpoint: str | None) -> Any:
     host = urlsplit(endpoint or "").hostname
     proxies: dict[str, Any] = {"proxies": {}} if host in {"127.0.0.1", "localhost", "::1"} else {}
     config = Config(
@@ -134,7 +155,7 @@ def _client(session: Any, service: str) -> Any:
         service,
         endpoint_url=endpoint,
         region_name=session.get_config_variable("region") or "us-east-1",
-        verify=profile.get("ca_bundle"),
+        verify=session.get_scoped_config().get("ca_bundle"),
         config=config,
     )
 

@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from blemish.cli.connection import ServerClients
+from blemish.cli.connection import ServerClients, make_missing_bucket
 from blemish.domain.entities import DatasetType
 from blemish.domain.lifecycle import DATASET_FAILED, DATASET_IN_PROGRESS
 from blemish.engine.images.formats import unknown_content
@@ -74,7 +73,7 @@ def import_dataset(
             files, dataset, folder=Path(folder), advance=partial(bars.advance, task)
         )
         task = bars.add_task("Storing", total=len(entries))
-        _make_bucket(clients.s3, target.bucket)
+        make_missing_bucket(clients.s3, target.bucket)
         lines = _store(clients.s3, files, entries, target, advance=partial(bars.advance, task))
     for sentence in dataset.notes.sentences():
         console.print(sentence, soft_wrap=True)
@@ -160,15 +159,6 @@ def _put(s3: Any, files: DatasetFiles, target: ImportTarget, entry: DraftEntry) 
             Body=entry.mask.read_bytes(),
             ContentType="image/png",
         )
-
-
-def _make_bucket(s3: Any, bucket: str) -> None:
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-            raise
-        s3.create_bucket(Bucket=bucket)
 
 
 def _make_project(client: Any, project: str) -> None:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from blemish.cli.exits import end, settings_of
-
-if TYPE_CHECKING:
-    from blemish.cli.connection import ServerClients
+from blemish.cli.server_options import ProfileOption, ServerDataDirOption, open_clients
 
 datasets = typer.Typer(no_args_is_help=True, help="Labelled images from other tools, and for them.")
-
-DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder of the server's data, which names its address and key.")
-]
-ProfileOption = Annotated[
-    str | None, typer.Option(help="Profile of your AWS files that leads to the server.")
-]
 
 
 @datasets.command(name="import")
@@ -39,13 +27,13 @@ def import_(
     prefix: Annotated[
         str | None, typer.Option(help="Folder in the bucket; PROJECT/ by default.")
     ] = None,
-    data_dir: DataDirOption = None,
+    data_dir: ServerDataDirOption = None,
     profile: ProfileOption = None,
 ) -> None:
     """Make datasets of labelled images: MVTec, COCO, VOC, CVAT, YOLO, LabelMe and others."""
     from blemish.cli.dataset_import import ImportTarget, import_dataset
 
-    with _clients(data_dir, profile) as clients:
+    with open_clients(data_dir, profile) as clients:
         folder = f"{(prefix or project).strip('/')}/"
         target = ImportTarget(
             project=project, bucket=bucket or clients.console_bucket, prefix=folder
@@ -61,27 +49,11 @@ def export_(
     format_name: Annotated[
         str, typer.Option("--format", help="Name of the format; `all` has the images once.")
     ] = "all",
-    data_dir: DataDirOption = None,
+    data_dir: ServerDataDirOption = None,
     profile: ProfileOption = None,
 ) -> None:
     """Write the datasets of a project for other tools, as one ZIP archive."""
     from blemish.cli.dataset_export import export_dataset
 
-    with _clients(data_dir, profile) as clients:
+    with open_clients(data_dir, profile) as clients:
         export_dataset(clients, project, to, format_name=format_name, console=Console())
-
-
-@contextmanager
-def _clients(data_dir: Path | None, profile: str | None) -> Iterator[ServerClients]:
-    """Open clients of the server; end the command if something is refused."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from blemish.cli.connection import ServerSettingsError, error_text, server_clients
-    from blemish.interchange.labelled import InterchangeError
-
-    try:
-        yield server_clients(settings_of(data_dir=data_dir), profile=profile)
-    except (ServerSettingsError, InterchangeError, OSError) as error:
-        end(str(error))
-    except (BotoCoreError, ClientError) as error:
-        end(error_text(error))

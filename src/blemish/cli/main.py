@@ -15,6 +15,7 @@ from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
 from blemish.cli.kms import kms
 from blemish.cli.models import models
+from blemish.cli.server_options import ProfileOption, ServerDataDirOption, open_clients
 from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
 from blemish.server.addresses import AddressError
@@ -199,6 +200,70 @@ def export(
     except (ExportError, ServiceError, EngineError, StorageError, OSError) as error:
         end(str(error))
     print(f"Wrote {to}")  # noqa: T201
+
+
+@app.command()
+def sync(
+    source: Annotated[str, typer.Argument(help="Bucket to copy, or a folder in it: s3://b/f.")],
+    *,
+    to_bucket: Annotated[
+        str | None, typer.Option(help="Bucket of the server; of the same name by default.")
+    ] = None,
+    from_profile: Annotated[
+        str | None, typer.Option(help="Profile of your AWS files for the source.")
+    ] = None,
+    from_endpoint_url: Annotated[
+        str | None, typer.Option(help="Address of the source's S3; Amazon's by default.")
+    ] = None,
+    data_dir: ServerDataDirOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Copy a bucket of Amazon or any other S3 into the server; repeat it to go on."""
+    from rich.console import Console
+
+    from blemish.cli.bucket_sync import THREADS, BucketEnd, bucket_and_prefix, sync_bucket
+    from blemish.cli.connection import make_missing_bucket, other_s3_client
+
+    with open_clients(data_dir, profile) as clients:
+        bucket, prefix = bucket_and_prefix(source)
+        other = other_s3_client(
+            profile=from_profile, endpoint_url=from_endpoint_url, threads=THREADS
+        )
+        target = BucketEnd(s3=clients.s3, bucket=to_bucket or bucket)
+        make_missing_bucket(clients.s3, target.bucket)
+        report = sync_bucket(
+            BucketEnd(s3=other, bucket=bucket), target, prefix=prefix, console=Console()
+        )
+    for sentence in report.sentences():
+        print(sentence)  # noqa: T201
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@app.command()
+def compare_evaluation(
+    old: Annotated[Path, typer.Argument(help="EvaluationResult of the old model, a JSON file.")],
+    project: Annotated[str, typer.Argument(help="Name of the project here.")],
+    version: Annotated[str, typer.Argument(help="Version of the model here, or `latest`.")],
+    *,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="EvaluationManifest of the old model; beside the result by default."),
+    ] = None,
+    data_dir: ServerDataDirOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Compare an old model's evaluation with that of a model here: metrics and images."""
+    from rich.console import Console
+
+    from blemish.cli.evaluation_comparison import (
+        print_comparison,
+        read_model_evaluation,
+        read_old_evaluation,
+    )
+
+    with open_clients(data_dir, profile) as clients:
+        before = read_old_evaluation(old, manifest)
+        print_comparison(before, read_model_evaluation(clients, project, version), Console())
 
 
 @app.command(

@@ -126,15 +126,15 @@ class SpooledList:
     """A list of texts, in memory while it is short."""
 
     def __init__(self, separator: bytes = b",\n") -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES)  # noqa: SIM115
+        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._separator = separator
-        self._is_empty = True
 
     def add(self, text: str) -> None:
         """Append a text."""
-        if not self._is_empty:
+        if self._file is None:
+            self._file = tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES)  # noqa: SIM115
+        else:
             self._file.write(self._separator)
-        self._is_empty = False
         self._file.write(text.encode())
 
     def add_json(self, value: Any) -> None:
@@ -143,10 +143,12 @@ class SpooledList:
 
     def parts(self) -> Iterator[bytes]:
         """Yield the texts with separators between them; then the list is gone."""
-        self._file.seek(0)
-        while part := self._file.read(_CHUNK):
-            yield part
-        self._file.close()
+        if self._file is None:
+            return
+        with self._file as file:
+            file.seek(0)
+            while part := file.read(_CHUNK):
+                yield part
 
 
 def archive_chunks(
