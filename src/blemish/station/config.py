@@ -7,6 +7,7 @@ directory = "/var/lib/blemish-station"  # records and stored images
 [[sink]]                                # any number, each with a type and a name
 [records]                               # which images are stored, and how many
 [page]                                  # where the page is; without it there is none
+[sync]                                  # which server `blemish station sync` sends images to
 
 What the types of sources and sinks have beside, they read themselves from the table.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,6 +118,21 @@ class PageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyncConfig:
+    """The server that gets the stored images."""
+
+    #: None for AWS_ENDPOINT_URL
+    endpoint: str | None
+    project: str
+    #: the model that judges the images there
+    model_version: str
+    bucket: str
+    #: what keys in the bucket begin with
+    prefix: str
+    only_uncertain: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class StationConfig:
     """The settings of a station."""
 
@@ -125,6 +142,7 @@ class StationConfig:
     sinks: tuple[SinkConfig, ...]
     records: RecordsConfig
     page: PageConfig | None
+    sync: SyncConfig | None
 
 
 def read_station_config(
@@ -157,7 +175,8 @@ def parse_station_config(
     model = _model(_table(document, "model", environment))
     records = _records(_table(document, "records", environment))
     page = _page(_table(document, "page", environment)) if "page" in document else None
-    for name in ("source", "sink", "model", "records", "page"):
+    sync = _sync(_table(document, "sync", environment)) if "sync" in document else None
+    for name in ("source", "sink", "model", "records", "page", "sync"):
         top.has(name)
     top.finish()
     if not sources:
@@ -165,7 +184,13 @@ def parse_station_config(
     _check_names("source", [source.name for source in sources])
     _check_names("sink", [sink.name for sink in sinks])
     return StationConfig(
-        directory=directory, sources=sources, model=model, sinks=sinks, records=records, page=page
+        directory=directory,
+        sources=sources,
+        model=model,
+        sinks=sinks,
+        records=records,
+        page=page,
+        sync=sync,
     )
 
 
@@ -245,6 +270,19 @@ def _page(table: ConfigTable) -> PageConfig:
             "environment variable of a token by token_env, or take 127.0.0.1."
         )
     return page
+
+
+def _sync(table: ConfigTable) -> SyncConfig:
+    sync = SyncConfig(
+        endpoint=table.optional_text("endpoint"),
+        project=table.text("project"),
+        model_version=table.text("model_version", "latest"),
+        bucket=table.text("bucket"),
+        prefix=table.text("prefix", f"station/{socket.gethostname()}/"),
+        only_uncertain=table.choice("images", ["stored", "uncertain"], "stored") == "uncertain",
+    )
+    table.finish()
+    return sync
 
 
 def _is_loopback(host: str) -> bool:
