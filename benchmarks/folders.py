@@ -2,6 +2,8 @@
 
 FOLDER/{train,test}/{normal,anomaly}/IMAGE, and FOLDER/masks/{train,test}/STEM.png (0 and 255)
 FOLDER/manifests/template.manifest with paths below FOLDER, and FOLDER/test/{normal,anomaly}
+
+`public_sets` reads the folders of public benchmarks.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks.public_sets import reader_of
 from blemish.domain.entities import Label
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 
@@ -18,6 +21,8 @@ ANOMALY = "anomaly"  # the type that a mask of 0 and 255 shows
 
 def read_folder(folder: Path) -> tuple[list[LabeledImage], list[LabeledImage]]:
     """Return the training and the test part of a folder of labelled images."""
+    if read := reader_of(folder):
+        return read(folder)
     manifest = folder / MANIFEST
     train = _read_manifest(manifest) if manifest.is_file() else _read_part(folder, "train")
     return train, _read_part(folder, "test")

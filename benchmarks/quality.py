@@ -1,13 +1,17 @@
 """How well the engine detects, over repeated splits by group, and anomalib beside it.
 
-    python -m benchmarks.quality [FOLDER ...] [--backbone FILE.onnx ...] [--full | --peers]
+    python -m benchmarks.quality [FOLDER ...] [--backbone NAME|FILE.onnx ...] [--full | --peers |
+        --trained-peers]
         [--minutes N] [--results FILE.jsonl]
 
-Without folders, every set of the shared images. Each trial is one training in a process of its
-own, and one line of the results, in which a run that was cut off is taken up again. `--full` draws
-labels ten times and has three seeds; `--peers` tries normal images alone, beside PatchCore and
-PaDiM, which a full run has too where they are installed. The tables are printed as Markdown, and
-written beside the results as JSON.
+Without folders, every set of the shared images. A folder of MVTec AD, MPDD, BTAD, VisA or
+KolektorSDD, or of one of its categories, is measured on its own split, on all of its images. Each
+trial is one training in a process of its own, and one line of the results, in which a run that was
+cut off is taken up again. `--full` draws labels ten times and has three seeds; `--peers` tries
+normal images alone, beside PatchCore and PaDiM, which a full run has too where they are installed.
+`--trained-peers` adds EfficientAD and Dinomaly, which anomalib trains for hours on a CPU, with
+weights that it downloads. The tables are printed as Markdown, and written beside the results as
+JSON.
 """
 
 from __future__ import annotations
@@ -30,14 +34,23 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality_plan import FULL, NORMALS, QUICK, Trial, find_sets, plan
-from benchmarks.quality_tables import PEERS, markdown, of_trial, summarize
+from benchmarks.quality_plan import (
+    FULL,
+    NORMALS,
+    QUICK,
+    Trial,
+    expanded,
+    find_sets,
+    is_public,
+    plan,
+)
+from benchmarks.quality_tables import PEERS, TRAINED_PEERS, markdown, of_trial, summarize
 from benchmarks.quality_trial import try_engine, try_peer
 from benchmarks.speed import convolutions
-from benchmarks.surroundings import PEER_PYTHON, PRETRAINED, ROOT, SHARED
+from benchmarks.surroundings import PEER_PYTHON, PRETRAINED, ROOT, SHARED, backbone_source
+from blemish.engine.backbones.installed_weights import default_backbone
 from blemish.engine.errors import EngineError
 
-EMBEDDED = "embedded"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 BLEMISH = ROOT / "src/blemish"
 OURS = tuple(
@@ -46,6 +59,7 @@ OURS = tuple(
         "aupro",
         "folders",
         "measures",
+        "public_sets",
         "quality_plan",
         "quality_trial",
         "splits",
@@ -78,8 +92,8 @@ FAILURES = (CalledProcessError, BrokenProcessPool, EngineError)
 class Bench:
     """The detectors that are tried."""
 
-    #: name -> file; None is the embedded backbone
-    backbones: Mapping[str, Path | None]
+    #: name -> file, or name of a packaged backbone
+    backbones: Mapping[str, Path | str]
     #: whose weights the peers have
     peer_backbone: Path
     #: the peers' .npz file of weights
@@ -90,7 +104,7 @@ class Bench:
 
     def run(self, trial: Trial) -> dict[str, Any]:
         """Make one trial."""
-        if trial.detector in PEERS:
+        if trial.detector in (*PEERS, *TRAINED_PEERS):
             return try_peer(trial, PEER_PYTHON, self.peer_weights)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(try_engine, trial, self.backbones[trial.detector]).result()
@@ -102,10 +116,12 @@ class Bench:
         the machine is does not count.
         """
         sources = {
-            name: digest([*SOURCES, *([file] if file else [])])
-            for name, file in self.backbones.items()
+            name: digest([*SOURCES, *([source] if isinstance(source, Path) else [])])
+            for name, source in self.backbones.items()
         }
-        sources |= dict.fromkeys(PEERS, digest([*PEER_SOURCES, self.peer_backbone]))
+        sources |= dict.fromkeys(
+            (*PEERS, *TRAINED_PEERS), digest([*PEER_SOURCES, self.peer_backbone])
+        )
         libraries = sorted(self.libraries.items())
         for trial in trials:
             its = repr((sources[trial.detector], libraries, trial.content)).encode()
@@ -192,38 +208,43 @@ def _name(key: Mapping[str, Any]) -> tuple[Any, ...]:
 def main() -> int:
     """Measure what the command line asks for; return how many trials failed."""
     arguments = _arguments()
-    folders = arguments.folders or (find_sets(SHARED / "data") if SHARED.is_dir() else [])
+    folders = expanded(arguments.folders) or (find_sets(SHARED / "data") if SHARED.is_dir() else [])
     if not folders:
         print(f"{SHARED} is absent: set BLEMISH_SHARED to the shared images, or name folders.")
         return 1
-    files = arguments.backbone or ([PRETRAINED] if PRETRAINED.is_file() else [])
-    with_peers = (arguments.full or arguments.peers) and bool(files)
+    sources = arguments.backbone or ([PRETRAINED] if PRETRAINED.is_file() else [])
+    files = [source for source in sources if isinstance(source, Path)]
+    asked = arguments.full or arguments.peers or arguments.trained_peers
+    with_peers = asked and bool(files)
     if with_peers and not PEER_PYTHON.is_file():
         print(f"{PEER_PYTHON} is absent: measured without anomalib. `make bench-peers` makes it.")
         with_peers = False
     extent = FULL if arguments.full else QUICK
-    minutes = None if arguments.full or arguments.peers else arguments.minutes
+    minutes = None if asked else arguments.minutes
 
     with TemporaryDirectory() as temporary:
         weights = Path(temporary, "weights.npz")
         if with_peers:
             np.savez(weights, *convolutions(files[0]))
         bench = Bench(
-            backbones={EMBEDDED: None} | {file.stem: file for file in files},
+            backbones={default_backbone(): default_backbone()}
+            | {Path(source).stem: source for source in sources},
             peer_backbone=files[0] if files else Path(),
             peer_weights=weights,
             extent=extent.name,
             libraries={name: version(name) for name in LIBRARIES},
         )
-        trials = plan(folders, list(bench.backbones), PEERS if with_peers else (), extent)
-        if arguments.peers:
+        peers = PEERS + (TRAINED_PEERS if arguments.trained_peers else ()) if with_peers else ()
+        trials = plan(folders, list(bench.backbones), peers, extent)
+        if arguments.peers or arguments.trained_peers:
             trials = [trial for trial in trials if trial.arm == NORMALS]
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
         keyed = list(zip(trials, bench.keys(trials), strict=True))
         records, failed = run_trials(keyed, bench.run, arguments.results, minutes=minutes)
     summary = summarize(records)
     arguments.results.with_suffix(".json").write_text(json.dumps(summary, indent=2) + "\n")
-    print(f"\n{len(records)} of {len(trials)} trials; {_capped(extent)}\n\n{markdown(summary)}")
+    caps = "" if all(map(is_public, folders)) else f"; {_capped(extent)}"
+    print(f"\n{len(records)} of {len(trials)} trials{caps}\n\n{markdown(summary)}")
     return failed
 
 
@@ -241,10 +262,11 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="*", type=Path)
-    parser.add_argument("--backbone", type=Path, action="append")
+    parser.add_argument("--backbone", type=backbone_source, action="append")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--full", action="store_true")
     extent.add_argument("--peers", action="store_true")
+    extent.add_argument("--trained-peers", action="store_true")
     parser.add_argument("--minutes", type=float, default=8, help="of a quick run, at most")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/quality.jsonl")
     return parser.parse_args()

@@ -14,6 +14,8 @@ import resource
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,18 @@ torch: Any = import_module("torch")
 PADIM_FEATURES = 100  # anomalib's default for ResNet-18
 
 
+STEPS = {"efficientad": 70_000, "dinomaly": 5_000}
+"""Steps of training, as in the papers' code and in anomalib."""
+
+BATCHES = {"efficientad": 1, "dinomaly": 8}
+
+
 def new_model(name: str, network: Any) -> Any:
-    """Return an untrained model over a backbone of given weights."""
+    """Return an untrained model, PatchCore and PaDiM over a backbone of given weights."""
     models = import_module("anomalib.models")
+    if name in STEPS:
+        kind = {"efficientad": models.EfficientAd, "dinomaly": models.Dinomaly}[name]
+        return kind(pre_processor=kind.configure_pre_processor((SIDE, SIDE)), visualizer=False)
     kind = {"patchcore": models.Patchcore, "padim": models.Padim}[name]
     options: dict[str, Any] = dict.fromkeys(("post_processor", "evaluator", "visualizer"), False)
     if name == "patchcore":
@@ -50,6 +61,33 @@ def fit(model: Any, network: Any, files: list[str]) -> None:
     model.eval()
 
 
+def fit_by_steps(model: Any, files: list[str], *, steps: int, batch: int) -> None:
+    """Train a model that learns in steps, by anomalib's own loop."""
+    with TemporaryDirectory() as folder:
+        normal = Path(folder, "good")
+        normal.mkdir()
+        for number, file in enumerate(files):
+            (normal / f"{number:05}{Path(file).suffix}").symlink_to(Path(file).absolute())
+        images = import_module("anomalib.data").Folder(
+            name="images",
+            root=folder,
+            normal_dir="good",
+            train_batch_size=batch,
+            eval_batch_size=batch,
+            num_workers=0,
+            test_split_mode="synthetic",
+            val_split_mode="from_test",
+        )
+        import_module("anomalib.engine").Engine(
+            max_steps=steps,
+            accelerator="cpu",
+            devices=1,
+            logger=False,
+            default_root_dir=folder,
+        ).fit(model, datamodule=images)
+    model.eval()
+
+
 def read(model: Any, file: str) -> Any:
     """Return an image as the model takes it: (3, H, W)."""
     image = import_module("anomalib.data.utils").read_image(file, as_tensor=True)
@@ -67,14 +105,18 @@ def main() -> None:
     network = resnet18(list(zip(arrays[::2], arrays[1::2], strict=True)))
     model = new_model(asked["model"], network)
     began = time.perf_counter()
-    fit(model, network, asked["train"])
+    name = asked["model"]
+    if name in STEPS:
+        fit_by_steps(model, asked["train"], steps=STEPS[name], batch=BATCHES[name])
+    else:
+        fit(model, network, asked["train"])
     trained_s = time.perf_counter() - began
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # its parent has less
 
     scores, maps = [], []
     with torch.inference_mode():
-        for name in asked["test"]:
-            found = model.model(read(model, name)[None])
+        for file in asked["test"]:
+            found = model.model(read(model, file)[None])
             scores.append(float(found.pred_score))
             maps.append(found.anomaly_map.numpy().reshape(SIDE, SIDE).astype(np.float32))
     if asked["maps"]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.folders import MANIFEST, read_folder
+from benchmarks.public_sets import find_categories, reader_of
 from benchmarks.splits import (
     LabeledDigest,
     Part,
@@ -49,6 +50,9 @@ class Extent:
 
 
 QUICK = Extent(name="quick", train_normal=80, train_anomaly=40, test=60, draws=1, seeds=1)
+PUBLIC = Extent(name="public", train_normal=None, train_anomaly=None, test=None, draws=1, seeds=1)
+"""Of a public benchmark: its own split, whole, as the field's tables have it."""
+
 FULL = Extent(name="full", train_normal=80, train_anomaly=None, test=100, draws=10, seeds=3)
 
 
@@ -68,10 +72,17 @@ class Trial:
     #: hash of what these images, their labels and their masks hold, in this order
     content: str
 
+    @property
+    def set_name(self) -> str:
+        """The name of the set; of a category of a public benchmark, with the benchmark's folder."""
+        if is_public(self.folder):
+            return f"{self.folder.parent.name}/{self.folder.name}"
+        return self.folder.name
+
     def key(self, *, extent: str, version: str) -> dict[str, Any]:
         """Return what tells this trial from all others, in every run."""
         return {
-            "set": self.folder.name,
+            "set": self.set_name,
             "detector": self.detector,
             "arm": self.arm,
             "split": self.split,
@@ -80,6 +91,16 @@ class Trial:
             "extent": extent,
             "version": version,
         }
+
+
+def is_public(folder: Path) -> bool:
+    """Tell whether a folder is a category of a public benchmark."""
+    return reader_of(folder) is not None
+
+
+def expanded(folders: Sequence[Path]) -> list[Path]:
+    """Return folders of labelled images, given such folders or those of public benchmarks."""
+    return [category for folder in folders for category in (find_categories(folder) or [folder])]
 
 
 def find_sets(data: Path) -> list[Path]:
@@ -103,6 +124,7 @@ def plan(
     """
     trials = []
     for folder in folders:
+        public = is_public(folder)
         images = read_folder(folder)
         parts = [[_digest(image) for image in part] for part in images]
         contents = {
@@ -111,13 +133,22 @@ def plan(
             for labeled, image in zip(digests, part, strict=True)
         }
         for name, split in named_splits(folder, *parts):
+            if public and name != GIVEN:
+                continue
             arms = [(ALL, detectors)] if name.startswith(FOLD) else _arms(detectors, peers)
+            if public:
+                arms = arms[:1]
             trials += [
                 trial
                 for arm, its in arms
                 for detector in its
                 for trial in _trials_of(
-                    (folder, name), arm, detector, split, extent, contents=contents
+                    (folder, name),
+                    arm,
+                    detector,
+                    split,
+                    PUBLIC if public else extent,
+                    contents=contents,
                 )
             ]
     order = [REPEATED[0], GIVEN, *(f"{FOLD}{k}" for k in range(FOLDS)), *REPEATED[1:]]

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.measures import Interval, brier_score, calibration_error, interval, log_loss
 from benchmarks.quality_plan import ALL, ANOMALIES, FIVE, FOLD, GIVEN, NORMALS, REPEATED, TEN
@@ -28,6 +29,10 @@ THREE = {"magnetic_tile", "casting", "solar_cells"}
 """The sets on which labels have something to add."""
 
 PEERS = ("anomalib patchcore", "anomalib padim")
+TRAINED_PEERS = ("anomalib efficientad", "anomalib dinomaly")
+ALARMS = 0.05
+"""The share of false alarms at which the regret compares recall."""
+
 PIXELS = ("pixel_auroc", "aupro_30", "aupro_05")
 
 
@@ -43,16 +48,63 @@ def of_trial(record: Record) -> dict[str, float | None]:
     else:
         verdicts = np.array(called, dtype=np.bool_)
     overlaps = record.get("overlaps", {}).values()
+    thresholds = dict.fromkeys(("recall", "false_alarms", "regret"))
+    if called is not None:
+        thresholds = threshold_measures(truth, scores, verdicts)
     return {
         "image_auroc": roc_auc(truth, scores),
         "ap": average_precision(truth, scores),
         "f1": precision_recall_f1(truth, verdicts).f1,
+        **thresholds,
         "training_s": record["training_s"],
         "peak_mib": record["peak_mib"],
         **record["pixels"],
         "iou": pooled_iou(overlaps),
         "average_iou": _mean([iou for its in overlaps for iou in its["ious"]]),
     }
+
+
+def threshold_measures(
+    truth: NDArray[np.bool_], scores: NDArray[np.float64], verdicts: NDArray[np.bool_]
+) -> dict[str, float | None]:
+    """Return recall and false alarms of the verdicts, and the regret.
+
+    The regret is the recall that the best threshold for these images would add, with no more than
+    `ALARMS` of the normal images called anomalous.
+    """
+    if truth.all() or not truth.any():
+        return dict.fromkeys(("recall", "false_alarms", "regret"))
+    normal = np.sort(scores[~truth])[::-1]
+    allowed = int(ALARMS * len(normal))
+    recall = float(verdicts[truth].mean())
+    possible = float((scores[truth] > normal[allowed]).mean())
+    return {
+        "recall": recall,
+        "false_alarms": float(verdicts[~truth].mean()),
+        "regret": max(0.0, possible - recall),
+    }
+
+
+def public_rows(records: Sequence[Record]) -> list[Row]:
+    """Return a row for each category and detector, and means of each benchmark."""
+    rows: list[Row] = []
+    for (benchmark,), its in _grouped(
+        [{**record, "benchmark": record["set"].partition("/")[0]} for record in records],
+        ("benchmark",),
+    ).items():
+        measured = [
+            {"set": record["set"], "detector": record["detector"]} | of_trial(record)
+            for record in sorted(its, key=lambda r: (r["set"], r["detector"]))
+        ]
+        rows += measured
+        for (detector,), of_detector in _grouped(measured, ("detector",)).items():
+            means = {
+                key: _mean([row[key] for row in of_detector])
+                for key in measured[0]
+                if key not in {"set", "detector"}
+            }
+            rows.append({"set": f"{benchmark}, mean", "detector": detector} | means)
+    return rows
 
 
 def pooled_iou(overlaps: Iterable[Mapping[str, Any]]) -> float | None:
@@ -138,9 +190,11 @@ def mean_rows(records: Sequence[Record]) -> list[Row]:
 def difference_rows(records: Sequence[Record]) -> list[Row]:
     """Return paired differences of image AUROC over the splits, with their 95 % intervals."""
     detectors = sorted({record["detector"] for record in records})
-    own = [each for each in detectors if each not in PEERS]
+    own = [each for each in detectors if each not in (*PEERS, *TRAINED_PEERS)]
     pairs = [((arm, each), (NORMALS, each)) for each in own for arm in (ALL, TEN, FIVE)]
-    pairs += [((NORMALS, each), (NORMALS, peer)) for each, peer in product(own, PEERS)]
+    pairs += [
+        ((NORMALS, each), (NORMALS, peer)) for each, peer in product(own, (*PEERS, *TRAINED_PEERS))
+    ]
     rows = []
     for one, other in pairs:
         mine, its = by_split(records, *one), by_split(records, *other)
@@ -174,11 +228,14 @@ def fold_rows(records: Sequence[Record]) -> list[Row]:
 def summarize(records: Sequence[Record]) -> dict[str, list[Row]]:
     """Return all rows, by the name of their table."""
     repeated = [record for record in records if record["split"] in REPEATED]
+    public = [record for record in records if "/" in record["set"]]
+    given = [r for r in records if r["split"] == GIVEN and "/" not in r["set"]]
     return {
         "repeated": quality_rows(repeated),
         "means": mean_rows(repeated),
         "differences": difference_rows(repeated),
-        "given": quality_rows([record for record in records if record["split"] == GIVEN]),
+        "given": quality_rows(given),
+        "public": public_rows(public),
         "folds": fold_rows([record for record in records if record["split"].startswith(FOLD)]),
     }
 
@@ -187,14 +244,18 @@ COLUMNS = {
     "means": "set,arm,detector,splits,image_auroc",
     "repeated": "set,arm,detector,trials,image_auroc,spread,ap,f1,brier,log_loss,ece,training_s,"
     "peak_mib",
+    "thresholds": "set,arm,detector,trials,recall,false_alarms,regret",
+    "public": "set,detector,image_auroc,pixel_auroc,aupro_30,recall,false_alarms,regret",
     "pixels": "set,arm,detector,pixel_auroc,aupro_30,aupro_05,iou,average_iou",
     "differences": "set,of,less,splits,difference",
     "given": "set,arm,detector,trials,image_auroc,ap,f1,pixel_auroc,aupro_30,iou",
     "folds": "set,detector,seed,type,folds,iou,average_iou",
 }
 TITLES = {
+    "public": "Public benchmarks, their own split",
     "means": "Image AUROC, mean over the splits by group with its 95 % interval",
     "repeated": "Splits by group, all measures",
+    "thresholds": "At our threshold: recall, false alarms, and the recall that is lost (regret)",
     "pixels": "Pixels, splits by group",
     "differences": "Paired differences of image AUROC, with their 95 % interval",
     "given": "The given split, which leaks",
@@ -205,6 +266,7 @@ TITLES = {
 def markdown(summary: Mapping[str, Sequence[Row]]) -> str:
     """Return the tables that have rows."""
     tables = dict(summary)
+    tables["thresholds"] = [row for row in tables["repeated"] if row["recall"] is not None]
     tables["pixels"] = [row for row in tables["repeated"] if row["pixel_auroc"] is not None]
     return "\n\n".join(
         f"### {title}\n\n{_table(tables[name], COLUMNS[name].split(','))}"

@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.folders import read_folder
 from benchmarks.measures import compared_map, compared_mask, pixel_measures
-from benchmarks.quality_plan import Trial
+from benchmarks.quality_plan import Trial, is_public
 from benchmarks.surroundings import LIMITS, ROOT, THREADS, training_options
 from blemish.domain.entities import Label
 from blemish.engine.images.masks import decode_mask
@@ -56,10 +56,10 @@ class Overlap:
 class Pixels:
     """Gathers masks and anomaly maps of test images."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, room: int) -> None:
         self._masks: list[Masks] = []
         self._maps: list[NDArray[np.float32]] = []
-        self._room = dict.fromkeys(Label, MASKED_IMAGES)
+        self._room = dict.fromkeys(Label, room)
 
     def add(
         self, image: LabeledImage, anomaly_map: NDArray[np.float32], stored: tuple[int, int]
@@ -89,6 +89,11 @@ def truths_of(image: LabeledImage, stored: tuple[int, int]) -> dict[str, Masks] 
     return decode_mask(image.mask.read(), colors=image.mask.colors, size=stored)
 
 
+def room_of(trial: Trial) -> int:
+    """Return how many images of each label have their pixels compared: all of a public set."""
+    return len(trial.test.normal + trial.test.anomaly) if is_public(trial.folder) else MASKED_IMAGES
+
+
 def images_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
     """Return the images that a trial trains on, and those it tests: normal ones first."""
     images = {image.name: image for part in read_folder(trial.folder) for image in part}
@@ -96,7 +101,7 @@ def images_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
     return [images[name] for name in trial.train], [images[name] for name in tested]
 
 
-def try_engine(trial: Trial, backbone: Path | None) -> dict[str, Any]:
+def try_engine(trial: Trial, backbone: Path | str) -> dict[str, Any]:
     """Train and test our own engine; what it returns goes into the results as it is."""
     train_part, test_part = images_of(trial)
     options = training_options(backbone, seed=trial.seed)
@@ -106,7 +111,8 @@ def try_engine(trial: Trial, backbone: Path | None) -> dict[str, Any]:
         "training_s": round(time.perf_counter() - began, 3),
         "peak_mib": peak_mib(),
     }
-    detector, pixels = Detector.load(bundle, threads=THREADS), Pixels()
+    detector = Detector.load(bundle, threads=THREADS)
+    pixels = Pixels(room=room_of(trial))
     overlaps = {name: Overlap() for name in detector.names[1:]}
     found = []
     for image in test_part:
@@ -156,7 +162,7 @@ def try_peer(trial: Trial, python: Path, weights: Path) -> dict[str, Any]:
             cwd=ROOT,
             env=os.environ | {"TQDM_DISABLE": "1"},
         )
-        pixels = Pixels()
+        pixels = Pixels(room=room_of(trial))
         with np.load(maps) as found:
             for image, name in zip(test_part, found.files, strict=True):
                 with Image.open(trial.folder / image.name) as opened:

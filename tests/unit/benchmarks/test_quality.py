@@ -79,7 +79,7 @@ def versions(
 ) -> dict[str, str]:
     """Return the version of each trial of the given split, by its arm."""
     bench = Bench(
-        backbones={"ours": None},
+        backbones={"ours": "scattering"},
         peer_backbone=Path("none"),
         peer_weights=Path("none"),
         extent=extent.name,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.quality_plan import ALL, NORMALS
@@ -149,3 +150,32 @@ def test_tables_are_markdown_and_those_without_rows_are_left_out() -> None:
     assert "+0.000 ± 0.000" in text
     assert "Pixels" not in text
     assert "given" not in text
+
+
+def test_the_regret_is_the_recall_that_the_same_scores_allow() -> None:
+    scores = [*np.linspace(0, 1, 40), 0.9, 1.5, 2.0, 3.0]
+    called = [0] * 40 + [0, 0, 0, 1]
+
+    measured = of_trial(record(scores=scores, called=called, normals=40))
+
+    # two of forty normal images may be above the best threshold
+    assert (measured["recall"], measured["false_alarms"]) == (0.25, 0.0)
+    assert measured["regret"] == pytest.approx(0.75 - 0.25)
+    assert of_trial(of_peer())["regret"] is None
+
+
+def test_a_public_benchmark_has_a_row_for_each_category_and_their_mean() -> None:
+    pixels = {"pixel_auroc": 0.9, "aupro_30": 0.8, "aupro_05": 0.5}
+    records = [
+        record(set="mvtec/bottle", split="given", pixels=pixels),
+        record(set="mvtec/cable", split="given", scores=CHANCE, pixels=pixels),
+    ]
+
+    summary = summarize(records)
+
+    rows = {row["set"]: row for row in summary["public"]}
+    assert rows.keys() == {"mvtec/bottle", "mvtec/cable", "mvtec, mean"}
+    assert rows["mvtec, mean"]["image_auroc"] == pytest.approx((1.0 + 0.5) / 2)
+    assert rows["mvtec, mean"]["aupro_30"] == pytest.approx(0.8)
+    assert not summary["given"]
+    assert "| mvtec, mean | ours | 0.750 | 0.900 | 0.800 |" in markdown(summary)
