@@ -17,9 +17,10 @@ from blemish.domain.entities import (
 from blemish.domain.manifest import parse_line
 from blemish.domain.packaging import Component, PackagingJobStatus
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
 from blemish.storage.database.tables import MODELS as MODELS_TABLE
 from blemish.storage.database.tables import PROJECTS as PROJECTS_TABLE
+from blemish.storage.rows.all_rows import Rows
 from tests.unit.manifests import BUCKET, json_line
 
 PROJECTS = 1_000

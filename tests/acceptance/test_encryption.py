@@ -112,9 +112,10 @@ def test_a_model_lives_and_falls_with_its_key(served: ServedDirectory, tmp_path:
         version
     ]
 
-    # enabled, it brings it back
+    # enabled, it brings it back by itself
     blemish(served, "keys", "kms", "enable", "line-4")
-    start(client, version, "HOSTED")
+    status = model_status(client, PROJECT, version)
+    wait_for(status, {"HOSTED"}, while_in={"HOSTING_FAILED"})
     assert detect(client, body, version=version) == before
 
 
@@ -141,7 +142,7 @@ def test_a_key_that_is_lost_while_a_model_is_hosted_shows_at_the_next_start(
     wait_for(status, {"HOSTING_FAILED"}, while_in={"SYSTEM_UPDATING"})
     assert f"put its file {file} back" in message(client, version)
     file.write_bytes(held)
-    start(client, version, "HOSTED")
+    wait_for(status, {"HOSTED"}, while_in={"HOSTING_FAILED"})
 
 
 def test_a_key_that_is_lost_during_training_is_the_reason(served: ServedDirectory) -> None:

@@ -70,6 +70,10 @@ class DetectionJob:
     output_prefix: str | None
     counts: ImageCounts
     attempt: int
+    #: attempts that did not end by themselves; orderly stops of the server do not count
+    interruptions: int = 0
+    #: when the next attempt may begin; None for at once
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

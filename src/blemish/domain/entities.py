@@ -156,6 +156,10 @@ class Dataset:
     #: name of the kept file that holds the changes of an UPDATE_IN_PROGRESS
     changes: str | None
     attempt: int
+    #: attempts that did not end by themselves; orderly stops of the server do not count
+    interruptions: int = 0
+    #: when the next attempt may begin; None for at once
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +204,12 @@ class Model:
     bundle: str | None
     units: InferenceUnits | None
     attempt: int
+    #: attempts that did not end by themselves; orderly stops of the server do not count
+    interruptions: int = 0
+    #: when the next attempt may begin; None for at once
+    not_before: datetime | None = None
+    #: starts that failed since the last StartModel; tried again while `not_before` is set
+    hosting_failures: int = 0
     #: as CreateModel froze them; None of models that are older than the settings
     detector_settings: DetectorSettings | None = None
 

@@ -5,6 +5,8 @@
         v          | v             v              v              v
     TRAINING_FAILED | DELETING  HOSTING_FAILED  STOPPING_HOSTING -> TRAINED
 
+A start that failed is tried again: HOSTING_FAILED -> HOSTED. StopModel ends that.
+
 Source: the status tables of the developer guide.
 """
 
@@ -26,7 +28,7 @@ MODEL_MOVES: Mapping[M, frozenset[M]] = {
     M.TRAINING_FAILED: frozenset({M.DELETING}),
     M.STARTING_HOSTING: frozenset({M.HOSTED, M.HOSTING_FAILED}),
     M.HOSTED: frozenset({M.STOPPING_HOSTING, M.SYSTEM_UPDATING, M.HOSTING_FAILED}),
-    M.HOSTING_FAILED: frozenset({M.STARTING_HOSTING, M.DELETING}),
+    M.HOSTING_FAILED: frozenset({M.STARTING_HOSTING, M.HOSTED, M.STOPPING_HOSTING, M.DELETING}),
     M.STOPPING_HOSTING: frozenset({M.TRAINED}),
     M.SYSTEM_UPDATING: frozenset({M.HOSTED, M.HOSTING_FAILED, M.STOPPING_HOSTING}),
     M.DELETING: frozenset(),
@@ -55,6 +57,12 @@ MODEL_IN_PROGRESS = frozenset(
     {M.TRAINING, M.STARTING_HOSTING, M.STOPPING_HOSTING, M.SYSTEM_UPDATING, M.DELETING}
 )
 """Work on the model goes on; another status follows by itself."""
+
+MODEL_LOADING = frozenset({M.STARTING_HOSTING, M.SYSTEM_UPDATING, M.HOSTING_FAILED})
+"""The model is loaded next, by work on it; after a failure only while it is tried again."""
+
+MODEL_WITH_WORK = MODEL_IN_PROGRESS | {M.HOSTING_FAILED}
+"""A worker may hold the model."""
 
 MODEL_WITH_BUNDLE = frozenset(M) - {M.TRAINING, M.TRAINING_FAILED, M.DELETING}
 """The model is trained, hosted or not, and can run a job or be packaged."""

@@ -93,6 +93,10 @@ class PackagingJob:
     created_at: datetime
     updated_at: datetime
     attempt: int
+    #: attempts that did not end by themselves; orderly stops of the server do not count
+    interruptions: int = 0
+    #: when the next attempt may begin; None for at once
+    not_before: datetime | None = None
 
 
 def component_folder(prefix: str | None, name: str, version: str) -> str:

@@ -15,12 +15,12 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.lifecycle import MODEL_ANSWERING
 from blemish.service.objects import Objects
-from blemish.storage.database.database import Rows
 from blemish.storage.errors import (
     ObjectReadError,
     StoreCredentialsError,
     StoreUnavailableError,
 )
+from blemish.storage.rows.all_rows import Rows
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -96,13 +96,17 @@ class Readiness:
                 (logger.warning if problem else logger.info)("readiness", of=name, problem=problem)
 
 
-def database_look(reading: Callable[[], AbstractContextManager[Rows]]) -> Look:
-    """Return a check that rows can be read."""
+def database_look(
+    reading: Callable[[], AbstractContextManager[Rows]],
+    *,
+    write_problem: Callable[[], str | None] = lambda: None,
+) -> Look:
+    """Return a check that rows can be read and written."""
 
     def look() -> str | None:
         with reading() as rows:
             rows.models.count_hosted()
-        return None
+        return write_problem()
 
     return look
 
@@ -163,8 +167,15 @@ def models_look(
                 for status in sorted(MODEL_ANSWERING)
                 for model in rows.models.with_status(status)
             ]
+            failed = rows.models.waiting_for_hosting()
         ready = loaded()
         missing = [f"{model.project}/{model.version}" for model in hosted if model.id not in ready]
-        return f"not loaded yet: {', '.join(missing)}" if missing else None
+        problems = [f"not loaded yet: {', '.join(missing)}"] if missing else []
+        problems += [
+            f"down: {model.project}/{model.version}, {model.hosting_failures} times; "
+            f"{model.status_message}"
+            for model in failed
+        ]
+        return "; ".join(problems) or None
 
     return look

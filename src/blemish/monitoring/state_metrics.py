@@ -17,7 +17,7 @@ from blemish.domain.lifecycle import MODEL_WITH_UNITS
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.metrics import MODEL, DetectionMetrics
 from blemish.service.models.hosting import Capacity
-from blemish.storage.database.database import Rows
+from blemish.storage.rows.all_rows import Rows
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -50,11 +50,12 @@ class StateMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics, after removing counts of deleted models."""
         try:
-            by_status, hosted = self._looked_up()
+            by_status, hosted, down = self._looked_up()
         except Exception:  # the edge: metrics that need no database are still reported
             logger.exception("the state of the models cannot be looked up")
         else:
             yield from self._of_models(by_status, hosted)
+            yield _down(down)
         yield from self._detections.collect()
         yield _by(
             "blemish_requests_waiting",
@@ -64,7 +65,7 @@ class StateMetrics(Collector):
         )
         yield from _audit(self._sources.audit_log)
 
-    def _looked_up(self) -> tuple[dict[ModelStatus, int], list[Model]]:
+    def _looked_up(self) -> tuple[dict[ModelStatus, int], list[Model], list[Model]]:
         with self._sources.reading() as rows:
             self._detections.forget(
                 lambda project, version: rows.models.find(project, version) is not None
@@ -74,7 +75,7 @@ class StateMetrics(Collector):
                 for status in sorted(MODEL_WITH_UNITS)
                 for model in rows.models.with_status(status)
             ]
-            return rows.models.count_by_status(), hosted
+            return rows.models.count_by_status(), hosted, rows.models.waiting_for_hosting()
 
     def _of_models(
         self, by_status: Mapping[ModelStatus, int], hosted: list[Model]
@@ -94,6 +95,17 @@ class StateMetrics(Collector):
             {"running": running, "waiting": waiting},
         )
         yield from _units(hosted, self._sources.capacities())
+
+
+def _down(models: list[Model]) -> Metric:
+    metric = GaugeMetricFamily(
+        "blemish_model_hosting_failures",
+        "Failed starts in a row of a model that is down and tried again.",
+        labels=MODEL,
+    )
+    for model in models:
+        metric.add_metric((model.project, str(model.version)), model.hosting_failures)
+    return metric
 
 
 def _units(models: list[Model], capacities: Mapping[int, Capacity]) -> Iterator[Metric]:

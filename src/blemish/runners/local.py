@@ -66,11 +66,13 @@ class LocalTrainings:
                         return TrainingFailure(
                             reason=reason, problems=tuple(details.get("problems", ()))
                         )
+                    case {"interrupted": reason}:
+                        raise TrainingInterruptedError(reason, counts=False)
                     case {"progress": text}:
                         report(text)
                     case _:
                         report(None)
-            raise TrainingInterruptedError(_ending(process))
+            raise self._interruption(process)
 
     def stop(self) -> None:
         """End every training; their rows stay in TRAINING and continue at the next start."""
@@ -78,6 +80,12 @@ class LocalTrainings:
         with self._lock:
             for process in self._processes:
                 process.kill()
+
+    def _interruption(self, process: subprocess.Popen[bytes]) -> TrainingInterruptedError:
+        """Return the error of a process without a result; an orderly stop does not count."""
+        if self._stopping.is_set():
+            return TrainingInterruptedError("the server stops.", counts=False)
+        return TrainingInterruptedError(_ending(process))
 
     @contextmanager
     def _process(self, spec: TrainingSpec) -> Iterator[subprocess.Popen[bytes]]:
@@ -100,7 +108,7 @@ class LocalTrainings:
             process.stdin.flush()
             yield process
         except BrokenPipeError:
-            raise TrainingInterruptedError(_ending(process)) from None
+            raise self._interruption(process) from None
         finally:
             process.kill()
             process.communicate()

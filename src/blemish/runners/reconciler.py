@@ -7,7 +7,7 @@ hands them to workers, and renews their leases.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,10 +17,14 @@ import structlog
 from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.attempts import pause_after
 from blemish.domain.detection_jobs import DetectionJob
 from blemish.domain.entities import Dataset, Model, ModelStatus
+from blemish.domain.lifecycle import MODEL_LOADING
 from blemish.domain.packaging import PackagingJob
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.errors import DatabaseWriteError, is_passing
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_jobs import DetectionJobs
 from blemish.storage.rows.models import Models
@@ -77,6 +81,8 @@ class Reconciler:
         self._lease = lease
         #: (kind, id) of rows with a worker -> attempt
         self._busy: dict[tuple[str, int], int] = {}
+        #: models that were taken to be loaded; some may have ended
+        self._loading: set[int] = set()
         self._lock = threading.Lock()
         self._awake = threading.Event()
         self._stopping = threading.Event()
@@ -90,10 +96,7 @@ class Reconciler:
     def start(self) -> None:
         """Start. No other process may use the data directory."""
         with self._database.writing() as rows:
-            rows.models.release_all()
-            rows.datasets.release_all()
-            rows.detection_jobs.release_all()
-            rows.packaging_jobs.release_all()
+            rows.work.interrupt_all(self._now())
         self._thread.start()
 
     def wake(self) -> None:
@@ -111,6 +114,11 @@ class Reconciler:
         self._long.shutdown()
         self._single.shutdown()
         self._packager.shutdown()
+        try:
+            with self._database.writing() as rows:
+                rows.work.free_all()
+        except DatabaseWriteError:
+            logger.exception("rows could not be freed; their attempts count as interrupted")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -128,19 +136,41 @@ class Reconciler:
             jobs = rows.detection_jobs.unsettled()
             packaging_jobs = rows.packaging_jobs.unsettled()
         self._renew()
-        for dataset in datasets:
+        for dataset in self._due(datasets):
             self._take("dataset", dataset, self._datasets, self._imports)
-        for model in models:
-            if model.status is not ModelStatus.TRAINING:
+        for model in self._due(models):
+            if model.status is ModelStatus.TRAINING:
+                if self._count("training") < self._trainings_at_once:
+                    self._take("training", model, self._trainings, self._long)
+            elif model.status not in MODEL_LOADING:
                 self._take("model", model, self._hosting, self._hosts)
-            elif self._count("training") < self._trainings_at_once:
-                self._take("training", model, self._trainings, self._long)
-        for job in jobs:
+        self._take_loads([model for model in self._due(models) if model.status in MODEL_LOADING])
+        for job in self._due(jobs):
             if not self._count("detection job"):
                 self._take("detection job", job, self._detection_jobs, self._single)
-        for packaging_job in packaging_jobs:
+        for packaging_job in self._due(packaging_jobs):
             if not self._count("packaging job"):
                 self._take("packaging job", packaging_job, self._packaging_jobs, self._packager)
+
+    def _due(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows whose next attempt may begin."""
+        now = self._now()
+        return [row for row in rows if row.not_before is None or row.not_before <= now]
+
+    def _take_loads(self, models: Sequence[Model]) -> None:
+        """Load models. One during whose load the server ended is loaded alone.
+
+        So a second end shows which model it was, and the others are not blamed.
+        """
+        suspects = {model.id for model in models if model.interruptions}
+        for model in sorted(models, key=lambda model: bool(model.interruptions)):
+            with self._lock:
+                loading = self._loading & {row for kind, row in self._busy if kind == "model"}
+            if loading & suspects or len(loading) >= SHORT_WORKERS:
+                return
+            if model.id not in suspects or not loading:
+                self._take("model", model, self._hosting, self._hosts)
+                self._loading = loading | {model.id}
 
     def _take(self, kind: str, row: Row, work: Work[Row], pool: ThreadPoolExecutor) -> None:
         key = (kind, row.id)
@@ -166,13 +196,25 @@ class Reconciler:
             try:
                 work.carry_out(row, attempt=attempt)
                 logger.info("work ends")
-            except Exception:
-                logger.exception("work failed")
-                work.give_up(row, attempt=attempt, reason="an internal error; the log says more.")
+            except Exception as error:
+                if not is_passing(error):
+                    logger.exception("work failed")
+                    reason = "an internal error; the log says more."
+                    work.give_up(row, attempt=attempt, reason=reason)
+                    return
+                logger.warning("work was interrupted", reason=str(error))
+                self._interrupt(key, attempt)
             finally:
                 with self._lock:
                     del self._busy[key]
                 self.wake()
+
+    def _interrupt(self, key: tuple[str, int], attempt: int) -> None:
+        """Leave a row to a later attempt, because the machine is out of something."""
+        kind, row_id = key
+        not_before = self._now() + pause_after(attempt)
+        with self._database.writing() as rows:
+            rows.work.interrupt(kind, row_id, attempt=attempt, counts=False, not_before=not_before)
 
     def running_trainings(self) -> int:
         """Return the number of trainings with a worker."""

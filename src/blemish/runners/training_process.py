@@ -7,7 +7,6 @@ last `trained` or `failed`. The first `alive` is sent before the slow imports.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -18,14 +17,12 @@ from typing import Any
 
 from blemish.engine.errors import EngineError, TrainingError
 from blemish.engine.training.labeled_images import Progress
-from blemish.storage.errors import StorageError
+from blemish.storage.errors import StorageError, is_passing
 
 HEARTBEAT_S = 1.0
 ORPHANED = 3
 NICENESS = 10
 """Detection has priority; beside other busy programs a training still gets a tenth of a core."""
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Reporter:
@@ -78,14 +75,14 @@ def main() -> None:
     bind_contextvars(project=spec.project, version=spec.version, attempt=spec.attempt)
     try:
         result = run_training(spec, progress=reporter.progress)
-    except (EngineError, StorageError) as error:
+    except (EngineError, StorageError, OSError, MemoryError) as error:
+        if is_passing(error):
+            reporter.send({"interrupted": str(error) or "there is not enough memory."})
+            return
+        if not isinstance(error, (EngineError, StorageError)):
+            raise
         problems = error.problems if isinstance(error, TrainingError) else ()
         reporter.send({"failed": str(error), "problems": problems})
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        reason = f"there is no room to write the result ({error.strerror})."
-        reporter.send({"failed": reason})
     else:
         reporter.send({"trained": asdict(result)})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from blemish.storage.errors import (
+    DatabaseBusyError,
     DatabaseWriteError,
     EncryptionError,
     KeyServiceError,
@@ -15,6 +16,7 @@ from blemish.storage.errors import (
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
 ERROR_MESSAGES: Mapping[type[Exception], str] = {
     StoreWriteError: NO_ROOM,
+    DatabaseBusyError: "Another process locks the server's database; nothing was changed.",
     DatabaseWriteError: NO_ROOM,
     KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",
     EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",

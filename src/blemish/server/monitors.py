@@ -107,7 +107,9 @@ class Monitors:
         return StatusPages(
             readiness=Readiness(
                 {
-                    "database": database_look(database.reading),
+                    "database": database_look(
+                        database.reading, write_problem=database.write_problem
+                    ),
                     "store": (
                         folder_look(self._directory.buckets) if in_folder else store_look(objects)
                     ),

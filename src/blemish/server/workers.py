@@ -118,6 +118,7 @@ def build_hosting_work(
         runner=runner,
         stored_files=storage.stored_files,
         bundles=storage.bundles,
+        now=foundation.now,
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from blemish.domain.entities import AnsweredCall
 from blemish.domain.errors import ConflictError, ResourceType
-from blemish.storage.database.database import Rows
+from blemish.storage.rows.all_rows import Rows
 
 LIFETIME = timedelta(hours=8)
 """How long a token is remembered, from its first use.

@@ -17,7 +17,8 @@ from blemish.domain.limits import Limits, Quota
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.models.bundles import Bundles
 from blemish.service.next_tokens import next_token, token_position
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
 
 PAGE_SIZE = 100

@@ -5,7 +5,9 @@
     + ForeignDatabaseError    the database is missing, too old, or of another data directory
   - DatabaseError             the database cannot be opened
     + SchemaTooNewError       a later version of Blemish wrote it
+    + DatabaseReadError       it cannot be read for now
     + DatabaseWriteError      the disk is full or cannot be written
+      . DatabaseBusyError     another process locks it for too long
   - ObjectError
     + BucketMissingError      no folder has the bucket's name
     + BucketExistsError       a file or folder with the bucket's name exists
@@ -35,6 +37,8 @@ Every message is a sentence for people and names the file, object or key.
 
 from __future__ import annotations
 
+import errno
+
 from blemish.domain.entities import ObjectRef
 
 
@@ -60,6 +64,14 @@ class SchemaTooNewError(DatabaseError):
 
 class DatabaseWriteError(DatabaseError):
     """The disk is full or cannot be written; the transaction changed nothing."""
+
+
+class DatabaseReadError(DatabaseError):
+    """The database cannot be read for now, for example because too many files are open."""
+
+
+class DatabaseBusyError(DatabaseWriteError):
+    """Another process locks the database for too long; the transaction changed nothing."""
 
 
 class ObjectError(StorageError):
@@ -159,3 +171,32 @@ class BackupBrokenError(BackupError):
 
 class RestoreUnfinishedError(BackupError):
     """A restore into the data directory has not finished."""
+
+
+_PASSING = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EAGAIN,
+    }
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether an error comes from a machine that is out of something for now.
+
+    That is room on the disk, memory, open files or processes, or the lock of the database. The same
+    work may succeed later.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (MemoryError, StoreFullError, DatabaseReadError, DatabaseWriteError)):
+            return True
+        if isinstance(cause, OSError) and cause.errno in _PASSING:
+            return True
+        cause = cause.__cause__
+    return False

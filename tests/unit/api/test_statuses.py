@@ -34,7 +34,10 @@ ON_A_MODEL: dict[str, tuple[Ask, set[ModelStatus]]] = {
         lambda client: client.start_model(**MODEL, MinInferenceUnits=1),
         {M.TRAINED, M.HOSTING_FAILED},
     ),
-    "StopModel": (lambda client: client.stop_model(**MODEL), {M.HOSTED, M.SYSTEM_UPDATING}),
+    "StopModel": (
+        lambda client: client.stop_model(**MODEL),
+        {M.HOSTED, M.SYSTEM_UPDATING, M.HOSTING_FAILED},
+    ),
     "DeleteModel": (
         lambda client: client.delete_model(**MODEL),
         {M.TRAINED, M.TRAINING_FAILED, M.HOSTING_FAILED},

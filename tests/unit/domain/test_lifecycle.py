@@ -41,7 +41,7 @@ STARTING_HOSTING -> HOSTED HOSTING_FAILED
 HOSTED -> SYSTEM_UPDATING STOPPING_HOSTING HOSTING_FAILED
 SYSTEM_UPDATING -> HOSTED STOPPING_HOSTING HOSTING_FAILED
 STOPPING_HOSTING -> TRAINED
-HOSTING_FAILED -> STARTING_HOSTING DELETING
+HOSTING_FAILED -> STARTING_HOSTING HOSTED STOPPING_HOSTING DELETING
 """
 
 DATASET_DIAGRAM = """
@@ -169,7 +169,11 @@ def test_a_status_is_in_progress_if_another_one_follows_by_itself() -> None:
 def test_operations_accept_the_statuses_that_their_moves_start_from() -> None:
     assert {ModelStatus.TRAINED, ModelStatus.HOSTING_FAILED} == MODEL_STARTABLE
     assert {ModelStatus.TRAINING_FAILED, *MODEL_STARTABLE} == MODEL_DELETABLE
-    assert {ModelStatus.HOSTED, ModelStatus.SYSTEM_UPDATING} == MODEL_STOPPABLE
+    assert {
+        ModelStatus.HOSTED,
+        ModelStatus.SYSTEM_UPDATING,
+        ModelStatus.HOSTING_FAILED,
+    } == MODEL_STOPPABLE
     assert {ModelStatus.HOSTED, *MODEL_STARTABLE} == MODEL_ADJUSTABLE
 
 

@@ -260,7 +260,7 @@ def test_stop_ends_every_training(reports: Reports) -> None:
 
     trainings.stop()
 
-    eventually(lambda: reasons == [["the process was ended by SIGKILL"]] * 2)
+    eventually(lambda: reasons == [["the server stops."]] * 2)
     assert not is_running(reports.pid)
     assert not is_running(others.pid)
 

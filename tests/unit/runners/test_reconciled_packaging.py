@@ -77,5 +77,6 @@ def test_at_the_start_a_packaging_job_that_was_cut_off_is_taken_again(
         rows.packaging_jobs.claim(job.id, owner=OTHER, now=now, lease_until=now + LEASE)
 
     works.reconciler().start()
+    house.clock.advance(1)
 
     assert [attempt for _, attempt in begun(works.packaging_jobs, 1)] == [2]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -318,6 +319,7 @@ def test_at_the_start_nobody_holds_a_row_any_more(house: House, works: Works) ->
     house.claim_dataset(kind=DatasetType.TEST)
 
     works.reconciler().start()
+    house.clock.advance(1)
 
     assert [attempt for _, attempt in begun(works.trainings, 1)] == [2]
     assert [attempt for _, attempt in begun(works.datasets, 1)] == [2]
@@ -393,11 +395,11 @@ def test_work_that_cannot_even_be_given_up_is_told_of_and_tried_again_later(
 
 
 def test_a_look_that_fails_is_not_the_last(house: House, works: Works) -> None:
-    failures = [ZeroDivisionError("the clock is away")]
+    failures: list[Exception | None] = [ZeroDivisionError("the clock is away"), None]
 
     def now() -> datetime:
-        if failures:
-            raise failures.pop()
+        if failures and (failure := failures.pop()):
+            raise failure
         return house.clock()
 
     house.model()
@@ -517,5 +519,87 @@ def test_at_the_start_a_detection_job_that_was_cut_off_is_taken_again(
         rows.detection_jobs.claim(job.id, owner=OTHER, now=now, lease_until=now + LEASE)
 
     works.reconciler().start()
+    house.clock.advance(1)
 
     assert [attempt for _, attempt in begun(works.detection_jobs, 1)] == [2]
+
+
+def hosted_models(house: House, count: int) -> list[Model]:
+    return [house.trained(S.STARTING_HOSTING) for _ in range(count)]
+
+
+def interrupt(house: House, model: Model) -> None:
+    claimed_by_another(house, model)
+    with house.database.writing() as rows:
+        rows.work.interrupt_all(house.clock())
+
+
+def test_a_model_during_whose_load_the_server_ended_is_loaded_alone_and_last(
+    house: House, works: Works
+) -> None:
+    suspects, others = hosted_models(house, 2), hosted_models(house, 2)
+    for model in suspects:
+        interrupt(house, model)
+    house.clock.advance(2)
+    works.hosting.finish = settle(house, S.HOSTED)
+    works.hosting.may_end.clear()
+    reconciler = works.reconciler()
+
+    reconciler._look()
+    first = [row.id for row, _ in begun(works.hosting, 2)]
+    works.hosting.may_end.set()
+    idle(reconciler)
+    works.hosting.may_end.clear()
+    for _ in range(3):
+        reconciler._look()
+    second = [row.id for row, _ in begun(works.hosting, 3)]
+    works.hosting.may_end.set()
+    idle(reconciler)
+    reconciler._look()
+    idle(reconciler)
+
+    assert sorted(first) == [model.id for model in others]
+    assert second[2:] == [suspects[0].id]
+    assert [row.id for row, _ in works.hosting.begun][3:] == [suspects[1].id]
+
+
+def test_a_shortage_leaves_the_row_to_a_later_attempt(house: House, works: Works) -> None:
+    model = house.model()
+
+    def short(_row: Any, _attempt: int) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    works.trainings.finish = short
+    reconciler = works.reconciler()
+    reconciler._look()
+    idle(reconciler)
+
+    left = house.described(model)
+    reconciler._look()
+
+    assert works.trainings.given_up == []
+    assert left.interruptions == 0
+    assert left.not_before == house.clock() + timedelta(seconds=1)
+    assert len(works.trainings.begun) == 1
+
+
+def test_an_orderly_stop_counts_as_no_interruption(house: House, works: Works) -> None:
+    model = house.model()
+    reconciler = works.reconciler()
+    reconciler._look()
+    idle(reconciler)
+    claimed_by_another(house, model)
+
+    reconciler.stop()
+    works.reconciler().start()
+
+    assert house.described(model).interruptions == 0
+
+
+def test_an_end_of_the_server_counts_as_one(house: House, works: Works) -> None:
+    model = house.model()
+    claimed_by_another(house, model)
+
+    works.reconciler().start()
+
+    assert house.described(model).interruptions == 1

@@ -123,7 +123,7 @@ TARGETS = {
 ALLOWED = {
     "update units": {S.HOSTED},
     "start": {S.TRAINED, S.HOSTING_FAILED},
-    "stop": {S.HOSTED, S.SYSTEM_UPDATING},
+    "stop": {S.HOSTED, S.SYSTEM_UPDATING, S.HOSTING_FAILED},
     "delete": {S.TRAINED, S.TRAINING_FAILED, S.HOSTING_FAILED},
 }
 MESSAGES = {

@@ -330,7 +330,7 @@ def test_a_rollback_that_was_cut_off_goes_on_and_tells_the_same(house: House) ->
             status_message="The dataset was not updated: line 1 is bad.",
             now=house.clock(),
         )
-        rows.datasets.release_all()
+        rows.work.free_all()
 
     found = house.settle()
 

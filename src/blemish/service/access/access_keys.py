@@ -14,9 +14,10 @@ from blemish.domain.entities import AccessKey, KeyPair
 from blemish.domain.errors import ServiceError
 from blemish.domain.tags import check_tag_keys
 from blemish.service.access.authentication import opened_secret, sealed_secret
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.errors import EncryptionError
+from blemish.storage.rows.all_rows import Rows
 
 FIRST_KEY = "first"
 """Name of the key that a new server creates and writes to a file in its data directory."""

@@ -31,7 +31,8 @@ from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets.line_checks import ImportFailedError, LineChecks, with_notes
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE, require_project
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
 
 CREATING = "The dataset is creating."

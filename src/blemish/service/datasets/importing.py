@@ -20,8 +20,9 @@ from blemish.service.datasets.line_checks import (
     with_notes,
 )
 from blemish.service.objects import Objects
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
 from blemish.storage.errors import DatabaseWriteError
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)

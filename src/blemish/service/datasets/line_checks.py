@@ -20,8 +20,8 @@ from blemish.domain.limits import Limits
 from blemish.domain.line_notes import note_sentences
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.objects import Objects
-from blemish.storage.database.database import Rows
 from blemish.storage.errors import EncryptionError, ObjectError
+from blemish.storage.rows.all_rows import Rows
 
 SHOWN_PROBLEMS = 5
 """Problems that a message names."""

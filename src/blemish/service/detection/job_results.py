@@ -20,8 +20,8 @@ from blemish.domain.entities import DatasetEntry, ObjectRef
 from blemish.domain.manifest import DETECTED_FIELDS
 from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import EvaluatedModel, detected_members
-from blemish.storage.database.database import Rows
 from blemish.storage.files import clear_file_errors
+from blemish.storage.rows.all_rows import Rows
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection

@@ -20,6 +20,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
+from blemish.domain.attempts import MAX_INTERRUPTIONS
 from blemish.domain.detection_jobs import (
     DetectionJob,
     DetectionJobKind,
@@ -52,9 +53,6 @@ if TYPE_CHECKING:
     from blemish.engine.runtime import Detector
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
-
-MAX_ATTEMPTS = 5
-"""Attempts before an interrupted job fails."""
 
 NICENESS = 10
 REPORT_EVERY = timedelta(seconds=1)
@@ -99,8 +97,9 @@ class DetectionJobWork:
 
     def carry_out(self, job: DetectionJob, *, attempt: int) -> None:
         """Run a job; a stale attempt changes nothing."""
-        if attempt > MAX_ATTEMPTS:
-            self.give_up(job, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
+        if job.interruptions >= MAX_INTERRUPTIONS:
+            reason = f"it was interrupted {job.interruptions} times."
+            self.give_up(job, attempt=attempt, reason=reason)
             return
         with suppress(OSError):  # the priority of this thread: detections come first
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -32,7 +32,8 @@ from blemish.service.models.models import require_model
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
 
 QUEUED = "The images wait to be judged."

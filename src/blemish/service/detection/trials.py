@@ -25,7 +25,8 @@ from blemish.service.datasets.line_checks import problem_sentence
 from blemish.service.detection.jobs import require_job
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 
 TRIAL = DetectionJobKind.TRIAL
 

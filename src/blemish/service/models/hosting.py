@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.attempts import pause_after
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
+from blemish.domain.lifecycle import MODEL_LOADING
 from blemish.engine.errors import BundleError
 from blemish.service.models.bundles import Bundles
 from blemish.storage.database.database import Database
@@ -20,6 +24,15 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 HOSTED = "The model is running."
 STOPPED = "The model was stopped."
 MOVING = "The model is being loaded again after a restart."
+RETRIED = "It is tried again by itself, until you stop or delete the model."
+
+MAX_ENDS_IN_LOAD = 2
+"""Ends of the server during the load of a model before it is not loaded again."""
+
+ENDED_SERVER = (
+    f"the server ended {MAX_ENDS_IN_LOAD} times while it loaded the model, perhaps for want of "
+    "memory. Start the model again when the cause is removed."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +69,18 @@ class HostingWork:
         runner: HostingRunner,
         stored_files: StoredFiles,
         bundles: Bundles,
+        now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._runner = runner
+        self._now = now
         self._stored_files = stored_files
         self._bundles = bundles
 
     def begin(self) -> None:
         """Mark hosted models to be loaded again after a start of the server."""
         with self._database.writing() as rows:
+            rows.models.retry_hosting(self._now())
             for model in rows.models.with_status(ModelStatus.HOSTED):
                 rows.models.move(
                     model.id,
@@ -76,7 +92,7 @@ class HostingWork:
     def carry_out(self, model: Model, *, attempt: int) -> None:
         """Do the work of a status in progress; a stale attempt changes nothing."""
         match model.status:
-            case ModelStatus.STARTING_HOSTING | ModelStatus.SYSTEM_UPDATING:
+            case status if status in MODEL_LOADING:
                 self._load(model, attempt)
             case ModelStatus.STOPPING_HOSTING:
                 self._runner.unload(model.id)
@@ -86,15 +102,21 @@ class HostingWork:
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
         """Mark the start of a model as failed, if this attempt still holds the row."""
-        if model.status in {ModelStatus.STARTING_HOSTING, ModelStatus.SYSTEM_UPDATING}:
+        if model.status in MODEL_LOADING:
             self._runner.unload(model.id, attempt=attempt)
-            logger.warning("a model could not be started", reason=reason)
-            message = f"The model could not be started: {reason}"
-            self._finish(model, attempt, ModelStatus.HOSTING_FAILED, message)
+            pause = pause_after(model.hosting_failures + 1)
+            logger.warning(
+                "a model could not be started", reason=reason, again_in_s=pause.total_seconds()
+            )
+            self._fail(model, attempt, f"{reason} {RETRIED}", not_before=self._now() + pause)
 
     def _load(self, model: Model, attempt: int) -> None:
         assert model.bundle is not None
         assert model.units is not None
+        if model.interruptions >= MAX_ENDS_IN_LOAD:
+            logger.error("a model that ended the server is not loaded", ends=model.interruptions)
+            self._fail(model, attempt, ENDED_SERVER, not_before=None)
+            return
         try:
             self._runner.load(model.id, model.bundle, units=model.units, attempt=attempt)
         except (BundleError, EncryptionError) as error:
@@ -111,15 +133,25 @@ class HostingWork:
         with self._database.writing() as rows:
             rows.models.delete(model.id)
 
+    def _fail(
+        self, model: Model, attempt: int, reason: str, *, not_before: datetime | None
+    ) -> None:
+        with self._database.writing() as rows:
+            current = rows.models.fail_hosting(
+                model,
+                attempt=attempt,
+                status_message=f"The model could not be started: {reason}",
+                not_before=not_before,
+            )
+            if current:
+                rows.client_tokens.spend(model.id)  # a repeated StartModel must start it again
+
     def _finish(self, model: Model, attempt: int, target: ModelStatus, message: str) -> bool:
         with self._database.writing() as rows:
-            current = rows.models.finish(
+            return rows.models.finish(
                 model.id,
                 attempt=attempt,
                 sources=[model.status],
                 target=target,
                 status_message=message,
             )
-            if current and target is ModelStatus.HOSTING_FAILED:
-                rows.client_tokens.spend(model.id)  # a repeated StartModel must start it again
-        return current

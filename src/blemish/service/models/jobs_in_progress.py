@@ -6,7 +6,7 @@ from blemish.domain.detection_jobs import WORDS, DetectionJob
 from blemish.domain.entities import Model
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.domain.packaging import PackagingJob
-from blemish.storage.database.database import Rows
+from blemish.storage.rows.all_rows import Rows
 
 
 def check_unneeded(rows: Rows, model: Model, *, arn: str) -> None:

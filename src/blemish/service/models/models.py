@@ -27,8 +27,9 @@ from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.service.training.trainable import trainable_datasets
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
 from blemish.storage.errors import KeyServiceError, KeyUnavailableError
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
 
 TRAINING = "The model is being trained."

@@ -26,7 +26,8 @@ from blemish.service.models.models import require_model
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 
 QUEUED = "The model waits to be packaged."
 

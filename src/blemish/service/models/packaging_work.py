@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
+from blemish.domain.attempts import MAX_INTERRUPTIONS
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import ServiceError
 from blemish.domain.packaging import (
@@ -36,9 +37,6 @@ from blemish.storage.database.database import Database
 from blemish.storage.errors import StorageError
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
-
-MAX_ATTEMPTS = 5
-"""Tries before an interrupted job is given up."""
 
 ON_NVIDIA = ("tensorrt", "cuda")
 RUNNING = "The model is being packaged."
@@ -71,8 +69,9 @@ class PackagingWork:
 
     def carry_out(self, job: PackagingJob, *, attempt: int) -> None:
         """Package the model of a job; a stale attempt changes no row."""
-        if attempt > MAX_ATTEMPTS:
-            self.give_up(job, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
+        if job.interruptions >= MAX_INTERRUPTIONS:
+            reason = f"it was interrupted {job.interruptions} times."
+            self.give_up(job, attempt=attempt, reason=reason)
             return
         try:
             self._package(job, attempt)

@@ -6,7 +6,7 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.entities import InferenceUnits, Model, Project
 from blemish.domain.errors import ResourceType, ServiceQuotaExceededError, ValidationError
 from blemish.domain.limits import Limits, Quota
-from blemish.storage.database.database import Rows
+from blemish.storage.rows.all_rows import Rows
 
 
 class ModelQuotas:
@@ -61,7 +61,7 @@ class ModelQuotas:
             ServiceQuotaExceededError: it cannot.
         """
         most_hosted = self._limits.max_hosted_models
-        if most_hosted is not None and rows.models.count_hosted() >= most_hosted:
+        if most_hosted is not None and rows.models.count_hosted(other_than=model.id) >= most_hosted:
             raise ServiceQuotaExceededError(
                 f"{most_hosted} models are hosted, the most allowed. Stop one first.",
                 resource_type=ResourceType.MODEL,

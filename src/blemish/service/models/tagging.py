@@ -9,7 +9,8 @@ from blemish.domain.entities import Model, Tag
 from blemish.domain.errors import ResourceNotFoundError, ResourceType, ValidationError
 from blemish.domain.limits import Limits
 from blemish.domain.tags import check_tag_count, check_tag_keys
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 
 MAX_SHOWN = 200
 """Longest part of an invalid ARN in a message."""

@@ -17,6 +17,11 @@ from blemish.service.training.evaluation_files import EvaluationKeys
 class TrainingInterruptedError(Exception):
     """The process ended or fell silent before it had a result; it may be tried again."""
 
+    def __init__(self, reason: str, *, counts: bool = True) -> None:
+        super().__init__(reason)
+        #: False for an orderly stop, and for a machine that is out of something
+        self.counts = counts
+
 
 class AttemptLostError(Exception):
     """The row belongs to another attempt now; the results of this one are discarded."""

@@ -10,7 +10,7 @@ from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 from blemish.domain.lifecycle import DATASET_USABLE
 from blemish.domain.limits import Limits
 from blemish.service.datasets.datasets import require_dataset
-from blemish.storage.database.database import Rows
+from blemish.storage.rows.all_rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.arns import ArnScope
+from blemish.domain.attempts import MAX_INTERRUPTIONS, pause_after
 from blemish.domain.detector_settings import DEFAULT_SETTINGS
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.engine.errors import BackboneError
@@ -36,14 +37,11 @@ from blemish.service.training.runner import (
     TrainingSpec,
 )
 from blemish.storage.database.database import Database
-from blemish.storage.errors import ObjectError, StorageError
+from blemish.storage.errors import ObjectError, StorageError, is_passing
 from blemish.storage.files import remove_tree
 from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
-
-MAX_ATTEMPTS = 5
-"""Attempts before an interrupted training fails for good."""
 
 REPORT_PACE = timedelta(seconds=1)
 """How often a training that writes its files checks whether it was cancelled."""
@@ -91,8 +89,9 @@ class TrainingWork:
     def carry_out(self, model: Model, *, attempt: int) -> None:
         """Train a model; an interrupted attempt leaves the row to the next."""
         self._log.note(model.id, "begun" if attempt == 1 else f"begun anew, attempt {attempt}")
-        if attempt > MAX_ATTEMPTS:
-            self.give_up(model, attempt=attempt, reason=f"it was interrupted {attempt - 1} times.")
+        if model.interruptions >= MAX_INTERRUPTIONS:
+            reason = f"it was interrupted {model.interruptions} times."
+            self.give_up(model, attempt=attempt, reason=reason)
             return
         folder = self._attempts / f"{model.id}-{attempt}"
         try:
@@ -120,12 +119,17 @@ class TrainingWork:
                     return f"{reason} {self._publish_problems(model, spec, problems)}"
         except TrainingInterruptedError as error:
             logger.warning("a training was interrupted", reason=str(error))
-            self._log.note(model.id, f"interrupted: {error}")
-            self._leave(model, attempt)
+            self._leave(model, attempt, str(error), counts=error.counts)
         except AttemptLostError:
             logger.warning("a training lost its row to another attempt")
-        except (BackboneError, StorageError) as error:
-            return str(error)
+        except (BackboneError, StorageError, OSError, MemoryError) as error:
+            if is_passing(error):
+                logger.warning("a training was interrupted", reason=str(error))
+                self._leave(model, attempt, str(error), counts=False)
+                return None
+            if isinstance(error, (BackboneError, StorageError)):
+                return str(error)
+            raise
         return None
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
@@ -173,10 +177,21 @@ class TrainingWork:
         if text:
             self._log.note(model.id, text)
 
-    def _leave(self, model: Model, attempt: int) -> None:
-        """End the lease, so that the next attempt need not wait for it."""
+    def _leave(self, model: Model, attempt: int, reason: str, *, counts: bool) -> None:
+        """Leave the row to the next attempt, after a pause that grows."""
+        self._log.note(model.id, f"interrupted: {reason}")
+        now = self._now()
+        pause = pause_after(model.interruptions + 1 if counts else attempt)
         with self._database.writing() as rows:
-            rows.models.renew(model.id, attempt=attempt, lease_until=self._now())
+            rows.models.renew(
+                model.id,
+                attempt=attempt,
+                lease_until=now,
+                status_message=f"The training was interrupted, and begins again: {reason}",
+            )
+            rows.work.interrupt(
+                "training", model.id, attempt=attempt, counts=counts, not_before=now + pause
+            )
 
     def _publish(self, model: Model, spec: TrainingSpec, result: TrainingResult) -> None:
         """Write the evaluation files to the output location, store the bundle, turn the row."""

@@ -20,11 +20,12 @@ from pathlib import Path
 from blemish.storage.backup.archive import ArchiveWriter
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.copies import copy_database
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
 from blemish.storage.errors import BackupError, BucketMissingError
 from blemish.storage.files import new_file
 from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.store import ObjectInfo, ObjectStore
+from blemish.storage.rows.all_rows import Rows
 
 FOLDERS_OF_STORED_FILES = ("bundles", "kept")
 """Folders of the files that rows name."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -16,31 +15,25 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspe
 from structlog.typing import FilteringBoundLogger
 
 from blemish.storage.database.copies import copy_database
-from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
+from blemish.storage.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseReadError,
+    DatabaseWriteError,
+    SchemaTooNewError,
+)
 from blemish.storage.files import sync_folder
-from blemish.storage.rows.access_keys import Keys
-from blemish.storage.rows.client_tokens import ClientTokens
-from blemish.storage.rows.datasets import Datasets
-from blemish.storage.rows.detection_counts import DetectionCountRows
-from blemish.storage.rows.detection_jobs import DetectionJobs
-from blemish.storage.rows.directory import DirectoryRow
-from blemish.storage.rows.entries import Entries
-from blemish.storage.rows.folder_markers import FolderMarkerRows
-from blemish.storage.rows.models import Models
-from blemish.storage.rows.object_metadata import ObjectMetadataRows
-from blemish.storage.rows.packaging_jobs import PackagingJobs
-from blemish.storage.rows.projects import Projects
-from blemish.storage.rows.sessions import Sessions
-from blemish.storage.rows.tags import Tags
-from blemish.storage.rows.trial_images import TrialImages
-from blemish.storage.rows.uploads import Uploads
+from blemish.storage.rows.all_rows import Rows, rows_of
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
-BUSY_TIMEOUT_S = 30
+BUSY_TIMEOUT_S = 60
 """How long a write waits for other writes."""
+
+LOCK_PATIENCE_S = 1.0
+"""How long a check waits for the lock before it calls the database locked."""
 
 _ON_CONNECT = (
     "PRAGMA journal_mode = WAL",
@@ -54,39 +47,21 @@ _WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
 
 _MARK = "UPDATE directory SET mark = mark + 1 RETURNING mark"
 
+_PASSING_READS = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM}
+)
+
 OPEN_CONNECTIONS = 32
 """Connections that stay open between transactions."""
-_DISK_TROUBLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """The rows of every table within one transaction."""
-
-    projects: Projects
-    datasets: Datasets
-    entries: Entries
-    models: Models
-    tags: Tags
-    packaging_jobs: PackagingJobs
-    keys: Keys
-    object_metadata: ObjectMetadataRows
-    folder_markers: FolderMarkerRows
-    uploads: Uploads
-    client_tokens: ClientTokens
-    detection_jobs: DetectionJobs
-    trial_images: TrialImages
-    sessions: Sessions
-    detection_counts: DetectionCountRows
-    directory: DirectoryRow
-
-    def stored_names(self) -> set[str]:
-        """Return the names of the bundles and stored files that rows refer to."""
-        return (
-            self.models.stored_names()
-            | self.datasets.stored_names()
-            | self.detection_jobs.stored_names()
-        )
+_DISK_TROUBLE = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,  # too many open files, among others
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 
 
 class Database:
@@ -96,6 +71,8 @@ class Database:
         self._engine = engine
         self._readers = engine.execution_options(begin=_READ)
         self._writers = engine.execution_options(begin=_WRITE)
+        #: whether a transaction of this process holds the lock of writers
+        self._writes_now = False
         self._report_mark: Callable[[int], None] = _ignore_mark
 
     @classmethod
@@ -181,22 +158,41 @@ class Database:
         try:
             with self._writers.begin() as connection:
                 before = _changes(connection)
-                yield _rows(connection)
+                self._writes_now = True
+                try:
+                    yield rows_of(connection)
+                finally:
+                    self._writes_now = False
                 changed = _changes(connection) != before
                 mark = connection.exec_driver_sql(_MARK).scalar() if changed else None
             if mark is not None:
                 self._report_mark(mark)
         except exc.DatabaseError as error:
-            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DISK_TROUBLE:
+            path, code = (
+                self._engine.url.database,
+                getattr(error.orig, "sqlite_errorcode", 0) & 0xFF,
+            )
+            if code == sqlite3.SQLITE_BUSY:
+                raise DatabaseBusyError(f"{path} is locked by another process.") from error
+            if code not in _DISK_TROUBLE:
                 raise
-            path = self._engine.url.database
             raise DatabaseWriteError(f"{path} cannot be written ({error.orig}).") from error
 
     @contextmanager
     def reading(self) -> Iterator[Rows]:
-        """Begin a read transaction, which sees one snapshot of the rows."""
-        with self._readers.begin() as connection:
-            yield _rows(connection)
+        """Begin a read transaction, which sees one snapshot of the rows.
+
+        Raises:
+            DatabaseReadError: the database cannot be read for now.
+        """
+        try:
+            with self._readers.begin() as connection:
+                yield rows_of(connection)
+        except exc.DatabaseError as error:
+            if _code(error) not in _PASSING_READS:
+                raise
+            path = self._engine.url.database
+            raise DatabaseReadError(f"{path} cannot be read now ({error.orig}).") from error
 
     def shorten_log(self, max_bytes: int) -> bool:
         """Write the write-ahead log back if it is larger; return False if that was not possible.
@@ -211,6 +207,20 @@ class Database:
         with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
+
+    def write_problem(self) -> str | None:
+        """Return why nothing can be written now; None if it can, or we are writing."""
+        path = Path(str(self._engine.url.database))
+        try:
+            with closing(sqlite3.connect(path, timeout=LOCK_PATIENCE_S)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if is_busy and self._writes_now:
+                return None
+            return f"{path} is locked by another process" if is_busy else f"{path}: {error}"
+        return None
 
     def report_marks(self, report: Callable[[int], None]) -> None:
         """Call `report` with the mark of the database after each commit that changed rows."""
@@ -299,6 +309,11 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
+def _code(error: exc.DatabaseError) -> int:
+    """Return the primary result code of SQLite."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _changes(connection: Connection) -> int:
     """Return how many rows this connection has changed since it was opened."""
     driver = connection.connection.dbapi_connection
@@ -326,24 +341,3 @@ def _upgrade(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")
-
-
-def _rows(connection: Connection) -> Rows:
-    return Rows(
-        projects=Projects(connection),
-        datasets=Datasets(connection),
-        entries=Entries(connection),
-        models=Models(connection),
-        tags=Tags(connection),
-        packaging_jobs=PackagingJobs(connection),
-        keys=Keys(connection),
-        object_metadata=ObjectMetadataRows(connection),
-        folder_markers=FolderMarkerRows(connection),
-        uploads=Uploads(connection),
-        client_tokens=ClientTokens(connection),
-        detection_jobs=DetectionJobs(connection),
-        trial_images=TrialImages(connection),
-        sessions=Sessions(connection),
-        detection_counts=DetectionCountRows(connection),
-        directory=DirectoryRow(connection),
-    )

@@ -10,10 +10,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, or_, select, update
+from sqlalchemy import Connection, Table, and_, case, or_, select, update
 
 FREE: dict[str, Any] = {"owner": None, "lease_until": None}
 """The values of a row without a worker."""
+
+SETTLED: dict[str, Any] = FREE | {"interruptions": 0, "not_before": None}
+"""The values of a row whose work has ended, or begins."""
 
 
 def move(
@@ -23,7 +26,7 @@ def move(
     statement = (
         update(table)
         .where(table.c.id == row_id, table.c.status.in_(sources))
-        .values(**values, **FREE)
+        .values(**{**SETTLED, **values})
     )
     return connection.execute(statement).rowcount == 1
 
@@ -38,12 +41,20 @@ def claim(
     now: datetime,
     lease_until: datetime,
 ) -> int | None:
-    """Claim a free row in one of `sources`; return the number of the attempt."""
+    """Claim a free row in one of `sources`; return the number of the attempt.
+
+    A lease that has lapsed means that the former attempt was interrupted.
+    """
     free = or_(table.c.owner.is_(None), table.c.lease_until < now)
     statement = (
         update(table)
         .where(table.c.id == row_id, table.c.status.in_(sources), free)
-        .values(owner=owner, lease_until=lease_until, attempt=table.c.attempt + 1)
+        .values(
+            owner=owner,
+            lease_until=lease_until,
+            attempt=table.c.attempt + 1,
+            interruptions=table.c.interruptions + case((table.c.owner.is_not(None), 1), else_=0),
+        )
     )
     if connection.execute(statement).rowcount != 1:
         return None
@@ -67,8 +78,3 @@ def write_held(
         .values(**values)
     )
     return connection.execute(statement).rowcount == 1
-
-
-def release_all(connection: Connection, table: Table) -> None:
-    """Free every row, because their workers are gone."""
-    connection.execute(update(table).where(table.c.owner.is_not(None)).values(**FREE))

@@ -96,6 +96,8 @@ DATASETS = Table(
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("interruptions", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcDateTime),
     UniqueConstraint("project_id", "type"),
     sqlite_autoincrement=True,
 )
@@ -154,6 +156,9 @@ MODELS = Table(
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("interruptions", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcDateTime),
+    Column("hosting_failures", Integer, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "version"),
     sqlite_autoincrement=True,
 )
@@ -193,6 +198,8 @@ PACKAGING_JOBS = Table(
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("interruptions", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcDateTime),
     UniqueConstraint("project_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -333,6 +340,8 @@ DETECTION_JOBS = Table(
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("interruptions", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcDateTime),
     UniqueConstraint("project_id", "kind", "name"),
     sqlite_autoincrement=True,
 )

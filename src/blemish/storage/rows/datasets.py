@@ -163,17 +163,13 @@ class Datasets:
             status_message=status_message,
             updated_at=now,
             changes=None,
-            **leases.FREE,
+            **leases.SETTLED,
         )
 
     def set_image_bucket(self, dataset_id: int, bucket: str | None) -> None:
         """Write the bucket that holds all images of the dataset; None without any images."""
         mine = update(DATASETS).where(DATASETS.c.id == dataset_id)
         self._connection.execute(mine.values(image_bucket=bucket))
-
-    def release_all(self) -> None:
-        """Free every dataset: whoever held one is gone."""
-        leases.release_all(self._connection, DATASETS)
 
     def delete(self, dataset_id: int) -> None:
         """Delete a dataset with its entries."""
@@ -198,4 +194,6 @@ def _dataset(row: Row[Any]) -> Dataset:
         image_bucket=row.image_bucket,
         changes=row.changes,
         attempt=row.attempt,
+        interruptions=row.interruptions,
+        not_before=row.not_before,
     )

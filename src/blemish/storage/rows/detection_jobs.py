@@ -142,7 +142,7 @@ class DetectionJobs:
             updated_at=now,
             images=None,
             **(_columns(counts) if counts else {}),
-            **leases.FREE,
+            **leases.SETTLED,
         )
 
     def cancel(self, job_id: int, *, status_message: str, now: datetime) -> bool:
@@ -162,10 +162,6 @@ class DetectionJobs:
         """Return the names of the stored files in rows."""
         named = select(DETECTION_JOBS.c.images).where(DETECTION_JOBS.c.images.is_not(None))
         return set(self._connection.scalars(named))
-
-    def release_all(self) -> None:
-        """Free every job, because their workers are gone."""
-        leases.release_all(self._connection, DETECTION_JOBS)
 
     def delete_of_project(self, project_id: int) -> None:
         """Delete the jobs of a project, with the results of trials."""
@@ -220,4 +216,6 @@ def _job(row: Row[Any]) -> DetectionJob:
             failed=row.failed_images,
         ),
         attempt=row.attempt,
+        interruptions=row.interruptions,
+        not_before=row.not_before,
     )

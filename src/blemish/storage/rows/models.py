@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from blemish.domain.detector_settings import DetectorSettings
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
-from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS
+from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS, MODEL_WITH_WORK
 from blemish.storage.database import leases
 from blemish.storage.database.tables import MAX_ID, MODELS, PROJECTS, TAGS
 
@@ -37,6 +37,8 @@ _PAGE = (
     .order_by(MODELS.c.version.desc())
     .limit(bindparam("most"))
 )
+#: the start failed, and the customer still wants the model to be hosted
+_WANTED = (MODELS.c.status == ModelStatus.HOSTING_FAILED) & MODELS.c.not_before.is_not(None)
 _NO_UNITS = {"minimum_units": None, "maximum_units": None}
 
 
@@ -101,9 +103,11 @@ class Models:
         mine = MODELS.c.project_id == project_id
         return self._all(_SELECT.where(mine, MODELS.c.status == ModelStatus.DELETING))
 
-    def count_hosted(self) -> int:
+    def count_hosted(self, *, other_than: int | None = None) -> int:
         """Count the models that are hosted, or about to be."""
-        return self._count(MODELS.c.status.in_(MODEL_HOSTED))
+        return self._count(
+            (MODELS.c.status.in_(MODEL_HOSTED) | _WANTED) & (MODELS.c.id != (other_than or 0))
+        )
 
     def count_training(self) -> int:
         """Count the models in training."""
@@ -117,7 +121,7 @@ class Models:
     def unsettled(self) -> list[Model]:
         """Return the models in progress, oldest first."""
         return self._all(
-            _SELECT.where(MODELS.c.status.in_(MODEL_IN_PROGRESS)).order_by(MODELS.c.id)
+            _SELECT.where(MODELS.c.status.in_(MODEL_IN_PROGRESS) | _WANTED).order_by(MODELS.c.id)
         )
 
     def with_status(self, status: ModelStatus) -> list[Model]:
@@ -149,6 +153,7 @@ class Models:
             sources=sources,
             status=target,
             status_message=status_message,
+            hosting_failures=0,
             **_units(target, units),
         )
 
@@ -175,7 +180,7 @@ class Models:
             self._connection,
             MODELS,
             model_id,
-            sources=MODEL_IN_PROGRESS,
+            sources=MODEL_WITH_WORK,
             owner=owner,
             now=now,
             lease_until=lease_until,
@@ -196,7 +201,7 @@ class Models:
             MODELS,
             model_id,
             attempt=attempt,
-            sources=MODEL_IN_PROGRESS,
+            sources=MODEL_WITH_WORK,
             lease_until=lease_until,
             **message,
         )
@@ -255,12 +260,40 @@ class Models:
             sources=sources,
             status=target,
             status_message=status_message,
+            hosting_failures=0,
             **_units(target, None),
         )
 
-    def release_all(self) -> None:
-        """Free every model, because their workers are gone."""
-        leases.release_all(self._connection, MODELS)
+    def fail_hosting(
+        self,
+        model: Model,
+        *,
+        attempt: int,
+        status_message: str,
+        not_before: datetime | None,
+    ) -> bool:
+        """Move a model to HOSTING_FAILED; return False for a stale attempt.
+
+        It is tried again from `not_before` on; never, if that is None.
+        """
+        return self._finish(
+            model.id,
+            attempt=attempt,
+            sources={model.status},
+            status=ModelStatus.HOSTING_FAILED,
+            status_message=status_message,
+            hosting_failures=model.hosting_failures + 1 if not_before else 0,
+            not_before=not_before,
+        )
+
+    def retry_hosting(self, now: datetime) -> None:
+        """Let failed starts be tried again at once, after a start of the server."""
+        statement = update(MODELS).where(_WANTED).values(not_before=now)
+        self._connection.execute(statement)
+
+    def waiting_for_hosting(self) -> list[Model]:
+        """Return the models whose start failed and is tried again, oldest first."""
+        return self._all(_SELECT.where(_WANTED).order_by(MODELS.c.id))
 
     def delete(self, model_id: int) -> None:
         """Delete a model with its tags; the caller deletes its files."""
@@ -276,8 +309,7 @@ class Models:
             model_id,
             attempt=attempt,
             sources=sources,
-            **values,
-            **leases.FREE,
+            **{**leases.SETTLED, **values},
         )
 
     def _all(self, statement: Select[Any], **values: Any) -> list[Model]:
@@ -319,6 +351,9 @@ def _model(row: Row[Any]) -> Model:
         bundle=row.bundle,
         units=_inference_units(row),
         attempt=row.attempt,
+        interruptions=row.interruptions,
+        hosting_failures=row.hosting_failures,
+        not_before=row.not_before,
         detector_settings=row.detector_settings,
     )
 

@@ -136,12 +136,8 @@ class PackagingJobs:
             status=target,
             status_message=status_message,
             updated_at=now,
-            **leases.FREE,
+            **leases.SETTLED,
         )
-
-    def release_all(self) -> None:
-        """Free every job, after a start: no worker holds one."""
-        leases.release_all(self._connection, PACKAGING_JOBS)
 
     def _write(self, job_id: int, *, attempt: int, **values: Any) -> bool:
         return leases.write_held(
@@ -190,6 +186,8 @@ def _job(row: Row[Any]) -> PackagingJob:
         created_at=row.created_at,
         updated_at=row.updated_at,
         attempt=row.attempt,
+        interruptions=row.interruptions,
+        not_before=row.not_before,
     )
 
 

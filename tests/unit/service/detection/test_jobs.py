@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from blemish.domain.attempts import MAX_INTERRUPTIONS
 from blemish.domain.detection_jobs import DetectionJob, DetectionJobKind, result_key
 from blemish.domain.entities import DatasetStatus, DatasetType, ModelStatus, ObjectRef
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ValidationError
@@ -22,11 +23,11 @@ from blemish.domain.limits import OURS
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.engine.bundle import Bundle, read_bundle
 from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
-from blemish.service.detection.job_work import MAX_ATTEMPTS, NICENESS, DetectionJobWork
+from blemish.service.detection.job_work import NICENESS, DetectionJobWork
 from blemish.service.detection.jobs import ImageList, Output
 from blemish.service.models.bundles import Bundles
 from blemish.service.projects import require_project
-from blemish.storage.database.database import Rows
+from blemish.storage.rows.all_rows import Rows
 from tests.products import (
     anomalous_images,
     draw,
@@ -236,7 +237,7 @@ def test_a_job_that_is_stopped_in_its_middle_ends_as_if_it_had_not_been(judging:
     left = settle(judging, job, work=stopping[0])
     assert (left.status, result(judging, job).exists()) == ("RUNNING", False)
     with judging.database.writing() as rows:
-        rows.detection_jobs.release_all()
+        rows.work.free_all()
 
     ended = settle(judging, job)
 
@@ -357,7 +358,7 @@ def test_a_stopped_server_leaves_the_job_to_the_next(judging: House) -> None:
 
     assert left.status == "CREATED"
     with judging.database.writing() as rows:
-        rows.detection_jobs.release_all()
+        rows.work.free_all()
     assert settle(judging, job).status == "SUCCEEDED"
     assert len(result(judging, job).read_text().splitlines()) == 4
 
@@ -378,15 +379,17 @@ def test_a_job_that_is_cancelled_meanwhile_publishes_nothing(judging: House) -> 
 
 def test_a_job_that_never_ends_is_given_up(judging: House) -> None:
     job = start(judging, BATCH, NEW)
-    for _ in range(MAX_ATTEMPTS):
-        claim(judging, job)
+    for _ in range(MAX_INTERRUPTIONS + 1):
         judging.clock.advance(LEASE.total_seconds() + 1)
+        attempt = claim(judging, job)
 
-    ended = settle(judging, job)
+    carry_out(judging.detection_job_work(), described(judging, job), attempt=attempt)
+
+    ended = described(judging, job)
 
     assert ended.status == "FAILED"
     assert ended.status_message == (
-        f"The images were not judged: it was interrupted {MAX_ATTEMPTS} times."
+        f"The images were not judged: it was interrupted {MAX_INTERRUPTIONS} times."
     )
 
 

@@ -6,7 +6,7 @@ from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.domain.errors import ResourceNotFoundError
 from blemish.domain.limits import MIB
 from blemish.engine.errors import BundleError
-from blemish.service.models.hosting import HostingWork
+from blemish.service.models.hosting import RETRIED, HostingWork
 from blemish.storage.errors import EncryptionError, KeyUnavailableError, SealBrokenError
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import LEASE, ONE_UNIT, House
@@ -61,7 +61,7 @@ def test_a_bundle_that_cannot_be_loaded_is_the_reason(
 
     assert found.status is S.HOSTING_FAILED
     assert found.status_message == (
-        "The model could not be started: The checksum of model.onnx is wrong."
+        f"The model could not be started: The checksum of model.onnx is wrong. {RETRIED}"
     )
     assert runner.loaded == {}
 
@@ -223,7 +223,7 @@ def test_a_start_that_is_given_up_has_failed(
 
     found = house.described(model)
     assert found.status is S.HOSTING_FAILED
-    assert found.status_message == "The model could not be started: no memory."
+    assert found.status_message == f"The model could not be started: no memory. {RETRIED}"
     assert runner.loaded == {}
 
 
@@ -239,3 +239,69 @@ def test_what_must_end_is_not_given_up_but_tried_again(
     assert house.described(model).status is status
     house.clock.advance(LEASE.total_seconds())
     assert house.claim_model(model) == attempt + 1
+
+
+def test_a_start_that_failed_is_tried_again_with_growing_pauses(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    runner.damage = KeyUnavailableError("The key is away.")
+    model = house.trained(S.STARTING_HOSTING)
+    pauses = []
+    for _ in range(12):
+        model = carry_out(house, work, model)
+        assert model.not_before is not None
+        pauses.append((model.not_before - house.clock()).total_seconds())
+    with house.database.reading() as rows:
+        down = rows.models.waiting_for_hosting()
+    runner.damage = None
+
+    found = carry_out(house, work, model)
+
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert down == [model]
+    assert found.status is S.HOSTED
+    assert (found.hosting_failures, found.not_before) == (0, None)
+
+
+def test_a_stopped_model_is_not_tried_again(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    runner.damage = KeyUnavailableError("The key is away.")
+    carry_out(house, work, house.trained(S.STARTING_HOSTING))
+
+    house.models.stop("circuits", "1")
+    found = carry_out(house, work, house.models.describe("circuits", "1"))
+
+    assert (found.status, found.not_before) == (S.TRAINED, None)
+
+
+def test_after_a_restart_a_failed_start_is_tried_again_at_once(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    runner.damage = KeyUnavailableError("The key is away.")
+    model = house.trained(S.STARTING_HOSTING)
+    for _ in range(9):
+        model = carry_out(house, work, model)
+
+    work.begin()
+
+    assert house.described(model).not_before == house.clock()
+
+
+def test_a_model_during_whose_load_the_server_ended_twice_is_not_loaded_again(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    for _ in range(2):
+        house.claim_model(model)
+        with house.database.writing() as rows:
+            rows.work.interrupt_all(house.clock())
+
+    found = carry_out(house, work, house.described(model))
+
+    assert found.status is S.HOSTING_FAILED
+    assert "the server ended 2 times while it loaded the model" in found.status_message
+    assert found.not_before is None
+    assert runner.loaded == {}
+    house.models.start("circuits", "1", units=ONE_UNIT)
+    assert carry_out(house, work, house.described(model)).status is S.HOSTED

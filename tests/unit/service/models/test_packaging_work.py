@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from blemish.domain.attempts import MAX_INTERRUPTIONS
 from blemish.domain.packaging import Component, PackagingJob, PackagingJobStatus
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, read_bundle
 from blemish.engine.images.sizes import ImageSize
-from blemish.service.models.packaging_work import MAX_ATTEMPTS
 from tests.unit.components import CPU_PLATFORM, GPU, GPU_PLATFORM, component, for_platform
 from tests.unit.house import LEASE, OWNER, House
 from tests.unit.manifests import BUCKET
@@ -230,7 +230,8 @@ def test_a_stale_attempt_changes_nothing(packaged: House) -> None:
 
 def test_a_job_that_is_interrupted_again_and_again_is_given_up(packaged: House) -> None:
     job = start(packaged)
-    attempts = [claim(packaged, job) for _ in range(MAX_ATTEMPTS + 1)]
+    attempts = [claim(packaged, job) for _ in range(MAX_INTERRUPTIONS + 1)]
+    job = packaged.packaging.describe("circuits", "job")
 
     packaged.packaging_work().carry_out(job, attempt=attempts[-1])
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from blemish.domain.attempts import MAX_INTERRUPTIONS
 from blemish.domain.detector_settings import DetectorSettings, Sensitivity, detector_change
 from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
 from blemish.domain.limits import MIB, OURS
@@ -23,7 +25,8 @@ from blemish.service.training.runner import (
     TrainingResult,
     TrainingSpec,
 )
-from blemish.service.training.training import MAX_ATTEMPTS, MAX_LOGGED_PROBLEMS
+from blemish.service.training.training import MAX_LOGGED_PROBLEMS
+from blemish.storage.errors import DatabaseBusyError
 from blemish.storage.objects.store import ObjectStore
 from tests.unit.fakes import ENDED_AT, FakeTrainings, Report, Step, trained
 from tests.unit.house import LEASE, House
@@ -239,16 +242,53 @@ def test_an_interrupted_training_is_left_to_the_next_attempt(house: House, model
 
 
 def test_a_training_is_given_up_after_its_last_attempt(house: House, model: Model) -> None:
-    training = work(house, *[interrupted] * MAX_ATTEMPTS)
-    for _ in range(MAX_ATTEMPTS):
-        training.carry_out(model, attempt=house.claim_model(model))
-        assert house.described(model).status is S.TRAINING
+    training = work(house, *[interrupted] * MAX_INTERRUPTIONS)
+    pauses = []
+    for _ in range(MAX_INTERRUPTIONS):
+        attempt = house.claim_model(model)
+        training.carry_out(house.described(model), attempt=attempt)
+        left = house.described(model)
+        assert left.status is S.TRAINING
+        assert left.not_before is not None
+        pauses.append((left.not_before - house.clock()).total_seconds())
+    attempt = house.claim_model(model)
 
-    training.carry_out(model, attempt=house.claim_model(model))
+    training.carry_out(house.described(model), attempt=attempt)
+
+    assert pauses == [1, 2, 4, 8, 16]
 
     found = house.described(model)
     assert found.status is S.TRAINING_FAILED
     assert found.status_message == "Training failed: it was interrupted 5 times."
+
+
+SHORTAGES = [
+    TrainingInterruptedError("the server stops.", counts=False),
+    OSError(errno.EMFILE, "Too many open files"),
+    MemoryError(),
+    DatabaseBusyError("blemish.db is locked by another process."),
+]
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=str)
+def test_stops_and_shortages_never_end_a_training(
+    house: House, model: Model, error: Exception
+) -> None:
+    def step(_job: TrainingSpec, _report: Report) -> TrainingResult:
+        raise error
+
+    training = work(house, *[step] * (MAX_INTERRUPTIONS + 2), trained)
+    for _ in range(MAX_INTERRUPTIONS + 2):
+        attempt = house.claim_model(model)
+        training.carry_out(house.described(model), attempt=attempt)
+    left = house.described(model)
+    attempt = house.claim_model(model)
+
+    training.carry_out(left, attempt=attempt)
+
+    assert left.interruptions == 0
+    assert left.status_message.startswith("The training was interrupted, and begins again: ")
+    assert house.described(model).status is S.TRAINED
 
 
 def test_a_fault_of_ours_ends_the_training_too(house: House, model: Model) -> None:
@@ -483,7 +523,7 @@ def small_files() -> Iterator[Callable[[], None]]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_the_reason_and_leaves_nothing_half_written(
+def test_a_full_disk_interrupts_a_training_and_leaves_nothing_half_written(
     house: House, model: Model, small_files: Callable[[], None]
 ) -> None:
     def too_much(job: TrainingSpec, report: Report) -> TrainingResult:
@@ -494,7 +534,7 @@ def test_a_full_disk_is_the_reason_and_leaves_nothing_half_written(
     work(house, too_much).carry_out(model, attempt=house.claim_model(model))
 
     found = house.described(model)
-    assert found.status is S.TRAINING_FAILED
-    assert found.status_message.startswith("Training failed: There is no room to write ")
+    assert found.status is S.TRAINING
+    assert "begins again: There is no room to write " in found.status_message
     assert not (house.directory.buckets / BUCKET / RESULT.key).exists()
     assert left_behind(house) == NOTHING

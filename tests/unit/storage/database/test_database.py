@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
 from blemish.storage.database.tables import METADATA
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
+from blemish.storage.rows.all_rows import Rows
 from tests.unit.storage.samples import NOW, access_key, add_dataset, add_project, entry, python
 
 
@@ -323,3 +325,18 @@ def test_the_rows_that_others_refer_to_stay(database: Database) -> None:
 
     with pytest.raises(IntegrityError), database.writing() as rows:
         rows.projects.delete(project.id)
+
+
+def test_a_database_that_another_process_locks_is_a_problem_and_our_own_lock_is_none(
+    database: Database, tmp_path: Path
+) -> None:
+    free = database.write_problem()
+    with database.writing():
+        ours = database.write_problem()
+    with closing(sqlite3.connect(tmp_path / "blemish.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        locked = database.write_problem()
+
+    assert free is None
+    assert ours is None
+    assert locked == f"{tmp_path / 'blemish.db'} is locked by another process"

@@ -237,7 +237,7 @@ def test_after_a_restart_everything_is_free_and_every_attempt_stale(
     assert claim(database, updating) == 1
 
     with database.writing() as rows:
-        rows.datasets.release_all()
+        rows.work.free_all()
 
     assert not finish(database, updating, attempt=1)
     assert claim(database, updating) == 2

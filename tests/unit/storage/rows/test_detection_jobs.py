@@ -12,7 +12,8 @@ from blemish.domain.detection_jobs import (
     ImageCounts,
 )
 from blemish.domain.entities import ObjectRef, Project
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from tests.unit.storage.samples import BUCKET, LEASE, NOW, add_model, add_project
 
 BATCH, TRIAL = DetectionJobKind.BATCH, DetectionJobKind.TRIAL
@@ -243,7 +244,7 @@ def test_a_stale_attempt_writes_nothing(database: Database) -> None:
     with database.writing() as rows:
         job = add(rows, add_project(rows), images="images-1.jsonl")
         stale = claim(rows, job)
-        rows.detection_jobs.release_all()
+        rows.work.free_all()
 
         assert refuses(rows, job, stale)
         claim(rows, job, owner="two")

@@ -15,7 +15,8 @@ from blemish.domain.entities import (
     ObjectRef,
     Performance,
 )
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from tests.unit.storage.samples import LEASE, NOW, add_model, add_project
 
 S = ModelStatus
@@ -216,7 +217,7 @@ def test_after_a_restart_every_attempt_is_stale(
 ) -> None:
     assert claim(database, model) == 1
     with database.writing() as rows:
-        rows.models.release_all()
+        rows.work.free_all()
     before = saved(database)
 
     with database.writing() as rows:
@@ -299,6 +300,7 @@ def test_only_a_model_in_progress_is_claimed(
         S.STOPPING_HOSTING,
         S.SYSTEM_UPDATING,
         S.DELETING,
+        S.HOSTING_FAILED,  # while it is tried again
     }
     assert claim(database, model) == (1 if in_progress else None)
 

@@ -7,7 +7,8 @@ from sqlalchemy.exc import IntegrityError
 
 from blemish.domain.entities import Project, Tag
 from blemish.domain.packaging import Component, PackagingJob, PackagingJobStatus
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from tests.unit.components import GPU_PLATFORM, component
 from tests.unit.storage.samples import NOW, add_model, add_project
 

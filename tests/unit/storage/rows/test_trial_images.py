@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from blemish.domain.detection_jobs import DetectionJob, TrialImage
-from blemish.storage.database.database import Database, Rows
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from tests.unit.manifests import url
 from tests.unit.storage.rows.test_detection_jobs import add
 from tests.unit.storage.samples import add_project
