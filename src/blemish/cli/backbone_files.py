@@ -72,9 +72,9 @@ class BackboneDesk:
         table = Table(box=None)
         table.add_column("name", min_width=max(map(len, [*installed, *CATALOGUE])))
         for heading in ("architecture", "licence", "size", "state"):
-            table.add_column(heading)
+            table.add_column(heading, overflow="fold")
         for own in packaged_backbones():
-            state = "installed, the default" if own.name == default_backbone() else "installed"
+            state = "default" if own.name == default_backbone() else "installed"
             size = decimal(own.kilobytes * 1_000)
             table.add_row(own.name, own.architecture, own.licence, size, state)
         for name in installed:

@@ -173,9 +173,11 @@ def _store_scores(
 ) -> None:
     """Compute an image's scores, and store them for some outer folds."""
     embeddings = image.embeddings
-    pooled = pooled_embedding(embeddings)[np.newaxis]
+    pooled = None
     for scorer, entry in fitted.items():
         if not isinstance(entry, PatchScorer):
+            if pooled is None:  # of wide embeddings it takes as long as a score
+                pooled = pooled_embedding(embeddings)[np.newaxis]
             result.image_scores[scorer][outer_folds, row] = entry.image_scores(pooled)[0]
         elif scorer.positional:
             result.patch_scores[scorer][outer_folds, row] = entry.patch_scores(embeddings)
