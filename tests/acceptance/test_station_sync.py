@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from blemish.edge.components import ComponentFolder
+from blemish.engine.bundle import read_bundle
 from blemish.station.config import SyncConfig
 from blemish.station.config_table import SecretText
 from blemish.station.sync import sync as sync_module
@@ -22,9 +31,14 @@ from blemish.station.verdict import Verdict
 from tests.acceptance.product import PROJECT, images
 from tests.acceptance.served import BUCKET, ServedDirectory
 from tests.asgi_client import installed_models
+from tests.edge_agents import component_zip
+from tests.edge_bundles import SEGMENTATION
+from tests.products import draw, png
 from tests.unit.station.verdicts import verdict
 
 pytestmark = pytest.mark.acceptance
+
+PATIENCE_S = 60
 
 
 class SomeRecords:
@@ -200,3 +214,108 @@ def test_an_image_that_the_records_removed_is_left_out(line: Line) -> None:
 def test_a_server_that_refuses_is_quoted(line: Line) -> None:
     with pytest.raises(ServerError, match=r"refuses PUT .* with status 403: .*signature"):
         line.sync(secret="wrong")
+
+
+CONFIG = """
+directory = "{folder}/station"
+[[source]]
+type = "folder"
+name = "line-1"
+when_busy = "never-drop"
+path = "{folder}/in"
+[model]
+component = "plates"
+components = "{folder}/components"
+[[sink]]
+type = "json-lines"
+name = "verdicts"
+path = "{folder}/verdicts.jsonl"
+[records]
+images = ["all"]
+[page]
+port = {port}
+[sync]
+endpoint = "{endpoint}"
+project = "{project}"
+bucket = "{bucket}"
+prefix = "station/whole/"
+"""
+
+
+def station_command(*arguments: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "blemish.station.commands", "station", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_station_shows_its_images_and_its_command_sends_them(
+    server: ServedDirectory, edge_bundles: Path, tmp_path: Path
+) -> None:
+    archive = component_zip(read_bundle(edge_bundles / SEGMENTATION), name="plates")
+    ComponentFolder(tmp_path / "components").install(io.BytesIO(archive), autostart=None)
+    images_in = tmp_path / "in"
+    images_in.mkdir()
+    for number in range(3):
+        (images_in / f"{number}.png").write_bytes(png(draw(number, "stain").pixels))
+    port = free_port()
+    file = tmp_path / "station.toml"
+    settings = {"endpoint": server.endpoint, "project": PROJECT, "bucket": BUCKET}
+    file.write_text(CONFIG.format(folder=tmp_path, port=port, **settings))
+    environment = os.environ | aws_environment(server)
+
+    running = station_command("run", "--config", str(file), environment=environment)
+    try:
+        lines = tmp_path / "verdicts.jsonl"
+        wait_until(lambda: lines.exists() and len(lines.read_text().splitlines()) == 3)
+        state = first_event(f"http://127.0.0.1:{port}/events")
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/images/{state['shown']['id']}/photo"
+        ) as photo:
+            assert photo.headers["Content-Type"] == "image/jpeg"
+        first = station_command("sync", "--config", str(file), environment=environment)
+        first_output, first_errors = first.communicate(timeout=PATIENCE_S)
+        second = station_command("sync", "--config", str(file), environment=environment)
+        second_output, _ = second.communicate(timeout=PATIENCE_S)
+    finally:
+        running.send_signal(signal.SIGTERM)
+        _, log = running.communicate(timeout=PATIENCE_S)
+
+    assert state["detections"] == 3
+    assert first.returncode == 0, first_errors
+    assert "3 images were sent." in first_output
+    assert second_output == "The server has every image.\n"
+    assert len(list((server.bucket / "station/whole").glob("*.png"))) == 3
+    assert running.returncode == 0, log
+
+
+def aws_environment(server: ServedDirectory) -> dict[str, str]:
+    credentials = server.client()._request_signer._credentials
+    return {
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+    }
+
+
+def first_event(url: str) -> dict[str, Any]:
+    """Return the first state that the page sends."""
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as events:
+        state: dict[str, Any] = json.loads(events.readline().removeprefix(b"data: "))
+        return state
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

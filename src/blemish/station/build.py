@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from blemish.station.config import StationConfig
 from blemish.station.judge import Judge
+from blemish.station.libraries import check_library
 from blemish.station.lock import locked_directory
+from blemish.station.page.shown_image import ShownImage
 from blemish.station.records import Records
 from blemish.station.runner import Station
 from blemish.station.sinks.registry import build_sink
 from blemish.station.sources.registry import build_source
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -32,8 +37,43 @@ def running_station(config: StationConfig) -> Iterator[Station]:
             station = Station(judge=judge, records=records, sources=sources, sinks=sinks)
             station.start()
             try:
-                yield station
+                with _served_page(config, station):
+                    yield station
             finally:
                 station.stop()
         finally:
             records.close()
+
+
+@contextmanager
+def _served_page(config: StationConfig, station: Station) -> Iterator[None]:
+    """Serve the page, if there is one.
+
+    Raises:
+        StationError: its address cannot be listened on, or a library is missing.
+    """
+    if config.page is None:
+        yield
+        return
+    for module in ("starlette", "uvicorn"):
+        check_library(module, user="[page]")
+    from blemish.station.page.server import StationPage  # noqa: PLC0415 - of an extra
+
+    page = StationPage(config.page, status=station.status, shown=lambda: _shown(station))
+    page.start()
+    logger.info("the page is at %s", page.address)
+    try:
+        yield
+    finally:
+        page.close()
+
+
+def _shown(station: Station) -> ShownImage | None:
+    latest = station.latest_image()
+    if latest is None:
+        return None
+    return ShownImage(
+        verdict=latest.verdict,
+        content=latest.image.content,
+        anomaly_map=latest.detection.anomaly_map,
+    )

@@ -1,4 +1,4 @@
-"""`blemish station`: runs a station until a signal ends it.
+"""`blemish station`: runs a station until a signal ends it, and sends its images to a server.
 
 It parses arguments by the standard library, so that it needs nothing that the edge does not.
 """
@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help=text, description=text)
     run.set_defaults(run=_run)
     run.add_argument("--config", metavar="FILE", type=Path, required=True, help="a TOML file")
+    text = "Send stored images to the server, into trials."
+    sync = commands.add_parser("sync", help=text, description=text)
+    sync.set_defaults(run=_sync)
+    sync.add_argument("--config", metavar="FILE", type=Path, required=True, help="a TOML file")
     return parser
 
 
@@ -75,6 +79,15 @@ def _run(arguments: argparse.Namespace) -> None:
         while not ended.wait(HEALTH_LOOK_S):
             if not station.is_running:
                 raise StationError("The station ended by a fault; its log says why.")
+
+
+def _sync(arguments: argparse.Namespace) -> None:
+    from blemish.station.config import read_station_config  # noqa: PLC0415
+    from blemish.station.sync.command import sync_station  # noqa: PLC0415
+
+    config = read_station_config(arguments.config)
+    count = sync_station(config, say=lambda text: print(text, flush=True))  # noqa: T201
+    print(f"{count} images were sent." if count else "The server has every image.")  # noqa: T201
 
 
 if __name__ == "__main__":

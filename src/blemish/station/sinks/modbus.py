@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from blemish.station.config_table import ConfigTable
 from blemish.station.errors import SinkError
+from blemish.station.libraries import check_library
 from blemish.station.sinks.sink import Sink
 from blemish.station.verdict import Verdict
 
@@ -130,6 +131,7 @@ def _scaled(verdict: Verdict) -> int:
 
 def build_modbus_sink(name: str, table: ConfigTable) -> Sink:
     """Build the sink from its settings."""
+    check_library("pymodbus", user=table.name)
     target = ModbusTarget(
         host=table.text("host"),
         port=table.integer("port", 502, least=1, most=65_535),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blemish.station.config_table import ConfigTable, SecretText
 from blemish.station.errors import SinkError
+from blemish.station.libraries import check_library
 from blemish.station.sinks.sink import Sink
 from blemish.station.verdict import Verdict
 
@@ -106,6 +107,7 @@ class MqttSink:
 
 def build_mqtt_sink(name: str, table: ConfigTable) -> Sink:
     """Build the sink from its settings."""
+    check_library("paho", user=table.name)
     tls = table.flag("tls", default=False)
     ca_file = table.optional_path("ca_file")
     username, password = table.optional_text("username"), table.secret("password_env")

@@ -82,7 +82,7 @@ function show(state) {
   byId("sources").replaceChildren(
     ...state.sources.map((entry) => connection(entry, counted(entry, ["dropped", "failed"]))));
   byId("sinks").replaceChildren(
-    ...state.sinks.map((entry) => connection(entry, counted(entry, ["waiting", "refused", "dropped"]))));
+    ...state.sinks.map((entry) => connection(entry, counted(entry, ["waiting", "dropped"]))));
   byId("last").replaceChildren(...state.last.slice(0, 20).map((verdict) =>
     item(verdict.is_anomalous ? "not-ok" : "ok",
       ["time", clock(verdict)], ["word", verdict.is_anomalous ? "NOT OK" : "OK"],
