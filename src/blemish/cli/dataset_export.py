@@ -16,7 +16,7 @@ from blemish.cli.connection import ServerClients, error_text
 from blemish.cli.dataset_import import progress
 from blemish.domain.entities import DatasetType, ObjectRef
 from blemish.interchange.archives import DatasetArchive
-from blemish.interchange.exports import export_archive, export_writers
+from blemish.interchange.exports import check_export_format, export_archive
 from blemish.interchange.labelled import InterchangeError
 
 
@@ -33,7 +33,7 @@ def export_dataset(
     if to.exists():
         raise InterchangeError(f"{to} exists already. Name a file that does not.")
     now = datetime.now(UTC)
-    export_writers(format_name, now=now)
+    check_export_format(format_name)
     totals = _totals(clients.lookoutvision, project)
     if not totals:
         raise InterchangeError(f"The project {project} has no images.")

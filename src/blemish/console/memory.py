@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from blemish.console.images.entry import Entry
 from blemish.console.images.gallery_memory import Undo, View
+from blemish.console.images.labelled_uploads import LabelledUploads
 from blemish.console.masks.added_types import AddedTypes
 from blemish.domain.entities import DatasetStatus, ObjectRef
 from blemish.engine.images.sizes import ImageSize
@@ -72,6 +73,7 @@ class ConsoleMemory:
     image_sizes: RecentlyUsed[ObjectRef, ImageSize] = field(
         default_factory=lambda: RecentlyUsed(limit=256)
     )
+    labelled_uploads: LabelledUploads = field(default_factory=LabelledUploads)
     added_types: AddedTypes = field(default_factory=AddedTypes)
     #: held while a mask is compared with its stored version and saved
     saving_masks: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -13,8 +13,10 @@ from starlette.staticfiles import StaticFiles
 from blemish.console.http import register
 from blemish.console.images import (
     add_images_page,
+    export_requests,
     gallery_page,
     image_requests,
+    labelled_requests,
     upload_requests,
 )
 from blemish.console.masks import painter_page, painter_requests
@@ -30,8 +32,10 @@ PAGES = (
     add_images_page,
     compare_page,
     detect_requests,
+    export_requests,
     gallery_page,
     image_requests,
+    labelled_requests,
     model_page,
     models_page,
     overview_page,

@@ -49,16 +49,25 @@ EXPORT_FORMATS = (ALL, *_WRITERS)
 """The names of what can be written."""
 
 
+def check_export_format(name: str) -> None:
+    """Refuse a format that cannot be written.
+
+    Raises:
+        InterchangeError: there is no such format.
+    """
+    if name not in EXPORT_FORMATS:
+        raise InterchangeError(f"{name!r:.80} must be one of {', '.join(EXPORT_FORMATS)}.")
+
+
 def export_writers(name: str, *, now: datetime) -> Sequence[DatasetWriter]:
     """Return the writers of a format, or of all that share images.
 
     Raises:
         InterchangeError: there is no such format.
     """
+    check_export_format(name)
     if name == ALL:
         return [make(now) for other, make in _WRITERS.items() if other not in FOLDER_FORMATS]
-    if name not in _WRITERS:
-        raise InterchangeError(f"{name!r:.80} must be one of {', '.join(EXPORT_FORMATS)}.")
     return [_WRITERS[name](now)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from urllib.parse import quote
 
 from nicegui import ui
 from nicegui.element import Element
@@ -32,6 +33,15 @@ class ImageUpload(Element, component="../static/add_images.js"):
         self._props["names"] = {label: list(names) for label, names in LABEL_NAMES.items()}
 
 
+class LabelledFolder(Element, component="../static/labelled_folder.js"):
+    """A folder or an archive with labels of another tool, sent and read as a whole."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__()
+        self._props["url"] = f"{ROOT}/labelled/{quote(project, safe='')}"
+        self._props["gallery"] = f"{ROOT}{project_path(project, '/images')}"
+
+
 @page("/projects/{project}/add", title="Add images")
 async def add_images(project: str) -> None:
     """Show the ways in which images come into a project."""
@@ -48,6 +58,7 @@ async def add_images(project: str) -> None:
         if not may:
             text(DENIED, classes="problem", tag="p")
         most_bytes = looking.services.limits.detect_body_bytes
+        LabelledFolder(project)
         ImageUpload(project, kinds=kinds, most_bytes=most_bytes, may=may)
         with ui.element("div").classes("columns"):
             BucketImport(project, may=may)

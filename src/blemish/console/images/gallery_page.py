@@ -9,10 +9,13 @@ from urllib.parse import quote
 from nicegui import ui
 
 from blemish.console.images.entry import DatasetKey
+from blemish.console.images.export_requests import export_url
 from blemish.console.images.gallery_requests import dataset_description
 from blemish.console.paths import ROOT, project_path
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.domain.entities import DatasetStatus, DatasetType
+from blemish.interchange.exports import ALL
+from blemish.interchange.registry import FORMATS
 
 SETS = {"train": "Training set", "test": "Test set"}
 
@@ -29,6 +32,12 @@ NOT_YET = {
         "Without one, some images of the training set are kept back to measure a model by.",
     ),
 }
+
+
+EXPORTS = {ALL: "ZIP of all formats"} | {
+    known.name: known.title[:1].upper() + known.title[1:] for known in FORMATS
+}
+"""Format of an archive -> what people read."""
 
 
 class Gallery(ui.element, component="../static/gallery.js"):
@@ -64,8 +73,9 @@ async def images(project: str) -> None:
     description = await dataset_description(looking, dataset)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/gallery.css">')
     with frame("Images", project=project, section="images"):
-        _head(project, dataset.type)
-        if description is None or description["ImageStats"]["Total"] == 0:
+        has_images = description is not None and description["ImageStats"]["Total"] > 0
+        _head(project, dataset.type, has_images=has_images)
+        if not has_images:
             _none(project, dataset.type, description)
             return
         ui.context.slot.parent.classes("with-gallery")
@@ -77,7 +87,7 @@ async def images(project: str) -> None:
         )
 
 
-def _head(project: str, kind: str) -> None:
+def _head(project: str, kind: str, *, has_images: bool) -> None:
     with ui.element("div").classes("head"):
         heading("Images")
         with ui.element("nav").classes("sets").props('aria-label="Data sets"'):
@@ -86,7 +96,16 @@ def _head(project: str, kind: str) -> None:
                 if name == kind:
                     tab.props("aria-current=page")
         ui.element("div").classes("room")
+        if has_images:
+            _export_button(project)
         _add_button(project)
+
+
+def _export_button(project: str) -> None:
+    """Draw the formats in which all images of the project can be had."""
+    with ui.button("Export", icon="download").props("outline"), ui.menu():
+        for name, title in EXPORTS.items():
+            ui.menu_item(title).props["href"] = export_url(project, name)
 
 
 def _add_button(project: str) -> None:

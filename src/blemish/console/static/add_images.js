@@ -8,6 +8,7 @@ const MOST = 1000; // of one change
 const TRIES = 8; // for half a minute
 const SHOWN = 200; // rows of a list; a browser is slow with thousands
 const MASKS = /(^|\/)(ground_truth|masks?)(\/|$)/i; // folders of masks, which are no images of the product
+const LABELS = /\.(json|xml|ya?ml|manifest|jsonl|zip)$/i; // files of labels of other tools
 const HIDDEN = /(^|\/)(\.|thumbs\.db$|desktop\.ini$|__macosx\/)/i;
 
 const folders = (path) => path.split("/").slice(0, -1).map((name) => name.toLowerCase()).reverse();
@@ -51,18 +52,23 @@ export default {
         <div class="drop" :class="{ over, off: !may || busy }">
           <p class="lead">Drag images or a folder here</p>
           <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folder names such
-            as <code>good</code>, <code>ok</code>, <code>ng</code> or <code>defect</code> become labels.</p>
+            as <code>good</code>, <code>ok</code>, <code>ng</code> or <code>defect</code> become labels. A folder
+            or ZIP archive of MVTec, COCO, LabelMe, Label Studio, CVAT, VOC or YOLO comes with its masks.</p>
           <div class="line">
             <button type="button" class="solid" :disabled="!may || busy" @click="$refs.folder.click()">Choose a folder</button>
             <button type="button" :disabled="!may || busy" @click="$refs.files.click()">Choose files</button>
           </div>
           <input ref="folder" type="file" webkitdirectory multiple hidden aria-label="A folder" @change="picked">
-          <input ref="files" type="file" accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" multiple hidden aria-label="Files" @change="picked">
+          <input ref="files" type="file" accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp,.zip" multiple hidden aria-label="Files" @change="picked">
         </div>
       </section>
 
       <section v-if="state === 'plan'" class="panel" aria-label="What will be added">
         <h2>{{ count(planned.length, "file") }} to add</h2>
+        <div class="line labels-notice" v-if="hasLabels">
+          <span>There are labels or masks of another tool.</span>
+          <button type="button" @click="readLabels(items)">Read labels and masks</button>
+        </div>
         <div class="choices">
           <fieldset>
             <legend>Data sets</legend>
@@ -140,6 +146,7 @@ export default {
     busy() { return this.state === "sending"; },
     // the layout of the MVTec data sets: beside test/good every folder is a kind of anomaly
     isMvtec() { return this.items.some(({ path }) => /(^|\/)test\/good\//i.test(path)); },
+    hasLabels() { return this.items.some(({ path }) => LABELS.test(path) || MASKS.test(path)); },
     planned() { return this.items.filter(({ path }) => !this.left.has(folderOf(path))); },
     groups() {
       const groups = new Map();
@@ -230,11 +237,18 @@ export default {
       const items = files.filter(({ path }) => !HIDDEN.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
       const hidden = files.length - items.length;
       if (!items.length) return;
+      if (items.every(({ path }) => /\.zip$/i.test(path))) return this.readLabels(items);
       const left = new Set(items.map(({ path }) => folderOf(path)).filter((folder) => MASKS.test(folder)));
       const plan = { state: "plan", items: items.map(Vue.markRaw), left, hidden, ownLabels: {} };
       Object.assign(this, this.nothing(), plan);
       if (items.some(({ path }) => kindIn(path) === "test")) this.sets = "two";
       this.$nextTick(() => this.$refs.start.focus());
+    },
+    // labelled_folder.js takes over
+    readLabels(items) {
+      this.clear();
+      const plain = items.every(({ path }) => /\.zip$/i.test(path)) ? null : () => this.plan(items);
+      window.dispatchEvent(new CustomEvent("labelled-folder", { detail: { items, plain } }));
     },
     clear() { Object.assign(this, this.nothing(), { state: "empty", items: [] }); },
     async start() {
