@@ -79,8 +79,8 @@ release: $(VENV)/.dev ## Write ./dist: wheels, sources, bill of materials, licen
 	@cat dist/SHA256SUMS
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
-	$(LOCK) --extra edge --extra station --group build -o requirements.lock pyproject.toml
-	$(LOCK) --extra edge --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --extra edge --extra genicam --extra station --group build -o requirements.lock pyproject.toml
+	$(LOCK) --extra edge --extra genicam --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock

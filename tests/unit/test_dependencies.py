@@ -106,8 +106,9 @@ def test_the_edge_alone_has_the_version_and_the_ranges_of_the_whole() -> None:
     ranges = {requirement.name: requirement.specifier for requirement in requirements()}
 
     assert edge_project()["version"] == pyproject()["project"]["version"]
-    station = edge_project()["optional-dependencies"]["station"]
-    for requirement in map(Requirement, [*edge_project()["dependencies"], *station]):
+    extras = edge_project()["optional-dependencies"].values()
+    texts = [*edge_project()["dependencies"], *(text for extra in extras for text in extra)]
+    for requirement in map(Requirement, texts):
         assert requirement.specifier == ranges[requirement.name]
 
 

@@ -264,7 +264,7 @@ def _page(table: ConfigTable) -> PageConfig:
         token=table.secret("token_env"),
     )
     table.finish()
-    if page.token is None and not _is_loopback(page.host):
+    if page.token is None and not is_loopback_host(page.host):
         raise ConfigError(
             f"[page] host is {page.host}, which other machines can connect to: name the "
             "environment variable of a token by token_env, or take 127.0.0.1."
@@ -285,7 +285,7 @@ def _sync(table: ConfigTable) -> SyncConfig:
     return sync
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Return whether only this machine can connect to a host's address."""
     if host == "localhost":
         return True

@@ -141,6 +141,17 @@ class ConfigTable:
         self._known.add(key)
         return key in self._values
 
+    def table(self, key: str) -> ConfigTable:
+        """Return a table below this one; required, and to be finished like any other."""
+        value = self._value(key, None)
+        if not isinstance(value, Mapping):
+            raise self.wrong(key, "a table")
+        return ConfigTable(value, name=f"{self.name} {key}", environment=self._environment)
+
+    def unwanted(self, key: str, problem: str) -> ConfigError:
+        """Return the error of a setting whose value must not be repeated."""
+        return ConfigError(f"{self.name} {key} {problem}.")
+
     def wrong(self, key: str, wanted: str) -> ConfigError:
         """Return the error of a setting that is missing, or is not what it must be."""
         if key not in self._values:

@@ -271,6 +271,10 @@ class Station:
             logger.warning("image %s of %s cannot be judged: %s", image.name, image.source, error)
             self._insist(lambda: self._records.fail(image))
             raise
+        except Exception as error:  # an image that nobody expected must not end the station
+            logger.exception("image %s of %s cannot be judged", image.name, image.source)
+            self._insist(lambda: self._records.fail(image))
+            raise UnreadableError("The station failed; its log says why.") from error
         stored = self._store(image, detection) if self._records.wants_image(verdict) else None
         recorded = self._insist(lambda: self._records.add(verdict, image, stored=stored))
         self._latest = LatestImage(verdict=recorded, image=image, detection=detection)

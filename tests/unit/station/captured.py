@@ -28,6 +28,7 @@ RULES = RecordsConfig(
 )
 PNG = b"\x89PNG\r\n\x1a\n"
 BROKEN = b"no image"
+UNEXPECTED = b"an image that the judge fails over"
 DETECTION = Detection(
     score=1.25,
     threshold=1.0,
@@ -88,8 +89,10 @@ class PlainJudge:
 
     def judge(self, image: CapturedImage) -> tuple[Verdict, Detection]:
         self.may_judge.wait(10)
-        if image.content == BROKEN:
+        if isinstance(image.content, bytes) and image.content == BROKEN:
             raise UnreadableError("It is no image.")
+        if isinstance(image.content, bytes) and image.content == UNEXPECTED:
+            raise ZeroDivisionError
         self.names.append(image.name)
         return verdict_on(image, time=TIME), DETECTION
 

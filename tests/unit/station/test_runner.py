@@ -19,6 +19,7 @@ from blemish.station.verdict import Verdict
 from tests.unit.station.captured import (
     BROKEN,
     RULES,
+    UNEXPECTED,
     MemorySink,
     PlainJudge,
     captured,
@@ -145,10 +146,13 @@ def test_an_image_that_was_judged_is_answered_from_the_records(bench: Bench) -> 
     assert len(bench.judge.names) == 1
 
 
-def test_an_image_that_cannot_be_judged_is_counted_and_the_next_one_goes_on(bench: Bench) -> None:
+@pytest.mark.parametrize("content", [BROKEN, UNEXPECTED])
+def test_an_image_that_cannot_be_judged_is_counted_and_the_next_one_goes_on(
+    bench: Bench, content: bytes
+) -> None:
     bench.start()
 
-    answer = bench.offer(1, content=BROKEN)
+    answer = bench.offer(1, content=content)
 
     with pytest.raises(UnreadableError):
         answer.result(PATIENCE_S)

@@ -8,13 +8,21 @@ from blemish.station.config import SourceConfig, WhenBusy
 from blemish.station.config_table import ConfigTable
 from blemish.station.errors import ConfigError
 from blemish.station.sources.folder import build_folder_source
+from blemish.station.sources.genicam import build_genicam_camera
+from blemish.station.sources.posted import build_posted_images
 from blemish.station.sources.source import Source
+from blemish.station.sources.streams import build_stream_camera
+from blemish.station.sources.video import build_video_file
 
 SourceBuilder = Callable[[str, ConfigTable, WhenBusy], Source]
 """Takes the source's name, its settings and what it does when busy, and opens nothing."""
 
 SOURCE_TYPES: Mapping[str, SourceBuilder] = {
+    "camera": build_stream_camera,
     "folder": build_folder_source,
+    "genicam": build_genicam_camera,
+    "http": build_posted_images,
+    "video": build_video_file,
 }
 
 
