@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from release.components import ReleaseError, read_pins, runtime_components
+from release.components import ReleaseError, read_pins, runtime_components, runtime_lock
 from release.licences import third_party_licences
 from release.sbom import PACKAGE, bill_of_materials
 
@@ -22,7 +22,7 @@ EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def main(folder: Path) -> None:
-    """Write the distributions, the bill of materials, the licences and the checksums.
+    """Write the distributions, the locked requirements, the other documents and the checksums.
 
     Raises:
         ReleaseError: the tree has changes that no commit has, or a package is missing.
@@ -59,6 +59,8 @@ def _write_documents(folder: Path, *, made_at: datetime) -> None:
     stem = f"{PACKAGE}-{version}"
     (folder / f"{stem}.cdx.json").write_text(bill, encoding="utf-8")
     licences = third_party_licences(components)
+    lock = runtime_lock(ROOT / "requirements.lock", components)
+    (folder / f"{stem}-requirements.txt").write_text(lock, encoding="utf-8")
     (folder / f"{stem}-third-party-licences.txt").write_text(licences, encoding="utf-8")
 
 

@@ -64,6 +64,15 @@ def read_pins(lock: Path) -> dict[str, Pin]:
     }
 
 
+def runtime_lock(lock: Path, components: Iterable[Component]) -> str:
+    """Return the blocks of a lock file that pin these components, for every machine and Python."""
+    names = {component.name for component in components}
+    blocks = re.split(r"\n(?=\S)", lock.read_text(encoding="utf-8").rstrip("\n"))
+    return "".join(
+        f"{block}\n" for block in blocks if canonicalize_name(block.partition("==")[0]) in names
+    )
+
+
 def runtime_components(requirements: Iterable[str], pins: Mapping[str, Pin]) -> list[Component]:
     """Return what these requirements need on this machine, sorted by name.
 

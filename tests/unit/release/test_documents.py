@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from release.components import Component, ReleaseError, read_pins, runtime_components
+from release.components import Component, ReleaseError, read_pins, runtime_components, runtime_lock
 from release.licences import third_party_licences
 from release.sbom import bill_of_materials
 
@@ -52,6 +52,16 @@ def test_what_is_needed_indirectly_is_a_component(components: list[Component]) -
 
     assert {"numpy", "jmespath"} <= names
     assert not {"blemish", "pytest"} & names
+
+
+def test_the_locked_requirements_are_those_of_the_components(components: list[Component]) -> None:
+    text = runtime_lock(ROOT / "requirements.lock", components)
+
+    assert {line.partition("==")[0] for line in text.splitlines() if line[0].isalpha()} == {
+        component.name for component in components
+    }
+    assert text.count("\nnumpy==") == 2  # for older and newer Pythons
+    assert text.count("--hash=sha256:") > len(components)
 
 
 def test_a_version_that_is_not_locked_is_refused() -> None:
