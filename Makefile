@@ -15,9 +15,10 @@ WHEELS ?= wheelhouse
 EDGE   ?= blemish-edge
 # What an index links to; the sources name no address.
 PROJECT_URL ?=
+OSV ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge release lock clean
+.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge release audit lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +78,9 @@ edge: setup ## Write ./blemish-edge, the edge agent in one folder, for devices l
 release: $(VENV)/.dev ## Write ./dist: wheels, sources, bill of materials, licences (PROJECT_URL=https://...)
 	@BLEMISH_PROJECT_URL='$(PROJECT_URL)' $(BIN)/python -m release dist
 	@cat dist/SHA256SUMS
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities in what is locked (OSV=all.zip: OSV's export for PyPI)
+	@$(BIN)/python -m release.audit '$(OSV)' *.lock
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --extra edge --extra genicam --extra station --group build -o requirements.lock pyproject.toml

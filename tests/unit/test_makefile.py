@@ -108,6 +108,7 @@ def test_help_names_every_target_that_people_use(project: Path) -> None:
         "wheelhouse",
         "edge",
         "release",
+        "audit",
         "lock",
         "clean",
         "help",
