@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,7 +39,9 @@ from tests.unit.station.verdicts import verdict
 
 pytestmark = pytest.mark.acceptance
 
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
+KEYS = (sys.executable, "-m", "blemish.cli.main", "keys")
 
 
 class SomeRecords:
@@ -208,7 +211,7 @@ def test_an_image_that_the_records_removed_is_left_out(line: Line) -> None:
 
     [trial] = line.judged().values()
     assert [image["SourceRef"] for image in trial] == line.refs([0, 2, 3])
-    assert "removed 1 images" in line.texts[0]
+    assert line.texts[0] == "Images that the records removed before they were sent: 1."
 
 
 def test_a_server_that_refuses_is_quoted(line: Line) -> None:
@@ -265,7 +268,7 @@ def test_a_station_shows_its_images_and_its_command_sends_them(
     file = tmp_path / "station.toml"
     settings = {"endpoint": server.endpoint, "project": PROJECT, "bucket": BUCKET}
     file.write_text(CONFIG.format(folder=tmp_path, port=port, **settings))
-    environment = os.environ | aws_environment(server)
+    environment = os.environ | key_of_guide(server, tmp_path)
 
     running = station_command("run", "--config", str(file), environment=environment)
     try:
@@ -292,12 +295,22 @@ def test_a_station_shows_its_images_and_its_command_sends_them(
     assert running.returncode == 0, log
 
 
-def aws_environment(server: ServedDirectory) -> dict[str, str]:
-    credentials = server.client()._request_signer._credentials
-    return {
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-    }
+def key_of_guide(server: ServedDirectory, folder: Path) -> dict[str, str]:
+    """Create a key with the policy in the guide; return it as variables."""
+    guide = (ROOT / "docs/guide/station.md").read_text()
+    policy = re.findall(r"^```json\n(.*?)^```", guide, flags=re.MULTILINE | re.DOTALL)[-1]
+    file = folder / "policy.json"
+    file.write_text(
+        policy.replace("arn:aws:s3:::factory/station/line-1/", f"arn:aws:s3:::{BUCKET}/")
+    )
+    created = subprocess.run(
+        [*KEYS, "create", "station", "--policy", str(file), "--data-dir", str(server.folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = dict(re.findall(r"^(aws_\w+) = (\S+)$", created.stdout, flags=re.MULTILINE))
+    return {name.upper(): value for name, value in found.items()}
 
 
 def first_event(url: str) -> dict[str, Any]:

@@ -86,8 +86,9 @@ def test_a_person_reads_the_verdict_the_image_and_the_connections(
     expect(page.locator("#word")).to_have_text("OK")
     expect(page.locator("#photo")).to_be_hidden()
 
-    line.show(verdict(21))
+    line.show(verdict(21, image_name="<b onclick=alert()>plate</b>.png"))
     expect(page.locator("#word")).to_have_text("NOT OK")
+    expect(page.locator("#caption")).to_contain_text("<b onclick=alert()>plate</b>.png")
     expect(page.locator("g.not-ok")).to_be_visible()
     expect(page.locator("g.ok")).to_be_hidden()
     expect(page.locator("#photo")).to_be_visible()

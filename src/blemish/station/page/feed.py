@@ -13,6 +13,7 @@ from typing import Any
 
 from blemish.station.page.shown_image import ShownImage
 from blemish.station.status import StationStatus
+from blemish.station.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -97,14 +98,20 @@ class StatusFeed:
             while len(self._images) > SHOWN_IMAGES:
                 self._images.popitem(last=False)
         document = _document(self._status())
-        document["shown"] = None if image is None else image.verdict.to_json()
+        document["shown"] = None if image is None else _verdict(image.verdict)
         return json.dumps(document)
 
 
 def _document(status: StationStatus) -> dict[str, Any]:
     document = asdict(status)
-    document["last"] = [verdict.to_json() for verdict in status.last]
+    document["last"] = [_verdict(verdict) for verdict in status.last]
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in document.items()
     }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict without the paths of this machine."""
+    document = verdict.to_json()
+    return {name: value for name, value in document.items() if not name.endswith("_path")}

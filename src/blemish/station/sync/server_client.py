@@ -21,7 +21,7 @@ from blemish.station.sync.signing import ServerKey, signed_headers
 API = "/2020-11-20/projects"
 ANSWER_S = 60.0
 MESSAGE_BYTES = 10_000
-CONFLICT, MISSING = 409, 404
+CONFLICT, MISSING, FORBIDDEN = 409, 404, 403
 
 
 class ServerError(StationError):
@@ -62,7 +62,9 @@ class ServerClient:
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
     def has_object(self, bucket: str, key: str) -> bool:
-        """Return whether a bucket has an object.
+        """Return whether a bucket has an object, as far as the key may know.
+
+        Keys that may not list a bucket are not told that an object is missing.
 
         Raises:
             ServerError: the server does not say.
@@ -70,7 +72,7 @@ class ServerClient:
         try:
             self._call("HEAD", _object_path(bucket, key), service="s3")
         except ServerError as error:
-            if error.status == MISSING:
+            if error.status in {MISSING, FORBIDDEN}:
                 return False
             raise
         return True

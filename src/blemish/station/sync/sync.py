@@ -103,7 +103,7 @@ class Sync:
         sent = [verdict for verdict in plan.verdicts if self._upload_image(verdict, is_new=is_new)]
         if len(sent) < len(plan.verdicts):
             removed = len(plan.verdicts) - len(sent)
-            self.say(f"The records have removed {removed} images before they were sent.")
+            self.say(f"Images that the records removed before they were sent: {removed}.")
         lines = [
             json.dumps(verdict.to_json() | {"source-ref": self._ref(verdict)}) for verdict in sent
         ]
