@@ -1,4 +1,4 @@
-"""Pascal VOC XML: boxes, one file for each image.
+"""Pascal VOC XML: boxes, one file for each image; also the polygons that some tools add.
 
 Source: The PASCAL Visual Object Classes Challenge 2012, development kit, section 2.2: the first
 pixel is 1, and the edges of a box belong to it.
@@ -15,8 +15,8 @@ from blemish.domain.entities import Label
 from blemish.interchange.files import DatasetFiles
 from blemish.interchange.label_names import label_in_path, label_named, set_in_path
 from blemish.interchange.labelled import InterchangeError, LabelledImage, ReadingNotes, Region
-from blemish.interchange.regions import Box
-from blemish.interchange.values import image_size, number
+from blemish.interchange.regions import Box, Polygon
+from blemish.interchange.values import image_size, number, outline
 from blemish.interchange.xml_files import child_text, parse_xml_file
 
 LABEL = "blemish_label"
@@ -104,6 +104,10 @@ def _region(element: Element, notes: ReadingNotes) -> Region | None:
         raise ValueError("an object has no name")
     if label_named(name) is Label.NORMAL:
         return None
+    polygon = element.find("polygon")
+    if polygon is not None:
+        points = outline([child.text for child in polygon], f"polygon of {name!r:.80}")
+        return Region(anomaly_type=name, shape=Polygon(rings=[points - 1]))
     box = element.find("bndbox")
     if box is None:
         raise ValueError(f"the object {name!r:.80} has no bndbox")

@@ -1,4 +1,4 @@
-"""YOLO polygons and boxes: `data.yaml`, and a text file for each image.
+"""YOLO polygons and boxes: `data.yaml` or `classes.txt`, and a text file for each image.
 
 Source: docs.ultralytics.com, "Instance Segmentation Datasets": `class x1 y1 x2 y2 ...`, in shares
 of the image's size; an image without a file, or with an empty one, is background.
@@ -39,8 +39,8 @@ def read_yolo(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImag
         notes.problem(files.name, "there is no YAML file with the names of the classes")
         return
     try:
-        content = _content(files, path)
-        names = _class_names(content["names"])
+        content = {} if path.endswith(".txt") else _content(files, path)
+        names = _class_names(content.get("names") or files.read_text(path).split("\n"))
         listed = _listed_images(files, path, content)
     except ValueError as error:
         notes.problem(path, str(error))
@@ -78,7 +78,7 @@ def _names_file(files: DatasetFiles) -> str | None:
                 return path
         except ValueError:
             continue
-    return None
+    return next(iter(path for path in files.ending("classes.txt")), None)
 
 
 def _content(files: DatasetFiles, path: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _class_names(names: object) -> dict[int, str]:
     )
     if pairs is None:
         raise ValueError(f"names must be a list or an object, not {short_json(names)}")
-    return {int(number(index, "a class")): word(name, "a name") for index, name in pairs}
+    return {int(number(index, "a class")): word(name, "a name") for index, name in pairs if name}
 
 
 def _image(
