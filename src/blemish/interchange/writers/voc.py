@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from xml.sax.saxutils import escape
 
+from blemish.domain.palette import PALETTE
 from blemish.interchange.archives import DatasetArchive, ExportImage, SpooledList
 from blemish.interchange.formats.voc import LABEL
 from blemish.interchange.outlines import blobs
@@ -14,6 +15,7 @@ class VocWriter:
     """Writes a file for each image."""
 
     def __init__(self) -> None:
+        self._types: dict[str, None] = {}
         self._sets = defaultdict[str, SpooledList](lambda: SpooledList(b"\n"))
 
     def image_path(self, image: ExportImage) -> str | None:
@@ -32,6 +34,7 @@ class VocWriter:
         if not image.masks:
             rows.append(f"  <{LABEL}>{image.label or 'unlabelled'}</{LABEL}>")
         for name, mask in image.upright_masks.items():
+            self._types[name] = None
             for blob in blobs(mask):
                 archive.notes.remarks["Areas that Pascal VOC has as the boxes around them"] += 1
                 rows.append(_object(name, blob.box))
@@ -39,6 +42,11 @@ class VocWriter:
         archive.write(f"Annotations/{image.stem}.xml", "\n".join(rows).encode(), compressed=True)
 
     def finish(self, archive: DatasetArchive) -> None:
+        rows = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
+        for name, color in zip(self._types, PALETTE[1:], strict=False):
+            red, green, blue = bytes.fromhex(color[1:])
+            rows.append(f"{name}:{red},{green},{blue}::")
+        archive.write("labelmap.txt", "".join(f"{row}\n" for row in rows).encode())
         for kind, names in self._sets.items():
             archive.write_parts(f"ImageSets/Main/{kind}.txt", [*names.parts(), b"\n"])
 
