@@ -56,6 +56,8 @@ def _endpoint(config: StationConfig, environment: Mapping[str, str]) -> Endpoint
     url = config.sync.endpoint or environment.get("AWS_ENDPOINT_URL")
     if not url:
         raise ConfigError("[sync] lacks the setting 'endpoint', and AWS_ENDPOINT_URL is not set.")
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"The server has the address {url!r}; it must begin with https://.")
     key_id, secret = (
         environment.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     )

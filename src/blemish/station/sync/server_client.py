@@ -56,9 +56,17 @@ class ServerClient:
     """Calls one server."""
 
     def __init__(self, endpoint: Endpoint, *, now: Callable[[], datetime]) -> None:
+        """Read the authorities.
+
+        Raises:
+            ServerError: their file cannot be read.
+        """
         self._endpoint = endpoint
         self._now = now
-        context = ssl.create_default_context(cafile=endpoint.ca_file)
+        try:
+            context = ssl.create_default_context(cafile=endpoint.ca_file)
+        except OSError as error:
+            raise ServerError(f"{endpoint.ca_file} cannot be read: {error.strerror}.") from None
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
     def has_object(self, bucket: str, key: str) -> bool:
