@@ -39,7 +39,7 @@ class ServedDirectory:
     ) -> None:
         """Make the directory a copy of `content`; without one, the server makes it."""
         if content is not None:
-            shutil.copytree(content, folder)
+            shutil.copytree(content, folder, ignore=shutil.ignore_patterns("reserve"))
         self.folder = folder
         self.log = folder.with_suffix(".log")
         #: in the environment of every process of this server, to find them by
@@ -56,7 +56,12 @@ class ServedDirectory:
         return self.folder / "buckets" / BUCKET
 
     def start(self) -> None:
-        """Start the server and wait until it listens."""
+        """Start the server, wait until it listens, and make the bucket."""
+        self.start_as_it_is()
+        self.bucket.mkdir(parents=True, exist_ok=True)
+
+    def start_as_it_is(self) -> None:
+        """Start the server and wait until it listens; write nothing into its folder."""
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*SERVE, "--port", str(self._port), "--data-dir", str(self.folder)],
@@ -71,7 +76,6 @@ class ServedDirectory:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
         self.endpoint = found[1]
-        self.bucket.mkdir(parents=True, exist_ok=True)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the server by a signal; return its exit status."""

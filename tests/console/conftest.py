@@ -48,7 +48,7 @@ def two_models(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
 
     def make(folder: Path) -> None:
-        shutil.copytree(trained, folder)
+        shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("reserve"))
         with closing(sqlite3.connect(folder / "blemish.db")) as database, database:
             names = [row[1] for row in database.execute("PRAGMA table_info(models)")]
             copied = [name for name in names if name not in {"id", "version"}]

@@ -37,7 +37,12 @@ from blemish.storage.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from blemish.wire.errors import RequestEntityTooLargeError, WireError
+from blemish.wire.errors import (
+    InsufficientStorageError,
+    RequestEntityTooLargeError,
+    ServiceUnavailableError,
+    WireError,
+)
 from blemish.wire.request_body import BufferedBody, ClientGoneError, read_body
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -61,6 +66,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DatabaseWriteError, 507),
     (StorageError, 500),
     (RequestEntityTooLargeError, 413),
+    (InsufficientStorageError, 507),
+    (ServiceUnavailableError, 503),
     (WireError, 400),
 )
 """Error -> HTTP status, the first that fits. The messages of all of them are for people."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from blemish.engine.errors import EngineError, TrainingError
 from blemish.engine.training.labeled_images import Progress
-from blemish.storage.errors import StorageError, is_passing
+from blemish.storage.errors import StorageError, is_passing, shortage
 
 HEARTBEAT_S = 1.0
 ORPHANED = 3
@@ -77,7 +77,7 @@ def main() -> None:
         result = run_training(spec, progress=reporter.progress)
     except (EngineError, StorageError, OSError, MemoryError) as error:
         if is_passing(error):
-            reporter.send({"interrupted": str(error) or "there is not enough memory."})
+            reporter.send({"interrupted": shortage(error)})
             return
         if not isinstance(error, (EngineError, StorageError)):
             raise

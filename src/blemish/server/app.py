@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+
+import structlog
+from structlog.typing import FilteringBoundLogger
 
 from blemish.api.authorization import ApiGate
 from blemish.api.service_model import service_model
@@ -24,7 +28,10 @@ from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
 from blemish.storage.directory_identity import DirectoryIdentity
+from blemish.storage.disk import Disk, copy_in_memory
 from blemish.sts.service import sts_model
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,8 @@ class Server:
     #: the ASGI application
     application: Front
     keys: AccessKeys
+    #: False if the disk could not be written at the start
+    can_write: bool = True
 
 
 @contextmanager
@@ -43,13 +52,16 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
     Models that were hosted before are SYSTEM_UPDATING when this yields. Background work goes on
     until the end of the context; the next start takes up trainings that have not ended by then.
     """
+    disk = Disk(directory)
+    disk.make_room()
+    problem = disk.write_problem() if directory.database.exists() else None
     with ExitStack() as stack:
-        identity = DirectoryIdentity(directory)
-        identity.check()
-        database = Database.open(directory.database)
-        stack.callback(database.close)
-        foundation = foundation_of(settings, directory, database)
-        identity.settle(database, new_id=foundation.new_name())
+        database = _opened_database(directory, stack, read_only=problem is not None)
+        foundation = foundation_of(settings, directory, database, disk_problem=problem)
+        if problem is None:
+            DirectoryIdentity(directory).settle(database, new_id=foundation.new_name())
+        else:
+            logger.error("the server only reads, and runs what was hosted", reason=problem)
         ages = DataAges(database, now=foundation.now, monotonic=foundation.monotonic)
         storage = build_storage(foundation)
         storage.access_keys.seal_plain()
@@ -59,9 +71,41 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
             settings, directory, arns=foundation.arns, now=foundation.now, ages=ages
         )
         front = _build_front(foundation, storage, workers, counts=counts, monitors=monitors)
-        tidy_directory(foundation, storage)
-        with _background(foundation, workers, counts=counts, monitors=monitors, ages=ages):
-            yield Server(application=front, keys=storage.access_keys)
+        if problem is not None:
+            stack.enter_context(_hosting_alone(workers, monitors))
+        else:
+            tidy_directory(foundation, storage)
+            disk.take_reserve()
+            background = _background(
+                foundation, workers, counts=counts, monitors=monitors, ages=ages, disk=disk
+            )
+            stack.enter_context(background)
+        yield Server(application=front, keys=storage.access_keys, can_write=problem is None)
+
+
+def _opened_database(directory: DataDirectory, stack: ExitStack, *, read_only: bool) -> Database:
+    """Open the database of a directory, or a copy of it if the disk cannot be written."""
+    path = directory.database
+    if read_only:
+        path = stack.enter_context(copy_in_memory(path))
+    DirectoryIdentity(directory, copy=path).check()
+    database = Database.open(path)
+    stack.callback(database.close)
+    return database
+
+
+@contextmanager
+def _hosting_alone(workers: Workers, monitors: Monitors) -> Iterator[None]:
+    """Load what was hosted, and do no other work, since nothing can be written."""
+    monitors.audit_log.start()
+    workers.hosting_work.begin()
+    loading = threading.Thread(target=workers.hosting_work.load_all, name="hosting", daemon=True)
+    loading.start()
+    try:
+        yield
+    finally:
+        loading.join()
+        monitors.audit_log.stop()
 
 
 def _build_front(
@@ -112,6 +156,7 @@ def _background(
     counts: DetectionCounts,
     monitors: Monitors,
     ages: DataAges,
+    disk: Disk,
 ) -> Iterator[None]:
     """Run the audit log, the workers and the housekeeper until the end of the context."""
     with ExitStack() as stack:
@@ -130,6 +175,7 @@ def _background(
             counts=counts,
             now=foundation.now,
             ages=ages,
+            disk=disk,
         )
         keeper.start()
         stack.callback(keeper.stop)

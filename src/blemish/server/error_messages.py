@@ -9,15 +9,20 @@ from blemish.storage.errors import (
     DatabaseWriteError,
     EncryptionError,
     KeyServiceError,
+    StoreFullError,
     StoreUnavailableError,
     StoreWriteError,
 )
+from blemish.wire.errors import InsufficientStorageError, ServiceUnavailableError, WireError
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
-ERROR_MESSAGES: Mapping[type[Exception], str] = {
+ERROR_MESSAGES: Mapping[type[Exception], str | WireError] = {
+    StoreFullError: InsufficientStorageError(NO_ROOM),
     StoreWriteError: NO_ROOM,
-    DatabaseBusyError: "Another process locks the server's database; nothing was changed.",
-    DatabaseWriteError: NO_ROOM,
+    DatabaseBusyError: ServiceUnavailableError(
+        "Another process locks the server's database; nothing was changed."
+    ),
+    DatabaseWriteError: InsufficientStorageError(NO_ROOM),
     KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",
     EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",
     StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",

@@ -35,6 +35,8 @@ class Foundation:
     database: Database
     limits: Limits
     arns: ArnScope
+    #: why nothing can be written; the server then only reads, and runs what was hosted
+    disk_problem: str | None = None
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     monotonic_ns: Callable[[], int] = time.monotonic_ns
@@ -42,12 +44,19 @@ class Foundation:
     random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
 
 
-def foundation_of(settings: Settings, directory: DataDirectory, database: Database) -> Foundation:
+def foundation_of(
+    settings: Settings,
+    directory: DataDirectory,
+    database: Database,
+    *,
+    disk_problem: str | None = None,
+) -> Foundation:
     """Return the foundation of a real server: its settings, and the clock of this machine."""
     return Foundation(
         settings=settings,
         directory=directory,
         database=database,
+        disk_problem=disk_problem,
         limits=settings.limit_profile,
         arns=ArnScope(region=settings.region, account=settings.account),
     )

@@ -29,6 +29,7 @@ from blemish.server.error_messages import ERROR_MESSAGES
 from blemish.server.foundation import Foundation
 from blemish.server.front import S3Elsewhere
 from blemish.server.services import UseCases
+from blemish.server.storage_gate import StorageGate
 from blemish.server.stores import Storage, bucket_maker
 from blemish.server.workers import Workers
 from blemish.service.access.sessions import SessionService
@@ -36,6 +37,7 @@ from blemish.service.datasets.thumbnails import Thumbnails
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.detection.previews import Previews
 from blemish.service.training.backbones import BUILT_IN
+from blemish.storage.disk import Disk
 from blemish.sts.service import sts_dispatcher
 from blemish.wire.calls import Gate, Observer
 from blemish.wire.dispatch import Dispatcher
@@ -89,7 +91,7 @@ def build_api(
             limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
         ),
         body_memory_bytes=max(BODY_MEMORY_BYTES, 2 * limits.detect_body_bytes),
-        gates=[gate, *_throttles(limits, foundation)],
+        gates=[gate, *_throttles(limits, foundation), _storage_gate(foundation)],
         dedicated=DETECTIONS,
     )
 
@@ -119,7 +121,7 @@ def build_s3(
         base_host_names={"localhost", settings.host},
         clock_skew_s=settings.clock_skew_s,
         error_messages=ERROR_MESSAGES,
-        gates=[s3_gate],
+        gates=[s3_gate, _storage_gate(foundation)],
         observers=observers,
     )
 
@@ -202,6 +204,10 @@ def _previews(foundation: Foundation, storage: Storage) -> Previews:
         max_bytes=foundation.limits.detect_body_bytes,
         arns=foundation.arns,
     )
+
+
+def _storage_gate(foundation: Foundation) -> Gate:
+    return StorageGate(Disk(foundation.directory), problem=foundation.disk_problem)
 
 
 def _throttles(limits: Limits, foundation: Foundation) -> list[Gate]:

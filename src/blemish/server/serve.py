@@ -65,8 +65,9 @@ def run_server(settings: Settings) -> None:
             )
 
         with running_server(settings, directory) as server, ExitStack() as stack:
-            settle_first_key(server.keys, files)
-            write_config()
+            if server.can_write:
+                settle_first_key(server.keys, files)
+                write_config()
             if certificate:
                 stack.enter_context(certificate.looked_at(renewed=write_config))
             listen(listener, settings)

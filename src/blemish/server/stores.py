@@ -53,7 +53,8 @@ def build_storage(foundation: Foundation) -> Storage:
     directory, settings = foundation.directory, foundation.settings
     staging = directory.staging
     keyring = Keyring(directory.keyring, staging=staging)
-    keyring.settle(new_key(DEFAULT, random_bytes=foundation.random_bytes, now=foundation.now()))
+    if foundation.disk_problem is None:
+        keyring.settle(new_key(DEFAULT, random_bytes=foundation.random_bytes, now=foundation.now()))
     encryption = encryption_of(settings, keyring, random_bytes=foundation.random_bytes)
     folder = ObjectStore(directory.buckets)
     access_keys = AccessKeys(

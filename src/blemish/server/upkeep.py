@@ -13,6 +13,7 @@ from blemish.service.housekeeping import Housekeeping
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
+from blemish.storage.disk import Disk
 
 COUNTS_S = 15.0
 """How much of the counts of detections a crash may take with it."""
@@ -28,6 +29,7 @@ def housekeeper(
     counts: DetectionCounts,
     now: Callable[[], datetime],
     ages: DataAges,
+    disk: Disk,
 ) -> Housekeeper:
     """Put the housekeeper of a data directory together."""
     house = Housekeeping(
@@ -49,6 +51,7 @@ def housekeeper(
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),
         Chore(name="thumbnails", every_s=DAY_S, act=house.remove_thumbnails),
         Chore(name="objects", every_s=DAY_S, act=house.forget_objects),
+        Chore(name="reserve", every_s=MINUTE_S, act=disk.take_reserve),
         Chore(name="write-ahead log", every_s=MINUTE_S, act=house.shorten_log),
     ]
     return Housekeeper(chores, now=now, monotonic=time.monotonic)

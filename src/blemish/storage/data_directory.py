@@ -13,6 +13,7 @@ DIR/                mode 0700
   audit/            the audit log
   restoring/        files of an unfinished restore
   trash/            files that no row names, by the time when they were moved here
+  reserve           room that is given back for deletions when the disk is full
   identity          which database belongs to this folder
   serve.lock        the process that serves this folder
 """
@@ -23,7 +24,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blemish.storage.errors import DataDirectoryError, RestoreUnfinishedError
@@ -52,6 +53,7 @@ class DataDirectory:
         self.staging = self.root / "staging"
         self.restoring = self.root / "restoring"
         self.trash = self.root / "trash"
+        self.reserve = self.root / "reserve"
         self.identity = self.root / "identity"
         self.lock_file = self.root / "serve.lock"
 
@@ -63,7 +65,11 @@ class DataDirectory:
             RestoreUnfinishedError: a restore into it has not finished.
         """
         with self._named_in_errors():
-            self._create()
+            try:
+                self._create()
+            except OSError:
+                if not self.database.exists():
+                    raise  # a server can start on a disk that only lets it read
 
     @contextmanager
     def lock(self, holder: str) -> Iterator[None]:
@@ -77,7 +83,7 @@ class DataDirectory:
             DirectoryBusyError: another process holds it.
         """
         with self._named_in_errors():
-            file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            file = self._opened_lock()
         try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,14 +92,23 @@ class DataDirectory:
                     f"{self.root} is served already, by {self._holder()}. "
                     "Stop that server first, or use another folder."
                 ) from None
-            os.ftruncate(file, 0)
-            os.write(file, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
+            text = json.dumps({"pid": os.getpid(), "holder": holder}).encode()
+            with suppress(OSError):  # only messages need it, and the disk may be full
+                os.ftruncate(file, 0)
+                os.write(file, text)
             try:
                 yield
             finally:
-                os.ftruncate(file, 0)
+                with suppress(OSError):
+                    os.ftruncate(file, 0)
         finally:
             os.close(file)
+
+    def _opened_lock(self) -> int:
+        try:
+            return os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return os.open(self.lock_file, os.O_RDONLY)  # the disk only lets us read
 
     def _create(self) -> None:
         if self.restoring.exists():
@@ -102,7 +117,8 @@ class DataDirectory:
                 "begin it again: `blemish restore` takes a folder that it left so."
             )
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
+        if self.root.stat().st_mode & 0o777 != 0o700:
+            self.root.chmod(0o700)
         for folder in (
             self.aws,
             self.backbones,

@@ -41,8 +41,10 @@ class _Identity:
 class DirectoryIdentity:
     """Checks that a database belongs to its directory, and marks the directory."""
 
-    def __init__(self, directory: DataDirectory) -> None:
+    def __init__(self, directory: DataDirectory, *, copy: Path | None = None) -> None:
         self._directory = directory
+        #: a copy of the database to look at, if the disk cannot be written
+        self._copy = copy
         self._path = directory.identity
 
     def check(self) -> None:
@@ -144,9 +146,8 @@ class DirectoryIdentity:
 
     def _summary(self) -> DatabaseSummary | None:
         """Return what identifies the database; None if it is missing or empty."""
-        if not self._directory.database.exists():
-            return None
-        return database_summary(self._directory.database)
+        database = self._copy or self._directory.database
+        return database_summary(database) if database.exists() else None
 
     def _text(self) -> str:
         try:

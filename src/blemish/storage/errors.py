@@ -173,17 +173,8 @@ class RestoreUnfinishedError(BackupError):
     """A restore into the data directory has not finished."""
 
 
-_PASSING = frozenset(
-    {
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EAGAIN,
-    }
-)
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_PASSING = _NO_ROOM | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 
 def is_passing(error: BaseException) -> bool:
@@ -200,3 +191,12 @@ def is_passing(error: BaseException) -> bool:
             return True
         cause = cause.__cause__
     return False
+
+
+def shortage(error: BaseException) -> str:
+    """Return a sentence about an error for which `is_passing` holds."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory."
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"there is no room to write ({error.strerror})."
+    return str(error)

@@ -24,6 +24,7 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request
 from blemish.wire.calls import Call, Gate, Observer, observed
+from blemish.wire.errors import WireError
 from blemish.wire.handlers import BoundHandler
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.request_body import ClientGoneError
@@ -48,7 +49,7 @@ class DispatchOptions(TypedDict, total=False):
     request_ids: Required[Callable[[], str]]
     gates: Sequence[Gate]
     observers: Sequence[Observer]
-    error_messages: Mapping[type[Exception], str]
+    error_messages: Mapping[type[Exception], str | WireError]
     dedicated: Collection[str]
 
 
@@ -108,7 +109,7 @@ class Dispatcher:
         worker_threads: int,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
-        error_messages: Mapping[type[Exception], str] = MappingProxyType({}),
+        error_messages: Mapping[type[Exception], str | WireError] = MappingProxyType({}),
         dedicated: Collection[str] = (),
     ) -> None:
         """Create a dispatcher.
@@ -120,8 +121,8 @@ class Dispatcher:
             worker_threads: requests that are worked on at once; others wait.
             gates: each lets a call pass or refuses it, in this order.
             observers: called at the end of each call.
-            error_messages: messages of internal errors that clients may see; for other errors
-                they see only the request id.
+            error_messages: messages of internal errors that clients may see, or the errors that
+                they see instead; for other errors they see only the request id.
             dedicated: operations with worker threads of their own, where they wait for no others.
         """
         self._protocol = protocol
@@ -252,7 +253,10 @@ class Dispatcher:
             return visible
         logger.error("the request failed", exc_info=error)
         messages = (text for kind, text in self._error_messages.items() if isinstance(error, kind))
-        return self._protocol.internal_error(next(messages, UNKNOWN_CAUSE), call)
+        message = next(messages, UNKNOWN_CAUSE)
+        if isinstance(message, WireError):
+            return self._protocol.client_error(message, call) or message
+        return self._protocol.internal_error(message, call)
 
     def _error_response(self, error: Exception, call: Call, *, path: str = "") -> HttpResponse:
         return self._protocol.error_response(error, path=path, request_id=call.request_id)

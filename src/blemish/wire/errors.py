@@ -11,6 +11,8 @@
   - UnrecognizedClientError          403
   - UnknownOperationError            404
   - RequestEntityTooLargeError       413
+  - ServiceUnavailableError          503
+  - InsufficientStorageError         507
 
 These are common to all services of AWS, so the service model does not have them; names and
 statuses are AWS's. Messages say only what the caller can correct.
@@ -101,3 +103,17 @@ class RequestEntityTooLargeError(WireError):
 
     code = "RequestEntityTooLargeException"
     status = 413
+
+
+class ServiceUnavailableError(WireError):
+    """The server cannot do this for now."""
+
+    code = "ServiceUnavailableException"
+    status = 503
+
+
+class InsufficientStorageError(WireError):
+    """The disk of the server has no room for this."""
+
+    code = "InsufficientStorageException"
+    status = 507

@@ -24,6 +24,7 @@ from blemish.s3.protocol.errors import (
     S3AccessDeniedError,
     S3Error,
     SignatureDoesNotMatchError,
+    SlowDownError,
     UnsupportedError,
 )
 from blemish.wire.canonical import signing_key
@@ -32,9 +33,11 @@ from blemish.wire.errors import (
     ClockSkewError,
     ExpiredLinkError,
     IncompleteSignatureError,
+    InsufficientStorageError,
     InvalidSignatureError,
     MissingAuthenticationTokenError,
     SerializationError,
+    ServiceUnavailableError,
     UnknownOperationError,
     UnrecognizedClientError,
     WireError,
@@ -57,9 +60,11 @@ S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
     ClockSkewError: RequestTimeTooSkewedError,
     ExpiredLinkError: S3AccessDeniedError,
     IncompleteSignatureError: AuthorizationHeaderMalformedError,
+    InsufficientStorageError: SlowDownError,
     InvalidSignatureError: SignatureDoesNotMatchError,
     MissingAuthenticationTokenError: S3AccessDeniedError,
     SerializationError: InvalidArgumentError,
+    ServiceUnavailableError: SlowDownError,
     UnknownOperationError: MethodNotAllowedError,
     UnrecognizedClientError: InvalidAccessKeyIdError,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -25,6 +25,8 @@ HOSTED = "The model is running."
 STOPPED = "The model was stopped."
 MOVING = "The model is being loaded again after a restart."
 RETRIED = "It is tried again by itself, until you stop or delete the model."
+
+LOAD_LEASE = timedelta(hours=1)
 
 MAX_ENDS_IN_LOAD = 2
 """Ends of the server during the load of a model before it is not loaded again."""
@@ -88,6 +90,19 @@ class HostingWork:
                     target=ModelStatus.SYSTEM_UPDATING,
                     status_message=MOVING,
                 )
+
+    def load_all(self) -> None:
+        """Load every model that is to be hosted, one after the other, without a reconciler."""
+        with self._database.reading() as rows:
+            models = [model for model in rows.models.unsettled() if model.status in MODEL_LOADING]
+        for model in models:
+            now = self._now()
+            with self._database.writing() as rows:
+                attempt = rows.models.claim(
+                    model.id, owner="load all", now=now, lease_until=now + LOAD_LEASE
+                )
+            if attempt is not None:
+                self.carry_out(model, attempt=attempt)
 
     def carry_out(self, model: Model, *, attempt: int) -> None:
         """Do the work of a status in progress; a stale attempt changes nothing."""

@@ -37,7 +37,7 @@ from blemish.service.training.runner import (
     TrainingSpec,
 )
 from blemish.storage.database.database import Database
-from blemish.storage.errors import ObjectError, StorageError, is_passing
+from blemish.storage.errors import ObjectError, StorageError, is_passing, shortage
 from blemish.storage.files import remove_tree
 from blemish.storage.stored_files import StoredFiles
 
@@ -124,8 +124,8 @@ class TrainingWork:
             logger.warning("a training lost its row to another attempt")
         except (BackboneError, StorageError, OSError, MemoryError) as error:
             if is_passing(error):
-                logger.warning("a training was interrupted", reason=str(error))
-                self._leave(model, attempt, str(error), counts=False)
+                logger.warning("a training was interrupted", reason=shortage(error))
+                self._leave(model, attempt, shortage(error), counts=False)
                 return None
             if isinstance(error, (BackboneError, StorageError)):
                 return str(error)
