@@ -49,6 +49,7 @@ bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 bench-full: $(VENV)/.dev ## Measure what takes hours (goes on where it was cut off)
 	$(BIN)/python -m benchmarks.fuzz
 	$(BIN)/python -m benchmarks.edge
+	$(BIN)/python -m benchmarks.station
 	$(BIN)/python -m benchmarks.lifetimes
 	$(BIN)/python -m benchmarks.s3 --long
 	$(BIN)/python -m benchmarks.quality --full

@@ -19,6 +19,7 @@ BENCHMARKS = (
     ["lifetimes", "--examples=5"],
     ["s3"],
     ["edge", "--detections=4000", "--kills=5", "--requests=5000"],
+    ["station", "--images=100", "--kills=3"],
     ["quality"],
 )
 MINUTES = 14

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNITS = ("blemish", "blemish-edge")
+UNITS = {"blemish": "blemish", "blemish-edge": "blemish-edge", "blemish-station": "blemish-edge"}
+"""Units, and the folders of their programs."""
 MOST_EXPOSURE = 2.0
 """Of 10, as systemd-analyze counts it; a service without any protection has 9.6."""
 
 
 @pytest.fixture(params=UNITS)
 def name(request: pytest.FixtureRequest) -> str:
-    """The name of a unit, and of the folder of its program."""
+    """The name of a unit."""
     return str(request.param)
 
 
@@ -40,7 +41,9 @@ def installed(tmp_path: Path, name: str) -> Path:
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
     path = tmp_path / path_of(name).name
-    path.write_text(path_of(name).read_text().replace(f"/opt/{name}/bin/blemish", "/bin/true"))
+    path.write_text(
+        path_of(name).read_text().replace(f"/opt/{UNITS[name]}/bin/blemish", "/bin/true")
+    )
     return path
 
 
@@ -75,5 +78,6 @@ def test_it_comes_with_the_package() -> None:
 
     shared = build["targets"]["wheel"]["shared-data"]
 
-    assert shared == {f"deploy/{unit}.service": f"share/blemish/{unit}.service" for unit in UNITS}
-    assert "deploy" in build["targets"]["sdist"]["include"]
+    names = [*(f"{unit}.service" for unit in UNITS), "station.toml"]
+    assert shared == {f"deploy/{name}": f"share/blemish/{name}" for name in names}
+    assert "/deploy" in build["targets"]["sdist"]["include"]

@@ -39,10 +39,15 @@ def run_station_command(arguments: Sequence[str] | None = None) -> None:
 
 def run_device_command() -> None:
     """Run a command of the distribution for devices: `blemish station`, or `blemish edge`."""
-    if sys.argv[1:2] == ["station"]:
-        run_station_command()
-    else:
-        run_command()
+    match sys.argv[1:2]:
+        case ["edge"]:
+            run_command()
+        case ["station"]:
+            run_station_command()
+        case _:
+            rooms = "blemish edge --help; blemish station --help"
+            argparse.ArgumentParser(prog="blemish", usage=rooms).parse_args()
+            sys.exit(f"blemish: name edge or station. {rooms}")
 
 
 def _parser() -> argparse.ArgumentParser:
