@@ -95,14 +95,23 @@ class TrainingWork:
             return
         folder = self._attempts / f"{model.id}-{attempt}"
         try:
-            failure = self._outcome(model, attempt, folder)
-        finally:
-            remove_tree(folder, staging=self._staging)
+            try:
+                failure = self._outcome(model, attempt, folder)
+            finally:
+                remove_tree(folder, staging=self._staging)
+        except TrainingInterruptedError as error:
+            logger.warning("a training was interrupted", reason=str(error))
+            self._leave(model, attempt, str(error), counts=error.counts)
+            return
         if failure is not None:  # a full disk has room for the row only now
             self.give_up(model, attempt=attempt, reason=failure)
 
     def _outcome(self, model: Model, attempt: int, folder: Path) -> str | None:
-        """Train and publish; return why the training has failed for good, None if it has not."""
+        """Train and publish; return why the training has failed for good, None if it has not.
+
+        Raises:
+            TrainingInterruptedError: there is no result, but the next attempt may have one.
+        """
         try:
             remove_tree(folder, staging=self._staging)
             folder.mkdir()
@@ -117,16 +126,11 @@ class TrainingWork:
                     return reason
                 case TrainingFailure(reason=reason, problems=problems):
                     return f"{reason} {self._publish_problems(model, spec, problems)}"
-        except TrainingInterruptedError as error:
-            logger.warning("a training was interrupted", reason=str(error))
-            self._leave(model, attempt, str(error), counts=error.counts)
         except AttemptLostError:
             logger.warning("a training lost its row to another attempt")
         except (BackboneError, StorageError, OSError, MemoryError) as error:
             if is_passing(error):
-                logger.warning("a training was interrupted", reason=shortage(error))
-                self._leave(model, attempt, shortage(error), counts=False)
-                return None
+                raise TrainingInterruptedError(shortage(error), counts=False) from error
             if isinstance(error, (BackboneError, StorageError)):
                 return str(error)
             raise
