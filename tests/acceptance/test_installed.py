@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from release.components import read_pins, runtime_components, runtime_lock
 from tests.acceptance.registry import ROOT, kept_environment, pip_for, require_registry, run
 
 pytestmark = [
@@ -54,9 +56,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel
 
 
-def locked(_python: Path, _folder: Path) -> Path:
+def locked(_python: Path, folder: Path) -> Path:
     """Return the versions of the lock file, the newest that the ranges allowed when it was made."""
-    return ROOT / "requirements.lock"
+    lock = ROOT / "requirements.lock"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    components = runtime_components(project["dependencies"], read_pins(lock))
+    pins = folder / "locked.txt"
+    pins.write_text(runtime_lock(lock, components))
+    return pins
 
 
 def lowest(python: Path, folder: Path) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from awscrt import checksums as crt
+import anycrc
 
 from blemish.s3.protocol.errors import InvalidRequestError, UnsupportedError
 
@@ -20,6 +20,10 @@ PREFIX = "x-amz-checksum-"
 """Of the header, or of the trailer, that holds a checksum in base64."""
 
 _OTHER_HEADERS = frozenset({"algorithm", "mode", "type"})
+
+
+_CRC32C = anycrc.Model("CRC32-ISCSI")
+_CRC64NVME = anycrc.Model("CRC64-NVME")
 
 
 class Digest(Protocol):
@@ -47,8 +51,8 @@ class Crc:
 ALGORITHMS: Mapping[str, Callable[[], Digest]] = MappingProxyType(
     {
         "CRC32": lambda: Crc(zlib.crc32, size_bytes=4),
-        "CRC32C": lambda: Crc(crt.crc32c, size_bytes=4),
-        "CRC64NVME": lambda: Crc(crt.crc64nvme, size_bytes=8),
+        "CRC32C": lambda: Crc(_CRC32C.calc, size_bytes=4),
+        "CRC64NVME": lambda: Crc(_CRC64NVME.calc, size_bytes=8),
         "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
         "SHA256": hashlib.sha256,
     }

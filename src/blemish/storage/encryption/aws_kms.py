@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
-from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
-from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
-from aws_cryptographic_material_providers.mpl.errors import ServiceError
-from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
+from aws_encryption_sdk.key_providers.base import MasterKey
+from aws_encryption_sdk.key_providers.kms import KMSMasterKey
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,11 +23,9 @@ USABLE = "Enabled"
 _SERVER_FAULT = 500
 _THROTTLED = frozenset({"ThrottlingException", "LimitExceededException"})
 
-_PROVIDERS = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
 
-
-def aws_key(arn: str, address: KmsAddress) -> Any:
-    """Check a key in AWS KMS; return the SDK's keyring for it.
+def aws_key(arn: str, address: KmsAddress) -> MasterKey:
+    """Check a key in AWS KMS; return the SDK's master key for it.
 
     Raises:
         KeyUnavailableError: the key does not exist, it is not enabled, or we may not use it.
@@ -42,9 +38,7 @@ def aws_key(arn: str, address: KmsAddress) -> Any:
             raise KeyUnavailableError(
                 f"The key {arn} is {metadata['KeyState']} in AWS KMS. Enable it there."
             )
-        return _PROVIDERS.create_aws_kms_keyring(
-            CreateAwsKmsKeyringInput(kms_key_id=arn, kms_client=client)
-        )
+        return KMSMasterKey(key_id=arn, client=client)
 
 
 @contextmanager
@@ -53,15 +47,22 @@ def clear_kms_errors(arn: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status >= _SERVER_FAULT or code in _THROTTLED:
-            raise _no_answer(arn, f"{code}: {text}") from error
-        raise _unusable(arn, f"{code}: {text}") from error
+        raise _refusal(arn, error) from error
     except BotoCoreError as error:
         raise _no_answer(arn, str(error)) from error
-    except (ServiceError, AWSEncryptionSDKClientError) as error:
+    except AWSEncryptionSDKClientError as error:
+        if isinstance(error.__cause__, ClientError):
+            raise _refusal(arn, error.__cause__) from error
         raise _unusable(arn, str(error).partition("\n")[0]) from error
+
+
+def _refusal(arn: str, error: ClientError) -> KeyUnavailableError | KeyServiceError:
+    """Return what a refusal of AWS KMS means: the key, or the service, is at fault."""
+    code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status >= _SERVER_FAULT or code in _THROTTLED:
+        return _no_answer(arn, f"{code}: {text}")
+    return _unusable(arn, f"{code}: {text}")
 
 
 def _client(address: KmsAddress) -> Any:

@@ -87,13 +87,13 @@ class Encryption:
         chunks = [data] if isinstance(data, bytes) else data
         key = self._key(kms_key_id)
         if isinstance(key, Key):
-            keyring = envelope.local_keyring(key)
-            return envelope.seal(chunks, keyring=keyring, context=context)
+            master_key = envelope.local_master_key(key)
+            return envelope.seal(chunks, master_key=master_key, context=context)
         from blemish.storage.encryption.aws_kms import aws_key, clear_kms_errors
 
-        keyring = aws_key(key, self._allowed_kms(key))
+        master_key = aws_key(key, self._allowed_kms(key))
         with clear_kms_errors(key):
-            return envelope.seal(chunks, keyring=keyring, context=context)
+            return envelope.seal(chunks, master_key=master_key, context=context)
 
     def open(self, file: BinaryIO, *, context: Mapping[str, str], name: str) -> Iterator[bytes]:
         """Open sealed data in bounded memory.
@@ -114,14 +114,14 @@ class Encryption:
 
         sealed_under = _key_of(file, name)
         if sealed_under.provider == LOCAL_PROVIDER:
-            keyring = envelope.local_keyring(self._keyring.usable(sealed_under.id))
-            return envelope.open_sealed(file, keyring=keyring, context=context, name=name)
+            master_key = envelope.local_master_key(self._keyring.usable(sealed_under.id))
+            return envelope.open_sealed(file, master_key=master_key, context=context, name=name)
         from blemish.storage.encryption.aws_kms import aws_key, clear_kms_errors
 
         arn = sealed_under.id
-        keyring = aws_key(arn, self._allowed_kms(arn))
+        master_key = aws_key(arn, self._allowed_kms(arn))
         with clear_kms_errors(arn):
-            return envelope.open_sealed(file, keyring=keyring, context=context, name=name)
+            return envelope.open_sealed(file, master_key=master_key, context=context, name=name)
 
     def seal_bytes(
         self, data: bytes, *, context: Mapping[str, str], kms_key_id: str | None = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from io import IOBase
 from typing import Any, BinaryIO
 
-from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
-from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
-from aws_cryptographic_material_providers.mpl.models import AesWrappingAlg, CreateRawAesKeyringInput
 from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
-from aws_encryption_sdk.identifiers import AlgorithmSuite
+from aws_encryption_sdk.identifiers import AlgorithmSuite, EncryptionKeyType, WrappingAlgorithm
+from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
+from aws_encryption_sdk.key_providers.base import MasterKey
+from aws_encryption_sdk.key_providers.raw import RawMasterKey
 from cryptography.exceptions import InvalidTag
 
 from blemish.storage.encryption.keyring import Key
@@ -25,7 +26,7 @@ FRAME_BYTES = 65_536
 _CLIENT = EncryptionSDKClient(
     commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT, max_encrypted_data_keys=1
 )
-_PROVIDERS = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
+logging.getLogger("aws_encryption_sdk").setLevel(logging.CRITICAL)  # it logs what it raises
 _ALGORITHM = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
 """Unsigned: everyone who can open can also seal here, and a signature would double the time."""
 
@@ -33,19 +34,25 @@ _BROKEN = (AWSEncryptionSDKClientError, InvalidTag, struct.error, ValueError)
 """Errors of the SDK for bytes that it cannot open."""
 
 
-def local_keyring(key: Key) -> Any:
-    """Return the SDK's keyring of a key of this server."""
-    return _PROVIDERS.create_raw_aes_keyring(
-        CreateRawAesKeyringInput(
-            key_namespace=LOCAL_PROVIDER,
-            key_name=key.id,
+def local_master_key(key: Key) -> MasterKey:
+    """Return the SDK's master key of a key of this server.
+
+    Its messages are those of the SDK's raw AES keyring, which needs 20 MB of packages more.
+    """
+    return RawMasterKey(
+        provider_id=LOCAL_PROVIDER,
+        key_id=key.id,
+        wrapping_key=WrappingKey(
+            wrapping_algorithm=WrappingAlgorithm.AES_256_GCM_IV12_TAG16_NO_PADDING,
             wrapping_key=key.secret,
-            wrapping_alg=AesWrappingAlg.ALG_AES256_GCM_IV12_TAG16,
-        )
+            wrapping_key_type=EncryptionKeyType.SYMMETRIC,
+        ),
     )
 
 
-def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -> Iterator[bytes]:
+def seal(
+    chunks: Iterable[bytes], *, master_key: MasterKey, context: Mapping[str, str]
+) -> Iterator[bytes]:
     """Return the sealed message of `chunks`; their errors pass through.
 
     The key is used at once, so that its errors show before anything is written.
@@ -53,7 +60,7 @@ def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -
     encryptor = _CLIENT.stream(
         mode="encrypt",
         source=_Reader(chunks),
-        keyring=keyring,
+        key_provider=master_key,
         algorithm=_ALGORITHM,
         encryption_context=dict(context),
         frame_length=FRAME_BYTES,
@@ -63,7 +70,7 @@ def seal(chunks: Iterable[bytes], *, keyring: Any, context: Mapping[str, str]) -
 
 
 def open_sealed(
-    file: BinaryIO, *, keyring: Any, context: Mapping[str, str], name: str
+    file: BinaryIO, *, master_key: MasterKey, context: Mapping[str, str], name: str
 ) -> Iterator[bytes]:
     """Return the content of a message. Each chunk is authentic; a missing end shows at the end.
 
@@ -73,7 +80,7 @@ def open_sealed(
         SealBrokenError: the message is damaged, or was sealed with another context.
     """
     decryptor = _CLIENT.stream(
-        mode="decrypt", source=file, keyring=keyring, max_body_length=FRAME_BYTES
+        mode="decrypt", source=file, key_provider=master_key, max_body_length=FRAME_BYTES
     )
     try:
         sealed_as = dict(decryptor.header.encryption_context)
@@ -81,7 +88,7 @@ def open_sealed(
         IOBase.close(decryptor)
         raise SealBrokenError(
             f"{name} cannot be opened: it is damaged, or its key does not open it "
-            f"({_reasons(error)})."
+            f"({_reason(error)})."
         ) from error
     if sealed_as != context:
         IOBase.close(decryptor)
@@ -99,11 +106,9 @@ def _opened(decryptor: Any, name: str) -> Iterator[bytes]:
         IOBase.close(decryptor)  # `decryptor.close` raises if the message was not read to its end
 
 
-def _reasons(error: Exception) -> str:
-    """Return the reasons of the keys, which the SDK puts into a list."""
-    inner = error.args[0] if error.args else error
-    reasons = [str(reason).strip() for reason in getattr(inner, "list", ())]
-    return "; ".join(filter(None, reasons)) or str(error).partition("\n")[0] or type(error).__name__
+def _reason(error: Exception) -> str:
+    """Return what AWS KMS or the SDK says; a wrong key of this server has no words."""
+    return str(error.__cause__ or error).partition("\n")[0] or type(error).__name__
 
 
 def _words(context: Mapping[str, str]) -> str:
