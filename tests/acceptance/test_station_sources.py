@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -275,8 +276,12 @@ def test_a_message_takes_an_image(lines: Lines, camera: HttpCamera, broker: Brok
     wait_until(publish_until_one_is_judged)
     client.disconnect()
     client.loop_stop()
-
     assert line.judge.images[0].name == "part 8"
+
+    broker.end()
+
+    wait_until(lambda: not line.source.is_connected)
+    assert line.source.message == f"The MQTT broker 127.0.0.1:{broker.port} is away."
 
 
 def test_posted_images_get_verdicts(lines: Lines) -> None:
@@ -333,6 +338,17 @@ def test_a_body_without_length_is_refused(lines: Lines) -> None:
 
     assert status() == 411
     assert status(Content_Length="99999999999") == 413
+
+
+def test_a_port_that_is_taken_is_listened_on_later(lines: Lines) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        line = lines("never-drop", type="http", port=port)
+        wait_until(lambda: "cannot be listened on" in line.source.message)
+
+    wait_until(lambda: line.source.is_connected)
+    assert post(port, "/images", b"image 1")[0] == 200
 
 
 def test_a_simulated_genicam_camera_is_judged(lines: Lines) -> None:

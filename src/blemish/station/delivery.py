@@ -34,19 +34,19 @@ class SinkWorker:
 
     def run(self) -> None:
         """Deliver until the station stops."""
-        try:
-            while not self.stopping.is_set():
-                self.wake.clear()
+        while not self.stopping.is_set():
+            self.wake.clear()
+            try:
                 verdicts = self.records.pending(self.sink.name, limit=BATCH)
                 if not verdicts:
                     self.wake.wait()
-                elif not all(map(self._delivers, verdicts)) and not self.stopping.is_set():
+                elif not all(map(self._delivers, verdicts)):
                     self.stopping.wait(self._pause_s())
-        except Exception:
-            logger.exception("sink %s ended by a fault", self.sink.name)
-            self.is_connected, self.message = False, "The station failed; its log says why."
-        finally:
-            self.sink.close()
+            except Exception as error:
+                logger.exception("sink %s failed", self.sink.name)
+                self._fail(f"{type(error).__name__}: {error}")
+                self.stopping.wait(self._pause_s())
+        self.sink.close()
 
     def _delivers(self, verdict: Verdict) -> bool:
         """Deliver one verdict; return whether the next one may follow."""
@@ -56,10 +56,6 @@ class SinkWorker:
             self._deliver(verdict)
         except (SinkError, RecordsError) as error:
             self._fail(str(error))
-            return False
-        except Exception as error:
-            logger.exception("sink %s failed", self.sink.name)
-            self._fail(f"{type(error).__name__}: {error}")
             return False
         if self._failures:
             logger.info("sink %s takes verdicts again", self.sink.name)
@@ -82,4 +78,6 @@ class SinkWorker:
         self.is_connected, self.message = False, reason
 
     def _pause_s(self) -> float:
-        return min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(self._failures - 1, 16))
+        return min(
+            self.longest_pause_s, self.first_pause_s * 2.0 ** min(max(self._failures - 1, 0), 16)
+        )

@@ -37,6 +37,8 @@ class Intake:
         self.records = records
         self.is_connected = False
         self.message = "The source has not started."
+        #: why no trigger can come now
+        self.trigger_message = ""
         self._changed = changed
         self._stopping = stopping
         self._capacity = capacity

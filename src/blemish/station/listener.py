@@ -22,7 +22,7 @@ from blemish.station.errors import SourceError
 logger = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
-MOST_CONNECTIONS = 16
+MOST_CONNECTIONS = 8
 CONNECTION_S = 30.0
 """How long a connection may be silent."""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blemish.station.config_table import ConfigTable, SecretText
-from blemish.station.errors import SourceError
 from blemish.station.libraries import check_library
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class MqttBroker:
         """Return a client that is not connected.
 
         Raises:
-            SourceError: `ca_file` cannot be read.
+            OSError: `ca_file` cannot be read.
         """
         from paho.mqtt.client import Client  # noqa: PLC0415 - of an extra
         from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
@@ -45,10 +44,7 @@ class MqttBroker:
             password = None if self.password is None else self.password.reveal()
             client.username_pw_set(self.username, password)
         if self.tls:
-            try:
-                client.tls_set_context(ssl.create_default_context(cafile=self.ca_file))
-            except OSError as error:
-                raise SourceError(f"{self.ca_file} cannot be read: {error}.") from None
+            client.tls_set_context(ssl.create_default_context(cafile=self.ca_file))
         return client
 
 

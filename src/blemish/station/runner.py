@@ -21,7 +21,13 @@ from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.runtime import Detection
 from blemish.station.config import SourceConfig
 from blemish.station.delivery import SinkWorker
-from blemish.station.errors import BusyError, RecordsError, StationError, UnreadableError
+from blemish.station.errors import (
+    BusyError,
+    RecordsError,
+    SourceError,
+    StationError,
+    UnreadableError,
+)
 from blemish.station.images import CapturedImage
 from blemish.station.intake import Intake
 from blemish.station.records import STATION, Records
@@ -188,8 +194,8 @@ class Station:
         sources = tuple(
             SourceStatus(
                 name=intake.source,
-                is_connected=intake.is_connected,
-                message=intake.message,
+                is_connected=intake.is_connected and not intake.trigger_message,
+                message=intake.message or intake.trigger_message,
                 detections=counters.get((f"source {intake.source}", "detections"), 0),
                 dropped=counters.get((f"source {intake.source}", "dropped"), 0),
                 failed=counters.get((f"source {intake.source}", "failed"), 0),
@@ -311,13 +317,13 @@ def _run_source(source: Source, intake: Intake) -> None:
             source.run(intake)
         except BusyError:
             return
+        except SourceError as error:
+            intake.disconnected(str(error))
         except Exception:
             logger.exception("source %s failed", source.name)
             intake.disconnected("The source failed; the log of the station says why.")
-            intake.pause(pause_s)
-            pause_s = min(pause_s * 2, 30.0)
-        else:
-            return
+        intake.pause(pause_s)
+        pause_s = min(pause_s * 2, 30.0)
 
 
 def _answer(image: CapturedImage, outcome: Verdict | StationError) -> None:

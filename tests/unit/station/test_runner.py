@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.station.config import SinkConfig, SourceConfig, WhenBusy
+from blemish.station.config import ImageRule, SinkConfig, SourceConfig, WhenBusy
 from blemish.station.config_table import ConfigTable
 from blemish.station.errors import BusyError, UnreadableError, VerdictRefusedError
 from blemish.station.images import CapturedImage
@@ -53,6 +53,7 @@ class Bench:
         self.sink = MemorySink()
         self.source = HandSource()
         self.folder = folder
+        self.rules = replace(RULES, images=frozenset())
 
     def start(
         self,
@@ -62,8 +63,7 @@ class Bench:
         sinks: tuple[MemorySink, ...] = (),
     ) -> None:
         configs = [sink or sink_config(), *(sink_config(other.name) for other in sinks)]
-        rules = replace(RULES, images=frozenset())
-        self.records = Records(self.folder, rules=rules, sinks=configs)
+        self.records = Records(self.folder, rules=self.rules, sinks=configs)
         table = ConfigTable({}, name="source")
         config = SourceConfig(type="hand", name="line-1", when_busy=when_busy, table=table)
         self.station = Station(
@@ -238,6 +238,30 @@ def test_a_full_sink_holds_the_judge_up(bench: Bench) -> None:
     bench.sink.is_away = False
 
     waiting.result(PATIENCE_S)
+
+
+def test_records_that_cannot_be_written_hold_the_judge_up(bench: Bench) -> None:
+    bench.start()
+    bench.records._durable.execute("PRAGMA query_only = ON")
+
+    answer = bench.offer()
+    wait_until(lambda: bench.judge.names == ["plate 1.png"])
+    assert not answer.done()
+    bench.records._durable.execute("PRAGMA query_only = OFF")
+
+    assert answer.result(PATIENCE_S).image_name == "plate 1.png"
+    assert bench.judge.names == ["plate 1.png"]
+
+
+def test_a_full_disk_costs_the_image_and_not_the_verdict(bench: Bench, folder: Path) -> None:
+    bench.rules = replace(RULES, images=frozenset({ImageRule.ALL}))
+    bench.start()
+    (folder / "images").write_text("a file, so that nothing can be written below it")
+
+    verdict = bench.offer().result(PATIENCE_S)
+
+    assert verdict.image_path is None
+    assert bench.records.counters()["station", "images not stored"] == 1
 
 
 def test_a_station_that_stops_judges_what_waits_and_closes_its_sinks(folder: Path) -> None:

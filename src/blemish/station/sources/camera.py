@@ -115,26 +115,26 @@ class CameraSource:
 
     def run(self, intake: Intake) -> None:
         """Read frames in a thread, and take images until the intake stops."""
-        shutter = Shutter(self.name, intake)
-        reading = threading.Thread(target=self._read, args=(shutter,), daemon=True)
+        shutter, ended = Shutter(self.name, intake), threading.Event()
+        reading = threading.Thread(target=self._read, args=(shutter, ended), daemon=True)
         reading.start()
         try:
             self._trigger.run(shutter)
         finally:
-            if intake.is_stopping:
-                reading.join(FRAME_S)
+            ended.set()
+            reading.join(FRAME_S)
 
-    def _read(self, shutter: Shutter) -> None:
+    def _read(self, shutter: Shutter, ended: threading.Event) -> None:
         """Read frames; connect again after a fault."""
         intake, pause_s = shutter.intake, FIRST_PAUSE_S
-        while not intake.is_stopping:
+        while not ended.is_set():
             try:
                 with self._open_frames() as frames:
                     for frame in frames:
                         intake.connected()
                         pause_s = FIRST_PAUSE_S
                         shutter.show(frame)
-                        if intake.is_stopping:
+                        if ended.is_set():
                             return
                 intake.disconnected("The camera ended its stream.")
             except SourceError as error:
@@ -142,5 +142,5 @@ class CameraSource:
             except Exception as error:
                 logger.exception("camera %s failed", self.name)
                 intake.disconnected(f"{type(error).__name__}: {error}")
-            intake.pause(pause_s)
+            ended.wait(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ Stamp = tuple[int, int]
 class FolderFile:
     """A file as it was when the station looked into the folder."""
 
+    id: str
     name: str
     stamp: Stamp
     #: reading of a monotonic clock, when it was first like this
@@ -91,10 +92,15 @@ class WatchedFolder:
             for entry in entries:
                 stamp = self._stamp(entry)
                 if stamp is not None:
-                    earlier = self._files.get(entry.name)
-                    is_same = earlier is not None and earlier.stamp == stamp
-                    since_s = earlier.since_s if earlier is not None and is_same else now_s
-                    files[entry.name] = FolderFile(name=entry.name, stamp=stamp, since_s=since_s)
+                    file = self._files.get(entry.name)
+                    if file is None or file.stamp != stamp:
+                        file = FolderFile(
+                            id=image_id(self.name, entry.name, *stamp),
+                            name=entry.name,
+                            stamp=stamp,
+                            since_s=now_s,
+                        )
+                    files[entry.name] = file
         self._files = files
 
     def _stamp(self, entry: os.DirEntry[str]) -> Stamp | None:
@@ -111,28 +117,22 @@ class WatchedFolder:
 
     def _forget(self, intake: Intake) -> None:
         """Forget the images that are not in the folder any more."""
-        gone = self._known - self._ids().keys()
+        gone = self._known - {file.id for file in self._files.values()}
         if gone:
             intake.records.forget(self.name, sorted(gone))
             self._known -= gone
-
-    def _ids(self) -> Mapping[str, FolderFile]:
-        return {self._id(file): file for file in self._files.values()}
-
-    def _id(self, file: FolderFile) -> str:
-        return image_id(self.name, file.name, *file.stamp)
 
     def _offer(self, intake: Intake) -> None:
         """Offer the files that are ready; those of them that newer ones replace are not read."""
         settled_s = self._clock() - self._settle_s
         ready = [
-            (file.stamp[1], file.name, file)
-            for name, file in self._ids().items()
-            if name not in self._known and file.since_s <= settled_s
+            file
+            for file in self._files.values()
+            if file.id not in self._known and file.since_s <= settled_s
         ]
-        files = [file for _, _, file in sorted(ready, key=lambda entry: entry[:2])]
+        files = sorted(ready, key=lambda file: (file.stamp[1], file.name))
         if intake.when_busy is WhenBusy.NEWEST_WINS and len(files) > 1:
-            replaced = [self._id(file) for file in files[:-1]]
+            replaced = [file.id for file in files[:-1]]
             intake.drop(replaced, is_remembered=True)
             self._known.update(replaced)
             files = files[-1:]
@@ -144,7 +144,7 @@ class WatchedFolder:
         if content is None:
             return  # it has changed: the next look takes it as it is then
         image = CapturedImage(
-            id=self._id(file),
+            id=file.id,
             source=self.name,
             name=os.fsencode(file.name).decode("utf-8", "replace"),
             content=content,

@@ -82,14 +82,25 @@ class MqttTrigger:
 
     def run(self, shutter: Shutter) -> None:
         """Take images until the intake stops; the client connects again by itself."""
-        client = self._broker.client()
+        try:
+            client = self._broker.client()
+        except OSError as error:
+            raise SourceError(f"{self._broker} cannot be connected to: {error}.") from None
 
         def subscribe(client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
             if reason.is_failure:
-                logger.warning("%s refuses the trigger: %s", self._broker, reason)
+                report(f"{self._broker} refuses the trigger: {reason}.")
             else:
-                logger.info("%s triggers by the topic %s", self._broker, self._topic)
+                report("")
                 client.subscribe(self._topic, qos=1)
+
+        def report(message: str) -> None:
+            if message and message != shutter.intake.trigger_message:
+                logger.warning("%s", message)
+            shutter.intake.trigger_message = message
+
+        def lose(*_: Any) -> None:
+            report(f"{self._broker} is away.")
 
         def capture(_client: Any, _data: Any, message: Any) -> None:
             if message.retain:
@@ -98,6 +109,8 @@ class MqttTrigger:
             _take(shutter, name or None, patience_s=0)
 
         client.on_connect, client.on_message = subscribe, capture
+        client.on_disconnect = client.on_connect_fail = lose
+        report(f"{self._broker} has not answered yet.")
         client.connect_async(self._broker.host, self._broker.port, keepalive=30)
         client.loop_start()
         try:
