@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.acceptance.served import ServedDirectory
+
+if TYPE_CHECKING:
+    from tests.acceptance.station_receivers import Broker
 
 
 @pytest.fixture
@@ -38,3 +43,25 @@ def served(serve: Callable[..., ServedDirectory]) -> ServedDirectory:
 def served_model(serve: Callable[..., ServedDirectory], trained: Path) -> ServedDirectory:
     """A server with the default settings and a trained model."""
     return serve(content=trained)
+
+
+@pytest.fixture
+def broker_folder(tmp_path: Path) -> Path:
+    """A folder that mosquitto may read."""
+    from tests.acceptance.station_receivers import MOSQUITTO  # noqa: PLC0415 - not for every test
+
+    if MOSQUITTO is None or shutil.which("mosquitto_passwd") is None:
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def broker(broker_folder: Path) -> Iterator[Broker]:
+    """An MQTT broker that knows the user `line`."""
+    from tests.acceptance.station_receivers import Broker  # noqa: PLC0415 - not for every test
+
+    process = Broker(broker_folder, "user root")
+    process.start()
+    yield process
+    process.end()

@@ -27,11 +27,9 @@ from blemish.station.records import Records
 from blemish.station.runner import Station
 from blemish.station.sources.registry import build_source
 from blemish.station.verdict import Verdict
-from tests.acceptance.test_station_sinks import Broker, broker, broker_folder, free_port
+from tests.acceptance.station_receivers import Broker, free_port
 from tests.station_cameras import HttpCamera, pixels_of, rtsp_camera, write_video
 from tests.unit.station.captured import BROKEN, RULES, PlainJudge
-
-__all__ = ["broker", "broker_folder"]
 
 pytestmark = pytest.mark.acceptance
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from blemish.station.config_table import ConfigTable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 ANSWER_S = 10.0
 """How long a broker may take to accept a connection, and to acknowledge a message."""
+
+LOOK_S = 0.1
+"""How often a delivery looks whether the connection is still there."""
 
 KEEP_ALIVE_S = 30
 
@@ -42,15 +46,10 @@ class MqttSink:
         if self._client is None:
             self._client = self._connect()
         try:
-            message = self._client.publish(self._topic, json.dumps(verdict.to_json()), qos=1)
-            message.wait_for_publish(ANSWER_S)
-            is_published = message.is_published()
-        except (RuntimeError, ValueError) as error:
+            self._publish(self._client, json.dumps(verdict.to_json()))
+        except SinkError:
             self.close()
-            raise SinkError(f"{self._broker} lost the connection: {error}.") from None
-        if not is_published:
-            self.close()
-            raise SinkError(f"{self._broker} did not acknowledge within {ANSWER_S:.0f} s.")
+            raise
 
     def close(self) -> None:
         """Disconnect; messages that are not acknowledged are forgotten."""
@@ -58,6 +57,21 @@ class MqttSink:
         if client is not None:
             client.disconnect()
             client.loop_stop()
+
+    def _publish(self, client: Client, text: str) -> None:
+        """Publish a message, and wait while the connection lasts."""
+        deadline = time.monotonic() + ANSWER_S
+        try:
+            message = client.publish(self._topic, text, qos=1)
+            while not message.is_published() and client.is_connected():
+                if time.monotonic() > deadline:
+                    raise SinkError(f"{self._broker} did not acknowledge in {ANSWER_S:.0f} s.")
+                message.wait_for_publish(LOOK_S)
+            if message.is_published():
+                return
+        except (RuntimeError, ValueError) as error:
+            raise SinkError(f"{self._broker} lost the connection: {error}.") from None
+        raise SinkError(f"{self._broker} closed the connection.")
 
     def _connect(self) -> Client:
         answered, reasons = threading.Event(), list[Any]()
