@@ -33,6 +33,8 @@ def running_station(config: StationConfig) -> Iterator[Station]:
     with locked_directory(config.directory):
         judge = Judge(config.model, now=lambda: datetime.now(UTC))
         records = Records(config.directory, rules=config.records, sinks=config.sinks)
+        for name, count in records.waiting_for_others().items():
+            logger.warning("%d verdicts wait for the sink %s, which is not configured", count, name)
         try:
             station = Station(judge=judge, records=records, sources=sources, sinks=sinks)
             station.start()

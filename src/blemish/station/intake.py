@@ -97,6 +97,14 @@ class Intake:
         except RecordsError as error:
             logger.warning("source %s dropped %d images: %s", self.source, len(image_ids), error)
 
+    def fail(self, image: CapturedImage, reason: str) -> None:
+        """Count an image that cannot be judged; a fault of the records is only logged."""
+        logger.warning("image %s of %s cannot be judged: %s", image.name, image.source, reason)
+        try:
+            self.records.fail(image)
+        except RecordsError as error:
+            logger.warning("%s", error)
+
     def take(self) -> CapturedImage | None:
         """Return the image that waits longest, or None; `changed` must be held."""
         if not self._images:

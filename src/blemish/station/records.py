@@ -166,6 +166,14 @@ class Records:
         """Return how many verdicts wait for a sink."""
         return self._waiting.get(sink, 0)
 
+    def waiting_for_others(self) -> Mapping[str, int]:
+        """Return how many verdicts wait for sinks that are not configured any more."""
+        return {
+            name: count
+            for name, count in self._waiting.items()
+            if count and name not in self._sinks
+        }
+
     def has_room(self) -> bool:
         """Return whether every sink that holds the station up may get one more verdict."""
         return all(

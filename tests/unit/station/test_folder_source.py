@@ -11,7 +11,7 @@ from blemish.station.config import WhenBusy
 from blemish.station.images import CapturedImage
 from blemish.station.intake import Intake
 from blemish.station.records import Records
-from blemish.station.sources.folder import WatchedFolder
+from blemish.station.sources.folder import MOST_BYTES, WatchedFolder
 from tests.unit.station.captured import RULES, verdict_on
 
 
@@ -154,6 +154,39 @@ def test_a_file_that_changes_while_it_is_read_waits(looker: Looker) -> None:
     with looker.changed:
         assert looker.intake.take() is None
     assert looker.look() == ["a.png"]
+
+
+def test_an_empty_file_waits_for_its_content(looker: Looker) -> None:
+    looker.write("a.png", b"")
+
+    assert looker.look() == []
+    assert looker.records.counters() == {}
+
+
+def test_a_file_that_is_too_large_fails_unread(looker: Looker) -> None:
+    with (looker.watched / "a.tif").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+
+    assert looker.look() == []
+    assert looker.look() == []
+    assert looker.records.counters() == {("source line-1", "failed"): 1}
+
+
+def test_a_file_that_cannot_be_read_is_logged_once(
+    looker: Looker, caplog: pytest.LogCaptureFixture
+) -> None:
+    looker.write("a.png")
+    looker.source._look()
+    looker.now_s += 2
+    (looker.watched / "a.png").unlink()
+    (looker.watched / "a.png").mkdir()
+
+    looker.source._offer(looker.intake)
+    looker.source._offer(looker.intake)
+
+    assert [record.message for record in caplog.records if "a.png" in record.message] == [
+        "image a.png of line-1: Is a directory"
+    ]
 
 
 def test_a_folder_that_is_not_there_is_not_connected(looker: Looker) -> None:

@@ -79,6 +79,15 @@ def test_a_delivered_verdict_waits_for_the_other_sinks_alone(open_records: OpenR
     assert records.counters()["sink a", "delivered"] == 1
 
 
+def test_verdicts_of_a_sink_that_is_not_configured_wait(open_records: OpenRecords) -> None:
+    name = add(open_records(sink_config("a")), 1)
+
+    assert open_records(sink_config("b")).waiting_for_others() == {"a": 1}
+    again = open_records(sink_config("a"))
+    assert again.waiting_for_others() == {}
+    assert [entry.id for entry in again.pending("a", limit=10)] == [name]
+
+
 def test_a_full_sink_leaves_no_room(open_records: OpenRecords) -> None:
     records = open_records(sink_config("a", limit=2))
     name = add(records, 1)

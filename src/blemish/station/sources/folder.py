@@ -9,6 +9,7 @@ that were judged, by name, size and time of change. A file that is written anew 
 from __future__ import annotations
 
 import fnmatch
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -22,10 +23,15 @@ from blemish.station.images import CapturedImage, image_id
 from blemish.station.intake import Intake
 from blemish.station.sources.source import Source
 
+logger = logging.getLogger(__name__)
+
 PATTERNS = ("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.tif", "*.tiff", "*.webp")
 POLL_S, SETTLE_S = 0.1, 0.5
 SHARE_OF_LOOKING = 0.2
 """Of the time that the station may spend on looking into a large folder."""
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Of a file; the largest image without compression has less."""
 
 Stamp = tuple[int, int]
 """Size in bytes, and time of change in ns."""
@@ -66,6 +72,8 @@ class WatchedFolder:
         self._files: dict[str, FolderFile] = {}
         #: ids that are dealt with or wait to be
         self._known: set[str] = set()
+        #: ids of files that could not be read, which is logged once
+        self._unreadable: set[str] = set()
 
     def run(self, intake: Intake) -> None:
         """Offer the images that are ready, until the intake stops."""
@@ -111,9 +119,10 @@ class WatchedFolder:
             return None
         try:
             status = entry.stat()
-            return (status.st_size, status.st_mtime_ns) if entry.is_file() else None
+            is_image = entry.is_file() and status.st_size > 0  # an empty one is still to be written
         except OSError:
             return None  # it is gone again
+        return (status.st_size, status.st_mtime_ns) if is_image else None
 
     def _forget(self, intake: Intake) -> None:
         """Forget the images that are not in the folder any more."""
@@ -140,7 +149,8 @@ class WatchedFolder:
             self._offer_file(intake, file)
 
     def _offer_file(self, intake: Intake, file: FolderFile) -> None:
-        content = self._content(file)
+        is_too_large = file.stamp[0] > MOST_BYTES
+        content = b"" if is_too_large else self._content(file)
         if content is None:
             return  # it has changed: the next look takes it as it is then
         image = CapturedImage(
@@ -152,16 +162,24 @@ class WatchedFolder:
             taken_s=self._clock(),
             is_remembered=True,
         )
-        intake.offer(image)
+        if is_too_large:
+            intake.fail(image, f"It has {file.stamp[0]:,} bytes; {MOST_BYTES:,} are allowed.")
+        else:
+            intake.offer(image)
         self._known.add(image.id)
 
     def _content(self, file: FolderFile) -> bytes | None:
         """Read a file; None if it was changed or removed since the station looked."""
         try:
             with (self._path / file.name).open("rb") as opened:
-                content = opened.read()
+                content = opened.read(MOST_BYTES)
                 status = os.fstat(opened.fileno())
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if file.id not in self._unreadable:
+                logger.warning("image %s of %s: %s", file.name, self.name, error.strerror)
+                self._unreadable.add(file.id)
             return None
         return content if (status.st_size, status.st_mtime_ns) == file.stamp else None
 
