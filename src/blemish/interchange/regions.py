@@ -21,6 +21,9 @@ Points: TypeAlias = NDArray[np.float64]
 MAX_POINTS = 100_000
 """Of one polygon; tools draw some hundred."""
 
+FAR = 1e9
+"""Pixels from the image beyond which a position makes no difference."""
+
 _CROSSINGS = 4_000_000
 """Crossings of edges and rows that are held at a time."""
 
@@ -111,6 +114,7 @@ def fill_outline(points: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
     An outline between the centres of pixels has the pixels of its points.
     """
     width, height = size
+    points = np.clip(points, -FAR, FAR)
     toggles = np.zeros((height, width + 1), dtype=np.uint32)
     ends = np.roll(points, -1, axis=0)
     low = np.minimum(points[:, 1], ends[:, 1])

@@ -13,6 +13,9 @@ import numpy as np
 from blemish.domain.color_maps import short_json
 from blemish.interchange.regions import MAX_POINTS, Points
 
+MAX_NUMBER = 1e18
+"""Of a position or a count; a larger one would overflow."""
+
 
 def mapping(value: object, what: str) -> dict[str, Any]:
     """Return a JSON object."""
@@ -42,7 +45,7 @@ def number(value: object, what: str) -> float:
             result = float(value)
         except (ValueError, OverflowError):
             result = math.nan
-        if math.isfinite(result):
+        if abs(result) <= MAX_NUMBER:
             return result
     raise ValueError(f"{what} must be a number, not {short_json(value)}")
 
@@ -53,6 +56,13 @@ def whole(value: object, what: str) -> int:
     if not result.is_integer():
         raise ValueError(f"{what} must be a whole number, not {short_json(value)}")
     return int(result)
+
+
+def identity(value: object, what: str) -> int | str:
+    """Return a number or a text by which a file refers to something."""
+    if not isinstance(value, int | str):
+        raise ValueError(f"{what} must be a number or a text, not {short_json(value)}")
+    return value
 
 
 def image_size(width: object, height: object) -> tuple[int, int]:

@@ -127,3 +127,11 @@ def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         InterchangeError, match=r"'tfrecord' is no format. The formats are manifest"
     ):
         read(fill(tmp_path, FOLDERS["voc"]), "tfrecord")
+
+
+def test_lists_of_yaml_that_grow_without_end_are_refused(tmp_path: Path) -> None:
+    lists = "".join(f"l{row}: &l{row} [*l{row - 1}, *l{row - 1}]\n" for row in range(1, 40))
+    files = {"data.yaml": f"l0: &l0 [x]\n{lists}names: *l39\n", "images/a.png": None}
+
+    with pytest.raises(InterchangeError, match="there is no YAML file with the names"):
+        read(fill(tmp_path, files | {"labels/a.txt": ""}), "yolo")

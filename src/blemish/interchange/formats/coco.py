@@ -15,7 +15,16 @@ from blemish.interchange.label_names import label_in_path, label_named, set_in_p
 from blemish.interchange.labelled import LabelledImage, ReadingNotes, Region
 from blemish.interchange.regions import Box, Polygon, Runs, Shape
 from blemish.interchange.run_lengths import decode_coco_text
-from blemish.interchange.values import image_size, listing, mapping, number, outline, whole, word
+from blemish.interchange.values import (
+    identity,
+    image_size,
+    listing,
+    mapping,
+    number,
+    outline,
+    whole,
+    word,
+)
 
 LABEL = "blemish_label"
 """A member of an image that Blemish writes: a label that no annotation says."""
@@ -51,7 +60,7 @@ class _CocoFile:
         self._notes = notes
         self._path = path
         self._content = files.read_json(path)
-        self._categories: dict[Any, str] = {}
+        self._categories: dict[int | str, str] = {}
 
     def images(self) -> Iterator[LabelledImage]:
         """Yield the images with their regions."""
@@ -59,7 +68,9 @@ class _CocoFile:
             images = listing(self._content["images"], "images")
             annotations = listing(self._content["annotations"], "annotations")
             self._categories = {
-                mapping(category, "a category").get("id"): word(category.get("name"), "a name")
+                identity(mapping(category, "a category").get("id"), "the id of a category"): word(
+                    category.get("name"), "a name"
+                )
                 for category in listing(self._content["categories"], "categories")
             }
         except ValueError as error:
@@ -88,7 +99,7 @@ class _CocoFile:
         self, fields: dict[str, Any], by_image: dict[Any, list[dict[str, Any]]]
     ) -> LabelledImage:
         name = word(fields.get("file_name"), "the file_name of an image")
-        annotations = by_image.pop(fields.get("id"), [])
+        annotations = by_image.pop(identity(fields.get("id"), "the id of an image"), [])
         path = self._files.image_named(name, near=self._path)
         if path is None:
             raise ValueError(f"there is no image {name!r:.300}")
@@ -111,7 +122,7 @@ class _CocoFile:
     def _region(self, annotation: dict[str, Any]) -> Region | None:
         """Return the area of an annotation; None if its category says normal."""
         where = f"annotation {annotation.get('id')!r:.40}"
-        name = self._categories.get(annotation.get("category_id"))
+        name = self._categories.get(identity(annotation.get("category_id"), f"category of {where}"))
         if name is None:
             raise ValueError(
                 f"{where} has an unlisted category: {annotation.get('category_id')!r:.40}"

@@ -31,7 +31,7 @@ UNLABELLED = "unlabelled"
 def cvat_files(files: DatasetFiles) -> Iterator[str]:
     """Yield the XML files that are CVAT's."""
     for path in files.ending(".xml"):
-        if b"<annotations" in files.read_bytes(path)[:4096]:
+        if b"<annotations" in files.head(path):
             yield path
 
 

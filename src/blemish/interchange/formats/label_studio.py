@@ -21,6 +21,9 @@ from blemish.interchange.labelled import LabelledImage, ReadingNotes, Region
 from blemish.interchange.regions import Box, Brush, Points, Polygon, Shape
 from blemish.interchange.values import image_size, listing, mapping, number, outline, word
 
+AREAS = frozenset({"brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels"})
+"""Types of results that are areas."""
+
 SET = "set"
 """A member of a task's data that Blemish writes: train or test."""
 
@@ -96,8 +99,8 @@ class _Results:
         kind, value = result.get("type"), result.get("value")
         if kind == "choices":
             self._choose(mapping(value, "value"))
-        elif kind in {"brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels"}:
-            self._draw(result, str(kind), mapping(value, "value"))
+        elif isinstance(kind, str) and kind in AREAS:
+            self._draw(result, kind, mapping(value, "value"))
         else:
             self._notes.unused[f"result of type {kind!r:.40}"] += 1
 

@@ -86,6 +86,8 @@ def _content(files: DatasetFiles, path: str) -> dict[str, Any]:
     if len(data) > MAX_YAML_BYTES:
         raise ValueError(f"it has {len(data):,} bytes; at most {MAX_YAML_BYTES:,} are read")
     try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data)):
+            raise ValueError("it has aliases, which may stand for endless lists")
         content = yaml.safe_load(data)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ValueError(f"it is not YAML ({error!s:.200})") from None
