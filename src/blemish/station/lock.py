@@ -1,4 +1,4 @@
-"""The lock of a station's directory: one station at a time."""
+"""The locks of a station's directory: one station and one sync at a time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from pathlib import Path
 
 from blemish.station.errors import DirectoryError
 
-LOCK = "station.lock"
-
 
 @contextmanager
-def locked_directory(directory: Path) -> Iterator[None]:
-    """Keep other stations from a directory; the lock ends with the process.
+def locked_directory(directory: Path, *, work: str = "station") -> Iterator[None]:
+    """Keep others from the same work in a directory; the lock ends with the process.
 
     Raises:
-        DirectoryError: another station runs in it, or it cannot be used.
+        DirectoryError: another `work` runs in it, or it cannot be used.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / LOCK).open("a")
+        file = (directory / f"{work}.lock").open("a")
     except OSError as error:
         raise DirectoryError(f"{directory} cannot be used: {error.strerror}.") from None
     with file:
@@ -29,6 +27,6 @@ def locked_directory(directory: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DirectoryError(
-                f"Another station runs in {directory}. Stop it, or set another directory."
+                f"Another {work} runs in {directory}. Stop it, or set another directory."
             ) from None
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.images.masks import encode_mask
 from blemish.engine.runtime import Detection
+from blemish.station.durable_files import sync_names, write_whole_file
 from blemish.station.images import CapturedImage
 
 IMAGES = "images"
-_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +54,8 @@ class StoredImages:
             mask_file = f"{image.id}.mask.png"
             files[mask_file] = encode_mask(detection.mask, colors=detection.colors)
         for name, content in files.items():
-            self._write(name, content)
-        _sync_entries(self._folder)
+            write_whole_file(self._folder / name, content)
+        sync_names(self._folder)
         return StoredImage(
             image_file=f"{image.id}{suffix}",
             heat_map_file=f"{image.id}.heat.png",
@@ -78,19 +77,3 @@ class StoredImages:
         if self._folder.is_dir():
             names_there = [path.name for path in self._folder.iterdir()]
             self.remove([name for name in names_there if name not in names])
-
-    def _write(self, name: str, content: bytes) -> None:
-        path, aside = self._folder / name, self._folder / f".{name}{_UNFINISHED}"
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-
-
-def _sync_entries(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

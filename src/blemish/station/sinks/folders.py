@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from datetime import UTC
 from pathlib import Path
 
 from blemish.station.config_table import ConfigTable
+from blemish.station.durable_files import sync_names, write_whole_file
 from blemish.station.errors import SinkError
-from blemish.station.sinks.appended_file import sync_names
 from blemish.station.sinks.sink import Sink
 from blemish.station.verdict import Verdict
 
@@ -59,19 +57,7 @@ def _add(image: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:  # another file system, or one without hard links
-        _copy(image, target)
-
-
-def _copy(image: Path, target: Path) -> None:
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        with image.open("rb") as source, unfinished.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        write_whole_file(target, image.read_bytes())
 
 
 def build_folder_sink(name: str, table: ConfigTable) -> Sink:

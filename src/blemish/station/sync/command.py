@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from blemish.station.config import StationConfig
 from blemish.station.config_table import SecretText
-from blemish.station.errors import ConfigError, DirectoryError, StationError
+from blemish.station.errors import ConfigError, StationError
+from blemish.station.lock import locked_directory
 from blemish.station.records import Records
 from blemish.station.sync.plan import PlanFile
 from blemish.station.sync.server_client import Endpoint, ServerClient
 from blemish.station.sync.signing import ServerKey
 from blemish.station.sync.sync import Sync
-
-LOCK_FILE = "sync.lock"
 
 
 def sync_station(
@@ -36,7 +33,7 @@ def sync_station(
     if config.sync is None:
         raise ConfigError("The file has no [sync]. Add one: it says which server gets the images.")
     endpoint = _endpoint(config, environment)
-    with _alone(config.directory):
+    with locked_directory(config.directory, work="sync"):
         records = Records(config.directory, rules=config.records)
         try:
             return Sync(
@@ -79,19 +76,3 @@ def _endpoint(config: StationConfig, environment: Mapping[str, str]) -> Endpoint
         ),
         ca_file=Path(authorities) if authorities else None,
     )
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep other syncs out."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / LOCK_FILE).open("w")
-    except OSError as error:
-        raise DirectoryError(f"{directory} cannot be used: {error.strerror}.") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StationError("Another sync of this station runs.") from None
-        yield

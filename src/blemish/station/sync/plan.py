@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blemish.station.durable_files import sync_names, write_whole_file
 from blemish.station.errors import DirectoryError
-from blemish.station.sinks.appended_file import sync_names
 from blemish.station.verdict import Verdict
 
 PLAN_FILE = "sync.json"
@@ -54,13 +53,8 @@ class PlanFile:
             "trial_name": trial_name,
             "verdicts": [verdict.to_json() for verdict in verdicts],
         }
-        aside = self._path.with_suffix(".new")
         try:
-            with aside.open("w") as file:
-                json.dump(document, file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._path)
+            write_whole_file(self._path, json.dumps(document).encode())
             sync_names(self._path.parent)
         except OSError as error:
             raise DirectoryError(f"{self._path} cannot be written: {error.strerror}.") from None

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,8 @@ import pytest
 
 from blemish.station.config import StationConfig, parse_station_config
 from blemish.station.errors import StationError
-from blemish.station.sync.command import LOCK_FILE, sync_station
+from blemish.station.lock import locked_directory
+from blemish.station.sync.command import sync_station
 
 SYNC = {"endpoint": "http://server", "project": "plates", "bucket": "factory"}
 KEY = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -44,11 +44,11 @@ def test_an_endpoint_that_is_nowhere_is_missed(tmp_path: Path) -> None:
 
 
 def test_one_sync_at_a_time_runs(tmp_path: Path) -> None:
-    with (tmp_path / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        with pytest.raises(StationError, match="Another sync of this station runs"):
-            sync_station(config(tmp_path, sync=SYNC), say=print, environment=KEY)
+    with (
+        locked_directory(tmp_path, work="sync"),
+        pytest.raises(StationError, match="Another sync runs"),
+    ):
+        sync_station(config(tmp_path, sync=SYNC), say=print, environment=KEY)
 
 
 def test_without_stored_images_nothing_is_asked(tmp_path: Path) -> None:
