@@ -31,11 +31,12 @@ PATIENCE_S = 90.0
 DISTINCT = 20
 """Images that are drawn; each is used several times, under other names."""
 
+BUDGET_BYTES = 1_000_000
 RULES = RecordsConfig(
     images=frozenset({ImageRule.NONE}),
     uncertain_band=0.1,
     share_of_rest=0.0,
-    image_budget_bytes=10**9,
+    image_budget_bytes=BUDGET_BYTES,
     most_verdicts=10**9,
 )
 
@@ -51,6 +52,10 @@ class TrialResult:
     #: deliveries, repeated ones among them
     file_deliveries: int
     server_deliveries: int
+    #: of the stored images and what belongs to them
+    stored_bytes: int
+    #: whether the folder of stored images has what the records name, and nothing else
+    is_folder_right: bool
     duration_s: float
 
 
@@ -175,6 +180,9 @@ class StationTrial:
             [model]
             component = "{COMPONENT}"
             components = "{self.folder}/components"
+            [records]
+            images = ["all"]
+            image_budget_mb = 1
             [[sink]]
             type = "json-lines"
             name = "file"
@@ -226,8 +234,16 @@ class StationTrial:
 
     def _result(self, server: VerdictServer, *, duration_s: float) -> TrialResult:
         records = Records(self.folder / "station", rules=RULES)
-        recorded = [verdict.to_json() for verdict in records.last(self.images * 2)]
+        verdicts = records.last(self.images * 2)
         records.close()
+        recorded = [verdict.to_json() for verdict in verdicts]
+        paths = {
+            path
+            for verdict in verdicts
+            for path in (verdict.image_path, verdict.heat_map_path, verdict.mask_path)
+            if path
+        }
+        files = set((self.folder / "station" / "images").iterdir())
         lines = _lines(self.folder / "verdicts.jsonl")
         return TrialResult(
             records=_ids(recorded),
@@ -236,6 +252,8 @@ class StationTrial:
             kills=self.kills,
             file_deliveries=len(lines),
             server_deliveries=len(server.verdicts),
+            stored_bytes=sum(path.stat().st_size for path in files),
+            is_folder_right=files == paths,
             duration_s=duration_s,
         )
 
@@ -246,6 +264,8 @@ def check_trial(trial: StationTrial, result: TrialResult) -> None:
     assert all(len(ids) == 1 for ids in result.records.values())
     assert result.file == result.records
     assert result.server == result.records
+    assert 0 < result.stored_bytes <= BUDGET_BYTES
+    assert result.is_folder_right
 
 
 def _rename_into(path: Path, content: bytes) -> None:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from blemish.engine.bundle import read_bundle
-from blemish.station.config import parse_station_config
+from blemish.station.config import RecordsConfig, parse_station_config
 from blemish.station.sinks.registry import SINK_TYPES, build_sink
 from blemish.station.sources.registry import SOURCE_TYPES, build_source
 from tests.acceptance.test_readme import fenced
@@ -76,18 +77,24 @@ def test_the_guide_leads_from_a_component_to_a_verdict(tmp_path: Path, edge_bund
     assert Path(document["image_path"]).read_bytes() == (tmp_path / "image.png").read_bytes()
 
 
-def configured(*documents: str) -> None:
-    """Build everything that a configuration names."""
+def configured(*documents: str) -> set[str]:
+    """Build everything that a configuration names; return the settings that it may have."""
     text = "\n".join(documents)
     config = parse_station_config(tomllib.loads(text), environment=SECRETS)
     for source in config.sources:
         build_source(source)
     for sink in config.sinks:
         build_sink(sink)
+    tables = [source.table for source in config.sources] + [sink.table for sink in config.sinks]
+    return {setting for table in tables for setting in table._known}
 
 
 def test_every_configuration_in_the_guide_is_accepted() -> None:
-    configured(*fenced(GUIDE, "toml"))
+    settings = configured(*fenced(GUIDE, "toml"))
+
+    records = {field.name for field in fields(RecordsConfig)} - {"image_budget_bytes"}
+    for name in settings | records:
+        assert f"`{name}`" in GUIDE
 
 
 def test_the_sample_is_accepted_also_with_what_is_off() -> None:

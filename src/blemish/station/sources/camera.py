@@ -32,7 +32,7 @@ FRAME_S = 5.0
 STOP_LOOK_S = 0.2
 """How often a trigger that waits looks whether the station stops."""
 
-CAPACITY = 16
+CAPACITY = 8
 """Frames that wait in memory; one of a trigger beyond them is dropped, as its moment is over."""
 
 FramePixels = Callable[[], NDArray[np.uint8]]
@@ -95,10 +95,10 @@ class Shutter:
                 self._changed.wait(STOP_LOOK_S)
                 if self.intake.is_stopping:
                     raise SourceError("The station stops.")
+                if self._number == number and time.monotonic() > deadline:
+                    self.intake.disconnected(f"The camera gave no frame within {FRAME_S:.0f} s.")
                 if self._number == number and not self.intake.is_connected:
                     raise SourceError(f"Camera {self._name} is away: {self.intake.message}")
-                if time.monotonic() > deadline:
-                    raise SourceError(f"Camera {self._name} gave no frame within {FRAME_S:.0f} s.")
             assert self._frame is not None
             return self._frame
 

@@ -33,7 +33,7 @@ class EveryFrame:
     def run(self, shutter: Shutter) -> None:
         """Take frame after frame until the intake stops."""
         while not shutter.intake.is_stopping:
-            _take(shutter, report=False)
+            _take(shutter, is_awaited=False)
 
 
 class Interval:
@@ -46,7 +46,7 @@ class Interval:
         """Take images until the intake stops; where images wait, the next moment is later."""
         due_s = time.monotonic()
         while not shutter.intake.is_stopping:
-            _take(shutter)
+            _take(shutter, is_awaited=False)
             due_s = max(due_s + self._seconds, time.monotonic())
             shutter.intake.pause(due_s - time.monotonic())
 
@@ -151,14 +151,21 @@ def _take(
     name: str | None = None,
     *,
     patience_s: float | None = None,
-    report: bool = True,
+    is_awaited: bool = True,
 ) -> None:
-    """Take an image and offer it; one that nobody can take is counted as dropped."""
+    """Take an image and offer it; one that nobody can take is counted as dropped.
+
+    Args:
+        shutter: of the camera.
+        name: of the image; its time without one.
+        patience_s: how long it may wait for room.
+        is_awaited: whether there is a part that nobody judges if the camera is away.
+    """
     intake = shutter.intake
     try:
         image, _ = shutter.capture(name)
     except SourceError as error:
-        if report and not intake.is_stopping:
+        if is_awaited and not intake.is_stopping:
             logger.warning("%s", error)
             intake.drop(["-"], is_remembered=False)
         return
