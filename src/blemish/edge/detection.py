@@ -21,7 +21,7 @@ from blemish.engine.bundle import read_bundle
 from blemish.engine.component import ComponentInfo
 from blemish.engine.graph.providers import PROVIDERS
 from blemish.engine.images.decode import DecodedImage, ImageError, ImageLimits
-from blemish.engine.images.resize import resize_nearest
+from blemish.engine.images.resize import nearest_positions, resize_nearest
 from blemish.engine.runtime import Detection, Detector
 
 MIN_SIDE, MAX_SIDE = 64, 4096
@@ -169,26 +169,33 @@ def _response(detection: Detection, mask_part: SharedMemoryPart | None) -> bytes
         anomaly.pixel_anomaly.total_percentage_area = area.share
         anomaly.pixel_anomaly.hex_color = area.color
     if detection.classes is not None:
-        mask = _colored(detection.classes, detection)
-        _put_mask(result.anomaly_mask, mask, mask_part)
+        _put_mask(result.anomaly_mask, detection, mask_part)
     serialised: bytes = response.SerializeToString()
     return serialised
 
 
-def _colored(classes: NDArray[np.uint8], detection: Detection) -> NDArray[np.uint8]:
-    """Return the mask as (H, W, 3) RGB."""
-    width, height = detection.stored_size
-    # coloured before the rows are repeated, which is a copy of whole rows
-    wide = Image.fromarray(resize_nearest(classes, width=width, height=len(classes)))
-    wide.putpalette(bytes.fromhex("".join(color[1:] for color in detection.colors)))
-    return resize_nearest(np.asarray(wide.convert("RGB")), width=width, height=height)
-
-
-def _put_mask(bitmap: Any, mask: NDArray[np.uint8], part: SharedMemoryPart | None) -> None:
-    bitmap.height, bitmap.width, _ = mask.shape
+def _put_mask(bitmap: Any, detection: Detection, part: SharedMemoryPart | None) -> None:
+    bitmap.width, bitmap.height = detection.stored_size
+    rows = _mask_rows(detection)
     if part is None:
-        bitmap.byte_data = mask.tobytes()
+        bitmap.byte_data = b"".join(rows)
         return
-    write_part(part, mask.data.cast("B"))
+    write_part(part, *rows)
     handle = bitmap.shared_memory_handle
-    handle.name, handle.size, handle.offset = part.name, mask.nbytes, part.offset
+    handle.name, handle.size, handle.offset = part.name, sum(map(len, rows)), part.offset
+
+
+def _mask_rows(detection: Detection) -> list[memoryview]:
+    """Return the rows of the mask in RGB.
+
+    Several rows are the same memory: the mask has twice or more the rows of the graph's classes,
+    and a mask that is not drawn costs neither its memory nor the time to fill it.
+    """
+    assert detection.classes is not None
+    width, height = detection.stored_size
+    count = len(detection.classes)
+    wide = Image.fromarray(resize_nearest(detection.classes, width=width, height=count))
+    wide.putpalette(bytes.fromhex("".join(color[1:] for color in detection.colors)))
+    data, stride = memoryview(wide.convert("RGB").tobytes()), 3 * width
+    drawn = [data[start : start + stride] for start in range(0, len(data), stride)]
+    return [drawn[row] for row in nearest_positions(count, height).tolist()]

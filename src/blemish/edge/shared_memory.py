@@ -19,6 +19,9 @@ import numpy as np
 from blemish.edge.errors import InvalidCallError
 
 SEGMENTS = Path("/dev/shm")  # noqa: S108 - Linux keeps POSIX shared memory there
+_MOST_CHUNKS = 1024
+"""Of one call. Source: IOV_MAX of Linux."""
+
 _NAME = re.compile(r"/?[^/\0]{1,254}")
 
 
@@ -61,18 +64,32 @@ def read_part(part: SharedMemoryPart) -> memoryview:
     return content
 
 
-def write_part(part: SharedMemoryPart, data: bytes | memoryview) -> None:
-    """Write data to the beginning of a part, which never grows.
+def write_part(part: SharedMemoryPart, *chunks: bytes | memoryview) -> None:
+    """Write data, in chunks that are not joined first, to the beginning of a part.
 
     Raises:
         InvalidCallError: there is no such part, or it is too small.
     """
+    size = sum(map(len, chunks))
     with _opened(part, os.O_RDWR) as descriptor:
-        if len(data) > part.size:
-            raise InvalidCallError(f"{part}: {len(data):,} bytes are needed.")
-        view, done = memoryview(data), 0
-        while done < len(data):
-            done += os.pwrite(descriptor, view[done:], part.offset + done)
+        if size > part.size:
+            raise InvalidCallError(f"{part}: {size:,} bytes are needed.")
+        position = part.offset
+        for first in range(0, len(chunks), _MOST_CHUNKS):
+            rest = list(chunks[first : first + _MOST_CHUNKS])
+            while rest:
+                count = os.pwritev(descriptor, rest, position)
+                position += count
+                rest = _behind(rest, count)
+
+
+def _behind(chunks: list[bytes | memoryview], count: int) -> list[bytes | memoryview]:
+    """Return what follows the first bytes of some chunks."""
+    for number, chunk in enumerate(chunks):
+        if count < len(chunk):
+            return [memoryview(chunk)[count:], *chunks[number + 1 :]]
+        count -= len(chunk)
+    return []
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from blemish.edge.errors import InvalidCallError
 from blemish.edge.shared_memory import (
     SEGMENTS,
     SharedMemoryPart,
+    _behind,
     check_part,
     read_part,
     write_part,
@@ -45,6 +46,27 @@ def test_writing_changes_the_part_alone(segment: SharedMemory) -> None:
     write_part(part(segment, size=4, offset=10), b"\xff\xff\xff")
 
     assert bytes(view(segment)[9:15]) == bytes([9, 255, 255, 255, 13, 14])
+
+
+def test_more_chunks_than_one_call_takes_are_written_in_order() -> None:
+    chunks = [bytes([number % 251]) * (number % 3) for number in range(2_500)]
+    size = sum(map(len, chunks))
+    memory = SharedMemory(create=True, size=size)
+    try:
+        write_part(part(memory, size=size), *chunks)
+
+        assert bytes(view(memory)[:size]) == b"".join(chunks)
+    finally:
+        memory.close()
+        memory.unlink()
+
+
+def test_what_a_call_left_is_written_by_the_next() -> None:
+    chunks: list[bytes | memoryview] = [b"ab", b"", b"cde"]
+
+    rests = [b"".join(_behind(chunks, count)) for count in range(6)]
+
+    assert rests == [b"abcde", b"bcde", b"cde", b"de", b"e", b""]
 
 
 @pytest.mark.parametrize(
