@@ -19,6 +19,7 @@ from blemish.domain.file_managers import is_file_manager_file
 from blemish.domain.limits import Limits
 from blemish.domain.line_notes import note_sentences
 from blemish.domain.manifest import LineProblem, parse_manifest
+from blemish.service.datasets.entry_spool import EntrySpool, SpooledEntries, SpooledEntry
 from blemish.service.objects import Objects
 from blemish.storage.errors import EncryptionError, ObjectError
 from blemish.storage.rows.all_rows import Rows
@@ -65,20 +66,20 @@ class LineChecks:
         junk: list[str] = []
         contradicted: dict[str, None] = {}
         try:
-            most = self._most_images(dataset)
-            numbered = last_entries(
-                lines, problems, most=most, junk=junk, contradicted=contradicted
+            spool, most = EntrySpool(), self._most_images(dataset)
+            spooled = spooled_entries(
+                lines, spool, problems, most=most, junk=junk, contradicted=contradicted
             )
-            problems += _misplaced(numbered, bucket=dataset.image_bucket)
+            problems += _misplaced(spooled, bucket=dataset.image_bucket)
             if not problems:
-                problems += self._missing(numbered)
+                problems += self._missing(spooled)
         except (ObjectError, EncryptionError) as error:
             raise ImportFailedError(str(error)) from error
         if problems:
             problems.sort(key=lambda problem: problem.number)
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
-        self._check_count(len(numbered), dataset=dataset)
-        entries = [entry for _, entry in numbered]
+        self._check_count(len(spooled), dataset=dataset)
+        entries = SpooledEntries(spool, spooled)
         return CheckedLines(entries=entries, junk=junk, contradicted=list(contradicted))
 
     def check_limits(self, rows: Rows, dataset: Dataset, *, junk: Sequence[str]) -> ImageStats:
@@ -134,39 +135,41 @@ class LineChecks:
         if images > most:
             raise ImportFailedError(f"it would have more than {most} images, the most allowed.")
 
-    def _missing(self, numbered: Sequence[tuple[int, DatasetEntry]]) -> list[LineProblem]:
+    def _missing(self, spooled: Sequence[SpooledEntry]) -> list[LineProblem]:
         """Return a problem for each image and mask that does not exist."""
-        refs = {ref for _, entry in numbered for ref in entry.refs}
+        refs = {ref for entry in spooled for ref in entry.refs}
         existing = self._objects.existing(refs)
         return [
-            LineProblem(number=number, text=f"{ref} does not exist")
-            for number, entry in numbered
+            LineProblem(number=entry.number, text=f"{ref} does not exist")
+            for entry in spooled
             for ref in entry.refs
             if ref not in existing
         ]
 
 
-def last_entries(
+def spooled_entries(
     lines: Iterable[str],
+    spool: EntrySpool,
     problems: list[LineProblem],
     *,
     most: int,
     junk: list[str],
     contradicted: dict[str, None] | None = None,
-) -> list[tuple[int, DatasetEntry]]:
+) -> list[SpooledEntry]:
     """Parse lines until there is one image too many, or there are too many problems.
 
     Args:
         lines: of a manifest.
+        spool: stores the entries.
         problems: gets the problems of the lines.
         most: images that are allowed.
         junk: gets the keys of file managers' files, whose lines are skipped.
         contradicted: gets the keys of images that two lines label differently.
 
     Returns:
-        The number and the entry of the last line of each image.
+        The entry of the last line of each image.
     """
-    parsed: dict[ObjectRef, tuple[int, DatasetEntry]] = {}
+    parsed: dict[ObjectRef, SpooledEntry] = {}
     labels: dict[ObjectRef, Label] = {}
     tolerable = takewhile(lambda _: len(problems) < COUNTED_PROBLEMS, lines)
     for number, entry in parse_manifest(tolerable, problems):
@@ -176,7 +179,7 @@ def last_entries(
         label = entry.label
         if label and contradicted is not None and labels.setdefault(entry.image, label) != label:
             contradicted[entry.image.key] = None
-        parsed[entry.image] = (number, entry)
+        parsed[entry.image] = spool.add(number, entry)
         if len(parsed) > most:
             break
     return list(parsed.values())
@@ -225,14 +228,12 @@ def ignored_entry_notes(rows: Rows, datasets: Iterable[Dataset]) -> list[str]:
     ]
 
 
-def _misplaced(
-    numbered: Sequence[tuple[int, DatasetEntry]], *, bucket: str | None
-) -> list[LineProblem]:
+def _misplaced(spooled: Sequence[SpooledEntry], *, bucket: str | None) -> list[LineProblem]:
     """Return a problem for each image and mask outside the one bucket of the dataset."""
-    home = bucket or (numbered[0][1].image.bucket if numbered else "")
+    home = bucket or (spooled[0].refs[0].bucket if spooled else "")
     return [
-        LineProblem(number=number, text=f"{ref} is not in the bucket {home} of the dataset")
-        for number, entry in numbered
+        LineProblem(number=entry.number, text=f"{ref} is not in the bucket {home} of the dataset")
+        for entry in spooled
         for ref in entry.refs
         if ref.bucket != home
     ]

@@ -35,11 +35,12 @@ from blemish.engine.errors import EngineError
 from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
+from blemish.service.datasets.entry_spool import EntrySpool, SpooledEntries
 from blemish.service.datasets.line_checks import (
     ImportFailedError,
     junk_text,
-    last_entries,
     problem_sentence,
+    spooled_entries,
 )
 from blemish.service.detection.job_results import BatchResults, ImageResult, Results, TrialResults
 from blemish.service.models.bundles import Bundles, use_current
@@ -160,7 +161,7 @@ class DetectionJobWork:
         if current and job.images:
             self._stored_files.delete(job.images)
 
-    def _entries(self, job: DetectionJob) -> list[DatasetEntry]:
+    def _entries(self, job: DetectionJob) -> Sequence[DatasetEntry]:
         """Read the list of images.
 
         Raises:
@@ -177,7 +178,8 @@ class DetectionJobWork:
         most = self._limits.max_trial_images if trial else self._limits.max_batch_images
         problems: list[LineProblem] = []
         junk: list[str] = []
-        entries = last_entries(lines, problems, most=most, junk=junk)
+        spool = EntrySpool()
+        entries = spooled_entries(lines, spool, problems, most=most, junk=junk)
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         if not entries:
@@ -187,7 +189,7 @@ class DetectionJobWork:
             raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
         if junk:
             logger.info("files of file managers are passed over", count=len(junk), first=junk[0])
-        return [entry for _, entry in entries]
+        return SpooledEntries(spool, entries)
 
     def _detector(self, job: DetectionJob) -> Detector:
         def current() -> str:

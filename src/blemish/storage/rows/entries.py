@@ -29,6 +29,9 @@ from blemish.storage.database.tables import DATASETS, ENTRIES
 BATCH = 1_000
 """Entries that are written, or read, at once."""
 
+BATCH_CHARACTERS = 4 * 1024 * 1024
+"""Characters of lines that are written at once."""
+
 _REPLACE = (
     update(ENTRIES)
     .where(
@@ -97,7 +100,7 @@ class Entries:
         position = self._connection.scalars(select(DATASETS.c.last_position).where(this)).one()
         remaining = iter(entries)
         more: Counter[Label | None] = Counter()
-        while batch := list(islice(remaining, BATCH)):
+        while batch := _batch(remaining):
             by_ref = {str(entry.image): entry for entry in batch}
             known = self._labels(dataset_id, by_ref)
             new = [ref for ref in by_ref if ref not in known]
@@ -251,6 +254,19 @@ class Entries:
             .order_by(ENTRIES.c.position)
         )
         return [(position, line) for position, line in self._connection.execute(statement)]
+
+
+def _batch(entries: Iterator[DatasetEntry]) -> list[DatasetEntry]:
+    """Return the next entries: at most `BATCH`, and not many more than `BATCH_CHARACTERS`."""
+    batch: list[DatasetEntry] = []
+    characters = 0
+    while len(batch) < BATCH and characters < BATCH_CHARACTERS:
+        entry = next(entries, None)
+        if entry is None:
+            break
+        batch.append(entry)
+        characters += len(entry.line)
+    return batch
 
 
 def _values(entry: DatasetEntry, now: datetime) -> dict[str, Any]:
