@@ -114,6 +114,7 @@ def main(dockerfile: Path, context: Path) -> dict[str, object]:
         "status": server.returncode,
         "owner": data.stat().st_uid,
         "unprotected": reason,
+        "size_mib": int(subprocess.check_output(["du", "-sm", "/opt/blemish"]).split()[0]),
     }
 
 

@@ -21,6 +21,7 @@ pytestmark = [
 
 DEPLOY = ROOT / "deploy"
 SESSION = Path(__file__).with_name("container_session.py")
+MOST_MIB = 400
 NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -74,4 +75,5 @@ def test_the_steps_of_the_dockerfile_make_a_server_that_needs_no_root(tmp_path: 
     assert "24 of 24 right" in report["demo"]
     assert report["status"] == 0
     assert report["owner"] == 10_001
+    assert report["size_mib"] < MOST_MIB
     assert "other machines could read images" in report["unprotected"]
