@@ -76,11 +76,11 @@ edge: setup ## Write ./blemish-edge, the edge agent in one folder, for devices l
 	@deploy/edge/slim '$(EDGE)' $(BIN)/python
 	@echo "On a device: copy the folder to /opt; run /opt/blemish-edge/bin/blemish edge agent"
 
-release: $(VENV)/.dev ## Write ./dist: wheels, sources, bill of materials, licences (PROJECT_URL=https://...)
+release: setup ## Write ./dist: wheels, sources, bill of materials, licences (PROJECT_URL=https://...)
 	@BLEMISH_PROJECT_URL='$(PROJECT_URL)' $(BIN)/python -m release dist
 	@cat dist/SHA256SUMS
 
-audit: $(VENV)/.dev ## Look for known vulnerabilities in what is locked (OSV=all.zip: OSV's export for PyPI)
+audit: setup ## Look for known vulnerabilities in what is locked (OSV=all.zip: OSV's export for PyPI)
 	@$(BIN)/python -m release.audit '$(OSV)' *.lock
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)

@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
+MOST_BYTES = 400_000_000
 SESSION = Path(__file__).with_name("offline_session.py")
 OLDEST, NEWEST = 11, 14
 """The minor versions of Python 3 that Blemish supports."""
@@ -101,6 +102,13 @@ def installed(
     run(*pip_for(own), "check")
     yield own.with_name("blemish")
     shutil.rmtree(folder)
+
+
+def test_what_is_installed_is_small_until_python_compiles_it(installed: Path) -> None:
+    files = [path for path in installed.parents[1].rglob("*") if path.is_file()]
+    size_bytes = sum(path.lstat().st_blocks * 512 for path in files)
+
+    assert size_bytes < MOST_BYTES
 
 
 def test_the_demo_learns_a_product_and_finds_its_defects(installed: Path, tmp_path: Path) -> None:
