@@ -6,7 +6,7 @@ Everything is checked before anything is stored, and all problems are noted.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,9 +88,13 @@ def read_dataset(files: DatasetFiles, *, format_name: str | None = None) -> Labe
     formats = [format_named(format_name)] if format_name else recognised_formats(files)
     notes = ReadingNotes()
     images = list(formats[0].read(files, notes))
-    for path, count in Counter(image.path for image in images).items():
-        if count > 1:
-            notes.problem(path, f"the annotations describe this image {count} times")
+    sources = defaultdict[tuple[str, str | None], list[str]](list)
+    for image in images:
+        sources[image.path, image.set_name].append(image.source)
+    for (path, _), names in sources.items():
+        if len(names) > 1:
+            files_text = ", ".join(sorted(set(names)))
+            notes.problem(path, f"it is described {len(names)} times ({files_text:.300})")
         if problem := refusal(path):
             notes.problem(path, f"no object can have this name: {problem}")
     notes.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from blemish.domain.entities import DatasetType, Label
 from blemish.interchange.drafts import draft_entries, read_dataset
 from blemish.interchange.files import open_files
+from blemish.interchange.labelled import InterchangeError
 from blemish.interchange.registry import recognised_formats
 from tests.unit.interchange.folders import (
     HEIGHT,
@@ -246,3 +248,25 @@ def test_a_manifest_is_read_with_its_colours(tmp_path: Path) -> None:
     drawn = masks(folder, tmp_path / "masks")
 
     np.testing.assert_array_equal(drawn["some/a.png"]["scratch"], BOX)
+
+
+def manifest_line(name: str, class_name: str) -> str:
+    metadata = {"class-name": class_name, "type": "groundtruth/image-classification"}
+    return json.dumps({"source-ref": f"s3://b/{name}", "l": 1, "l-metadata": metadata}) + "\n"
+
+
+def test_the_later_line_of_a_manifest_counts(tmp_path: Path) -> None:
+    text = manifest_line("a.png", "normal") + manifest_line("a.png", "anomaly")
+
+    dataset = read(fill(tmp_path, {"a.png": None, "train.manifest": text}))
+
+    assert [image.label for image in dataset.images] == [Label.ANOMALY]
+    assert dataset.notes.sentences() == ["Not used: line of an image that has a later one: 1"]
+
+
+def test_an_image_that_two_files_describe_is_refused_with_their_names(tmp_path: Path) -> None:
+    line = manifest_line("a.png", "normal")
+    files = {"a.png": None, "old.manifest": line, "new.manifest": line}
+
+    with pytest.raises(InterchangeError, match=r"described 2 times \(new.manifest, old.manifest\)"):
+        read(fill(tmp_path, files))

@@ -35,13 +35,18 @@ def recognises_manifests(files: DatasetFiles) -> bool:
 def read_manifests(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImage]:
     """Yield the images of all manifests."""
     for path in manifest_files(files):
-        for row, line in enumerate(files.read_text(path).splitlines(), start=1):
+        images: dict[str, LabelledImage] = {}
+        for row, line in enumerate(files.read_text(path).split("\n"), start=1):
             if not line.strip():
                 continue
             try:
-                yield _image(files, path, line)
+                image = _image(files, path, line)
             except (ValueError, LineError, RecursionError) as error:
                 notes.problem(path, f"line {row:,}: {error}")
+            else:
+                notes.unused["line of an image that has a later one"] += image.path in images
+                images[image.path] = image
+        yield from images.values()
 
 
 def _is_manifest(files: DatasetFiles, path: str) -> bool:
