@@ -28,6 +28,9 @@ from tests.products import draw, png
 COMMAND = (sys.executable, "-m", "blemish.station.commands", "station", "run", "--config")
 COMPONENT = "plates"
 PATIENCE_S = 90.0
+MOST_PER_IMAGE_S = 0.3
+"""A slow disk syncs seven times for an image."""
+
 DISTINCT = 20
 """Images that are drawn; each is used several times, under other names."""
 
@@ -222,7 +225,7 @@ class StationTrial:
             station.start()
 
     def _wait(self, server: VerdictServer) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S + self.images * MOST_PER_IMAGE_S
         file = self.folder / "verdicts.jsonl"
         while True:
             names = {verdict["image_name"] for verdict in _lines(file)}

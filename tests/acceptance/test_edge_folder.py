@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,41 @@ def test_the_folder_is_small_and_judges_images(tmp_path: Path, edge_bundles: Pat
 
     edge("install", str(archive))
     assert '"is_anomalous": true' in edge("detect", str(image))
+    assert '"is_anomalous": true' in station_verdict(folder, tmp_path)
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert size_bytes < MOST_BYTES
+
+
+def station_verdict(folder: Path, home: Path) -> str:
+    """Run a station of the folder, which has no extras, until it has judged an image."""
+    config, verdicts = home / "station.toml", home / "verdicts.jsonl"
+    config.write_text(f"""
+        directory = "{home}/station"
+        [[source]]
+        type = "folder"
+        name = "line-1"
+        when_busy = "never-drop"
+        path = "{home}"
+        [model]
+        component = "plates"
+        components = "{home}/c"
+        [[sink]]
+        type = "json-lines"
+        name = "verdicts"
+        path = "{verdicts}"
+    """)
+    with subprocess.Popen(
+        [folder / "bin" / "blemish", "station", "run", "--config", config],
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
+    ) as station:
+        deadline = time.monotonic() + 60
+        while not (verdicts.exists() and verdicts.read_text().endswith("\n")):
+            assert station.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        station.terminate()
+        assert station.wait(30) == 0
+    return verdicts.read_text()
 
 
 def test_every_wheel_is_there_for_arm64(tmp_path: Path) -> None:
