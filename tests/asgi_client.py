@@ -18,15 +18,22 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 
 from blemish.cli.sdk_model import install_model
+from blemish.domain.access.builtin_policies import FULL_ACCESS, policy_of
 from blemish.domain.access.principals import Principal, Signer
+from blemish.wire.signature import Caller
 from tests.botocore_sessions import new_session
 
 ENDPOINT = "http://blemish.test"
 KEY_ID = "BLEMTESTKEY"
 SECRET = "the secret of the tests"
 PRINCIPAL = Principal(
-    access_key_id=KEY_ID, name="tester", arn="arn:aws:iam::123456789012:user/tester"
+    access_key_id=KEY_ID,
+    name="tester",
+    arn="arn:aws:iam::123456789012:user/tester",
+    policy=policy_of(FULL_ACCESS),
 )
+
+CALLER = Caller(principal=PRINCIPAL, region="eu-west-1", service="lookoutvision")
 
 
 def signer(access_key_id: str) -> Signer | None:

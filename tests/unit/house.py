@@ -11,6 +11,7 @@ from pathlib import Path
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import (
+    AccessKey,
     Dataset,
     DatasetType,
     ImageStats,
@@ -20,6 +21,7 @@ from blemish.domain.entities import (
     ModelStatus,
     ObjectRef,
     Performance,
+    Requester,
 )
 from blemish.domain.limits import OURS, Limits
 from blemish.monitoring.metrics import DetectionMetrics
@@ -151,6 +153,22 @@ class House:
         for key in keys:
             self.put(key, key.encode())
         return [json_line(key, label) for key in keys]
+
+    def key(self, name: str, policy: str) -> Requester:
+        """Make an access key; return a request of its holder."""
+        now = self.clock.time
+        key = AccessKey(
+            id=f"BLEM{name}",
+            sealed_secret="",
+            name=name,
+            policy=policy,
+            tags={},
+            enabled=True,
+            created_at=now,
+        )
+        with self.database.writing() as rows:
+            rows.keys.add(key)
+        return Requester(key_name=name, at=now, source_ip="192.0.2.7", secure=False)
 
     def project(self, name: str = PROJECT) -> str:
         """Make a project; return its name."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
 
+from blemish.domain.access.authorization import Circumstances
+from blemish.domain.access.object_rights import ObjectRights
 from blemish.domain.access.policies import parse_policy
 from blemish.domain.access.principals import Principal
 from blemish.wire.calls import Call
@@ -17,15 +19,19 @@ from blemish.wire.signature import Caller
 ARN = "arn:aws:iam::123456789012:user/anna"
 
 
+def document(*statements: Mapping[str, Any]) -> str:
+    """Return a policy of these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
 def principal(*statements: Mapping[str, Any], tags: dict[str, str] | None = None) -> Principal:
     """Return somebody who may do what these statements say."""
-    document = {"Version": "2012-10-17", "Statement": list(statements)}
     return Principal(
         access_key_id="BLEMKEY",
         name="anna",
         arn=ARN,
         tags=tags or {},
-        policy=parse_policy(json.dumps(document)),
+        policy=parse_policy(document(*statements)),
     )
 
 
@@ -73,3 +79,11 @@ def sample(shape: Shape | None, named: Mapping[str, Any]) -> Any:
         case None:
             return {}
     raise NotImplementedError(shape)
+
+
+def rights_of(*statements: Mapping[str, Any]) -> ObjectRights:
+    """Return what somebody may do with objects whose policy has these statements."""
+    circumstances = Circumstances(
+        at=datetime(2024, 5, 1, 12, tzinfo=UTC), source_ip="192.0.2.7", secure=False
+    )
+    return ObjectRights(principal=principal(*statements), circumstances=circumstances)

@@ -24,6 +24,7 @@ from typing import Any
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
 from blemish.domain.access.authorization import Circumstances, Wanted, authorize
+from blemish.domain.access.object_rights import READ, WRITE, ObjectRights
 from blemish.domain.access.policies import ANY_RESOURCE
 from blemish.domain.access.principals import Principal
 from blemish.domain.arns import ArnScope, parse_model_arn
@@ -37,8 +38,11 @@ ON_PROJECTS = frozenset(
     {"CreateProject", "DeleteProject", "DescribeProject", "UpdateDetectorSettings"}
 )
 ON_NEW_MODELS = frozenset({"CreateModel"})
-ON_NOTHING = frozenset({"StartTrialDetection", "ListTrialDetections", "DescribeTrialDetection"})
-"""Operations with other resources than their members suggest, as in the original."""
+
+ON_DETECTING_MODELS = frozenset({"StartTrialDetection", "StartBatchDetection"})
+"""Operations whose caller must be allowed to detect with the model, too."""
+
+DETECTION = "DetectAnomalies"
 
 NAMES_ALONE = frozenset({"SourceRefs", "SourceRefContains"})
 """Members that name objects only to find their entries."""
@@ -58,6 +62,17 @@ class AuthorizationTarget:
     tags: Mapping[str, str]
 
 
+def circumstances_of(call: Call) -> Circumstances:
+    """Return the facts about a request that conditions of policies may name."""
+    return Circumstances(at=call.received_at, source_ip=call.source_ip, secure=call.secure)
+
+
+def object_rights(call: Call) -> ObjectRights:
+    """Return what the caller may do with objects that the request does not name itself."""
+    assert call.caller is not None
+    return ObjectRights(principal=call.caller.principal, circumstances=circumstances_of(call))
+
+
 class ApiGate:
     """Refuses calls whose caller lacks a permission."""
 
@@ -75,9 +90,7 @@ class ApiGate:
         assert call.caller is not None
         assert call.operation is not None
         principal = call.caller.principal
-        circumstances = Circumstances(
-            at=call.received_at, source_ip=call.source_ip, secure=call.secure
-        )
+        circumstances = circumstances_of(call)
         for wanted in self._wanted(call.operation, call.members, principal):
             authorize(principal, wanted, circumstances)
 
@@ -90,6 +103,8 @@ class ApiGate:
         names = [operation]
         if tags and operation != TAGGING:
             names.append(TAGGING)
+        if operation in ON_DETECTING_MODELS:
+            names.append(DETECTION)
         for name in names:
             yield Wanted(
                 action=f"{PREFIX}{name}",
@@ -113,7 +128,7 @@ class ApiGate:
             return _target(self._arns.model(project, "*"))
         if "ResourceArn" in members:
             return self._tagged(members["ResourceArn"], principal)
-        if version is None or operation in ON_NOTHING:
+        if version is None:
             return _target(ANY_RESOURCE)
         return self._model_target(project, version, principal)
 
@@ -172,5 +187,4 @@ def _objects(shape: Shape, value: Any, *, written: bool = False) -> Iterator[Wan
 
 
 def _object(bucket: str, key: str, *, written: bool) -> Wanted:
-    action = "s3:PutObject" if written else "s3:GetObject"
-    return Wanted(action=action, resource=f"arn:aws:s3:::{bucket}/{key}")
+    return Wanted(action=WRITE if written else READ, resource=f"arn:aws:s3:::{bucket}/{key}")

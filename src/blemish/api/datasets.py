@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from blemish.api.authorization import object_rights
 from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.domain.entities import Dataset, DatasetType, Label, ObjectRef
@@ -40,6 +41,7 @@ class DatasetOperations:
                 DatasetType(dataset_type),
                 manifest=manifest,
                 manifest_version=version,
+                requester=object_rights(call).requester,
                 once=once,
             ),
             answer=lambda dataset: {"DatasetMetadata": dataset_metadata(dataset)},
@@ -131,13 +133,20 @@ class DatasetOperations:
     ) -> Members:
         if call.waits:
             applied = self._datasets.update_now(
-                project_name, DatasetType(dataset_type), changes=changes
+                project_name,
+                DatasetType(dataset_type),
+                changes=changes,
+                rights=object_rights(call),
             )
             return {"Status": applied.after.status, APPLIED: applied}
         return perform_once(
             call,
             lambda once: self._datasets.update(
-                project_name, DatasetType(dataset_type), changes=changes, once=once
+                project_name,
+                DatasetType(dataset_type),
+                changes=changes,
+                requester=object_rights(call).requester,
+                once=once,
             ),
             answer=lambda status: {"Status": status},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from blemish.api.authorization import object_rights
 from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.domain.detection_jobs import (
@@ -50,6 +51,7 @@ class BatchOperations:
                 name=batch_name,
                 image_list=_image_list(image_source),
                 output=Output(bucket=location["Bucket"], prefix=location.get("Prefix")),
+                rights=object_rights(call),
                 once=once,
             ),
             answer=lambda job: {"BatchName": job.name},
@@ -96,6 +98,7 @@ class TrialOperations:
                 name=trial_name,
                 image_list=_image_list(image_source),
                 output=None,
+                rights=object_rights(call),
                 once=once,
             ),
             answer=lambda job: {"TrialName": job.name},
@@ -139,7 +142,11 @@ class TrialOperations:
         return perform_once(
             call,
             lambda once: self._trials.add_to_dataset(
-                project_name, trial_name, kind=DatasetType(dataset_type), once=once
+                project_name,
+                trial_name,
+                kind=DatasetType(dataset_type),
+                requester=object_rights(call).requester,
+                once=once,
             ),
             answer=lambda status: {"Status": status},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from blemish.api.authorization import object_rights
 from blemish.api.detector_settings import requested_change, settings_members
 from blemish.api.members import Members
 from blemish.api.once import perform_once
@@ -46,6 +47,7 @@ class ModelOperations:
                 kms_key_id=kms_key_id,
                 tags=tags_of(tags),
                 detector_change=requested_change(detector_settings or {}),
+                rights=object_rights(call),
                 once=once,
             ),
             answer=lambda model: {"ModelMetadata": self._model_metadata(model)},

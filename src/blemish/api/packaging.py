@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from blemish.api.authorization import object_rights
 from blemish.api.members import Members
 from blemish.api.once import perform_once
 from blemish.api.tagging import tag_list, tags_of
@@ -48,6 +49,7 @@ class PackagingOperations:
                 name=job_name,
                 description=description,
                 component=_component(configuration["Greengrass"]),
+                rights=object_rights(call),
                 once=once,
             ),
             answer=lambda job: {"JobName": job.name},

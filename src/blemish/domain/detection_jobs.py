@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from blemish.domain.entities import ObjectRef
+from blemish.domain.entities import ObjectRef, Requester
 
 
 class DetectionJobKind(StrEnum):
@@ -74,6 +74,8 @@ class DetectionJob:
     interruptions: int = 0
     #: when the next attempt may begin; None for at once
     not_before: datetime | None = None
+    #: None if the server itself asked for it
+    requester: Requester | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

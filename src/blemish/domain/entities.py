@@ -66,6 +66,19 @@ class ObjectRef:
         return f"s3://{self.bucket}/{self.key}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Requester:
+    """Who asked for a job, and how: facts with which the job checks rights later."""
+
+    #: name of the access key
+    key_name: str
+    at: datetime
+    #: None without a network
+    source_ip: str | None
+    #: whether the request came encrypted
+    secure: bool
+
+
 class MaskOrientation(StrEnum):
     """Which view of an image that EXIF turns its mask is drawn on."""
 
@@ -160,6 +173,8 @@ class Dataset:
     interruptions: int = 0
     #: when the next attempt may begin; None for at once
     not_before: datetime | None = None
+    #: of the change in progress; None if the server itself asked for it
+    requester: Requester | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

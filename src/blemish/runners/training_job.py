@@ -28,7 +28,6 @@ from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import (
     EvaluatedModel,
     manifest_lines,
-    mask_key,
     result_document,
 )
 from blemish.service.training.runner import TrainingResult, TrainingSpec
@@ -249,5 +248,5 @@ def _write_files(
     for row, verdict in enumerate(evaluation.verdicts):
         if verdict.mask_png is not None:
             (folder / f"{row}.png").write_bytes(verdict.mask_png)
-            files[f"{row}.png"] = mask_key(model, row)
+            files[f"{row}.png"] = model.mask_key(row)
     return files

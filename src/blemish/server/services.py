@@ -59,7 +59,7 @@ def build_services(
     now, new_name = foundation.now, foundation.new_name
     datasets = _build_datasets(foundation, storage, wake=wake)
     return UseCases(
-        access=AccessService(database, encryption=storage.encryption, arns=arns),
+        access=build_access(foundation, storage),
         projects=ProjectService(
             database,
             bundles=storage.bundles,
@@ -81,6 +81,11 @@ def build_services(
         ),
         tagging=TaggingService(database, limits=limits, arns=arns),
     )
+
+
+def build_access(foundation: Foundation, storage: Storage) -> AccessService:
+    """Build what knows the principals behind access keys."""
+    return AccessService(foundation.database, encryption=storage.encryption, arns=foundation.arns)
 
 
 def _build_datasets(

@@ -10,6 +10,7 @@ from blemish.runners.local import LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
 from blemish.server.foundation import Foundation
+from blemish.server.services import build_access
 from blemish.server.stores import Storage
 from blemish.service.datasets.importing import DatasetWork
 from blemish.service.detection.job_work import DetectionJobWork
@@ -76,6 +77,7 @@ def build_dataset_work(foundation: Foundation, storage: Storage) -> DatasetWork:
         objects=storage.objects,
         stored_files=storage.stored_files,
         limits=foundation.limits,
+        rights=build_access(foundation, storage).rights,
         now=foundation.now,
     )
 
@@ -133,6 +135,7 @@ def build_detection_job_work(foundation: Foundation, storage: Storage) -> Detect
         arns=foundation.arns,
         limits=foundation.limits,
         mixed_sizes=foundation.settings.mixed_sizes,
+        rights=build_access(foundation, storage).rights,
         now=foundation.now,
         providers=foundation.settings.providers,
     )

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from blemish.api.service_model import service_model
+from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.server.interfaces import build_operations
 from blemish.wire.rest_json_service import rest_json_dispatcher
-from tests.asgi_client import boto3_client, installed_models, signer
+from tests.asgi_client import PRINCIPAL, boto3_client, installed_models, signer
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import House
 
@@ -68,7 +69,8 @@ def hosting(house: House) -> FakeHosting:
 
 @pytest.fixture
 def operations(house: House) -> list[object]:
-    """The operations over the services of the test."""
+    """The operations over the services of the test, which know the key of its client."""
+    house.key(PRINCIPAL.name, FULL_ACCESS)
     return build_operations(house.foundation, house.services)
 
 

@@ -42,8 +42,8 @@ ON_NOTHING = {
     "UpdateDatasetEntries",
     "DescribeTrialDetection",
     "ListTrialDetections",
-    "StartTrialDetection",
 }
+ON_DETECTING_MODELS = {"StartTrialDetection", "StartBatchDetection"}
 
 
 def resource_of(operation: str) -> str:
@@ -97,6 +97,8 @@ def test_each_operation_wants_its_own_action_on_its_own_resource(
 ) -> None:
     action, resource = f"lookoutvision:{operation}", resource_of(operation)
     objects = allow("s3:*")
+    if operation in ON_DETECTING_MODELS:
+        objects["Action"] = ["s3:*", "lookoutvision:DetectAnomalies"]
 
     assert passes(gate, principal(allow(action, resource), objects), operation)
     assert not passes(gate, principal(objects), operation)
@@ -106,6 +108,18 @@ def test_each_operation_wants_its_own_action_on_its_own_resource(
     if resource == "*":
         elsewhere = allow(action, "arn:aws:lookoutvision:*:*:*")
     assert not passes(gate, principal(elsewhere, objects), operation)
+
+
+@pytest.mark.parametrize("operation", sorted(ON_DETECTING_MODELS))
+@pytest.mark.parametrize("action", ["lookoutvision:*", "lookoutvision:DetectAnomalies"])
+def test_whoever_may_not_detect_with_a_model_starts_no_job_with_it(
+    gate: ApiGate, operation: str, action: str
+) -> None:
+    denied = {"Effect": "Deny", "Action": action, "Resource": MODEL}
+
+    assert passes(gate, principal(allow("*")), operation)
+    assert not passes(gate, principal(allow("*"), denied), operation)
+    assert passes(gate, principal(allow("*"), denied), operation, {"ModelVersion": "2"})
 
 
 def test_a_denial_says_who_what_and_where_in_the_words_of_iam(gate: ApiGate) -> None:

@@ -26,6 +26,7 @@ from blemish.engine.errors import BundleError
 from blemish.service.detection.jobs import ImageList
 from blemish.wire.calls import Call
 from blemish.wire.handlers import arguments_from
+from tests.asgi_client import CALLER
 from tests.unit.api.conftest import Passed
 from tests.unit.api.requests import (
     CIRCUITS,
@@ -361,6 +362,7 @@ def test_of_requests_that_race_one_is_carried_out(
             received_at=datetime.now(UTC),
             source_ip=None,
             user_agent=None,
+            caller=CALLER,
             operation=name,
             members=members,
         )
@@ -483,6 +485,7 @@ def test_without_a_token_nothing_is_remembered(house: House, operations: list[An
         received_at=house.clock.time,
         source_ip=None,
         user_agent=None,
+        caller=CALLER,
         operation="CreateDataset",
         members=DATASET,
     )

@@ -6,6 +6,7 @@ from blemish.domain.limits import OURS
 from blemish.service.datasets.datasets import APPLIED
 from blemish.service.datasets.validation import DatasetValidation
 from blemish.wire.calls import Call
+from tests.asgi_client import CALLER
 from tests.unit.house import House
 from tests.unit.manifests import json_line
 
@@ -30,6 +31,7 @@ def test_a_call_that_waits_is_answered_when_its_changes_are_applied(house: House
             received_at=house.clock.time,
             source_ip=None,
             user_agent=None,
+            caller=CALLER,
             waits=True,
         ),
         project_name="circuits",

@@ -68,6 +68,17 @@ def denial(principal: Principal, wanted: Wanted, circumstances: Circumstances) -
     )
 
 
+def allows_below(
+    principal: Principal, action: str, prefix: str, circumstances: Circumstances
+) -> bool:
+    """Return whether the policy allows an action on all resources whose ARN begins with `prefix`.
+
+    False if it does not allow it on some of them, or may not.
+    """
+    context = _context(principal, Wanted(action=action, resource=prefix), circumstances)
+    return principal.policy.allows_below(action, prefix, context)
+
+
 def _context(principal: Principal, wanted: Wanted, circumstances: Circumstances) -> Context:
     keys = {
         "aws:currenttime": (circumstances.at.isoformat(),),

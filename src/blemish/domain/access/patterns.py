@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import takewhile
 
 from blemish.domain.access.context import Context, key_problem
 
@@ -42,6 +43,15 @@ class Variable:
     key: str
     #: value if the request has none; None if nothing matches then
     default: str | None
+
+
+class Coverage(Enum):
+    """The share of the resources below a prefix that a pattern matches."""
+
+    ALL = "all"
+    #: or none, or all: patterns are not examined further
+    SOME = "some"
+    NONE = "none"
 
 
 Token = str | Wildcard | Variable
@@ -100,6 +110,32 @@ def arn_matches(parts: Sequence[Tokens], arn: str, context: Context) -> bool:
     return len(values) == ARN_PARTS and all(
         matches(tokens, value, context) for tokens, value in zip(parts, values, strict=True)
     )
+
+
+def arn_coverage(parts: Sequence[Tokens], prefix: str, context: Context) -> Coverage:
+    """Return how many of the ARNs that begin with `prefix` match.
+
+    Args:
+        parts: of the pattern.
+        prefix: the beginning of ARNs, which ends in their last part.
+        context: values of variables.
+    """
+    *firsts, beginning = prefix.split(":", ARN_PARTS - 1)
+    *patterns, last = parts
+    if not all(
+        matches(tokens, value, context) for tokens, value in zip(patterns, firsts, strict=True)
+    ):
+        return Coverage.NONE
+    resolved = _resolved(last, context)
+    if resolved is None:
+        return Coverage.NONE
+    head = "".join(map(str, takewhile(lambda token: isinstance(token, str), resolved)))
+    ends_open = resolved[-1:] == (Wildcard.MANY,)
+    is_literal_before = all(isinstance(token, str) for token in resolved[:-1])
+    if ends_open and is_literal_before and beginning.startswith(head):
+        return Coverage.ALL
+    is_possible = head.startswith(beginning) or beginning.startswith(head)
+    return Coverage.SOME if is_possible else Coverage.NONE
 
 
 def variable_keys(tokens: Tokens) -> Iterator[str]:

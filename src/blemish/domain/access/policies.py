@@ -19,10 +19,12 @@ from typing import Any
 from blemish.domain.access.conditions import Condition, Presence, conditions_of
 from blemish.domain.access.context import Context, is_resource_tag
 from blemish.domain.access.patterns import (
+    Coverage,
     PatternError,
     Tokens,
     Variable,
     Wildcard,
+    arn_coverage,
     arn_matches,
     arn_parts,
     matches,
@@ -88,6 +90,18 @@ class Resources:
         )
         return is_covered != self.negated
 
+    def coverage(self, prefix: str, context: Context) -> Coverage:
+        """Return how many of the resources that begin with `prefix` match."""
+        coverages = {
+            arn_coverage(parts, prefix, context) if parts else Coverage.ALL
+            for parts in self.patterns
+        }
+        if Coverage.ALL in coverages:
+            return Coverage.NONE if self.negated else Coverage.ALL
+        if Coverage.SOME in coverages:
+            return Coverage.SOME
+        return Coverage.ALL if self.negated else Coverage.NONE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
@@ -100,10 +114,17 @@ class Statement:
 
     def applies(self, action: str, resource: str, context: Context) -> bool:
         """Return whether the statement applies to a request."""
-        return (
-            self.actions.include(action)
-            and self.resources.include(resource, context)
-            and all(condition.holds(context) for condition in self.conditions)
+        return self._concerns(action, context) and self.resources.include(resource, context)
+
+    def coverage(self, action: str, prefix: str, context: Context) -> Coverage:
+        """Return for how many of the resources that begin with `prefix` the statement applies."""
+        if not self._concerns(action, context):
+            return Coverage.NONE
+        return self.resources.coverage(prefix, context)
+
+    def _concerns(self, action: str, context: Context) -> bool:
+        return self.actions.include(action) and all(
+            condition.holds(context) for condition in self.conditions
         )
 
     def condition_keys(self) -> Iterator[str]:
@@ -142,6 +163,20 @@ class Policy:
             return Decision.NOT_ALLOWED
         allowed = all(statement.allows for statement in applying)
         return Decision.ALLOWED if allowed else Decision.DENIED
+
+    def allows_below(self, action: str, prefix: str, context: Context) -> bool:
+        """Return whether an action is allowed on all resources that begin with `prefix`.
+
+        False if a statement distinguishes them: then each has to be decided by itself.
+        """
+        allowed = False
+        for statement in self.statements:
+            coverage = statement.coverage(action, prefix, context)
+            if statement.allows:
+                allowed = allowed or coverage is Coverage.ALL
+            elif coverage is not Coverage.NONE:
+                return False
+        return allowed
 
 
 NOTHING = Policy(statements=(), reads_resource_tags=False)

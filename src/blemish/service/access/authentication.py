@@ -6,10 +6,12 @@ runs in its own process.
 
 from __future__ import annotations
 
+from blemish.domain.access.authorization import Circumstances
 from blemish.domain.access.builtin_policies import policy_of
+from blemish.domain.access.object_rights import ObjectRights
 from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import AccessKey
+from blemish.domain.entities import AccessKey, Requester
 from blemish.storage.database.database import Database
 from blemish.storage.encryption.encryption import Encryption
 
@@ -38,6 +40,23 @@ class AccessService:
         if key is None or not key.enabled:
             return None
         return Signer(principal=self._principal(key), secret=self._secret(key))
+
+    def rights(self, requester: Requester) -> ObjectRights:
+        """Return what the sender of an earlier request may do with objects now.
+
+        A key that was deleted or disabled since then may do nothing.
+        """
+        with self._database.reading() as rows:
+            key = rows.keys.named(requester.key_name)
+        if key is not None and key.enabled:
+            principal = self._principal(key)
+        else:
+            name = requester.key_name
+            principal = Principal(access_key_id="", name=name, arn=self._arns.user(name))
+        circumstances = Circumstances(
+            at=requester.at, source_ip=requester.source_ip, secure=requester.secure
+        )
+        return ObjectRights(principal=principal, circumstances=circumstances)
 
     def _principal(self, key: AccessKey) -> Principal:
         return Principal(

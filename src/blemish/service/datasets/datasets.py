@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from blemish.domain.access.object_rights import ObjectRights
 from blemish.domain.entities import (
     Dataset,
     DatasetEntry,
@@ -19,6 +20,7 @@ from blemish.domain.entities import (
     ImageStats,
     Label,
     ObjectRef,
+    Requester,
 )
 from blemish.domain.errors import (
     ConflictError,
@@ -28,7 +30,12 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import DATASET_MOVES, DATASET_USABLE, check_dataset_move, sources_of
 from blemish.service.client_tokens import ALWAYS, Once
-from blemish.service.datasets.line_checks import ImportFailedError, LineChecks, with_notes
+from blemish.service.datasets.line_checks import (
+    ImportFailedError,
+    LineChecks,
+    decoded_lines,
+    with_notes,
+)
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.projects import PAGE_SIZE, require_project
 from blemish.storage.database.database import Database
@@ -119,6 +126,7 @@ class DatasetService:
         *,
         manifest: ObjectRef | None,
         manifest_version: str | None = None,
+        requester: Requester | None = None,
         once: Once[Dataset] = ALWAYS,
     ) -> Dataset:
         """Create a dataset: empty at once, or from a manifest in the background.
@@ -150,6 +158,7 @@ class DatasetService:
                 status_message=CREATING if manifest else CREATED,
                 manifest=manifest,
                 manifest_version=manifest_version,
+                requester=requester,
                 now=now,
             )
             once.remember(rows, dataset)
@@ -205,6 +214,7 @@ class DatasetService:
         kind: DatasetType,
         *,
         changes: bytes,
+        requester: Requester | None = None,
         check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus] = ALWAYS,
     ) -> DatasetStatus:
@@ -214,6 +224,7 @@ class DatasetService:
             project: name of the project.
             kind: of the dataset.
             changes: JSON Lines.
+            requester: who must be allowed to read the images; None: nobody has to.
             check: raises what forbids the changes, in the transaction that makes the dataset busy.
             once: makes the changes happen once.
 
@@ -222,11 +233,20 @@ class DatasetService:
             ConflictError: the dataset is busy, or could not be created.
             ValidationError: the changes are not text.
         """
-        _lines_of(changes)
+        decoded_lines(changes)
         name = f"changes-{self._new_name()}.jsonl"
-        return self._change(project, kind, name, changes, check=check, once=once)
+        return self._change(
+            project, kind, name, changes, requester=requester, check=check, once=once
+        )
 
-    def update_now(self, project: str, kind: DatasetType, *, changes: bytes) -> AppliedChanges:
+    def update_now(
+        self,
+        project: str,
+        kind: DatasetType,
+        *,
+        changes: bytes,
+        rights: ObjectRights | None = None,
+    ) -> AppliedChanges:
         """Apply a few changes at once, in one transaction.
 
         It takes as long for a large dataset as for a small one.
@@ -236,12 +256,12 @@ class DatasetService:
             ConflictError: the dataset is busy, or could not be created.
             ValidationError: a line has a problem, or a limit forbids the changes.
         """
-        lines = _lines_of(changes)
+        lines = decoded_lines(changes)
         with self._database.reading() as rows:
             dataset = require_dataset(rows, project, kind)
             self._check_move(dataset, DatasetStatus.UPDATE_IN_PROGRESS)
         try:
-            checked = self._checks.check(lines, dataset=dataset)
+            checked = self._checks.check(lines, dataset=dataset, rights=rights)
             with self._database.writing() as rows:
                 dataset = self._same_dataset(rows, dataset)
                 rows.entries.put(dataset.id, checked.entries, now=self._now())
@@ -303,6 +323,7 @@ class DatasetService:
         name: str,
         content: bytes | Iterable[bytes],
         *,
+        requester: Requester | None = None,
         check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus],
     ) -> DatasetStatus:
@@ -314,7 +335,14 @@ class DatasetService:
         self._stored_files.write(name, content)
         try:
             self._move(
-                project, kind, target, message=UPDATING, check=check, once=once, changes=name
+                project,
+                kind,
+                target,
+                message=UPDATING,
+                check=check,
+                once=once,
+                changes=name,
+                requester=requester,
             )
         except BaseException:
             self._stored_files.delete(name)
@@ -332,6 +360,7 @@ class DatasetService:
         check: Callable[[Rows], None] = _allow,
         once: Once[DatasetStatus],
         changes: str | None = None,
+        requester: Requester | None = None,
     ) -> None:
         with self._database.writing() as rows:
             once.recall(rows)
@@ -345,6 +374,7 @@ class DatasetService:
                 status_message=message,
                 now=self._now(),
                 changes=changes,
+                requester=requester,
             )
             once.remember(rows, target)
 
@@ -367,20 +397,3 @@ class DatasetService:
     @staticmethod
     def _check_move(dataset: Dataset, target: DatasetStatus) -> None:
         check_dataset_move(dataset.status, target, dataset=f"{dataset.project}/{dataset.type}")
-
-
-def _lines_of(changes: bytes) -> list[str]:
-    """Return JSON Lines as text.
-
-    Raises:
-        ValidationError: they are no text, or there are none.
-    """
-    try:
-        text = changes.decode()
-    except UnicodeDecodeError as error:
-        raise ValidationError(
-            f"Changes must be JSON Lines in UTF-8; byte {error.start} is not."
-        ) from None
-    if not text.strip():
-        raise ValidationError("Changes must hold at least one JSON Line.")
-    return text.split("\n")

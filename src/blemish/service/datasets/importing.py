@@ -9,7 +9,8 @@ from datetime import datetime
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from blemish.domain.entities import Dataset, DatasetStatus
+from blemish.domain.access.object_rights import ObjectRights
+from blemish.domain.entities import Dataset, DatasetStatus, Requester
 from blemish.domain.limits import Limits
 from blemish.service.datasets.datasets import CREATED, REMOVALS, UPDATED
 from blemish.service.datasets.line_checks import (
@@ -46,6 +47,7 @@ class DatasetWork:
         objects: Objects,
         stored_files: StoredFiles,
         limits: Limits,
+        rights: Callable[[Requester], ObjectRights],
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -53,6 +55,7 @@ class DatasetWork:
         self._stored_files = stored_files
         self._limits = limits
         self._checks = LineChecks(objects=objects, limits=limits)
+        self._rights = rights
         self._now = now
 
     def carry_out(self, dataset: Dataset, *, attempt: int) -> None:
@@ -88,7 +91,7 @@ class DatasetWork:
             version=dataset.manifest_version,
         )
         try:
-            checked = self._checks.check(lines, dataset=dataset)
+            checked = self._checks.check(lines, dataset=dataset, rights=self._rights_of(dataset))
             self._write(
                 dataset,
                 attempt,
@@ -107,7 +110,9 @@ class DatasetWork:
             if dataset.changes.startswith(REMOVALS):
                 removed = self._checked_removals(lines, dataset=dataset)
             else:
-                checked = self._checks.check(lines, dataset=dataset)
+                checked = self._checks.check(
+                    lines, dataset=dataset, rights=self._rights_of(dataset)
+                )
             self._write(
                 dataset,
                 attempt,
@@ -175,6 +180,9 @@ class DatasetWork:
         return rows.datasets.finish(
             dataset.id, attempt=attempt, target=target, status_message=message, now=self._now()
         )
+
+    def _rights_of(self, dataset: Dataset) -> ObjectRights | None:
+        return None if dataset.requester is None else self._rights(dataset.requester)
 
     def _delete_changes(self, dataset: Dataset, *, current: bool) -> None:
         if current and dataset.changes:

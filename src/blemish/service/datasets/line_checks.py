@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
+from blemish.domain.access.object_rights import READ, ObjectRights
 from blemish.domain.entities import (
     Dataset,
     DatasetEntry,
@@ -15,6 +16,7 @@ from blemish.domain.entities import (
     Label,
     ObjectRef,
 )
+from blemish.domain.errors import ValidationError
 from blemish.domain.file_managers import is_file_manager_file
 from blemish.domain.limits import Limits
 from blemish.domain.line_notes import note_sentences
@@ -54,10 +56,13 @@ class LineChecks:
         self._objects = objects
         self._limits = limits
 
-    def check(self, lines: Iterable[str], *, dataset: Dataset) -> CheckedLines:
+    def check(
+        self, lines: Iterable[str], *, dataset: Dataset, rights: ObjectRights | None
+    ) -> CheckedLines:
         """Parse lines for a dataset, and look for their images and masks.
 
-        Lines that name files of file managers are skipped.
+        Lines that name files of file managers are skipped. Whether an object exists is found out
+        only for those who may read it; `rights` of None may read everything.
 
         Raises:
             ImportFailedError: a line has a problem; or there are too many images.
@@ -71,6 +76,8 @@ class LineChecks:
                 lines, spool, problems, most=most, junk=junk, contradicted=contradicted
             )
             problems += _misplaced(spooled, bucket=dataset.image_bucket)
+            if not problems and rights is not None:
+                problems += _forbidden(spooled, rights)
             if not problems:
                 problems += self._missing(spooled)
         except (ObjectError, EncryptionError) as error:
@@ -145,6 +152,23 @@ class LineChecks:
             for ref in entry.refs
             if ref not in existing
         ]
+
+
+def decoded_lines(changes: bytes) -> list[str]:
+    """Return JSON Lines as text.
+
+    Raises:
+        ValidationError: they are no text, or there are none.
+    """
+    try:
+        text = changes.decode()
+    except UnicodeDecodeError as error:
+        raise ValidationError(
+            f"Changes must be JSON Lines in UTF-8; byte {error.start} is not."
+        ) from None
+    if not text.strip():
+        raise ValidationError("Changes must hold at least one JSON Line.")
+    return text.split("\n")
 
 
 def spooled_entries(
@@ -236,6 +260,15 @@ def _misplaced(spooled: Sequence[SpooledEntry], *, bucket: str | None) -> list[L
         for entry in spooled
         for ref in entry.refs
         if ref.bucket != home
+    ]
+
+
+def _forbidden(spooled: Sequence[SpooledEntry], rights: ObjectRights) -> list[LineProblem]:
+    """Return a problem for each image and mask that the caller may not read."""
+    numbers = {ref: entry.number for entry in spooled for ref in entry.refs}
+    return [
+        LineProblem(number=numbers[ref], text=f"{ref} may not be read: {reason}")
+        for ref, reason in islice(rights.denials(READ, numbers), COUNTED_PROBLEMS)
     ]
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from blemish.domain.access.object_rights import WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
 from blemish.domain.entities import DatasetEntry, ObjectRef
@@ -101,12 +102,14 @@ class BatchResults:
         objects: Objects,
         folder: Path,
         arns: ArnScope,
+        rights: ObjectRights | None,
         now: Callable[[], datetime],
     ) -> None:
         assert job.output_bucket is not None
         self._job = job
         self._bucket = job.output_bucket
         self._objects = objects
+        self._rights = rights
         self._now = now
         self._model = EvaluatedModel(
             project=job.project,
@@ -162,6 +165,8 @@ class BatchResults:
         job = self._job
         key = result_mask_key(job.output_prefix, job.project, job.name, position=position)
         ref = ObjectRef(bucket=self._bucket, key=key)
+        if self._rights:
+            self._rights.require(WRITE, [ref])
         from blemish.engine.images.masks import encode_mask
 
         self._objects.write(ref, encode_mask(detection.mask, colors=detection.colors))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.access.object_rights import READ, ObjectRights
 from blemish.domain.arns import ArnScope
 from blemish.domain.attempts import MAX_INTERRUPTIONS
 from blemish.domain.detection_jobs import (
@@ -27,7 +28,7 @@ from blemish.domain.detection_jobs import (
     DetectionJobStatus,
     ImageCounts,
 )
-from blemish.domain.entities import DatasetEntry
+from blemish.domain.entities import DatasetEntry, Requester
 from blemish.domain.errors import ServiceError
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem
@@ -77,6 +78,7 @@ class DetectionJobWork:
         arns: ArnScope,
         limits: Limits,
         mixed_sizes: bool,
+        rights: Callable[[Requester], ObjectRights],
         now: Callable[[], datetime],
         providers: Sequence[str] = ON_CPU,
     ) -> None:
@@ -88,6 +90,7 @@ class DetectionJobWork:
         self._arns = arns
         self._limits = limits
         self._mixed_sizes = mixed_sizes
+        self._rights = rights
         self._now = now
         self._providers = providers
         self._stopping = threading.Event()
@@ -128,16 +131,18 @@ class DetectionJobWork:
     def _judge_all(self, job: DetectionJob, attempt: int) -> None:
         self._check_stopping()
         entries = self._entries(job)
+        rights = None if job.requester is None else self._rights(job.requester)
+        forbidden = dict(rights.denials(READ, [entry.image for entry in entries]) if rights else ())
         detector = self._detector(job)
         progress = _Progress(
             lambda counts, message: self._report(job, attempt, counts, message),
             now=self._now,
             total=len(entries),
         )
-        with closing(self._results(job)) as results:
+        with closing(self._results(job, rights)) as results:
             for position, entry in enumerate(entries, start=1):
                 self._check_stopping()
-                result = self._detect(detector, entry)
+                result = forbidden.get(entry.image) or self._detect(detector, entry)
                 results.add(position, entry, result)
                 progress.count(result)
             progress.tell()  # raises if the job was cancelled, before anything is published
@@ -203,11 +208,16 @@ class DetectionJobWork:
 
         return Detector.load(bundle, threads=1, providers=self._providers)
 
-    def _results(self, job: DetectionJob) -> Results:
+    def _results(self, job: DetectionJob, rights: ObjectRights | None) -> Results:
         if job.kind is DetectionJobKind.TRIAL:
             return TrialResults(job)
         return BatchResults(
-            job, objects=self._objects, folder=self._attempts, arns=self._arns, now=self._now
+            job,
+            objects=self._objects,
+            folder=self._attempts,
+            arns=self._arns,
+            rights=rights,
+            now=self._now,
         )
 
     def _detect(self, detector: Detector, entry: DatasetEntry) -> ImageResult:

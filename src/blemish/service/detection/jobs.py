@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from blemish.domain.access.object_rights import WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import (
     WORDS,
@@ -103,11 +104,15 @@ class DetectionJobService:
         name: str | None,
         image_list: ImageList,
         output: Output | None,
+        rights: ObjectRights | None = None,
         once: Once[DetectionJob] = ALWAYS,
     ) -> DetectionJob:
         """Start a job in the background; without a name, it gets one.
 
+        Images of a manifest, and masks, are checked against `rights` when their turn comes.
+
         Raises:
+            AccessDeniedError: the caller may not write the result manifest.
             ResourceNotFoundError: the project or the model does not exist.
             ConflictError: the model is not trained, or the name is taken.
             ValidationError: the list is empty, or the output is not valid.
@@ -116,16 +121,13 @@ class DetectionJobService:
         name = name or self._new_name()
         with self._database.reading() as rows:
             once.recall(rows)
-            model = self._trained(rows, project, version)
-            _check_free(rows, project, kind, name)
+            model = self._free_model(rows, project, version, kind=kind, name=name)
         if output:
-            key = result_key(output.prefix, project, name)
-            check_output(self._objects, output.bucket, [key], member="OutputConfig")
+            self._check_output(output, rights, key=result_key(output.prefix, project, name))
         images = self._keep(image_list.images)
         with self._stored_files.deleted_on_error(images), self._database.writing() as rows:
             once.recall(rows)
-            self._trained(rows, project, str(model.version))
-            _check_free(rows, project, kind, name)
+            self._free_model(rows, project, str(model.version), kind=kind, name=name)
             job = rows.detection_jobs.add(
                 require_project(rows, project).id,
                 kind=kind,
@@ -136,6 +138,7 @@ class DetectionJobService:
                 images=images,
                 output_bucket=output.bucket if output else None,
                 output_prefix=output.prefix if output else None,
+                requester=rights.requester if rights else None,
                 now=self._now(),
             )
             once.remember(rows, job)
@@ -192,6 +195,11 @@ class DetectionJobService:
             self._stored_files.delete(job.images)
         return cancelled
 
+    def _check_output(self, output: Output, rights: ObjectRights | None, *, key: str) -> None:
+        if rights is not None:
+            rights.require(WRITE, [ObjectRef(bucket=output.bucket, key=key)])
+        check_output(self._objects, output.bucket, [key], member="OutputConfig")
+
     def _keep(self, images: Sequence[str]) -> str | None:
         if not images:
             return None
@@ -199,6 +207,14 @@ class DetectionJobService:
         lines = (f"{json.dumps({SOURCE: ref}, ensure_ascii=False)}\n" for ref in images)
         self._stored_files.write(name, "".join(lines).encode())
         return name
+
+    def _free_model(
+        self, rows: Rows, project: str, version: str, *, kind: DetectionJobKind, name: str
+    ) -> Model:
+        """Return a trained model, if the name of a job with it is free."""
+        model = self._trained(rows, project, version)
+        _check_free(rows, project, kind, name)
+        return model
 
     def _trained(self, rows: Rows, project: str, version: str) -> Model:
         model = require_model(rows, project, version)

@@ -15,7 +15,7 @@ from blemish.domain.detection_jobs import (
     DetectionJobStatus,
     TrialImage,
 )
-from blemish.domain.entities import DatasetEntry, DatasetStatus, DatasetType
+from blemish.domain.entities import DatasetEntry, DatasetStatus, DatasetType, Requester
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 from blemish.domain.lifecycle import DATASET_IN_PROGRESS
 from blemish.domain.manifest import LineProblem, parse_manifest
@@ -94,6 +94,7 @@ class TrialService:
         name: str,
         *,
         kind: DatasetType,
+        requester: Requester | None = None,
         once: Once[DatasetStatus] = ALWAYS,
     ) -> DatasetStatus:
         """Have the verified images added to a dataset in a while.
@@ -116,6 +117,7 @@ class TrialService:
             project,
             kind,
             changes="\n".join(verified.values()).encode(),
+            requester=requester,
             check=lambda rows: _check_apart(rows, job, verified, kind),
             once=once,
         )

@@ -6,9 +6,18 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
+from blemish.domain.access.object_rights import WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
 from blemish.domain.detector_settings import DetectorChange, no_change
-from blemish.domain.entities import Dataset, InferenceUnits, Model, ModelStatus, Tag
+from blemish.domain.entities import (
+    Dataset,
+    InferenceUnits,
+    Model,
+    ModelStatus,
+    ObjectRef,
+    Project,
+    Tag,
+)
 from blemish.domain.errors import (
     ConflictError,
     ResourceNotFoundError,
@@ -25,7 +34,7 @@ from blemish.service.models.quotas import ModelQuotas, check_unit_order
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
-from blemish.service.training.evaluation_files import evaluation_keys
+from blemish.service.training.evaluation_files import evaluation_keys, evaluation_mask_key
 from blemish.service.training.trainable import trainable_datasets
 from blemish.storage.database.database import Database
 from blemish.storage.errors import KeyServiceError, KeyUnavailableError
@@ -98,24 +107,24 @@ class ModelService:
         kms_key_id: str | None = None,
         tags: Collection[Tag] = (),
         detector_change: DetectorChange = no_change,
+        rights: ObjectRights | None = None,
         once: Once[Model] = ALWAYS,
     ) -> Model:
         """Create a model, freeze entries and changed settings, and train it in the background.
 
         Raises:
             ResourceNotFoundError: the project does not exist, or it has no training dataset.
+            AccessDeniedError: `rights` do not allow to write a file of the evaluation.
             ConflictError: a dataset is busy or could not be made.
             ValidationError: too few labelled images, or the output, the key or a tag is invalid.
             KeyServiceError: the key is in AWS KMS, which does not answer.
             ServiceQuotaExceededError: there would be too many models, trainings or tags.
         """
-        check_tag_keys(tag.key for tag in tags)
-        name = f"entries-{self._new_name()}.jsonl"
         with self._database.reading() as rows:
             once.recall(rows)
-            check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
+            self._check_tags(tags, project)
             self._check_output(rows, project, bucket=output_bucket, prefix=output_prefix)
-            message = self._freeze(rows, project, name=name, kms_key_id=kms_key_id)
+            name, message = self._freeze(rows, project, kms_key_id=kms_key_id)
         with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
             once.recall(rows)
             owner = require_project(rows, project)
@@ -133,6 +142,7 @@ class ModelService:
                 detector_settings=detector_change(owner.detector_settings),
                 now=self._now(),
             )
+            _check_rights(rights, rows, owner, model)
             rows.tags.put(model, {tag.key: tag.value for tag in tags})
             once.remember(rows, model)
         self._wake()
@@ -305,16 +315,21 @@ class ModelService:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
 
+    def _check_tags(self, tags: Collection[Tag], project: str) -> None:
+        check_tag_keys(tag.key for tag in tags)
+        check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
+
     def _check_output(self, rows: Rows, project: str, *, bucket: str, prefix: str) -> None:
         version = rows.projects.newest_version(require_project(rows, project).id) + 1
         keys = evaluation_keys(prefix, project, version=version)
         check_output(self._objects, bucket, keys.all(), member="OutputConfig")
 
-    def _freeze(self, rows: Rows, project: str, *, name: str, kms_key_id: str | None) -> str:
-        """Store the entries for every attempt, and return the message of the model.
+    def _freeze(self, rows: Rows, project: str, *, kms_key_id: str | None) -> tuple[str, str]:
+        """Store the entries for every attempt; return their name and the message of the model.
 
         Sealing them shows whether the key can be used.
         """
+        name = f"entries-{self._new_name()}.jsonl"
         datasets = trainable_datasets(rows, project, limits=self._limits)
         try:
             self._stored_files.write(name, _frozen(rows, datasets), kms_key_id=kms_key_id)
@@ -324,7 +339,25 @@ class ModelService:
             if kms_key_id is None:  # the default one is ours to mend
                 raise
             raise ValidationError(f"KmsKeyId {kms_key_id} cannot be used: {error}") from None
-        return " ".join([TRAINING, *ignored_entry_notes(rows, datasets)])
+        return name, " ".join([TRAINING, *ignored_entry_notes(rows, datasets)])
+
+
+def _check_rights(rights: ObjectRights | None, rows: Rows, owner: Project, model: Model) -> None:
+    if rights is not None:
+        rights.require(WRITE, _evaluation_refs(rows, owner, model))
+
+
+def _evaluation_refs(rows: Rows, owner: Project, model: Model) -> Iterator[ObjectRef]:
+    """Yield the objects that the training of a model may write."""
+    keys = evaluation_keys(model.output_prefix, model.project, version=model.version)
+    datasets = rows.datasets.of_project(owner.id)
+    images = max(rows.entries.stats(dataset.id).total for dataset in datasets)
+    masks = (
+        evaluation_mask_key(model.output_prefix, model.project, version=model.version, row=row)
+        for row in range(images)
+    )
+    for key in (*keys.all(), *masks):
+        yield ObjectRef(bucket=model.output_bucket, key=key)
 
 
 def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:

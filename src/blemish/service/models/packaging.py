@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import astuple, replace
 from datetime import datetime
 
+from blemish.domain.access.object_rights import WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import Model
+from blemish.domain.entities import Model, ObjectRef
 from blemish.domain.errors import ConflictError, ResourceNotFoundError, ResourceType
 from blemish.domain.lifecycle import MODEL_WITH_BUNDLE
 from blemish.domain.packaging import (
@@ -60,11 +61,13 @@ class PackagingService:
         name: str | None,
         description: str | None,
         component: Component,
+        rights: ObjectRights | None = None,
         once: Once[PackagingJob] = ALWAYS,
     ) -> PackagingJob:
         """Record a job for the reconciler; a job without a name gets one.
 
         Raises:
+            AccessDeniedError: `rights` do not allow to write a file of the component.
             ValidationError: the component's target, options, tags or location are not allowed.
             ResourceNotFoundError: the project or the model does not exist.
             ConflictError: the model is not trained, the name is taken, or a job that did not fail
@@ -78,6 +81,9 @@ class PackagingService:
         if component.version is None:
             component = replace(component, version=f"{model.version}.0.0")
         keys = astuple(component_keys(component))
+        if rights:
+            bucket = component.output_bucket
+            rights.require(WRITE, (ObjectRef(bucket=bucket, key=key) for key in keys))
         check_output(self._objects, component.output_bucket, keys, member="S3OutputLocation")
         with self._database.writing() as rows:
             once.recall(rows)

@@ -32,6 +32,10 @@ class EvaluatedModel:
     output_bucket: str
     output_prefix: str
 
+    def mask_key(self, row: int) -> str:
+        """Return the key of the mask detected in the test image of a row."""
+        return evaluation_mask_key(self.output_prefix, self.project, version=self.version, row=row)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationKeys:
@@ -60,9 +64,9 @@ def evaluation_keys(prefix: str, project: str, *, version: int) -> EvaluationKey
     )
 
 
-def mask_key(model: EvaluatedModel, row: int) -> str:
+def evaluation_mask_key(prefix: str, project: str, *, version: int, row: int) -> str:
     """Return the key of the mask detected in the test image of a row."""
-    return f"{model.output_prefix}EvaluationMasks-{model.project}-{model.version}/{row}.png"
+    return f"{prefix}EvaluationMasks-{project}-{version}/{row}.png"
 
 
 def manifest_lines(
@@ -138,7 +142,7 @@ def _line(
     }
     mask = None
     if verdict.anomalies is not None:
-        mask = ObjectRef(bucket=model.output_bucket, key=mask_key(model, row))
+        mask = ObjectRef(bucket=model.output_bucket, key=model.mask_key(row))
     return line | detected_members(
         model,
         is_anomalous=verdict.is_anomalous,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, String, Text, TypeDecorator
 
 from blemish.domain.detector_settings import DetectorSettings
-from blemish.domain.entities import ObjectRef
+from blemish.domain.entities import ObjectRef, Requester
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -44,6 +45,23 @@ class ObjectRefText(TypeDecorator[ObjectRef]):
             return None
         bucket, _, key = value.removeprefix("s3://").partition("/")
         return ObjectRef(bucket=bucket, key=key)
+
+
+class RequesterJson(TypeDecorator[Requester]):
+    """Who asked for a job, as a JSON object."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Requester | None, _dialect: Dialect) -> Any:
+        """Write the object."""
+        return None if value is None else asdict(value) | {"at": value.at.isoformat()}
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> Requester | None:
+        """Read the object."""
+        if value is None:
+            return None
+        return Requester(**value | {"at": datetime.fromisoformat(value["at"])})
 
 
 class DetectorSettingsJson(TypeDecorator[DetectorSettings]):

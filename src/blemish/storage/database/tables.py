@@ -33,12 +33,14 @@ from sqlalchemy import (
 from blemish.storage.database.column_types import (
     DetectorSettingsJson,
     ObjectRefText,
+    RequesterJson,
     Secret,
     UtcDateTime,
 )
 
 MAX_ID = 2**63 - 1
 """The largest number that a column holds."""
+
 
 METADATA = MetaData(
     naming_convention={
@@ -93,6 +95,7 @@ DATASETS = Table(
     Column("normal_images", Integer, nullable=False, server_default="0"),
     Column("anomaly_images", Integer, nullable=False, server_default="0"),
     Column("changes", String(255)),
+    Column("requester", RequesterJson),
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("attempt", Integer, nullable=False, server_default="0"),
@@ -337,6 +340,7 @@ DETECTION_JOBS = Table(
     Column("normal_images", Integer, nullable=False, server_default="0"),
     Column("anomaly_images", Integer, nullable=False, server_default="0"),
     Column("failed_images", Integer, nullable=False, server_default="0"),
+    Column("requester", RequesterJson),
     Column("owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("attempt", Integer, nullable=False, server_default="0"),

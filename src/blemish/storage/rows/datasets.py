@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
-from blemish.domain.entities import Dataset, DatasetStatus, DatasetType, ObjectRef
+from blemish.domain.entities import Dataset, DatasetStatus, DatasetType, ObjectRef, Requester
 from blemish.domain.lifecycle import DATASET_IN_PROGRESS, DATASET_MOVES, sources_of
 from blemish.storage.database import leases
 from blemish.storage.database.tables import DATASETS, ENTRIES, PROJECTS
@@ -41,6 +41,7 @@ class Datasets:
         manifest: ObjectRef | None,
         now: datetime,
         manifest_version: str | None = None,
+        requester: Requester | None = None,
     ) -> Dataset:
         """Add a dataset; the project must have none of this type."""
         statement = insert(DATASETS).values(
@@ -50,6 +51,7 @@ class Datasets:
             status_message=status_message,
             manifest=manifest,
             manifest_version=manifest_version,
+            requester=requester,
             created_at=now,
             updated_at=now,
         )
@@ -84,6 +86,7 @@ class Datasets:
         status_message: str,
         now: datetime,
         changes: str | None = None,
+        requester: Requester | None = None,
     ) -> bool:
         """Turn a dataset from one of `sources` to `target` and free it; False if it is in none."""
         return leases.move(
@@ -95,6 +98,7 @@ class Datasets:
             status_message=status_message,
             updated_at=now,
             changes=changes,
+            requester=requester,
         )
 
     def claim(
@@ -193,6 +197,7 @@ def _dataset(row: Row[Any]) -> Dataset:
         manifest_version=row.manifest_version,
         image_bucket=row.image_bucket,
         changes=row.changes,
+        requester=row.requester,
         attempt=row.attempt,
         interruptions=row.interruptions,
         not_before=row.not_before,

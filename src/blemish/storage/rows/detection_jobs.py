@@ -13,7 +13,7 @@ from blemish.domain.detection_jobs import (
     DetectionJobStatus,
     ImageCounts,
 )
-from blemish.domain.entities import ObjectRef
+from blemish.domain.entities import ObjectRef, Requester
 from blemish.domain.lifecycle import JOB_IN_PROGRESS
 from blemish.storage.database import leases
 from blemish.storage.database.tables import DETECTION_JOBS, PROJECTS, TRIAL_IMAGES
@@ -42,6 +42,7 @@ class DetectionJobs:
         output_bucket: str | None,
         output_prefix: str | None,
         now: datetime,
+        requester: Requester | None = None,
     ) -> DetectionJob:
         """Add a job in progress; its name must be free in the project and kind."""
         statement = insert(DETECTION_JOBS).values(
@@ -57,6 +58,7 @@ class DetectionJobs:
             images=images,
             output_bucket=output_bucket,
             output_prefix=output_prefix,
+            requester=requester,
         )
         (job_id,) = self._connection.execute(statement).inserted_primary_key or (None,)
         return self._all(_SELECT.where(DETECTION_JOBS.c.id == job_id))[0]
@@ -218,4 +220,5 @@ def _job(row: Row[Any]) -> DetectionJob:
         attempt=row.attempt,
         interruptions=row.interruptions,
         not_before=row.not_before,
+        requester=row.requester,
     )

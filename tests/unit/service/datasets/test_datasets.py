@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.entities import (
     Dataset,
     DatasetStatus,
@@ -29,6 +30,7 @@ from blemish.service.next_tokens import next_token
 from blemish.storage.objects.store import ObjectStore
 from tests.unit.house import House
 from tests.unit.manifests import json_line, label_fields, masked_line, url
+from tests.unit.principals import allow, document
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
 MANIFEST = ObjectRef(bucket="images", key="the.manifest")
@@ -513,3 +515,40 @@ def test_the_token_of_a_dataset_that_was_made_anew_is_refused(filled: House) -> 
 
     with pytest.raises(ServiceError):
         filled.datasets.entries("circuits", TRAIN, wanted=ALL, token=token)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_dataset_learns_nothing_of_images_that_its_caller_may_not_read(
+    house: House, *, exists: bool
+) -> None:
+    requester = house.key("anna", document(allow("s3:GetObject", "arn:aws:s3:::images/4/*")))
+    house.project()
+    house.put("4/a.png")
+    if exists:
+        house.put("5/a.png")
+    manifest = house.put_manifest([json_line("4/a.png"), json_line("5/a.png")])
+
+    house.datasets.create("circuits", TRAIN, manifest=manifest, requester=requester)
+    dataset = house.settle()
+
+    assert dataset.status is DatasetStatus.CREATE_FAILED
+    assert dataset.status_message == (
+        "The dataset was not created: line 2: s3://images/5/a.png may not be read: User: "
+        "arn:aws:iam::123456789012:user/anna is not authorized to perform: s3:GetObject on "
+        "resource: arn:aws:s3:::images/5/a.png because no identity-based policy allows the "
+        "s3:GetObject action."
+    )
+
+
+def test_the_rights_of_a_deleted_key_are_gone(house: House) -> None:
+    requester = house.key("anna", FULL_ACCESS)
+    house.project()
+    manifest = house.put_manifest(house.lines(Label.NORMAL, 1))
+    house.datasets.create("circuits", TRAIN, manifest=manifest, requester=requester)
+    with house.database.writing() as rows:
+        rows.keys.delete(rows.keys.all()[0])
+
+    dataset = house.settle()
+
+    assert dataset.status is DatasetStatus.CREATE_FAILED
+    assert "may not be read" in dataset.status_message

@@ -39,6 +39,7 @@ from tests.products import (
 )
 from tests.unit.house import LEASE, OWNER, PROJECT, House
 from tests.unit.manifests import BUCKET, json_line, url
+from tests.unit.principals import allow, document
 
 BATCH, TRIAL = DetectionJobKind.BATCH, DetectionJobKind.TRIAL
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
@@ -225,6 +226,7 @@ def work_over(house: House, objects: Any, *, bundles: Bundles | None = None) -> 
         arns=house.arns,
         limits=house.limits,
         mixed_sizes=False,
+        rights=house.services.access.rights,
         now=house.clock,
     )
 
@@ -706,3 +708,29 @@ def test_jobs_go_with_their_project(judging: House) -> None:
     judging.project()
     with pytest.raises(ResourceNotFoundError):
         judging.detection_jobs.describe(PROJECT, job.name, kind=TRIAL)
+
+
+def test_images_that_a_caller_may_not_use_have_no_result(judging: House) -> None:
+    manifest = judging.put_manifest([json_line("new/0.png"), json_line("new/stain.png")])
+    denied = f"arn:aws:s3:::{BUCKET}/new/stain.png"
+    refusal = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": denied}
+    requester = judging.key("anna", document(allow("*"), refusal))
+
+    job = settle(
+        judging,
+        judging.detection_jobs.start(
+            PROJECT,
+            "latest",
+            kind=TRIAL,
+            name="night",
+            image_list=ImageList(manifest=manifest, images=[]),
+            output=None,
+            rights=judging.services.access.rights(requester),
+        ),
+    )
+
+    assert job.status_message == "1 of 2 images were judged; 1 could not be."
+    with judging.database.reading() as rows:
+        _, image = rows.trial_images.page(job.id, after=0, limit=2, verified=None)
+    assert image.error is not None
+    assert denied in image.error

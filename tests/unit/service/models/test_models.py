@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from blemish.domain.entities import (
     ModelStatus,
 )
 from blemish.domain.errors import (
+    AccessDeniedError,
     ConflictError,
     ResourceNotFoundError,
     ResourceType,
@@ -29,6 +31,7 @@ from blemish.storage.objects import s3_store as s3_objects
 from blemish.storage.objects.s3_address import S3Address
 from tests.unit.house import PROJECT, House
 from tests.unit.manifests import BUCKET, json_line, label_fields
+from tests.unit.principals import allow, rights_of
 from tests.unit.storage.sealing import key
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
@@ -410,3 +413,25 @@ def test_a_model_waits_for_a_store_that_does_not_answer(
         create(trainable)
 
     assert [path.name for path in trainable.directory.stored_files.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "key", ["EvaluationResult-circuits-1.json", "EvaluationMasks-circuits-1/14.png"]
+)
+def test_a_training_writes_no_file_that_its_caller_may_not_write(
+    trainable: House, key: str
+) -> None:
+    resource = f"arn:aws:s3:::{BUCKET}/out/{key}"
+    denied = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": resource}
+
+    with pytest.raises(AccessDeniedError, match=re.escape(f"{BUCKET}/out/{key}")):
+        trainable.models.create(
+            "circuits",
+            description=None,
+            output_bucket=BUCKET,
+            output_prefix="out/",
+            rights=rights_of(allow("*"), denied),
+        )
+
+    assert trainable.models.page("circuits", token=None) == ([], None)
+    assert trainable.stored_names() == set()

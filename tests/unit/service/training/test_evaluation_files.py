@@ -15,7 +15,6 @@ from blemish.service.training.evaluation_files import (
     EvaluationKeys,
     evaluation_keys,
     manifest_lines,
-    mask_key,
     result_document,
 )
 from tests.unit.manifests import json_line, label_fields
@@ -172,7 +171,7 @@ def test_every_test_image_has_a_line_and_a_mask_of_its_own() -> None:
 
     assert [line["source-ref"] for line in lines] == [str(entry.image) for entry in entries]
     assert [line["anomaly-mask-ref-detected"] for line in lines] == [
-        f"s3://results/{mask_key(MODEL, row)}" for row in range(3)
+        f"s3://results/{MODEL.mask_key(row)}" for row in range(3)
     ]
 
 
