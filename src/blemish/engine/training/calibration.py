@@ -20,7 +20,9 @@ PRIOR_IMAGES, PRIOR_DEVIATION = 24, 0.1
 """The deviation of normal scores is estimated as if this many more images had this deviation, which
 is the unit that scores are fused to (`fusion.UNIT`)."""
 
-TAIL_FACTOR = 0.9
+TAIL_FACTOR, BANK_TAIL_FACTOR = 0.9, 1.1
+"""Of an average of scorers, and of a memory bank alone, whose scores of new images vary more."""
+
 BOUND_ERRORS = 2.2
 
 OUTLIER_DEVIATIONS, MIN_ROBUST_DEVIATION = 3.0, 0.05
@@ -48,6 +50,7 @@ def calibrate(
     *,
     gain: float = 0.0,
     rate: float = FALSE_ALARM_RATE,
+    bank_alone: bool = False,
 ) -> Calibration:
     """Fit threshold and confidence.
 
@@ -56,6 +59,7 @@ def calibrate(
         anomalous: (n,) whether the image is labelled as an anomaly; at least one is not.
         gain: how much lower normal images score by the detector that is fitted to all of them.
         rate: share of normal images that may be called anomalous; used below `MIN_ANOMALIES`.
+        bank_alone: whether the scores are those of a memory bank alone.
     """
     if anomalous.sum() >= MIN_ANOMALIES:
         slope, midpoint = platt_scaling(scores, anomalous)
@@ -63,7 +67,8 @@ def calibrate(
         return Calibration(threshold=threshold, slope=slope, midpoint=midpoint, notes=())
     normal = scores[~anomalous]
     _, deviation = _normal_scores(normal)
-    threshold = normal_threshold(normal, rate=rate) - gain
+    tail_factor = BANK_TAIL_FACTOR if bank_alone else TAIL_FACTOR
+    threshold = normal_threshold(normal, rate=rate, tail_factor=tail_factor) - gain
     return Calibration(
         threshold=threshold,
         slope=1 / deviation,
@@ -72,7 +77,9 @@ def calibrate(
     )
 
 
-def normal_threshold(scores: NDArray[np.float64], *, rate: float) -> float:
+def normal_threshold(
+    scores: NDArray[np.float64], *, rate: float, tail_factor: float = TAIL_FACTOR
+) -> float:
     """Return the score that a further normal image exceeds with a probability of about `rate`.
 
     New images vary a little more than held-out ones, and a few images show little of the tail:
@@ -83,10 +90,11 @@ def normal_threshold(scores: NDArray[np.float64], *, rate: float) -> float:
     Args:
         scores: (n,) of normal images, each by a detector that did not see the image.
         rate: between 0 and 1.
+        tail_factor: of the quantiles.
     """
     mean, deviation = _normal_scores(scores)
     spread = deviation * math.sqrt(1 + 1 / len(scores))
-    return mean + TAIL_FACTOR * student_quantile(1 - rate) * spread
+    return mean + tail_factor * student_quantile(1 - rate) * spread
 
 
 def _normal_scores(scores: NDArray[np.float64]) -> tuple[float, float]:

@@ -207,15 +207,17 @@ def _learn(
     """Fit the parts of a detector, and select among them."""
     labels = [entry.image.label for entry in validated.images]
     digests = [entry.digest for entry in validated.images]
-    normal = {
-        digest for digest, label in zip(digests, labels, strict=True) if label is Label.NORMAL
-    }
+    normal = {entry.digest for entry in validated.images if entry.image.label is Label.NORMAL}
     fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
     stages = _stages(validated, backbone, options, progress, fold_of=fold_of)
     selection = select([stage.table for stage in stages])
     stage = stages[selection.candidate.table]
     calibration = calibrate(
-        selection.scores, stage.table.anomalous, gain=selection.gain, rate=options.false_alarm_rate
+        selection.scores,
+        stage.table.anomalous,
+        gain=selection.gain,
+        rate=options.false_alarm_rate,
+        bank_alone=backbone.bank_alone,
     )
     parts = DetectorParts(
         backbone=backbone,

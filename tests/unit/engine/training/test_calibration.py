@@ -188,3 +188,12 @@ def test_without_anomalies_the_confidence_turns_at_the_threshold() -> None:
     assert calibration.midpoint == calibration.threshold
     typical = calibration.slope * (np.median(scores) - calibration.midpoint)
     assert 1 / (1 + np.exp(-typical)) < 0.2
+
+
+def test_a_bank_alone_has_a_higher_threshold_for_the_same_scores() -> None:
+    scores, normal = np.linspace(0.8, 1.2, 40), np.zeros(40, dtype=np.bool_)
+
+    average = calibrate(scores, normal, bank_alone=False)
+    bank = calibrate(scores, normal, bank_alone=True)
+
+    assert bank.threshold - 1 == pytest.approx((average.threshold - 1) * 1.1 / 0.9)
