@@ -150,8 +150,9 @@ def sync_bucket(
     """
     if (source.s3.meta.endpoint_url, source.bucket) == (target.s3.meta.endpoint_url, target.bucket):
         raise InterchangeError(f"s3://{source.bucket} is the source and the target.")
-    items = list(listing_of(source, prefix))
-    present = {item.key: item for item in listing_of(target, prefix)}
+    with console.status(f"Listing s3://{source.bucket}"):
+        items = list(listing_of(source, prefix))
+        present = {item.key: item for item in listing_of(target, prefix)}
     report = SyncReport()
     with _bars(console) as bars, ThreadPoolExecutor(THREADS) as threads:
         task = bars.add_task("Copying", total=sum(item.size_bytes for item in items))

@@ -28,6 +28,7 @@ from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
 from blemish.interchange.drafts import anomaly_types, draft_entries, read_dataset
 from blemish.interchange.labelled import InterchangeError
+from blemish.storage.errors import StoreFullError
 from blemish.wire.errors import RequestEntityTooLargeError
 from blemish.wire.request_body import IDLE_S, next_message
 
@@ -56,7 +57,10 @@ async def take_file(request: Request, project: str, name: str, path: str) -> Map
     is_zip = path.lower().endswith(".zip")
     limit = MAX_ZIP_BYTES if is_zip else 2 * visitor.services.limits.detect_body_bytes
     file = visitor.services.memory.labelled_uploads.new_file(upload, path)
-    return {"bytes": await _take(request, file, path, limit)}
+    try:
+        return {"bytes": await _take(request, file, path, limit)}
+    except OSError as error:
+        raise StoreFullError(f"{path:.300} cannot be stored: {error.strerror}.") from None
 
 
 @framework.post("/labelled/{project}/{name}/read")
@@ -131,6 +135,8 @@ def _read(upload: LabelledUpload, format_name: str | None) -> Mapping[str, Any]:
         types = list(anomaly_types(dataset.images))
     except InterchangeError as error:
         return {"problem": str(error)}
+    except OSError as error:
+        raise StoreFullError(f"The masks cannot be stored: {error.strerror}.") from None
     upload.entries = entries
     groups = Counter((str(entry.kind), str(entry.label or "")) for entry in entries)
     return {
