@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     project_backbones: dict[str, str] | None = None
     """JSON object of projects, each with a backbone of its own."""
 
+    resolution: Annotated[int, Field(ge=64, le=4_096)] | None = None
+    """Long side in pixels at which detectors see images; without it, trainings select it."""
+
     hub_endpoint: Annotated[
         str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)
     ] = "https://huggingface.co"

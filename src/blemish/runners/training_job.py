@@ -163,6 +163,7 @@ def _options(spec: TrainingSpec, *, single: bool) -> TrainingOptions:
             limits.single_min_masks_per_type if single else limits.two_min_masks_per_type
         ),
         false_alarm_rate=spec.detector_settings.sensitivity.false_alarm_rate,
+        resolution=spec.detector_settings.resolution or spec.resolution,
     )
 
 

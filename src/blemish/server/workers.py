@@ -101,6 +101,7 @@ def build_training_work(
             "limits": foundation.limits,
             "mixed_sizes": settings.mixed_sizes,
             "mask_orientation": settings.mask_orientation,
+            "resolution": settings.resolution,
             "threads": settings.training_threads,
             "log_format": settings.log_format,
             "log_level": settings.log_level,

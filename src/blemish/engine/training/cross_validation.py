@@ -8,6 +8,7 @@ selection.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ from blemish.engine.scorers.registry import SCORERS
 from blemish.engine.scorers.scorer import (
     FittedScorer,
     FittingData,
-    LabeledPatches,
     PatchScorer,
     Role,
     Scorer,
 )
 from blemish.engine.training.features import TrainingFeatures
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
+
+_SCORED_AT_ONCE = 4_096
+"""Patches, those of 512 x 512 pixels."""
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
@@ -124,23 +127,29 @@ def cross_validate(
         features: of two folds or more, each with a normal image.
         seed: of samples and coresets.
         threads: fits that run at once; the scores do not depend on it.
-        progress: called after each fit.
+        progress: called after each part of the images.
         scorers: the scorers to fit, if they are usable.
     """
     images, folds = features.embedded_images, len(features.folds)
     result = _empty(features, usable_scorers(features, scorers))
     pairs = [(i, j) for i in range(folds) for j in range(i, folds) if folds > 2 or i == j]
 
-    def work(pair: tuple[int, int]) -> None:
-        fitted = fit_scorers(features, pair, seed=seed, scorers=scorers)
-        for row, image in enumerate(images):
+    def fit(pair: tuple[int, int]) -> dict[Scorer, FittedScorer]:
+        return fit_scorers(features, pair, seed=seed, scorers=scorers)
+
+    def score(row: int) -> None:
+        image = images[row]
+        embeddings = image.embeddings  # once, because some are computed here
+        for pair, fitted in zip(pairs, fits, strict=True):
             if image.fold in pair:
-                outer = pair[0] + pair[1] - image.fold
-                outer_folds = (0, 1) if folds == 2 else (outer,)
-                _store_scores(result, fitted, image, outer_folds=outer_folds, row=row)
+                outer_folds = (0, 1) if folds == 2 else (pair[0] + pair[1] - image.fold,)
+                _store_scores(result, fitted, embeddings, outer_folds=outer_folds, row=row)
 
     with ThreadPoolExecutor(threads) as pool:
-        for done, _ in enumerate(pool.map(work, pairs), start=1):
+        fits = list(pool.map(fit, pairs))
+        parts = np.array_split(np.arange(len(images)), len(pairs))
+        for done, rows in enumerate(parts, start=1):
+            deque(pool.map(score, rows.tolist()), maxlen=0)
             progress(Progress(step="cross-validation", done=done, total=len(pairs)))
     return result
 
@@ -166,13 +175,12 @@ def _empty(features: TrainingFeatures, scorers: Sequence[Scorer]) -> CrossValida
 def _store_scores(
     result: CrossValidation,
     fitted: dict[Scorer, FittedScorer],
-    image: LabeledPatches,
+    embeddings: NDArray[np.float32],
     *,
     outer_folds: tuple[int, ...],
     row: int,
 ) -> None:
-    """Compute an image's scores, and store them for some outer folds."""
-    embeddings = image.embeddings
+    """Compute the scores of an image's embeddings, and store them for some outer folds."""
     pooled = None
     for scorer, entry in fitted.items():
         if not isinstance(entry, PatchScorer):
@@ -180,10 +188,17 @@ def _store_scores(
                 pooled = pooled_embedding(embeddings)[np.newaxis]
             result.image_scores[scorer][outer_folds, row] = entry.image_scores(pooled)[0]
         elif scorer.positional:
-            result.patch_scores[scorer][outer_folds, row] = entry.patch_scores(embeddings)
+            result.patch_scores[scorer][outer_folds, row] = _patch_scores(entry, embeddings)
         else:
-            scores = entry.patch_scores(embeddings)
+            scores = _patch_scores(entry, embeddings)
             result.image_scores[scorer][outer_folds, row] = image_score(scores)
+
+
+def _patch_scores(scorer: PatchScorer, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the scores (n,) of embeddings (n, d), in parts, so that distances need less memory."""
+    starts = range(0, len(embeddings), _SCORED_AT_ONCE)
+    parts = [scorer.patch_scores(embeddings[start : start + _SCORED_AT_ONCE]) for start in starts]
+    return np.concatenate(parts)
 
 
 def own_fold_scores(values: NDArray[_Float], fold_of: NDArray[np.int64]) -> NDArray[_Float]:

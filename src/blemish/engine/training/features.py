@@ -37,6 +37,9 @@ MAX_HELD_OUT = 250
 EMBEDDED_BYTES = 512 * 2**20
 """Memory for the patches of these images; with wide or many patches there are fewer images."""
 
+MIN_ROOM = 30
+"""Images of each label that must fit: fewer show too little of how normal scores vary."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedImage:
@@ -78,6 +81,27 @@ class EmbeddedImage:
         return embeddings
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecomputedImage:
+    """An image at the graph's size, whose many patches are computed at each access."""
+
+    label: Label
+    fold: int
+    embedder: Embedder
+    #: (H, W, 3)
+    pixels: NDArray[np.uint8]
+    marked: NDArray[np.float32] | None = None
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """The (n, d) embeddings."""
+        return self.embedder.embed(self.pixels)
+
+    def rows(self, selection: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the embeddings of some patches."""
+        return self.embeddings[selection]
+
+
 @dataclass(kw_only=True)
 class FoldPart:
     """The features of the images of one fold."""
@@ -105,17 +129,33 @@ class TrainingFeatures:
     folds: list[FoldPart]
     #: whether the memory bank alone learns from normal images
     bank_alone: bool = False
-    embedded_images: list[EmbeddedImage] = field(default_factory=list)
+    embedded_images: list[EmbeddedImage | RecomputedImage] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
     #: (n, d) patches of each anomalous image without a mask, where others have one
     unmasked: list[NDArray[np.float32]] = field(default_factory=list)
 
 
-def room_for(embedder: Embedder) -> int:
-    """Return how many images of each label fit into `EMBEDDED_BYTES`."""
+def room_for(embedder: Embedder, recomputed: bool = False) -> int:
+    """Return how many images of each label fit into `EMBEDDED_BYTES`.
+
+    Args:
+        embedder: of the graph's size.
+        recomputed: whether only the pixels are stored.
+    """
+    width, height = embedder.size
     size = 2 * embedder.width * embedder.grid[0] * embedder.grid[1]
+    size = 3 * width * height if recomputed else size
     return max(1, min(MAX_HELD_OUT, EMBEDDED_BYTES // (2 * size)))
+
+
+def recomputes(images: TrainingSet, embedder: Embedder) -> bool:
+    """Return whether patches are computed anew for cross-validation, as too few would fit.
+
+    Heads would need them too often, so that is only possible without anomalies.
+    """
+    anomalies = any(entry.image.label is Label.ANOMALY for entry in images.images)
+    return not anomalies and room_for(embedder) < MIN_ROOM
 
 
 class FeatureCollector:
@@ -144,6 +184,7 @@ class FeatureCollector:
         self._masks = sum(image.mask is not None for image in images)
         self._unmasked = len(images) - self._normal - self._masks
         self._room = room
+        self._recomputes = recomputes(training_set, embedder)
         self._embedded: dict[Label, set[bytes]] = {label: set() for label in Label}
 
     def add(
@@ -164,9 +205,15 @@ class FeatureCollector:
         digests = self._embedded[label]
         if len(digests) < self._room and entry.digest not in digests:  # a copy adds nothing
             digests.add(entry.digest)
-            marked = np.sum(list(shares.values()), axis=0) if shares else None
             self.features.embedded_images.append(
-                EmbeddedImage.of(label, embeddings, fold=fold, marked=marked)
+                RecomputedImage(label=label, fold=fold, embedder=self._embedder, pixels=pixels)
+                if self._recomputes
+                else EmbeddedImage.of(
+                    label,
+                    embeddings,
+                    fold=fold,
+                    marked=np.sum(list(shares.values()), axis=0) if shares else None,
+                )
             )
         self._add_patches(entry, embeddings, shares, generator=generator)
 

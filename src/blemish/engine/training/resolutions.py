@@ -2,7 +2,6 @@
 
 How well a backbone detects a defect depends on the defect's size in the input, not on the input's.
 Small defects of large images need a higher resolution, whose cost is proportional to its pixels.
-Convolutional networks treat a large input like seamless tiles.
 """
 
 from __future__ import annotations
@@ -13,15 +12,11 @@ from onnx import numpy_helper, shape_inference
 from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.images.resize import graph_size
 
-LONG_SIDES = (256, 512)
-"""Long sides of the graph's images: the default, and one to try if labels allow a comparison."""
-
-LEAST_SHRUNK = 2
-"""A size is tried only for images at least twice as large: four times the default. Smaller images
-lose little at the default, and each trial at least doubles the time of a training."""
+LONG_SIDES = (256, 512, 1_024)
+"""Long sides of the graph's images: the default, and those to try on images at least as large."""
 
 MOST_OPERATIONS = 15e9
-"""Multiplications of the backbone on one image, so that a detection takes tens of milliseconds.
+"""Multiplications of the backbone on one image, so that a detection takes tenths of a second.
 ResNet-18 takes 7.3e9 at 512 x 512."""
 
 MOST_IN_ALL = 4e12
@@ -30,24 +25,31 @@ minute of two cores."""
 
 
 def input_sizes(
-    image: tuple[int, int], backbone: Backbone, *, images: int, choose: bool
+    image: tuple[int, int], backbone: Backbone, *, images: int, resolution: int | None = None
 ) -> list[tuple[int, int]]:
-    """Return the (width, height) that a training tries, the smallest first.
+    """Return the (width, height) that a training may use, the smallest first.
 
     Args:
         image: (width, height) of the images, upright.
         backbone: of the detector.
         images: the number of images.
-        choose: whether labels allow a comparison of sizes.
+        resolution: the long side in pixels that is set for the detector, whatever it takes.
     """
-    usual = graph_size(*image, long_side=LONG_SIDES[0], step=backbone.step)
-    sizes = [usual]
-    for long_side in LONG_SIDES[1:] if choose else ():
-        large = graph_size(*image, long_side=long_side, step=backbone.step)
-        if max(image) < LEAST_SHRUNK * max(large):
-            continue
-        if multiplications(backbone, *large) <= min(MOST_OPERATIONS, MOST_IN_ALL / images):
-            sizes.append(large)
+
+    def size(long_side: int) -> tuple[int, int]:
+        step = backbone.step
+        return graph_size(*image, long_side=max(long_side, step), step=step)
+
+    if resolution is not None:
+        return [size(resolution)]
+    sizes = [size(LONG_SIDES[0])]
+    for long_side in LONG_SIDES[1:]:
+        if max(image) < long_side:
+            break
+        operations = multiplications(backbone, *size(long_side))
+        if operations > min(MOST_OPERATIONS, MOST_IN_ALL / images):
+            break
+        sizes.append(size(long_side))
     return sizes
 
 

@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from blemish.domain.entities import Label
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.backbones.backbone import Backbone, load_backbone
-from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
 from blemish.engine.errors import TrainingError
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
@@ -27,14 +26,19 @@ from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.scorer import FittedScorer, Scorer
 from blemish.engine.training.anomaly_types import assign_colors, select_types
-from blemish.engine.training.calibration import FALSE_ALARM_RATE, MIN_ANOMALIES, calibrate
+from blemish.engine.training.calibration import FALSE_ALARM_RATE, calibrate
 from blemish.engine.training.cross_validation import cross_validate, fit_scorers
-from blemish.engine.training.features import TrainingFeatures, collect_features, room_for
+from blemish.engine.training.features import (
+    TrainingFeatures,
+    collect_features,
+    recomputes,
+    room_for,
+)
 from blemish.engine.training.folds import FOLDS, assign_folds
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
-from blemish.engine.training.resolutions import input_sizes
 from blemish.engine.training.score_table import ScoreTable, score_table
 from blemish.engine.training.segmentation import fit_segmentation
+from blemish.engine.training.selected_resolutions import labels_decide, select_resolutions
 from blemish.engine.training.selection import Selection, map_fusion, select
 from blemish.engine.training.validation import (
     TrainingSet,
@@ -62,6 +66,8 @@ class TrainingOptions:
     min_masks_per_type: int
     #: share of normal images that may be called anomalous, where few anomalies are labelled
     false_alarm_rate: float = FALSE_ALARM_RATE
+    #: long side of the images that the detector sees, in pixels; None: the training selects it
+    resolution: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +215,7 @@ def _learn(
     digests = [entry.digest for entry in validated.images]
     normal = {entry.digest for entry in validated.images if entry.image.label is Label.NORMAL}
     fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
-    stages = _stages(validated, backbone, options, progress, fold_of=fold_of)
+    stages, resolution_notes = _stages(validated, backbone, options, progress, fold_of=fold_of)
     selection = select([stage.table for stage in stages])
     stage = stages[selection.candidate.table]
     calibration = calibrate(
@@ -237,6 +243,7 @@ def _learn(
         alignments=stage.table.alignments,
         types=(),
         notes=range_notes(entry.sample_bits for entry in validated.images)
+        + resolution_notes
         + calibration.notes
         + notes,
     )
@@ -285,17 +292,21 @@ def _stages(
     progress: ProgressCallback,
     *,
     fold_of: NDArray[np.int64],
-) -> list[_Stage]:
-    """Fit every candidate at each input resolution that is tried."""
-    images = validated.images
-    anomalies = {entry.digest for entry in images if entry.image.label is Label.ANOMALY}
-    choose = len(anomalies) >= MIN_ANOMALIES
-    sizes = input_sizes(validated.size.upright, backbone, images=len(images), choose=choose)
-    embedders = [
-        Embedder(backbone, width=width, height=height, threads=options.threads)
-        for width, height in sizes
-    ]
-    room = min(room_for(embedder) for embedder in embedders)  # the same images at every resolution
+) -> tuple[list[_Stage], tuple[str, ...]]:
+    """Fit every candidate at each input resolution that is tried; notes explain the resolution."""
+    resolutions = select_resolutions(
+        validated,
+        backbone,
+        resolution=options.resolution,
+        limits=options.limits,
+        threads=options.threads,
+        seed=options.seed,
+        progress=progress,
+    )
+    embedders = resolutions.embedders
+    choose = labels_decide(validated)
+    recomputed = [recomputes(validated, embedder) for embedder in embedders]
+    room = min(map(room_for, embedders, recomputed))  # the same images at every resolution
     stages: list[_Stage] = []
     for number, embedder in enumerate(embedders, start=1):
         report = progress
@@ -319,7 +330,7 @@ def _stages(
             progress=report,
         )
         stages.append(_stage(features, embedder.size, options, report))
-    return stages
+    return stages, resolutions.notes
 
 
 def _with_suffix(suffix: str, progress: ProgressCallback) -> ProgressCallback:

@@ -59,6 +59,8 @@ class TrainingSpec:
     attempt: int
     log_format: str
     log_level: str
+    #: of detectors whose settings have none; None: the training selects it
+    resolution: int | None = None
     detector_settings: DetectorSettings = DEFAULT_SETTINGS
 
     @classmethod

@@ -15,6 +15,7 @@ from blemish.engine.scorers.memory_bank import MEMORY_BANK
 from blemish.engine.training import features as training_features
 from blemish.engine.training.features import (
     EmbeddedImage,
+    RecomputedImage,
     TrainingFeatures,
     collect_features,
     room_for,
@@ -169,3 +170,17 @@ def test_samples_do_not_depend_on_the_order_of_images(
         assert (first == second).all()
     for a, b in zip(straight.masked, turned.masked, strict=True):
         assert (a.embeddings == b.embeddings).all()
+
+
+def test_too_many_patches_are_computed_anew_at_each_access(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = features_of(normal_images(3), embedder).embedded_images
+    monkeypatch.setattr(training_features, "EMBEDDED_BYTES", 8 * 2 * 3 * 96 * 64)
+
+    recomputed = features_of(normal_images(3), embedder).embedded_images
+
+    assert all(isinstance(image, RecomputedImage) for image in recomputed)
+    for image, same in zip(stored, recomputed, strict=True):
+        np.testing.assert_allclose(image.embeddings, same.embeddings, atol=2e-3)
+        np.testing.assert_array_equal(same.rows(np.array([5, 7])), same.embeddings[[5, 7]])

@@ -33,24 +33,22 @@ def test_a_file_need_not_say_what_its_input_is_like(backbone: Backbone) -> None:
     assert count == multiplications(backbone, 256, 160)
 
 
-def test_large_images_are_tried_at_both_resolutions(backbone: Backbone) -> None:
-    found = input_sizes((1_200, 800), backbone, images=100, choose=True)
-
-    assert found == [(256, 160), (512, 352)]
-
-
 @pytest.mark.parametrize(
-    ("image", "images", "choose"),
+    ("image", "sizes"),
     [
-        pytest.param((1_200, 800), 100, False, id="no labels to choose by"),
-        pytest.param((960, 600), 100, True, id="small images"),
-        pytest.param((1_200, 800), 10**6, True, id="too many images"),
+        pytest.param((500, 300), [(256, 160)], id="small images"),
+        pytest.param((640, 400), [(256, 160), (512, 320)], id="larger than one more"),
+        pytest.param((1_200, 800), [(256, 160), (512, 352), (1_024, 672)], id="larger than all"),
     ],
 )
-def test_otherwise_the_usual_one_is_enough(
-    image: tuple[int, int], images: int, choose: bool, backbone: Backbone
+def test_no_image_is_enlarged_to_a_higher_resolution(
+    image: tuple[int, int], sizes: list[tuple[int, int]], backbone: Backbone
 ) -> None:
-    assert input_sizes(image, backbone, images=images, choose=choose) == [(256, 160)]
+    assert input_sizes(image, backbone, images=100) == sizes
+
+
+def test_many_images_are_seen_at_the_usual_resolution(backbone: Backbone) -> None:
+    assert input_sizes((1_200, 800), backbone, images=10**6) == [(256, 160)]
 
 
 def test_a_slow_backbone_sees_images_at_the_usual_resolution(
@@ -58,4 +56,11 @@ def test_a_slow_backbone_sees_images_at_the_usual_resolution(
 ) -> None:
     monkeypatch.setattr("blemish.engine.training.resolutions.MOST_OPERATIONS", 1e6)
 
-    assert input_sizes((1_200, 800), backbone, images=10, choose=True) == [(256, 160)]
+    assert input_sizes((1_200, 800), backbone, images=10) == [(256, 160)]
+
+
+@pytest.mark.parametrize(("resolution", "size"), [(1_280, (1_280, 864)), (64, (64, 32))])
+def test_a_resolution_that_is_set_is_the_only_one(
+    resolution: int, size: tuple[int, int], backbone: Backbone
+) -> None:
+    assert input_sizes((640, 427), backbone, images=10**6, resolution=resolution) == [size]
