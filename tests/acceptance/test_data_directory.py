@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from tests.acceptance.product import PROJECT, host
-from tests.acceptance.served import SERVE, ServedDirectory, model_status, wait_for
+from tests.acceptance.served import BUCKET, SERVE, ServedDirectory, model_status, wait_for
+from tests.acceptance.test_s3 import s3_client
 
 pytestmark = pytest.mark.acceptance
 
@@ -87,3 +93,29 @@ def test_an_older_database_is_refused_and_an_adopted_one_moves_models_aside(
     assert b"takes" in adopted.stdout
     assert model_status(served.client(), PROJECT, "1")() == "TRAINED"  # as the old database says
     assert [path.name for path in (served.folder / "trash").glob("*/bundles/*")] == ["of-nobody"]
+
+
+def test_a_clock_two_years_ahead_deletes_nothing_and_is_named(served: ServedDirectory) -> None:
+    upload = {"Bucket": BUCKET, "Key": "large"}
+    upload["UploadId"] = s3_client(served).create_multipart_upload(**upload)["UploadId"]
+    served.end(signal.SIGTERM)
+    audited = (
+        served.folder / "audit" / f"{datetime.now(UTC).date() - timedelta(days=760)}.0001.jsonl"
+    )
+    audited.write_text("{}\n")  # 30 days before what the last run saw
+    with closing(sqlite3.connect(served.folder / "blemish.db")) as database, database:
+        database.execute("UPDATE uploads SET created_at = datetime('now', '-735 days')")
+        database.execute("UPDATE directory SET clock_read_at = datetime('now', '-730 days')")
+
+    served.start()  # on a clock that is two years ahead of the directory
+    s3_client(served).list_buckets()  # something to be audited
+    with urlopen(f"{served.endpoint}/readyz") as answer:
+        readiness = json.load(answer)
+    served.end(signal.SIGTERM)
+
+    assert readiness["ready"]
+    assert readiness["checks"]["clock"].startswith("the clock jumped forward by 729 days")
+    assert "the clock is not where the last run ended" in served.log.read_text()
+    assert [path.name[:10] for path in audited.parent.glob(f"{audited.name[:10]}*")]
+    with closing(sqlite3.connect(served.folder / "blemish.db")) as database:
+        assert database.execute("SELECT id FROM uploads").fetchall() == [(upload["UploadId"],)]

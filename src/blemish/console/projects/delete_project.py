@@ -143,9 +143,9 @@ def _model_operation(model: Mapping[str, Any]) -> str | None:
     status = ModelStatus(model["Status"])
     if status is ModelStatus.TRAINING:
         return "CancelModelTraining"
-    if status in MODEL_STOPPABLE:
-        return "StopModel"
-    return "DeleteModel" if status in MODEL_DELETABLE else None
+    if status in MODEL_DELETABLE:
+        return "DeleteModel"
+    return "StopModel" if status in MODEL_STOPPABLE else None
 
 
 async def _datasets_step(visitor: Visitor, project: str, report: ReportProgress) -> bool:
