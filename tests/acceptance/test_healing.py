@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import sqlite3
 import threading
@@ -15,11 +16,21 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.acceptance.product import PROJECT, detect, host, images, make_dataset, start_training
+from tests.acceptance.product import (
+    PROJECT,
+    detect,
+    host,
+    images,
+    make_dataset,
+    start_training,
+    wait_for_step,
+)
 from tests.acceptance.served import ServedDirectory, model_status, wait_for
 
 pytestmark = pytest.mark.acceptance
 LOCKED_S = 45
+FEW_FILES = 10
+"""Fewer descriptors than a server has open, so that it gets no other."""
 
 
 def readiness(served: ServedDirectory) -> dict[str, Any]:
@@ -81,3 +92,25 @@ def test_a_database_that_is_locked_for_long_delays_and_loses_nothing(
     assert "later" in {project["ProjectName"] for project in client.list_projects()["Projects"]}
     wait_for(model_status(client, PROJECT, version), {"TRAINED"}, while_in={"TRAINING"})
     assert readiness(served)["ready"]
+
+
+def test_a_training_without_free_descriptors_is_interrupted_and_ends_well_later(
+    served: ServedDirectory,
+) -> None:
+    client = served.client()
+    make_dataset(served, client)
+    version = start_training(client)
+    wait_for_step(client, version, "cross-validation")
+    assert served.process is not None
+    process = served.process.pid
+    soft, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
+
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (FEW_FILES, hard))
+    wait_for(
+        lambda: "yes" if "interrupted" in served.log.read_text() else "no", {"yes"}, while_in={"no"}
+    )
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (soft, hard))
+
+    status = model_status(served.client(), PROJECT, version)
+    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+    assert "Too many open files" in served.log.read_text()
