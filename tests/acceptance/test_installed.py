@@ -104,6 +104,7 @@ def installed(
     shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("installed", [locked], indirect=True)
 def test_what_is_installed_is_small_until_python_compiles_it(installed: Path) -> None:
     files = [path for path in installed.parents[1].rglob("*") if path.is_file()]
     size_bytes = sum(path.lstat().st_blocks * 512 for path in files)
