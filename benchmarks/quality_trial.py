@@ -8,7 +8,8 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -101,12 +102,22 @@ def images_of(trial: Trial) -> tuple[list[LabeledImage], list[LabeledImage]]:
     return [images[name] for name in trial.train], [images[name] for name in tested]
 
 
+def _with_usable_mask(image: LabeledImage) -> LabeledImage:
+    """Return an image without its mask if that is black: a training refuses it."""
+    if image.mask is None:
+        return image
+    with Image.open(BytesIO(image.mask.read())) as mask:
+        black = not np.asarray(mask.convert("RGB")).any()
+    return replace(image, mask=None) if black else image
+
+
 def try_engine(trial: Trial, backbone: Path | str) -> dict[str, Any]:
     """Train and test our own engine; what it returns goes into the results as it is."""
     train_part, test_part = images_of(trial)
     options = training_options(backbone, seed=trial.seed)
     began = time.perf_counter()
-    bundle = train(train_part, options=options, progress=lambda _: None).bundle
+    taught = [_with_usable_mask(image) for image in train_part]
+    bundle = train(taught, options=options, progress=lambda _: None).bundle
     result: dict[str, Any] = {
         "training_s": round(time.perf_counter() - began, 3),
         "peak_mib": peak_mib(),
