@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from blemish.engine.backbones.backbone import Backbone, feature_shapes
 from blemish.engine.graph.sessions import open_session
+from blemish.engine.graph.tiles import TiledSide, tiled_side
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 PIXELS = "pixels"
 _PREFIX = "backbone/"
+_TILE_PREFIX = "tile/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +62,82 @@ class FeatureMaps:
 def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: int) -> FeatureMaps:
     """Add an input for uint8 RGB pixels (1, height, width, 3), and the backbone's feature maps.
 
+    The feature maps of a large image are computed tile by tile.
+
     Raises:
         BackboneError: the backbone does not run on images of this size.
     """
-    shapes = feature_shapes(backbone, width=width, height=height)
     pixels = graph.input(PIXELS, np.uint8, (1, height, width, 3))
+    columns, rows = (tiled_side(side, step=backbone.step) for side in (width, height))
+    shapes = feature_shapes(backbone, width=columns.length, height=rows.length)
+    if len(columns.starts) == len(rows.starts) == 1:
+        _add_network(graph, backbone, pixels)
+        names = {layer: _PREFIX + layer for layer in backbone.layers}
+        return FeatureMaps(names=names, shapes=shapes)
+    tiles = [
+        _add_part(graph, pixels, (top, left), (top + rows.length, left + columns.length), axis=1)
+        for top in rows.starts
+        for left in columns.starts
+    ]
+    body = GraphWriter(prefix=_TILE_PREFIX)
+    shape = (rows.length, columns.length, 3)
+    tile = body.input(f"{_TILE_PREFIX}{PIXELS}", np.uint8, shape)
+    _add_network(body, backbone, body.add("Unsqueeze", tile, body.ints(0)))
+    for layer in backbone.layers:
+        body.output(_PREFIX + layer, np.float32, (1, *shapes[layer]))
+    maps = graph.add_scan(body, graph.add("Concat", *tiles, axis=0))
+    names = {
+        layer: _add_joined(graph, name, shapes[layer], rows, columns)
+        for layer, name in zip(backbone.layers, maps, strict=True)
+    }
+    return FeatureMaps(names=names, shapes=_whole_shapes(shapes, rows, columns))
+
+
+def _add_network(graph: GraphWriter, backbone: Backbone, pixels: str) -> None:
+    """Write the backbone for pixels (1, height, width, 3)."""
     scale = graph.constant((1 / (255 * IMAGENET_DEVIATION)).reshape(1, 3, 1, 1))
     shift = graph.constant((-IMAGENET_MEAN / IMAGENET_DEVIATION).reshape(1, 3, 1, 1))
     planes = graph.add("Transpose", pixels, perm=[0, 3, 1, 2])
     scaled = graph.add("Mul", graph.add("Cast", planes, to=1), scale)
     graph.add("Add", scaled, shift, output=_PREFIX + backbone.input_name)
     graph.adopt(backbone.model, prefix=_PREFIX)
-    return FeatureMaps(names={layer: _PREFIX + layer for layer in backbone.layers}, shapes=shapes)
+
+
+def _add_part(
+    graph: GraphWriter, values: str, start: tuple[int, int], end: tuple[int, int], *, axis: int
+) -> str:
+    """Write a rectangle of values whose height and width are this axis and the next one."""
+    axes = graph.ints(axis, axis + 1)
+    return graph.add("Slice", values, graph.ints(*start), graph.ints(*end), axes)
+
+
+def _add_joined(
+    graph: GraphWriter, maps: str, shape: tuple[int, ...], rows: TiledSide, columns: TiledSide
+) -> str:
+    """Write the feature map (1, C, h, w) of an image from those of its tiles (T, 1, C, h, w)."""
+    stride = rows.length // shape[1]
+    count = len(rows.starts) * len(columns.starts)
+    tiles = iter(graph.add_split(maps, [1] * count))
+    bands = []
+    for top, (first_row, last_row) in zip(rows.starts, rows.used, strict=True):
+        parts = []
+        for left, (first, last) in zip(columns.starts, columns.used, strict=True):
+            start = (first_row - top) // stride, (first - left) // stride
+            end = (last_row - top) // stride, (last - left) // stride
+            parts.append(_add_part(graph, next(tiles), start, end, axis=3))
+        bands.append(graph.add("Concat", *parts, axis=4))
+    return graph.add("Squeeze", graph.add("Concat", *bands, axis=3), graph.ints(0))
+
+
+def _whole_shapes(
+    shapes: dict[str, tuple[int, ...]], rows: TiledSide, columns: TiledSide
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes (C, h, w) of the feature maps of a whole image."""
+    height, width = rows.used[-1][1], columns.used[-1][1]
+    return {
+        layer: (channels, h * height // rows.length, w * width // columns.length)
+        for layer, (channels, h, w) in shapes.items()
+    }
 
 
 def add_readout(

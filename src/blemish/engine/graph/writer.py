@@ -23,7 +23,9 @@ Shape = tuple[int | str, ...]
 class GraphWriter:
     """Collects the nodes and constants of one graph, and names its values."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, prefix: str = "") -> None:
+        #: of new names, which a graph inside another one must not share with it
+        self._prefix = prefix
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -90,10 +92,28 @@ class GraphWriter:
         renamed = compose.add_prefix(model, prefix)
         self._nodes.extend(renamed.graph.node)
         self._constants.extend(renamed.graph.initializer)
-        for opset in renamed.opset_import:
+        self._adopt_versions(renamed)
+
+    def _adopt_versions(self, model: onnx.ModelProto) -> None:
+        for opset in model.opset_import:
             known = self._opsets.get(opset.domain, 0)
             self._opsets[opset.domain] = max(known, opset.version)
-        self._ir_version = max(self._ir_version, renamed.ir_version)
+        self._ir_version = max(self._ir_version, model.ir_version)
+
+    def add_scan(self, body: GraphWriter, values: str) -> list[str]:
+        """Run another graph on each entry of the first axis, one after the other.
+
+        The body has one input. Its outputs are joined along a new first axis; return their names.
+        """
+        written = body.model()
+        self._adopt_versions(written)
+        outputs = [self._new_name("Scan") for _ in written.graph.output]
+        self._nodes.append(
+            helper.make_node(
+                "Scan", [values], outputs, outputs[0], body=written.graph, num_scan_inputs=1
+            )
+        )
+        return outputs
 
     def model(self) -> onnx.ModelProto:
         """Return the graph as a model."""
@@ -107,7 +127,7 @@ class GraphWriter:
 
     def _new_name(self, prefix: str) -> str:
         self._count += 1
-        return f"{prefix}_{self._count}"
+        return f"{self._prefix}{prefix}_{self._count}"
 
 
 def _value(name: str, dtype: type[np.generic], shape: Shape) -> onnx.ValueInfoProto:

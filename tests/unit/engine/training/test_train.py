@@ -229,3 +229,20 @@ def test_a_problem_with_a_image_is_told_with_its_name(backbone_file: Path) -> No
 def test_a_backbone_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="cannot be read"):
         trained(normal_images(2), tmp_path / "none.onnx")
+
+
+def test_a_set_resolution_above_the_usual_ones_is_seen_in_tiles(backbone_file: Path) -> None:
+    images = [large_png(seed) for seed in range(2)]
+
+    bundle = train(
+        images,
+        options=replace(options(backbone_file), resolution=1_184),
+        progress=lambda _: None,
+    ).bundle
+
+    assert bundle.info.graph_size == (1_184, 800)
+    detector = Detector.load(bundle, threads=1)
+    speck = large_png(200, speck=True)
+    detection = detector.detect(speck.read(), limits=LIMITS, mixed_sizes=False)
+    assert detection.anomaly_map.shape == (800, 1_184)
+    assert detection.is_anomalous
