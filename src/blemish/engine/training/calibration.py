@@ -64,7 +64,8 @@ def calibrate(
     if anomalous.sum() >= MIN_ANOMALIES:
         slope, midpoint = platt_scaling(scores, anomalous)
         threshold = best_f1_threshold(anomalous, scores)
-        return Calibration(threshold=threshold, slope=slope, midpoint=midpoint, notes=())
+        notes = () if rate == FALSE_ALARM_RATE else (_unused_note(int(anomalous.sum())),)
+        return Calibration(threshold=threshold, slope=slope, midpoint=midpoint, notes=notes)
     normal = scores[~anomalous]
     _, deviation = _normal_scores(normal)
     tail_factor = BANK_TAIL_FACTOR if bank_alone else TAIL_FACTOR
@@ -139,10 +140,17 @@ def rate_bound(images: int, *, rate: float) -> float:
 
 def _rate_note(images: int, *, rate: float) -> str:
     bound = rate_bound(images, rate=rate)
-    return (
+    note = (
         f"The threshold is set for {rate:.0%} false alarms, estimated from {images} normal images; "
         f"in nine of ten cases they stay below {bound:.0%}."
     )
+    if rate * images >= 1 or rate >= FALSE_ALARM_RATE:
+        return note
+    return f"{note} So few images show no rate of {rate:.0%}: it follows from how much they vary."
+
+
+def _unused_note(anomalies: int) -> str:
+    return f"The sensitivity is not used: {anomalies} labelled anomalies set the threshold."
 
 
 def platt_scaling(scores: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> tuple[float, float]:

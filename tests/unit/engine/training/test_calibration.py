@@ -197,3 +197,23 @@ def test_a_bank_alone_has_a_higher_threshold_for_the_same_scores() -> None:
     bank = calibrate(scores, normal, bank_alone=True)
 
     assert bank.threshold - 1 == pytest.approx((average.threshold - 1) * 1.1 / 0.9)
+
+
+def test_a_strict_rate_that_few_images_cannot_show_is_said_to_be_derived() -> None:
+    scores, normal = np.linspace(0.8, 1.2, 30), np.zeros(30, dtype=np.bool_)
+
+    (strict,) = calibrate(scores, normal, rate=0.01).notes
+    (balanced,) = calibrate(scores, normal, rate=0.05).notes
+
+    assert "set for 1% false alarms, estimated from 30 normal images" in strict
+    assert strict.endswith("So few images show no rate of 1%: it follows from how much they vary.")
+    assert "So few" not in balanced
+
+
+def test_a_sensitivity_that_labels_make_useless_is_said_to_be_unused() -> None:
+    scores, anomalous = np.linspace(0, 2, 20), np.arange(20) >= 10
+
+    assert calibrate(scores, anomalous, rate=0.01).notes == (
+        "The sensitivity is not used: 10 labelled anomalies set the threshold.",
+    )
+    assert calibrate(scores, anomalous).notes == ()
