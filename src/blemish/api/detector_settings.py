@@ -12,7 +12,10 @@ from blemish.domain.detector_settings import (
     DetectorSettings,
     detector_change,
 )
+from blemish.domain.regions import RegionKind, RegionMask
 from blemish.service.projects import ProjectService
+
+REGION_MEMBERS = {"Ignored": RegionKind.IGNORED, "OfInterest": RegionKind.OF_INTEREST}
 
 
 class DetectorSettingsOperations:
@@ -34,9 +37,21 @@ def requested_change(members: Mapping[str, Any]) -> DetectorChange:
     Raises:
         ValidationError: a setting has no such value.
     """
+    regions = members.get("Regions")
     return detector_change(
-        sensitivity=members.get("Sensitivity"), resolution=members.get("Resolution")
+        sensitivity=members.get("Sensitivity"),
+        resolution=members.get("Resolution"),
+        regions=None if regions is None else requested_regions(regions),
     )
+
+
+def requested_regions(members: Mapping[str, str]) -> list[RegionMask]:
+    """Return the region masks that a request names."""
+    return [
+        RegionMask(kind=kind, url=members[name])
+        for name, kind in REGION_MEMBERS.items()
+        if name in members
+    ]
 
 
 def settings_members(settings: DetectorSettings) -> Members:
@@ -45,4 +60,10 @@ def settings_members(settings: DetectorSettings) -> Members:
     return {
         "Sensitivity": settings.sensitivity,
         "Resolution": AUTOMATIC if resolution is None else str(resolution),
+        "Regions": settings.regions and regions_members(settings.regions),
     }
+
+
+def regions_members(mask: RegionMask) -> Members:
+    """Return a region mask as an answer has it."""
+    return {name: mask.url for name, kind in REGION_MEMBERS.items() if kind is mask.kind}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from blemish.domain.errors import ValidationError
+from blemish.domain.regions import RegionMask
 
 AUTOMATIC = "auto"
 """A resolution that a training selects by the images."""
@@ -42,17 +43,25 @@ class DetectorSettings:
     sensitivity: Sensitivity = Sensitivity.BALANCED
     #: long side of the images that the detector sees, in pixels; None: the training selects it
     resolution: int | None = None
+    #: None if everything in an image counts
+    regions: RegionMask | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON stores them."""
-        return {"sensitivity": self.sensitivity.value, "resolution": self.resolution}
+        return {
+            "sensitivity": self.sensitivity.value,
+            "resolution": self.resolution,
+            "regions": self.regions and self.regions.document(),
+        }
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> DetectorSettings:
         """Return the settings that `document` describes; missing ones have their default."""
+        regions = document.get("regions")
         return cls(
             sensitivity=Sensitivity(document.get("sensitivity", Sensitivity.BALANCED)),
             resolution=document.get("resolution"),
+            regions=RegionMask.of_document(regions) if regions else None,
         )
 
 
@@ -68,13 +77,17 @@ def no_change(settings: DetectorSettings) -> DetectorSettings:
 
 
 def detector_change(
-    *, sensitivity: str | None = None, resolution: str | None = None
+    *,
+    sensitivity: str | None = None,
+    resolution: str | None = None,
+    regions: Sequence[RegionMask] | None = None,
 ) -> DetectorChange:
     """Return a change of the settings that are named; None leaves one as it is.
 
     Args:
         sensitivity: strict, balanced or tolerant.
         resolution: a number of pixels, or `AUTOMATIC`.
+        regions: one mask, or none to let everything count.
 
     Raises:
         ValidationError: a setting has no such value.
@@ -84,6 +97,10 @@ def detector_change(
         changes["sensitivity"] = _sensitivity(sensitivity)
     if resolution is not None:
         changes["resolution"] = _resolution(resolution)
+    if regions is not None:
+        if len(regions) > 1:
+            raise ValidationError("Regions takes either Ignored or OfInterest, and not both.")
+        changes["regions"] = regions[0] if regions else None
     return lambda settings: replace(settings, **changes)
 
 

@@ -89,7 +89,7 @@ MODEL_FAILED = frozenset({M.TRAINING_FAILED, M.HOSTING_FAILED})
 """The last work on the model failed; its status message says why."""
 
 MODEL_ADJUSTABLE = MODEL_WITH_BUNDLE - MODEL_IN_PROGRESS
-"""UpdateModelThreshold accepts the model."""
+"""UpdateModelThreshold and UpdateModelRegions accept the model."""
 
 DATASET_IN_PROGRESS = frozenset(
     {

@@ -25,6 +25,7 @@ from blemish.domain.label_fields import (
 )
 from blemish.domain.limits import MAX_LINE_LENGTH
 from blemish.domain.line_notes import LineNotes
+from blemish.domain.regions import REGION_TYPE
 
 CLASSIFICATION = "groundtruth/image-classification"
 SEGMENTATION = "groundtruth/semantic-segmentation"
@@ -197,7 +198,7 @@ class _Annotations:
             self._failed.add(annotation.name)
             self._unusable.append(annotation)
         elif kind not in (CLASSIFICATION, SEGMENTATION):
-            if kind is not None:
+            if kind not in (None, REGION_TYPE):
                 self._unused_types.add(annotation.metadata["type"][:80])
         elif self._is_human(annotation):
             if kind == CLASSIFICATION:

@@ -55,6 +55,22 @@ class MeasuredScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BundleRegions:
+    """What counts in the images; the graph has the pixels themselves."""
+
+    #: (width, height) of the region mask, as the images are stored
+    mask_size: tuple[int, int]
+    #: EXIF orientation that the graph's regions are turned by
+    orientation: int
+    #: (h, w) of the patches
+    grid: tuple[int, int]
+    #: 0 to 1, of the graph's image
+    inspected_share: float
+    #: whether they were changed after the training
+    moved: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BundleInfo:
     """The contents of bundle.json."""
 
@@ -78,6 +94,8 @@ class BundleInfo:
     moved_from: float | None = None
     #: None in a bundle of an older version
     test_scores: MeasuredScores | None = None
+    #: None if everything counts
+    regions: BundleRegions | None = None
 
     @property
     def backbone(self) -> str:
@@ -175,7 +193,11 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
         "background": info.background,
         "anomaly_types": [{"name": t.name, "color": t.color} for t in info.anomaly_types],
         "history": info.history,
-    } | ({} if info.test_scores is None else {"test_scores": asdict(info.test_scores)})
+    } | {
+        name: asdict(part)
+        for name, part in (("test_scores", info.test_scores), ("regions", info.regions))
+        if part is not None
+    }
 
 
 def _decode_rule(info: BundleInfo) -> dict[str, Any]:
@@ -211,6 +233,7 @@ def _from_json(document: Any) -> BundleInfo:
         sample_bits=_sample_bits(graph.get("sample_bits")),
         moved_from=None if trained == threshold else trained,
         test_scores=_scores(document.get("test_scores")),
+        regions=_regions(document.get("regions")),
     )
 
 
@@ -219,6 +242,18 @@ def _scores(value: Any) -> MeasuredScores | None:
         return None
     normal, anomaly = (tuple(map(float, value[label])) for label in ("normal", "anomaly"))
     return MeasuredScores(normal=normal, anomaly=anomaly)
+
+
+def _regions(value: Any) -> BundleRegions | None:
+    if value is None:
+        return None
+    return BundleRegions(
+        mask_size=_size(value["mask_size"]),
+        orientation=int(value["orientation"]),
+        grid=_size(value["grid"]),
+        inspected_share=float(value["inspected_share"]),
+        moved=bool(value["moved"]),
+    )
 
 
 def _sample_bits(value: Any) -> int | None:

@@ -16,7 +16,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from blemish.engine.backbones.catalogue import CATALOGUE, EFFICIENTNET_LITE0, JOINED, PACKAGED
@@ -119,9 +119,8 @@ def _manifest(bundle: BundleInfo, info: ComponentInfo) -> dict[str, Any]:
     Source: manifest.json of a component of the original, and the loader of AWS's
     DefectDetectionApplication.
     """
-    width, height = bundle.graph_size
-    stored_width, stored_height = bundle.image_size.stored
-    types = [entry.name for entry in bundle.anomaly_types]
+    (width, height), types = bundle.graph_size, [entry.name for entry in bundle.anomaly_types]
+    dataset = dict(zip(("image_width", "image_height"), bundle.image_size.stored, strict=True))
     stage = {
         "type": "blemish",
         "class_normal_ids": [_NORMAL_ID],
@@ -152,7 +151,7 @@ def _manifest(bundle: BundleInfo, info: ComponentInfo) -> dict[str, Any]:
                 "framework": "ONNX",
             }
         ],
-        "dataset": {"image_width": stored_width, "image_height": stored_height},
+        "dataset": dataset,
         "blemish": {
             "format": FORMAT,
             "component": info.name,
@@ -161,8 +160,13 @@ def _manifest(bundle: BundleInfo, info: ComponentInfo) -> dict[str, Any]:
             "providers": info.providers,
             "compiler_options": info.compiler_options,
             "mixed_sizes": info.mixed_sizes,
+            **_regions(bundle),
         },
     }
+
+
+def _regions(bundle: BundleInfo) -> dict[str, Any]:
+    return {} if bundle.regions is None else {"regions": asdict(bundle.regions)}
 
 
 def _licenses(bundle: BundleInfo) -> str:

@@ -12,6 +12,7 @@ from blemish.domain.entities import Label
 from blemish.engine.bundle import MeasuredScores
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.images.masks import decode_mask, encode_mask
+from blemish.engine.images.regions import Regions
 from blemish.engine.metrics import (
     average_precision,
     intersection_over_union,
@@ -76,6 +77,7 @@ def evaluate(
     limits: ImageLimits,
     mixed_sizes: bool,
     progress: ProgressCallback,
+    regions: Regions | None = None,
 ) -> Evaluation:
     """Run `detector` over test images, in their order, and measure its verdicts.
 
@@ -84,7 +86,7 @@ def evaluate(
     """
     problems = Problems()
     verdicts: list[EvaluationVerdict] = []
-    pixels = _PixelCounts(detector.names[1:])
+    pixels = _PixelCounts(detector.names[1:], regions)
     for position, image in enumerate(images):
         try:
             detection = detector.detect(image.read(), limits=limits, mixed_sizes=mixed_sizes)
@@ -173,8 +175,9 @@ class _PixelCounts:
     The truth is known of images with a mask and of normal images, which have no anomaly anywhere.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], regions: Regions | None) -> None:
         self._names = names
+        self._regions = regions
         self._both, self._truth, self._answer = np.zeros((3, len(names)), dtype=np.int64)
         self._overlaps: list[list[float]] = [[] for _ in names]
         self._any_mask = False
@@ -200,6 +203,8 @@ class _PixelCounts:
         nothing = np.zeros_like(detection.mask, dtype=np.bool_)
         for i, name in enumerate(self._names):
             truth, answer = truths.get(name, nothing), detection.mask == i + 1
+            if self._regions is not None:
+                truth = truth & self._regions.at(detection.stored_size)
             self._both[i] += np.count_nonzero(truth & answer)
             self._truth[i] += np.count_nonzero(truth)
             self._answer[i] += np.count_nonzero(answer)

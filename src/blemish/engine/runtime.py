@@ -19,6 +19,7 @@ from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.graph.sessions import SESSION_ERRORS, ProviderError, open_session
 from blemish.engine.images.decode import DecodedImage, ImageLimits, decode
 from blemish.engine.images.orientation import turn_back, turn_size
+from blemish.engine.images.regions import check_aspect
 from blemish.engine.images.resize import nearest_positions, resize, resize_nearest
 from blemish.engine.images.samples import FULL_RANGE
 from blemish.engine.images.sizes import ImageSize, check_size
@@ -138,6 +139,8 @@ class Detector:
         if not mixed_sizes:
             size = ImageSize(stored=image.stored_size, upright=image.upright_size)
             check_size(size, expected=self.info.image_size)
+        if self.info.regions is not None:
+            check_aspect(image.stored_size, mask=self.info.regions.mask_size)
         width, height = self.info.graph_size
         pixels = resize(image.pixels, width=width, height=height, helper=self._helper)
         score, confidence, is_anomalous, anomaly_map, *classes = self._run(pixels)

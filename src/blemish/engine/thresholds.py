@@ -7,14 +7,13 @@ A bundle has the threshold twice: in bundle.json, and in the graph as the defaul
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.bundle import Bundle, MeasuredScores
-from blemish.engine.errors import BundleError
+from blemish.engine.graph.initializers import with_initializer
 from blemish.engine.metrics import PrecisionRecallF1, precision_recall_f1
 
 MOST = float(np.finfo(np.float32).max)
@@ -22,9 +21,6 @@ MOST = float(np.finfo(np.float32).max)
 
 MOST_TURNS = 100
 """Thresholds that `turning_points` returns at most."""
-
-# Source: onnx.proto, the numbers of the fields; Protocol Buffers, "Encoding"
-_GRAPH, _INITIALIZER, _NAME, _RAW_DATA = 7, 5, 8, 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +50,7 @@ def move_threshold(bundle: Bundle, threshold: float | None) -> Bundle:
     wanted = trained if threshold is None else float(np.float32(threshold))
     return Bundle(
         info=replace(info, threshold=wanted, moved_from=None if wanted == trained else trained),
-        model=_with_default(bundle.model, wanted),
+        model=with_initializer(bundle.model, "threshold", struct.pack("<f", wanted)),
     )
 
 
@@ -93,51 +89,3 @@ def turning_points(scores: MeasuredScores) -> list[float]:
 
 def _float32(values: tuple[float, ...]) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32)
-
-
-def _with_default(model: bytes, threshold: float) -> bytes:
-    """Overwrite the default of the graph's input `threshold`: four bytes.
-
-    This code parses the file itself because the server does not import the package onnx, and
-    because nothing else of the graph may change.
-    """
-    for start, end in _fields(model, 0, len(model), number=_GRAPH):
-        for tensor, tensor_end in _fields(model, start, end, number=_INITIALIZER):
-            names = [model[at:to] for at, to in _fields(model, tensor, tensor_end, number=_NAME)]
-            values = list(_fields(model, tensor, tensor_end, number=_RAW_DATA))
-            if names == [b"threshold"] and [to - at for at, to in values] == [4]:
-                ((at, to),) = values
-                return model[:at] + struct.pack("<f", threshold) + model[to:]
-    raise BundleError("The bundle's graph has no threshold that can be moved.")
-
-
-def _fields(data: bytes, start: int, end: int, *, number: int) -> Iterator[tuple[int, int]]:
-    """Yield start and end of the contents of a message's fields with this number."""
-    while start < end:
-        key, start = _varint(data, start)
-        match key & 7:
-            case 0:
-                _, start = _varint(data, start)
-            case 1:
-                start += 8
-            case 5:
-                start += 4
-            case 2:
-                length, start = _varint(data, start)
-                if key >> 3 == number:
-                    yield start, start + length
-                start += length
-            case _:
-                return  # no message
-
-
-def _varint(data: bytes, start: int) -> tuple[int, int]:
-    """Return a number and the offset after it."""
-    value = shift = 0
-    while True:
-        byte = data[start]
-        start += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, start
-        shift += 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,10 +13,12 @@ from typing import Any
 
 from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation
 from blemish.domain.manifest import parse_line
+from blemish.domain.regions import RegionMask
 from blemish.domain.splitting import split_rows
 from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.bundle import Bundle
 from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
+from blemish.engine.images.regions import Regions, decode_regions
 from blemish.engine.images.sizes import ImageLimits
 from blemish.engine.runtime import Detector
 from blemish.engine.training.dataset_notes import dataset_notes
@@ -61,7 +64,8 @@ def run_training(
         OSError: the disk has no room for the result.
     """
     encryption = open_encryption(spec.encryption_connection)
-    entries = _frozen_entries(stored_lines(Path(spec.entries), encryption=encryption))
+    lines = stored_lines(Path(spec.entries), encryption=encryption)
+    entries, regions = _frozen_entries(lines)
     with open_training_images(
         open_objects(spec.store_connection),
         max_bytes=spec.limits.detect_body_bytes,
@@ -70,7 +74,9 @@ def run_training(
             MaskOrientation(spec.mask_orientation) if spec.mask_orientation else None
         ),
     ) as images:
-        return _train_and_evaluate(spec, entries, images, encryption=encryption, progress=progress)
+        return _train_and_evaluate(
+            spec, entries, images, regions=regions, encryption=encryption, progress=progress
+        )
 
 
 def _train_and_evaluate(
@@ -78,11 +84,12 @@ def _train_and_evaluate(
     entries: dict[DatasetType, list[DatasetEntry]],
     images: TrainingImages,
     *,
+    regions: Regions | None,
     encryption: Encryption,
     progress: ProgressCallback,
 ) -> TrainingResult:
     single = DatasetType.TEST not in entries
-    options = _options(spec, single=single)
+    options = replace(_options(spec, single=single), regions=regions)
     training, test = _validated_parts(entries, images, options=options, progress=progress)
     report = train_validated(
         training.images,
@@ -96,6 +103,7 @@ def _train_and_evaluate(
         limits=options.limits,
         mixed_sizes=spec.mixed_sizes,
         progress=progress,
+        regions=regions,
     )
     _write_bundle(spec, report.bundle, evaluation, encryption=encryption)
     ended_at = datetime.now(UTC)
@@ -171,16 +179,23 @@ def _backbone_source(text: str | None) -> Path | str | None:
     return text if text is None or is_packaged(text) else Path(text)
 
 
-def _frozen_entries(lines: Iterable[str]) -> dict[DatasetType, list[DatasetEntry]]:
-    """Return the frozen entries with a label; no test dataset, no such key."""
+def _frozen_entries(
+    lines: Iterable[str],
+) -> tuple[dict[DatasetType, list[DatasetEntry]], Regions | None]:
+    """Return the frozen entries with a label, and the regions; no test dataset, no such key."""
+    regions: Regions | None = None
     entries: dict[DatasetType, list[DatasetEntry]] = {DatasetType.TRAIN: []}
     for line in lines:
         frozen = json.loads(line)
+        if "regions" in frozen:
+            kind = RegionMask.of_document(frozen["regions"]).kind
+            regions = decode_regions(base64.b64decode(frozen["png"]), kind)
+            continue
         of_dataset = entries.setdefault(DatasetType(frozen["dataset"]), [])
         entry = parse_line(frozen["entry"])
         if entry.label is not None:
             of_dataset.append(entry)
-    return entries
+    return entries, regions
 
 
 def _validated_parts(

@@ -10,6 +10,7 @@ from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.detection_jobs import BatchOperations, TrialOperations
 from blemish.api.detector_settings import DetectorSettingsOperations
+from blemish.api.model_regions import RegionOperations
 from blemish.api.models import ModelOperations
 from blemish.api.packaging import PackagingOperations
 from blemish.api.projects import ProjectOperations
@@ -61,6 +62,7 @@ def build_operations(foundation: Foundation, services: UseCases) -> list[object]
         DatasetOperations(datasets=services.datasets, validation=services.validation),
         ModelOperations(models=services.models, arns=foundation.arns),
         DetectorSettingsOperations(projects=services.projects),
+        RegionOperations(regions=services.regions),
         ThresholdOperations(thresholds=services.thresholds),
         DetectionOperations(detection=services.detection),
         PackagingOperations(packaging=services.packaging, arns=foundation.arns),

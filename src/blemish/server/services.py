@@ -14,11 +14,14 @@ from blemish.service.datasets.validation import DatasetValidation
 from blemish.service.detection.detection import DetectionCounter, DetectionService, HostedModels
 from blemish.service.detection.jobs import DetectionJobService
 from blemish.service.detection.trials import TrialService
+from blemish.service.models.adjusting import AdjustableModels
 from blemish.service.models.models import ModelService
 from blemish.service.models.packaging import PackagingService
+from blemish.service.models.regions import RegionService
 from blemish.service.models.tagging import TaggingService
 from blemish.service.models.thresholds import ThresholdService
 from blemish.service.projects import ProjectService
+from blemish.service.region_masks import RegionMasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class UseCases:
     validation: DatasetValidation
     models: ModelService
     thresholds: ThresholdService
+    regions: RegionService
     detection: DetectionService
     detection_jobs: DetectionJobService
     trials: TrialService
@@ -58,21 +62,25 @@ def build_services(
     database, limits, arns = foundation.database, foundation.limits, foundation.arns
     now, new_name = foundation.now, foundation.new_name
     datasets = _build_datasets(foundation, storage, wake=wake)
+    region_masks = RegionMasks(storage.objects, max_bytes=limits.detect_body_bytes)
+    adjustable = AdjustableModels(
+        database, bundles=storage.bundles, arns=arns, new_name=new_name, wake=wake
+    )
     return UseCases(
         access=build_access(foundation, storage),
         projects=ProjectService(
             database,
             bundles=storage.bundles,
             stored_files=storage.stored_files,
+            region_masks=region_masks,
             limits=limits,
             now=now,
         ),
         datasets=datasets,
         validation=_build_validation(foundation, storage, datasets),
         models=_build_models(foundation, storage, wake=wake),
-        thresholds=ThresholdService(
-            database, bundles=storage.bundles, arns=arns, new_name=new_name, wake=wake
-        ),
+        thresholds=ThresholdService(adjustable),
+        regions=RegionService(adjustable, region_masks=region_masks),
         detection=_build_detection(foundation, hosted=hosted, counter=counter),
         detection_jobs=_build_detection_jobs(foundation, storage, wake=wake),
         trials=TrialService(database, datasets=datasets),

@@ -17,6 +17,7 @@ from blemish.domain.limits import Limits, Quota
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.models.bundles import Bundles
 from blemish.service.next_tokens import next_token, token_position
+from blemish.service.region_masks import RegionMasks
 from blemish.storage.database.database import Database
 from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
@@ -49,12 +50,14 @@ class ProjectService:
         *,
         bundles: Bundles,
         stored_files: StoredFiles,
+        region_masks: RegionMasks,
         limits: Limits,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._bundles = bundles
         self._stored_files = stored_files
+        self._region_masks = region_masks
         self._limits = limits
         self._now = now
 
@@ -99,7 +102,12 @@ class ProjectService:
 
         Raises:
             ResourceNotFoundError: there is no such project.
+            ValidationError: the region mask cannot be used.
         """
+        with self._database.reading() as rows:
+            before = require_project(rows, name).detector_settings
+        if (regions := change(before).regions) is not None and regions != before.regions:
+            self._region_masks.read(regions)
         with self._database.writing() as rows:
             project = require_project(rows, name)
             settings = change(project.detector_settings)

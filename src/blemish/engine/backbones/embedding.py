@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.backbones.backbone import Backbone, feature_shapes
+from blemish.engine.graph.regions import GraphRegions
 from blemish.engine.graph.sessions import open_session
 from blemish.engine.graph.tiles import TiledSide, tiled_side
 from blemish.engine.graph.writer import GraphWriter
+from blemish.engine.images.regions import InspectedArea
 from blemish.engine.images.resize import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 PIXELS = "pixels"
@@ -37,6 +39,10 @@ class FeatureMaps:
     names: dict[str, str]
     #: layer -> (C, h, w)
     shapes: dict[str, tuple[int, ...]]
+    #: name of the pixels that the backbone sees, (1, height, width, 3) uint8
+    pixels: str = PIXELS
+    #: None if everything counts
+    regions: GraphRegions | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -59,21 +65,32 @@ class FeatureMaps:
         }
 
 
-def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: int) -> FeatureMaps:
+def add_features(
+    graph: GraphWriter,
+    backbone: Backbone,
+    *,
+    width: int,
+    height: int,
+    area: InspectedArea | None = None,
+) -> FeatureMaps:
     """Add an input for uint8 RGB pixels (1, height, width, 3), and the backbone's feature maps.
 
-    The feature maps of a large image are computed tile by tile.
+    The feature maps of a large image are computed tile by tile. With an `area`, the backbone does
+    not see what is ignored.
 
     Raises:
         BackboneError: the backbone does not run on images of this size.
     """
     pixels = graph.input(PIXELS, np.uint8, (1, height, width, 3))
+    regions = None if area is None else GraphRegions.add(graph, area)
+    if regions is not None:
+        pixels = regions.add_filled(graph, pixels)
     columns, rows = (tiled_side(side, step=backbone.step) for side in (width, height))
     shapes = feature_shapes(backbone, width=columns.length, height=rows.length)
     if len(columns.starts) == len(rows.starts) == 1:
         _add_network(graph, backbone, pixels)
         names = {layer: _PREFIX + layer for layer in backbone.layers}
-        return FeatureMaps(names=names, shapes=shapes)
+        return FeatureMaps(names=names, shapes=shapes, pixels=pixels, regions=regions)
     tiles = [
         _add_part(graph, pixels, (top, left), (top + rows.length, left + columns.length), axis=1)
         for top in rows.starts
@@ -90,7 +107,8 @@ def add_features(graph: GraphWriter, backbone: Backbone, *, width: int, height: 
         layer: _add_joined(graph, name, shapes[layer], rows, columns)
         for layer, name in zip(backbone.layers, maps, strict=True)
     }
-    return FeatureMaps(names=names, shapes=_whole_shapes(shapes, rows, columns))
+    whole = _whole_shapes(shapes, rows, columns)
+    return FeatureMaps(names=names, shapes=whole, pixels=pixels, regions=regions)
 
 
 def _add_network(graph: GraphWriter, backbone: Backbone, pixels: str) -> None:

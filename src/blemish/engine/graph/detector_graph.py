@@ -20,6 +20,7 @@ from blemish.engine.backbones.embedding import FeatureMaps, add_features
 from blemish.engine.graph.scoring import GraphScores, add_scores
 from blemish.engine.graph.segmentation import add_class_probabilities
 from blemish.engine.graph.writer import GraphWriter
+from blemish.engine.images.regions import InspectedArea
 from blemish.engine.images.upsample import add_upsampled
 from blemish.engine.scorers.patch_classifier import PatchClassifier
 from blemish.engine.scorers.scorer import FittedScorer, ScoreKey, Scorer
@@ -43,6 +44,8 @@ class DetectorParts:
     calibration: Calibration
     #: None for a classification model
     head: PatchClassifier | None
+    #: what counts in an image; None for everything
+    area: InspectedArea | None = None
 
 
 def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.ModelProto:
@@ -56,7 +59,7 @@ def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.Mod
         BackboneError: the backbone does not run on images of this size.
     """
     graph = GraphWriter()
-    maps = add_features(graph, parts.backbone, width=width, height=height)
+    maps = add_features(graph, parts.backbone, width=width, height=height, area=parts.area)
     keys = dict.fromkeys([*parts.fusion.weights, *parts.map_fusion.weights])
     scores = add_scores(graph, maps, parts.scorers, keys, scales=parts.scales)
     _add_verdict(graph, scores, parts.fusion, parts.calibration)
@@ -93,7 +96,11 @@ def _add_anomaly_map(
 ) -> None:
     fused = _add_fused(graph, fusion, {key: scores.patch_scores[key] for key in fusion.weights})
     grid = graph.add("Reshape", fused, graph.ints(*maps.grid))
-    graph.add("Identity", add_upsampled(graph, grid, maps.grid, size), output="anomaly_map")
+    upsampled = add_upsampled(graph, grid, maps.grid, size)
+    if maps.regions is None:
+        graph.add("Identity", upsampled, output="anomaly_map")
+    else:
+        maps.regions.add_where_inspected(graph, upsampled, graph.scalar(0), output="anomaly_map")
     graph.output("anomaly_map", np.float32, size)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.backbones.embedding import FeatureMaps, add_readout
+from blemish.engine.graph.regions import GraphRegions
 from blemish.engine.graph.writer import GraphWriter
-from blemish.engine.scorers.pooling import add_pooled_embedding, add_top_mean
+from blemish.engine.scorers.pooling import TOP_SHARE, add_pooled_embedding, add_top_mean
 from blemish.engine.scorers.positions import border_weights
 from blemish.engine.scorers.scorer import (
     FittedScorer,
@@ -32,6 +33,8 @@ class GraphScores:
     graph: GraphWriter
     #: of an image
     patches: int
+    #: None if everything counts
+    regions: GraphRegions | None = None
     #: key -> name of the scores (n,)
     patch_scores: dict[ScoreKey, str] = field(default_factory=dict)
     #: key -> name of the score of an image scorer
@@ -41,6 +44,8 @@ class GraphScores:
         """Return the name of a score of the image, a scalar."""
         if key in self.image_scores:
             return self.image_scores[key]
+        if self.regions is not None:
+            return self.regions.add_top_mean(self.graph, self.patch_scores[key], share=TOP_SHARE)
         return add_top_mean(self.graph, self.patch_scores[key], self.patches)
 
 
@@ -62,7 +67,7 @@ def add_scores(
         scales: positional scorer -> (n,) scale of each position.
     """
     h, w = maps.grid
-    scores = GraphScores(graph=graph, patches=h * w)
+    scores = GraphScores(graph=graph, patches=h * w, regions=maps.regions)
     wanted = {key.scorer for key in keys}
     used = {scorer: fitted for scorer, fitted in scorers.items() if scorer in wanted}
     _add_patch_scores(scores, maps, used)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.engine.backbones.embedding import PIXELS, FeatureMaps, add_readout
+from blemish.engine.backbones.embedding import FeatureMaps, add_readout
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.upsample import add_upsampled
 from blemish.engine.scorers.patch_classifier import PatchClassifier
@@ -37,7 +37,7 @@ def add_class_probabilities(
     bias = graph.constant(head.bias[1:] - head.bias[0])
     coarse = graph.add("Conv", graph.add("Relu", hidden), kernel, bias)
 
-    margins = _add_refined(graph, coarse, maps.grid, size, types=types)
+    margins = _add_refined(graph, coarse, maps, size, types=types)
     if head.speck_area > 0:
         margins = _add_without_specks(graph, margins, maps.grid, size, area=head.speck_area)
     # A softmax over the first axis, in parts: ONNX Runtime's own would transpose the array.
@@ -48,12 +48,17 @@ def add_class_probabilities(
     background = graph.add("Exp", graph.add("Sub", zero, highest))
     total = graph.add("Add", graph.add("ReduceSum", odds, first, keepdims=1), background)
     every = graph.add("Concat", background, odds, axis=0)
-    graph.add("Div", every, total, output="class_probabilities")
+    if maps.regions is None:
+        graph.add("Div", every, total, output="class_probabilities")
+    else:
+        nothing = graph.constant(np.eye(types + 1, 1, dtype=np.float32)[:, :, np.newaxis])
+        shares = graph.add("Div", every, total)
+        maps.regions.add_where_inspected(graph, shares, nothing, output="class_probabilities")
     graph.output("class_probabilities", np.float32, (types + 1, *size))
 
 
 def _add_refined(
-    graph: GraphWriter, coarse: str, grid: tuple[int, int], size: tuple[int, int], *, types: int
+    graph: GraphWriter, coarse: str, maps: FeatureMaps, size: tuple[int, int], *, types: int
 ) -> str:
     """Write margins (1, types, h, w) to (types, height, width), by the image's luminance.
 
@@ -64,7 +69,8 @@ def _add_refined(
     Source: He et al., "Guided Image Filtering", TPAMI 35, 2013; He and Sun, "Fast Guided Filter",
         2015, for lines fitted on a coarse grid.
     """
-    luminance = _add_luminance(graph, size)
+    grid = maps.grid
+    luminance = _add_luminance(graph, maps.pixels, size)
     on_grid = _add_on_grid(graph, luminance, grid, size)
     square = _add_on_grid(graph, graph.add("Mul", luminance, luminance), grid, size)
     mean = _add_mean(graph, on_grid)
@@ -82,9 +88,9 @@ def _add_refined(
     return graph.add("Reshape", refined, _ints(graph, types, *size))
 
 
-def _add_luminance(graph: GraphWriter, size: tuple[int, int]) -> str:
+def _add_luminance(graph: GraphWriter, pixels: str, size: tuple[int, int]) -> str:
     """Write the luminance of the pixels, (1, 1, height, width)."""
-    pixels = graph.add("Cast", PIXELS, to=1)
+    pixels = graph.add("Cast", pixels, to=1)
     luminance = graph.add("MatMul", pixels, graph.constant(_LUMINANCE.reshape(3, 1)))
     return graph.add("Reshape", luminance, _ints(graph, 1, 1, *size))
 

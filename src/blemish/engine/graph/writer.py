@@ -54,6 +54,11 @@ class GraphWriter:
         self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
+    def named_constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add a constant that is found by its name later, and return the name."""
+        self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
     def scalar(self, value: float) -> str:
         """Add a float32 constant and return its name."""
         return self.constant(np.array(value, dtype=np.float32))
@@ -68,10 +73,13 @@ class GraphWriter:
         self._nodes.append(helper.make_node(op, list(inputs), [result], result, **attributes))
         return result
 
-    def add_top(self, values: str, count: int) -> str:
-        """Add the `count` largest of a vector, in descending order, and return their name."""
+    def add_top(self, values: str, count: int | str) -> str:
+        """Add the `count` largest of a vector, in descending order, and return their name.
+
+        A text is the name of the number, (1,) int64.
+        """
         top, rows = self._new_name("TopK"), self._new_name("TopK_rows")
-        size = self.constant(np.array([count], dtype=np.int64))
+        size = count if isinstance(count, str) else self.ints(count)
         self._nodes.append(helper.make_node("TopK", [values, size], [top, rows], top, axis=0))
         return top
 

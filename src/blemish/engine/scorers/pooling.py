@@ -5,10 +5,13 @@ Each exists twice: in numpy, and as nodes of a graph.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.backbones.embedding import FeatureMaps, add_embeddings
+from blemish.engine.graph.regions import GraphRegions
 from blemish.engine.graph.writer import GraphWriter
 
 TOP_SHARE = 0.01
@@ -29,11 +32,30 @@ def pooled_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 def add_pooled_embedding(graph: GraphWriter, maps: FeatureMaps) -> str:
     """Write `pooled_embedding`; the result is (1, 2d)."""
     embeddings = add_embeddings(graph, maps)
+    if maps.regions is not None:
+        return _add_pooled_over(graph, maps.regions, embeddings, maps.grid)
     axes, count = graph.ints(2, 3), graph.scalar(maps.grid[0] * maps.grid[1])
     means = [graph.add("ReduceMean", layer, axes, keepdims=1) for layer in embeddings]
     deviations = []
     for layer, mean in zip(embeddings, means, strict=True):
         offsets = graph.add("Sub", layer, mean)
+        squares = graph.add("ReduceSumSquare", offsets, axes, keepdims=1)
+        deviations.append(graph.add("Sqrt", graph.add("Div", squares, count)))
+    pooled = graph.add("Concat", *means, *deviations, axis=1)
+    return graph.add("Reshape", pooled, graph.ints(1, -1))
+
+
+def _add_pooled_over(
+    graph: GraphWriter, regions: GraphRegions, embeddings: Sequence[str], grid: tuple[int, int]
+) -> str:
+    """Write `pooled_embedding` of the patches that count."""
+    weights, count = regions.add_weights(graph, grid)
+    axes = graph.ints(2, 3)
+    means, deviations = [], []
+    for layer in embeddings:
+        total = graph.add("ReduceSum", graph.add("Mul", layer, weights), axes, keepdims=1)
+        means.append(graph.add("Div", total, count))
+        offsets = graph.add("Mul", graph.add("Sub", layer, means[-1]), weights)
         squares = graph.add("ReduceSumSquare", offsets, axes, keepdims=1)
         deviations.append(graph.add("Sqrt", graph.add("Div", squares, count)))
     pooled = graph.add("Concat", *means, *deviations, axis=1)

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from blemish.domain.palette import BACKGROUND, PALETTE
 from blemish.engine.bundle import AnomalyType
+from blemish.engine.errors import TrainingError
 from blemish.engine.training.labeled_images import TrainingMask
 from blemish.engine.training.masked_patches import MaskedPatches
+from blemish.engine.training.validation import TrainingSet, ValidatedImage
 
 
 def select_types(
@@ -71,3 +73,32 @@ def assign_colors(names: Sequence[str], masks: Iterable[TrainingMask]) -> tuple[
             colors[name] = next(color for color in PALETTE if color not in taken)
             taken.add(colors[name])
     return tuple(AnomalyType(name=name, color=colors[name]) for name in names)
+
+
+def require_masks(images: TrainingSet, *, least: int, held_out: Sequence[ValidatedImage]) -> None:
+    """Refuse masks if no anomaly type has enough of them, before the work begins.
+
+    Raises:
+        TrainingError: no type has enough; the message has the number of masks of every type.
+    """
+    counts = Counter(name for entry in images.images for name in entry.anomaly_types)
+    if counts and max(counts.values()) < least:
+        listed = ", ".join(f"'{name}' in {count:,}" for name, count in sorted(counts.items()))
+        raise TrainingError(
+            f"The masks teach no anomaly label: at least {least} training images must show one, "
+            f"and the masks show {listed}. {_held_out_text(images, held_out)}"
+            "Add masks, or remove all to train without them."
+        )
+
+
+def _held_out_text(images: TrainingSet, held_out: Sequence[ValidatedImage]) -> str:
+    """Return how many masks the automatic split took for the test, as a sentence."""
+    count = sum(bool(entry.anomaly_types) for entry in held_out)
+    if not count:
+        return ""
+    total = count + sum(bool(entry.anomaly_types) for entry in images.images)
+    verb = "is" if count == 1 else "are"
+    return (
+        f"Without a test dataset, {count:,} of your {total:,} masked images {verb} held out for "
+        "the test. "
+    )

@@ -54,6 +54,8 @@ class CrossValidation:
     patch_scores: dict[Scorer, NDArray[np.float32]]
     #: any other scorer -> (F, m) image scores
     image_scores: dict[Scorer, NDArray[np.float64]]
+    #: (n,) the patches that count; the others have the mean score of these; None for all
+    inspected: NDArray[np.bool_] | None = None
 
     @property
     def folds(self) -> int:
@@ -169,6 +171,7 @@ def _empty(features: TrainingFeatures, scorers: Sequence[Scorer]) -> CrossValida
         image_scores={
             scorer: np.zeros((folds, len(images))) for scorer in scorers if not scorer.positional
         },
+        inspected=features.inspected,
     )
 
 
@@ -188,7 +191,8 @@ def _store_scores(
                 pooled = pooled_embedding(embeddings)[np.newaxis]
             result.image_scores[scorer][outer_folds, row] = entry.image_scores(pooled)[0]
         elif scorer.positional:
-            result.patch_scores[scorer][outer_folds, row] = _patch_scores(entry, embeddings)
+            scores = on_grid(_patch_scores(entry, embeddings), result.inspected)
+            result.patch_scores[scorer][outer_folds, row] = scores
         else:
             scores = _patch_scores(entry, embeddings)
             result.image_scores[scorer][outer_folds, row] = image_score(scores)
@@ -199,6 +203,17 @@ def _patch_scores(scorer: PatchScorer, embeddings: NDArray[np.float32]) -> NDArr
     starts = range(0, len(embeddings), _SCORED_AT_ONCE)
     parts = [scorer.patch_scores(embeddings[start : start + _SCORED_AT_ONCE]) for start in starts]
     return np.concatenate(parts)
+
+
+def on_grid(
+    scores: NDArray[np.float32], inspected: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Return the scores (n,) of all patches, given those of the patches that count."""
+    if inspected is None:
+        return scores
+    grid = np.full(inspected.shape, scores.mean(), dtype=np.float32)
+    grid[inspected] = scores
+    return grid
 
 
 def own_fold_scores(values: NDArray[_Float], fold_of: NDArray[np.int64]) -> NDArray[_Float]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.images.decode import ImageLimits, decode
+from blemish.engine.images.regions import InspectedArea
 from blemish.engine.images.resize import least_decoded, resize
 from blemish.engine.scorers.memory_bank import ALTERNATIVES_STEP, MEMORY_BANK
 from blemish.engine.scorers.moments import Moments
@@ -91,11 +92,14 @@ class RecomputedImage:
     #: (H, W, 3)
     pixels: NDArray[np.uint8]
     marked: NDArray[np.float32] | None = None
+    #: those that count; None for all
+    patches: NDArray[np.bool_] | None = None
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
         """The (n, d) embeddings."""
-        return self.embedder.embed(self.pixels)
+        embeddings = self.embedder.embed(self.pixels)
+        return embeddings if self.patches is None else embeddings[self.patches]
 
     def rows(self, selection: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of some patches."""
@@ -129,6 +133,8 @@ class TrainingFeatures:
     folds: list[FoldPart]
     #: whether the memory bank alone learns from normal images
     bank_alone: bool = False
+    #: (h * w,) the patches that count; all features are of these; None for all
+    inspected: NDArray[np.bool_] | None = None
     embedded_images: list[EmbeddedImage | RecomputedImage] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
@@ -170,13 +176,16 @@ class FeatureCollector:
         folds: int,
         room: int,
         seed: int,
+        area: InspectedArea | None = None,
     ) -> None:
         self.features = TrainingFeatures(
             projections=projections,
             grid=embedder.grid,
             folds=[FoldPart(moments=Moments.none(embedder.width)) for _ in range(folds)],
             bank_alone=embedder.bank_alone,
+            inspected=None if area is None else area.patches,
         )
+        self._area = area
         self._embedder = embedder
         self._seed = seed
         images = [entry.image for entry in training_set.images]
@@ -191,7 +200,12 @@ class FeatureCollector:
         self, entry: ValidatedImage, pixels: NDArray[np.uint8], shares: Shares, *, fold: int
     ) -> None:
         """Embed one image, given upright at the graph's size."""
+        area = self._area
+        pixels = pixels if area is None else area.filled(pixels)
         embeddings = self._embedder.embed(pixels)
+        if area is not None:
+            embeddings = embeddings[area.patches]
+            shares = {name: share[area.patches] for name, share in shares.items()}
         generator = np.random.default_rng([self._seed, int.from_bytes(entry.digest[:8])])
         label, part = entry.image.label, self.features.folds[fold]
         part.pooled[label].append(pooled_embedding(embeddings))
@@ -205,15 +219,19 @@ class FeatureCollector:
         digests = self._embedded[label]
         if len(digests) < self._room and entry.digest not in digests:  # a copy adds nothing
             digests.add(entry.digest)
+            marked = np.sum(list(shares.values()), axis=0) if shares else None
+            if area is not None and marked is not None and not marked.any():
+                marked = None  # what it marks lies between patches that count
             self.features.embedded_images.append(
-                RecomputedImage(label=label, fold=fold, embedder=self._embedder, pixels=pixels)
-                if self._recomputes
-                else EmbeddedImage.of(
-                    label,
-                    embeddings,
+                RecomputedImage(
+                    label=label,
                     fold=fold,
-                    marked=np.sum(list(shares.values()), axis=0) if shares else None,
+                    embedder=self._embedder,
+                    pixels=pixels,
+                    patches=None if area is None else area.patches,
                 )
+                if self._recomputes
+                else EmbeddedImage.of(label, embeddings, fold=fold, marked=marked)
             )
         self._add_patches(entry, embeddings, shares, generator=generator)
 
@@ -251,6 +269,7 @@ def collect_features(
     room: int,
     seed: int,
     progress: ProgressCallback,
+    area: InspectedArea | None = None,
 ) -> TrainingFeatures:
     """Decode and embed every image, and collect the features that a detector is fitted to.
 
@@ -263,9 +282,12 @@ def collect_features(
         room: number of images of each label whose patches are all stored, for cross-validation.
         seed: of the samples.
         progress: called after each image.
+        area: what counts in an image; None for everything.
     """
     folds = int(fold_of.max()) + 1
-    collector = FeatureCollector(images, embedder, projections, folds=folds, room=room, seed=seed)
+    collector = FeatureCollector(
+        images, embedder, projections, folds=folds, room=room, seed=seed, area=area
+    )
     width, height = embedder.size
     entries = zip(images.images, fold_of.tolist(), strict=True)
     for done, (entry, fold) in enumerate(entries, start=1):

@@ -75,7 +75,7 @@ def score_table(
     for scorer, maps in result.patch_scores.items():
         final = own_fold_scores(maps, result.fold_of)[normal]
         scales[scorer], alignments[scorer] = position_scales(final, grid), alignment(final, grid)
-        scores[ScoreKey(scorer)] = _top_means(maps * weights)
+        scores[ScoreKey(scorer)] = _top_means(maps * weights, result.inspected)
         scores[ScoreKey(scorer, by_position=True)] = _scores_by_position(maps, result, grid)
     scores |= {ScoreKey(scorer): values for scorer, values in result.image_scores.items()}
     return ScoreTable(
@@ -98,12 +98,17 @@ def _scores_by_position(
             normal = normal_rows(result, without=(outer, fold))
             scale = position_scales(maps[outer, normal], grid)
             rows = np.flatnonzero(result.fold_of == fold)
-            scores[outer, rows] = _top_means(maps[outer, rows] * (weights / scale))
+            scaled = maps[outer, rows] * (weights / scale)
+            scores[outer, rows] = _top_means(scaled, result.inspected)
     return scores
 
 
-def _top_means(maps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the means over the highest patch scores (..., n) of each image."""
+def _top_means(
+    maps: NDArray[np.float32], inspected: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    """Return the means over the highest patch scores (..., n) of each image that count."""
+    if inspected is not None:
+        maps = maps[..., inspected]
     count = top_count(maps.shape[-1])
     highest = np.partition(maps, -count, axis=-1)[..., -count:]
     means: NDArray[np.float64] = highest.mean(axis=-1, dtype=np.float64)

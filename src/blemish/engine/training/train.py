@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -16,16 +15,17 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from blemish.domain.entities import Label
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.backbones.backbone import Backbone, load_backbone
-from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo
+from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, BundleRegions
 from blemish.engine.errors import TrainingError
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.images.decode import ImageLimits
+from blemish.engine.images.regions import InspectedArea, Regions
 from blemish.engine.images.resize import least_decoded
 from blemish.engine.images.samples import range_notes
 from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.scorer import FittedScorer, Scorer
-from blemish.engine.training.anomaly_types import assign_colors, select_types
+from blemish.engine.training.anomaly_types import assign_colors, require_masks, select_types
 from blemish.engine.training.calibration import FALSE_ALARM_RATE, calibrate
 from blemish.engine.training.cross_validation import cross_validate, fit_scorers
 from blemish.engine.training.features import (
@@ -35,6 +35,7 @@ from blemish.engine.training.features import (
     room_for,
 )
 from blemish.engine.training.folds import FOLDS, assign_folds
+from blemish.engine.training.inspected_areas import bundle_regions, inspected_area, usable_images
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.score_table import ScoreTable, score_table
 from blemish.engine.training.segmentation import fit_segmentation
@@ -68,6 +69,8 @@ class TrainingOptions:
     false_alarm_rate: float = FALSE_ALARM_RATE
     #: long side of the images that the detector sees, in pixels; None: the training selects it
     resolution: int | None = None
+    #: what counts in the stored images; None for everything
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +126,8 @@ def train_validated(
     with threadpool_limits(1):  # numpy's threads spin: on busy cores they took 30 times as long
         backbone = load_backbone(options.backbone)
         validated = training_set(images, mixed_sizes=options.mixed_sizes)
-        _require_masks(validated, least=options.min_masks_per_type, held_out=held_out)
+        validated, region_notes = usable_images(validated, options.regions)
+        require_masks(validated, least=options.min_masks_per_type, held_out=held_out)
         learned = _learn(validated, backbone, options, progress)
 
     progress(Progress(step="writing the bundle", done=0, total=1))
@@ -138,42 +142,14 @@ def train_validated(
         history=_history(learned, options),
         decoded_at_least=least_decoded(width, height),
         sample_bits=validated.sample_bits,
+        regions=learned.regions,
     )
     model = detector_graph(learned.parts, width=width, height=height)
     progress(Progress(step="writing the bundle", done=1, total=1))
     return TrainingReport(
         bundle=Bundle(info=info, model=model.SerializeToString(deterministic=True)),
-        notes=learned.notes,
+        notes=learned.notes + region_notes,
         anomaly_types=tuple(entry.name for entry in learned.types),
-    )
-
-
-def _require_masks(images: TrainingSet, *, least: int, held_out: Sequence[ValidatedImage]) -> None:
-    """Refuse masks if no anomaly type has enough of them, before the work begins.
-
-    Raises:
-        TrainingError: no type has enough; the message has the number of masks of every type.
-    """
-    counts = Counter(name for entry in images.images for name in entry.anomaly_types)
-    if counts and max(counts.values()) < least:
-        listed = ", ".join(f"'{name}' in {count:,}" for name, count in sorted(counts.items()))
-        raise TrainingError(
-            f"The masks teach no anomaly label: at least {least} training images must show one, "
-            f"and the masks show {listed}. {_held_out_text(images, held_out)}"
-            "Add masks, or remove all to train without them."
-        )
-
-
-def _held_out_text(images: TrainingSet, held_out: Sequence[ValidatedImage]) -> str:
-    """Return how many masks the automatic split took for the test, as a sentence."""
-    count = sum(bool(entry.anomaly_types) for entry in held_out)
-    if not count:
-        return ""
-    total = count + sum(bool(entry.anomaly_types) for entry in images.images)
-    verb = "is" if count == 1 else "are"
-    return (
-        f"Without a test dataset, {count:,} of your {total:,} masked images {verb} held out for "
-        "the test. "
     )
 
 
@@ -191,6 +167,7 @@ class _Learned:
     alignments: Mapping[Scorer, float]
     types: tuple[AnomalyType, ...]
     notes: tuple[str, ...]
+    regions: BundleRegions | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +179,8 @@ class _Stage:
     features: TrainingFeatures
     table: ScoreTable
     scorers: Mapping[Scorer, FittedScorer]
+    #: what counts in an image; None for everything
+    area: InspectedArea | None
 
 
 def _learn(
@@ -211,11 +190,8 @@ def _learn(
     progress: ProgressCallback,
 ) -> _Learned:
     """Fit the parts of a detector, and select among them."""
-    labels = [entry.image.label for entry in validated.images]
-    digests = [entry.digest for entry in validated.images]
-    normal = {entry.digest for entry in validated.images if entry.image.label is Label.NORMAL}
-    fold_of = assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
-    stages, resolution_notes = _stages(validated, backbone, options, progress, fold_of=fold_of)
+    folds = _fold_of(validated)
+    stages, resolution_notes = _stages(validated, backbone, options, progress, fold_of=folds)
     selection = select([stage.table for stage in stages])
     stage = stages[selection.candidate.table]
     calibration = calibrate(
@@ -233,6 +209,7 @@ def _learn(
         map_fusion=map_fusion(selection.candidate, stage.table),
         calibration=calibration,
         head=None,
+        area=stage.area,
     )
     names, notes = select_types(stage.features.masked, min_masks=options.min_masks_per_type)
     learned = _Learned(
@@ -242,18 +219,41 @@ def _learn(
         anomalous=stage.table.anomalous,
         alignments=stage.table.alignments,
         types=(),
-        notes=range_notes(entry.sample_bits for entry in validated.images)
-        + resolution_notes
-        + calibration.notes
-        + notes,
+        notes=(
+            *range_notes(entry.sample_bits for entry in validated.images),
+            *resolution_notes,
+            *calibration.notes,
+            *notes,
+        ),
+        regions=_bundle_regions(validated, stage, options),
     )
     if names:
         return _with_segmentation(
             learned, stage, validated, names, options=options, progress=progress
         )
+    _require_types(validated, notes)
+    return learned
+
+
+def _require_types(validated: TrainingSet, notes: Sequence[str]) -> None:
+    """Refuse masks that teach no anomaly type."""
     if any(entry.anomaly_types for entry in validated.images):
         raise TrainingError(" ".join(("The masks teach no anomaly label.", *notes)))
-    return learned
+
+
+def _fold_of(validated: TrainingSet) -> NDArray[np.int64]:
+    labels = [entry.image.label for entry in validated.images]
+    digests = [entry.digest for entry in validated.images]
+    normal = {entry.digest for entry in validated.images if entry.image.label is Label.NORMAL}
+    return assign_folds(digests, labels, folds=min(FOLDS, len(normal)))
+
+
+def _bundle_regions(
+    validated: TrainingSet, stage: _Stage, options: TrainingOptions
+) -> BundleRegions | None:
+    if options.regions is None or stage.area is None:
+        return None
+    return bundle_regions(validated, options.regions, stage.area, grid=stage.features.grid)
 
 
 def _with_segmentation(
@@ -319,6 +319,7 @@ def _stages(
             alternatives=alternatives,
             networks=embedder.networks,
         )
+        area = inspected_area(validated, options.regions, embedder)
         features = collect_features(
             validated,
             embedder,
@@ -328,8 +329,9 @@ def _stages(
             room=room,
             seed=options.seed,
             progress=report,
+            area=area,
         )
-        stages.append(_stage(features, embedder.size, options, report))
+        stages.append(_stage(features, embedder.size, options, report, area=area))
     return stages, resolutions.notes
 
 
@@ -343,6 +345,8 @@ def _stage(
     size: tuple[int, int],
     options: TrainingOptions,
     progress: ProgressCallback,
+    *,
+    area: InspectedArea | None,
 ) -> _Stage:
     """Fit every candidate at one resolution."""
     seed = options.seed
@@ -351,7 +355,7 @@ def _stage(
     scorers = fit_scorers(features, (), seed=seed)
     features.embedded_images.clear()  # the largest part of the memory, and no longer needed
     table = score_table(result, features.grid, size=size)
-    return _Stage(size=size, features=features, table=table, scorers=scorers)
+    return _Stage(size=size, features=features, table=table, scorers=scorers, area=area)
 
 
 def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:

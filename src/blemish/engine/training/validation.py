@@ -48,6 +48,8 @@ class ValidatedImage:
     is_mask_drawn_otherwise: bool
     #: whether it is labelled normal though its mask shows an anomaly; `image` is without that mask
     has_contradicting_mask: bool
+    #: EXIF, 1 to 8
+    orientation: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,7 @@ def _validate(
         ),
         is_mask_drawn_otherwise=_is_drawn_otherwise(image, decoded),
         has_contradicting_mask=contradicts,
+        orientation=decoded.orientation,
     )
 
 

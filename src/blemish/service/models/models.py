@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 from blemish.domain.access.object_rights import WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
-from blemish.domain.detector_settings import DetectorChange, no_change
+from blemish.domain.detector_settings import DetectorChange, DetectorSettings, no_change
 from blemish.domain.entities import (
     Dataset,
     InferenceUnits,
@@ -34,6 +36,7 @@ from blemish.service.models.quotas import ModelQuotas, check_unit_order
 from blemish.service.next_tokens import next_token, token_position
 from blemish.service.objects import Objects, check_output
 from blemish.service.projects import PAGE_SIZE, require_project
+from blemish.service.region_masks import RegionMasks, region_mask_of_dataset
 from blemish.service.training.evaluation_files import evaluation_keys, evaluation_mask_key
 from blemish.service.training.trainable import trainable_datasets
 from blemish.storage.database.database import Database
@@ -89,6 +92,7 @@ class ModelService:
     ) -> None:
         self._database = database
         self._objects = objects
+        self._region_masks = RegionMasks(objects, max_bytes=limits.detect_body_bytes)
         self._stored_files = stored_files
         self._limits = limits
         self._quotas = ModelQuotas(limits, arns=arns)
@@ -116,7 +120,7 @@ class ModelService:
             ResourceNotFoundError: the project does not exist, or it has no training dataset.
             AccessDeniedError: `rights` do not allow to write a file of the evaluation.
             ConflictError: a dataset is busy or could not be made.
-            ValidationError: too few labelled images, or the output, the key or a tag is invalid.
+            ValidationError: too few images, or output, key, regions or a tag are invalid.
             KeyServiceError: the key is in AWS KMS, which does not answer.
             ServiceQuotaExceededError: there would be too many models, trainings or tags.
         """
@@ -124,11 +128,11 @@ class ModelService:
             once.recall(rows)
             self._check_tags(tags, project)
             self._check_output(rows, project, bucket=output_bucket, prefix=output_prefix)
-            name, message = self._freeze(rows, project, kms_key_id=kms_key_id)
+            settings = _settings(rows, project, detector_change)
+            name, message = self._freeze(rows, project, settings, kms_key_id=kms_key_id)
         with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
             once.recall(rows)
-            owner = require_project(rows, project)
-            self._quotas.check_new_model(rows, owner)
+            owner = self._checked_owner(rows, project)
             model = rows.models.add(
                 owner.id,
                 version=rows.projects.next_model_version(owner.id),
@@ -139,7 +143,7 @@ class ModelService:
                 output_prefix=output_prefix,
                 kms_key_id=kms_key_id,
                 entries=name,
-                detector_settings=detector_change(owner.detector_settings),
+                detector_settings=settings,
                 now=self._now(),
             )
             _check_rights(rights, rows, owner, model)
@@ -315,6 +319,12 @@ class ModelService:
         arn = self._arns.model(model.project, model.version)
         check_model_move(model.status, target, model_arn=arn)
 
+    def _checked_owner(self, rows: Rows, project: str) -> Project:
+        """Return the project of a new model, if it may have one more."""
+        owner = require_project(rows, project)
+        self._quotas.check_new_model(rows, owner)
+        return owner
+
     def _check_tags(self, tags: Collection[Tag], project: str) -> None:
         check_tag_keys(tag.key for tag in tags)
         check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
@@ -324,15 +334,22 @@ class ModelService:
         keys = evaluation_keys(prefix, project, version=version)
         check_output(self._objects, bucket, keys.all(), member="OutputConfig")
 
-    def _freeze(self, rows: Rows, project: str, *, kms_key_id: str | None) -> tuple[str, str]:
+    def _freeze(
+        self, rows: Rows, project: str, settings: DetectorSettings, *, kms_key_id: str | None
+    ) -> tuple[str, str]:
         """Store the entries for every attempt; return their name and the message of the model.
 
         Sealing them shows whether the key can be used.
         """
         name = f"entries-{self._new_name()}.jsonl"
         datasets = trainable_datasets(rows, project, limits=self._limits)
+        regions = settings.regions
+        lines = chain(
+            [] if regions is None else [f"{self._region_masks.frozen_line(regions)}\n".encode()],
+            _frozen(rows, datasets),
+        )
         try:
-            self._stored_files.write(name, _frozen(rows, datasets), kms_key_id=kms_key_id)
+            self._stored_files.write(name, lines, kms_key_id=kms_key_id)
         except KeyServiceError:
             raise
         except KeyUnavailableError as error:
@@ -358,6 +375,14 @@ def _evaluation_refs(rows: Rows, owner: Project, model: Model) -> Iterator[Objec
     )
     for key in (*keys.all(), *masks):
         yield ObjectRef(bucket=model.output_bucket, key=key)
+
+
+def _settings(rows: Rows, project: str, change: DetectorChange) -> DetectorSettings:
+    """Return the settings of a new model; its dataset may name the regions."""
+    settings = change(require_project(rows, project).detector_settings)
+    if settings.regions is not None:
+        return settings
+    return replace(settings, regions=region_mask_of_dataset(rows, project))
 
 
 def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:

@@ -158,9 +158,16 @@ class Models:
         )
 
     def replace_bundle(
-        self, model: Model, *, bundle: str, status: ModelStatus, status_message: str
+        self,
+        model: Model,
+        *,
+        bundle: str,
+        status: ModelStatus,
+        status_message: str,
+        settings: DetectorSettings | None = None,
     ) -> bool:
-        """Set bundle and status; return False if the row differs from `model`."""
+        """Set bundle, status and any settings; return False if the row differs from `model`."""
+        changed = {} if settings is None else {"detector_settings": settings}
         statement = (
             update(MODELS)
             .where(
@@ -168,7 +175,13 @@ class Models:
                 MODELS.c.bundle == model.bundle,
                 MODELS.c.status == model.status,
             )
-            .values(bundle=bundle, status=status, status_message=status_message, **leases.FREE)
+            .values(
+                bundle=bundle,
+                status=status,
+                status_message=status_message,
+                **changed,
+                **leases.FREE,
+            )
         )
         return self._connection.execute(statement).rowcount == 1
 

@@ -18,6 +18,7 @@ from blemish.engine.bundle import Bundle, BundleInfo, MeasuredScores
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.sizes import ImageSize
 from blemish.engine.thresholds import move_threshold, turning_points
+from blemish.service.models.adjusting import AdjustableModels
 from blemish.service.models.bundles import Bundles
 from blemish.service.models.thresholds import ThresholdService
 from tests.unit.house import House
@@ -140,11 +141,13 @@ class Slow(Bundles):
 def slowly(house: House, meanwhile: Callable[[], object]) -> ThresholdService:
     """Return a service whose bundles are written slowly."""
     return ThresholdService(
-        house.database,
-        bundles=Slow(house, meanwhile),
-        arns=house.arns,
-        new_name=lambda: "slow",
-        wake=lambda: None,
+        AdjustableModels(
+            house.database,
+            bundles=Slow(house, meanwhile),
+            arns=house.arns,
+            new_name=lambda: "slow",
+            wake=lambda: None,
+        )
     )
 
 
