@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -35,7 +37,7 @@ from blemish.service.training.runner import (
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.errors import KeyUnavailableError
 from blemish.storage.objects.store import ObjectStore
-from blemish.storage.stored_files import StoredFiles
+from blemish.storage.stored_files import StoredFiles, stored_lines
 from tests.products import COLORS, SIZE, draw, mask_png, png
 from tests.unit.manifests import BUCKET, json_line, mask_fields, url
 from tests.unit.storage.sealing import new_encryption, new_keyring
@@ -457,3 +459,23 @@ def test_a_training_on_a_folder_loads_no_database_and_no_botocore() -> None:
     )
 
     assert printed.stdout.strip() == "set()"
+
+
+def test_frozen_regions_are_part_of_the_model(place: Workplace) -> None:
+    lines = [*place.images(15), *place.images(5, "stain", first=100)]
+    job = place.job(lines)
+    mask = np.full((64, 96, 3), 255, dtype=np.uint8)
+    mask[:, 60:] = 0
+    png_text = base64.b64encode(png(mask)).decode()
+    regions = {"kind": "ignored", "url": "s3://images/mask.png"}
+    frozen = Path(job.entries)
+    opened = "".join(stored_lines(frozen, encryption=place.encryption))
+    first = json.dumps({"regions": regions, "png": png_text}) + "\n"
+    frozen.write_text(first + opened, encoding="utf-8")
+
+    run_training(job, progress=lambda _: None)
+
+    known = place.detector().info.regions
+    assert known is not None
+    assert known.mask_size == (96, 64)
+    assert 0.5 < known.inspected_share < 0.65

@@ -17,6 +17,13 @@ SENSITIVITIES = {
     str(Sensitivity.TOLERANT): "Tolerant: 10% false alarms",
 }
 
+EVERYTHING = ""
+KINDS = {
+    EVERYTHING: "None: everything counts",
+    "Ignored": "What it paints is ignored",
+    "OfInterest": "What it paints alone counts",
+}
+
 FOR_NEXT = (
     "The next model gets these settings; models that exist keep theirs. The sensitivity applies to "
     "trainings with fewer than ten anomalies. A model's message says how sure its rate is."
@@ -34,6 +41,11 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
                 SENSITIVITIES, label="Sensitivity", value=settings["Sensitivity"]
             )
             resolution = ui.input("Resolution (auto, or pixels)", value=settings["Resolution"])
+            regions = settings.get("Regions") or {}
+            kind = ui.select(KINDS, label="Region mask", value=next(iter(regions), EVERYTHING))
+            address = ui.input(
+                "Its address, s3://bucket/key", value=next(iter(regions.values()), "")
+            )
             save = ui.button("Save settings")
         text(FOR_NEXT if may else FORBIDDEN, tag="p", classes="quiet")
 
@@ -44,10 +56,13 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
             DetectorSettings={
                 "Sensitivity": sensitivity.value,
                 "Resolution": resolution.value.strip() or "auto",
+                "Regions": (
+                    {} if kind.value == EVERYTHING else {kind.value: address.value.strip()}
+                ),
             },
         )
         ui.notify("The next model gets these settings.")
 
     save.on_click(change)
-    for control in (sensitivity, resolution, save):
+    for control in (sensitivity, resolution, kind, address, save):
         control.set_enabled(may)
