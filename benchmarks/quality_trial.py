@@ -107,7 +107,7 @@ def _with_usable_mask(image: LabeledImage) -> LabeledImage:
     if image.mask is None:
         return image
     with Image.open(BytesIO(image.mask.read())) as mask:
-        black = not np.asarray(mask.convert("RGB")).any()
+        black = not np.asarray(mask.convert("RGBA"))[:, :, :3].any()  # palettes may have alpha
     return replace(image, mask=None) if black else image
 
 

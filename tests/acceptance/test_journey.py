@@ -52,7 +52,7 @@ def test_cookies_from_images_to_verdicts(
     serve: Callable[..., ServedDirectory], shared: Path, every: int
 ) -> None:
     backbone = shared / "weights" / "resnet18-layer1-3.onnx"
-    served = serve(BLEMISH_BACKBONE=str(backbone))
+    served = serve(BLEMISH_BACKBONE=str(backbone), BLEMISH_RESOLUTION="256")
     client = served.client()
     sources = put_cookies(served, shared / "data" / "cookies", every=every)
 
