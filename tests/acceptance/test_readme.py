@@ -111,7 +111,7 @@ def test_the_programs_of_the_additions_do_what_the_page_says(
         client.create_model(
             ProjectName="plates", OutputConfig={"S3Location": {"Bucket": "factory"}}
         )
-    cancel, remove, *others = fenced(ADDITIONS, "python")
+    settings, regions, cancel, remove, *others = fenced(ADDITIONS, "python")
     with_models = {"AWS_DATA_PATH": installed_models()}
 
     told = run(cancel, place, GUIDE, **with_models)
@@ -134,6 +134,11 @@ def test_the_programs_of_the_additions_do_what_the_page_says(
     assert lines[-1] == "UPDATE_COMPLETE"
     with Image.open(place / "heat.png") as heat, Image.open(place / "plate.jpg") as plate:
         assert heat.size == plate.size
+    run(settings, place, GUIDE, **with_models)
+    run(regions, place, GUIDE, **with_models)
+    last = run(settings, place, GUIDE, **with_models).splitlines()[-1]
+    assert "'Sensitivity': 'strict'" in last
+    assert "'Regions': {'Ignored': 's3://factory/regions.png'}" in last
 
 
 def test_the_shell_lines_name_what_the_server_made(
