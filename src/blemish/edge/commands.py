@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = _add_command(commands, "verify", _verify, "Compare components with their checksums.")
     verify.add_argument("names", metavar="COMPONENT", nargs="*", help="all, if none is named")
     detect = _add_command(commands, "detect", _detect, "Judge images without an agent.")
-    detect.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="JPEG or PNG files")
+    detect.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="image files")
     detect.add_argument("--component", metavar="COMPONENT", help="needed if there is not only one")
     return parser
 
@@ -117,6 +117,8 @@ def _install(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     components = _folder(arguments).components().values()
+    if not components:
+        print(_nothing_installed(arguments), file=sys.stderr)  # noqa: T201 - the list stays empty
     width = max((len(component.name) for component in components), default=0)
     for component in components:
         autostart = "autostart" if component.autostart else "-"
@@ -151,6 +153,8 @@ def _detect(arguments: argparse.Namespace) -> int:
 
     folder = _folder(arguments)
     names = [arguments.component] if arguments.component else list(folder.components())
+    if not names:
+        raise EdgeError(_nothing_installed(arguments))
     if len(names) != 1:
         raise EdgeError(f"{len(names)} components are installed. Name one by --component.")
     loaded = load_component(folder.require(names[0]))
@@ -169,6 +173,11 @@ def _detect(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(document, ensure_ascii=False))  # noqa: T201
     return GOOD
+
+
+def _nothing_installed(arguments: argparse.Namespace) -> str:
+    folder = arguments.components or COMPONENTS
+    return f"No component is installed in {folder}. Install one: blemish edge install FILE."
 
 
 def _folder(arguments: argparse.Namespace) -> ComponentFolder:

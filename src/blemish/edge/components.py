@@ -14,7 +14,8 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -32,6 +33,9 @@ from blemish.engine.component import (
 from blemish.engine.errors import BundleError
 
 INSTALLED = "installed.json"
+MOST_BYTES = 2 * 1024**3
+"""Of the files of a component; an ONNX file has less."""
+
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _VERSION = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}")
 
@@ -185,10 +189,18 @@ def _archive_files(archive: IO[bytes]) -> Mapping[str, bytes]:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            files = {name: opened.read(name) for name in FILES}
+            members = [opened.getinfo(name) for name in FILES]
+            _check_members(members)
+            files = {member.filename: opened.read(member) for member in members}
     except KeyError as error:
         raise EdgeError(f"The zip is no component: {error.args[0]}.") from None
-    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
         raise EdgeError(f"The component cannot be unpacked: {error}.") from None
     try:
         check_component_files(files, name="in the zip")
@@ -196,6 +208,24 @@ def _archive_files(archive: IO[bytes]) -> Mapping[str, bytes]:
         raise EdgeError(str(error)) from None
     assert CHECKSUMS in files
     return files
+
+
+def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse a zip that no packaging job writes, before it fills the memory.
+
+    Raises:
+        EdgeError: the files are too large, or compressed in another way.
+    """
+    size = sum(member.file_size for member in members)
+    if size > MOST_BYTES:
+        raise EdgeError(
+            f"The files of the component have {size:,} bytes; {MOST_BYTES:,} are allowed."
+        )
+    for member in members:
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise EdgeError(
+                f"The component cannot be unpacked: {member.filename} is not compressed by deflate."
+            )
 
 
 def _write(path: Path, data: bytes) -> None:

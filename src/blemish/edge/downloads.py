@@ -39,9 +39,21 @@ def opened_object(url: str) -> Iterator[IO[bytes]]:
                 file.write(chunk)
         except (BaseError, OSError) as error:
             reason = str(error).strip().partition("\n")[0]
-            raise EdgeError(f"{url} cannot be downloaded: {reason}") from None
+            raise EdgeError(f"{url} cannot be downloaded: {reason}{_advice()}") from None
         file.seek(0)
         yield file
+
+
+def _advice() -> str:
+    """Return which variables to set: without them, the download asks AWS for a key."""
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    missing = [name for name in names if not os.environ.get(name)]
+    if not missing:
+        return ""
+    return (
+        f"\nFor a component on a Blemish server, set {', '.join(missing)}. "
+        "Profiles and credential files are not read."
+    )
 
 
 def _store(bucket: str) -> S3Store:

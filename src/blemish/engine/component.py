@@ -106,7 +106,7 @@ def parse_component_info(data: bytes, *, name: str) -> ComponentInfo:
             compiler_options=dict(ours["compiler_options"]),
             mixed_sizes=bool(ours["mixed_sizes"]),
         )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(
             f"The component {name} cannot be read: {MANIFEST} is not as format {FORMAT} wants it "
             f"({type(error).__name__}: {error})."

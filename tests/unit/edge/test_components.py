@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from blemish.edge import components
 from blemish.edge.components import ComponentFolder, verify_component
 from blemish.edge.errors import EdgeError
 from blemish.engine.bundle import Bundle, BundleInfo, read_bundle
@@ -119,6 +120,21 @@ def rewritten(archive: bytes, **changes: bytes | None) -> bytes:
     return buffer.getvalue()
 
 
+def torn(archive: bytes) -> bytes:
+    """Return a zip whose first file does not begin as compressed data does."""
+    start = 30 + len("model.onnx")
+    return archive[:start] + b"\xff" * 8 + archive[start + 8 :]
+
+
+def compressed(archive: bytes, method: int) -> bytes:
+    """Return a zip of the same files, compressed in another way."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(buffer, "w", method) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("archive", "reason"),
     [
@@ -127,6 +143,8 @@ def rewritten(archive: bytes, **changes: bytes | None) -> bytes:
         (rewritten(component_zip(BUNDLE, name="plates"), model_onnx=None), "is no component"),
         (rewritten(component_zip(BUNDLE, name="plates"), model_onnx=b"x"), "is damaged"),
         (rewritten(component_zip(BUNDLE, name="plates"), SHA256SUMS=b""), "is damaged"),
+        (torn(component_zip(BUNDLE, name="plates")), "cannot be unpacked"),
+        (compressed(component_zip(BUNDLE, name="plates"), zipfile.ZIP_LZMA), "by deflate"),
         (component_zip(BUNDLE, name="plates", version="1.0"), "not three numbers"),
     ],
 )
@@ -148,13 +166,33 @@ def test_a_damaged_file_is_named(folder: ComponentFolder) -> None:
         verify_component(component)
 
 
-def test_a_component_whose_manifest_cannot_be_read_says_why(folder: ComponentFolder) -> None:
+def test_a_component_whose_files_would_fill_the_memory_is_refused(
+    folder: ComponentFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(components, "MOST_BYTES", 1_000)
+
+    with pytest.raises(EdgeError, match="1,000 are allowed"):
+        install(folder)
+
+    assert folder.components() == {}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [
+        (json.dumps({"blemish": {"format": 99}}), "format 99 is unknown"),
+        ("[" * 100_000, "Recursion"),
+    ],
+)
+def test_a_component_whose_manifest_cannot_be_read_says_why(
+    folder: ComponentFolder, manifest: str, reason: str
+) -> None:
     install(folder)
     path = folder.require("plates").folder / "manifest.json"
-    path.write_text(json.dumps({"blemish": {"format": 99}}))
+    path.write_text(manifest)
 
     component = ComponentFolder(path.parents[2]).require("plates")
 
     assert component.info is None
     assert component.problem is not None
-    assert "format 99 is unknown" in component.problem
+    assert reason in component.problem
