@@ -259,7 +259,7 @@ def _records(table: ConfigTable) -> RecordsConfig:
 
 def _page(table: ConfigTable) -> PageConfig:
     page = PageConfig(
-        host=table.text("host", "127.0.0.1"),
+        host=table.host("host", "127.0.0.1"),
         port=table.integer("port", 8077, least=0, most=65_535),
         token=table.secret("token_env"),
     )

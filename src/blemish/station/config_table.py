@@ -63,6 +63,19 @@ class ConfigTable:
         """Return a text that is not empty, or None where there is none."""
         return self.text(key) if self.has(key) else None
 
+    def host(self, key: str, default: str | None = None) -> str:
+        """Return the name or the address of a host; required without a default."""
+        host = self.text(key, default)
+        try:
+            host.encode("idna")
+        except UnicodeError:  # a label between dots is empty or too long
+            is_host = False
+        else:
+            is_host = host.isprintable() and not any(letter in host for letter in " /@")
+        if not is_host:
+            raise self.wrong(key, "the name or the address of a host")
+        return host
+
     def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return a list of texts; required without a default."""
         value = self._value(key, default)
@@ -109,7 +122,7 @@ class ConfigTable:
     def path(self, key: str, default: Path | None = None) -> Path:
         """Return an absolute path; required without a default."""
         value = self._value(key, None if default is None else str(default))
-        if not isinstance(value, str) or not Path(value).is_absolute():
+        if not isinstance(value, str) or not Path(value).is_absolute() or "\0" in value:
             raise self.wrong(key, "an absolute path")
         return Path(value)
 

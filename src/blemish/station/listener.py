@@ -83,7 +83,7 @@ def http_address(table: ConfigTable, *, port: int) -> HttpAddress:
     Raises:
         ConfigError: they are wrong, or the host needs a token.
     """
-    host = table.text("host", "127.0.0.1")
+    host = table.host("host", "127.0.0.1")
     address = HttpAddress(
         host=host,
         port=table.integer("port", port, least=0, most=65_535),

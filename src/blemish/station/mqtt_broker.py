@@ -63,7 +63,7 @@ def mqtt_broker(table: ConfigTable) -> MqttBroker:
     if password is not None and username is None:
         raise table.wrong("username", "a text, since there is a password")
     return MqttBroker(
-        host=table.text("host"),
+        host=table.host("host"),
         port=table.integer("port", TLS_PORT if tls else PLAIN_PORT, least=1, most=65_535),
         username=username,
         password=password,

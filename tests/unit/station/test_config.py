@@ -102,11 +102,14 @@ def test_a_page_is_there_only_if_it_is_configured() -> None:
         (LEAST + "[records]\nimages = ['some']", "'some'; there are all, anomalies"),
         (LEAST + "[records]\nshare_of_rest = 2", "a number from 0 to 1"),
         (LEAST + "[page]\nhost = '0.0.0.0'", "by token_env"),
+        (LEAST + "[page]\nhost = 'a..b'", "the name or the address of a host"),
+        (LEAST + "[page]\nhost = 'http://a'", "the name or the address of a host"),
         (LEAST + "[page]\ntoken_env = 'NONE'", "variable NONE, which is not set"),
         (LEAST + "[page]\nport = true", "[page] has port = True; it must be a whole number"),
         ("source = 1\n" + SOURCE.replace("[[source]]", "[x]"), "list of tables"),
         ("model = 1\n" + SOURCE, "model must be a table"),
         (LEAST + "components = 'here'", "an absolute path"),
+        (LEAST + 'components = "/srv/\\u0000"', "an absolute path"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_allowed(text: str, message: str) -> None:

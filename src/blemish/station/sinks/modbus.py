@@ -133,7 +133,7 @@ def build_modbus_sink(name: str, table: ConfigTable) -> Sink:
     """Build the sink from its settings."""
     check_library("pymodbus", user=table.name)
     target = ModbusTarget(
-        host=table.text("host"),
+        host=table.host("host"),
         port=table.integer("port", 502, least=1, most=65_535),
         device_id=table.integer("device_id", 1, least=0, most=255),
         coil=_address(table, "coil"),

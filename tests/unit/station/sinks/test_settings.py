@@ -54,6 +54,9 @@ def test_every_type_is_built_of_its_settings(sink_type: str) -> None:
         ("mqtt", {"password_env": "ABSENT"}, "ABSENT, which is not set"),
         ("webhook", {"url": "ftp://mes.example"}, "url = 'ftp://mes.example'"),
         ("webhook", {"url": "https://line:secret@mes.example"}, "without a password"),
+        ("webhook", {"url": "http://[mes"}, "http://... or https://..."),
+        ("webhook", {"url": "http://mes.example:99999/"}, "http://... or https://..."),
+        ("webhook", {"url": "http://mes.example/line 1"}, "as %20 for a space"),
         ("modbus", {"coil": None, "score_register": None}, "coil"),
         ("modbus", {"coil": 70_000}, "coil = 70000"),
         ("csv", {"path": "verdicts.csv"}, "an absolute path"),
@@ -68,3 +71,11 @@ def test_settings_that_cannot_be_meant_are_refused(
         build(sink_type, **{key: value for key, value in changed.items() if value is not None})
 
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("user", ["line:secret", ":secret", "secret"])
+def test_the_message_about_an_address_with_a_password_does_not_repeat_it(user: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        build("webhook", url=f"https://{user}@mes.example/verdicts")
+
+    assert "secret" not in str(raised.value)
