@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from blemish.domain.entities import Label, Model, ModelStatus
+from blemish.domain.errors import AccessDeniedError
 from blemish.engine.bundle import BundleRegions
 from blemish.engine.graph.regions import GraphRegions
 from blemish.engine.graph.writer import GraphWriter
@@ -20,6 +21,7 @@ from tests.products import png
 from tests.unit.api.requests import CIRCUITS, MODEL, OUTPUT, answer, message
 from tests.unit.house import House
 from tests.unit.manifests import json_line, url
+from tests.unit.principals import allow, rights_of
 from tests.unit.service.models.test_thresholds import BUNDLE, trained
 
 MASK = url("mask.png")
@@ -109,6 +111,23 @@ def test_a_line_of_the_training_dataset_may_name_the_regions(
     assert dataset.status == "CREATE_COMPLETE"
     assert "blemish/regions" not in dataset.status_message
     assert frozen(house, house.models.describe("circuits", "1"))["regions"]["url"] == MASK
+
+
+def test_whoever_may_not_read_the_regions_trains_no_model_with_them(house: House) -> None:
+    house.project()
+    named = FIELD | {"ignore-ref-metadata": {"type": "blemish/regions", "regions": "ignored"}}
+    house.dataset([*house.lines(Label.NORMAL, 16), json_line("normal-0.png", "normal", **named)])
+    resource = "arn:aws:s3:::images/mask.png"
+    denied = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": resource}
+
+    with pytest.raises(AccessDeniedError, match=r"images/mask\.png"):
+        house.models.create(
+            "circuits",
+            description=None,
+            output_bucket="images",
+            output_prefix="",
+            rights=rights_of(allow("*"), denied),
+        )
 
 
 @pytest.mark.parametrize(

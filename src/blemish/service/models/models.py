@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from blemish.domain.access.object_rights import WRITE, ObjectRights
+from blemish.domain.access.object_rights import READ, WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
 from blemish.domain.detector_settings import DetectorChange, DetectorSettings, no_change
 from blemish.domain.entities import (
@@ -28,6 +28,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import MODEL_MOVES, check_model_move, sources_of
 from blemish.domain.limits import Limits
+from blemish.domain.manifest import object_ref
 from blemish.domain.tags import check_tag_count, check_tag_keys
 from blemish.service.client_tokens import ALWAYS, Once
 from blemish.service.datasets.line_checks import ignored_entry_notes
@@ -118,7 +119,7 @@ class ModelService:
 
         Raises:
             ResourceNotFoundError: the project does not exist, or it has no training dataset.
-            AccessDeniedError: `rights` do not allow to write a file of the evaluation.
+            AccessDeniedError: `rights` do not cover the regions or a file of the evaluation.
             ConflictError: a dataset is busy or could not be made.
             ValidationError: too few images, or output, key, regions or a tag are invalid.
             KeyServiceError: the key is in AWS KMS, which does not answer.
@@ -128,7 +129,7 @@ class ModelService:
             once.recall(rows)
             self._check_tags(tags, project)
             self._check_output(rows, project, bucket=output_bucket, prefix=output_prefix)
-            settings = _settings(rows, project, detector_change)
+            settings = _settings(rows, project, detector_change, rights)
             name, message = self._freeze(rows, project, settings, kms_key_id=kms_key_id)
         with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
             once.recall(rows)
@@ -377,12 +378,17 @@ def _evaluation_refs(rows: Rows, owner: Project, model: Model) -> Iterator[Objec
         yield ObjectRef(bucket=model.output_bucket, key=key)
 
 
-def _settings(rows: Rows, project: str, change: DetectorChange) -> DetectorSettings:
+def _settings(
+    rows: Rows, project: str, change: DetectorChange, rights: ObjectRights | None
+) -> DetectorSettings:
     """Return the settings of a new model; its dataset may name the regions."""
     settings = change(require_project(rows, project).detector_settings)
     if settings.regions is not None:
         return settings
-    return replace(settings, regions=region_mask_of_dataset(rows, project))
+    regions = region_mask_of_dataset(rows, project)
+    if rights is not None and regions is not None and (ref := object_ref(regions.url)):
+        rights.require(READ, [ref])
+    return replace(settings, regions=regions)
 
 
 def _frozen(rows: Rows, datasets: list[Dataset]) -> Iterator[bytes]:
