@@ -125,15 +125,18 @@ class AccessKeys:
         sealed = self._sealed(pair)
         with self._changing(name) as (rows, key):
             rows.keys.replace(replace(key, id=pair.id, sealed_secret=sealed))
+            rows.sessions.delete_of(key.id)
 
     def set_enabled(self, name: str, *, enabled: bool) -> None:
-        """Enable or disable a key.
+        """Enable or disable a key; a disabled key ends its sessions for good.
 
         Raises:
             AccessKeyError: the key does not exist.
         """
         with self._changing(name) as (rows, key):
             rows.keys.replace(replace(key, enabled=enabled))
+            if not enabled:
+                rows.sessions.delete_of(key.id)
 
     def set_policy(self, name: str, policy: str) -> None:
         """Replace the policy of a key.
@@ -154,6 +157,7 @@ class AccessKeys:
         """
         with self._changing(name) as (rows, key):
             rows.keys.delete(key)
+            rows.sessions.delete_of(key.id)
 
     def seal_plain(self) -> None:
         """Seal secrets that an earlier version stored in plain text, and erase the plain text.

@@ -34,6 +34,11 @@ class Sessions:
         mine = SESSIONS.c.token_sha256 == token_sha256
         self._connection.execute(delete(SESSIONS).where(mine))
 
+    def delete_of(self, access_key_id: str) -> None:
+        """Delete the sessions of an access key."""
+        owned = SESSIONS.c.access_key_id == access_key_id
+        self._connection.execute(delete(SESSIONS).where(owned))
+
     def delete_before(self, moment: datetime) -> int:
         """Delete the sessions that expired before a time; return how many."""
         old = delete(SESSIONS).where(SESSIONS.c.expires_at < moment)

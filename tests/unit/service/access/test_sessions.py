@@ -75,6 +75,15 @@ def test_a_session_ends_with_its_key(
     assert sessions.principal(token) is None
 
 
+def test_a_session_does_not_revive_with_its_key(sessions: SessionService, there: KeyHouse) -> None:
+    token = begun(sessions, there)
+    there.keys.set_enabled("line-4", enabled=False)
+
+    there.keys.set_enabled("line-4", enabled=True)
+
+    assert sessions.principal(token) is None
+
+
 def test_a_session_ends_when_it_is_ended_or_its_time_is_over(
     sessions: SessionService, there: KeyHouse
 ) -> None:
