@@ -68,6 +68,7 @@ def read_config(
         components=components or Path(_text(document, "components") or COMPONENTS),
         tls=_tls(document.get("tls")),
     )
+    _check_socket(config)
     if config.is_tcp and config.tls is None:
         raise EdgeError(
             f"The socket {config.socket} is reached over the network, which needs TLS with client "
@@ -75,6 +76,16 @@ def read_config(
             "or take a socket that begins with unix: or unix-abstract:."
         )
     return config
+
+
+def _check_socket(config: AgentConfig) -> None:
+    """Refuse a text that gRPC would take, and listen where no client looks."""
+    _, _, address = config.socket.partition(":")
+    if not address:
+        raise EdgeError(
+            f"The socket is {config.socket!r}; "
+            "it must be unix:PATH, unix-abstract:NAME or HOST:PORT."
+        )
 
 
 def _document(file: Path) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def test_tcp_needs_tls_with_client_certificates(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("socket", ["agent.sock", "unix:", "unix-abstract:"])
+def test_a_text_that_is_no_socket_is_refused(socket: str) -> None:
+    with pytest.raises(EdgeError, match=f"The socket is '{socket}'; it must be unix:PATH"):
+        read_config(None, socket=socket)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
