@@ -282,6 +282,8 @@ def _sync(table: ConfigTable) -> SyncConfig:
         only_uncertain=table.choice("images", ["stored", "uncertain"], "stored") == "uncertain",
     )
     table.finish()
+    if sync.prefix.startswith("/") or ".." in sync.prefix.split("/"):
+        raise table.wrong("prefix", "how keys begin: without .., and not with /")
     return sync
 
 

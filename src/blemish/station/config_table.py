@@ -6,8 +6,11 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from blemish.station.errors import ConfigError
+
+HTTP_URL = "an address http://... or https://... without a password, with %20 for a space"
 
 
 class SecretText:
@@ -75,6 +78,13 @@ class ConfigTable:
         if not is_host:
             raise self.wrong(key, "the name or the address of a host")
         return host
+
+    def url(self, key: str) -> str:
+        """Return an address of HTTP; required. A message does not repeat a password."""
+        url = self.text(key)
+        if is_http_url(url):
+            return url
+        raise self.unwanted(key, f"must be {HTTP_URL}") if "@" in url else self.wrong(key, HTTP_URL)
 
     def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return a list of texts; required without a default."""
@@ -175,6 +185,17 @@ class ConfigTable:
     def _value(self, key: str, default: Any) -> Any:
         self._known.add(key)
         return self._values.get(key, default)
+
+
+def is_http_url(url: str) -> bool:
+    """Return whether a text is an address of HTTP that has no password and can be requested."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port, or brackets, that cannot be read
+        return False
+    is_encoded = url.isascii() and url.isprintable() and " " not in url
+    return parts.scheme in {"http", "https"} and has_host and "@" not in parts.netloc and is_encoded
 
 
 def _within(value: float, least: float, most: float | None) -> bool:

@@ -29,6 +29,7 @@ path = "/srv/images"
 component = "plates"
 """
 
+SYNC = "[sync]\nproject = 'plates'\nbucket = 'factory'\n"
 SOURCE, _, _ = LEAST.partition("[model]")
 
 WHOLE = f"""
@@ -102,6 +103,8 @@ def test_a_page_is_there_only_if_it_is_configured() -> None:
         (LEAST + "[records]\nimages = ['some']", "'some'; there are all, anomalies"),
         (LEAST + "[records]\nshare_of_rest = 2", "a number from 0 to 1"),
         (LEAST + "[page]\nhost = '0.0.0.0'", "by token_env"),
+        (LEAST + SYNC + "prefix = '/line-1/'", "how keys begin"),
+        (LEAST + SYNC + "prefix = 'a/../b/'", "how keys begin"),
         (LEAST + "[page]\nhost = 'a..b'", "the name or the address of a host"),
         (LEAST + "[page]\nhost = 'http://a'", "the name or the address of a host"),
         (LEAST + "[page]\ntoken_env = 'NONE'", "variable NONE, which is not set"),

@@ -104,27 +104,8 @@ def build_webhook_sink(name: str, table: ConfigTable) -> Sink:
     """Build the sink from its settings."""
     return WebhookSink(
         name,
-        url=_url(table),
+        url=table.url("url"),
         token=table.secret("token_env"),
         timeout_s=table.number("timeout_s", 10, least=0.1, most=30),
         ca_file=table.optional_path("ca_file"),
     )
-
-
-def _url(table: ConfigTable) -> str:
-    """Read the address; a message does not repeat one that may contain a password."""
-    url = table.text("url")
-    if "@" in url:
-        raise table.unwanted(
-            "url", "must be an address without a password, and without @. Set token_env instead"
-        )
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port, or brackets, that cannot be read
-        is_address = False
-    if not is_address:
-        raise table.wrong("url", "an address http://... or https://... without a password")
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise table.unwanted("url", "has a character that must be encoded, as %20 for a space")
-    return url

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from blemish.station.config import StationConfig
-from blemish.station.config_table import SecretText
+from blemish.station.config_table import SecretText, is_http_url
 from blemish.station.errors import ConfigError, StationError
 from blemish.station.lock import locked_directory
 from blemish.station.records import Records
@@ -53,8 +53,12 @@ def _endpoint(config: StationConfig, environment: Mapping[str, str]) -> Endpoint
     url = config.sync.endpoint or environment.get("AWS_ENDPOINT_URL")
     if not url:
         raise ConfigError("[sync] lacks the setting 'endpoint', and AWS_ENDPOINT_URL is not set.")
-    if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"The server has the address {url!r}; it must begin with https://.")
+    if "@" in url:
+        raise ConfigError("The server's address has a user or a password. Take it out.")
+    if not is_http_url(url):
+        raise ConfigError(
+            f"The server has the address {url!r}; it must begin with https:// and name a host."
+        )
     key_id, secret = (
         environment.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     )

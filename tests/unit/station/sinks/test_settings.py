@@ -56,7 +56,7 @@ def test_every_type_is_built_of_its_settings(sink_type: str) -> None:
         ("webhook", {"url": "https://line:secret@mes.example"}, "without a password"),
         ("webhook", {"url": "http://[mes"}, "http://... or https://..."),
         ("webhook", {"url": "http://mes.example:99999/"}, "http://... or https://..."),
-        ("webhook", {"url": "http://mes.example/line 1"}, "as %20 for a space"),
+        ("webhook", {"url": "http://mes.example/line 1"}, "with %20 for a space"),
         ("modbus", {"coil": None, "score_register": None}, "coil"),
         ("modbus", {"coil": 70_000}, "coil = 70000"),
         ("csv", {"path": "verdicts.csv"}, "an absolute path"),

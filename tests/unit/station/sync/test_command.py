@@ -25,6 +25,8 @@ def config(directory: Path, **tables: Any) -> StationConfig:
     [
         ({}, KEY, r"no \[sync\]"),
         ({"sync": SYNC | {"endpoint": "server:8000"}}, KEY, "'server:8000'; it must begin"),
+        ({"sync": SYNC | {"endpoint": "http://[server"}}, KEY, "it must begin"),
+        ({"sync": SYNC | {"endpoint": "http://me:x@server"}}, KEY, "a user or a password. Take"),
         ({"sync": SYNC}, {}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"),
         ({"sync": SYNC}, KEY | {"AWS_CA_BUNDLE": "/none.pem"}, r"/none\.pem cannot be read"),
     ],
