@@ -336,6 +336,7 @@ def test_a_body_without_length_is_refused(lines: Lines) -> None:
 
     assert status() == 411
     assert status(Content_Length="99999999999") == 413
+    assert status(Content_Length="9" * 5_000) == 413
 
 
 def test_a_port_that_is_taken_is_listened_on_later(lines: Lines) -> None:

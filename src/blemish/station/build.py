@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from blemish.station.config import StationConfig
+from blemish.station.errors import ConfigError
 from blemish.station.judge import Judge
 from blemish.station.libraries import check_library
 from blemish.station.lock import locked_directory
 from blemish.station.page.shown_image import ShownImage
 from blemish.station.records import Records
 from blemish.station.runner import Station
+from blemish.station.sinks.files import LineFileSink
 from blemish.station.sinks.registry import build_sink
 from blemish.station.sources.registry import build_source
 
@@ -30,6 +34,7 @@ def running_station(config: StationConfig) -> Iterator[Station]:
     """
     sources = [(build_source(source), source) for source in config.sources]
     sinks = [build_sink(sink) for sink in config.sinks]
+    _check_files([sink for sink in sinks if isinstance(sink, LineFileSink)])
     with locked_directory(config.directory):
         judge = Judge(config.model, now=lambda: datetime.now(UTC))
         records = Records(config.directory, rules=config.records, sinks=config.sinks)
@@ -45,6 +50,22 @@ def running_station(config: StationConfig) -> Iterator[Station]:
                 station.stop()
         finally:
             records.close()
+
+
+def _check_files(sinks: Sequence[LineFileSink]) -> None:
+    """Refuse two sinks that would mix their lines in one file.
+
+    Raises:
+        ConfigError: there are two.
+    """
+    names: dict[Path, str] = {}
+    for sink in sinks:
+        path = Path(os.path.normpath(sink.path))
+        if path in names:
+            raise ConfigError(
+                f"[[sink]] {names[path]} and {sink.name} both write {path}. Give each its own file."
+            )
+        names[path] = sink.name
 
 
 @contextmanager

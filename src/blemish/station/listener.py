@@ -22,6 +22,9 @@ from blemish.station.errors import SourceError
 logger = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
+MOST_DIGITS = 20
+"""Of a Content-Length; Python reads no number of thousands of digits."""
+
 MOST_CONNECTIONS = 8
 CONNECTION_S = 30.0
 """How long a connection may be silent."""
@@ -145,7 +148,7 @@ def _handler(
             length = self.headers.get("Content-Length") or "-"
             if not length.isdecimal():
                 return 411, {"error": "Send the Content-Length."}
-            if int(length) > MOST_BODY_BYTES:
+            if len(length) > MOST_DIGITS or int(length) > MOST_BODY_BYTES:
                 return 413, {"error": f"The body may have {MOST_BODY_BYTES:,} bytes."}
             body = self.rfile.read(int(length))
             if len(body) != int(length):

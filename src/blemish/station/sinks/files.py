@@ -43,8 +43,8 @@ class LineFileSink:
         header: bytes = b"",
         daily: bool = False,
     ) -> None:
-        self.name = name
-        self._path, self._daily = path, daily
+        self.name, self.path = name, path
+        self._daily = daily
         self._write_line, self._header = write_line, header
         self._file: AppendedFile | None = None
 
@@ -68,9 +68,9 @@ class LineFileSink:
 
     def _path_of(self, verdict: Verdict) -> Path:
         if not self._daily:
-            return self._path
+            return self.path
         day = verdict.time.astimezone(UTC).date().isoformat()
-        return self._path.with_name(f"{self._path.stem}-{day}{self._path.suffix}")
+        return self.path.with_name(f"{self.path.stem}-{day}{self.path.suffix}")
 
 
 def json_line(verdict: Verdict) -> bytes:

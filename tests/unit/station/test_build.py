@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from blemish.station.build import running_station
+from blemish.station.config import parse_station_config
+from blemish.station.errors import ConfigError
+
+
+def test_two_sinks_with_one_file_are_refused() -> None:
+    source = {"type": "folder", "name": "in", "when_busy": "never-drop", "path": "/srv/images"}
+    lines = {"type": "json-lines", "name": "lines", "path": "/srv/out/verdicts"}
+    table = {"type": "csv", "name": "table", "path": "/srv/out/../out/verdicts"}
+    document = {"source": [source], "model": {"component": "plates"}, "sink": [lines, table]}
+    config = parse_station_config(document, environment={})
+
+    with (
+        pytest.raises(ConfigError, match="lines and table both write /srv/out/verdicts"),
+        running_station(config),
+    ):
+        pass
