@@ -40,6 +40,9 @@ from blemish.storage.objects.names import refusal
 MASK_FOLDER = "masks"
 """Of the masks that are drawn, below the prefix of an import."""
 
+UNREAD_SUFFIXES = (".avif", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".pgm", ".ppm")
+"""Of images in formats that the service does not read."""
+
 _LIMITS = ImageLimits.of(OURS)
 
 
@@ -102,7 +105,24 @@ def read_dataset(files: DatasetFiles, *, format_name: str | None = None) -> Labe
         raise InterchangeError(
             f"{files.name}: there are no images of the format {formats[0].name}."
         )
+    _note_unused_images(files, images, notes)
     return LabelledDataset(format=formats[0], others=formats[1:], images=images, notes=notes)
+
+
+def _note_unused_images(
+    files: DatasetFiles, images: Sequence[LabelledImage], notes: ReadingNotes
+) -> None:
+    """Count the images of a folder that its annotations do not name, or that nothing here reads."""
+    used = {image.path for image in images}
+    for image in images:
+        shapes = (region.shape for region in image.regions)
+        used |= {shape.path for shape in shapes if isinstance(shape, MaskImage)}
+        used |= {image.color_mask.path} if image.color_mask else set()
+    unused = sum(path not in used for path in files.product_images)
+    notes.unused["image that no annotation names"] += unused
+    for path in files.ending(*UNREAD_SUFFIXES):
+        suffix = path.lower().rpartition(".")[2]
+        notes.unused[f"file in a format that is not read ({suffix})"] += 1
 
 
 def anomaly_types(images: Iterable[LabelledImage]) -> dict[str, str]:
@@ -155,7 +175,7 @@ def draft_entries(
             entries.append(drawing.entry(kind, folder / f"{index}.png"))
             sizes[drawing.header.size] += 1
         except (ValueError, InterchangeError) as error:
-            dataset.notes.problem(image.path, str(error))
+            dataset.notes.problem(image.path, str(error).removeprefix(f"{image.path}: "))
         advance()
     dataset.notes.check()
     if len(sizes) > 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import unicodedata
 import zipfile
 import zlib
 from collections import defaultdict
@@ -94,7 +95,7 @@ class DatasetFiles:
     def _by_name(self) -> Mapping[str, list[str]]:
         by_name = defaultdict[str, list[str]](list)
         for path in self.images:
-            by_name[posixpath.basename(path).casefold()].append(path)
+            by_name[_plain_name(path)].append(path)
         return by_name
 
     def ending(self, *suffixes: str) -> list[str]:
@@ -116,7 +117,7 @@ class DatasetFiles:
             path = posixpath.normpath(posixpath.join(folder, name))
             if path in self.known:
                 return path
-        same = self._by_name.get(posixpath.basename(name).casefold(), [])
+        same = self._by_name.get(_plain_name(name), [])
         if len(same) > 1:
             same = [path for path in same if _tail(path) == _tail(name)]
         return same[0] if len(same) == 1 else None
@@ -190,14 +191,23 @@ class FolderSource:
 
     def paths(self) -> list[str]:
         paths = []
-        for folder, _, names in os.walk(self._folder):
+        for folder, folders, names in os.walk(self._folder):
             below = Path(folder).relative_to(self._folder)
+            for name in folders:
+                if Path(folder, name).is_symlink():
+                    raise InterchangeError(
+                        f"{(below / name).as_posix()}: it is a link to another folder, which is "
+                        "not read. Put the folder itself there, or remove the link."
+                    )
             paths += [(below / name).as_posix() for name in names]
         return paths
 
     def read(self, path: str, max_bytes: int) -> bytes:
+        file_path = self._folder / path
+        if file_path.exists() and not file_path.is_file():
+            raise InterchangeError(f"{path}: it is a pipe, a socket or a device, and no file.")
         try:
-            with (self._folder / path).open("rb") as file:
+            with file_path.open("rb") as file:
                 return file.read(max_bytes)
         except OSError as error:
             raise InterchangeError(f"{path}: it cannot be read ({error.strerror}).") from None
@@ -257,7 +267,12 @@ def in_mask_folder(path: str) -> bool:
 
 def _tail(path: str) -> list[str]:
     """Return the last two parts of a path."""
-    return path.casefold().split("/")[-2:]
+    return unicodedata.normalize("NFC", path).casefold().split("/")[-2:]
+
+
+def _plain_name(path: str) -> str:
+    """Return the last part of a path in one spelling; macOS writes letters and accents apart."""
+    return unicodedata.normalize("NFC", posixpath.basename(path)).casefold()
 
 
 def _json_kind(head: bytes) -> JsonKind:

@@ -73,6 +73,10 @@ def recognised_formats(files: DatasetFiles) -> list[DatasetFormat]:
         InterchangeError: none fits, or a file cannot be read.
     """
     formats = [candidate for candidate in FORMATS if candidate.recognises(files)]
+    if not formats and not files.images:
+        raise InterchangeError(
+            f"{files.name}: there are no images in it. JPEG, PNG, TIFF, BMP and WebP are read."
+        )
     if not formats:
         titles = ", ".join(candidate.title for candidate in FORMATS)
         raise InterchangeError(

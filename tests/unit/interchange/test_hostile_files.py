@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,18 @@ def check(folder: Path, tmp_path: Path) -> None:
         ({"a.json": coco({"segmentation": [[1, 2, 3, 4, 5, "x"]]})}, "must be pairs of numbers"),
         ({"a.json": coco({"segmentation": [[900, 0, 990, 0, 990, 9]]})}, "x 900 to 990, y 0 to 9"),
         ({"a.json": coco({"segmentation": {"counts": [10**15]}})}, "1,000,000,000,000,000 pixels"),
+        (
+            {"a.json": coco({"segmentation": {"counts": [5120], "size": [80, 64]}})},
+            r"the height and width \[80, 64\], its image \[64, 80\]",
+        ),
+        (
+            {"a.json": coco() | {"images": coco()["images"] * 2}},
+            "a.json: an image has the id 1, as another one has",
+        ),
+        (
+            {"a.json": coco() | {"categories": [{"id": 1, "name": "x"}, {"id": 1, "name": "y"}]}},
+            "a.json: a category has the id 1, as another one has",
+        ),
         ({"a.json": coco({"category_id": 99})}, "annotation 5 has an unlisted category: 99"),
         ({"a.json": coco(width=100)}, "80 x 64 pixels, and 100 x 64 in a.json"),
         ({"a.json": '{"images": [NaN'}, "a.json: it is not JSON"),
@@ -120,6 +134,44 @@ def test_a_file_that_unpacks_to_more_than_is_allowed_is_refused(tmp_path: Path) 
 def test_a_folder_without_labels_is_refused_with_what_is_known(tmp_path: Path) -> None:
     with pytest.raises(InterchangeError, match=r"none of the known formats \(manifests of"):
         read(fill(tmp_path, {"a.png": None}))
+
+
+def test_a_folder_without_images_is_refused_with_the_formats_of_images(tmp_path: Path) -> None:
+    with pytest.raises(InterchangeError, match=r"no images in it. JPEG, PNG, TIFF, BMP and WebP"):
+        read(fill(tmp_path, {"good/a.gif": b"GIF89a"}))
+
+
+def test_a_pipe_in_a_folder_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "folder", {"good/a.png": None})
+    os.mkfifo(folder / "good/b.png")
+
+    with pytest.raises(InterchangeError, match=r"^good/b.png: it is a pipe, a socket or a device"):
+        check(folder, tmp_path)
+
+
+def test_a_link_to_another_folder_is_refused_instead_of_left_out(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "folder", {"good/a.png": None})
+    (folder / "bad").symlink_to(fill(tmp_path / "other", {"b.png": None}))
+
+    with pytest.raises(InterchangeError, match="bad: it is a link to another folder"):
+        check(folder, tmp_path)
+
+
+def test_images_that_are_not_used_are_counted(tmp_path: Path) -> None:
+    files = {"a.png": None, "a.json": coco(), "forgotten.png": None, "phone.HEIC": b"heic"}
+
+    dataset = read(fill(tmp_path, files))
+
+    assert dataset.notes.sentences() == [
+        "Not used: file in a format that is not read (heic): 1",
+        "Not used: image that no annotation names: 1",
+    ]
+
+
+def test_a_name_is_known_in_both_spellings_of_its_accents(tmp_path: Path) -> None:
+    files = {unicodedata.normalize("NFD", "é.png"): None, "a.json": coco(file_name="é.png")}
+
+    assert len(read(fill(tmp_path, files)).images) == 1
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from blemish.domain.color_maps import short_json
 from blemish.domain.entities import Label
 from blemish.interchange.files import DatasetFiles, JsonKind
 from blemish.interchange.label_names import label_in_path, label_named, set_in_path, set_in_words
@@ -65,13 +66,11 @@ class _CocoFile:
     def images(self) -> Iterator[LabelledImage]:
         """Yield the images with their regions."""
         try:
-            images = listing(self._content["images"], "images")
+            images = _by_id(self._content["images"], "an image")
             annotations = listing(self._content["annotations"], "annotations")
             self._categories = {
-                identity(mapping(category, "a category").get("id"), "the id of a category"): word(
-                    category.get("name"), "a name"
-                )
-                for category in listing(self._content["categories"], "categories")
+                category_id: word(category.get("name"), "a name")
+                for category_id, category in _by_id(self._content["categories"], "a category")
             }
         except ValueError as error:
             self._notes.problem(self._path, str(error))
@@ -84,9 +83,9 @@ class _CocoFile:
                 self._notes.problem(
                     self._path, f"an annotation has no image_id: {annotation!r:.80}"
                 )
-        for fields in images:
+        for image_id, fields in images:
             try:
-                yield self._image(mapping(fields, "an image"), by_image)
+                yield self._image(fields, by_image.pop(image_id, []))
             except ValueError as error:
                 self._notes.problem(self._path, str(error))
         for image_id, orphans in by_image.items():
@@ -95,18 +94,15 @@ class _CocoFile:
                 f"{len(orphans):,} annotations are of an image {image_id!r:.80} that it lacks",
             )
 
-    def _image(
-        self, fields: dict[str, Any], by_image: dict[Any, list[dict[str, Any]]]
-    ) -> LabelledImage:
+    def _image(self, fields: dict[str, Any], annotations: list[dict[str, Any]]) -> LabelledImage:
         name = word(fields.get("file_name"), "the file_name of an image")
-        annotations = by_image.pop(identity(fields.get("id"), "the id of an image"), [])
         path = self._files.image_named(name, near=self._path)
         if path is None:
             raise ValueError(f"there is no image {name!r:.300}")
         size = image_size(fields.get("width"), fields.get("height"))
         regions, is_normal = list[Region](), False
         for annotation in annotations:
-            region = self._region(annotation)
+            region = self._region(annotation, size)
             is_normal |= region is None
             regions += [region] if region else []
         label = Label.ANOMALY if regions else _label(fields, path, is_normal=is_normal)
@@ -119,7 +115,7 @@ class _CocoFile:
             source=self._path,
         )
 
-    def _region(self, annotation: dict[str, Any]) -> Region | None:
+    def _region(self, annotation: dict[str, Any], size: tuple[int, int]) -> Region | None:
         """Return the area of an annotation; None if its category says normal."""
         where = f"annotation {annotation.get('id')!r:.40}"
         name = self._categories.get(identity(annotation.get("category_id"), f"category of {where}"))
@@ -132,12 +128,17 @@ class _CocoFile:
         for member in ("keypoints", "attributes"):
             if annotation.get(member):
                 self._notes.unused[f"{member} of an annotation"] += 1
-        return Region(anomaly_type=name, shape=self._shape(annotation, where))
+        return Region(anomaly_type=name, shape=self._shape(annotation, where, size))
 
-    def _shape(self, annotation: dict[str, Any], where: str) -> Shape:
+    def _shape(self, annotation: dict[str, Any], where: str, size: tuple[int, int]) -> Shape:
         segmentation = annotation.get("segmentation")
         if isinstance(segmentation, dict):
-            counts = segmentation.get("counts")
+            counts, runs_size = segmentation.get("counts"), segmentation.get("size")
+            if runs_size not in (None, [size[1], size[0]]):
+                raise ValueError(
+                    f"the runs of {where} have the height and width {short_json(runs_size)}, "
+                    f"its image [{size[1]}, {size[0]}]"
+                )
             if isinstance(counts, str):
                 return Runs(counts=decode_coco_text(counts), by_columns=True)
             numbers = listing(counts, f"counts of {where}")
@@ -153,6 +154,21 @@ class _CocoFile:
         left, top, width, height = (number(value, f"bbox of {where}") for value in box)
         self._notes.remarks["Boxes without an outline, whose whole area becomes the mask"] += 1
         return Box(left=left, top=top, right=left + width, bottom=top + height)
+
+
+def _by_id(values: object, what: str) -> list[tuple[int | str, dict[str, Any]]]:
+    """Return the objects of a list with their ids.
+
+    Raises:
+        ValueError: one has no id, or the id of another.
+    """
+    objects = dict[int | str, dict[str, Any]]()
+    for value in listing(values, f"the list with {what}"):
+        fields = mapping(value, what)
+        value_id = identity(fields.get("id"), f"the id of {what}")
+        if objects.setdefault(value_id, fields) is not fields:
+            raise ValueError(f"{what} has the id {value_id!r:.80}, as another one has")
+    return list(objects.items())
 
 
 def _label(fields: dict[str, Any], path: str, *, is_normal: bool) -> Label | None:

@@ -39,7 +39,6 @@ def read_mvtec(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledIma
             continue
         set_index = max((folders.index(name) for name in _SETS if name in folders), default=None)
         if set_index is None or set_index + 1 >= len(folders):
-            notes.unused["image outside of train and test"] += 1
             continue
         anomaly_type = path.split("/")[set_index + 1]
         set_name = "val" if folders[set_index] == "validation" else folders[set_index]
