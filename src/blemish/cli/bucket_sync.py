@@ -116,6 +116,8 @@ class SyncReport:
             f"{self.copied:,} objects copied ({self.copied_bytes:,} bytes), "
             f"{self.present:,} were there already."
         ]
+        if not (self.copied or self.present or self.problems):
+            texts.append("The source has no objects there; compare the folder in its address.")
         if self.manifests:
             texts.append(f"{self.manifests:,} manifests name the new bucket now.")
         texts += [

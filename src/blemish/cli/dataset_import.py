@@ -98,7 +98,7 @@ def _say_format(console: Console, dataset: LabelledDataset) -> None:
     console.print(f"Format: {dataset.format.title} ({dataset.format.name})")
     if dataset.others:
         names = ", ".join(other.name for other in dataset.others)
-        console.print(f"It also looks like {names}; --format names another one.")
+        console.print(f"It also looks like {names}; --format names another one.", soft_wrap=True)
 
 
 def _counts(entries: Sequence[DraftEntry], kind: DatasetType) -> str:

@@ -111,6 +111,9 @@ def _access(root: Path) -> Finding:
     if not root.is_dir():
         message = f"{root} is no folder."
         remedy = "Name a folder by --data-dir or BLEMISH_DATA_DIR."
+    elif os.statvfs(root).f_flag & os.ST_RDONLY:
+        message = f"{root} is on a file system that is mounted read-only."
+        remedy = "Mount it writable, or name another folder by --data-dir or BLEMISH_DATA_DIR."
     elif not os.access(root, os.R_OK | os.W_OK | os.X_OK):
         message = f"{root} belongs to user {status.st_uid}, and user {os.geteuid()} may not use it."
         remedy = "Run this command as the user that runs the server."

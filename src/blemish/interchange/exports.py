@@ -150,8 +150,8 @@ def _counted(
         for writer in writers:
             if writer.image_path(image) is None:
                 label = "anomaly without a mask" if image.label else "image without a label"
-                title = type(writer).__name__.removesuffix("Writer")
-                notes.unused[f"{label}, which {title} cannot have"] += 1
+                name = type(writer).__name__.removesuffix("Writer").lower()
+                notes.unused[f"{label}, which the format {name} cannot have"] += 1
         yield image
 
 

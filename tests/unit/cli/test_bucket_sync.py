@@ -55,6 +55,12 @@ def sync(source: FakeS3, target: FakeS3) -> Any:
     )
 
 
+def test_a_folder_without_objects_is_named_instead_of_passing_as_copied() -> None:
+    report = sync(FakeS3("a", {}), FakeS3("b", {}))
+
+    assert "The source has no objects there" in report.sentences()[-1]
+
+
 def test_objects_of_several_uploads_are_known_by_their_metadata() -> None:
     source, target = FakeS3("a", {"k": b"data"}), FakeS3("b", {})
     source.etags["k"] = "0123-2"

@@ -71,6 +71,18 @@ def test_a_folder_of_another_user_is_a_problem() -> None:
     assert "may not use it" in message
 
 
+def test_a_file_system_that_is_mounted_read_only_is_a_problem(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = os.statvfs(house.directory.root)
+    fields = [*mounted[:8], os.ST_RDONLY, *mounted[9:]]
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+
+    (message,) = problems(house.directory)
+
+    assert message == f"{house.directory.root} is on a file system that is mounted read-only."
+
+
 def test_the_file_system_of_a_path_is_that_of_the_nearest_mount() -> None:
     assert file_system(Path("/srv/data/blemish"), MOUNTS) == "nfs4"
     assert file_system(Path("/srv/database"), MOUNTS) == "ext4"

@@ -48,7 +48,6 @@ def read_yolo(files: DatasetFiles, notes: ReadingNotes) -> Iterator[LabelledImag
     used = set()
     for image in files.product_images:
         if listed and image not in listed:
-            notes.unused["image that no list names"] += 1
             continue
         source = label_file(image)
         used.add(source)
