@@ -15,6 +15,7 @@ SANDBOX: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-site",
     "x-content-type-options": "nosniff",
 }
+"""Of every answer of S3."""
 
 ACTIVE_TYPES = frozenset({"application/pdf", "text/html", "text/xml", "application/xml"})
 

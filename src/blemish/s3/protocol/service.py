@@ -18,7 +18,7 @@ from blemish.domain.access.principals import Signer
 from blemish.domain.errors import AccessDeniedError as PolicyDeniedError
 from blemish.s3.protocol.addressing import path_with_bucket
 from blemish.s3.protocol.body import DOCUMENT_BYTES, BodyReceiver, StreamedBody, read_body_headers
-from blemish.s3.protocol.browser_safety import sandboxed
+from blemish.s3.protocol.browser_safety import SANDBOX, sandboxed
 from blemish.s3.protocol.checksums import PREFIX
 from blemish.s3.protocol.chunks import ChunkSigner
 from blemish.s3.protocol.errors import (
@@ -165,13 +165,14 @@ class S3Service:
             close_blocks(blocks)
             raise
         if streamed is None:
-            return response
+            return replace(response, headers={**response.headers, **SANDBOX})
         return sandboxed(response, presigned=call.caller is not None and call.caller.presigned)
 
     def error_response(self, error: Exception, *, path: str, request_id: str) -> HttpResponse:
         assert isinstance(error, S3Error)
         resource = unquote(path, errors="replace")
-        return xml_error_response(error, resource=resource, request_id=request_id)
+        response = xml_error_response(error, resource=resource, request_id=request_id)
+        return replace(response, headers={**response.headers, **SANDBOX})
 
     def client_error(self, error: Exception, call: Call) -> Exception | None:
         match error:

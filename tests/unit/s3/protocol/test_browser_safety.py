@@ -73,3 +73,14 @@ def test_images_are_shown(bench: Bench, content_type: str) -> None:
     answer = get(bench, presigned=True, ContentType=content_type)
 
     assert "content-disposition" not in answer.headers
+
+
+def test_no_refusal_and_no_listing_is_a_page_of_this_server(bench: Bench) -> None:
+    client = client_of(bench, principal(allow("s3:*")))
+
+    with pytest.raises(client.exceptions.NoSuchKey) as refusal:
+        client.get_object(Bucket=BUCKET, Key="absent")
+    listing = client.list_objects_v2(Bucket=BUCKET)
+
+    for response in (refusal.value.response, listing):
+        assert SANDBOX.items() <= response["ResponseMetadata"]["HTTPHeaders"].items()
