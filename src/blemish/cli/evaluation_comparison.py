@@ -98,9 +98,13 @@ def parsed_evaluation(result: bytes, manifest: bytes | None, *, name: str) -> Co
             test_images=details.get("NumberOfTestingImages"),
             images=images,
         )
+    except KeyError as error:
+        raise InterchangeError(
+            f"{name}: it is not an evaluation result: {error!s:.200} is missing."
+        ) from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InterchangeError(
-            f"{name}: it is not an evaluation result ({error!r:.200})."
+            f"{name}: it is not an evaluation result ({error!s:.200})."
         ) from None
 
 

@@ -81,6 +81,6 @@ def recognised_formats(files: DatasetFiles) -> list[DatasetFormat]:
         titles = ", ".join(candidate.title for candidate in FORMATS)
         raise InterchangeError(
             f"{files.name}: it is in none of the known formats ({titles}). Name folders by labels, "
-            "such as good and scratch."
+            "such as good and scratch. If all images are anomalies, select the format folders."
         )
     return formats

@@ -81,3 +81,8 @@ def test_without_the_old_manifest_metrics_are_compared_alone(tmp_path: Path) -> 
 def test_other_files_are_refused_by_name(content: bytes) -> None:
     with pytest.raises(InterchangeError, match=r"^old\.json: it is not an evaluation result"):
         parsed_evaluation(content, None, name="old.json")
+
+
+def test_a_file_of_another_kind_is_refused_with_the_member_that_it_lacks() -> None:
+    with pytest.raises(InterchangeError, match=r"result: 'AggregatedEvaluationResults' is missing"):
+        parsed_evaluation(b"{}", None, name="old.json")
