@@ -12,11 +12,11 @@ from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from tests.unit.house import House
 
-NOW = datetime.now(UTC)
 MOUNTS = "/dev/sda / ext4 rw 0 0\nserver:/data /srv/data nfs4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
 
 
-def problems(directory: DataDirectory, *, now: datetime = NOW) -> list[str]:
+def problems(directory: DataDirectory, *, later: timedelta = timedelta(0)) -> list[str]:
+    now = datetime.fromtimestamp(directory.database.stat().st_mtime, UTC) + later
     findings: list[Finding] = [
         *data_findings(Settings(), directory, now=now, mounts="/dev/sda / ext4 rw 0 0\n")
     ]
@@ -45,7 +45,7 @@ def test_a_missing_keyring_is_a_problem(house: House) -> None:
 
 
 def test_data_from_the_future_say_that_the_clock_is_wrong(house: House) -> None:
-    (message,) = problems(house.directory, now=NOW - timedelta(days=400))
+    (message,) = problems(house.directory, later=-timedelta(days=400))
 
     assert message.startswith("The database was last written at ")
 
