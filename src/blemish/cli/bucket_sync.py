@@ -209,9 +209,8 @@ class _Copier:
             problem = _unusable(item)
             if problem:
                 return Outcome(problem=f"{item.key}: {problem}")
-            if self._is_present(item):
-                return Outcome(is_present=True)
-            return self._copy(item)
+            known = self._present.get(item.key)
+            return self._copy(item) if known is None else self._renew(item, known)
         except ClientError as error:
             return Outcome(problem=f"{item.key}: {error_text(error)}")
         except (BotoCoreError, SyncError) as error:
@@ -219,23 +218,38 @@ class _Copier:
         finally:
             self._advance(item.size_bytes)
 
-    def _is_present(self, item: SourceObject) -> bool:
-        known = self._present.get(item.key)
-        if known is None:
-            return False
-        if (known.etag, known.size_bytes) == (item.etag, item.size_bytes):
-            return self._source.bucket == self._target.bucket or not self._may_name_old_bucket(item)
+    def _renew(self, item: SourceObject, known: SourceObject) -> Outcome:
+        """Copy an object that the target has, unless it is the same or somebody else's."""
+        is_equal = (known.etag, known.size_bytes) == (item.etag, item.size_bytes)
+        if is_equal and not self._may_be_manifest(item):
+            return Outcome(is_present=True)
         head = self._target.s3.head_object(Bucket=self._target.bucket, Key=item.key)
-        return bool(head["Metadata"].get(SOURCE_ETAG) == item.etag)
+        copied_etag = head["Metadata"].get(SOURCE_ETAG)
+        if copied_etag == item.etag or (is_equal and copied_etag is not None):
+            return Outcome(is_present=True)
+        if is_equal or copied_etag is not None:
+            return self._copy(item)
+        return self._copy(item, expected_md5=self._target_md5(item.key))
 
-    def _may_name_old_bucket(self, item: SourceObject) -> bool:
-        """Return whether an equal object may be a manifest that another tool has copied."""
-        if item.size_bytes == 0 or item.key.lower().endswith(SUFFIXES):
-            return False
-        head = self._target.s3.head_object(Bucket=self._target.bucket, Key=item.key)
-        return SOURCE_ETAG not in head["Metadata"]
+    def _may_be_manifest(self, item: SourceObject) -> bool:
+        """Return whether an equal object may be a manifest whose references have to be moved."""
+        is_renamed = self._source.bucket != self._target.bucket
+        return is_renamed and item.size_bytes > 0 and not item.key.lower().endswith(SUFFIXES)
 
-    def _copy(self, item: SourceObject) -> Outcome:
+    def _target_md5(self, key: str) -> str:
+        body = self._target.s3.get_object(Bucket=self._target.bucket, Key=key)["Body"]
+        digest = hashlib.md5(usedforsecurity=False)
+        for chunk in iter(partial(body.read, _CHUNK), b""):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _copy(self, item: SourceObject, *, expected_md5: str | None = None) -> Outcome:
+        """Copy an object.
+
+        Raises:
+            SyncError: it did not come whole, or its MD5 is not the expected one: the target has
+                another object that no sync has written, which would be lost.
+        """
         answer = self._source.s3.get_object(
             Bucket=self._source.bucket, Key=item.key, IfMatch=f'"{item.etag}"'
         )
@@ -245,6 +259,11 @@ class _Copier:
                 digest.update(chunk)
                 file.write(chunk)
             _check(item, file.tell(), digest.hexdigest(), answer)
+            if expected_md5 not in {None, digest.hexdigest()}:
+                raise SyncError(
+                    "the target has another object of this name, which was changed or written "
+                    "there. Delete one of them, or copy to another bucket"
+                )
             file.seek(0)
             others = Counter[str]()
             if self._source.bucket != self._target.bucket and is_manifest_start(file.read(_CHUNK)):

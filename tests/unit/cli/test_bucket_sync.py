@@ -102,6 +102,40 @@ def test_a_manifest_that_another_tool_copied_is_moved_too() -> None:
     assert target.objects["m"] == b'{"source-ref": "s3://new/a.png"}\n'
 
 
+def test_an_object_that_was_changed_in_the_target_is_left_and_named() -> None:
+    source, target = FakeS3("a", {"k": b"data", "l": b"other"}), FakeS3("b", {})
+    sync(source, target)
+    target.objects["k"], target.metadata["k"] = b"my work", {}
+
+    report = sync(source, target)
+
+    assert target.objects == {"k": b"my work", "l": b"other"}
+    assert (report.copied, report.present) == (0, 1)
+    assert report.problems == [
+        "k: the target has another object of this name, which was changed or written there. "
+        "Delete one of them, or copy to another bucket"
+    ]
+
+
+def test_an_object_that_changed_in_the_source_is_copied_again() -> None:
+    source, target = FakeS3("a", {"k": b"data"}), FakeS3("b", {})
+    sync(source, target)
+    source.objects["k"] = b"newer"
+
+    report = sync(source, target)
+
+    assert (report.copied, target.objects["k"]) == (1, b"newer")
+
+
+def test_an_object_that_was_put_by_hand_is_the_same_by_its_content() -> None:
+    source, target = FakeS3("a", {"k": b"data"}), FakeS3("b", {"k": b"data"})
+    target.etags["k"] = "0123-0"
+
+    report = sync(source, target)
+
+    assert (report.problems, target.objects["k"]) == ([], b"data")
+
+
 def test_manifests_that_name_other_buckets_are_counted() -> None:
     source = FakeS3("a", {"m": b'{"source-ref": "s3://third/a.png"}\n'})
 
