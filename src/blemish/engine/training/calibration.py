@@ -42,6 +42,8 @@ class Calibration:
     midpoint: float
     #: sentences for people about the limits of the data
     notes: tuple[str, ...]
+    #: how much higher the threshold is for scores of held-out images
+    gain: float = 0.0
 
 
 def calibrate(
@@ -75,6 +77,7 @@ def calibrate(
         slope=1 / deviation,
         midpoint=threshold,
         notes=(_rate_note(len(normal), rate=rate),),
+        gain=gain,
     )
 
 

@@ -362,7 +362,7 @@ def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
     """Describe for people how the detector was trained."""
     backbone, calibration = learned.parts.backbone, learned.parts.calibration
     anomalous, scores = learned.anomalous, learned.selection.scores
-    metrics = precision_recall_f1(anomalous, scores >= calibration.threshold)
+    metrics = precision_recall_f1(anomalous, scores >= calibration.threshold + calibration.gain)
     return {
         "backbone": {"name": backbone.name, "sha256": backbone.sha256},
         "seed": options.seed,

@@ -86,6 +86,7 @@ def test_the_gain_of_the_final_fit_lowers_the_threshold() -> None:
     lower = calibrate(scores, truth, gain=0.25)
 
     assert lower.threshold == pytest.approx(calibrate(scores, truth).threshold - 0.25)
+    assert lower.threshold + lower.gain == pytest.approx(calibrate(scores, truth).threshold)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
