@@ -10,7 +10,6 @@ looks at any moment sees the old version or the new one.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from blemish.edge.durable_files import sync_names, write_whole_file
 from blemish.edge.errors import EdgeError
 from blemish.engine.bundle import CHECKSUMS
 from blemish.engine.component import (
@@ -109,9 +109,9 @@ class ComponentFolder:
         folder = home / f"{info.version}-{self._new_name()[:8]}"
         folder.mkdir()
         for name, data in files.items():
-            _write(folder / name, data)
-        _sync_folder(folder)
-        _sync_folder(home)
+            write_whole_file(folder / name, data)
+        sync_names(folder)
+        sync_names(home)
         self._publish(home, folder=folder.name, version=info.version, autostart=autostart)
         for old in home.iterdir():
             if old.is_dir() and old != folder:
@@ -127,15 +127,13 @@ class ComponentFolder:
         """
         home = self.require(name).folder.parent
         (home / INSTALLED).unlink()
-        _sync_folder(home)
+        sync_names(home)
         shutil.rmtree(home)
 
     def _publish(self, home: Path, *, folder: str, version: str, autostart: bool) -> None:
         document = {"version": version, "folder": folder, "autostart": autostart}
-        aside = home / f".{self._new_name()}"
-        _write(aside, (json.dumps(document) + "\n").encode())
-        aside.replace(home / INSTALLED)
-        _sync_folder(home)
+        write_whole_file(home / INSTALLED, (json.dumps(document) + "\n").encode())
+        sync_names(home)
 
     def _component(self, path: Path) -> InstalledComponent | None:
         try:
@@ -226,18 +224,3 @@ def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
             raise EdgeError(
                 f"The component cannot be unpacked: {member.filename} is not compressed by deflate."
             )
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from blemish.edge.durable_files import sync_names, write_whole_file
 from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.images.masks import encode_mask
 from blemish.engine.runtime import Detection
-from blemish.station.durable_files import sync_names, write_whole_file
 from blemish.station.images import CapturedImage
 
 IMAGES = "images"

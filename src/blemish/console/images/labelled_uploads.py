@@ -61,7 +61,7 @@ class LabelledUploads:
         return name
 
     def upload(self, name: str, *, owner: str, project: str) -> LabelledUpload:
-        """Return an upload of this session.
+        """Return an upload of this owner to this project.
 
         Raises:
             ValidationError: there is none of this name.

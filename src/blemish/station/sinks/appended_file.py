@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from blemish.station.durable_files import sync_names
+from blemish.edge.durable_files import sync_names
 
 BLOCK_BYTES = 64 * 1024
 

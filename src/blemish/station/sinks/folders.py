@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from pathlib import Path
 
+from blemish.edge.durable_files import sync_names, write_whole_file
 from blemish.station.config_table import ConfigTable
-from blemish.station.durable_files import sync_names, write_whole_file
 from blemish.station.errors import SinkError
 from blemish.station.sinks.sink import Sink
 from blemish.station.verdict import Verdict

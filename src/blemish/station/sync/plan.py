@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blemish.station.durable_files import sync_names, write_whole_file
+from blemish.edge.durable_files import sync_names, write_whole_file
 from blemish.station.errors import DirectoryError
 from blemish.station.verdict import Verdict
 
