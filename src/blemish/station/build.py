@@ -18,7 +18,9 @@ from blemish.station.page.shown_image import ShownImage
 from blemish.station.records import Records
 from blemish.station.runner import Station
 from blemish.station.sinks.files import LineFileSink
+from blemish.station.sinks.folders import FolderSink
 from blemish.station.sinks.registry import build_sink
+from blemish.station.sources.folder import WatchedFolder
 from blemish.station.sources.registry import build_source
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,11 @@ def running_station(config: StationConfig) -> Iterator[Station]:
     sources = [(build_source(source), source) for source in config.sources]
     sinks = [build_sink(sink) for sink in config.sinks]
     _check_files([sink for sink in sinks if isinstance(sink, LineFileSink)])
+    written = [
+        config.directory,
+        *(sink.directory for sink in sinks if isinstance(sink, FolderSink)),
+    ]
+    _check_watched([source for source, _ in sources if isinstance(source, WatchedFolder)], written)
     with locked_directory(config.directory):
         judge = Judge(config.model, now=lambda: datetime.now(UTC))
         records = Records(config.directory, rules=config.records, sinks=config.sinks)
@@ -50,6 +57,22 @@ def running_station(config: StationConfig) -> Iterator[Station]:
                 station.stop()
         finally:
             records.close()
+
+
+def _check_watched(sources: Sequence[WatchedFolder], written: Sequence[Path]) -> None:
+    """Refuse a source that would take the images that the station writes, again and again.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for source in sources:
+        path = Path(os.path.realpath(source.path))
+        for folder in written:
+            if path.is_relative_to(os.path.realpath(folder)):
+                raise ConfigError(
+                    f"[[source]] {source.name} watches {source.path}, where the station writes "
+                    "images itself. Give it another folder."
+                )
 
 
 def _check_files(sinks: Sequence[LineFileSink]) -> None:

@@ -19,3 +19,22 @@ def test_two_sinks_with_one_file_are_refused() -> None:
         running_station(config),
     ):
         pass
+
+
+@pytest.mark.parametrize("path", ["/srv/station/images", "/srv/sorted/ok", "/srv/in/../sorted"])
+def test_a_source_that_would_take_the_stations_own_images_is_refused(path: str) -> None:
+    source = {"type": "folder", "name": "in", "when_busy": "never-drop", "path": path}
+    sink = {"type": "folders", "name": "sorted", "directory": "/srv/sorted"}
+    document = {
+        "directory": "/srv/station",
+        "source": [source],
+        "model": {"component": "plates"},
+        "sink": [sink],
+    }
+    config = parse_station_config(document, environment={})
+
+    with (
+        pytest.raises(ConfigError, match="in watches .*, where the station writes"),
+        running_station(config),
+    ):
+        pass

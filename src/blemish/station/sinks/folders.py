@@ -25,6 +25,11 @@ class FolderSink:
         self.name = name
         self._directory = directory
 
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """The folders that get images."""
+        return self._directory / OK_FOLDER, self._directory / NOT_OK_FOLDER
+
     def deliver(self, verdict: Verdict) -> None:
         """Add the image; an image that is there already is left alone."""
         image = verdict.image_path

@@ -64,7 +64,7 @@ class WatchedFolder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self._path = path
+        self.path = path
         self._patterns = tuple(pattern.lower() for pattern in patterns)
         self._settle_s = settle_s
         self._poll_s = poll_s
@@ -83,7 +83,7 @@ class WatchedFolder:
             try:
                 self._look()
             except OSError as error:
-                intake.disconnected(f"{self._path} cannot be read: {error.strerror}.")
+                intake.disconnected(f"{self.path} cannot be read: {error.strerror}.")
                 intake.pause(1.0)
                 continue
             intake.connected()
@@ -96,7 +96,7 @@ class WatchedFolder:
         """Note the files that the folder has now."""
         now_s = self._clock()
         files = {}
-        with os.scandir(self._path) as entries:
+        with os.scandir(self.path) as entries:
             for entry in entries:
                 stamp = self._stamp(entry)
                 if stamp is not None:
@@ -171,7 +171,7 @@ class WatchedFolder:
     def _content(self, file: FolderFile) -> bytes | None:
         """Read a file; None if it was changed or removed since the station looked."""
         try:
-            with (self._path / file.name).open("rb") as opened:
+            with (self.path / file.name).open("rb") as opened:
                 content = opened.read(MOST_BYTES)
                 status = os.fstat(opened.fileno())
         except FileNotFoundError:
