@@ -22,6 +22,7 @@ from blemish.station.sinks.folders import FolderSink
 from blemish.station.sinks.registry import build_sink
 from blemish.station.sources.folder import WatchedFolder
 from blemish.station.sources.registry import build_source
+from blemish.station.stored_images import IMAGES
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +38,9 @@ def running_station(config: StationConfig) -> Iterator[Station]:
     sources = [(build_source(source), source) for source in config.sources]
     sinks = [build_sink(sink) for sink in config.sinks]
     _check_files([sink for sink in sinks if isinstance(sink, LineFileSink)])
-    written = [
-        config.directory,
-        *(sink.directory for sink in sinks if isinstance(sink, FolderSink)),
-    ]
+    written = [config.directory / IMAGES]
+    for sink in sinks:
+        written += sink.folders if isinstance(sink, FolderSink) else ()
     _check_watched([source for source, _ in sources if isinstance(source, WatchedFolder)], written)
     with locked_directory(config.directory):
         judge = Judge(config.model, now=lambda: datetime.now(UTC))

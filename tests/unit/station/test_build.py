@@ -21,7 +21,9 @@ def test_two_sinks_with_one_file_are_refused() -> None:
         pass
 
 
-@pytest.mark.parametrize("path", ["/srv/station/images", "/srv/sorted/ok", "/srv/in/../sorted"])
+@pytest.mark.parametrize(
+    "path", ["/srv/station/images", "/srv/sorted/ok", "/srv/in/../sorted/not-ok"]
+)
 def test_a_source_that_would_take_the_stations_own_images_is_refused(path: str) -> None:
     source = {"type": "folder", "name": "in", "when_busy": "never-drop", "path": path}
     sink = {"type": "folders", "name": "sorted", "directory": "/srv/sorted"}
@@ -34,7 +36,7 @@ def test_a_source_that_would_take_the_stations_own_images_is_refused(path: str) 
     config = parse_station_config(document, environment={})
 
     with (
-        pytest.raises(ConfigError, match="in watches .*, where the station writes"),
+        pytest.raises(ConfigError, match=r"in watches .*, where the station writes"),
         running_station(config),
     ):
         pass
