@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import stats
+from scipy.special import stdtrit
 
 from benchmarks.aupro import aupro
 from blemish.engine.metrics import roc_auc
@@ -51,7 +51,7 @@ def interval(values: Sequence[float]) -> Interval:
     if len(values) < 2:
         return Interval(mean, None)
     error = float(np.std(values, ddof=1)) * (1 / len(values) + TEST_PER_TRAINING) ** 0.5
-    return Interval(mean, float(stats.t.ppf(0.975, len(values) - 1)) * error)
+    return Interval(mean, float(stdtrit(len(values) - 1, 0.975)) * error)
 
 
 def brier_score(truth: Booleans, probability: Floats) -> float | None:

@@ -1,7 +1,8 @@
 """What every detector must keep, whatever its backbone and its heads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from blemish.engine.training.fusion import fusion, standard
 from blemish.engine.training.labeled_images import LabeledImage
 from blemish.engine.training.score_table import ScoreTable, score_table
 from blemish.engine.training.selection import Candidate, candidates_for, map_fusion
+from blemish.engine.training.train import TrainingOptions
 from blemish.engine.training.validation import training_set, validate_datasets
 from tests.contract.another_scorer import CHANNEL_SUM
 from tests.products import LIMITS, anomalous_images, draw, normal_images, options, train_into
@@ -57,9 +59,9 @@ def training_images() -> list[LabeledImage]:
     return normal_images(5) + anomalous_images(3, "stain", masked=True)
 
 
-def checksums(images: list[LabeledImage], folder: Path, backbone: Path | str) -> str:
+def checksums(images: list[LabeledImage], folder: Path, training: TrainingOptions) -> str:
     folder.mkdir()
-    train_into(folder, images, options(backbone))
+    train_into(folder, images, training)
     return (folder / "SHA256SUMS").read_text()
 
 
@@ -111,31 +113,44 @@ def test_a_bundle_that_is_loaded_again_gives_the_same_answers(
         assert (a.anomaly_map == b.anomaly_map).all()
 
 
+@pytest.fixture(scope="module")
+def trained_once(
+    backbones: dict[str, Path | str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Return the checksums of a bundle by its backbone, each trained once."""
+
+    @cache
+    def trained_checksums(backbone: str) -> str:
+        folder = tmp_path_factory.mktemp(backbone) / "bundle"
+        return checksums(training_images(), folder, options(backbones[backbone]))
+
+    return trained_checksums
+
+
 @pytest.mark.parametrize(
     "backbone", ["tiny", "scattering", pytest.param("joined", marks=pytest.mark.slow)]
 )
 def test_the_same_images_in_any_order_give_the_same_bundle_bit_for_bit(
-    backbone: str, backbones: dict[str, Path | str], tmp_path: Path
+    backbone: str,
+    trained_once: Callable[[str], str],
+    backbones: dict[str, Path | str],
+    tmp_path: Path,
 ) -> None:
-    images = training_images()
+    turned = training_images()[::-1]
 
-    first = checksums(images, tmp_path / "first", backbones[backbone])
-    second = checksums(images[::-1], tmp_path / "second", backbones[backbone])
+    second = checksums(turned, tmp_path / "second", options(backbones[backbone]))
 
-    assert first == second
+    assert second == trained_once(backbone)
 
 
 def test_another_seed_gives_another_bundle(
-    backbones: dict[str, Path | str], tmp_path: Path
+    trained_once: Callable[[str], str], backbones: dict[str, Path | str], tmp_path: Path
 ) -> None:
-    images, reseeded = training_images(), tmp_path / "reseeded"
-    reseeded.mkdir()
-
-    first = checksums(images, tmp_path / "first", backbones["tiny"])
     seeded = replace(options(backbones["tiny"]), seed=1)
-    train_into(reseeded, images, seeded)
 
-    assert (reseeded / "SHA256SUMS").read_text() != first
+    reseeded = checksums(training_images(), tmp_path / "reseeded", seeded)
+
+    assert reseeded != trained_once("tiny")
 
 
 @pytest.mark.parametrize(
