@@ -18,6 +18,7 @@ BENCHMARKS = (
     ["fuzz", "--requests=5000"],
     ["lifetimes", "--examples=5"],
     ["s3"],
+    ["batch", "--images=300", "--rounds=1", "--kills=1"],
     ["edge", "--detections=4000", "--kills=5", "--requests=5000"],
     ["station", "--images=100", "--kills=3"],
     ["quality"],

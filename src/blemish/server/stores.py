@@ -82,6 +82,11 @@ def tidy_directory(foundation: Foundation, storage: Storage) -> None:
     storage.folder.clear_staging()
     for attempt in directory.attempts.iterdir():
         remove_tree(attempt, staging=directory.staging)
+    with foundation.database.reading() as rows:
+        running = {str(job.id) for job in rows.detection_jobs.unsettled()}
+    for folder in directory.detection_jobs.iterdir():
+        if folder.name not in running:
+            remove_tree(folder, staging=directory.staging)
     unnamed = unnamed_files(directory, foundation.database)
     move_to_trash(unnamed, directory, now=foundation.now())
 

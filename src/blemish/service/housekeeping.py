@@ -108,13 +108,15 @@ class Housekeeping:
             )
             for path in _older(folder, before)
         ]
-        attempts = list(_older(directory.attempts, before))
+        attempts = [*_older(directory.attempts, before), *_older(directory.detection_jobs, before)]
         with self._database.reading() as rows:
             training = rows.models.with_status(ModelStatus.TRAINING)
-        held = {f"{model.id}-{model.attempt}" for model in training}
+            jobs = rows.detection_jobs.unsettled()
+        held = {directory.attempts / f"{model.id}-{model.attempt}" for model in training}
+        held |= {directory.detection_jobs / str(job.id) for job in jobs}
         # staged files are removed within their own file system
         remains = [(path, path.parent) for path in staged]
-        remains += [(path, directory.staging) for path in attempts if path.name not in held]
+        remains += [(path, directory.staging) for path in attempts if path not in held]
         _tell("remains removed", sum(_remove(path, staging=staging) for path, staging in remains))
         unnamed = [
             path for path in unnamed_files(directory, self._database) if _is_older(path, before)

@@ -10,6 +10,7 @@ DIR/                mode 0700
   kept/             stored files: frozen entries of models, pending changes
   uploads/          parts of incomplete objects
   attempts/         files of running trainings
+  detection-jobs/   results so far of running batches and trials
   audit/            the audit log
   restoring/        files of an unfinished restore
   trash/            files that no row names, by the time when they were moved here
@@ -48,6 +49,7 @@ class DataDirectory:
         self.stored_files = self.root / "kept"
         self.uploads = self.root / "uploads"
         self.attempts = self.root / "attempts"
+        self.detection_jobs = self.root / "detection-jobs"
         self.audit = self.root / "audit"
         self.thumbnails = self.root / "thumbnails"
         self.staging = self.root / "staging"
@@ -128,6 +130,7 @@ class DataDirectory:
             self.stored_files,
             self.uploads,
             self.attempts,
+            self.detection_jobs,
             self.audit,
             self.thumbnails,
             self.staging,

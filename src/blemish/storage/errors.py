@@ -176,16 +176,24 @@ class RestoreUnfinishedError(BackupError):
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PASSING = _NO_ROOM | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
+_PASSING_ERRORS = (
+    MemoryError,
+    StoreFullError,
+    StoreUnavailableError,
+    DatabaseReadError,
+    DatabaseWriteError,
+)
+
 
 def is_passing(error: BaseException) -> bool:
     """Return whether an error comes from a machine that is out of something for now.
 
-    That is room on the disk, memory, open files or processes, or the lock of the database. The same
-    work may succeed later.
+    That is room on the disk, memory, open files or processes, the lock of the database, or the
+    store of the buckets. The same work may succeed later.
     """
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, (MemoryError, StoreFullError, DatabaseReadError, DatabaseWriteError)):
+        if isinstance(cause, _PASSING_ERRORS):
             return True
         if isinstance(cause, OSError) and cause.errno in _PASSING:
             return True

@@ -1,17 +1,15 @@
 """The results of detection jobs: manifest and masks of a batch, rows of a trial.
 
 A result manifest is the image list of the job with the detection of each image, in the format of an
-evaluation manifest. A temporary file collects it, so that memory holds one line.
+evaluation manifest.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from blemish.domain.access.object_rights import WRITE, ObjectRights
@@ -19,15 +17,14 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
 from blemish.domain.entities import DatasetEntry, ObjectRef
 from blemish.domain.manifest import DETECTED_FIELDS
+from blemish.service.detection.result_lines import ResultLines
 from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import EvaluatedModel, detected_members
-from blemish.storage.files import clear_file_errors
 from blemish.storage.rows.all_rows import Rows
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection
 
-CHUNK_BYTES = 1024 * 1024
 ERROR = "error"
 """Field of a line with the reason why its image has no detection."""
 
@@ -39,27 +36,24 @@ ImageResult: TypeAlias = "Detection | str"
 
 
 class Results(Protocol):
-    """Takes the results of a job, image by image."""
+    """Turns the detections of a job into lines, and the lines into its result."""
 
-    def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
-        """Add the result of one image.
+    def line(self, position: int, entry: DatasetEntry, result: ImageResult) -> str:
+        """Return the line of one image; safe for several threads.
 
         Raises:
-            ObjectError: it cannot be stored.
+            ObjectError: a file beside it cannot be stored.
         """
 
-    def publish(self) -> None:
+    def publish(self, lines: ResultLines) -> None:
         """Write the objects that must exist before the job succeeds.
 
         Raises:
             ObjectError: it cannot be written.
         """
 
-    def keep(self, rows: Rows) -> None:
+    def keep(self, rows: Rows, lines: ResultLines) -> None:
         """Write rows, in the transaction in which the job succeeds."""
-
-    def close(self) -> None:
-        """Delete temporary files."""
 
 
 class TrialResults:
@@ -67,9 +61,8 @@ class TrialResults:
 
     def __init__(self, job: DetectionJob) -> None:
         self._job = job
-        self._images: list[TrialImage] = []
 
-    def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
+    def line(self, position: int, entry: DatasetEntry, result: ImageResult) -> str:
         """See `Results`."""
         image = TrialImage(
             position=position,
@@ -79,17 +72,14 @@ class TrialResults:
             error=result if isinstance(result, str) else None,
             verified_line=None,
         )
-        self._images.append(image)
+        return json.dumps(asdict(image), ensure_ascii=False)
 
-    def publish(self) -> None:
+    def publish(self, lines: ResultLines) -> None:
         """See `Results`."""
 
-    def keep(self, rows: Rows) -> None:
+    def keep(self, rows: Rows, lines: ResultLines) -> None:
         """See `Results`."""
-        rows.trial_images.put(self._job.id, self._images)
-
-    def close(self) -> None:
-        """See `Results`."""
+        rows.trial_images.put(self._job.id, (TrialImage(**json.loads(line)) for line in lines))
 
 
 class BatchResults:
@@ -100,7 +90,6 @@ class BatchResults:
         job: DetectionJob,
         *,
         objects: Objects,
-        folder: Path,
         arns: ArnScope,
         rights: ObjectRights | None,
         now: Callable[[], datetime],
@@ -118,35 +107,22 @@ class BatchResults:
             output_bucket=job.output_bucket,
             output_prefix=job.output_prefix or "",
         )
-        with clear_file_errors("the result manifest"):  # unnamed, so that a crash leaves nothing
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see `close`
 
-    def add(self, position: int, entry: DatasetEntry, result: ImageResult) -> None:
+    def line(self, position: int, entry: DatasetEntry, result: ImageResult) -> str:
         """See `Results`."""
         fields: dict[str, Any] = json.loads(entry.line)
         listed = {name: value for name, value in fields.items() if name not in OURS}
         more = {ERROR: result} if isinstance(result, str) else self._members(position, result)
-        line = json.dumps(listed | more, ensure_ascii=False)
-        with clear_file_errors("the result manifest"):
-            self._file.write(f"{line}\n".encode())
+        return json.dumps(listed | more, ensure_ascii=False)
 
-    def publish(self) -> None:
+    def publish(self, lines: ResultLines) -> None:
         """See `Results`."""
         job = self._job
         key = result_key(job.output_prefix, job.project, job.name)
-        self._objects.write(ObjectRef(bucket=self._bucket, key=key), self._chunks())
+        self._objects.write(ObjectRef(bucket=self._bucket, key=key), lines.chunks())
 
-    def keep(self, rows: Rows) -> None:
+    def keep(self, rows: Rows, lines: ResultLines) -> None:
         """See `Results`."""
-
-    def close(self) -> None:
-        """See `Results`."""
-        with clear_file_errors("the result manifest"):
-            self._file.close()
-
-    def _chunks(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        yield from iter(partial(self._file.read, CHUNK_BYTES), b"")
 
     def _members(self, position: int, detection: Detection) -> dict[str, Any]:
         return detected_members(

@@ -1,20 +1,23 @@
 """Running detection jobs: reading the list, detecting in each image, storing the results.
 
-A job runs in a thread of the server with low priority: one image at a time, by its own detector
-with one thread. An image without a result does not fail the job. After a crash or a restart the job
-starts again and writes the same results.
+A job runs in threads of the server with low priority, each with one image at a time. An image
+without a result does not fail the job. After a crash or a restart the job goes on at its last
+checkpoint, unless the list or the model has changed since: then it starts again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -44,11 +47,18 @@ from blemish.service.datasets.line_checks import (
     spooled_entries,
 )
 from blemish.service.detection.job_results import BatchResults, ImageResult, Results, TrialResults
+from blemish.service.detection.result_lines import ResultLines
 from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.service.objects import Objects
 from blemish.storage.database.database import Database
-from blemish.storage.errors import ObjectError, StorageError, StoreUnavailableError
+from blemish.storage.errors import (
+    ObjectError,
+    StorageError,
+    StoreUnavailableError,
+    is_passing,
+)
+from blemish.storage.files import remove_tree
 from blemish.storage.stored_files import StoredFiles
 
 if TYPE_CHECKING:
@@ -58,6 +68,15 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 NICENESS = 10
 REPORT_EVERY = timedelta(seconds=1)
+
+CHECKPOINT_IMAGES = 64
+"""Images that an attempt may judge again after a crash, beside those in work."""
+
+IMAGES_PER_THREAD = 4
+"""Images that are read, in work or wait for their turn to be written, for each thread."""
+
+
+T = TypeVar("T")
 
 
 class StoppedError(Exception):
@@ -74,7 +93,8 @@ class DetectionJobWork:
         objects: Objects,
         stored_files: StoredFiles,
         bundles: Bundles,
-        attempts: Path,
+        folder: Path,
+        workers: int,
         arns: ArnScope,
         limits: Limits,
         mixed_sizes: bool,
@@ -86,7 +106,8 @@ class DetectionJobWork:
         self._objects = objects
         self._stored_files = stored_files
         self._bundles = bundles
-        self._attempts = attempts
+        self._folder = folder
+        self._workers = workers
         self._arns = arns
         self._limits = limits
         self._mixed_sizes = mixed_sizes
@@ -105,13 +126,14 @@ class DetectionJobWork:
             reason = f"it was interrupted {job.interruptions} times."
             self.give_up(job, attempt=attempt, reason=reason)
             return
-        with suppress(OSError):  # the priority of this thread: detections come first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        _lower_priority()
         try:
             self._judge_all(job, attempt)
         except StoppedError:
             logger.info("a detection job was left")
         except (ServiceError, ImportFailedError, EngineError, StorageError) as error:
+            if is_passing(error):
+                raise  # a later attempt goes on
             self.give_up(job, attempt=attempt, reason=str(error))
 
     def give_up(self, job: DetectionJob, *, attempt: int, reason: str) -> None:
@@ -125,32 +147,65 @@ class DetectionJobWork:
                 status_message=f"The images were not judged: {reason}",
                 now=self._now(),
             )
-        if current and job.images:
-            self._stored_files.delete(job.images)
+        if current:
+            self._clear(job)
 
     def _judge_all(self, job: DetectionJob, attempt: int) -> None:
         self._check_stopping()
-        entries = self._entries(job)
+        entries, digest = self._entries(job)
         rights = None if job.requester is None else self._rights(job.requester)
         forbidden = dict(rights.denials(READ, [entry.image for entry in entries]) if rights else ())
-        detector = self._detector(job)
-        progress = _Progress(
-            lambda counts, message: self._report(job, attempt, counts, message),
-            now=self._now,
-            total=len(entries),
-        )
-        with closing(self._results(job, rights)) as results:
-            for position, entry in enumerate(entries, start=1):
-                self._check_stopping()
-                result = forbidden.get(entry.image) or self._detect(detector, entry)
-                results.add(position, entry, result)
+        bundle, detector = self._detector(job)
+        results = self._results(job, rights)
+
+        def line_of(position: int, entry: DatasetEntry) -> tuple[str, ImageResult]:
+            self._check_stopping()
+            result = forbidden.get(entry.image) or self._detect(detector, entry)
+            return results.line(position, entry, result), result
+
+        origin = f"{job.kind} {job.project} {job.name} {job.created_at} {bundle} {digest}"
+        folder = self._folder / str(job.id)
+        with closing(ResultLines(folder, origin=origin, total=len(entries))) as lines:
+            progress = _Progress(
+                lambda counts, message: self._report(job, attempt, counts, message),
+                now=self._now,
+                counts=lines.counts,
+            )
+            left = enumerate(entries[progress.done :], start=progress.done + 1)
+            for line, result in self._in_order(line_of, left):
+                lines.add(line)
                 progress.count(result)
+                if progress.done % CHECKPOINT_IMAGES == 0:
+                    lines.keep(progress.counts)
             progress.tell()  # raises if the job was cancelled, before anything is published
-            results.publish()
-            self._succeed(job, attempt, progress, results)
+            results.publish(lines)
+            self._succeed(job, attempt, progress, results, lines)
+
+    def _in_order(
+        self, work: Callable[[int, DatasetEntry], T], images: Iterable[tuple[int, DatasetEntry]]
+    ) -> Iterator[T]:
+        """Yield the results of work in threads, in the order of the images."""
+        waiting: deque[Future[T]] = deque()
+        pool = ThreadPoolExecutor(
+            self._workers, thread_name_prefix="batch", initializer=_lower_priority
+        )
+        try:
+            for position, entry in images:
+                waiting.append(pool.submit(work, position, entry))
+                if len(waiting) >= self._workers * IMAGES_PER_THREAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _succeed(
-        self, job: DetectionJob, attempt: int, progress: _Progress, results: Results
+        self,
+        job: DetectionJob,
+        attempt: int,
+        progress: _Progress,
+        results: Results,
+        lines: ResultLines,
     ) -> None:
         with self._database.writing() as rows:
             current = rows.detection_jobs.finish(
@@ -162,12 +217,19 @@ class DetectionJobWork:
                 now=self._now(),
             )
             if current:
-                results.keep(rows)
-        if current and job.images:
-            self._stored_files.delete(job.images)
+                results.keep(rows, lines)
+        if current:
+            self._clear(job)
 
-    def _entries(self, job: DetectionJob) -> Sequence[DatasetEntry]:
-        """Read the list of images.
+    def _clear(self, job: DetectionJob) -> None:
+        """Delete the files that a job in progress needs."""
+        if job.images:
+            self._stored_files.delete(job.images)
+        with suppress(StorageError):  # the next start of the server removes it
+            remove_tree(self._folder / str(job.id), staging=self._folder)
+
+    def _entries(self, job: DetectionJob) -> tuple[Sequence[DatasetEntry], str]:
+        """Read the list of images; return it with a digest of its lines.
 
         Raises:
             ImportFailedError: it is no list of images, or there are too many.
@@ -184,7 +246,9 @@ class DetectionJobWork:
         problems: list[LineProblem] = []
         junk: list[str] = []
         spool = EntrySpool()
-        entries = spooled_entries(lines, spool, problems, most=most, junk=junk)
+        digest = hashlib.sha256()
+        digested = _digested(lines, digest)
+        entries = spooled_entries(digested, spool, problems, most=most, junk=junk)
         if problems:
             raise ImportFailedError(problem_sentence([str(problem) for problem in problems]))
         if not entries:
@@ -194,19 +258,23 @@ class DetectionJobWork:
             raise ImportFailedError(f"the list names more than {most} images, the most allowed.")
         if junk:
             logger.info("files of file managers are passed over", count=len(junk), first=junk[0])
-        return SpooledEntries(spool, entries)
+        return SpooledEntries(spool, entries), digest.hexdigest()
 
-    def _detector(self, job: DetectionJob) -> Detector:
+    def _detector(self, job: DetectionJob) -> tuple[str, Detector]:
+        """Load the bundle of the model; return its name too."""
+        names: list[str] = []
+
         def current() -> str:
             with self._database.reading() as rows:
                 model = require_model(rows, job.project, str(job.model_version))
             assert model.bundle is not None
+            names.append(model.bundle)
             return model.bundle
 
         bundle = use_current(current, self._bundles.read)
         from blemish.engine.runtime import Detector
 
-        return Detector.load(bundle, threads=1, providers=self._providers)
+        return names[-1], Detector.load(bundle, threads=1, providers=self._providers)
 
     def _results(self, job: DetectionJob, rights: ObjectRights | None) -> Results:
         if job.kind is DetectionJobKind.TRIAL:
@@ -214,7 +282,6 @@ class DetectionJobWork:
         return BatchResults(
             job,
             objects=self._objects,
-            folder=self._attempts,
             arns=self._arns,
             rights=rights,
             now=self._now,
@@ -251,12 +318,17 @@ class _Progress:
         report: Callable[[ImageCounts, str], None],
         *,
         now: Callable[[], datetime],
-        total: int,
+        counts: ImageCounts,
     ) -> None:
         self._report = report
         self._now = now
-        self.counts = ImageCounts(total=total, normal=0, anomaly=0, failed=0)
+        self.counts = counts
         self.tell()
+
+    @property
+    def done(self) -> int:
+        """The number of images that were counted."""
+        return self.counts.normal + self.counts.anomaly + self.counts.failed
 
     def count(self, result: ImageResult) -> None:
         """Count one image."""
@@ -278,12 +350,23 @@ class _Progress:
             StoppedError: the attempt lost the job.
         """
         self._reported_at = self._now()
-        counts = self.counts
-        done = counts.normal + counts.anomaly + counts.failed
-        self._report(counts, f"{done} of {counts.total} images are judged.")
+        self._report(self.counts, f"{self.done} of {self.counts.total} images are judged.")
 
     def summary(self) -> str:
         """Return the final status message."""
         counts = self.counts
         done = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
         return f"{done}; {counts.failed} could not be." if counts.failed else f"{done}."
+
+
+def _lower_priority() -> None:
+    """Lower the priority of this thread: detections come first."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _digested(lines: Iterable[str], digest: hashlib._Hash) -> Iterator[str]:
+    """Pass lines on, and add them to a digest."""
+    for line in lines:
+        digest.update(line.encode(errors="surrogatepass"))
+        yield line

@@ -23,10 +23,11 @@ from blemish.domain.limits import OURS
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.engine.bundle import Bundle, read_bundle
 from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
-from blemish.service.detection.job_work import NICENESS, DetectionJobWork
+from blemish.service.detection.job_work import CHECKPOINT_IMAGES, NICENESS, DetectionJobWork
 from blemish.service.detection.jobs import ImageList, Output
 from blemish.service.models.bundles import Bundles
 from blemish.service.projects import require_project
+from blemish.storage.errors import StoreUnavailableError
 from blemish.storage.rows.all_rows import Rows
 from tests.products import (
     anomalous_images,
@@ -204,11 +205,13 @@ class Watched:
         self._objects = objects
         self._left = reads
         self._then = then
+        self.refs: list[ObjectRef] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._objects, name)
 
     def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        self.refs.append(ref)
         self._left -= 1
         if not self._left:
             self._then()
@@ -222,7 +225,8 @@ def work_over(house: House, objects: Any, *, bundles: Bundles | None = None) -> 
         objects=objects,
         stored_files=house.stored_files,
         bundles=bundles or house.bundles,
-        attempts=house.directory.attempts,
+        folder=house.directory.detection_jobs,
+        workers=2,
         arns=house.arns,
         limits=house.limits,
         mixed_sizes=False,
@@ -247,6 +251,92 @@ def test_a_job_that_is_stopped_in_its_middle_ends_as_if_it_had_not_been(judging:
     assert (ended.counts, ended.attempt) == (other.counts, 2)
     found, same = (result(judging, each).read_text().splitlines() for each in (ended, other))
     assert [verdict(line) for line in found] == [verdict(line) for line in same]
+
+
+def many(house: House) -> list[str]:
+    """Put more images than an attempt may judge again; return their addresses."""
+    images = [png(draw(500 + row).pixels) for row in range(3)]
+    count = CHECKPOINT_IMAGES + 10
+    return [house.put(f"many/{row}.png", images[row % 3]) for row in range(count)]
+
+
+def left_in_its_middle(house: House, job: DetectionJob) -> None:
+    """Stop a job behind its first checkpoint."""
+    stopping: list[DetectionJobWork] = []
+    reads = CHECKPOINT_IMAGES + 9
+    watched = Watched(house.objects, reads=reads, then=lambda: stopping.pop().stop())
+    stopping.append(work_over(house, watched))
+    settle(house, job, work=stopping[0])
+    with house.database.writing() as rows:
+        rows.work.free_all()
+
+
+@pytest.mark.parametrize("kind", list(DetectionJobKind))
+def test_a_job_goes_on_at_its_checkpoint(judging: House, kind: DetectionJobKind) -> None:
+    refs = many(judging)
+    job = start(judging, kind, refs)
+    left_in_its_middle(judging, job)
+    watched = Watched(judging.objects, reads=0, then=lambda: None)
+
+    ended = settle(judging, job, work=work_over(judging, watched))
+
+    assert ended.status_message == f"{len(refs)} of {len(refs)} images were judged."
+    assert len(watched.refs) == len(refs) - CHECKPOINT_IMAGES
+    if kind is BATCH:
+        lines = result(judging, job).read_text().splitlines()
+        assert [json.loads(line)["source-ref"] for line in lines] == refs
+    else:
+        images, _ = judging.trials.images(PROJECT, "job", verified=None, token=None, limit=100)
+        assert [image.source_ref for image in images] == refs
+    assert list(judging.directory.detection_jobs.iterdir()) == []
+
+
+def test_a_job_whose_list_has_changed_begins_again(judging: House) -> None:
+    refs = many(judging)
+    keys = [ref.removeprefix(url("")) for ref in refs]
+    place = judging.put_manifest([json_line(key) for key in keys], key="list.jsonl")
+    job = start(judging, BATCH, [], manifest=place)
+    left_in_its_middle(judging, job)
+    judging.put_manifest([json_line(key) for key in keys[::-1]], key="list.jsonl")
+
+    settle(judging, job)
+
+    lines = result(judging, job).read_text().splitlines()
+    assert [json.loads(line)["source-ref"] for line in lines] == refs[::-1]
+
+
+def test_a_job_whose_model_has_moved_begins_again(judging: House) -> None:
+    job = start(judging, BATCH, many(judging))
+    left_in_its_middle(judging, job)
+    judging.thresholds.move(PROJECT, "1", threshold=-1e6)
+
+    ended = settle(judging, job)
+
+    assert ended.counts.anomaly == ended.counts.total
+
+
+class Away:
+    """The objects of a house, whose store does not answer when an image is read."""
+
+    def __init__(self, objects: Any) -> None:
+        self._objects = objects
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
+        raise StoreUnavailableError(f"{ref} of at most {max_bytes} bytes cannot be read.")
+
+
+def test_a_job_whose_store_is_away_is_left_to_a_later_attempt(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+
+    with pytest.raises(StoreUnavailableError):
+        settle(judging, job, work=work_over(judging, Away(judging.objects)))
+
+    with judging.database.writing() as rows:
+        rows.work.free_all()
+    assert settle(judging, job).status == "SUCCEEDED"
 
 
 def verdict(line: str) -> tuple[str, int, float]:
