@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -74,6 +75,12 @@ def checked_parts(wanted: Sequence[Mapping[str, Any]], there: Mapping[int, Part]
                 f"{MIN_PART_BYTES} at least."
             )
     return parts
+
+
+def named_parts_digest(named_parts: Sequence[Mapping[str, Any]]) -> str:
+    """Return a digest of the numbers and ETags of the parts that a request names."""
+    names = [[part.get("PartNumber"), str(part.get("ETag", "")).strip('"')] for part in named_parts]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def _checked_part(named: Mapping[str, Any], part: Part | None) -> Part:

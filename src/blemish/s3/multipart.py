@@ -7,16 +7,19 @@ object, which appears only when it is complete.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from blemish.domain.entities import ObjectRef
 from blemish.s3.assembly import (
     PartsDigest,
     checked_parts,
+    named_parts_digest,
     part_chunks,
     upload_checksum,
 )
+from blemish.s3.background_digest import BackgroundDigest
 from blemish.s3.conditions import copied_range, write_check
 from blemish.s3.object_headers import (
     checksum_members,
@@ -27,14 +30,19 @@ from blemish.s3.object_headers import (
 )
 from blemish.s3.objects import open_source, pop_source_conditions, source_ref
 from blemish.s3.protocol.checksums import ALGORITHMS, in_base64
-from blemish.s3.protocol.errors import InvalidArgumentError, NoSuchUploadError
+from blemish.s3.protocol.errors import (
+    InvalidArgumentError,
+    InvalidPartError,
+    NoSuchUploadError,
+    PreconditionFailedError,
+)
 from blemish.s3.stored_objects import Readable, StoredObjects, hashed_body, hashed_content
 from blemish.s3.unsupported import refuse_unsupported, s3_ref
 from blemish.s3.uploads import part_checksum_members, require_upload
 from blemish.storage.database.database import Database
 from blemish.storage.objects.paths import ObjectPaths
 from blemish.storage.rows.object_metadata import ObjectMetadata
-from blemish.storage.rows.uploads import Part, Upload
+from blemish.storage.rows.uploads import CompletedUpload, Part, Upload
 from blemish.storage.stored_files import StoredFiles
 
 MAX_PART_NUMBER = 10_000
@@ -157,31 +165,27 @@ class MultipartOperations:
         **others: Any,
     ) -> dict[str, Any]:
         ref = s3_ref(bucket, key)
-        upload = require_upload(self._database, self._paths, ref, upload_id)
-        with self._database.reading() as rows:
-            there = {part.number: part for part in rows.uploads.parts(upload_id)}
-        parts = checked_parts((multipart_upload or {}).get("Parts", []), there)
-        digest = PartsDigest(upload, parts, announced=others, size_bytes=mpu_object_size)
-        refuse_unsupported(others)
-        _, metadata = self._objects.put(
-            ref,
-            hashed_content(part_chunks(self._parts, parts), digest),
-            describe=lambda: ObjectMetadata(
-                etag=digest.etag(),
-                headers=upload.headers,
-                metadata=upload.metadata,
-                checksums=digest.checksums(),
-            ),
-            check=write_check(if_match, if_none_match),
-        )
-        self._forget(upload_id)
+        named_parts = (multipart_upload or {}).get("Parts", [])
+        try:
+            upload = require_upload(self._database, self._paths, ref, upload_id)
+            parts = self._checked_parts(upload_id, named_parts)
+            digest = PartsDigest(upload, parts, announced=others, size_bytes=mpu_object_size)
+            refuse_unsupported(others)
+            check = write_check(if_match, if_none_match)
+            metadata = self._assembled(upload, parts, digest=digest, check=check)
+        except (NoSuchUploadError, InvalidPartError, PreconditionFailedError):
+            completed = self._completed_before(ref, upload_id, named_parts)
+            if completed is None:
+                raise
+        else:
+            completed = self._complete(upload, metadata, parts=named_parts_digest(named_parts))
         return {
             "Location": f"/{bucket}/{key}",
             "Bucket": bucket,
             "Key": key,
-            "ETag": quoted(metadata.etag),
-            **checksum_members(metadata.checksums),
-            **encryption_member(upload.headers),
+            "ETag": quoted(completed.etag),
+            **checksum_members(completed.checksums),
+            **encryption_member(completed.headers),
         }
 
     def abort_multipart_upload(
@@ -192,13 +196,68 @@ class MultipartOperations:
         self._forget(upload_id)
         return {}
 
+    def _checked_parts(
+        self, upload_id: str, named_parts: Sequence[Mapping[str, Any]]
+    ) -> list[Part]:
+        with self._database.reading() as rows:
+            stored_parts = {part.number: part for part in rows.uploads.parts(upload_id)}
+        return checked_parts(named_parts, stored_parts)
+
+    def _assembled(
+        self,
+        upload: Upload,
+        parts: Sequence[Part],
+        *,
+        digest: PartsDigest,
+        check: Callable[[str | None], None] | None,
+    ) -> ObjectMetadata:
+        _, metadata = self._objects.put(
+            upload.ref,
+            hashed_content(part_chunks(self._parts, parts), digest),
+            describe=lambda: ObjectMetadata(
+                etag=digest.etag(),
+                headers=upload.headers,
+                metadata=upload.metadata,
+                checksums=digest.checksums(),
+            ),
+            check=check,
+        )
+        return metadata
+
+    def _completed_before(
+        self, ref: ObjectRef, upload_id: str, named_parts: Sequence[Mapping[str, Any]]
+    ) -> CompletedUpload | None:
+        """Return the answer to the same request, if it came before."""
+        with self._database.reading() as rows:
+            completed = rows.uploads.find_completed(ref, upload_id)
+        if completed is None or completed.parts != named_parts_digest(named_parts):
+            return None
+        return completed
+
+    def _complete(self, upload: Upload, metadata: ObjectMetadata, *, parts: str) -> CompletedUpload:
+        """Store the answer in place of the upload, and delete its files."""
+        completed = CompletedUpload(
+            id=upload.id,
+            ref=upload.ref,
+            parts=parts,
+            etag=metadata.etag,
+            headers=encryption_member(upload.headers),
+            checksums=metadata.checksums,
+            completed_at=self._now(),
+        )
+        with self._database.writing() as rows:
+            files = rows.uploads.complete(completed)
+        for file in files:
+            self._parts.delete(file)
+        return completed
+
     def _take(self, upload: Upload, number: int, content: Callable[..., Iterable[bytes]]) -> Part:
         """Store a part; `content` yields it and updates digests."""
         if not 1 <= number <= MAX_PART_NUMBER:
             raise InvalidArgumentError(
                 f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive."
             )
-        md5, size = hashlib.md5(usedforsecurity=False), _Size()
+        md5, size = BackgroundDigest(hashlib.md5(usedforsecurity=False)), _Size()
         algorithm = upload.checksum_algorithm
         checksum = ALGORITHMS[algorithm]() if algorithm else None
         name = self._new_name()

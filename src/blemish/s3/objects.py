@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from botocore import xform_name
 
 from blemish.domain.entities import ObjectRef
+from blemish.s3.background_digest import BackgroundDigest
 from blemish.s3.conditions import ReadConditions, requested_range, write_check
 from blemish.s3.folder_markers import FolderMarker
 from blemish.s3.object_headers import (
@@ -21,6 +22,7 @@ from blemish.s3.object_headers import (
     quoted,
 )
 from blemish.s3.object_tags import check_copied_tags, tags_only, without_tags
+from blemish.s3.protocol.checksums import CopyChecksums, check_algorithm
 from blemish.s3.protocol.errors import (
     InvalidArgumentError,
     InvalidRequestError,
@@ -65,7 +67,7 @@ class ObjectOperations:
         ref = s3_ref(bucket, key)
         headers, user_metadata = pop_headers(others), pop_metadata(others)
         refuse_unsupported(others)
-        md5 = hashlib.md5(usedforsecurity=False)
+        md5 = BackgroundDigest(hashlib.md5(usedforsecurity=False))
         _, metadata = self._objects.put(
             ref,
             hashed_body(body, md5),
@@ -132,6 +134,7 @@ class ObjectOperations:
         bucket: str,
         key: str,
         copy_source: str,
+        checksum_algorithm: str | None = None,
         metadata_directive: str = "COPY",
         tagging_directive: str = "COPY",
         **others: Any,
@@ -143,14 +146,16 @@ class ObjectOperations:
         check_copied_tags(others, replaced=tags_replaced)
         headers, user_metadata = pop_headers(others), pop_metadata(others)
         refuse_unsupported(others)
+        check_algorithm(checksum_algorithm)
         opened, metadata = open_source(self._objects, source, conditions)
-        md5 = hashlib.md5(usedforsecurity=False)
+        md5 = BackgroundDigest(hashlib.md5(usedforsecurity=False))
+        checksums = CopyChecksums(metadata.checksums, algorithm=checksum_algorithm)
         try:
             if ref == source and not replaced and not encryption_member(headers):
                 raise InvalidRequestError("A copy onto itself must replace the metadata.")
             version, copied = self._objects.put(
                 ref,
-                hashed_content(opened.content(), md5),
+                hashed_content(opened.content(), md5, checksums),
                 describe=lambda: ObjectMetadata(
                     etag=md5.hexdigest(),
                     headers={
@@ -159,11 +164,7 @@ class ObjectOperations:
                         **tags_only(headers if tags_replaced else metadata.headers),
                     },
                     metadata=user_metadata if replaced else metadata.metadata,
-                    checksums={
-                        name: value
-                        for name, value in metadata.checksums.items()
-                        if "-" not in value
-                    },
+                    checksums=checksums.values(),
                 ),
             )
         finally:

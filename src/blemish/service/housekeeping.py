@@ -90,6 +90,7 @@ class Housekeeping:
         """Abort multipart uploads without new parts for long."""
         before = self._cutoff(now, self._upload_age)
         with self._database.writing() as rows:
+            rows.uploads.forget_completed(before=before)
             abandoned = rows.uploads.abandoned(before=before)
             files = [file for upload_id in abandoned for file in rows.uploads.delete(upload_id)]
         for file in files:

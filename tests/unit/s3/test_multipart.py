@@ -75,7 +75,23 @@ def test_parts_become_one_object(bench: Bench) -> None:
     assert (found["ContentType"], found["Metadata"]) == ("image/png", {"line": "4"})
     assert bench.remains() == set()
     with pytest.raises(NoSuchUploadError):
-        upload.complete()
+        upload.add(8, SECOND)
+
+
+def test_a_completion_that_is_sent_again_is_answered_as_the_first_time(bench: Bench) -> None:
+    upload = Upload(bench, checksum_algorithm="CRC32", server_side_encryption="AES256")
+    upload.add(1, FIRST)
+    answer = upload.complete(if_none_match="*")
+    bench.put(KEY, b"newer")
+
+    repeated = upload.complete(if_none_match="*")
+
+    assert repeated == answer
+    assert bench.get(KEY) == b"newer"
+    with pytest.raises(NoSuchUploadError):
+        upload.complete(multipart_upload={"Parts": [{"PartNumber": 1, "ETag": "other"}]})
+    with pytest.raises(NoSuchUploadError):
+        upload.complete(key="other")
 
 
 def test_a_part_that_is_sent_again_takes_the_place_of_the_first(bench: Bench) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -343,6 +346,24 @@ def test_a_copy_takes_its_metadata_along_unless_told_others(bench: Bench) -> Non
     copies = [bench.call("head_object", key=key) for key in ("b", "c")]
     assert [copy["ContentType"] for copy in copies] == ["image/png", "binary/octet-stream"]
     assert [copy["Metadata"] for copy in copies] == [{"line": "4"}, {"line": "5"}]
+
+
+def test_a_copy_has_the_checksum_that_its_request_names(bench: Bench) -> None:
+    composite = {"CRC32": "AAAAAA==-2"}
+    bench.call("put_object", key="a", body=Body(b"data", checksums=composite))
+    crc32 = base64.b64encode(zlib.crc32(b"data").to_bytes(4, "big")).decode()
+    sha256 = base64.b64encode(hashlib.sha256(b"data").digest()).decode()
+
+    usual = bench.call("copy_object", key="b", copy_source=f"{BUCKET}/a")
+    named = bench.call(
+        "copy_object", key="c", copy_source=f"{BUCKET}/a", checksum_algorithm="SHA256"
+    )
+
+    assert usual["CopyObjectResult"]["ChecksumCRC32"] == crc32
+    assert named["CopyObjectResult"]["ChecksumSHA256"] == sha256
+    assert "ChecksumCRC32" not in named["CopyObjectResult"]
+    with pytest.raises(InvalidRequestError, match="MD4"):
+        bench.call("copy_object", key="d", copy_source=f"{BUCKET}/a", checksum_algorithm="MD4")
 
 
 def test_a_copy_onto_itself_changes_metadata_or_is_refused(bench: Bench) -> None:

@@ -92,6 +92,43 @@ def in_base64(digest: Digest) -> str:
     return base64.b64encode(digest.digest()).decode("ascii")
 
 
+def check_algorithm(algorithm: str | None) -> None:
+    """Check the name of an algorithm, if there is one.
+
+    Raises:
+        InvalidRequestError: it is unknown.
+    """
+    if algorithm is not None and algorithm not in ALGORITHMS:
+        raise InvalidRequestError(
+            f"There is no checksum {algorithm!r:.100}. Use {', '.join(ALGORITHMS)}."
+        )
+
+
+class CopyChecksums:
+    """The checksums of a copy: of one algorithm, or of the algorithms of the source.
+
+    Source: Amazon S3 API Reference, "CopyObject": a copy has no checksum of its source's parts, but
+    one of the whole object.
+    """
+
+    def __init__(self, source: Mapping[str, str], *, algorithm: str | None) -> None:
+        names = [algorithm] if algorithm else list(source)
+        self._known = {
+            name: source[name] for name in names if name in source and "-" not in source[name]
+        }
+        self._digests = {name: ALGORITHMS[name]() for name in names if name not in self._known}
+
+    def update(self, data: bytes, /) -> None:
+        """Add the next bytes of the copy."""
+        for digest in self._digests.values():
+            digest.update(data)
+
+    def values(self) -> dict[str, str]:
+        """Return the checksums: base64 by algorithm."""
+        computed = {name: in_base64(digest) for name, digest in self._digests.items()}
+        return self._known | computed
+
+
 def _well_formed(text: str, *, name: str) -> str:
     size_bytes = len(ALGORITHMS[algorithm_of(name)]().digest())
     try:

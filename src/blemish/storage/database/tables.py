@@ -300,6 +300,19 @@ UPLOAD_PARTS = Table(
     Column("modified_at", UtcDateTime, nullable=False),
 )
 
+COMPLETED_UPLOADS = Table(
+    "completed_uploads",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("bucket", String(63), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("parts", String(64), nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("checksums", JSON, nullable=False),
+    Column("completed_at", UtcDateTime, nullable=False),
+)
+
 CLIENT_TOKENS = Table(
     "client_tokens",
     METADATA,

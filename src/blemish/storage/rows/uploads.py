@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.database.tables import UPLOAD_PARTS, UPLOADS
+from blemish.storage.database.tables import COMPLETED_UPLOADS, UPLOAD_PARTS, UPLOADS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,21 @@ class Part:
     modified_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompletedUpload:
+    """The answer to a request that completed an upload, for the same request sent again."""
+
+    id: str
+    ref: ObjectRef
+    #: digest of the parts that the request named
+    parts: str
+    #: without quotation marks
+    etag: str
+    headers: Mapping[str, str]
+    checksums: Mapping[str, str]
+    completed_at: datetime
+
+
 class Uploads:
     """The uploads and their parts, within one transaction."""
 
@@ -59,6 +74,32 @@ class Uploads:
         )
         row = self._connection.execute(statement).first()
         return None if row is None else _upload(row)
+
+    def complete(self, completed: CompletedUpload) -> list[str]:
+        """Replace an upload by its answer; return the names of its files."""
+        files = self.delete(completed.id)
+        values = asdict(completed)
+        self._connection.execute(
+            delete(COMPLETED_UPLOADS).where(COMPLETED_UPLOADS.c.id == completed.id)
+        )
+        self._connection.execute(insert(COMPLETED_UPLOADS).values(**values.pop("ref"), **values))
+        return files
+
+    def find_completed(self, ref: ObjectRef, upload_id: str) -> CompletedUpload | None:
+        """Return the answer of an upload of this object that is complete."""
+        statement = select(COMPLETED_UPLOADS).where(
+            COMPLETED_UPLOADS.c.id == upload_id,
+            COMPLETED_UPLOADS.c.bucket == ref.bucket,
+            COMPLETED_UPLOADS.c.key == ref.key,
+        )
+        row = self._connection.execute(statement).first()
+        return None if row is None else _completed(row)
+
+    def forget_completed(self, *, before: datetime) -> None:
+        """Delete the answers of uploads that were completed before a time."""
+        self._connection.execute(
+            delete(COMPLETED_UPLOADS).where(COMPLETED_UPLOADS.c.completed_at < before)
+        )
 
     def page(
         self, bucket: str, *, prefix: str, after_key: str, after_id: str, limit: int
@@ -89,7 +130,10 @@ class Uploads:
         return list(files)
 
     def delete_bucket(self, bucket: str) -> list[str]:
-        """Delete every upload of a bucket; return the names of their files."""
+        """Delete every upload of a bucket and all answers; return the names of the files."""
+        self._connection.execute(
+            delete(COMPLETED_UPLOADS).where(COMPLETED_UPLOADS.c.bucket == bucket)
+        )
         of_bucket = select(UPLOADS.c.id).where(UPLOADS.c.bucket == bucket)
         ids = self._connection.scalars(of_bucket).all()
         return [file for upload_id in ids for file in self.delete(upload_id)]
@@ -106,6 +150,7 @@ class Uploads:
         """Delete every upload; the caller deletes their files."""
         self._connection.execute(delete(UPLOAD_PARTS))
         self._connection.execute(delete(UPLOADS))
+        self._connection.execute(delete(COMPLETED_UPLOADS))
 
     def put_part(self, upload_id: str, part: Part) -> str | None:
         """Add or replace a part; return the file name of the replaced one."""
@@ -140,6 +185,18 @@ def _upload(row: Row[Any]) -> Upload:
         checksum_algorithm=row.checksum_algorithm,
         checksum_type=row.checksum_type,
         created_at=row.created_at,
+    )
+
+
+def _completed(row: Row[Any]) -> CompletedUpload:
+    return CompletedUpload(
+        id=row.id,
+        ref=ObjectRef(bucket=row.bucket, key=row.key),
+        parts=row.parts,
+        etag=row.etag,
+        headers=row.headers,
+        checksums=row.checksums,
+        completed_at=row.completed_at,
     )
 
 
