@@ -17,12 +17,12 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from blemish.console.auth.attempts import Attempts
 from blemish.console.auth.guard import Guard
 from blemish.console.auth.sign_in import SignIn
 from blemish.console.paths import STATIC
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
+from blemish.wire.wrong_secrets import WrongSecrets
 
 HEADERS = {
     # the framework compiles its templates in the browser, which CSP calls eval
@@ -44,7 +44,7 @@ class Entrance:
     """Answers sign-in itself, and passes signed-in people to the framework."""
 
     def __init__(self, services: Services) -> None:
-        self._sign_in = SignIn(services, Attempts(monotonic=time.monotonic))
+        self._sign_in = SignIn(services, WrongSecrets(monotonic=time.monotonic))
         self._guard = Guard(self._framework, services)
         self._loading: asyncio.Task[ASGIApp] | None = None
         self._running: AbstractAsyncContextManager[Any] | None = None

@@ -16,7 +16,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from blemish.monitoring.readiness import Readiness
-from blemish.wire.asgi import Receive, Scope, Send, client_address, is_loopback_client
+from blemish.wire.asgi import (
+    Receive,
+    Scope,
+    Send,
+    client_address,
+    is_loopback_client,
+    names_loopback,
+)
 
 PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -24,8 +31,8 @@ FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 """Headers that a proxy adds to a request from elsewhere."""
 
 REFUSED = (
-    "Metrics are for programs on the server's machine, or for those that send the token that "
-    "BLEMISH_METRICS_TOKEN sets, as `Authorization: Bearer TOKEN`.\n"
+    "Metrics are for programs on the server's machine that ask localhost or 127.0.0.1, or for "
+    "those that send the token that BLEMISH_METRICS_TOKEN sets, as `Authorization: Bearer TOKEN`.\n"
 )
 
 
@@ -79,6 +86,9 @@ class StatusPages:
         if self._token is not None:
             sent = request.headers.get("authorization", "").encode()
             return hmac.compare_digest(sent, f"Bearer {self._token}".encode())
-        return is_loopback_client(client_address(scope)) and not FORWARDED & {
-            name.lower() for name in request.headers
-        }
+        host = request.headers.get("host")
+        return (
+            is_loopback_client(client_address(scope))
+            and (host is None or names_loopback(host))  # browsers always send it
+            and not FORWARDED & {name.lower() for name in request.headers}
+        )

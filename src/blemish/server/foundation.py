@@ -14,6 +14,7 @@ from blemish.domain.limits import Limits
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
+from blemish.wire.wrong_secrets import FREE_SIGNATURES, WrongSecrets
 
 
 def utc_now() -> datetime:
@@ -41,6 +42,10 @@ class Foundation:
     monotonic: Callable[[], float] = time.monotonic
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     new_name: Callable[[], str] = random_name
+    #: of signatures of all services
+    wrong_secrets: WrongSecrets = field(
+        default_factory=lambda: WrongSecrets(monotonic=time.monotonic, free=FREE_SIGNATURES)
+    )
     random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
 
 

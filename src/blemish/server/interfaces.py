@@ -87,6 +87,7 @@ def build_api(
         clock=foundation.now,
         request_ids=foundation.new_name,
         clock_skew_s=settings.clock_skew_s,
+        wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
         observers=observers,
         max_body_bytes=lambda operation: (
@@ -122,6 +123,7 @@ def build_s3(
         request_ids=foundation.new_name,
         base_host_names={"localhost", settings.host},
         clock_skew_s=settings.clock_skew_s,
+        wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
         gates=[s3_gate, _storage_gate(foundation)],
         observers=observers,
@@ -138,6 +140,7 @@ def build_sts(
         clock=foundation.now,
         request_ids=foundation.new_name,
         clock_skew_s=foundation.settings.clock_skew_s,
+        wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
         observers=observers,
     )

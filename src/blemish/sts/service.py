@@ -35,6 +35,7 @@ from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.request_body import BufferedBody, read_body
 from blemish.wire.signature import SignatureVerifier
 from blemish.wire.signature_claims import read_signature_claim
+from blemish.wire.wrong_secrets import WrongSecrets
 from blemish.wire.xml_writer import members_to_xml, text_element
 
 MAX_BODY_BYTES = 64 * 1024
@@ -100,6 +101,7 @@ def sts_dispatcher(
     account: str,
     signer: Callable[[str], Signer | None],
     clock_skew_s: int = 900,
+    wrong_secrets: WrongSecrets | None = None,
     **options: Unpack[DispatchOptions],
 ) -> Dispatcher:
     """Return the application that answers GetCallerIdentity.
@@ -108,11 +110,16 @@ def sts_dispatcher(
         account: the account of the server.
         signer: returns the holder of an access key id, None if the key is unknown or disabled.
         clock_skew_s: how far a client's clock may be from ours.
+        wrong_secrets: counts wrong signatures, for several services together.
         **options: see `Dispatcher`.
     """
     model = sts_model()
     verifier = SignatureVerifier(
-        services={SERVICE}, signer=signer, clock=options["clock"], clock_skew_s=clock_skew_s
+        services={SERVICE},
+        signer=signer,
+        clock=options["clock"],
+        clock_skew_s=clock_skew_s,
+        wrong_secrets=wrong_secrets,
     )
     operations = CallerIdentityOperations(account=account)
     service = StsService(

@@ -5,16 +5,20 @@ Source: ASGI, "HTTP & WebSocket message format".
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from blemish.wire.messages import HttpRequest
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
 def http_request(scope: Scope) -> HttpRequest:
@@ -25,6 +29,7 @@ def http_request(scope: Scope) -> HttpRequest:
         query=scope["query_string"].decode(errors="surrogateescape"),
         headers=_joined_headers(scope["headers"]),
         body=b"",
+        client=client_address(scope),
     )
 
 
@@ -41,6 +46,16 @@ def is_loopback_client(address: str | None) -> bool:
     except ValueError:
         return False
     return (getattr(client, "ipv4_mapped", None) or client).is_loopback
+
+
+def names_loopback(host: str) -> bool:
+    """Return whether a Host header names this machine, as programs on it do.
+
+    A page elsewhere can give its own name the address of this machine ("DNS rebinding"), and make
+    a browser on this machine send requests here. The header then has the name of that page.
+    """
+    name = urlsplit(f"//{host}").hostname if _HOST.fullmatch(host) else None
+    return name == "localhost" or is_loopback_client(name)
 
 
 async def send_start(send: Send, status: int, headers: Mapping[str, str]) -> None:

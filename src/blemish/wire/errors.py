@@ -11,6 +11,7 @@
   - UnrecognizedClientError          403
   - UnknownOperationError            404
   - RequestEntityTooLargeError       413
+  - TooManyWrongSecretsError         429
   - ServiceUnavailableError          503
   - InsufficientStorageError         507
 
@@ -103,6 +104,13 @@ class RequestEntityTooLargeError(WireError):
 
     code = "RequestEntityTooLargeException"
     status = 413
+
+
+class TooManyWrongSecretsError(WireError):
+    """The address sent wrong signatures; it has to wait before the next one is checked."""
+
+    code = "TooManyRequestsException"
+    status = 429
 
 
 class ServiceUnavailableError(WireError):

@@ -18,6 +18,8 @@ class HttpRequest:
     #: names in lower case; the values of a repeated header joined by commas
     headers: Mapping[str, str]
     body: bytes
+    #: the address that it came from, if the server knows it
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from blemish.wire.request_body import IDLE_S, BodyMemory, BufferedBody, read_bod
 from blemish.wire.rest_json import json_error_response, json_output_response, parse_json_request
 from blemish.wire.routing import Router
 from blemish.wire.signature import SignatureVerifier
+from blemish.wire.wrong_secrets import WrongSecrets
 
 WORKER_THREADS = 4
 """Requests that are worked on at once; others wait.
@@ -52,6 +53,7 @@ def rest_json_dispatcher(
     idle_s: float = IDLE_S,
     clock_skew_s: int = 900,
     worker_threads: int = WORKER_THREADS,
+    wrong_secrets: WrongSecrets | None = None,
     **options: Unpack[DispatchOptions],
 ) -> Dispatcher:
     """Return the application that answers the operations of a service by methods of some objects.
@@ -67,6 +69,7 @@ def rest_json_dispatcher(
         idle_s: a client that sends nothing of its body for so long is refused.
         clock_skew_s: how far a client's clock may be from ours.
         worker_threads: requests that are worked on at once.
+        wrong_secrets: counts wrong signatures, for several services together.
         **options: see `Dispatcher`.
 
     Raises:
@@ -77,6 +80,7 @@ def rest_json_dispatcher(
         signer=signer,
         clock=options["clock"],
         clock_skew_s=clock_skew_s,
+        wrong_secrets=wrong_secrets,
     )
     service = RestJsonService(
         model,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from blemish.wire.errors import (
 )
 from blemish.wire.messages import HttpRequest
 from blemish.wire.signature_claims import SignatureClaim, read_signature_claim
+from blemish.wire.wrong_secrets import WrongSecrets
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -59,6 +61,8 @@ class SignatureVerifier:
     path_form: Callable[[str], str] = canonical_path
     #: a raw query -> the query as it may be signed
     query_forms: Sequence[Callable[[str], str]] = (canonical_query,)
+    #: counts wrong signatures; without it, any number is checked
+    wrong_secrets: WrongSecrets | None = None
 
     def verify(
         self, request: HttpRequest, *, body_sha256: str, unsigned_body: bool = False
@@ -76,6 +80,7 @@ class SignatureVerifier:
             UnrecognizedClientError: the access key is unknown.
             InvalidSignatureError: it was signed for something else, at another time, or with
                 another secret.
+            TooManyWrongSecretsError: too many requests from its address had wrong signatures.
         """
         claim, signer = self.verify_claim(
             request, body_sha256=body_sha256, unsigned_body=unsigned_body
@@ -97,6 +102,18 @@ class SignatureVerifier:
             )
         self._check_time(claim)
         signed_sha256 = _signed_body_sha256(request, body_sha256, unsigned_body=unsigned_body)
+        with self.counted(request, claim.key_id):
+            return claim, self._signer_of(request, claim, signed_sha256=signed_sha256)
+
+    def counted(self, request: HttpRequest, key_id: str) -> AbstractContextManager[None]:
+        """Return a context that counts a wrong signature, and refuses one after too many."""
+        if self.wrong_secrets is None:
+            return nullcontext()
+        return self.wrong_secrets.counted(request.client, key_id)
+
+    def _signer_of(
+        self, request: HttpRequest, claim: SignatureClaim, *, signed_sha256: str
+    ) -> Signer:
         signer = self.signer(claim.key_id)
         if signer is None:
             raise UnrecognizedClientError("There is no such access key.")
@@ -121,7 +138,7 @@ class SignatureVerifier:
                 "The signature is not that of this request. Check the secret access key, and that "
                 "nothing between client and server changes requests."
             )
-        return claim, signer
+        return signer
 
     def _check_time(self, claim: SignatureClaim) -> None:
         now = self.clock()

@@ -85,7 +85,9 @@ class InProcessConsole:
 
         async def read() -> str:
             transport = httpx.ASGITransport(self._server.application)
-            async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
                 return (await client.get("/metrics")).text
 
         counts = re.findall(

@@ -83,6 +83,27 @@ def test_from_elsewhere_they_are_not(client: str | None) -> None:
     assert b"lamps" not in answer.body
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("[::1]:8000", 200),
+        ("evil.example:8000", 403),
+        ("localhost.evil.example", 403),
+        ("evil.example@localhost", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("[::1", 403),
+        ("192.0.2.7", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_that_gave_its_name_this_address_reads_nothing(host: str, status: int) -> None:
+    assert ask(pages(), "/metrics", host=host).status == status
+    assert ("checks" in json.loads(ask(pages(), "/readyz", host=host).body)) == (status == 200)
+
+
 @pytest.mark.parametrize("header", ["forwarded", "via", "x_forwarded_for", "x_real_ip"])
 def test_what_a_proxy_forwards_is_from_elsewhere(header: str) -> None:
     assert ask(pages(), "/metrics", **{header: LOOPBACK}).status == 403

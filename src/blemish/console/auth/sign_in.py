@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from blemish.console.auth.attempts import Attempts
 from blemish.console.auth.guard import cookie_name, origin_problem, visitor_of
 from blemish.console.http import EXPECTED, bounded_body, status_of
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
@@ -24,6 +23,7 @@ from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_thread
 from blemish.service.access.sessions import LIFETIME
 from blemish.wire.request_body import ClientGoneError
+from blemish.wire.wrong_secrets import WrongSecrets, address_group
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ FORM_BYTES = 16 * 1024
 """The largest form."""
 
 WRONG = "This is no access key of this server, it is disabled, or the secret is wrong."
-WAIT = "Too many wrong attempts. Try again in {seconds} seconds."
+WAIT = "Too many wrong attempts from your address. Try again in {seconds} seconds."
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -41,9 +41,9 @@ class SignIn:
 
     paths = frozenset({SIGN_IN, SIGN_OUT})
 
-    def __init__(self, services: Services, attempts: Attempts) -> None:
+    def __init__(self, services: Services, wrong_secrets: WrongSecrets) -> None:
         self._services = services
-        self._attempts = attempts
+        self._wrong_secrets = wrong_secrets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -83,16 +83,16 @@ class SignIn:
         )
         target = target_of(target)
         address = request.client.host if request.client else None
-        subjects = (f"address {address}", f"key {key_id[:128]}")
-        if (wait_s := self._attempts.wait_s(*subjects)) > 0:
+        group = address_group(address)
+        if (wait_s := self._wrong_secrets.wait_s(group)) > 0:
             text = WAIT.format(seconds=math.ceil(wait_s))
             return _form(429, problem=text, key_id=key_id, target=target)
         token = await in_thread(self._services.sessions.begin, key_id, secret)
         if token is None:
-            self._attempts.failed(*subjects)
+            self._wrong_secrets.note(group)
             logger.warning("sign-in failed", address=address)
             return _form(403, problem=WRONG, key_id=key_id, target=target)
-        self._attempts.succeeded(*subjects)
+        self._wrong_secrets.forget(group)
         response = _redirect(target)
         _set_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response

@@ -38,6 +38,7 @@
   - InternalError                      500
   - UnsupportedError                    501
   - SlowDownError                      503
+  - TooManyRequestsError               429
 
 A class has the name of its code, but for `UnsupportedError`: Python has a `NotImplementedError`.
 
@@ -295,6 +296,13 @@ class UnsupportedError(S3Error):
 
     code = "NotImplemented"
     status = 501
+
+
+class TooManyRequestsError(S3Error):
+    """The address sent too many wrong signatures."""
+
+    code = "TooManyRequestsException"
+    status = 429
 
 
 class SlowDownError(S3Error):

@@ -50,6 +50,7 @@ from blemish.wire.request_body import ClientGoneError
 from blemish.wire.routing import Router
 from blemish.wire.sending import close_blocks
 from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
+from blemish.wire.wrong_secrets import WrongSecrets
 
 WORKER_THREADS = 32
 
@@ -65,6 +66,7 @@ def s3_dispatcher(
     base_host_names: Collection[str] = (),
     clock_skew_s: int = 900,
     worker_threads: int = WORKER_THREADS,
+    wrong_secrets: WrongSecrets | None = None,
     **options: Unpack[DispatchOptions],
 ) -> Dispatcher:
     """Return the application that answers the operations of S3 by the methods of an object.
@@ -81,6 +83,7 @@ def s3_dispatcher(
         base_host_names: names of the server; a bucket may stand in front of each.
         clock_skew_s: how far a client's clock may be from ours.
         worker_threads: requests that are worked on at once.
+        wrong_secrets: counts wrong signatures, for several services together.
         **options: see `Dispatcher`.
 
     Raises:
@@ -93,6 +96,7 @@ def s3_dispatcher(
         clock_skew_s=clock_skew_s,
         path_form=object_path,
         query_forms=(canonical_query, decoded_query),
+        wrong_secrets=wrong_secrets,
     )
     service = S3Service(
         model,
@@ -246,7 +250,8 @@ class S3Request:
         service = self._service
         form = PostObject(service.addressed(self._request), self._receiver.pull)
         verifier = service.verifier
-        call.caller = form.verified(signer=verifier.signer, now=verifier.clock())
+        with verifier.counted(self._request, "of a form"):
+            call.caller = form.verified(signer=verifier.signer, now=verifier.clock())
         self._form = form
         request = form.put_request()
         operation = service.operation(request)
@@ -260,9 +265,10 @@ class S3Request:
         """Find out the caller; return the request with its bucket, and the signer of its chunks."""
         verifier, request = self._service.verifier, self._service.addressed(self._request)
         if is_version_2(request):
-            call.caller = verify_version_2(
-                self._request, path=request.path, signer=verifier.signer, now=verifier.clock()
-            )
+            with verifier.counted(request, "of version 2"):
+                call.caller = verify_version_2(
+                    self._request, path=request.path, signer=verifier.signer, now=verifier.clock()
+                )
             return without_signature(request), None
         call.caller, signer = verify(verifier, self._request)
         return request, signer

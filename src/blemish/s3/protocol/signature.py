@@ -25,6 +25,7 @@ from blemish.s3.protocol.errors import (
     S3Error,
     SignatureDoesNotMatchError,
     SlowDownError,
+    TooManyRequestsError,
     UnsupportedError,
 )
 from blemish.wire.canonical import signing_key
@@ -38,6 +39,7 @@ from blemish.wire.errors import (
     MissingAuthenticationTokenError,
     SerializationError,
     ServiceUnavailableError,
+    TooManyWrongSecretsError,
     UnknownOperationError,
     UnrecognizedClientError,
     WireError,
@@ -65,6 +67,7 @@ S3_ERRORS: Mapping[type[WireError], type[S3Error]] = {
     MissingAuthenticationTokenError: S3AccessDeniedError,
     SerializationError: InvalidArgumentError,
     ServiceUnavailableError: SlowDownError,
+    TooManyWrongSecretsError: TooManyRequestsError,
     UnknownOperationError: MethodNotAllowedError,
     UnrecognizedClientError: InvalidAccessKeyIdError,
 }

@@ -1,0 +1,111 @@
+"""Limits how often an address may send wrong secrets: a few are free, then one a minute.
+
+The address pays, never the holder of a key: wrong secrets from one address change nothing for the
+same key at another. During a pause a correct secret has to wait as well, so an attacker cannot tell
+a good guess from a bad one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from blemish.wire.errors import (
+    InvalidSignatureError,
+    TooManyWrongSecretsError,
+    UnrecognizedClientError,
+)
+
+FREE_ATTEMPTS = 5
+"""Wrong secrets in a row that cost nothing, in a form that people fill in."""
+
+FREE_SIGNATURES = 20
+"""Wrong signatures in a row that cost nothing: programs send several requests at once."""
+
+PAUSE_S = 60.0
+"""Between two attempts from then on. After twice as long without one, all are free again."""
+
+MAX_REMEMBERED = 4_096
+"""Subjects that are remembered; the longest unused are forgotten."""
+
+IPV6_PREFIX_BITS = 64
+"""One network has as many addresses as it likes below this prefix. Source: RFC 4291, section 2.5.4.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failures:
+    count: int
+    last_s: float
+
+
+class WrongSecrets:
+    """The recent wrong secrets by subject, in memory; for any thread."""
+
+    def __init__(self, *, monotonic: Callable[[], float], free: int = FREE_ATTEMPTS) -> None:
+        self._monotonic = monotonic
+        self._free = free
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wait_s(self, subject: str) -> float:
+        """Return how long the next attempt of a subject has to wait, 0 if not at all."""
+        with self._lock:
+            failures = self._failures.get(subject)
+        if failures is None or failures.count < self._free:
+            return 0.0
+        return max(0.0, failures.last_s + PAUSE_S - self._monotonic())
+
+    def note(self, subject: str) -> None:
+        """Count a wrong secret."""
+        now_s = self._monotonic()
+        with self._lock:
+            failures = self._failures.pop(subject, None)
+            is_first = failures is None or now_s - failures.last_s > 2 * PAUSE_S
+            count = 1 if failures is None or is_first else failures.count + 1
+            self._failures[subject] = _Failures(count=count, last_s=now_s)
+            while len(self._failures) > MAX_REMEMBERED:
+                self._failures.popitem(last=False)
+
+    def forget(self, subject: str) -> None:
+        """Forget the wrong secrets of a subject, which has sent the correct one."""
+        with self._lock:
+            self._failures.pop(subject, None)
+
+    @contextmanager
+    def counted(self, address: str | None, key_id: str) -> Iterator[None]:
+        """Count a wrong signature that is noticed in the context, for this address and this key.
+
+        Others at the same address, whose keys are right, do not wait.
+
+        Raises:
+            TooManyWrongSecretsError: too many were wrong, so this one is not checked.
+        """
+        subject = f"{address_group(address)} {key_id:.128}"
+        if (wait_s := self.wait_s(subject)) > 0:
+            raise TooManyWrongSecretsError(
+                f"Too many requests from {address} had wrong signatures by this access key. Check "
+                f"the secret access key. The next request is checked in {wait_s:.0f} seconds."
+            )
+        try:
+            yield
+        except (InvalidSignatureError, UnrecognizedClientError):
+            self.note(subject)
+            raise
+        self.forget(subject)
+
+
+def address_group(address: str | None) -> str:
+    """Return what stands for an address here: itself, or the network of an IPv6 address."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return f"{address}"
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if parsed.version == 4:
+        return f"{parsed}"
+    return f"{ip_network((parsed, IPV6_PREFIX_BITS), strict=False)}"
