@@ -23,7 +23,7 @@ from blemish.domain.line_notes import note_sentences
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.service.datasets.entry_spool import EntrySpool, SpooledEntries, SpooledEntry
 from blemish.service.objects import Objects
-from blemish.storage.errors import EncryptionError, ObjectError
+from blemish.storage.errors import EncryptionError, ObjectError, is_passing
 from blemish.storage.rows.all_rows import Rows
 
 SHOWN_PROBLEMS = 5
@@ -66,6 +66,7 @@ class LineChecks:
 
         Raises:
             ImportFailedError: a line has a problem; or there are too many images.
+            StoreUnavailableError: the store does not answer; a later attempt may succeed.
         """
         problems: list[LineProblem] = []
         junk: list[str] = []
@@ -81,6 +82,8 @@ class LineChecks:
             if not problems:
                 problems += self._missing(spooled)
         except (ObjectError, EncryptionError) as error:
+            if is_passing(error):
+                raise
             raise ImportFailedError(str(error)) from error
         if problems:
             problems.sort(key=lambda problem: problem.number)

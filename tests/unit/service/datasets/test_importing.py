@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,8 +15,11 @@ from blemish.domain.entities import (
     ObjectRef,
 )
 from blemish.domain.limits import OURS, Limits
+from blemish.service.datasets.importing import DatasetWork
 from blemish.service.datasets.line_checks import COUNTED_PROBLEMS
-from tests.unit.house import House
+from blemish.service.objects import Objects
+from blemish.storage.errors import StoreUnavailableError
+from tests.unit.house import PROJECT, House
 from tests.unit.manifests import json_line, label_fields, mask_fields, masked_line, url
 
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
@@ -37,6 +41,40 @@ def not_created(house: House, lines: list[str], **limits: int) -> str:
     reason = dataset.status_message.removeprefix("The dataset was not created: ")
     assert reason != dataset.status_message
     return reason
+
+
+class Away:
+    """The objects of a house, whose store does not answer when images are looked for."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    def existing(self, refs: Iterable[ObjectRef]) -> set[ObjectRef]:
+        raise StoreUnavailableError(f"{len(list(refs))} objects cannot be looked for.")
+
+
+def test_an_import_whose_store_is_away_is_left_to_a_later_attempt(house: House) -> None:
+    house.put("n.png")
+    house.datasets.create(PROJECT, TRAIN, manifest=house.put_manifest([json_line("n.png")]))
+    away = DatasetWork(
+        house.database,
+        objects=cast(Objects, Away(house.objects)),
+        stored_files=house.stored_files,
+        limits=house.limits,
+        rights=house.services.access.rights,
+        now=house.clock,
+    )
+    dataset, attempt = house.claim_dataset()
+
+    with pytest.raises(StoreUnavailableError):
+        away.carry_out(dataset, attempt=attempt)
+
+    with house.database.writing() as rows:
+        rows.work.free_all()
+    assert house.settle().status is S.CREATE_COMPLETE
 
 
 def test_a_manifest_becomes_a_dataset(house: House) -> None:
