@@ -14,6 +14,7 @@ from blemish.domain.entities import (
     AccessKey,
     Dataset,
     DatasetType,
+    EvaluationMethod,
     ImageStats,
     InferenceUnits,
     Label,
@@ -249,7 +250,9 @@ class House:
             )
         return self.models.describe(model.project, str(model.version))
 
-    def trained(self, status: ModelStatus = ModelStatus.TRAINED) -> Model:
+    def trained(
+        self, status: ModelStatus = ModelStatus.TRAINED, *, method: EvaluationMethod | None = None
+    ) -> Model:
         """Make a model with a bundle (which is no real one) and put it into a status."""
         model = self.model()
         attempt = self.claim_model(model)
@@ -263,7 +266,7 @@ class House:
                 model.id,
                 attempt=attempt,
                 status_message="Training completed successfully.",
-                performance=Performance(f1_score=0.5, recall=0.25, precision=0.75),
+                performance=Performance(f1_score=0.5, recall=0.25, precision=0.75, method=method),
                 evaluation_manifest=manifest,
                 evaluation_result=result,
                 evaluation_ended_at=self.clock.time,

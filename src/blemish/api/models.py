@@ -134,7 +134,7 @@ class ModelOperations:
         }
 
     def _model_description(self, model: Model) -> Members:
-        units, settings = model.units, model.detector_settings
+        units, settings, performance = model.units, model.detector_settings, model.performance
         return self._model_metadata(model) | {
             "OutputConfig": {
                 "S3Location": {"Bucket": model.output_bucket, "Prefix": model.output_prefix}
@@ -142,6 +142,7 @@ class ModelOperations:
             "EvaluationManifest": _output_object(model.evaluation_manifest),
             "EvaluationResult": _output_object(model.evaluation_result),
             "EvaluationEndTimestamp": model.evaluation_ended_at,
+            "EvaluationMethod": performance and performance.method,
             "MinInferenceUnits": units.minimum if units else None,
             "MaxInferenceUnits": units.maximum if units else None,
             "KmsKeyId": model.kms_key_id,

@@ -177,6 +177,16 @@ class Dataset:
     requester: Requester | None = None
 
 
+class EvaluationMethod(StrEnum):
+    """Which images a training measures the performance of its model on."""
+
+    TEST_DATASET = "test-dataset"
+    #: the part of a single dataset that the model is not trained on
+    HELD_OUT = "held-out"
+    #: all images of a single dataset, each by detectors that were not trained on it
+    CROSS_VALIDATION = "cross-validation"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Performance:
     """How a model did on its test images. Fractions."""
@@ -184,6 +194,8 @@ class Performance:
     f1_score: float
     recall: float
     precision: float
+    #: None of models that are older than cross-validation
+    method: EvaluationMethod | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from blemish.domain.entities import Label
+from blemish.domain.entities import EvaluationMethod, Label
 
 TEST_SHARE = 0.2
 MIN_TEST = {Label.NORMAL: 5, Label.ANOMALY: 1}
+
+MIN_HELD_OUT = 20
+"""Images of a test part below which F1 depends on chance, and cross-validation adds the others."""
+
+
+def evaluation_method(test_images: int, *, single: bool) -> EvaluationMethod:
+    """Return what to measure performance on.
+
+    Args:
+        test_images: in the test part, or in the test dataset.
+        single: whether the test part was split off a single dataset.
+    """
+    if not single:
+        return EvaluationMethod.TEST_DATASET
+    if test_images < MIN_HELD_OUT:
+        return EvaluationMethod.CROSS_VALIDATION
+    return EvaluationMethod.HELD_OUT
 
 
 def split_rows(labels: Sequence[Label], hashes: Sequence[str]) -> list[int]:

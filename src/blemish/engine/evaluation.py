@@ -22,6 +22,7 @@ from blemish.engine.metrics import (
 from blemish.engine.runtime import AnomalyArea, Detection, Detector
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import Problems
+from blemish.engine.training.unseen_images import UnseenImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,35 @@ def evaluate(
             verdicts.append(_verdict(image, detection, colors=detector.colors))
         progress(Progress(step="evaluation", done=position + 1, total=len(images)))
     problems.raise_if_any()
-    return _measure(verdicts, pixels)
+    return _measured(verdicts, pixels.metrics())
+
+
+def with_unseen_images(
+    evaluation: Evaluation, images: Sequence[LabeledImage], verdicts: Sequence[UnseenImage]
+) -> Evaluation:
+    """Add training images that were cross-validated to an evaluation, behind its own images.
+
+    Metrics of images are measured anew over all of them; those of pixels stay, since
+    cross-validation draws no masks.
+
+    Args:
+        evaluation: of images that the detector was not trained on.
+        images: of the training.
+        verdicts: one for each image.
+    """
+    added = [
+        EvaluationVerdict(
+            name=image.name,
+            label=image.label,
+            score=verdict.score,
+            confidence=verdict.confidence,
+            is_anomalous=verdict.is_anomalous,
+            anomalies=None,
+            mask_png=None,
+        )
+        for image, verdict in zip(images, verdicts, strict=True)
+    ]
+    return _measured([*evaluation.verdicts, *added], evaluation.anomaly_types)
 
 
 def measured_scores(evaluation: Evaluation) -> MeasuredScores:
@@ -124,12 +153,13 @@ def _verdict(
     )
 
 
-def _measure(verdicts: Sequence[EvaluationVerdict], pixels: _PixelCounts) -> Evaluation:
+def _measured(
+    verdicts: Sequence[EvaluationVerdict], types: tuple[TypeMetrics, ...] | None
+) -> Evaluation:
     truth = np.array([verdict.label is Label.ANOMALY for verdict in verdicts], dtype=np.bool_)
     called = np.array([verdict.is_anomalous for verdict in verdicts], dtype=np.bool_)
     scores = np.array([verdict.score for verdict in verdicts], dtype=np.float64)
     precision, recall, f1 = precision_recall_f1(truth, called)
-    types = pixels.metrics()
     return Evaluation(
         verdicts=tuple(verdicts),
         precision=precision,

@@ -11,19 +11,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation
+from blemish.domain.entities import DatasetEntry, DatasetType, EvaluationMethod, MaskOrientation
 from blemish.domain.manifest import parse_line
 from blemish.domain.regions import RegionMask
-from blemish.domain.splitting import split_rows
+from blemish.domain.splitting import evaluation_method, split_rows
 from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.bundle import Bundle
-from blemish.engine.evaluation import Evaluation, evaluate, measured_scores
+from blemish.engine.evaluation import (
+    Evaluation,
+    evaluate,
+    measured_scores,
+    with_unseen_images,
+)
 from blemish.engine.images.regions import Regions, decode_regions
 from blemish.engine.images.sizes import ImageLimits
 from blemish.engine.runtime import Detector
-from blemish.engine.training.dataset_notes import dataset_notes
+from blemish.engine.training.dataset_notes import cross_validation_notes, dataset_notes
 from blemish.engine.training.labeled_images import ProgressCallback
-from blemish.engine.training.train import TrainingOptions, train_validated
+from blemish.engine.training.train import TrainingOptions, TrainingReport, train_validated
+from blemish.engine.training.unseen_images import UnseenImage
 from blemish.engine.training.validation import ValidatedImage, validate_datasets
 from blemish.runners.training_images import TrainingImages, open_training_images
 from blemish.service.models.bundles import write_sealed
@@ -47,6 +53,20 @@ class _Part:
 
     entries: Sequence[DatasetEntry]
     images: Sequence[ValidatedImage]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tested:
+    """The images that performance is measured on, and how they were judged."""
+
+    #: all of them
+    part: _Part
+    #: those that the model was not trained on
+    held_out: _Part
+    evaluation: Evaluation
+    method: EvaluationMethod
+    #: sentences for people about the method
+    notes: tuple[str, ...] = ()
 
 
 def run_training(
@@ -105,15 +125,26 @@ def _train_and_evaluate(
         progress=progress,
         regions=regions,
     )
+    method = evaluation_method(len(test.images), single=single)
+    tested = _Tested(part=test, held_out=test, evaluation=evaluation, method=method)
+    if method is EvaluationMethod.CROSS_VALIDATION:
+        tested = _cross_validated(tested, training, report.unseen_images)
+    return _write_result(spec, tested, report, training=training, encryption=encryption)
+
+
+def _write_result(
+    spec: TrainingSpec,
+    tested: _Tested,
+    report: TrainingReport,
+    *,
+    training: _Part,
+    encryption: Encryption,
+) -> TrainingResult:
+    """Write bundle and evaluation files into the attempt's folder."""
+    evaluation, test = tested.evaluation, tested.held_out
     _write_bundle(spec, report.bundle, evaluation, encryption=encryption)
     ended_at = datetime.now(UTC)
-    files = _write_files(
-        spec,
-        list(test.entries),
-        evaluation,
-        training_images=len(training.entries),
-        ended_at=ended_at,
-    )
+    files = _write_files(spec, tested, training_images=len(training.entries), ended_at=ended_at)
     return TrainingResult(
         performance={
             "f1_score": evaluation.f1 or 0.0,
@@ -124,10 +155,35 @@ def _train_and_evaluate(
             *_unusable_mask_notes([*training.entries, *test.entries]),
             *dataset_notes(training.images, test.images),
             *report.notes,
+            *tested.notes,
             *evaluation.notes,
         ),
         evaluation_ended_at=ended_at.isoformat(),
         files=files,
+        evaluation_method=tested.method,
+    )
+
+
+def _cross_validated(tested: _Tested, training: _Part, unseen: Sequence[UnseenImage]) -> _Tested:
+    """Add the cross-validated training images to a small held-out part."""
+    verdicts = {(image.digest, image.label): image for image in unseen}
+    keys = [(image.digest, image.image.label) for image in training.images]
+    part = _rows_of(training, [row for row, key in enumerate(keys) if key in verdicts])
+    evaluation = with_unseen_images(
+        tested.evaluation,
+        [image.image for image in part.images],
+        [verdicts[image.digest, image.image.label] for image in part.images],
+    )
+    test = tested.held_out
+    return replace(
+        tested,
+        part=_Part(entries=[*test.entries, *part.entries], images=[*test.images, *part.images]),
+        evaluation=evaluation,
+        notes=cross_validation_notes(
+            held_out=len(test.images),
+            added=len(part.images),
+            left_out=len(keys) - len(part.images),
+        ),
     )
 
 
@@ -239,12 +295,7 @@ def _rows_of(part: _Part, rows: Sequence[int]) -> _Part:
 
 
 def _write_files(
-    spec: TrainingSpec,
-    entries: list[DatasetEntry],
-    evaluation: Evaluation,
-    *,
-    training_images: int,
-    ended_at: datetime,
+    spec: TrainingSpec, tested: _Tested, *, training_images: int, ended_at: datetime
 ) -> dict[str, str]:
     """Write the evaluation files into the attempt's folder; return their names with their keys."""
     folder = Path(spec.folder)
@@ -255,8 +306,15 @@ def _write_files(
         output_bucket=spec.output_bucket,
         output_prefix=spec.output_prefix,
     )
-    lines = manifest_lines(model, entries, evaluation, ended_at=ended_at)
-    result = result_document(model, evaluation, training_images=training_images, ended_at=ended_at)
+    evaluation = tested.evaluation
+    lines = manifest_lines(model, list(tested.part.entries), evaluation, ended_at=ended_at)
+    result = result_document(
+        model,
+        evaluation,
+        training_images=training_images,
+        ended_at=ended_at,
+        method=tested.method,
+    )
     contents = {"manifest": "\n".join(lines) + "\n", "result": json.dumps(result, indent=2)}
     for name, text in contents.items():
         (folder / name).write_text(text, encoding="utf-8")

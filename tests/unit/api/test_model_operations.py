@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blemish.domain.entities import ModelStatus
+from blemish.domain.entities import EvaluationMethod, ModelStatus
 from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import AnomalyArea
 from tests.unit.api.requests import CIRCUITS, MODEL, MODEL_ARN, OUTPUT, answer, message
@@ -95,6 +95,17 @@ def test_describe_model_after_training_has_all_that_clients_read(
             "EvaluationEndTimestamp": trainable.clock.time,
         }
     }
+
+
+def test_a_client_that_knows_the_member_reads_how_performance_was_measured(
+    client: Any, extended_client: Any, trainable: House
+) -> None:
+    trainable.trained(method=EvaluationMethod.CROSS_VALIDATION)
+
+    described = extended_client.describe_model(**MODEL)["ModelDescription"]
+
+    assert described["EvaluationMethod"] == "cross-validation"
+    assert "EvaluationMethod" not in client.describe_model(**MODEL)["ModelDescription"]
 
 
 @pytest.mark.parametrize(

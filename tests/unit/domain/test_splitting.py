@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.domain.entities import Label
+from blemish.domain.entities import EvaluationMethod, Label
 from blemish.domain.limits import ORIGINAL, OURS, Limits
-from blemish.domain.splitting import MIN_TEST, TEST_SHARE, split_rows
+from blemish.domain.splitting import MIN_TEST, TEST_SHARE, evaluation_method, split_rows
 
 Images = list[tuple[Label, str]]
 
@@ -116,3 +116,17 @@ def test_the_least_single_dataset_leaves_ten_normal_images_to_train_on(limits: L
     images = [(Label.NORMAL, digest(row)) for row in range(limits.single_min_normal)]
 
     assert len(images) - len(split(images)) >= 10
+
+
+@pytest.mark.parametrize(
+    ("test_images", "single", "method"),
+    [
+        (19, True, EvaluationMethod.CROSS_VALIDATION),
+        (20, True, EvaluationMethod.HELD_OUT),
+        (19, False, EvaluationMethod.TEST_DATASET),
+    ],
+)
+def test_a_small_part_of_a_single_dataset_does_not_measure_performance_alone(
+    test_images: int, single: bool, method: EvaluationMethod
+) -> None:
+    assert evaluation_method(test_images, single=single) is method

@@ -131,6 +131,10 @@ class Workplace:
         """Return the detector that was trained."""
         return Detector.load(self.opened(), threads=1)
 
+    def tested(self) -> list[dict[str, Any]]:
+        """Return the lines of the evaluation manifest."""
+        return list(map(json.loads, (self.attempt / "manifest").read_text().splitlines()))
+
     def document(self, result: TrainingResult, name: str) -> Any:
         """Return the evaluation result that was written."""
         assert result.files[name].startswith("out-Evaluation")
@@ -143,16 +147,22 @@ def place(tmp_path: Path, backbone: Path) -> Workplace:
     return Workplace(folder=tmp_path, backbone=backbone, encryption=encryption)
 
 
-def test_a_single_dataset_is_split(place: Workplace) -> None:
+def test_a_small_single_dataset_is_split_and_cross_validated(place: Workplace) -> None:
+    """Performance is measured on all images, of which four fifths are trained on."""
     unlabelled = place.images(1, "hole", first=500)[0].replace('"anomaly"', '"unclear"')
-    lines = [*place.images(15), *place.images(5, "stain", first=100), unlabelled]
+    lines = [*place.images(15), *place.images(5, "stain", first=100)]
     steps: list[str] = []
 
-    result = run_training(place.job(lines), progress=lambda found: steps.append(found.step))
+    result = run_training(
+        place.job([*lines, unlabelled]), progress=lambda found: steps.append(found.step)
+    )
 
     document = place.document(result, "result")
-    assert document["EvaluationDetails"]["NumberOfTestingImages"] == 5 + 1
-    assert document["EvaluationDetails"]["NumberOfTrainingImages"] == 10 + 4
+    details = document["EvaluationDetails"]
+    assert details["NumberOfTrainingImages"] == 10 + 4
+    assert details["NumberOfTestingImages"] == 20
+    assert details["EvaluationMethod"] == result.evaluation_method == "cross-validation"
+    assert any("over 20 images, because only 6 images were held out" in n for n in result.notes)
     metrics = document["AggregatedEvaluationResults"]["Metrics"]
     assert all(isinstance(value, float) for value in metrics.values())
     assert result.performance == {
@@ -164,11 +174,44 @@ def test_a_single_dataset_is_split(place: Workplace) -> None:
         "manifest": "out-EvaluationManifest-plates-4.json",
         "result": "out-EvaluationResult-plates-4.json",
     }
-    tested = list(map(json.loads, (place.attempt / "manifest").read_text().splitlines()))
-    assert sorted(line["anomaly-label"] for line in tested) == [0, 0, 0, 0, 0, 1]
+    tested = place.tested()
+    assert {line["source-ref"] for line in tested} == {
+        json.loads(line)["source-ref"] for line in lines
+    }
+    assert sum(line["anomaly-label"] for line in tested) == 5
     assert steps[0] == "reading images"
     assert steps[-1] == "evaluation"
     assert place.detector().names == ("background",)
+
+
+def test_cross_validated_scores_give_the_verdicts_at_the_threshold_of_the_model(
+    place: Workplace,
+) -> None:
+    copy = place.images(1, "stain", first=100)[0].replace("stain100", "copy")
+    (place.bucket / "copy.png").write_bytes((place.bucket / "stain100.png").read_bytes())
+    stains = place.images(11, "stain", first=100, masked=True)
+
+    result = run_training(place.job([*place.images(15), *stains, copy]), progress=quiet)
+
+    tested = place.tested()
+    assert len(tested) == len({line["source-ref"] for line in tested}) == 27
+    info = place.opened().info
+    assert info.test_scores is not None
+    effect = threshold_effect(info.test_scores, info.threshold)
+    pairs = Counter((line["anomaly-label"], line["anomaly-label-detected"]) for line in tested)
+    assert pairs == Counter(
+        {
+            (1, 1): effect.true_positives,
+            (0, 1): effect.false_positives,
+            (0, 0): effect.true_negatives,
+            (1, 0): effect.false_negatives,
+        }
+    )
+    assert result.performance["f1_score"] == effect.metrics.f1
+    held_out = [line for line in tested if "anomaly-mask-ref-detected" in line]
+    assert len(held_out) == len([name for name in result.files if name.endswith(".png")]) < 20
+    metrics = place.document(result, "result")["AggregatedEvaluationResults"]["Metrics"]
+    assert [found["ClassName"] for found in metrics["PixelAnomalyClassMetrics"]] == ["stain"]
 
 
 def test_two_datasets_with_masks_give_a_segmentation_model(place: Workplace) -> None:

@@ -27,6 +27,7 @@ from blemish.console.models.model_panels import (
     choice_panel,
     curve_panels,
     matrix_panel,
+    notes_panel,
     threshold_panel,
     types_panel,
 )
@@ -98,6 +99,8 @@ class _Measured:
             matrix_panel(self.images, gallery, problem=self.problem)
             if self.info is not None:
                 await threshold_panel(self.project, self.model, self.info)
+        if self.info is not None:
+            notes_panel(self.info)
         if self.info is not None:
             with ui.element("div").classes("columns"):
                 curve_panels(self.info)

@@ -135,6 +135,17 @@ def curve_panels(info: BundleInfo) -> None:
                 ui.html(drawing, sanitize=False)
 
 
+def notes_panel(info: BundleInfo) -> None:
+    """Draw what the training says of its threshold and of the limits of its data."""
+    notes = info.history.get("notes") or ()
+    if not notes:
+        return
+    with ui.element("section").classes("panel"):
+        heading("Notes of the training", 2)
+        for note in notes:
+            text(note, tag="p")
+
+
 def choice_panel(info: BundleInfo) -> None:
     """Draw which detector was selected, and the scores of the others."""
     report = selection_report(info)
@@ -191,7 +202,8 @@ def types_panel(types: Sequence[TypeResult]) -> None:
             ],
         )
         text(
-            "Of the pixels in the test images that have a mask, at the trained threshold.",
+            "Of the pixels in the test images that have a mask. Training images that were "
+            "cross-validated do not count.",
             tag="p",
             classes="quiet",
         )

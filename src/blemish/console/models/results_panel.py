@@ -10,7 +10,13 @@ from nicegui import ui
 from blemish.console.models.rates import NOT_MEASURABLE, f1_text
 from blemish.console.models.threshold_results import ThresholdResults, results_at
 from blemish.console.ui.frame import text
+from blemish.domain.entities import EvaluationMethod
 from blemish.engine.bundle import BundleInfo
+
+CROSS_VALIDATED = (
+    "Few images are held out, so the others were cross-validated: detectors that had not seen an "
+    "image judged it. The heat map of an image comes from this model, which may have learned it."
+)
 
 
 def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
@@ -24,21 +30,25 @@ def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
     performance = model.get("Performance")
     if results is None and not performance:
         return
+    is_cross_validated = model.get("EvaluationMethod") == EvaluationMethod.CROSS_VALIDATION
+    images = "On all images of the dataset" if is_cross_validated else "On the test images"
     with ui.element("section").classes("panel").props("aria-label=Results"):
         if results is None or info is None:
             _draw_performance(performance or {})
             return
         _draw_results(results)
+        if is_cross_validated:
+            text(CROSS_VALIDATED, tag="p", classes="quiet")
         trained = results_at(info, info.trained_threshold)
         if info.moved_from is None or trained is None:
             text(
-                f"On the test images of the training, at its threshold {info.threshold:.4g}.",
+                f"{images}, at the threshold of the training, {info.threshold:.4g}.",
                 tag="p",
                 classes="quiet",
             )
             return
         text(
-            f"On the test images of the training, at the threshold in force, {info.threshold:.4g}. "
+            f"{images}, at the threshold in force, {info.threshold:.4g}. "
             f"At the trained threshold, {info.moved_from:.4g}: {_summary(trained)}.",
             tag="p",
             classes="quiet",

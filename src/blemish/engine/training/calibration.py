@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,11 @@ class Calibration:
     #: how much higher the threshold is for scores of held-out images
     gain: float = 0.0
 
+    def confidence(self, score: float, *, is_anomalous: bool) -> float:
+        """Return the probability of a verdict, as the graph computes it."""
+        probability = 1 / (1 + math.exp(-np.clip(self.slope * (score - self.midpoint), -700, 700)))
+        return probability if is_anomalous else 1 - probability
+
 
 def calibrate(
     scores: NDArray[np.float64],
@@ -63,21 +69,36 @@ def calibrate(
         rate: share of normal images that may be called anomalous; used below `MIN_ANOMALIES`.
         bank_alone: whether the scores are those of a memory bank alone.
     """
+    rule = threshold_rule(anomalous, rate=rate, bank_alone=bank_alone)
+    threshold = rule(scores, anomalous)
     if anomalous.sum() >= MIN_ANOMALIES:
         slope, midpoint = platt_scaling(scores, anomalous)
-        threshold = best_f1_threshold(anomalous, scores)
         notes = () if rate == FALSE_ALARM_RATE else (_unused_note(int(anomalous.sum())),)
         return Calibration(threshold=threshold, slope=slope, midpoint=midpoint, notes=notes)
     normal = scores[~anomalous]
     _, deviation = _normal_scores(normal)
-    tail_factor = BANK_TAIL_FACTOR if bank_alone else TAIL_FACTOR
-    threshold = normal_threshold(normal, rate=rate, tail_factor=tail_factor) - gain
+    threshold -= gain
     return Calibration(
         threshold=threshold,
         slope=1 / deviation,
         midpoint=threshold,
         notes=(_rate_note(len(normal), rate=rate),),
         gain=gain,
+    )
+
+
+ThresholdRule = Callable[[NDArray[np.float64], NDArray[np.bool_]], float]
+"""Returns a threshold for scores (n,) by detectors that have not seen the images, of which some are
+anomalous (n,)."""
+
+
+def threshold_rule(anomalous: NDArray[np.bool_], *, rate: float, bank_alone: bool) -> ThresholdRule:
+    """Return how the threshold of a detector follows from scores; arguments as in `calibrate`."""
+    if anomalous.sum() >= MIN_ANOMALIES:
+        return lambda scores, labels: best_f1_threshold(labels, scores)
+    tail_factor = BANK_TAIL_FACTOR if bank_alone else TAIL_FACTOR
+    return lambda scores, labels: normal_threshold(
+        scores[~labels], rate=rate, tail_factor=tail_factor
     )
 
 

@@ -24,6 +24,24 @@ def dataset_notes(
     )
 
 
+def cross_validation_notes(*, held_out: int, added: int, left_out: int) -> tuple[str, ...]:
+    """Return sentences about performance that is measured by cross-validation.
+
+    Args:
+        held_out: images that the model was not trained on.
+        added: images that cross-validation scored.
+        left_out: images that neither has.
+    """
+    note = (
+        f"Performance is cross-validated over {held_out + added:,} images, because only "
+        f"{_count(held_out, 'image was', 'images were')} held out: the others were judged by "
+        "detectors that had not seen them."
+    )
+    if not left_out:
+        return (note,)
+    return (note, f"{_count(left_out, 'image was', 'images were')} not cross-validated.")
+
+
 def _identity_notes(
     training: Sequence[ValidatedImage], test: Sequence[ValidatedImage]
 ) -> Iterator[str]:

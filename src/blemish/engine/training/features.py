@@ -136,6 +136,8 @@ class TrainingFeatures:
     #: (h * w,) the patches that count; all features are of these; None for all
     inspected: NDArray[np.bool_] | None = None
     embedded_images: list[EmbeddedImage | RecomputedImage] = field(default_factory=list)
+    #: SHA-256 of each of them
+    embedded_digests: list[bytes] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
     #: (n, d) patches of each anomalous image without a mask, where others have one
@@ -219,6 +221,7 @@ class FeatureCollector:
         digests = self._embedded[label]
         if len(digests) < self._room and entry.digest not in digests:  # a copy adds nothing
             digests.add(entry.digest)
+            self.features.embedded_digests.append(entry.digest)
             marked = np.sum(list(shares.values()), axis=0) if shares else None
             if area is not None and marked is not None and not marked.any():
                 marked = None  # what it marks lies between patches that count

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from blemish.engine.scorers.scorer import Role, ScoreKey, Scorer
 from blemish.engine.training.calibration import MIN_ANOMALIES
+from blemish.engine.training.cross_validation import own_fold_scores
 from blemish.engine.training.fusion import Fusion, fusion, standard
 from blemish.engine.training.score_table import ScoreTable
 
@@ -71,7 +72,9 @@ class Selection:
     fusion: Fusion
     #: of all candidates; empty without a comparison
     results: tuple[CandidateResult, ...]
-    #: (m,) scores by scorers and selections that have not seen the image
+    #: (F, m) scores by scorers and selections that have not seen the outer fold
+    outer_scores: NDArray[np.float64]
+    #: (m,) those of the image's own fold
     scores: NDArray[np.float64]
     #: how much lower normal images score by scorers that are fitted to all of them
     gain: float
@@ -89,28 +92,33 @@ def select(tables: Sequence[ScoreTable]) -> Selection:
     candidate, results = _best_candidate(tables, None, everything)
     table = tables[candidate.table]
     final = _fusion_of(candidate, table, None, everything)
-    scores = _unseen_scores(tables) if results else _fused(final, candidate, table)
+    if results:
+        outer_scores = _outer_scores(tables)
+    else:
+        outer_scores = np.tile(_fused(final, candidate, table), (table.folds, 1))
     return Selection(
         candidate=candidate,
         fusion=final,
         results=results,
-        scores=scores,
+        outer_scores=outer_scores,
+        scores=own_fold_scores(outer_scores, table.fold_of),
         gain=_gain(final, candidate, table),
     )
 
 
-def _unseen_scores(tables: Sequence[ScoreTable]) -> NDArray[np.float64]:
-    """Return (m,) scores, each by a selection that has not seen the image's fold."""
-    fold_of = tables[0].fold_of
-    scores = np.empty(len(fold_of))
+def _outer_scores(tables: Sequence[ScoreTable]) -> NDArray[np.float64]:
+    """Return (F, m) scores, each row by a selection that has not seen the outer fold."""
+    rows = []
     for outer in range(tables[0].folds):
-        inner = fold_of != outer
+        inner = tables[0].fold_of != outer
         candidate, _ = _best_candidate(tables, outer, inner)
-        rows, table = np.flatnonzero(~inner), tables[candidate.table]
-        scores[rows] = _fusion_of(candidate, table, outer, inner).fuse(
-            {key: table.scores[key][outer, rows] for key in candidate.shares}
+        table = tables[candidate.table]
+        rows.append(
+            _fusion_of(candidate, table, outer, inner).fuse(
+                {key: table.unseen(key, outer) for key in candidate.shares}
+            )
         )
-    return scores
+    return np.stack(rows)
 
 
 def _fused(final: Fusion, candidate: Candidate, table: ScoreTable) -> NDArray[np.float64]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +13,22 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from blemish.domain.entities import Label
 from blemish.domain.palette import BACKGROUND
 from blemish.engine.backbones.backbone import Backbone, load_backbone
-from blemish.engine.bundle import AnomalyType, Bundle, BundleInfo, BundleRegions
+from blemish.engine.bundle import Bundle, BundleInfo, BundleRegions
 from blemish.engine.errors import TrainingError
 from blemish.engine.graph.detector_graph import DetectorParts, detector_graph
 from blemish.engine.images.decode import ImageLimits
 from blemish.engine.images.regions import InspectedArea, Regions
 from blemish.engine.images.resize import least_decoded
 from blemish.engine.images.samples import range_notes
-from blemish.engine.metrics import precision_recall_f1, roc_auc
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.scorer import FittedScorer, Scorer
 from blemish.engine.training.anomaly_types import assign_colors, require_masks, select_types
-from blemish.engine.training.calibration import FALSE_ALARM_RATE, calibrate
+from blemish.engine.training.calibration import (
+    FALSE_ALARM_RATE,
+    Calibration,
+    calibrate,
+    threshold_rule,
+)
 from blemish.engine.training.cross_validation import cross_validate, fit_scorers
 from blemish.engine.training.features import (
     TrainingFeatures,
@@ -37,18 +39,18 @@ from blemish.engine.training.features import (
 from blemish.engine.training.folds import FOLDS, assign_folds
 from blemish.engine.training.inspected_areas import bundle_regions, inspected_area, usable_images
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
+from blemish.engine.training.learned_detector import LearnedDetector, bundle_history
 from blemish.engine.training.score_table import ScoreTable, score_table
 from blemish.engine.training.segmentation import fit_segmentation
 from blemish.engine.training.selected_resolutions import labels_decide, select_resolutions
 from blemish.engine.training.selection import Selection, map_fusion, select
+from blemish.engine.training.unseen_images import UnseenImage, unseen_images
 from blemish.engine.training.validation import (
     TrainingSet,
     ValidatedImage,
     training_set,
     validate_datasets,
 )
-
-LIBRARIES = ("blemish", "numpy", "onnx", "onnxruntime", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,8 @@ class TrainingReport:
     notes: tuple[str, ...]
     #: anomaly types of the segmentation head; empty for a classification model
     anomaly_types: tuple[str, ...]
+    #: the cross-validated verdicts on different images; few are left out where memory is short
+    unseen_images: tuple[UnseenImage, ...]
 
 
 def train(
@@ -139,7 +143,7 @@ def train_validated(
         threshold=float(np.float32(calibration.threshold)),  # as the graph has it
         background=BACKGROUND,
         anomaly_types=learned.types,
-        history=_history(learned, options),
+        history=bundle_history(learned, seed=options.seed, threads=options.threads),
         decoded_at_least=least_decoded(width, height),
         sample_bits=validated.sample_bits,
         regions=learned.regions,
@@ -150,24 +154,8 @@ def train_validated(
         bundle=Bundle(info=info, model=model.SerializeToString(deterministic=True)),
         notes=learned.notes + region_notes,
         anomaly_types=tuple(entry.name for entry in learned.types),
+        unseen_images=learned.unseen_images,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Learned:
-    """A fitted detector without its bundle."""
-
-    #: (width, height) of the graph
-    size: tuple[int, int]
-    parts: DetectorParts
-    selection: Selection
-    #: (m,) of the images that `selection` has scores of
-    anomalous: NDArray[np.bool_]
-    #: positional scorer -> alignment of the normal images by its scores
-    alignments: Mapping[Scorer, float]
-    types: tuple[AnomalyType, ...]
-    notes: tuple[str, ...]
-    regions: BundleRegions | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,19 +176,13 @@ def _learn(
     backbone: Backbone,
     options: TrainingOptions,
     progress: ProgressCallback,
-) -> _Learned:
+) -> LearnedDetector:
     """Fit the parts of a detector, and select among them."""
     folds = _fold_of(validated)
     stages, resolution_notes = _stages(validated, backbone, options, progress, fold_of=folds)
     selection = select([stage.table for stage in stages])
     stage = stages[selection.candidate.table]
-    calibration = calibrate(
-        selection.scores,
-        stage.table.anomalous,
-        gain=selection.gain,
-        rate=options.false_alarm_rate,
-        bank_alone=backbone.bank_alone,
-    )
+    calibration, unseen = _calibrate(selection, stage, options, bank_alone=backbone.bank_alone)
     parts = DetectorParts(
         backbone=backbone,
         scorers=stage.scorers,
@@ -212,11 +194,12 @@ def _learn(
         area=stage.area,
     )
     names, notes = select_types(stage.features.masked, min_masks=options.min_masks_per_type)
-    learned = _Learned(
+    learned = LearnedDetector(
         size=stage.size,
         parts=parts,
         selection=selection,
         anomalous=stage.table.anomalous,
+        unseen_images=unseen,
         alignments=stage.table.alignments,
         types=(),
         notes=(
@@ -233,6 +216,19 @@ def _learn(
         )
     _require_types(validated, notes)
     return learned
+
+
+def _calibrate(
+    selection: Selection, stage: _Stage, options: TrainingOptions, *, bank_alone: bool
+) -> tuple[Calibration, tuple[UnseenImage, ...]]:
+    """Return threshold and confidence, and the verdicts on images without their folds."""
+    table, rate = stage.table, options.false_alarm_rate
+    calibration = calibrate(
+        selection.scores, table.anomalous, gain=selection.gain, rate=rate, bank_alone=bank_alone
+    )
+    rule = threshold_rule(table.anomalous, rate=rate, bank_alone=bank_alone)
+    digests = stage.features.embedded_digests
+    return calibration, unseen_images(digests, selection, table, calibration, rule)
 
 
 def _require_types(validated: TrainingSet, notes: Sequence[str]) -> None:
@@ -257,14 +253,14 @@ def _bundle_regions(
 
 
 def _with_segmentation(
-    learned: _Learned,
+    learned: LearnedDetector,
     stage: _Stage,
     validated: TrainingSet,
     names: Sequence[str],
     *,
     options: TrainingOptions,
     progress: ProgressCallback,
-) -> _Learned:
+) -> LearnedDetector:
     """Fit a segmentation head for the anomaly types that the masks teach."""
     progress(Progress(step="segmentation head", done=0, total=1))
     masked, unmasked = stage.features.masked, stage.features.unmasked
@@ -356,40 +352,3 @@ def _stage(
     features.embedded_images.clear()  # the largest part of the memory, and no longer needed
     table = score_table(result, features.grid, size=size)
     return _Stage(size=size, features=features, table=table, scorers=scorers, area=area)
-
-
-def _history(learned: _Learned, options: TrainingOptions) -> dict[str, Any]:
-    """Describe for people how the detector was trained."""
-    backbone, calibration = learned.parts.backbone, learned.parts.calibration
-    anomalous, scores = learned.anomalous, learned.selection.scores
-    metrics = precision_recall_f1(anomalous, scores >= calibration.threshold + calibration.gain)
-    return {
-        "backbone": {"name": backbone.name, "sha256": backbone.sha256},
-        "seed": options.seed,
-        "threads": options.threads,
-        "held_out_images": {
-            "normal": int((~anomalous).sum()),
-            "anomaly": int(anomalous.sum()),
-            **metrics._asdict(),
-            "image_auroc": roc_auc(anomalous, scores),
-        },
-        "selection": {
-            "chosen": learned.selection.candidate.name,
-            "scores": {
-                str(key): share for key, share in learned.selection.candidate.shares.items()
-            },
-            "graph_size": list(learned.size),
-            "alignment": {scorer.name: value for scorer, value in learned.alignments.items()},
-            "candidates": [
-                {
-                    "name": result.candidate.name,
-                    "image_auroc": result.image_auroc,
-                    "standard_error": result.standard_error,
-                }
-                for result in learned.selection.results
-            ],
-        },
-        "confidence": {"slope": calibration.slope, "midpoint": calibration.midpoint},
-        "versions": {name: version(name) for name in LIBRARIES},
-        "notes": learned.notes,
-    }

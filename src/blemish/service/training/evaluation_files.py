@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from blemish.domain.entities import DatasetEntry, Label, ObjectRef
+from blemish.domain.entities import DatasetEntry, EvaluationMethod, Label, ObjectRef
 from blemish.domain.manifest import CLASSIFICATION, SEGMENTATION
 
 if TYPE_CHECKING:
@@ -82,9 +82,17 @@ def manifest_lines(
 
 
 def result_document(
-    model: EvaluatedModel, evaluation: Evaluation, *, training_images: int, ended_at: datetime
+    model: EvaluatedModel,
+    evaluation: Evaluation,
+    *,
+    training_images: int,
+    ended_at: datetime,
+    method: EvaluationMethod | None = None,
 ) -> dict[str, Any]:
-    """Return the evaluation result; metrics that could not be measured are null."""
+    """Return the evaluation result; metrics that could not be measured are null.
+
+    `EvaluationMethod` is a member of ours.
+    """
     metrics: dict[str, Any] = {
         "ROCAUC": evaluation.roc_auc,
         "AveragePrecision": evaluation.average_precision,
@@ -103,7 +111,8 @@ def result_document(
             "EvaluationEndTimestamp": _iso(ended_at),
             "NumberOfTrainingImages": training_images,
             "NumberOfTestingImages": len(evaluation.verdicts),
-        },
+        }
+        | ({} if method is None else {"EvaluationMethod": method}),
         "AggregatedEvaluationResults": {"Metrics": metrics},
     }
 

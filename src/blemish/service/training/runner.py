@@ -82,6 +82,8 @@ class TrainingResult:
     evaluation_ended_at: str
     #: file below the attempt's folder -> key in the output bucket
     files: Mapping[str, str]
+    #: an `EvaluationMethod`; None where it is not known
+    evaluation_method: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

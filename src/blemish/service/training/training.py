@@ -18,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from blemish.domain.arns import ArnScope
 from blemish.domain.attempts import MAX_INTERRUPTIONS, pause_after
 from blemish.domain.detector_settings import DEFAULT_SETTINGS
-from blemish.domain.entities import Model, ModelStatus, ObjectRef, Performance
+from blemish.domain.entities import EvaluationMethod, Model, ModelStatus, ObjectRef, Performance
 from blemish.engine.errors import BackboneError
 from blemish.service.models.bundles import Bundles
 from blemish.service.objects import Objects
@@ -236,12 +236,13 @@ class TrainingWork:
 
     def _finish(self, model: Model, spec: TrainingSpec, result: TrainingResult) -> None:
         bucket, keys = spec.output_bucket, spec.evaluation_keys
+        method = EvaluationMethod(result.evaluation_method) if result.evaluation_method else None
         with self._database.writing() as rows:
             current = rows.models.finish_training(
                 model.id,
                 attempt=spec.attempt,
                 status_message=" ".join((TRAINED, *result.notes)),
-                performance=Performance(**result.performance),
+                performance=Performance(**result.performance, method=method),
                 evaluation_manifest=ObjectRef(bucket=bucket, key=keys.manifest),
                 evaluation_result=ObjectRef(bucket=bucket, key=keys.result),
                 evaluation_ended_at=datetime.fromisoformat(result.evaluation_ended_at),

@@ -150,6 +150,8 @@ MODELS = Table(
     Column("f1_score", Float),
     Column("recall", Float),
     Column("precision", Float),
+    # null: not trained, or before there was a choice
+    Column("evaluation_method", String(40)),
     Column("evaluation_manifest", ObjectRefText),
     Column("evaluation_result", ObjectRefText),
     Column("evaluation_ended_at", UtcDateTime),

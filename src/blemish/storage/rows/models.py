@@ -20,7 +20,14 @@ from sqlalchemy import (
 )
 
 from blemish.domain.detector_settings import DetectorSettings
-from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef, Performance
+from blemish.domain.entities import (
+    EvaluationMethod,
+    InferenceUnits,
+    Model,
+    ModelStatus,
+    ObjectRef,
+    Performance,
+)
 from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS, MODEL_WITH_WORK
 from blemish.storage.database import leases
 from blemish.storage.database.tables import MAX_ID, MODELS, PROJECTS, TAGS
@@ -241,6 +248,7 @@ class Models:
             f1_score=performance.f1_score,
             recall=performance.recall,
             precision=performance.precision,
+            evaluation_method=performance.method,
             evaluation_manifest=evaluation_manifest,
             evaluation_result=evaluation_result,
             evaluation_ended_at=evaluation_ended_at,
@@ -374,7 +382,13 @@ def _model(row: Row[Any]) -> Model:
 def _performance(row: Row[Any]) -> Performance | None:
     if row.f1_score is None:
         return None
-    return Performance(f1_score=row.f1_score, recall=row.recall, precision=row.precision)
+    method = row.evaluation_method
+    return Performance(
+        f1_score=row.f1_score,
+        recall=row.recall,
+        precision=row.precision,
+        method=None if method is None else EvaluationMethod(method),
+    )
 
 
 def _inference_units(row: Row[Any]) -> InferenceUnits | None:
