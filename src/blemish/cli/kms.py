@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli.exits import end, settings_of
+from blemish.settings import Settings
 from blemish.storage.errors import StorageError
 
 kms = typer.Typer(
@@ -30,8 +31,8 @@ def create_sealing_key(
     """Make a key that CreateModel can name as KmsKeyId."""
     from blemish.cli.kms_keys import create_key
 
-    with _clear_errors():
-        create_key(settings_of(data_dir=data_dir), alias)
+    with _audited(data_dir, "CreateSealingKey", Alias=alias) as settings:
+        create_key(settings, alias)
 
 
 @kms.command("list")
@@ -39,8 +40,8 @@ def list_sealing_keys(*, data_dir: DataDirOption = None) -> None:
     """Show the keys and whether they may be used."""
     from blemish.cli.kms_keys import print_keys
 
-    with _clear_errors():
-        print_keys(settings_of(data_dir=data_dir))
+    with _audited(data_dir, "ListSealingKeys") as settings:
+        print_keys(settings)
 
 
 @kms.command("disable")
@@ -48,8 +49,8 @@ def disable_sealing_key(name: KeyArgument, *, data_dir: DataDirOption = None) ->
     """Forbid the use of a key: what it sealed opens no more."""
     from blemish.cli.kms_keys import set_key_enabled
 
-    with _clear_errors():
-        set_key_enabled(settings_of(data_dir=data_dir), name, enabled=False)
+    with _audited(data_dir, "DisableSealingKey", Key=name) as settings:
+        set_key_enabled(settings, name, enabled=False)
 
 
 @kms.command("enable")
@@ -57,15 +58,18 @@ def enable_sealing_key(name: KeyArgument, *, data_dir: DataDirOption = None) -> 
     """Allow the use of a key again."""
     from blemish.cli.kms_keys import set_key_enabled
 
-    with _clear_errors():
-        set_key_enabled(settings_of(data_dir=data_dir), name, enabled=True)
+    with _audited(data_dir, "EnableSealingKey", Key=name) as settings:
+        set_key_enabled(settings, name, enabled=True)
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def _audited(data_dir: Path | None, event: str, **members: str) -> Iterator[Settings]:
+    from blemish.cli.audited import audited_command
     from blemish.storage.encryption.keyring import KeyringError
 
+    settings = settings_of(data_dir=data_dir)
     try:
-        yield
+        with audited_command(settings, event, **members):
+            yield settings
     except (KeyringError, StorageError) as error:
         end(str(error))

@@ -112,19 +112,21 @@ def backup(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Back up a data directory, also while a server runs on it."""
+    from blemish.cli.audited import audited_command
     from blemish.cli.backup import back_up
 
     settings = settings_of(data_dir=data_dir)
     if with_objects and settings.s3_endpoint:
         end(f"--with-objects: the buckets are in {settings.s3_endpoint}; back them up there.")
     try:
-        back_up(
-            DataDirectory(settings.data_dir),
-            to,
-            with_objects=with_objects,
-            with_keys=with_keys,
-            passphrase_file=passphrase_file,
-        )
+        with audited_command(settings, "BackUp", To=to, WithKeys=with_keys):
+            back_up(
+                DataDirectory(settings.data_dir),
+                to,
+                with_objects=with_objects,
+                with_keys=with_keys,
+                passphrase_file=passphrase_file,
+            )
     except StorageError as error:
         end(str(error))
 
@@ -140,16 +142,18 @@ def restore(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Put a backup into a data directory that is empty or does not exist yet."""
+    from blemish.cli.audited import audited_command
     from blemish.cli.backup import restore_backup
 
     settings = settings_of(data_dir=data_dir)
     try:
-        restore_backup(
-            archive,
-            DataDirectory(settings.data_dir),
-            with_keys=with_keys,
-            passphrase_file=passphrase_file,
-        )
+        with audited_command(settings, "RestoreBackup", From=archive):
+            restore_backup(
+                archive,
+                DataDirectory(settings.data_dir),
+                with_keys=with_keys,
+                passphrase_file=passphrase_file,
+            )
     except (DirectoryBusyError, StorageError) as error:
         end(str(error))
 
@@ -158,9 +162,12 @@ def restore(
 def adopt(*, data_dir: DataDirOption = None) -> None:
     """Accept an older or another database in a data directory; nothing is deleted."""
     from blemish.cli.adopt import adopt_database
+    from blemish.cli.audited import audited_command
 
+    settings = settings_of(data_dir=data_dir)
     try:
-        adopt_database(DataDirectory(settings_of(data_dir=data_dir).data_dir))
+        with audited_command(settings, "AdoptDatabase"):
+            adopt_database(DataDirectory(settings.data_dir))
     except (DirectoryBusyError, StorageError) as error:
         end(str(error))
 
@@ -193,10 +200,14 @@ def export(
     data_dir: DataDirOption = None,
 ) -> None:
     """Write the bundle of a model as plain files, for use without a server."""
+    from blemish.cli.audited import audited_command
     from blemish.cli.export import ExportError, export_bundle
 
+    settings = settings_of(data_dir=data_dir)
+    members = {"ProjectName": project, "ModelVersion": version, "To": to}
     try:
-        export_bundle(settings_of(data_dir=data_dir), project, version, to=to)
+        with audited_command(settings, "DownloadModelBundle", **members):
+            export_bundle(settings, project, version, to=to)
     except (ExportError, ServiceError, EngineError, StorageError, OSError) as error:
         end(str(error))
     print(f"Wrote {to}")  # noqa: T201

@@ -31,6 +31,20 @@ class Api(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsoleAudits:
+    """The observers that write what people do in the console into the audit log."""
+
+    #: of access keys
+    keys: Observer
+    #: of objects, images above all
+    objects: Observer
+    #: of signing in and out, and of requests that the guard refuses
+    sign_in: Observer
+    #: of bundles
+    downloads: Observer
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """The services behind the pages."""
 
@@ -40,8 +54,7 @@ class Services:
     sessions: SessionService
     objects: Objects
     keys: AccessKeys
-    #: of what is done to them
-    observe_keys: Observer
+    audits: ConsoleAudits
     counts: DetectionCounts
     directory: DataDirectory
     #: makes a bucket, or raises ObjectError

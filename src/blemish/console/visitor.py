@@ -6,7 +6,8 @@ disabled, its holder may do nothing more, whatever is still on their screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
@@ -17,7 +18,8 @@ from blemish.domain.access.authorization import Circumstances, Wanted, authorize
 from blemish.domain.access.principals import Principal
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
-from blemish.wire.calls import Call, observed
+from blemish.storage.errors import StorageError
+from blemish.wire.calls import Call, Observer, observed
 from blemish.wire.signature import Caller
 
 SERVICE = "lookoutvision"
@@ -104,7 +106,7 @@ class Visitor:
             return act()
 
         call = await in_thread(self._call, action.partition(":")[2], members)
-        with observed(call, [self.services.observe_keys]):
+        with observed(call, [self.services.audits.keys]):
             call.error = REFUSED  # unless it is known better
             try:
                 result = await in_thread(acted)
@@ -148,8 +150,28 @@ class Visitor:
         return self._read(ref, self.services.limits.detect_body_bytes)
 
     def _read(self, ref: ObjectRef, max_bytes: int) -> bytes:
-        self.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
-        return self.services.objects.read(ref, max_bytes=max_bytes)
+        with self.object_access("s3:GetObject", ref):
+            return self.services.objects.read(ref, max_bytes=max_bytes)
+
+    @contextmanager
+    def object_access(self, action: str, ref: ObjectRef) -> Iterator[None]:
+        """Allow an action on an object, from a thread; the audit log records how it ends.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow it.
+        """
+        members = {"Bucket": ref.bucket, "Key": ref.key}
+        call = self._call(action.partition(":")[2], members)
+        with _audited(call, self.services.audits.objects):
+            self.authorize_blocking(action, f"arn:aws:s3:::{ref.bucket}/{ref.key}")
+            yield
+
+    @contextmanager
+    def download(self, operation: str, /, **members: str) -> Iterator[None]:
+        """Record a download in the audit log, from a thread; `check` allows it."""
+        with _audited(self._call(operation, members), self.services.audits.downloads):
+            yield
 
     def check(self, operation: str, /, **members: Any) -> None:
         """Allow an operation without calling it, from a thread.
@@ -169,8 +191,8 @@ class Visitor:
 
     def write_object_blocking(self, ref: ObjectRef, data: bytes) -> None:
         """Write an object as `write_object` does, from a thread."""
-        self.authorize_blocking("s3:PutObject", f"arn:aws:s3:::{ref.bucket}/{ref.key}")
-        self.services.objects.write(ref, data)
+        with self.object_access("s3:PutObject", ref):
+            self.services.objects.write(ref, data)
 
     def _principal(self) -> Principal:
         principal = self.services.sessions.principal(self.token)
@@ -197,6 +219,18 @@ class Visitor:
             caller=Caller(principal=self._principal(), region=services.region, service=SERVICE),
             members={name: value for name, value in members.items() if value is not None},
         )
+
+
+@contextmanager
+def _audited(call: Call, observer: Observer) -> Iterator[None]:
+    """Note how a call ends, and let the observer record it."""
+    with observed(call, [observer]):
+        try:
+            yield
+        except (ServiceError, StorageError) as error:
+            call.error = error
+            raise
+        call.status = 200
 
 
 async def in_thread(

@@ -3,12 +3,14 @@
 DIR/audit/
   2026-03-01.0001.jsonl.gz   complete
   2026-03-02.0001.jsonl      being written
+  2026-03-02.commands.jsonl  of commands, which write it themselves beside a server
 
 A line that a power cut truncated is removed before the next one is written.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import re
@@ -24,7 +26,9 @@ FILE_BYTES = 64 * 1024 * 1024
 LINE_BYTES = 1024 * 1024
 """A size in bytes that no line exceeds."""
 
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,})\.jsonl(\.gz)?")
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,}|commands)\.jsonl(\.gz)?")
+
+_COMMANDS = "commands"
 
 
 class AuditFiles:
@@ -96,8 +100,10 @@ class AuditFiles:
         """
         self.is_untidy = False  # a failure is tried again with the next file
         self._remove_old()
+        today = self._now().date()
         for path in self._files():
-            if path != self._path and path.suffix == ".jsonl":
+            is_written = path == self._path or (_is_of_commands(path) and _day_of(path) >= today)
+            if path.suffix == ".jsonl" and not is_written:
                 _compress(path)
         self._remove_old()
 
@@ -126,7 +132,9 @@ class AuditFiles:
         return self._file
 
     def _next(self, today: date, more: int) -> Path:
-        of_today = [path for path in self._files() if _day_of(path) == today]
+        of_today = [
+            path for path in self._files() if _day_of(path) == today and not _is_of_commands(path)
+        ]
         if not of_today:
             return self._folder / f"{today}.0001.jsonl"
         last = of_today[-1]
@@ -147,7 +155,37 @@ def _day_of(path: Path) -> date:
 
 
 def _number_of(path: Path) -> int:
-    return int(path.name.split(".")[1])
+    return 0 if _is_of_commands(path) else int(path.name.split(".")[1])
+
+
+def _is_of_commands(path: Path) -> bool:
+    return path.name.split(".")[1] == _COMMANDS
+
+
+def append_command(folder: Path, line: bytes, *, today: date) -> None:
+    """Append the line of a command to the file of the day, synced.
+
+    The file belongs to the owner of the folder, even if root runs the command.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{today}.{_COMMANDS}.jsonl"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    file = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.geteuid() == 0:
+            owner = folder.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+    sync_folder(folder)
 
 
 def _cut_torn_line(path: Path) -> None:

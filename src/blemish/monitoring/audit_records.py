@@ -22,7 +22,7 @@ from blemish.monitoring.audit_members import (
     time_text,
     without_headers,
 )
-from blemish.monitoring.calls import error_name, is_read_only
+from blemish.monitoring.calls import error_name, is_read_only, is_refused
 from blemish.wire.calls import Call, Observer
 
 EVENT_VERSION = "1.11"
@@ -30,9 +30,21 @@ MAX_NAME = 1_024
 """Longest name in an ARN; members may be anything."""
 
 S3 = "s3.amazonaws.com"
+COMMAND_LINE = "command-line"
+SIGN_IN = "signin.amazonaws.com"
 
 UNSIGNED_PER_S = 20
 """Records of unsigned or wrongly signed calls per second; further ones count as lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineUser:
+    """A user of the operating system who runs a command."""
+
+    uid: int
+    name: str
+    #: where the user is signed in from; None for this machine
+    address: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +73,33 @@ class AuditRecords:
                 {"accountId": self.arns.account, "type": kind, "ARN": arn}
                 for kind, arn in _resources(call.members, self.arns)
             ],
-            "eventType": "AwsApiCall",
+            "eventType": "AwsConsoleSignIn" if source == SIGN_IN else "AwsApiCall",
             "managementEvent": not is_data,
             "eventCategory": "Data" if is_data else "Management",
+        }
+
+    def of_command(
+        self, event: str, *, user: MachineUser, members: Mapping[str, str], error: str | None
+    ) -> Record:
+        """Return the record of a command on the machine of the server."""
+        ending = {} if error is None else {"errorCode": "CommandFailed", "errorMessage": error}
+        return self._head(self.now()) | {
+            "userIdentity": {
+                "type": "Unknown",
+                "principalId": f"uid:{user.uid}",
+                "userName": user.name,
+            },
+            "eventSource": COMMAND_LINE,
+            "eventName": event,
+            "sourceIPAddress": user.address or "localhost",
+            "userAgent": "blemish",
+            **ending,
+            "requestParameters": {name: shortened(text) for name, text in members.items()} or None,
+            "responseElements": None,
+            "readOnly": is_read_only(event),
+            "eventType": "AwsServiceEvent",
+            "managementEvent": True,
+            "eventCategory": "Management",
         }
 
     def of_gap(self, missing: int) -> Record:
@@ -110,15 +146,17 @@ def audit(
     model: ServiceModel | None,
     data_events: bool,
 ) -> Observer:
-    """Return the observer that records the calls to a service.
+    """Return the observer that records the calls to a service; it may be called in any thread.
 
-    Unsigned calls are limited per second. Otherwise, clients without a key could fill the log and
+    Data events are left out unless `data_events`, but refused ones are always recorded. Unsigned
+    calls are limited per second. Otherwise, clients without a key could fill the log and
     push out other records.
     """
     unsigned = _Pace(UNSIGNED_PER_S)
 
     def record(call: Call) -> None:
-        if is_data_event(call, source=source) and not data_events:
+        is_left_out = is_data_event(call, source=source) and not data_events
+        if is_left_out and not is_refused(call):
             return
         if call.caller is None and not unsigned.allows(call.received_at):
             log.lose()

@@ -136,7 +136,7 @@ def _build_front(
         api=api,
         gate=gate,
         counts=counts,
-        observe_keys=monitors.key_observer(),
+        audits=monitors.console_audits(),
     )
     status = monitors.pages(
         foundation.database,

@@ -19,7 +19,7 @@ from blemish.api.service_model import service_model
 from blemish.api.tagging import TaggingOperations
 from blemish.api.thresholds import ThresholdOperations
 from blemish.console.app import Console
-from blemish.console.services import Services
+from blemish.console.services import ConsoleAudits, Services
 from blemish.domain.limits import Limits
 from blemish.engine.images.sizes import ImageLimits
 from blemish.s3.authorization import s3_gate
@@ -155,7 +155,7 @@ def build_console(
     api: Dispatcher,
     gate: ApiGate,
     counts: DetectionCounts,
-    observe_keys: Observer,
+    audits: ConsoleAudits,
 ) -> Console:
     """Build the console; its framework is loaded when the first person opens a page."""
     settings = foundation.settings
@@ -171,7 +171,7 @@ def build_console(
             ),
             objects=storage.objects,
             keys=storage.access_keys,
-            observe_keys=observe_keys,
+            audits=audits,
             counts=counts,
             directory=foundation.directory,
             make_bucket=bucket_maker(settings, storage.folder),

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from botocore.model import ServiceModel
 
+from blemish.console.services import ConsoleAudits
 from blemish.domain.arns import ArnScope
 from blemish.domain.limits import MIB
 from blemish.monitoring.access_log import access_log
 from blemish.monitoring.audit_files import AuditFiles
 from blemish.monitoring.audit_log import AuditLog
-from blemish.monitoring.audit_records import AuditRecords, audit
+from blemish.monitoring.audit_records import S3, SIGN_IN, AuditRecords, audit
 from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics, server_registry
 from blemish.monitoring.readiness import (
     Readiness,
@@ -26,6 +27,7 @@ from blemish.monitoring.readiness import (
 from blemish.monitoring.state_metrics import Sources, StateMetrics
 from blemish.monitoring.status_pages import StatusPages
 from blemish.runners.local import LocalHosting
+from blemish.s3.service_model import s3_model
 from blemish.service.data_ages import DataAges
 from blemish.service.objects import Objects
 from blemish.settings import Settings
@@ -79,10 +81,17 @@ class Monitors:
             ),
         ]
 
-    def key_observer(self) -> Observer:
-        """Return who is told of what is done to access keys in the console."""
-        source = "iam.amazonaws.com"
-        return audit(self.audit_log, self._records, source=source, model=None, data_events=False)
+    def console_audits(self) -> ConsoleAudits:
+        """Return the observers of what people do in the console."""
+        return ConsoleAudits(
+            keys=self._audit("iam.amazonaws.com"),
+            objects=self._audit(S3, model=s3_model()),
+            sign_in=self._audit(SIGN_IN),
+            downloads=self._audit("lookoutvision.amazonaws.com"),
+        )
+
+    def _audit(self, source: str, *, model: ServiceModel | None = None) -> Observer:
+        return audit(self.audit_log, self._records, source=source, model=model, data_events=True)
 
     def pages(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -216,3 +217,17 @@ def test_a_first_key_whose_seal_was_lost_is_sealed_anew_from_its_file(desk: Desk
     assert first(desk) == pair
 
     assert not desk.inside.keys.is_lost(desk.inside.keys.named(FIRST_KEY))
+
+
+def test_the_audit_log_names_every_command_and_its_user(desk: Desk) -> None:
+    secret = pair_of(desk.keys("create", "audited", "--policy", "ReadOnly")).secret
+    desk.run("disable", "absent")
+
+    (path,) = (desk.root / "audit").glob("*.commands.jsonl")
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [each["eventName"] for each in records] == ["CreateAccessKey", "UpdateAccessKey"]
+    assert records[0]["requestParameters"] == {"UserName": "audited"}
+    assert "errorCode" not in records[0]
+    assert "absent" in records[1]["errorMessage"]
+    assert {each["userIdentity"]["principalId"] for each in records} == {f"uid:{os.getuid()}"}
+    assert str(secret) not in path.read_text()

@@ -4,12 +4,12 @@ import gzip
 import os
 import resource
 import stat
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from blemish.monitoring.audit_files import AuditFiles
+from blemish.monitoring.audit_files import AuditFiles, append_command
 from tests.unit.house import Clock
 
 DAY_S = 24 * 3_600
@@ -150,3 +150,22 @@ def test_of_lines_that_do_not_fit_nothing_stays(folder: Path, clock: Clock) -> N
     files.append(b"two\n")
 
     assert (folder / "2024-05-01.0001.jsonl").read_bytes() == LINE + b"two\n"
+
+
+def test_the_file_of_commands_is_compressed_after_its_day_and_is_never_the_servers(
+    tmp_path: Path,
+) -> None:
+    append_command(tmp_path, b"{}\n", today=date(2026, 3, 1))
+    append_command(tmp_path, b"{}\n", today=date(2026, 3, 2))
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    files = AuditFiles(tmp_path, now=lambda: now, max_age=timedelta(days=9), max_bytes=10**9)
+
+    files.append(b"[]\n")
+    files.tidy()
+    files.close()
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "2026-03-01.commands.jsonl.gz",
+        "2026-03-02.0001.jsonl",
+        "2026-03-02.commands.jsonl",
+    ]

@@ -304,3 +304,15 @@ def test_what_is_done_to_keys_is_recorded_without_a_model_of_iam() -> None:
     assert record["requestParameters"]["userName"] == "line-4"
     assert len(record["requestParameters"]["change"]) == MAX_CHARACTERS + 1
     assert record["readOnly"] is False
+
+
+@pytest.mark.parametrize(("status", "records"), [(200, 0), (404, 0), (403, 1)])
+def test_of_data_events_only_refused_ones_are_recorded_unless_all_are_wanted(
+    status: int, records: int
+) -> None:
+    log = waiting_log()
+    observe = audit(log, audit_records(), source=S3, model=s3_model(), data_events=False)
+
+    observe(call(operation="GetObject", caller=CALLER, status=status))
+
+    assert log.waiting == records

@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from blemish.console.auth.sign_in_records import record_refusal
 from blemish.console.paths import ROOT, SIGN_IN, STATIC
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, Visitor
@@ -49,6 +50,7 @@ class Guard:
         """Answer one request, or hold one socket."""
         connection = HTTPConnection(scope)
         if problem := origin_problem(connection):
+            record_refusal(self._services, connection, problem)
             await _refusal(connection, 403, problem)(scope, receive, send)
             return
         if not is_open(connection):
@@ -56,6 +58,7 @@ class Guard:
             try:
                 await visitor.principal()
             except SignedOutError as error:
+                record_refusal(self._services, connection, str(error))
                 await _signed_out(connection, str(error))(scope, receive, send)
                 return
             connection.state.visitor = visitor

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from blemish.console.auth.guard import cookie_name, origin_problem, visitor_of
+from blemish.console.auth.sign_in_records import record_sign_in, record_sign_out
 from blemish.console.http import EXPECTED, bounded_body, status_of
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
 from blemish.console.services import Services
@@ -86,20 +87,27 @@ class SignIn:
         group = address_group(address)
         if (wait_s := self._wrong_secrets.wait_s(group)) > 0:
             text = WAIT.format(seconds=math.ceil(wait_s))
+            record_sign_in(self._services, request, key_id, problem=text)
             return _form(429, problem=text, key_id=key_id, target=target)
         token = await in_thread(self._services.sessions.begin, key_id, secret)
         if token is None:
             self._wrong_secrets.note(group)
             logger.warning("sign-in failed", address=address)
+            record_sign_in(self._services, request, key_id, problem=WRONG)
             return _form(403, problem=WRONG, key_id=key_id, target=target)
         self._wrong_secrets.forget(group)
+        principal = await in_thread(self._services.sessions.principal, token)
+        record_sign_in(self._services, request, key_id, principal=principal)
         response = _redirect(target)
         _set_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response
 
     async def _sign_out(self, request: Request) -> Response:
         visitor = visitor_of(request, self._services)
+        principal = await in_thread(self._services.sessions.principal, visitor.token)
         await in_thread(self._services.sessions.end, visitor.token)
+        if principal is not None:
+            record_sign_out(self._services, request, principal)
         response = _redirect(SIGN_IN)
         _set_cookie(response, request, "", max_age_s=0)
         return response

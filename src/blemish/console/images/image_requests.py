@@ -39,8 +39,8 @@ async def thumbnail(request: Request, ref: str) -> Response:
     """Send a thumbnail."""
 
     def draw(visitor: Visitor, address: ObjectRef) -> tuple[bytes, str]:
-        visitor.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
-        return visitor.services.thumbnails.of(address), "image/jpeg"
+        with visitor.object_access("s3:GetObject", address):
+            return visitor.services.thumbnails.of(address), "image/jpeg"
 
     return await _image_response(request, ref, draw)
 

@@ -63,8 +63,10 @@ async def bundle(request: Request, project: str, version: str) -> Response:
     """
 
     def pack(visitor: Visitor) -> bytes:
-        check_download(visitor, project, version)
-        files = bundle_files(visitor.services.previews.bundle(project, version))
+        names = {"ProjectName": project, "ModelVersion": version}
+        with visitor.download("DownloadModelBundle", **names):
+            check_download(visitor, project, version)
+            files = bundle_files(visitor.services.previews.bundle(project, version))
         output = io.BytesIO()
         with zipfile.ZipFile(output, "w") as packed:  # the weights do not get smaller
             for name, data in files.items():
@@ -102,7 +104,8 @@ async def _drawn(
 
     def check() -> None:
         visitor.check("DetectAnomalies", ProjectName=project, ModelVersion=version)
-        visitor.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
+        with visitor.object_access("s3:GetObject", address):
+            pass  # the preview reads it
 
     await in_thread(check)
     preview = await to_thread.run_sync(

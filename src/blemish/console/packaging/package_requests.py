@@ -46,5 +46,5 @@ async def package(request: Request, project: str, job: str) -> Response:
 
 
 def _read(visitor: Visitor, address: ObjectRef) -> bytes:
-    visitor.authorize_blocking("s3:GetObject", f"arn:aws:s3:::{address.bucket}/{address.key}")
-    return visitor.services.objects.read(address, max_bytes=MOST_BYTES)
+    with visitor.object_access("s3:GetObject", address):
+        return visitor.services.objects.read(address, max_bytes=MOST_BYTES)

@@ -1,6 +1,22 @@
 from __future__ import annotations
 
+import json
+import time
+from typing import Any
+
 from tests.unit.console.in_process import InProcessConsole
+
+PATIENCE_S = 30
+
+
+def audited(console: InProcessConsole, *, until: str) -> list[dict[str, Any]]:
+    """Return the records of the audit log when one of them contains a text."""
+    folder = console.buckets.parent / "audit"
+    deadline = time.monotonic() + PATIENCE_S
+    while until not in (text := "".join(path.read_text() for path in folder.glob("*.jsonl"))):
+        assert time.monotonic() < deadline, until
+        time.sleep(0.01)
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_a_wrong_secret_gets_the_form_again_and_no_session(console: InProcessConsole) -> None:
@@ -37,3 +53,35 @@ def test_every_answer_has_the_headers_that_protect_a_page(console: InProcessCons
         assert headers["x-content-type-options"] == "nosniff", path
         assert "frame-ancestors 'none'" in headers["content-security-policy"], path
     assert headers["cache-control"] == "no-cache"
+
+
+def test_the_audit_log_names_who_signed_in_and_read_which_image(console: InProcessConsole) -> None:
+    key_id, secret = console.keys["owner"]
+    console.browser(None).sign_in(key_id, "wrong")
+    console.browser(None).sign_in(secret, key_id)
+    browser = console.browser()
+    browser.get("/image", ref="s3://audited/absent.png")
+    browser.ask("POST", "/sign-out")
+    browser.get("/after-signing-out")
+
+    records = audited(console, until="after-signing-out")
+
+    logins = [each for each in records if each["eventName"] == "ConsoleLogin"]
+    wrong, swapped, right = logins[-3:]
+    assert wrong["requestParameters"] == {"accessKeyId": key_id}
+    assert wrong["errorCode"] == swapped["errorCode"] == "AccessDeniedException"
+    assert secret not in json.dumps(records)
+    assert right["userIdentity"]["accessKeyId"] == key_id
+    assert right["eventType"] == "AwsConsoleSignIn"
+    assert right["sourceIPAddress"] == "127.0.0.1"
+    (read,) = (
+        each
+        for each in records
+        if each["requestParameters"] == {"bucketName": "audited", "key": "absent.png"}
+    )
+    assert (read["eventName"], read["errorCode"]) == ("GetObject", "NoSuchBucket")
+    assert read["userIdentity"]["accessKeyId"] == key_id
+    refused = {"path": "/console/after-signing-out"}
+    assert refused in [
+        each["requestParameters"] for each in records if each["eventName"] == "ConsoleRequest"
+    ]

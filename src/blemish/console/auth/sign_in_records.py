@@ -1,0 +1,73 @@
+"""Records of signing in and out, and of requests that the guard refuses, for the audit log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from starlette.requests import HTTPConnection
+
+from blemish.console.services import Services
+from blemish.domain.access.principals import Principal
+from blemish.domain.errors import AccessDeniedError
+from blemish.wire.calls import Call
+from blemish.wire.signature import Caller
+
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""Instead of a text that may be a secret in the wrong field, as CloudTrail does."""
+
+_KEY_ID = re.compile(r"BLEM[A-Z0-9]{16}")
+
+
+def record_sign_in(
+    services: Services,
+    connection: HTTPConnection,
+    key_id: str,
+    *,
+    principal: Principal | None = None,
+    problem: str | None = None,
+) -> None:
+    """Record an attempt to sign in; a problem says why it failed."""
+    shown_id = key_id if _KEY_ID.fullmatch(key_id) else HIDDEN
+    call = _call(services, connection, "ConsoleLogin", AccessKeyId=shown_id)
+    services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
+
+
+def record_sign_out(services: Services, connection: HTTPConnection, principal: Principal) -> None:
+    """Record that somebody signed out."""
+    call = _call(services, connection, "ConsoleLogout")
+    services.audits.sign_in(_ended(call, services, principal=principal))
+
+
+def record_refusal(services: Services, connection: HTTPConnection, problem: str) -> None:
+    """Record a request that reached no page."""
+    path = connection.scope["path"]
+    call = _call(services, connection, "ConsoleRequest", Path=path)
+    services.audits.sign_in(_ended(call, services, problem=problem))
+
+
+def _call(services: Services, connection: HTTPConnection, operation: str, **members: str) -> Call:
+    return Call(
+        request_id=services.new_name(),
+        received_at=services.clock(),
+        source_ip=connection.client.host if connection.client else None,
+        user_agent=connection.headers.get("user-agent"),
+        secure=connection.scope.get("scheme") in {"https", "wss"},
+        operation=operation,
+        members=members,
+    )
+
+
+def _ended(
+    call: Call,
+    services: Services,
+    *,
+    principal: Principal | None = None,
+    problem: str | None = None,
+) -> Call:
+    caller = None
+    if principal is not None:
+        caller = Caller(principal=principal, region=services.region, service="signin")
+    if problem is None:
+        return replace(call, caller=caller, status=200)
+    return replace(call, caller=caller, status=403, error=AccessDeniedError(problem))
