@@ -77,12 +77,11 @@ def _random_scorers(
     (projection,) = bank_projections(
         embedder.channels, seed=0, alternatives=False, networks=embedder.networks
     ).values()
-    compared = PRINCIPAL_WIDTH if embedder.bank_alone else PROJECTED_WIDTH
     banks = [
         MemoryBank(
-            projection=projection[:, start : start + compared],
-            center=np.zeros(compared, dtype=np.float32),
-            rows=generator.standard_normal((BANK_ROWS, compared), dtype=np.float32),
+            projection=projection[:, start : start + PRINCIPAL_WIDTH],
+            center=np.zeros(PRINCIPAL_WIDTH, dtype=np.float32),
+            rows=generator.standard_normal((BANK_ROWS, PRINCIPAL_WIDTH), dtype=np.float32),
         )
         for start in range(0, projection.shape[1], PROJECTED_WIDTH)
     ]

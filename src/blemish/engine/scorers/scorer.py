@@ -109,8 +109,6 @@ class FittingData:
     #: label -> (2d,) pooled embedding of each image
     pooled: Mapping[Label, Sequence[NDArray[np.float32]]]
     images: Sequence[LabeledPatches]
-    #: whether the memory bank alone learns from normal images
-    bank_alone: bool
     #: shared by all scorers: one draws after the other, in the order of the registry
     generator: np.random.Generator
     #: the scorers before this one in the registry

@@ -40,8 +40,8 @@ class Subspace:
 
     def add_patch_scores(self, graph: GraphWriter, readout: str) -> str:
         """Write `patch_scores`, given coordinates (r, n)."""
-        squares = graph.add("ReduceSumSquare", readout, graph.ints(0), keepdims=0)
-        return graph.add("Sqrt", graph.add("Relu", squares))
+        squares = graph.add_squared_norms(readout, self.rest.shape[1])
+        return graph.add("Sqrt", squares)
 
 
 def fit_subspace(moments: Moments) -> Subspace:

@@ -104,7 +104,6 @@ def fit_scorers(
         moments=reduce(add, (part.moments for part in inside)),
         pooled={label: [row for part in inside for row in part.pooled[label]] for label in Label},
         images=[image for image in features.embedded_images if image.fold not in left_out],
-        bank_alone=features.bank_alone,
         generator=np.random.default_rng([seed, *sorted(left_out)]),
         fitted=fitted,
     )
