@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
-
-from anyio import CapacityLimiter, to_thread
 
 from blemish.api.members import Members
 from blemish.service.detection.detection import DetectionService
@@ -12,18 +12,14 @@ from blemish.service.detection.detection import DetectionService
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection
 
-ENCODING_THREADS = 2
-"""Threads that encode masks and heat maps."""
-
 
 class DetectionOperations:
     """The handler of DetectAnomalies."""
 
     def __init__(self, *, detection: DetectionService) -> None:
         self._detection = detection
-        self._threads = CapacityLimiter(ENCODING_THREADS)
 
-    async def detect_anomalies(
+    def detect_anomalies(
         self,
         *,
         project_name: str,
@@ -31,16 +27,21 @@ class DetectionOperations:
         content_type: str,
         body: bytes = b"",
         heat_map: bool = False,
-    ) -> Members:
-        detection = await self._detection.detect(
+    ) -> Callable[[], Awaitable[Callable[[], Members]]]:
+        model = self._detection.model_for(
             project_name, model_version, body=body, media_type=content_type
         )
-        answer = _with_heat_map if heat_map else _detect_anomaly_result
-        if heat_map or detection.mask is not None:
-            result = await to_thread.run_sync(answer, detection, limiter=self._threads)
-        else:
-            result = answer(detection)
-        return {"DetectAnomalyResult": result}
+
+        async def detect() -> Callable[[], Members]:
+            detection = await self._detection.detect(model, body)
+            return partial(_detection_members, detection, heat_map=heat_map)
+
+        return detect
+
+
+def _detection_members(detection: Detection, *, heat_map: bool) -> Members:
+    result = _detect_anomaly_result(detection)
+    return {"DetectAnomalyResult": result | (_heat_map_members(detection) if heat_map else {})}
 
 
 def _detect_anomaly_result(detection: Detection) -> Members:
@@ -63,10 +64,10 @@ def _detect_anomaly_result(detection: Detection) -> Members:
     return result
 
 
-def _with_heat_map(detection: Detection) -> Members:
+def _heat_map_members(detection: Detection) -> Members:
     from blemish.engine.heat_maps import encode_heat_map
 
-    return _detect_anomaly_result(detection) | {
+    return {
         "HeatMap": encode_heat_map(
             detection.anomaly_map, threshold=detection.threshold, size=detection.stored_size
         ),

@@ -131,6 +131,7 @@ class Detector:
             limits=limits,
             at_least=self.info.decoded_at_least,
             sample_bits=self.info.sample_bits or FULL_RANGE,
+            resize_to=None if self._helper else self.info.graph_size,
         )
         return self.detect_pixels(image, mixed_sizes=mixed_sizes)
 

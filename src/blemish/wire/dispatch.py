@@ -3,8 +3,10 @@
     receive -> caller, operation, members -> gates -> checks -> handler -> response
 
 A `ServiceProtocol` says how requests are read and how responses are written. Receiving is
-asynchronous; the rest runs in a worker thread, so gates and handlers may block. A handler that is a
-coroutine function runs in the event loop: a request that waits there holds no thread.
+asynchronous; the rest runs in a worker thread, so gates and handlers may block. A handler may
+return a coroutine function, or be one: this runs in the event loop, where a request that waits
+holds no thread. The coroutine may end in a function that makes the output; it runs in the worker
+thread that writes the response.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 Output = Mapping[str, Any]
+Waiting = Callable[[], Awaitable[Output | Callable[[], Output]]]
+"""What a handler waits for in the event loop."""
 
 DEDICATED_THREADS = 2
 """Worker threads of the operations that do not share the others."""
@@ -183,8 +187,9 @@ class Dispatcher:
         operation = self._protocol.model.operation_model(call.operation)
         with observed(call, self._observers):
             try:
-                started = await self._in_thread(call, self._start, call.members, call)
-                output = await started() if callable(started) else started
+                output = await self._in_thread(call, self._start, call.members, call)
+                if callable(output):
+                    output = await self._in_thread(call, _final_output, await output())
             except Exception as error:
                 call.error = self._visible_error(error, call)
                 call.status = self._error_response(call.error, call).status
@@ -214,23 +219,16 @@ class Dispatcher:
             started = await self._in_thread(call, self._perform, incoming, call)
             if isinstance(started, HttpResponse):
                 return started
-            call.answer = await started()
-            return await self._in_thread(call, self._output_response, incoming, call)
+            output = await started()
+            return await self._in_thread(call, self._output_response, incoming, call, output)
 
-    def _perform(
-        self, incoming: IncomingRequest, call: Call
-    ) -> HttpResponse | Callable[[], Awaitable[Output]]:
+    def _perform(self, incoming: IncomingRequest, call: Call) -> HttpResponse | Waiting:
         members = incoming.identify(call)
         started = self._start(members, call)
-        if callable(started):
-            return started
-        call.answer = started
-        return self._output_response(incoming, call)
+        return started if callable(started) else self._output_response(incoming, call, started)
 
-    def _start(
-        self, members: Mapping[str, Any], call: Call
-    ) -> Output | Callable[[], Awaitable[Output]]:
-        """Return the output of a handler, or the handler itself if it is a coroutine function."""
+    def _start(self, members: Mapping[str, Any], call: Call) -> Output | Waiting:
+        """Return the output of a handler, or what it waits for."""
         assert call.operation is not None
         handler = self._protocol.handlers[call.operation]
         for gate in self._gates:
@@ -238,11 +236,14 @@ class Dispatcher:
         self._protocol.check(handler, members)
         if handler.is_async:
             return partial(handler, members, call)
-        output: Output = handler(members, call)
-        return output
+        started: Output | Waiting = handler(members, call)
+        return started
 
-    def _output_response(self, incoming: IncomingRequest, call: Call) -> HttpResponse:
+    def _output_response(
+        self, incoming: IncomingRequest, call: Call, output: Output | Callable[[], Output]
+    ) -> HttpResponse:
         assert call.operation is not None
+        call.answer = _final_output(output)
         operation = self._protocol.model.operation_model(call.operation)
         return incoming.output_response(operation, call)
 
@@ -270,3 +271,7 @@ class Dispatcher:
         dedicated = call.operation in self._dedicated
         limiter = self._dedicated_threads if dedicated else self._worker_threads
         return await to_thread.run_sync(function, *arguments, limiter=limiter)
+
+
+def _final_output(output: Output | Callable[[], Output]) -> Output:
+    return output() if callable(output) else output

@@ -563,15 +563,42 @@ def test_who_is_in_the_process_gets_members_and_is_kept_account_of(projects: Pro
     assert (call.answer, call.status, call.error) == (answer, 200, None)
 
 
-def test_who_is_in_the_process_waits_for_a_coroutine() -> None:
-    class Later:
-        async def list_projects(self, **_: Any) -> Any:
-            await asyncio.sleep(0)
-            return {"Projects": []}
+class Later:
+    """Waits in the event loop; leaves the last part of an output to the worker thread."""
 
+    async def list_projects(self, **_: Any) -> Any:
+        await asyncio.sleep(0)
+        return {"Projects": []}
+
+    def describe_project(self, *, project_name: str) -> Any:
+        async def described() -> Any:
+            loop = asyncio.get_running_loop()
+
+            def output() -> Any:
+                with pytest.raises(RuntimeError, match="no running event loop"):
+                    asyncio.get_running_loop()
+                assert loop.is_running()
+                return {"ProjectDescription": {"ProjectName": project_name}}
+
+            return output
+
+        return described
+
+
+def test_who_is_in_the_process_waits_for_a_coroutine() -> None:
     app = dispatcher(Later())
 
     assert asyncio.run(app.invoke(within("ListProjects"))) == {"Projects": []}
+
+
+def test_a_handler_may_leave_what_comes_after_waiting_to_a_worker_thread() -> None:
+    app, path = dispatcher(Later()), f"{PROJECTS}/circuits"
+    described = {"ProjectDescription": {"ProjectName": "circuits"}}
+
+    answer = ask(app, "GET", path, headers=signed("GET", path, b""))
+
+    assert json.loads(answer.body) == described
+    assert asyncio.run(app.invoke(within("DescribeProject", ProjectName="circuits"))) == described
 
 
 def test_who_is_in_the_process_passes_the_same_gates_and_checks(projects: Projects) -> None:

@@ -24,6 +24,7 @@ from blemish.engine.images.formats import BMP, JPEG, PNG, TIFF, WEBP, ImageError
 from blemish.engine.images.headers import media_type, read_image_header
 from blemish.engine.images.orientation import turn, turn_size
 from blemish.engine.images.png import deep_png_samples
+from blemish.engine.images.resize import resized
 from blemish.engine.images.samples import to_8_bits, used_bits
 from blemish.engine.images.sizes import ImageLimits
 from blemish.engine.images.tiff import tiff_samples
@@ -46,7 +47,7 @@ _DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {
 class DecodedImage:
     """A decoded image."""
 
-    pixels: NDArray[np.uint8]  # (H, W, 3) RGB, upright; smaller where it was decoded reduced
+    pixels: NDArray[np.uint8]  # (H, W, 3) RGB, upright; of the whole image, or smaller
     stored_size: tuple[int, int]  # (width, height) as stored, before the EXIF turn
     orientation: int  # EXIF, 1 to 8
     used_bits: int | None = None  # of its samples, 8 to 16; None for an image of 8 bits
@@ -63,6 +64,7 @@ def decode(
     limits: ImageLimits,
     at_least: tuple[int, int] | None = None,
     sample_bits: int | None = None,
+    resize_to: tuple[int, int] | None = None,
 ) -> DecodedImage:
     """Decode an image file of any accepted format to upright 8-bit RGB.
 
@@ -77,6 +79,8 @@ def decode(
             smallest at which it is still at least this large. The pixels differ from those of a
             full decode and a resize, so training and detection must pass the same.
         sample_bits: the range of samples of 16 bits, 8 to 16; None for the range of this image.
+        resize_to: (width, height) upright. The pixels have this size where that saves two copies of
+            the image: `resize` would give the same ones.
 
     Raises:
         ImageError: the data are no image file, are truncated or corrupt, or the size is not
@@ -92,7 +96,10 @@ def decode(
     else:
         if at_least:
             at_least = turn_size(at_least, header.orientation)
-        stored = np.asarray(load_pixels(header, mode="RGB", at_least=at_least))
+        image = load_pixels(header, mode="RGB", at_least=at_least)
+        if resize_to and header.orientation == 1:  # else rows and columns would change their order
+            image = resized(image, resize_to)
+        stored = np.asarray(image)
     return DecodedImage(
         pixels=np.ascontiguousarray(turn(stored, header.orientation)),
         stored_size=header.size,

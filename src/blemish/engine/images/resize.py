@@ -32,7 +32,7 @@ def resize(
     image = Image.fromarray(pixels)
     size = width, height
     if helper is None or not _halves_agree(image.size, size):
-        return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+        return np.asarray(resized(image, size))
     upper, lower = _halves(image.size, size)
     lower_half = helper.submit(_resize_part, image, lower)
     upper_half = _resize_part(image, upper)
@@ -40,6 +40,11 @@ def resize(
     return np.vstack(
         [upper_half, _resize_part(image, lower) if is_cancelled else lower_half.result()]
     )
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return an RGB image at a (width, height), by the filter of `resize`."""
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
 @dataclass(frozen=True, kw_only=True)

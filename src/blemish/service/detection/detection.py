@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
 from blemish.domain.arns import ArnScope
 from blemish.domain.entities import Model
@@ -32,9 +32,6 @@ MEDIA_TYPES = tuple(FORMATS)
 
 UPDATE_TIMEOUT_S = 10.0
 """How long a detection waits for a hosted model that is loaded again after a restart."""
-
-LOOKUP_THREADS = 2
-"""Threads that look models up in the database, at once for all detections."""
 
 
 class ModelBusyError(Exception):
@@ -99,18 +96,13 @@ class DetectionService:
         self._arns = arns
         self._counter = counter
         self._clock = clock
-        self._threads = CapacityLimiter(LOOKUP_THREADS)
 
-    async def detect(
-        self, project: str, version: str, *, body: bytes, media_type: str
-    ) -> Detection:
-        """Return the result of one image.
+    def model_for(self, project: str, version: str, *, body: bytes, media_type: str) -> Model:
+        """Return the model that an image is for.
 
         Raises:
             ResourceNotFoundError: there is no such project or model.
-            ThrottlingError: the queue of the model is full.
-            ConflictError: the model is not hosted.
-            ValidationError: the body is no image that the model can take.
+            ValidationError: the body is empty or of another type than an image.
         """
         if media_type not in MEDIA_TYPES:
             raise ValidationError(
@@ -118,7 +110,16 @@ class DetectionService:
             )
         if not body:
             raise ValidationError(f"The body is empty; it must be a {ACCEPTED} image.")
-        model = await self._model(project, version)
+        return self._model(project, version)
+
+    async def detect(self, model: Model, body: bytes) -> Detection:
+        """Return the result of one image.
+
+        Raises:
+            ThrottlingError: the queue of the model is full.
+            ConflictError: the model is not hosted.
+            ValidationError: the body is no image that the model can take.
+        """
         started_at = self._clock()
         try:
             detection = await self._detection(model, body)
@@ -129,12 +130,9 @@ class DetectionService:
         self._counter.detected(model, is_anomalous=detection.is_anomalous, took_s=took_s)
         return detection
 
-    async def _model(self, project: str, version: str) -> Model:
-        def look_up() -> Model:
-            with self._database.reading() as rows:
-                return require_model(rows, project, version)
-
-        return await to_thread.run_sync(look_up, limiter=self._threads)
+    def _model(self, project: str, version: str) -> Model:
+        with self._database.reading() as rows:
+            return require_model(rows, project, version)
 
     async def _detection(self, model: Model, body: bytes) -> Detection:
         if model.status not in MODEL_ANSWERING:
@@ -152,7 +150,8 @@ class DetectionService:
         except ModelBusyError as error:
             raise _busy(model, wait_s=error.wait_s) from None
         if detection is None:  # its status may have changed since
-            raise self._not_hosted(await self._model(model.project, str(model.version)))
+            newest = await to_thread.run_sync(self._model, model.project, str(model.version))
+            raise self._not_hosted(newest)
         return detection
 
     def _not_hosted(self, model: Model) -> ConflictError:

@@ -197,6 +197,18 @@ def test_decode_reduces_every_kind_of_jpeg(mode: str, options: dict[str, object]
     assert np.abs(image.pixels.astype(int) - expected).mean() < 2
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_decode_resizes_as_resize_does(orientation: int) -> None:
+    data = photograph(800, 640, orientation=orientation)
+    whole = decode(data, limits=LIMITS, at_least=(200, 200))
+
+    image = decode(data, limits=LIMITS, at_least=(200, 200), resize_to=(100, 80))
+
+    assert (image.pixels.shape == (80, 100, 3)) == (orientation == 1)
+    expected = resize(whole.pixels, width=100, height=80)
+    assert (resize(image.pixels, width=100, height=80) == expected).all()
+
+
 def test_decode_leaves_a_png_whole() -> None:
     data = encoded(IMAGE.resize((800, 640)))
 
@@ -431,11 +443,12 @@ def test_encode_mask_writes_8_bit_rgb() -> None:
 
 @given(seed=st.integers(0, 2**31), width=st.integers(1, 40), height=st.integers(1, 40))
 def test_decode_mask_reads_what_encode_mask_wrote(seed: int, width: int, height: int) -> None:
-    mask = np.random.default_rng(seed).integers(0, 3, (height, width), dtype=np.uint8)
+    rows = np.random.default_rng(seed).integers(0, 3, (height, width), dtype=np.uint8)
+    mask = np.repeat(rows, 2, axis=0)  # equal rows are stored in another way
 
     data = encode_mask(mask, colors=["#FFFFFF", *COLORS])
 
-    masks = decode_mask(data, colors=COLORS, size=(width, height))
+    masks = decode_mask(data, colors=COLORS, size=(width, 2 * height))
     for index, anomaly_type in enumerate(COLORS.values(), start=1):
         assert (masks.get(anomaly_type, np.zeros_like(mask)) == (mask == index)).all()
         assert (anomaly_type in masks) == (index in mask)

@@ -71,7 +71,8 @@ def detect(
     body: bytes = b"an image",
     media_type: str = "image/png",
 ) -> Detection:
-    return asyncio.run(service.detect(project, version, body=body, media_type=media_type))
+    model = service.model_for(project, version, body=body, media_type=media_type)
+    return asyncio.run(service.detect(model, body))
 
 
 def test_a_hosted_model_judges_a_image(
