@@ -84,8 +84,8 @@ audit: setup ## Look for known vulnerabilities in what is locked (OSV=all.zip: O
 	@$(BIN)/python -m release.audit '$(OSV)' *.lock
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
-	$(LOCK) --extra edge --extra genicam --extra station --group build -o requirements.lock pyproject.toml
-	$(LOCK) --extra edge --extra genicam --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group build -o requirements.lock pyproject.toml
+	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock

@@ -137,6 +137,17 @@ class Settings(BaseSettings):
     database_copies: Annotated[int, Field(ge=1)] = 2
     """Copies of the database from before updates that are kept."""
 
+    database_url: SecretStr | None = None
+    """URL of a PostgreSQL database for the rows; without it, they are in the data directory."""
+
+    @model_validator(mode="after")
+    def _check_database_url(self) -> Self:
+        """Allow PostgreSQL; the message leaves the URL out, which may hold a password."""
+        url = self.database_url.get_secret_value() if self.database_url else "postgresql://"
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("BLEMISH_DATABASE_URL: it must begin with postgresql://")
+        return self
+
     s3_endpoint: (
         Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_without_slash)]
         | None

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from blemish.cli.access_keys import key_desk
+from blemish.settings import Settings
 from tests.acceptance.served import ServedDirectory
 from tests.console.watched import Watched
 
@@ -120,7 +121,7 @@ def test_a_key_is_made_told_once_disabled_rotated_and_deleted(visit: Visit) -> N
 
 
 def test_a_policy_is_shown_checked_and_changed(visit: Visit, served: ServedDirectory) -> None:
-    with key_desk(served.folder) as desk:
+    with key_desk(Settings(data_dir=served.folder)) as desk:
         desk.create("camera", policy="ReadOnly", tags=[])
     watched = visit(dark=True)
     page = watched.open("/settings")
@@ -138,7 +139,7 @@ def test_a_policy_is_shown_checked_and_changed(visit: Visit, served: ServedDirec
     page.get_by_role("button", name="Save").click()
 
     expect(page.get_by_role("row").filter(has_text="camera")).to_contain_text("Own document")
-    with key_desk(served.folder) as desk:
+    with key_desk(Settings(data_dir=served.folder)) as desk:
         assert "DetectAnomalies" in desk.policy("camera")
     watched.shoot("settings", whole=True)
 

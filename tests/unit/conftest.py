@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from blemish.storage.database.addresses import PostgresqlAddress
+    from tests.postgresql_server import PostgresqlServer
     from tests.unit.house import House
+
+DATABASE_VARIABLE = "BLEMISH_TEST_DATABASE"
+"""Names the database of all tests that use one: `postgresql`, or SQLite by default."""
 
 MEMORY = Path("/dev/shm")
 
@@ -38,15 +43,53 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A server of PostgreSQL, where it is installed."""
+    from tests.postgresql_server import postgresql_server  # noqa: PLC0415 - it may be absent
+
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: PostgresqlServer) -> PostgresqlAddress:
+    """A database of PostgreSQL with all tables, which tests use one after the other."""
+    from tests.postgresql_server import migrated  # noqa: PLC0415 - it may be absent
+
+    return migrated(postgresql_server, "blemish")
+
+
 @pytest.fixture
-def house(folder: Path, empty_database: Path) -> Iterator[House]:
+def postgresql(migrated_postgresql: PostgresqlAddress) -> PostgresqlAddress:
+    """A database of PostgreSQL without rows."""
+    from tests.postgresql_server import empty  # noqa: PLC0415 - it may be absent
+
+    empty(migrated_postgresql)
+    return migrated_postgresql
+
+
+@pytest.fixture
+def other_database(request: pytest.FixtureRequest) -> PostgresqlAddress | None:
+    """A database of PostgreSQL without rows, if the tests are to use it in place of SQLite."""
+    if os.environ.get(DATABASE_VARIABLE) != "postgresql":
+        return None
+    address: PostgresqlAddress = request.getfixturevalue("postgresql")
+    return address
+
+
+@pytest.fixture
+def house(
+    folder: Path, empty_database: Path, other_database: PostgresqlAddress | None
+) -> Iterator[House]:
     """The services, over folders of their own."""
     from tests.unit.house import House  # noqa: PLC0415 - not for tests that need none
 
     root = folder / "data"
     root.mkdir()
-    shutil.copy(empty_database, root / "blemish.db")
-    house = House(root)
+    if other_database is None:
+        shutil.copy(empty_database, root / "blemish.db")
+    house = House(root, database=other_database)
     yield house
     house.database.close()
 

@@ -42,6 +42,7 @@ from blemish.service.models.packaging_work import PackagingWork
 from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
 from tests.unit.fakes import FakeHosting
 from tests.unit.manifests import BUCKET, json_line, url
@@ -71,11 +72,13 @@ class Clock:
 class House:
     """Every service over one data directory, built as a server builds them."""
 
-    def __init__(self, root: Path, *, limits: Limits = OURS) -> None:
+    def __init__(
+        self, root: Path, *, limits: Limits = OURS, database: DatabaseAddress | None = None
+    ) -> None:
         self.directory = DataDirectory(root)
         self.directory.create()
         (self.directory.buckets / BUCKET).mkdir(exist_ok=True)
-        self.database = Database.open(self.directory.database)
+        self.database = Database.open(database or self.directory.database)
         self.clock = Clock()
         self.arns = ArnScope(region="eu-west-1", account="123456789012")
         self.hosting = FakeHosting()

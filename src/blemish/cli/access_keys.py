@@ -12,7 +12,9 @@ from blemish.domain.access.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey
 from blemish.server.aws_files import AwsFiles, credentials_text
 from blemish.service.access.access_keys import FIRST_KEY, AccessKeyError, AccessKeys
+from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import database_address
 from blemish.storage.database.database import Database
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.encryption.keyring import Keyring
@@ -71,14 +73,14 @@ class KeyDesk:
 
 
 @contextmanager
-def key_desk(data_dir: Path) -> Iterator[KeyDesk]:
+def key_desk(settings: Settings) -> Iterator[KeyDesk]:
     """Open the access keys of a data directory.
 
     Raises:
         StorageError: it is none, or belongs to another version.
     """
-    directory = DataDirectory(data_dir)
-    database = Database.open_current(directory.database)
+    directory = DataDirectory(settings.data_dir)
+    database = Database.open_current(database_address(settings, directory))
     try:
         keyring = Keyring(directory.keyring, staging=directory.staging)
         keys = AccessKeys(

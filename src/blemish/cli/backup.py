@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from blemish.settings import Settings
 from blemish.storage.backup.backup import Backup
 from blemish.storage.backup.restore import Restore, Sealed, missing_keys
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import database_address
 from blemish.storage.encryption.key_file import check_passphrase, open_keys, seal_keys
 from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER
 from blemish.storage.errors import BackupError
@@ -28,7 +30,7 @@ SHOWN = 5
 
 
 def back_up(
-    directory: DataDirectory,
+    settings: Settings,
     to: Path,
     *,
     with_objects: bool,
@@ -44,7 +46,9 @@ def back_up(
     now = datetime.now(UTC)
     if to.is_dir():
         to /= f"blemish-{now:%Y%m%dT%H%M%SZ}.tar"
-    backup = Backup(directory, with_objects=with_objects)
+    directory = DataDirectory(settings.data_dir)
+    address = database_address(settings, directory)
+    backup = Backup(directory, database=address, with_objects=with_objects)
     with ExitStack() as stack:
         if with_keys:
             passphrase = _passphrase(passphrase_file, name=with_keys, new=True)
@@ -70,7 +74,7 @@ def back_up(
 
 def restore_backup(
     archive: Path,
-    directory: DataDirectory,
+    settings: Settings,
     *,
     with_keys: Path | None,
     passphrase_file: Path | None,
@@ -83,9 +87,11 @@ def restore_backup(
     """
     console = Console(highlight=False, soft_wrap=True)
     keys = _opened_keys(with_keys, passphrase_file) if with_keys else {}
+    directory = DataDirectory(settings.data_dir)
     total = archive.stat().st_size if archive.is_file() else None
     with _progress("Restoring", total=total) as progress:
-        run = Restore(archive, directory, progress=progress)
+        address = database_address(settings, directory)
+        run = Restore(archive, directory, database=address, progress=progress)
         with run.started():
             sealed = run.sealed()
             _tell_of_keys(console, sealed, keys, directory)

@@ -13,6 +13,7 @@ from blemish.server.stores import bundles_of
 from blemish.service.models.models import LATEST, require_model
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import database_address
 from blemish.storage.database.database import Database
 from blemish.storage.files import publish_folder, remove_tree
 
@@ -54,13 +55,14 @@ def trained_bundle(settings: Settings, project: str, version: str) -> Bundle:
         StorageError: there is no such data directory, or the bundle cannot be opened.
     """
     directory = DataDirectory(settings.data_dir)
-    return bundles_of(settings, directory).read(_bundle_name(directory, project, version))
+    return bundles_of(settings, directory).read(_bundle_name(settings, project, version))
 
 
-def _bundle_name(directory: DataDirectory, project: str, version: str) -> str:
+def _bundle_name(settings: Settings, project: str, version: str) -> str:
     if version != LATEST and not version.isdecimal():
         raise ExportError(f"{version!r} is no version: it must be a number, or `{LATEST}`.")
-    database = Database.open_current(directory.database)
+    address = database_address(settings, DataDirectory(settings.data_dir))
+    database = Database.open_current(address)
     try:
         with database.reading() as rows:
             model = require_model(rows, project, version)

@@ -100,7 +100,7 @@ def _desk(data_dir: Path | None, event: str, **members: str) -> Iterator[KeyDesk
 
     try:
         settings = settings_of(data_dir=data_dir)
-        with audited_command(settings, event, **members), key_desk(settings.data_dir) as desk:
+        with audited_command(settings, event, **members), key_desk(settings) as desk:
             yield desk
     except (AccessKeyError, PolicyError, StorageError) as error:
         end(str(error))

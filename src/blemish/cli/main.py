@@ -19,7 +19,7 @@ from blemish.cli.server_options import ProfileOption, ServerDataDirOption, open_
 from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
 from blemish.server.addresses import AddressError
-from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
+from blemish.storage.data_directory import DirectoryBusyError
 from blemish.storage.errors import StorageError
 
 app = typer.Typer(
@@ -121,7 +121,7 @@ def backup(
     try:
         with audited_command(settings, "BackUp", To=to, WithKeys=with_keys):
             back_up(
-                DataDirectory(settings.data_dir),
+                settings,
                 to,
                 with_objects=with_objects,
                 with_keys=with_keys,
@@ -150,7 +150,7 @@ def restore(
         with audited_command(settings, "RestoreBackup", From=archive):
             restore_backup(
                 archive,
-                DataDirectory(settings.data_dir),
+                settings,
                 with_keys=with_keys,
                 passphrase_file=passphrase_file,
             )
@@ -167,7 +167,7 @@ def adopt(*, data_dir: DataDirOption = None) -> None:
     settings = settings_of(data_dir=data_dir)
     try:
         with audited_command(settings, "AdoptDatabase"):
-            adopt_database(DataDirectory(settings.data_dir))
+            adopt_database(settings)
     except (DirectoryBusyError, StorageError) as error:
         end(str(error))
 

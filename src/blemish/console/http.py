@@ -30,6 +30,7 @@ from blemish.engine.images.decode import ImageError
 from blemish.service.access.access_keys import AccessKeyError
 from blemish.storage.errors import (
     BucketMissingError,
+    DatabaseUnavailableError,
     DatabaseWriteError,
     ObjectError,
     ObjectMissingError,
@@ -63,6 +64,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (StoreFullError, 507),
     (StoreUnavailableError, 503),
     (ObjectError, 422),
+    (DatabaseUnavailableError, 503),
     (DatabaseWriteError, 507),
     (StorageError, 500),
     (RequestEntityTooLargeError, 413),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from blemish.engine.errors import BackboneError
 from blemish.server.backbones import backbones_of
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database.database import Database
+from blemish.storage.database.addresses import DatabaseAddress, database_address
+from blemish.storage.database.database import Database, engine_of
 from blemish.storage.encryption.keyring import Keyring
 from blemish.storage.errors import StorageError
 
@@ -54,9 +56,12 @@ def data_findings(
             message=f"A restore into {root} has not finished.",
             remedy="Wait for its end, or run `blemish restore` again.",
         )
+    address = database_address(settings, directory)
+    if directory.database.exists() or not isinstance(address, Path):
+        yield _database(address)
     if directory.database.exists():
-        yield _database(directory)
         yield from _times(directory.database, now)
+    if directory.was_served:
         yield from _keys(directory)
     yield _backbones(settings, directory)
 
@@ -133,18 +138,25 @@ def _access(root: Path) -> Finding:
     return Finding(topic=_TOPIC, level=Level.PROBLEM, message=message, remedy=remedy)
 
 
-def _database(directory: DataDirectory) -> Finding:
+def _database(address: DatabaseAddress) -> Finding:
+    in_file = isinstance(address, Path)
     try:
-        Database.check(directory.database)
+        Database.check(address)
+        with closing(engine_of(address)) as engine:
+            size, version = engine.size_bytes(), engine.version
+            problem = None if in_file else engine.write_problem(is_writing=False)
     except StorageError as error:
-        return Finding(
-            topic=_TOPIC,
-            level=Level.PROBLEM,
-            message=str(error),
-            remedy="Use the version that wrote it, or restore a backup: docs/guide/running.md",
+        problem = str(error)
+    if problem:
+        remedy = (
+            "Use the version that wrote it, or restore a backup: docs/guide/running.md"
+            if in_file
+            else "Check BLEMISH_DATABASE_URL and the server of the database: "
+            "docs/guide/postgresql.md"
         )
-    size = directory.database.stat().st_size
-    message = f"{directory.database.name} is intact ({size / 2**20:.1f} MiB)."
+        return Finding(topic=_TOPIC, level=Level.PROBLEM, message=problem, remedy=remedy)
+    state = f"{address.name} is intact" if isinstance(address, Path) else f"{address}, {version},"
+    message = f"{state} ({size / 2**20:.1f} MiB)."
     return Finding(topic=_TOPIC, level=Level.OK, message=message)
 
 

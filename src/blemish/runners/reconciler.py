@@ -23,7 +23,7 @@ from blemish.domain.entities import Dataset, Model, ModelStatus
 from blemish.domain.lifecycle import MODEL_LOADING
 from blemish.domain.packaging import PackagingJob
 from blemish.storage.database.database import Database
-from blemish.storage.errors import DatabaseWriteError, is_passing
+from blemish.storage.errors import DatabaseError, is_passing
 from blemish.storage.rows.all_rows import Rows
 from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_jobs import DetectionJobs
@@ -117,7 +117,7 @@ class Reconciler:
         try:
             with self._database.writing() as rows:
                 rows.work.free_all()
-        except DatabaseWriteError:
+        except DatabaseError:
             logger.exception("rows could not be freed; their attempts count as interrupted")
 
     def _run(self) -> None:

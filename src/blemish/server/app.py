@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -26,6 +27,7 @@ from blemish.service.data_ages import DataAges
 from blemish.service.detection.counts import DetectionCounters, DetectionCounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import DatabaseAddress, database_address
 from blemish.storage.database.database import Database
 from blemish.storage.directory_identity import DirectoryIdentity
 from blemish.storage.disk import Disk, copy_in_memory
@@ -54,12 +56,14 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
     """
     disk = Disk(directory)
     disk.make_room()
-    problem = disk.write_problem() if directory.database.exists() else None
+    problem = disk.write_problem() if directory.was_served else None
+    address = database_address(settings, directory)
     with ExitStack() as stack:
-        database = _opened_database(directory, stack, read_only=problem is not None)
+        database = _opened_database(directory, address, stack, read_only=problem is not None)
         foundation = foundation_of(settings, directory, database, disk_problem=problem)
         if problem is None:
-            DirectoryIdentity(directory).settle(database, new_id=foundation.new_name())
+            identity = DirectoryIdentity(directory, database=address)
+            identity.settle(database, new_id=foundation.new_name())
         else:
             logger.error("the server only reads, and runs what was hosted", reason=problem)
         ages = DataAges(database, now=foundation.now, monotonic=foundation.monotonic)
@@ -83,13 +87,14 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         yield Server(application=front, keys=storage.access_keys, can_write=problem is None)
 
 
-def _opened_database(directory: DataDirectory, stack: ExitStack, *, read_only: bool) -> Database:
-    """Open the database of a directory, or a copy of it if the disk cannot be written."""
-    path = directory.database
-    if read_only:
-        path = stack.enter_context(copy_in_memory(path))
-    DirectoryIdentity(directory, copy=path).check()
-    database = Database.open(path)
+def _opened_database(
+    directory: DataDirectory, address: DatabaseAddress, stack: ExitStack, *, read_only: bool
+) -> Database:
+    """Open the database of a directory, or a copy of its file if the disk cannot be written."""
+    if read_only and isinstance(address, Path):
+        address = stack.enter_context(copy_in_memory(address))
+    DirectoryIdentity(directory, database=address).check()
+    database = Database.open(address)
     stack.callback(database.close)
     return database
 

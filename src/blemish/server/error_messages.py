@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from blemish.storage.errors import (
     DatabaseBusyError,
+    DatabaseUnavailableError,
     DatabaseWriteError,
     EncryptionError,
     KeyServiceError,
@@ -21,6 +22,9 @@ ERROR_MESSAGES: Mapping[type[Exception], str | WireError] = {
     StoreWriteError: NO_ROOM,
     DatabaseBusyError: ServiceUnavailableError(
         "Another process locks the server's database; nothing was changed."
+    ),
+    DatabaseUnavailableError: ServiceUnavailableError(
+        "The server's database does not answer, or takes no changes now. Try again."
     ),
     DatabaseWriteError: InsufficientStorageError(NO_ROOM),
     KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",

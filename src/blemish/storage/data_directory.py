@@ -59,6 +59,11 @@ class DataDirectory:
         self.identity = self.root / "identity"
         self.lock_file = self.root / "serve.lock"
 
+    @property
+    def was_served(self) -> bool:
+        """Whether a server has run on this directory before."""
+        return self.database.exists() or self.identity.exists()
+
     def create(self) -> None:
         """Create missing folders, readable by the owner alone.
 
@@ -70,7 +75,7 @@ class DataDirectory:
             try:
                 self._create()
             except OSError:
-                if not self.database.exists():
+                if not self.was_served:
                     raise  # a server can start on a disk that only lets it read
 
     @contextmanager

@@ -9,9 +9,8 @@ the directory.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +18,9 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database.copies import DatabaseSummary, database_summary
-from blemish.storage.database.database import Database
+from blemish.storage.database.addresses import DatabaseAddress
+from blemish.storage.database.database import Database, engine_of
+from blemish.storage.database.engines import DatabaseSummary
 from blemish.storage.errors import DatabaseError, ForeignDatabaseError
 from blemish.storage.files import write_durably
 
@@ -41,10 +41,14 @@ class _Identity:
 class DirectoryIdentity:
     """Checks that a database belongs to its directory, and marks the directory."""
 
-    def __init__(self, directory: DataDirectory, *, copy: Path | None = None) -> None:
+    def __init__(
+        self, directory: DataDirectory, *, database: DatabaseAddress | None = None
+    ) -> None:
         self._directory = directory
-        #: a copy of the database to look at, if the disk cannot be written
-        self._copy = copy
+        #: the database to look at, which may be a copy of the file
+        self._address = database or directory.database
+        #: the database to name
+        self._database = directory.database if isinstance(self._address, Path) else self._address
         self._path = directory.identity
 
     def check(self) -> None:
@@ -56,17 +60,20 @@ class DirectoryIdentity:
         text = self._text()
         identity = _parsed(text)
         summary = self._summary()
-        root, database = self._directory.root, self._directory.database
+        root, database = self._directory.root, self._database
         if summary is None:
             if text or self._holds_data():
-                state = "is empty" if database.exists() else "is missing"
+                is_missing = isinstance(database, Path) and not database.exists()
+                state = "is missing" if is_missing else "is empty"
                 raise ForeignDatabaseError(
                     f"{database} {state}, but {root} holds data of a server. {self._remedy(False)}"
                 )
         elif text == ADOPT:
             return
-        elif identity is None:
+        elif identity is None and isinstance(database, Path):
             self._check_known(summary)
+        elif identity is None:
+            self._check_unmarked(summary)
         elif summary.directory_id is None and summary.mark is None:
             raise ForeignDatabaseError(
                 f"{database} is older than {root}: it does not know the directory's identity. "
@@ -79,8 +86,7 @@ class DirectoryIdentity:
         elif (summary.mark or 0) < identity.mark:
             raise ForeignDatabaseError(
                 f"{database} is older than {root}: it has {summary.mark} changes, and the "
-                f"directory had {identity.mark}. If {database.name}-wal was left behind when the "
-                f"database was copied, put it back too. {self._remedy(True)}"
+                f"directory had {identity.mark}. {self._log_left_behind()}{self._remedy(True)}"
             )
 
     def settle(self, database: Database, *, new_id: str) -> None:
@@ -110,9 +116,7 @@ class DirectoryIdentity:
             StoreWriteError: the directory cannot be written.
         """
         if self._summary() is None:
-            raise DatabaseError(
-                f"{self._directory.database} is missing or empty. {self._remedy(False)}"
-            )
+            raise DatabaseError(f"{self._database} is missing or empty. {self._remedy(False)}")
         write_durably(self._path, ADOPT.encode(), staging=self._directory.staging)
 
     def _marker(self, settled: _Identity) -> Callable[[int], None]:
@@ -140,14 +144,36 @@ class DirectoryIdentity:
         stored = _names(self._directory.stored_files) or _names(self._directory.bundles)
         if stored and not stored & summary.files:
             raise ForeignDatabaseError(
-                f"{self._directory.database} names none of the models in {self._directory.root}. "
+                f"{self._database} names none of the models in {self._directory.root}. "
                 f"{self._remedy(True)}"
             )
 
+    def _check_unmarked(self, summary: DatabaseSummary) -> None:
+        """Accept a database outside of a new directory if no other directory has it.
+
+        The files of its models are in the directory that it belongs to.
+        """
+        if summary.directory_id is not None:
+            raise ForeignDatabaseError(
+                f"{self._database} belongs to another data directory than "
+                f"{self._directory.root}, which is new. {self._remedy(True)}"
+            )
+
+    def _log_left_behind(self) -> str:
+        if not isinstance(self._database, Path):
+            return ""
+        return (
+            f"If {self._database.name}-wal was left behind when the database was copied, put it "
+            "back too. "
+        )
+
     def _summary(self) -> DatabaseSummary | None:
         """Return what identifies the database; None if it is missing or empty."""
-        database = self._copy or self._directory.database
-        return database_summary(database) if database.exists() else None
+        engine = engine_of(self._address)
+        try:
+            return engine.summary()
+        finally:
+            engine.close()
 
     def _text(self) -> str:
         try:
@@ -182,11 +208,3 @@ def _parsed(text: str) -> _Identity | None:
 
 def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-
-
-def forget_identity(database: Path) -> None:
-    """Remove the identity from a copy of a database, of any version of the schema."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        has_table = "SELECT 1 FROM sqlite_master WHERE name = 'directory'"
-        if connection.execute(has_table).fetchone():
-            connection.execute("UPDATE directory SET id = NULL")

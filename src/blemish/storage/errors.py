@@ -8,6 +8,7 @@
     + DatabaseReadError       it cannot be read for now
     + DatabaseWriteError      the disk is full or cannot be written
       . DatabaseBusyError     another process locks it for too long
+    + DatabaseUnavailableError  its server does not answer; try again later
   - ObjectError
     + BucketMissingError      no folder has the bucket's name
     + BucketExistsError       a file or folder with the bucket's name exists
@@ -72,6 +73,10 @@ class DatabaseReadError(DatabaseError):
 
 class DatabaseBusyError(DatabaseWriteError):
     """Another process locks the database for too long; the transaction changed nothing."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The server of the database does not answer, or takes no changes; a later try may succeed."""
 
 
 class ObjectError(StorageError):
@@ -182,13 +187,14 @@ _PASSING_ERRORS = (
     StoreUnavailableError,
     DatabaseReadError,
     DatabaseWriteError,
+    DatabaseUnavailableError,
 )
 
 
 def is_passing(error: BaseException) -> bool:
     """Return whether an error comes from a machine that is out of something for now.
 
-    That is room on the disk, memory, open files or processes, the lock of the database, or the
+    That is room on the disk, memory, open files or processes, the database or its lock, or the
     store of the buckets. The same work may succeed later.
     """
     cause: BaseException | None = error

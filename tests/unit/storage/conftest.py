@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from blemish.storage.database.addresses import PostgresqlAddress
 from blemish.storage.database.database import Database
 from blemish.storage.objects.store import ObjectStore
 from tests.unit.storage.directories import Served
@@ -15,10 +16,13 @@ from tests.unit.storage.samples import BUCKET
 
 
 @pytest.fixture
-def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
+def database(
+    tmp_path: Path, empty_database: Path, other_database: PostgresqlAddress | None
+) -> Iterator[Database]:
     path = tmp_path / "blemish.db"
-    shutil.copy(empty_database, path)
-    database = Database.open(path)
+    if other_database is None:
+        shutil.copy(empty_database, path)
+    database = Database.open(other_database or path)
     yield database
     database.close()
 

@@ -23,7 +23,7 @@ from blemish.domain.entities import (
     ObjectRef,
     Project,
 )
-from blemish.storage.database.database import MIGRATIONS
+from blemish.storage.database.migrating import MIGRATIONS
 from blemish.storage.rows.all_rows import Rows
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)

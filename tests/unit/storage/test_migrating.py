@@ -12,7 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from blemish.domain.line_notes import LineNotes
-from blemish.storage.database.database import MIGRATIONS, Database
+from blemish.storage.database.database import Database
+from blemish.storage.database.migrating import MIGRATIONS
 from blemish.storage.errors import DatabaseError, DatabaseWriteError
 from tests.unit.manifests import json_line, label_fields, masked_line
 from tests.unit.storage.samples import make_old_database, python

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from blemish.storage.backup.archive import ArchiveWriter
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database.copies import copy_database
+from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
 from blemish.storage.errors import BackupError, BucketMissingError
 from blemish.storage.files import new_file
@@ -37,8 +37,15 @@ ROUNDS = 20
 class Backup:
     """Writes a data directory into an archive."""
 
-    def __init__(self, directory: DataDirectory, *, with_objects: bool) -> None:
+    def __init__(
+        self,
+        directory: DataDirectory,
+        *,
+        with_objects: bool,
+        database: DatabaseAddress | None = None,
+    ) -> None:
         self._directory = directory
+        self._address = database or directory.database
         self._with_objects = with_objects
         self._objects = ObjectStore(directory.buckets)
 
@@ -48,8 +55,10 @@ class Backup:
         Raises:
             DatabaseError: the data directory has no database of this version.
         """
-        paths = [self._directory.database, *self._files_of(self._live_names())]
-        sizes = [path.stat().st_size for path in paths if path.exists()]
+        with closing(Database.open_current(self._address)) as database:
+            names, of_rows = self._names(database), database.size_bytes()
+        sizes = [path.stat().st_size for path in self._files_of(names) if path.exists()]
+        sizes.append(of_rows)
         if self._with_objects:
             sizes += [
                 stored_object.size_bytes
@@ -89,16 +98,17 @@ class Backup:
     def _add_named(self, writer: ArchiveWriter, copy: Path) -> None:
         """Add all files that rows name, and copy the rows into `copy`."""
         done: set[Path] = set()
-        names = self._live_names()
-        for _ in range(ROUNDS):
-            for path in sorted(set(self._files_of(names)) - done):
-                writer.add(str(path.relative_to(self._directory.root)), path)
-                done.add(path)
-            copy_database(self._directory.database, copy)
-            with closing(Database.open_current(copy)) as database:
-                names = self._names(database)
-            if done.issuperset(self._files_of(names)):
-                return
+        with closing(Database.open_current(self._address)) as database:
+            names = self._names(database)
+            for _ in range(ROUNDS):
+                for path in sorted(set(self._files_of(names)) - done):
+                    writer.add(str(path.relative_to(self._directory.root)), path)
+                    done.add(path)
+                database.copy_to(copy)
+                with closing(Database.open_current(copy)) as rows:
+                    names = self._names(rows)
+                if done.issuperset(self._files_of(names)):
+                    return
         raise BackupError(
             f"Models are made in {self._directory.root} faster than they can be backed up."
         )
@@ -114,10 +124,6 @@ class Backup:
             for stored_object in self._list(bucket):
                 name = f"buckets/{bucket}/{stored_object.key}"
                 writer.add(name, self._directory.root / name)
-
-    def _live_names(self) -> set[str]:
-        with closing(Database.open_current(self._directory.database)) as database:
-            return self._names(database)
 
     def _names(self, database: Database) -> set[str]:
         with database.reading() as rows:

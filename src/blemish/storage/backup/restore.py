@@ -11,16 +11,17 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from blemish.storage.backup.archive import ArchiveReader
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.database.copies import access_key_secrets, files_of_models
-from blemish.storage.database.database import Database
-from blemish.storage.directory_identity import ADOPT, forget_identity
+from blemish.storage.database.addresses import DatabaseAddress
+from blemish.storage.database.copies import access_key_secrets, files_of_models, forget_identity
+from blemish.storage.database.database import Database, engine_of, rows_copied_from
+from blemish.storage.directory_identity import ADOPT
 from blemish.storage.encryption.encryption import text_key
 from blemish.storage.encryption.sealed_header import LOCAL_PROVIDER, SealingKey, sealing_key
 from blemish.storage.errors import (
@@ -54,18 +55,25 @@ class Restore:
     """Restores a backup into a data directory that nothing else uses."""
 
     def __init__(
-        self, archive: Path, directory: DataDirectory, *, progress: Callable[[int], None]
+        self,
+        archive: Path,
+        directory: DataDirectory,
+        *,
+        progress: Callable[[int], None],
+        database: DatabaseAddress | None = None,
     ) -> None:
         self._archive = ArchiveReader(archive, progress=progress)
         self._path = archive
         self._directory = directory
+        self._address = database or directory.database
 
     @contextmanager
     def started(self) -> Iterator[None]:
         """Lock the data directory; an exception within leaves it empty.
 
         Raises:
-            BackupError: it is not empty.
+            BackupError: it is not empty, or the database is not.
+            DatabaseError: the database cannot be reached.
             DirectoryBusyError: another process holds it.
             StoreWriteError: it cannot be written.
         """
@@ -81,6 +89,7 @@ class Restore:
                     f"{root} is not empty: {present[0]!r:.100} is in it. A backup is restored into "
                     "an empty folder, or one that does not exist yet."
                 )
+            self._check_address()
             with clear_file_errors(root):
                 restoring.mkdir(mode=0o700)
                 sync_folder(root)
@@ -156,12 +165,36 @@ class Restore:
             forget_identity(restoring / DATABASE)
             (restoring / IDENTITY).write_text(ADOPT)
             os.sync()  # one call for perhaps a million images
-            for name in (*FOLDERS, IDENTITY, DATABASE):
-                if (restoring / name).exists():
-                    (restoring / name).rename(self._directory.root / name)
-            sync_folder(self._directory.root)
+            with self._filled_database():
+                for name in (*FOLDERS, IDENTITY):
+                    if (restoring / name).exists():
+                        (restoring / name).rename(self._directory.root / name)
+                sync_folder(self._directory.root)
             shutil.rmtree(restoring)
             sync_folder(self._directory.root)
+
+    def _check_address(self) -> None:
+        """Refuse a database of PostgreSQL that is not empty; a file is in the empty folder."""
+        if isinstance(self._address, Path):
+            return
+        with closing(engine_of(self._address)) as engine:
+            if engine.summary() is not None:
+                raise BackupError(
+                    f"{self._address} is not empty. A backup is restored into an empty one: drop "
+                    "it and create it anew, or name another by BLEMISH_DATABASE_URL."
+                )
+
+    @contextmanager
+    def _filled_database(self) -> Iterator[None]:
+        """Put the rows into place at the end of the context."""
+        file = self._directory.restoring / DATABASE
+        if isinstance(self._address, Path):
+            yield
+            file.rename(self._directory.database)
+            sync_folder(self._directory.root)
+        else:
+            with rows_copied_from(file, self._address):
+                yield
 
     def _check(self, database: Path) -> None:
         try:

@@ -6,10 +6,34 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.types import TypeEngine
 
 from blemish.domain.detector_settings import DetectorSettings
 from blemish.domain.entities import ObjectRef, Requester
+
+# PostgreSQL orders texts by the rules of a language, unless told not to; SQLite by code point
+_POSTGRESQL_TEXT = Text(collation="C")
+
+LONG_TEXT: TypeEngine[str] = Text().with_variant(_POSTGRESQL_TEXT, "postgresql")
+"""A text of any length."""
+
+NUMBER: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+"""An integer of 64 bits; SQLite counts up only what is called INTEGER."""
+
+
+def short_text(length: int) -> TypeEngine[str]:
+    """Return the type of a text with a length for readers; the services check it."""
+    return String(length).with_variant(_POSTGRESQL_TEXT, "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -32,7 +56,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class ObjectRefText(TypeDecorator[ObjectRef]):
     """An object by its address, `s3://bucket/key`."""
 
-    impl = Text
+    impl = LONG_TEXT
     cache_ok = True
 
     def process_bind_param(self, value: ObjectRef | None, _dialect: Dialect) -> str | None:
@@ -93,7 +117,7 @@ class _Hidden(str):
 class Secret(TypeDecorator[str]):
     """A text that SQLAlchemy cannot write into a log, where at level DEBUG it writes whole rows."""
 
-    impl = String(255)
+    impl = short_text(255)
     cache_ok = True
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blemish.storage.database.engines import DatabaseSummary, summary_from_rows
 from blemish.storage.errors import DatabaseError, DatabaseWriteError
 from blemish.storage.files import sync_folder
 
@@ -70,18 +70,6 @@ def files_of_models(path: Path) -> dict[str, str]:
     return {file: model for model, *files in rows for file in files if file}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatabaseSummary:
-    """What identifies a database, of any version of the schema."""
-
-    #: of the data directory that it belongs to; None if it was never marked
-    directory_id: str | None
-    #: number of its changes; None if it is from before these were counted
-    mark: int | None
-    #: names of the stored files and bundles in its rows
-    files: frozenset[str]
-
-
 def database_summary(path: Path) -> DatabaseSummary | None:
     """Return what identifies a database; None if it has no tables.
 
@@ -89,19 +77,15 @@ def database_summary(path: Path) -> DatabaseSummary | None:
         DatabaseError: it cannot be read.
     """
     tables = {name for (name,) in _ask(path, "SELECT name FROM sqlite_master")}
-    if "alembic_version" not in tables:
-        return None
-    rows = _ask(path, "SELECT id, mark FROM directory") if "directory" in tables else []
-    directory_id, mark = rows[0] if rows else (None, None)
-    files = {name for columns in _named_files(path, tables) for name in columns if name}
-    return DatabaseSummary(directory_id=directory_id, mark=mark, files=frozenset(files))
+    return summary_from_rows(tables, lambda statement: _ask(path, statement))
 
 
-def _named_files(path: Path, tables: set[str]) -> list[Any]:
-    statements = ["SELECT bundle, entries FROM models", "SELECT changes FROM datasets"]
-    if "detection_jobs" in tables:
-        statements.append("SELECT images FROM detection_jobs")
-    return [row for statement in statements for row in _ask(path, statement)]
+def forget_identity(path: Path) -> None:
+    """Remove the identity from a copy of a database, of any version of the schema."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        has_table = "SELECT 1 FROM sqlite_master WHERE name = 'directory'"
+        if connection.execute(has_table).fetchone():
+            connection.execute("UPDATE directory SET id = NULL")
 
 
 def _ask(path: Path, statement: str) -> list[Any]:

@@ -82,6 +82,12 @@ def _distinct_types() -> Select[Any]:
 
 
 _TYPES = _distinct_types()
+# in PostgreSQL, whose index has no room for long texts
+_TYPES_BY_SCAN = (
+    select(ENTRIES.c.anomaly_types)
+    .where(ENTRIES.c.dataset_id == bindparam("of_dataset"), ENTRIES.c.anomaly_types.is_not(None))
+    .distinct()
+)
 
 
 class Entries:
@@ -157,7 +163,9 @@ class Entries:
 
     def anomaly_types(self, dataset_id: int) -> frozenset[str]:
         """Return the anomaly types that masks of the dataset may show."""
-        texts = self._connection.scalars(_TYPES, {"of_dataset": dataset_id})
+        by_steps = self._connection.dialect.name == "sqlite"
+        statement = _TYPES if by_steps else _TYPES_BY_SCAN
+        texts = self._connection.scalars(statement, {"of_dataset": dataset_id})
         return frozenset(name for text in texts for name in json.loads(text))
 
     def notes(self, dataset_id: int) -> list[tuple[LineNotes, int]]:

@@ -15,6 +15,7 @@ from blemish.domain.entities import DatasetEntry, ImageStats, Label
 from blemish.domain.line_notes import NO_NOTES
 from blemish.domain.manifest import parse_line
 from blemish.storage.database.database import Database
+from blemish.storage.database.sqlite import SqliteEngine
 from blemish.storage.rows.entries import BATCH, Entries
 from tests.unit.manifests import json_line, mask_fields, url
 from tests.unit.storage.samples import NOW, add_dataset, add_project, entry
@@ -229,6 +230,7 @@ def test_a_page_begins_at_the_first_position(database: Database, dataset_id: int
     assert page == [(1, "a"), (2, "b")]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "filters",
     [
@@ -245,7 +247,10 @@ def test_filters_are_decided_within_an_index(
 ) -> None:
     asked: list[tuple[str, Any]] = []
 
-    @event.listens_for(database._engine, "before_cursor_execute")
+    engine = database._engine
+    assert isinstance(engine, SqliteEngine)
+
+    @event.listens_for(engine._readers, "before_cursor_execute")
     def note(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
         asked.append((statement, parameters))
 
@@ -299,13 +304,17 @@ def line_of(key: str, label: str | None, types: list[str]) -> str:
     return json_line(key, label, **(mask_fields(url("mask.png"), colors) if colors else {}))
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("question", [Entries.anomaly_types, Entries.notes])
 def test_a_dataset_is_summed_up_within_an_index(
     database: Database, dataset_id: int, question: Callable[[Entries, int], object]
 ) -> None:
     asked: list[tuple[str, Any]] = []
 
-    @event.listens_for(database._engine, "before_cursor_execute")
+    engine = database._engine
+    assert isinstance(engine, SqliteEngine)
+
+    @event.listens_for(engine._readers, "before_cursor_execute")
     def note(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
         asked.append((statement, parameters))
 
