@@ -83,6 +83,10 @@ def test_a_folder_comes_in_with_its_labels_and_what_is_wrong_is_said(
     watched.shoot("add-plan")
     assert findings(page) == []
     page.get_by_role("button", name="Add 12 files").click()
+    expect(page.get_by_role("heading", name="1 image of another size")).to_be_focused()
+    watched.shoot("add-sizes")
+    assert findings(page) == []
+    page.get_by_role("button", name="Leave these out").click()
 
     expect(page.get_by_role("heading", name="8 images added")).to_be_visible()
     watched.shoot("add-done", whole=True)
@@ -179,10 +183,12 @@ def test_dropped_files_come_in_and_leaving_meanwhile_is_warned_of(
     through.set()
     for route in held:
         route.continue_()
-    expect(page.get_by_role("heading", name="1 image added")).to_be_visible()
-    expect(page.get_by_text("101 x 100")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 image of another size")).to_be_visible()
+    assert page.evaluate(ASKS_BEFORE_LEAVING)
+    page.get_by_role("button", name="Allow mixed sizes").click()
+    expect(page.get_by_role("heading", name="2 images added")).to_be_visible()
     assert not page.evaluate(ASKS_BEFORE_LEAVING)
-    assert stats(served, project, "train") == (1, 1, 0)
+    assert stats(served, project, "train") == (2, 2, 0)
 
 
 def test_images_of_a_bucket_come_in_by_their_folder_and_by_a_manifest(

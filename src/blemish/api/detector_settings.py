@@ -42,6 +42,7 @@ def requested_change(members: Mapping[str, Any]) -> DetectorChange:
         sensitivity=members.get("Sensitivity"),
         resolution=members.get("Resolution"),
         regions=None if regions is None else requested_regions(regions),
+        mixed_sizes=members.get("MixedSizes"),
     )
 
 
@@ -61,6 +62,7 @@ def settings_members(settings: DetectorSettings) -> Members:
         "Sensitivity": settings.sensitivity,
         "Resolution": AUTOMATIC if resolution is None else str(resolution),
         "Regions": settings.regions and regions_members(settings.regions),
+        "MixedSizes": settings.mixed_sizes,
     }
 
 

@@ -45,6 +45,12 @@ class DetectorSettings:
     resolution: int | None = None
     #: None if everything in an image counts
     regions: RegionMask | None = None
+    #: whether images of other sizes than most are resized instead of refused; None: as the server's
+    mixed_sizes: bool | None = None
+
+    def takes_mixed_sizes(self, *, default: bool) -> bool:
+        """Return whether images may have any size; `default` is the setting of the server."""
+        return default if self.mixed_sizes is None else self.mixed_sizes
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON stores them."""
@@ -52,6 +58,7 @@ class DetectorSettings:
             "sensitivity": self.sensitivity.value,
             "resolution": self.resolution,
             "regions": self.regions and self.regions.document(),
+            "mixed_sizes": self.mixed_sizes,
         }
 
     @classmethod
@@ -62,6 +69,7 @@ class DetectorSettings:
             sensitivity=Sensitivity(document.get("sensitivity", Sensitivity.BALANCED)),
             resolution=document.get("resolution"),
             regions=RegionMask.of_document(regions) if regions else None,
+            mixed_sizes=document.get("mixed_sizes"),
         )
 
 
@@ -81,6 +89,7 @@ def detector_change(
     sensitivity: str | None = None,
     resolution: str | None = None,
     regions: Sequence[RegionMask] | None = None,
+    mixed_sizes: bool | None = None,
 ) -> DetectorChange:
     """Return a change of the settings that are named; None leaves one as it is.
 
@@ -88,6 +97,7 @@ def detector_change(
         sensitivity: strict, balanced or tolerant.
         resolution: a number of pixels, or `AUTOMATIC`.
         regions: one mask, or none to let everything count.
+        mixed_sizes: whether images may have any size.
 
     Raises:
         ValidationError: a setting has no such value.
@@ -101,6 +111,8 @@ def detector_change(
         if len(regions) > 1:
             raise ValidationError("Regions takes either Ignored or OfInterest, and not both.")
         changes["regions"] = regions[0] if regions else None
+    if mixed_sizes is not None:
+        changes["mixed_sizes"] = mixed_sizes
     return lambda settings: replace(settings, **changes)
 
 

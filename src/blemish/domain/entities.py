@@ -240,6 +240,10 @@ class Model:
     #: as CreateModel froze them; None of models that are older than the settings
     detector_settings: DetectorSettings | None = None
 
+    def takes_mixed_sizes(self, *, default: bool) -> bool:
+        """Return whether images may have any size; `default` is the setting of the server."""
+        return (self.detector_settings or DEFAULT_SETTINGS).takes_mixed_sizes(default=default)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:

@@ -113,7 +113,8 @@ def _build_validation(
     foundation: Foundation, storage: Storage, datasets: DatasetService
 ) -> DatasetValidation:
     return DatasetValidation(
-        datasets,
+        foundation.database,
+        datasets=datasets,
         objects=storage.objects,
         limits=foundation.limits,
         mixed_sizes=foundation.settings.mixed_sizes,

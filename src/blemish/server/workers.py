@@ -97,9 +97,9 @@ def build_training_work(
         staging=directory.staging,
         backbones=backbones_of(settings, directory),
         arns=foundation.arns,
+        mixed_sizes=settings.mixed_sizes,
         options={
             "limits": foundation.limits,
-            "mixed_sizes": settings.mixed_sizes,
             "mask_orientation": settings.mask_orientation,
             "resolution": settings.resolution,
             "threads": settings.training_threads,

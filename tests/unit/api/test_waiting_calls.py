@@ -16,7 +16,8 @@ def test_a_call_that_waits_is_answered_when_its_changes_are_applied(house: House
     house.images(normal=1)
     house.put("a.png")
     validation = DatasetValidation(
-        house.datasets,
+        house.database,
+        datasets=house.datasets,
         objects=house.objects,
         limits=OURS,
         mixed_sizes=False,

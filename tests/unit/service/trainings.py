@@ -12,7 +12,6 @@ from tests.unit.house import LEASE, House
 
 OPTIONS = {
     "limits": OURS,
-    "mixed_sizes": False,
     "mask_orientation": None,
     "threads": 2,
     "log_format": "json",
@@ -42,6 +41,7 @@ def work(
             Backbones(house.directory.backbones), default=backbone, by_project={}
         ),
         arns=house.arns,
+        mixed_sizes=False,
         options=OPTIONS,
         log=log or TrainingLog(now=house.clock),
         now=house.clock,

@@ -1,17 +1,19 @@
 """Images that the page Add images sends: one by one, then many entries at once.
 
-    PUT /console/upload/PROJECT/SET?path=a/b.jpg&like=800x600x1       the image is the body
-    POST /console/upload/PROJECT/entries                              [{path, ref, kind, label}]
+    PUT /console/upload/PROJECT/SET?path=a/b.jpg     the image is the body
+    POST /console/upload/PROJECT/entries             [{path, ref, kind, label}]
+    POST /console/upload/PROJECT/mixed-sizes         let the images of the project have any size
 
 An image is stored in a folder that is named by its content. So identical images are one object,
 and an image that was sent before the connection was lost is not stored twice. A request for an
-image that cannot be used succeeds: the answer says what is wrong with the image.
+image that cannot be used succeeds: the answer says what is wrong with the image. Otherwise it has
+the size of the image and the one that the project's images have, for the page to compare.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -34,8 +36,9 @@ from blemish.domain.errors import ResourceNotFoundError, ValidationError
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError, ImageLimits, decode
 from blemish.engine.images.headers import read_image_header
-from blemish.engine.images.sizes import ImageSize, check_size
+from blemish.engine.images.sizes import ImageSize, common_size
 from blemish.service.datasets.datasets import EntryFilter
+from blemish.service.datasets.validation import SIZED_IMAGES
 from blemish.storage.errors import ObjectError
 from blemish.wire.errors import RequestEntityTooLargeError
 
@@ -44,8 +47,6 @@ CHECKED_AT = (64, 64)
 
 MAX_ENTRIES = 2_000
 """Of one request; the page sends fewer."""
-
-_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})x([1-8])")
 
 _threads = CapacityLimiter(2)
 """For checking images, so that pages need not wait for them."""
@@ -76,13 +77,11 @@ class _Upload:
     path: str
     data: bytes
     sha256: str
-    #: the size that other images of the upload have, as text; empty for the first one
-    like: str
 
 
 @framework.put("/upload/{project}/{kind}")
 async def upload_image(
-    request: Request, project: str, kind: DatasetType, path: str, like: str = ""
+    request: Request, project: str, kind: DatasetType, path: str
 ) -> Mapping[str, Any]:
     """Check one image, and store it."""
     visitor = request_visitor(request)
@@ -96,10 +95,23 @@ async def upload_image(
         path=path,
         data=body.content or b"",
         sha256=body.sha256,
-        like=like,
     )
     bucket = await image_bucket(visitor, project)
-    return await to_thread.run_sync(_store, visitor, bucket, upload, limiter=_threads)
+    answer = await visitor.call("DescribeProject", ProjectName=project)
+    mixed = answer["ProjectDescription"]["DetectorSettings"].get("MixedSizes")
+    if mixed is None:
+        mixed = visitor.services.mixed_sizes
+    stored = await to_thread.run_sync(_store, visitor, bucket, upload, limiter=_threads)
+    return {**stored, "mixed": mixed}
+
+
+@framework.post("/upload/{project}/mixed-sizes")
+async def allow_mixed_sizes(request: Request, project: str) -> Mapping[str, Any]:
+    """Let the images of a project have any size."""
+    visitor = request_visitor(request)
+    settings = {"MixedSizes": True}
+    await visitor.call("UpdateDetectorSettings", ProjectName=project, DetectorSettings=settings)
+    return {}
 
 
 @framework.post("/upload/{project}/entries")
@@ -122,7 +134,7 @@ async def add_uploaded(request: Request, project: str) -> Mapping[str, Any]:
 def _store(visitor: Visitor, bucket: str, upload: _Upload) -> Mapping[str, Any]:
     visitor.check("UpdateDatasetEntries", **upload.dataset.names)
     try:
-        size = _checked_size(visitor, upload)
+        size = _size_of_data(upload.data, limits=ImageLimits.of(visitor.services.limits))
     except ImageError as error:
         return image_problem(error)
     folder = f"{upload.dataset.project}/{upload.sha256[:32]}/"
@@ -135,47 +147,40 @@ def _store(visitor: Visitor, bucket: str, upload: _Upload) -> Mapping[str, Any]:
             ref = ObjectRef(bucket=bucket, key=same.key)
         else:
             objects.write(ref, upload.data)
-    return {"ref": str(ref), "like": size}
+    expected = _common_size(visitor.services, upload.dataset.project)
+    return {
+        "ref": str(ref),
+        "size": _size_members(size),
+        "expected": expected and _size_members(expected),
+    }
 
 
-def _checked_size(visitor: Visitor, upload: _Upload) -> str:
-    """Check an image as a training will; return its size for those that come with it.
+def _size_members(size: ImageSize) -> Mapping[str, Any]:
+    return {"stored": size.stored, "upright": size.upright, "text": str(size)}
+
+
+def _size_of_data(data: bytes, *, limits: ImageLimits) -> ImageSize:
+    """Check an image as a training will; return its size.
 
     Raises:
-        ImageError: it cannot be used, or not beside the others.
+        ImageError: it cannot be used.
     """
-    services = visitor.services
-    image = decode(upload.data, limits=ImageLimits.of(services.limits), at_least=CHECKED_AT)
-    size = ImageSize.of(image.stored_size, orientation=image.orientation)
-    expected = _size_in(services, upload.dataset.project) or _parse_size(upload.like)
-    if expected and not services.mixed_sizes:
-        check_size(size, expected=expected)
-    return "{}x{}x{}".format(*image.stored_size, image.orientation)
+    image = decode(data, limits=limits, at_least=CHECKED_AT)
+    return ImageSize.of(image.stored_size, orientation=image.orientation)
 
 
-def _parse_size(text: str) -> ImageSize | None:
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        return None
-    width, height, orientation = map(int, match.groups())
-    return ImageSize.of((width, height), orientation=orientation)
-
-
-def _size_in(services: Services, project: str) -> ImageSize | None:
-    """Return the size of the first image of a project; None if it has none that can be read."""
+def _common_size(services: Services, project: str) -> ImageSize | None:
+    """Return the most common size of the first images; None if none can be read."""
+    sizes = []
     for kind in DatasetType:
-        try:
+        with suppress(ResourceNotFoundError):
             lines, _ = services.datasets.entries(
-                project, kind, wanted=EntryFilter(), token=None, limit=1
+                project, kind, wanted=EntryFilter(), token=None, limit=SIZED_IMAGES
             )
-        except ResourceNotFoundError:
-            continue
-        for line in lines:
-            try:
-                return _size_of(services, parse_line(line).image)
-            except (ObjectError, ImageError):
-                return None
-    return None
+            for line in lines:
+                with suppress(ObjectError, ImageError):
+                    sizes.append(_size_of(services, parse_line(line).image))
+    return common_size(sizes) if sizes else None
 
 
 def _size_of(services: Services, ref: ObjectRef) -> ImageSize:

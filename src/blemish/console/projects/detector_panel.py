@@ -46,6 +46,10 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
             address = ui.input(
                 "Its address, s3://bucket/key", value=next(iter(regions.values()), "")
             )
+            sizes = ui.checkbox(
+                "Mixed sizes: images are resized",
+                value=settings.get("MixedSizes", visitor().services.mixed_sizes),
+            )
             save = ui.button("Save settings")
         text(FOR_NEXT if may else FORBIDDEN, tag="p", classes="quiet")
 
@@ -56,6 +60,7 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
             DetectorSettings={
                 "Sensitivity": sensitivity.value,
                 "Resolution": resolution.value.strip() or "auto",
+                "MixedSizes": sizes.value,
                 "Regions": (
                     {} if kind.value == EVERYTHING else {kind.value: address.value.strip()}
                 ),
@@ -64,5 +69,5 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
         ui.notify("The next model gets these settings.")
 
     save.on_click(change)
-    for control in (sensitivity, resolution, kind, address, save):
+    for control in (sensitivity, resolution, kind, address, sizes, save):
         control.set_enabled(may)

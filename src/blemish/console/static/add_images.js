@@ -6,10 +6,21 @@ const AT_ONCE = 4;
 const MANY = 50; // images worth a change of the data set while others are still sent
 const MOST = 1000; // of one change
 const TRIES = 8; // for half a minute
+const SIZED = 20; // images that show which size most of a new project have
 const SHOWN = 200; // rows of a list; a browser is slow with thousands
 const MASKS = /(^|\/)(ground_truth|masks?)(\/|$)/i; // folders of masks, which are no images of the product
 const LABELS = /\.(json|xml|ya?ml|manifest|jsonl|zip)$/i; // files of labels of other tools
 const HIDDEN = /(^|\/)(\.|thumbs\.db$|desktop\.ini$|__macosx\/)/i;
+
+const fits = (size, expected) =>
+  `${size.stored}` === `${expected.stored}` || `${size.upright}` === `${expected.upright}`;
+
+// the most common size of some images
+function commonSize(entries) {
+  const counts = new Map();
+  for (const { size } of entries) counts.set(size.text, { size, count: (counts.get(size.text)?.count ?? 0) + 1 });
+  return [...counts.values()].reduce((most, other) => (other.count > most.count ? other : most)).size;
+}
 
 const folders = (path) => path.split("/").slice(0, -1).map((name) => name.toLowerCase()).reverse();
 const kindIn = (path) => folders(path).find((name) => name === "train" || name === "test") ?? null;
@@ -109,6 +120,18 @@ export default {
         </div>
       </section>
 
+      <section v-if="state === 'ask'" class="panel" aria-label="Other sizes">
+        <h2 ref="question" tabindex="-1">{{ count(odd.length, "image") }} of another size</h2>
+        <p>Most images have {{ expected.text }}. {{ odd[0].path }} has {{ odd[0].size.text }}.</p>
+        <p class="quiet">Mixed sizes are a setting of the project: each image is resized for training and detection, so cameras
+          should show the product alike.</p>
+        <p class="problem" v-if="refusal" role="alert">{{ refusal }}</p>
+        <div class="line">
+          <button type="button" class="solid" @click="allowSizes">Allow mixed sizes</button>
+          <button type="button" @click="leaveOutSizes">Leave these out</button>
+        </div>
+      </section>
+
       <section v-if="busy || state === 'done'" class="panel" aria-label="Progress">
         <h2 ref="outcome" tabindex="-1">{{ headline }}</h2>
         <progress :max="total" :value="sent" :aria-label="headline"></progress>
@@ -178,6 +201,7 @@ export default {
   },
   methods: {
     nothing: () => ({
+      expected: null, unsized: [], odd: [], refusal: "",
       total: 0, sent: 0, unsent: 0, added: 0, known: [], failed: [], fatal: "", stopped: false, waiting: false,
       firstKind: null,
     }),
@@ -204,7 +228,7 @@ export default {
       this.ownLabels = {};
     },
     kindOf(path) { return this.sets === "one" ? "train" : kindIn(path) ?? this.otherwise; },
-    warn(event) { if (this.busy) event.preventDefault(); },
+    warn(event) { if (this.busy || this.state === "ask") event.preventDefault(); },
     leave(folder) {
       const left = new Set(this.left);
       if (!left.delete(folder)) left.add(folder);
@@ -254,32 +278,57 @@ export default {
     async start() {
       const queue = this.planned.map(({ path, file }) => ({ path, file, kind: this.kindOf(path), label: this.labelOf(path) }));
       Object.assign(this, { state: "sending", total: queue.length, firstKind: queue[0].kind });
-      Object.assign(this, { arrived: [], paths: new Map(), like: "", adding: null });
+      Object.assign(this, { arrived: [], paths: new Map(), adding: null });
       const worker = async () => { while (queue.length && !this.ended()) await this.send(queue.shift()); };
-      while (queue.length && !this.like && !this.ended()) await this.send(queue.shift()); // sets the size
       await Promise.all(Array.from({ length: AT_ONCE }, worker));
+      if (this.unsized.length) this.sortSizes();
+      await this.addArrived();
+      if (!this.odd.length || this.fatal) return this.finish();
+      this.state = "ask";
+      this.$nextTick(() => this.$refs.question.focus());
+    },
+    async addArrived() {
       this.waiting = true;
       while (this.arrived.length || this.adding) await (this.adding ?? this.add());
+    },
+    finish() {
       this.unsent = this.total - this.added - this.known.length - this.failed.length;
       this.state = "done";
       this.$nextTick(() => this.$refs.outcome.focus());
+    },
+    async allowSizes() {
+      try {
+        await sendJson(`${this.url}/mixed-sizes`, {});
+      } catch (error) {
+        this.refusal = error.message;
+        return;
+      }
+      Object.assign(this, { state: "sending", refusal: "" });
+      this.arrived.push(...this.odd.splice(0));
+      await this.addArrived();
+      this.finish();
+    },
+    leaveOutSizes() {
+      const why = (size) => `has ${size.text}; most images have ${this.expected.text}`;
+      this.failed.push(...this.odd.splice(0).map(({ path, size }) => ({ path, why: why(size) })));
+      this.finish();
     },
     ended() { return this.stopped || this.fatal; },
     async send({ path, file, kind, label }) {
       try {
         if (file.size > this.most) throw { problem: `has ${file.size.toLocaleString("en-US")} bytes; at most ${this.most.toLocaleString("en-US")} are taken.` };
-        const query = new URLSearchParams({ path, like: this.like });
+        const query = new URLSearchParams({ path });
         const answer = await persist(() => request(`${this.url}/${kind}?${query}`, { method: "PUT", body: file }));
         if (answer.problem) throw answer;
-        this.like = this.like || answer.like;
-        this.collect({ path, ref: answer.ref, kind, label });
+        this.expected ??= answer.expected;
+        this.collect({ path, ref: answer.ref, kind, label, size: answer.size }, answer.mixed);
       } catch (error) {
         if (error.problem) this.failed.push({ path, why: error.problem });
         else if (!this.fatal) this.fatal = `${path}: ${error.message}`;
       }
       this.sent += 1;
     },
-    collect(entry) {
+    collect(entry, mixed) {
       const first = this.paths.get(entry.ref);
       if (first) {
         const other = first.label === entry.label ? "" : `, which counts as ${first.label ?? "not labelled"}`;
@@ -287,11 +336,18 @@ export default {
         return;
       }
       this.paths.set(entry.ref, entry);
-      this.arrived.push(entry);
+      if (mixed) this.arrived.push(entry);
+      else if (!this.expected) this.unsized.push(entry);
+      else (fits(entry.size, this.expected) ? this.arrived : this.odd).push(entry);
+      if (this.unsized.length >= SIZED) this.sortSizes();
       if (this.arrived.length >= MANY && !this.adding) this.add();
     },
+    sortSizes() {
+      this.expected ??= commonSize(this.unsized);
+      for (const entry of this.unsized.splice(0)) (fits(entry.size, this.expected) ? this.arrived : this.odd).push(entry);
+    },
     add() {
-      const entries = this.arrived.splice(0, MOST);
+      const entries = this.arrived.splice(0, MOST).map(({ path, ref, kind, label }) => ({ path, ref, kind, label }));
       this.adding = this.addEntries(entries).finally(() => { this.adding = null; });
       return this.adding;
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -67,6 +69,12 @@ class ImageSize:
 def pixel_size(size: tuple[int, int]) -> str:
     """Return a (width, height) for people: 1,600 x 1,200."""
     return f"{size[0]:,} x {size[1]:,}"
+
+
+def common_size(sizes: Sequence[ImageSize]) -> ImageSize:
+    """Return the most common of some sizes, the smallest if there are several."""
+    counts = Counter(sizes)
+    return min(counts, key=lambda size: (-counts[size], size))
 
 
 def check_size(size: ImageSize, *, expected: ImageSize) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from blemish.engine.images.masks import (
     fits_both_ways,
     is_drawn_otherwise,
 )
-from blemish.engine.images.sizes import ImageLimits, ImageSize, check_size
+from blemish.engine.images.sizes import ImageLimits, ImageSize, check_size, common_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import ImageProblem, Problems
 
@@ -230,12 +229,6 @@ def _check_sizes(
             check_size(entry.size, expected=expected)
         except ImageError as error:
             problems.add(entry.position, entry.image, error)
-
-
-def common_size(sizes: Sequence[ImageSize]) -> ImageSize:
-    """Return the most common of some sizes, the smallest if there are several."""
-    counts = Counter(sizes)
-    return min(counts, key=lambda size: (-counts[size], size))
 
 
 def _median_size(images: Sequence[ValidatedImage], *, common: ImageSize) -> ImageSize:

@@ -10,12 +10,14 @@ from blemish.domain.entities import DatasetEntry, DatasetType, MaskOrientation, 
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.formats import ImageError
-from blemish.engine.images.sizes import ImageLimits, ImageSize
+from blemish.engine.images.sizes import ImageLimits, ImageSize, common_size
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 from blemish.engine.training.problems import ImageProblem
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
 from blemish.service.objects import Objects
+from blemish.service.projects import require_project
 from blemish.service.training.image_files import read_image_file
+from blemish.storage.database.database import Database
 
 SIZED_IMAGES = 20
 """The first labelled training images, whose most common size the other images must have."""
@@ -37,13 +39,15 @@ class DatasetValidation:
 
     def __init__(
         self,
-        datasets: DatasetService,
+        database: Database,
         *,
+        datasets: DatasetService,
         objects: Objects,
         limits: Limits,
         mixed_sizes: bool,
         mask_orientation: MaskOrientation | None,
     ) -> None:
+        self._database = database
         self._datasets = datasets
         self._objects = objects
         self._limits = limits
@@ -68,14 +72,21 @@ class DatasetValidation:
         problems = image_problems(
             [self._labeled(parse_line(line)) for line in lines],
             limits=ImageLimits.of(self._limits),
-            expected=None if self._mixed_sizes else self._common_size(project),
+            expected=self._expected_size(project),
         )
         return ValidatedPage(checked=len(lines), problems=problems, next_token=next_token)
 
-    def _common_size(self, project: str) -> ImageSize | None:
-        """Return the most common size of the first training images; None if none can be read."""
+    def _expected_size(self, project: str) -> ImageSize | None:
+        """Return the most common size of the first training images.
+
+        Returns:
+            None if images may have any size, or none can be read.
+        """
+        with self._database.reading() as rows:
+            settings = require_project(rows, project).detector_settings
+        if settings.takes_mixed_sizes(default=self._mixed_sizes):
+            return None
         from blemish.engine.images.headers import read_image_header
-        from blemish.engine.training.validation import common_size
 
         lines, _ = self._datasets.entries(
             project, DatasetType.TRAIN, wanted=LABELED, token=None, limit=SIZED_IMAGES

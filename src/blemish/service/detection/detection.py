@@ -142,7 +142,7 @@ class DetectionService:
                 model.id,
                 body,
                 limits=self._limits,
-                mixed_sizes=self._mixed_sizes,
+                mixed_sizes=model.takes_mixed_sizes(default=self._mixed_sizes),
                 timeout_s=UPDATE_TIMEOUT_S,
             )
         except ImageError as error:

@@ -31,7 +31,7 @@ from blemish.domain.detection_jobs import (
     DetectionJobStatus,
     ImageCounts,
 )
-from blemish.domain.entities import DatasetEntry, Requester
+from blemish.domain.entities import DatasetEntry, Model, Requester
 from blemish.domain.errors import ServiceError
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem
@@ -155,15 +155,18 @@ class DetectionJobWork:
         entries, digest = self._entries(job)
         rights = None if job.requester is None else self._rights(job.requester)
         forbidden = dict(rights.denials(READ, [entry.image for entry in entries]) if rights else ())
-        bundle, detector = self._detector(job)
+        model, detector = self._detector(job)
+        mixed_sizes = model.takes_mixed_sizes(default=self._mixed_sizes)
         results = self._results(job, rights)
 
         def line_of(position: int, entry: DatasetEntry) -> tuple[str, ImageResult]:
             self._check_stopping()
-            result = forbidden.get(entry.image) or self._detect(detector, entry)
+            result = forbidden.get(entry.image) or self._detect(
+                detector, entry, mixed_sizes=mixed_sizes
+            )
             return results.line(position, entry, result), result
 
-        origin = f"{job.kind} {job.project} {job.name} {job.created_at} {bundle} {digest}"
+        origin = f"{job.kind} {job.project} {job.name} {job.created_at} {model.bundle} {digest}"
         folder = self._folder / str(job.id)
         with closing(ResultLines(folder, origin=origin, total=len(entries))) as lines:
             progress = _Progress(
@@ -260,21 +263,21 @@ class DetectionJobWork:
             logger.info("files of file managers are passed over", count=len(junk), first=junk[0])
         return SpooledEntries(spool, entries), digest.hexdigest()
 
-    def _detector(self, job: DetectionJob) -> tuple[str, Detector]:
-        """Load the bundle of the model; return its name too."""
-        names: list[str] = []
+    def _detector(self, job: DetectionJob) -> tuple[Model, Detector]:
+        """Return the model as it is now, and load its bundle."""
+        models: list[Model] = []
 
         def current() -> str:
             with self._database.reading() as rows:
                 model = require_model(rows, job.project, str(job.model_version))
             assert model.bundle is not None
-            names.append(model.bundle)
+            models.append(model)
             return model.bundle
 
         bundle = use_current(current, self._bundles.read)
         from blemish.engine.runtime import Detector
 
-        return names[-1], Detector.load(bundle, threads=1, providers=self._providers)
+        return models[-1], Detector.load(bundle, threads=1, providers=self._providers)
 
     def _results(self, job: DetectionJob, rights: ObjectRights | None) -> Results:
         if job.kind is DetectionJobKind.TRIAL:
@@ -287,11 +290,11 @@ class DetectionJobWork:
             now=self._now,
         )
 
-    def _detect(self, detector: Detector, entry: DatasetEntry) -> ImageResult:
+    def _detect(self, detector: Detector, entry: DatasetEntry, *, mixed_sizes: bool) -> ImageResult:
         try:
             data = self._objects.read(entry.image, max_bytes=self._limits.detect_body_bytes)
             limits = ImageLimits.of(self._limits)
-            return detector.detect(data, limits=limits, mixed_sizes=self._mixed_sizes)
+            return detector.detect(data, limits=limits, mixed_sizes=mixed_sizes)
         except StoreUnavailableError:
             raise
         except (ObjectError, ImageError) as error:

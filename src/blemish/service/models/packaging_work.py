@@ -118,8 +118,13 @@ class PackagingWork:
             model_arn=self._arns.model(job.project, job.model_version),
             providers=_providers(component),
             compiler_options=_options(component),
-            mixed_sizes=self._mixed_sizes,
+            mixed_sizes=self._takes_mixed_sizes(job),
         )
+
+    def _takes_mixed_sizes(self, job: PackagingJob) -> bool:
+        with self._database.reading() as rows:
+            model = require_model(rows, job.project, str(job.model_version))
+        return model.takes_mixed_sizes(default=self._mixed_sizes)
 
     def _report(self, job: PackagingJob, attempt: int) -> None:
         with self._database.writing() as rows:

@@ -67,6 +67,7 @@ class TrainingWork:
         staging: Path,
         backbones: ProjectBackbones,
         arns: ArnScope,
+        mixed_sizes: bool,
         options: Mapping[str, Any],
         log: TrainingLog,
         now: Callable[[], datetime],
@@ -81,6 +82,7 @@ class TrainingWork:
         self._staging = staging
         self._backbones = backbones
         self._arns = arns
+        self._mixed_sizes = mixed_sizes
         self._options = options
         self._log = log
         self._now = now
@@ -165,6 +167,7 @@ class TrainingWork:
             attempt=attempt,
             backbone=str(backbone) if backbone else None,
             detector_settings=model.detector_settings or DEFAULT_SETTINGS,
+            mixed_sizes=model.takes_mixed_sizes(default=self._mixed_sizes),
             **self._options,
         )
 

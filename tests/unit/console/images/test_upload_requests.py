@@ -42,12 +42,30 @@ def test_an_image_that_cannot_be_used_says_why_and_is_no_failure(
     for content, problem in (
         (b"no image", "must be a JPEG"),
         (png(1, size=(8, 8)), "8 x 8"),
-        (png(1, size=(320, 200)), "320 x 200"),
     ):
         answer = browser.ask("PUT", f"/upload/{project}/train?path=a.png", content=content)
 
         assert answer.status_code == 200
         assert problem in answer.json()["problem"]
+
+
+def test_an_image_of_another_size_comes_with_the_size_of_the_others(
+    browser: Browser, project: str
+) -> None:
+    add_images(browser, project, "normal", "normal")
+    content = png(1, size=(320, 200))
+
+    answer = browser.ask("PUT", f"/upload/{project}/train?path=a.png", content=content).json()
+    allowed = browser.post(f"/upload/{project}/mixed-sizes", {})
+    again = browser.ask("PUT", f"/upload/{project}/train?path=a.png", content=content).json()
+
+    assert answer["size"] == {
+        "stored": [320, 200],
+        "upright": [320, 200],
+        "text": "320 x 200 pixels",
+    }
+    assert answer["expected"]["text"] == "80 x 64 pixels"
+    assert (answer["mixed"], allowed.status_code, again["mixed"]) == (False, 200, True)
 
 
 def test_malformed_entries_are_refused(browser: Browser, project: str) -> None:

@@ -111,14 +111,19 @@ def test_a_training_has_the_settings_that_its_model_was_created_with(
     house: House, model: Model
 ) -> None:
     runner = FakeTrainings(trained, trained)
-    house.projects.change_detector("circuits", detector_change(sensitivity="strict"))
+    change = detector_change(sensitivity="strict", mixed_sizes=True)
+    house.projects.change_detector("circuits", change)
     strict = house.model()
 
     for each in (model, strict):
         work(house, runner=runner).carry_out(each, attempt=house.claim_model(each))
 
-    found = [TrainingSpec.of_json(asdict(job)).detector_settings for job in runner.jobs]
-    assert found == [DetectorSettings(), DetectorSettings(sensitivity=Sensitivity.STRICT)]
+    specs = [TrainingSpec.of_json(asdict(job)) for job in runner.jobs]
+    assert [spec.detector_settings for spec in specs] == [
+        DetectorSettings(),
+        DetectorSettings(sensitivity=Sensitivity.STRICT, mixed_sizes=True),
+    ]
+    assert [spec.mixed_sizes for spec in specs] == [False, True]
 
 
 def test_the_folder_of_an_attempt_is_empty_at_first(house: House, model: Model) -> None:
