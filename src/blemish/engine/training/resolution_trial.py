@@ -14,10 +14,12 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from blemish.domain.entities import Label
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.images.decode import ImageLimits, decode
+from blemish.engine.images.regions import InspectedArea, Regions
 from blemish.engine.images.resize import least_decoded, resize
 from blemish.engine.images.sizes import pixel_size
 from blemish.engine.scorers.memory_bank import (
@@ -30,6 +32,7 @@ from blemish.engine.scorers.memory_bank import (
 from blemish.engine.scorers.pooling import image_score
 from blemish.engine.scorers.positions import border_weights
 from blemish.engine.training.drawn_marks import with_mark
+from blemish.engine.training.inspected_areas import inspected_area
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
 from blemish.engine.training.sampling import patch_quota, sample_rows
 from blemish.engine.training.validation import TrainingSet
@@ -56,6 +59,9 @@ _PLAIN = 6.0
 """Levels of 255 that are added to the octaves below, so that plain images show no rounding as
 detail."""
 
+_SOFT_BORDER = 8
+"""Pixels over which the weight of detail falls at the border of what counts."""
+
 _MAX_LEARNED, _MAX_MARKED = 12, 8
 _BANK_ROWS = 500
 
@@ -75,6 +81,8 @@ class _TrialImages:
 
     learned: Sequence[NDArray[np.uint8]]
     marked: Sequence[NDArray[np.uint8]]
+    #: what counts in them; None for everything
+    area: InspectedArea | None
 
 
 def try_resolutions(
@@ -84,6 +92,7 @@ def try_resolutions(
     limits: ImageLimits,
     seed: int,
     progress: ProgressCallback,
+    regions: Regions | None = None,
 ) -> ResolutionTrial:
     """Compare each resolution with the next higher one, until that is not clearly better.
 
@@ -95,22 +104,24 @@ def try_resolutions(
         limits: how large an image may be.
         seed: of the marks.
         progress: called after each comparison.
+        regions: what counts in the stored images; None for everything.
+
+    Raises:
+        TrainingError: nothing counts.
     """
-    digests = {
-        entry.digest: position
-        for position, entry in enumerate(images.images)
-        if entry.image.label is Label.NORMAL
-    }
-    positions = [digests[digest] for digest in sorted(digests)]
+    positions = _normal_positions(images)
     if len(positions) < MIN_NORMALS or len(embedders) < 2:
         return ResolutionTrial(selected=0, notes=())
     notes: list[str] = []
     for index, (lower, higher) in enumerate(pairwise(embedders)):
-        pixels = _decoded(images, positions, higher.size, limits=limits)
-        sharp = float(np.median([finer_detail(entry) for entry in pixels.marked])) >= MIN_DETAIL
+        lower_area, higher_area = (
+            inspected_area(images, regions, embedder) for embedder in (lower, higher)
+        )
+        pixels = _decoded(images, positions, higher.size, limits=limits, area=higher_area)
+        sharp = _median_detail(pixels) >= MIN_DETAIL
         shares = [
-            _ranked_share(embedder, pixels, seed=seed) if sharp else 0.0
-            for embedder in (lower, higher)
+            _ranked_share(embedder, pixels, seed=seed, area=area) if sharp else 0.0
+            for embedder, area in ((lower, lower_area), (higher, higher_area))
         ]
         progress(Progress(step="comparing resolutions", done=index + 1, total=len(embedders) - 1))
         if not _is_clearly_better(shares):
@@ -124,20 +135,43 @@ def try_resolutions(
     return ResolutionTrial(selected=len(embedders) - 1, notes=tuple(notes))
 
 
+def _normal_positions(images: TrainingSet) -> list[int]:
+    """Return the positions of different normal images, in an order that only they decide."""
+    digests = {
+        entry.digest: position
+        for position, entry in enumerate(images.images)
+        if entry.image.label is Label.NORMAL
+    }
+    return [digests[digest] for digest in sorted(digests)]
+
+
 def _is_clearly_better(shares: Sequence[float]) -> bool:
     lower, higher = shares
     return higher - lower >= MIN_GAIN and 1 - higher <= MOST_MISSED * (1 - lower)
 
 
-def finer_detail(pixels: NDArray[np.uint8]) -> float:
-    """Return the amplitude of an image's (H, W, 3) highest octave, as a share of the two below.
+def _median_detail(pixels: _TrialImages) -> float:
+    inspected = None if pixels.area is None else pixels.area.pixels
+    return float(np.median([finer_detail(image, inspected) for image in pixels.marked]))
+
+
+def finer_detail(pixels: NDArray[np.uint8], inspected: NDArray[np.bool_] | None = None) -> float:
+    """Return the amplitude of an image's highest octave, as a share of the two below.
 
     The highest octave lies above the Nyquist limit of half the resolution.
+
+    Args:
+        pixels: (H, W, 3).
+        inspected: (H, W) where the image counts; None for everywhere.
     """
     height, width = pixels.shape[:2]
     luminance = pixels.mean(axis=2)
     window = np.outer(np.hanning(height), np.hanning(width))
-    waves = np.fft.rfft2((luminance - luminance.mean()) * window)
+    mean = luminance.mean()
+    if inspected is not None:
+        window = window * _soft(inspected)
+        mean = np.average(luminance, weights=window)
+    waves = np.fft.rfft2((luminance - mean) * window)
     amplitudes = np.abs(waves) * math.sqrt(2) / float(np.linalg.norm(window) * window.size**0.5)
     rows, columns = np.abs(np.fft.fftfreq(height)), np.fft.rfftfreq(width)
     frequency = np.maximum(rows[:, np.newaxis], columns)
@@ -146,8 +180,26 @@ def finer_detail(pixels: NDArray[np.uint8]) -> float:
     return float(highest / (below + _PLAIN))
 
 
+def _soft(inspected: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return weights (H, W) that fall towards the border of what counts, and are 0 beyond it.
+
+    A hard border would show as detail.
+    """
+    inner = Image.fromarray(inspected.astype(np.uint8) * 255).filter(
+        ImageFilter.MinFilter(2 * _SOFT_BORDER + 1)
+    )
+    soft = np.asarray(inner.filter(ImageFilter.GaussianBlur(_SOFT_BORDER / 2)), dtype=np.float32)
+    weights = np.where(inspected, soft / 255, np.float32(0))
+    return weights if weights.any() else inspected.astype(np.float32)
+
+
 def _decoded(
-    images: TrainingSet, positions: Sequence[int], size: tuple[int, int], *, limits: ImageLimits
+    images: TrainingSet,
+    positions: Sequence[int],
+    size: tuple[int, int],
+    *,
+    limits: ImageLimits,
+    area: InspectedArea | None,
 ) -> _TrialImages:
     """Decode some images for a graph of a (width, height): other ones are marked than learned."""
     width, height = size
@@ -161,14 +213,22 @@ def _decoded(
             sample_bits=images.sample_bits,
         )
         pixels.append(resize(image.pixels, width=width, height=height))
-    return _TrialImages(marked=pixels[:marked], learned=pixels[marked:])
+    return _TrialImages(marked=pixels[:marked], learned=pixels[marked:], area=area)
 
 
-def _ranked_share(embedder: Embedder, pixels: _TrialImages, *, seed: int) -> float:
+def _ranked_share(
+    embedder: Embedder, pixels: _TrialImages, *, seed: int, area: InspectedArea | None
+) -> float:
     """Return how often an image with a mark scores above another normal image, 0 to 1.
 
     The difference that a mark makes is compared with the deviation of normal scores, so that few
     images suffice.
+
+    Args:
+        embedder: at one resolution.
+        pixels: the images.
+        seed: of the marks.
+        area: what counts at the resolution of the embedder; None for everything.
     """
     width, height = embedder.size
     generator = np.random.default_rng(seed)
@@ -177,8 +237,9 @@ def _ranked_share(embedder: Embedder, pixels: _TrialImages, *, seed: int) -> flo
     )
 
     def projected(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        rows = embedder.embed(resize(image, width=width, height=height))
-        return rows @ projections[MEMORY_BANK.name]
+        resized = resize(image, width=width, height=height)
+        rows = embedder.embed(resized if area is None else area.filled(resized))
+        return (rows if area is None else rows[area.patches]) @ projections[MEMORY_BANK.name]
 
     quota = patch_quota(len(pixels.learned))
     candidates = np.concatenate(
@@ -186,6 +247,8 @@ def _ranked_share(embedder: Embedder, pixels: _TrialImages, *, seed: int) -> flo
     )
     banks = _banks(candidates, generator=generator)
     weights = border_weights(embedder.grid)
+    weights = weights if area is None else weights[area.patches]
+    inspected = None if pixels.area is None else pixels.area.pixels
 
     def score(image: NDArray[np.uint8]) -> float:
         return image_score(_patch_scores(banks, projected(image)) * weights)
@@ -195,7 +258,9 @@ def _ranked_share(embedder: Embedder, pixels: _TrialImages, *, seed: int) -> flo
     for row, image in enumerate(pixels.marked):
         for length in MARK_LENGTHS:
             drawing = np.random.default_rng([seed, row, length])
-            marked = with_mark(image, length, narrow=row % 2 == 1, generator=drawing)
+            marked = with_mark(
+                image, length, narrow=row % 2 == 1, generator=drawing, inspected=inspected
+            )
             gains.append(score(marked) - before[row])
     spread = math.sqrt(2) * max(float(before.std(ddof=1)), 1e-12)
     return float(np.mean([0.5 * (1 + math.erf(gain / spread / math.sqrt(2))) for gain in gains]))

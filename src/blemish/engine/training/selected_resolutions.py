@@ -9,6 +9,7 @@ from blemish.domain.entities import Label
 from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.backbones.embedding import Embedder
 from blemish.engine.images.decode import ImageLimits
+from blemish.engine.images.regions import Regions
 from blemish.engine.training.calibration import MIN_ANOMALIES
 from blemish.engine.training.features import MIN_ROOM, recomputes, room_for
 from blemish.engine.training.labeled_images import ProgressCallback
@@ -41,6 +42,7 @@ def select_resolutions(
     backbone: Backbone,
     *,
     resolution: int | None,
+    regions: Regions | None,
     limits: ImageLimits,
     threads: int,
     seed: int,
@@ -52,10 +54,14 @@ def select_resolutions(
         images: the validated images.
         backbone: of the detector.
         resolution: the long side in pixels that is set; None selects one.
+        regions: what counts in the stored images; None for everything.
         limits: how large an image may be.
         threads: of the embedders.
         seed: of the trial.
         progress: called after each comparison of the trial.
+
+    Raises:
+        TrainingError: nothing counts.
     """
     size = images.size.upright
     sizes = input_sizes(size, backbone, images=len(images.images), resolution=resolution)
@@ -63,7 +69,9 @@ def select_resolutions(
         Embedder(backbone, width=width, height=height, threads=threads) for width, height in sizes
     ]
     embedders = [embedders[0], *(other for other in embedders[1:] if _has_room(images, other))]
-    trial = try_resolutions(images, embedders, limits=limits, seed=seed, progress=progress)
+    trial = try_resolutions(
+        images, embedders, limits=limits, seed=seed, progress=progress, regions=regions
+    )
     if not labels_decide(images):
         return SelectedResolutions(embedders=[embedders[trial.selected]], notes=trial.notes)
     alternative = trial.selected

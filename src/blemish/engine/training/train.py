@@ -294,6 +294,7 @@ def _stages(
         validated,
         backbone,
         resolution=options.resolution,
+        regions=options.regions,
         limits=options.limits,
         threads=options.threads,
         seed=options.seed,

@@ -31,3 +31,20 @@ def test_a_small_image_is_marked_where_it_has_room() -> None:
     marked = with_mark(tiny, 64, narrow=False, generator=np.random.default_rng(0))
 
     assert (marked != tiny).any()
+
+
+@pytest.mark.parametrize("width", [3, 40, 160])
+def test_nothing_is_marked_where_it_is_ignored(width: int) -> None:
+    plain = np.full((200, 160, 3), 90, dtype=np.uint8)
+    inspected = np.zeros((200, 160), dtype=bool)
+    inspected[50:, :width] = True
+
+    marks = [
+        (with_mark(plain, 32, narrow=False, generator=generator, inspected=inspected) != plain).any(
+            axis=2
+        )
+        for generator in map(np.random.default_rng, range(8))
+    ]
+
+    assert all(mark.any() for mark in marks)
+    assert not any(mark[~inspected].any() for mark in marks)

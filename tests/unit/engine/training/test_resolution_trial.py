@@ -9,6 +9,7 @@ from PIL import Image
 from blemish.domain.entities import Label
 from blemish.engine.backbones.backbone import load_backbone
 from blemish.engine.backbones.embedding import Embedder
+from blemish.engine.images.regions import Regions
 from blemish.engine.training.labeled_images import LabeledImage
 from blemish.engine.training.resolution_trial import (
     MIN_DETAIL,
@@ -21,6 +22,8 @@ from blemish.engine.training.validation import training_set, validate_datasets
 from tests.products import LIMITS, png
 
 SIZE = (640, 400)
+INSPECTED = np.indices(SIZE[::-1])[1] < 400
+REGIONS = Regions(inspected=INSPECTED)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +32,15 @@ def embedders(backbone_file: Path) -> list[Embedder]:
     return [Embedder(backbone, width=w, height=h, threads=1) for w, h in ((256, 160), (512, 320))]
 
 
-def plate(seed: int, *, grain: float = 12) -> LabeledImage:
-    """Draw a cloudy image, with noise of so many levels on every pixel."""
+def plate(seed: int, *, grain: float = 12, ignored_grain: float | None = None) -> LabeledImage:
+    """Draw a cloudy image, with noise of so many levels on each pixel, or others where ignored."""
     generator = np.random.default_rng(seed)
     clouds = generator.normal(0, 20, (SIZE[1] // 24, SIZE[0] // 24)).astype(np.float32)
-    levels = 120 + resized(clouds) + generator.normal(0, 1, SIZE[::-1]) * grain
+    noise = generator.normal(0, 1, SIZE[::-1]) * grain
+    if ignored_grain is not None:
+        noise[~INSPECTED] *= ignored_grain / max(grain, 1)
+        noise[~INSPECTED] += generator.normal(0, ignored_grain, int((~INSPECTED).sum()))
+    levels = 120 + resized(clouds) + noise
     pixels = np.repeat(np.clip(levels, 0, 255)[:, :, np.newaxis], 3, axis=2)
     data = png(pixels.astype(np.uint8))
     return LabeledImage(name=f"{seed}.png", label=Label.NORMAL, read=lambda: data, mask=None)
@@ -43,7 +50,9 @@ def resized(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(Image.fromarray(values).resize(SIZE, Image.Resampling.BICUBIC))
 
 
-def trial(images: Sequence[LabeledImage], embedders: Sequence[Embedder]) -> ResolutionTrial:
+def trial(
+    images: Sequence[LabeledImage], embedders: Sequence[Embedder], regions: Regions | None = None
+) -> ResolutionTrial:
     datasets = validate_datasets(images, limits=LIMITS, mixed_sizes=False, progress=lambda _: None)
     return try_resolutions(
         training_set(datasets.training, mixed_sizes=False),
@@ -51,6 +60,7 @@ def trial(images: Sequence[LabeledImage], embedders: Sequence[Embedder]) -> Reso
         limits=LIMITS,
         seed=0,
         progress=lambda _: None,
+        regions=regions,
     )
 
 
@@ -75,6 +85,17 @@ def test_images_without_finer_detail_are_seen_at_the_lower_resolution(
     assert result.selected == 0
     (note,) = result.notes
     assert note.endswith("not at 512 x 320: the images hold no finer detail.")
+
+
+def test_what_is_ignored_does_not_decide(embedders: list[Embedder]) -> None:
+    plates = [plate(seed, ignored_grain=0) for seed in range(MIN_NORMALS)]
+    noisy_clamps = [plate(seed, grain=0, ignored_grain=40) for seed in range(MIN_NORMALS)]
+
+    result = trial(plates, embedders, REGIONS)
+
+    assert result.selected == 1
+    (note,) = trial(noisy_clamps, embedders, REGIONS).notes
+    assert note.endswith("the images hold no finer detail.")
 
 
 def test_few_images_are_not_tried(embedders: list[Embedder]) -> None:
