@@ -17,18 +17,32 @@ MIN_ANOMALIES = 10
 FALSE_ALARM_RATE = 0.05
 """Share of normal images that may be called anomalous if too few anomalies are labelled."""
 
-PRIOR_IMAGES, PRIOR_DEVIATION = 24, 0.1
-"""The deviation of normal scores is estimated as if this many more images had this deviation, which
-is the unit that scores are fused to (`fusion.UNIT`)."""
-
-TAIL_FACTOR, BANK_TAIL_FACTOR = 0.9, 1.1
-"""Of an average of scorers, and of a memory bank alone, whose scores of new images vary more."""
+PRIOR_DEVIATION = 0.1
+"""Of normal scores: the unit that scores are fused to (`fusion.UNIT`)."""
 
 BOUND_ERRORS = 2.2
 
 OUTLIER_DEVIATIONS, MIN_ROBUST_DEVIATION = 3.0, 0.05
 """Scores that lie farther above the median are clipped, so that one odd image among the normal ones
 does not move the threshold. The deviation is that of the median, at least this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalTail:
+    """How far the scores of new normal images lie above those of held-out ones."""
+
+    #: the deviation is estimated as if so many more images had `PRIOR_DEVIATION`
+    prior_images: int
+    #: of the quantiles of Student's distribution with four degrees of freedom
+    factor: float
+
+
+AVERAGE_TAIL = NormalTail(prior_images=24, factor=0.9)
+"""Of an average of scorers, which agree more on some images than on others."""
+
+BANK_TAIL = NormalTail(prior_images=80, factor=1.07)
+"""Of a memory bank alone: its scores of new images vary more. Fusion has given them the unit, so
+that measuring their deviation once more adds little but chance (docs/notes/thresholds.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +90,7 @@ def calibrate(
         notes = () if rate == FALSE_ALARM_RATE else (_unused_note(int(anomalous.sum())),)
         return Calibration(threshold=threshold, slope=slope, midpoint=midpoint, notes=notes)
     normal = scores[~anomalous]
-    _, deviation = _normal_scores(normal)
+    _, deviation = _normal_scores(normal, _tail(bank_alone=bank_alone))
     threshold -= gain
     return Calibration(
         threshold=threshold,
@@ -96,41 +110,43 @@ def threshold_rule(anomalous: NDArray[np.bool_], *, rate: float, bank_alone: boo
     """Return how the threshold of a detector follows from scores; arguments as in `calibrate`."""
     if anomalous.sum() >= MIN_ANOMALIES:
         return lambda scores, labels: best_f1_threshold(labels, scores)
-    tail_factor = BANK_TAIL_FACTOR if bank_alone else TAIL_FACTOR
-    return lambda scores, labels: normal_threshold(
-        scores[~labels], rate=rate, tail_factor=tail_factor
-    )
+    tail = _tail(bank_alone=bank_alone)
+    return lambda scores, labels: normal_threshold(scores[~labels], rate=rate, tail=tail)
+
+
+def _tail(*, bank_alone: bool) -> NormalTail:
+    return BANK_TAIL if bank_alone else AVERAGE_TAIL
 
 
 def normal_threshold(
-    scores: NDArray[np.float64], *, rate: float, tail_factor: float = TAIL_FACTOR
+    scores: NDArray[np.float64], *, rate: float, tail: NormalTail = AVERAGE_TAIL
 ) -> float:
     """Return the score that a further normal image exceeds with a probability of about `rate`.
 
-    New images vary a little more than held-out ones, and a few images show little of the tail:
-    `TAIL_FACTOR` of the quantiles of Student's distribution with four degrees of freedom, in
-    deviations, gave rates of 1.4, 4.7 and 9.7 % for a `rate` of 1, 5 and 10 %
-    (docs/notes/thresholds.md).
+    New images vary a little more than held-out ones, and a few images show little of the tail: a
+    factor of the quantiles of Student's distribution with four degrees of freedom, in deviations,
+    gave rates of 1.4, 4.7 and 9.7 % for a `rate` of 1, 5 and 10 % with averages of scorers, and of
+    1.5, 4.9 and 9.4 % with a memory bank alone (docs/notes/thresholds.md).
 
     Args:
         scores: (n,) of normal images, each by a detector that did not see the image.
         rate: between 0 and 1.
-        tail_factor: of the quantiles.
+        tail: of the scores.
     """
-    mean, deviation = _normal_scores(scores)
+    mean, deviation = _normal_scores(scores, tail)
     spread = deviation * math.sqrt(1 + 1 / len(scores))
-    return mean + tail_factor * student_quantile(1 - rate) * spread
+    return mean + tail.factor * student_quantile(1 - rate) * spread
 
 
-def _normal_scores(scores: NDArray[np.float64]) -> tuple[float, float]:
+def _normal_scores(scores: NDArray[np.float64], tail: NormalTail) -> tuple[float, float]:
     """Return mean and deviation of the scores (n,) of normal images, without their outliers."""
     median = float(np.median(scores))
     robust = 1.4826 * float(np.median(np.abs(scores - median)))
     limit = median + OUTLIER_DEVIATIONS * max(robust, MIN_ROBUST_DEVIATION)
     inside = np.minimum(scores, limit)
     mean = float(inside.mean())
-    squares = float(np.square(inside - mean).sum()) + PRIOR_IMAGES * PRIOR_DEVIATION**2
-    return mean, math.sqrt(squares / (len(scores) - 1 + PRIOR_IMAGES))
+    squares = float(np.square(inside - mean).sum()) + tail.prior_images * PRIOR_DEVIATION**2
+    return mean, math.sqrt(squares / (len(scores) - 1 + tail.prior_images))
 
 
 def student_quantile(probability: float) -> float:
@@ -155,10 +171,11 @@ def rate_bound(images: int, *, rate: float) -> float:
 
     Mean and deviation of normal scores are estimates: the standard error of the threshold, in
     deviations, follows from the number of images. `BOUND_ERRORS` of it covered nine of ten
-    trainings on real images (docs/notes/thresholds.md).
+    trainings on real images (docs/notes/thresholds.md), with an average of scorers or a memory
+    bank.
     """
     quantile = student_quantile(1 - rate)
-    error = math.sqrt(1 / images + quantile**2 / (2 * (images + PRIOR_IMAGES)))
+    error = math.sqrt(1 / images + quantile**2 / (2 * (images + AVERAGE_TAIL.prior_images)))
     return 1 - student_probability(quantile - BOUND_ERRORS * error)
 
 

@@ -7,6 +7,8 @@ from scipy.optimize import minimize
 from scipy.special import stdtrit
 
 from blemish.engine.training.calibration import (
+    AVERAGE_TAIL,
+    BANK_TAIL,
     MIN_ANOMALIES,
     calibrate,
     normal_threshold,
@@ -197,7 +199,19 @@ def test_a_bank_alone_has_a_higher_threshold_for_the_same_scores() -> None:
     average = calibrate(scores, normal, bank_alone=False)
     bank = calibrate(scores, normal, bank_alone=True)
 
-    assert bank.threshold - 1 == pytest.approx((average.threshold - 1) * 1.1 / 0.9)
+    assert bank.threshold > average.threshold + 0.02
+
+
+def test_a_bank_alone_trusts_the_unit_of_its_scores_more_than_few_images() -> None:
+    narrow, wide = np.linspace(0.9, 1.1, 10), np.linspace(0.7, 1.3, 10)
+
+    differences = [
+        normal_threshold(wide, rate=0.05, tail=tail)
+        - normal_threshold(narrow, rate=0.05, tail=tail)
+        for tail in (BANK_TAIL, AVERAGE_TAIL)
+    ]
+
+    assert 0 < differences[0] < differences[1] / 2
 
 
 def test_a_strict_rate_that_few_images_cannot_show_is_said_to_be_derived() -> None:
