@@ -45,7 +45,7 @@ BANNED_WORDS = frozenset(
 )
 """Pronouns, participles without a noun, and words that are not the field's."""
 
-NAMES_OF_THE_API = frozenset({"ResourceNotFoundError"})
+NAMES_OF_THE_API = frozenset({"ResourceNotFoundError", "connection_made"})
 
 MOST_LINES_OF_MODULES = 400
 MOST_LINES_OF_FUNCTIONS = 50

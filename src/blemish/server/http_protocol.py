@@ -1,8 +1,24 @@
-"""HTTP as uvicorn speaks it, with a limit on what comes before a body and after it."""
+"""HTTP as uvicorn speaks it, with limits on the size and the time of what is no body.
+
+    a head, and trailers        HEAD_BYTES
+    silence, a head, the rest of a body that nobody reads       HEAD_S
+    an answer that the client does not fetch                    WRITE_S, then LEAST_BYTES_PER_S
+
+How slowly a body may come is decided where it is read: see `wire.request_body`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
+from functools import partial
+from typing import Any
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from blemish.server.connections import Slot
 
 HEAD_BYTES = 64 * 1024
 """How long the address and the headers of a request may be together.
@@ -13,11 +29,35 @@ has its headers, tags and token in the address. uvicorn's other parser, h11, sto
 Source: Elastic Load Balancing, "Quotas for your Application Load Balancers", HTTP headers.
 """
 
-TOO_LARGE = f"A request may have at most {HEAD_BYTES} bytes before its body.".encode()
+HEAD_S = 20.0
+"""How long a connection may take until a whole head has come, from its start or its last answer."""
+
+WRITE_S = 30.0
+"""How often it is checked whether a client fetches its answer."""
+
+LEAST_BYTES_PER_S = 1024
+"""How fast a client must fetch an answer that does not fit into the buffers between."""
+
+TOO_LARGE = f"A request may have at most {HEAD_BYTES} bytes before its body."
+TOO_SLOW = "The head of the request came too slowly."
+
+
+class CountedSocket(WebSocketsSansIOProtocol):
+    """A WebSocket, which takes over the slot of its connection."""
+
+    def __init__(self, *arguments: Any, slot: Slot | None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._slot = slot
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the slot back."""
+        if self._slot is not None:
+            self._slot.release()
+        super().connection_lost(exc)
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A connection on which no head of a request, and no trailer, is endless.
+    """A connection on which nothing that is no body is endless, in bytes or in time.
 
     httptools keeps a header until it is complete, however long that takes, and calls nobody
     meanwhile; so the bytes are counted that go into it while nothing comes out. A head that comes
@@ -27,22 +67,53 @@ class LimitedProtocol(HttpToolsProtocol):
     _buffered_bytes = 0
     _in_body = False
 
+    def __init__(
+        self,
+        *arguments: Any,
+        slot: Slot | None = None,
+        head_s: float = HEAD_S,
+        write_s: float = WRITE_S,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._slot = slot
+        self._head_s = head_s
+        self._write_s = write_s
+        if self.ws_protocol_class is WebSocketsSansIOProtocol:
+            self.ws_protocol_class = partial(CountedSocket, slot=slot)  # type: ignore[assignment]
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the slot back."""
+        self._stop_waiting()
+        self._stop_watching()
+        if self._slot is not None:
+            self._slot.release()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         """Take what came; of a head no more at once than is left to it."""
         while data and not self._is_over():
             left_bytes = len(data) if self._in_body else HEAD_BYTES - self._buffered_bytes
             if left_bytes == 0:
-                self._refuse()
+                self._refuse(b"431 Request Header Fields Too Large", TOO_LARGE)
                 return
             chunk, data = data[:left_bytes], data[left_bytes:]
             self._buffered_bytes += len(chunk)
             super().data_received(chunk)
             if self._buffered_bytes > HEAD_BYTES:  # of trailers
-                self._refuse()
+                self._refuse(b"431 Request Header Fields Too Large", TOO_LARGE)
                 return
 
     def on_headers_complete(self) -> None:
         """Begin to answer the request."""
+        self._stop_waiting()
         self._in_body = True
         self._buffered_bytes = 0
         super().on_headers_complete()
@@ -58,16 +129,78 @@ class LimitedProtocol(HttpToolsProtocol):
         self._buffered_bytes = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Wait for the next head, unless the next request is there already."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self._is_over():
+            self._wait_for_head()
+
+    def pause_writing(self) -> None:
+        """Watch whether the client fetches what is written."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """Watch no longer."""
+        self._stop_watching()
+        super().resume_writing()
+
+    def make_way(self) -> None:
+        """Close a connection on which no request is under way."""
+        self.transport.close()
+
+    def _wait_for_head(self) -> None:
+        self._stop_waiting()
+        self._head_timer = self.loop.call_later(
+            self._head_s, self._refuse, b"408 Request Timeout", TOO_SLOW
+        )
+        if self._slot is not None:
+            self._slot.wait(self)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._slot is not None:
+            self._slot.work()
+
+    def _watch_writing(self) -> None:
+        self._stop_watching()
+        unsent_bytes = self.transport.get_write_buffer_size()
+        self._write_timer = self.loop.call_later(self._write_s, self._check_writing, unsent_bytes)
+
+    def _stop_watching(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _check_writing(self, unsent_bytes: int) -> None:
+        """Break the connection off if the client has fetched too little since the last check."""
+        fetched_bytes = unsent_bytes - self.transport.get_write_buffer_size()
+        if fetched_bytes < self._write_s * LEAST_BYTES_PER_S:
+            _forget_unsent(self.transport)
+            self.transport.abort()
+        else:
+            self._watch_writing()
+
     def _is_over(self) -> bool:
         """Return whether the connection is closed, or another protocol has taken it over."""
         return self.transport.is_closing() or self.transport.get_protocol() is not self
 
-    def _refuse(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:  # else it would go into an answer
+    def _refuse(self, status: bytes, message: str) -> None:
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if self._buffered_bytes and not is_answering:  # else it would go into an answer
             self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+                b"HTTP/1.1 %b\r\n"
                 b"content-type: text/plain; charset=utf-8\r\n"
                 b"content-length: %d\r\n"
-                b"connection: close\r\n\r\n%b" % (len(TOO_LARGE), TOO_LARGE)
+                b"connection: close\r\n\r\n%b" % (status, len(message), message.encode())
             )
         self.transport.close()
+
+
+def _forget_unsent(transport: asyncio.Transport) -> None:
+    """Let the system forget what the client has not fetched, too, when the connection is closed."""
+    connected = transport.get_extra_info("socket")
+    with socket.fromfd(connected.fileno(), connected.family, connected.type) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -42,6 +42,7 @@ from blemish.storage.disk import Disk
 from blemish.sts.service import sts_dispatcher
 from blemish.wire.calls import Gate, Observer
 from blemish.wire.dispatch import Dispatcher
+from blemish.wire.request_body import BodyMemory
 from blemish.wire.rest_json_service import BODY_MEMORY_BYTES, rest_json_dispatcher
 from blemish.wire.throttle import Throttle
 
@@ -93,7 +94,7 @@ def build_api(
         max_body_bytes=lambda operation: (
             limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
         ),
-        body_memory_bytes=max(BODY_MEMORY_BYTES, 2 * limits.detect_body_bytes),
+        body_memory=BodyMemory(max(BODY_MEMORY_BYTES, 2 * limits.detect_body_bytes)),
         gates=[gate, *_throttles(limits, foundation), _storage_gate(foundation)],
         dedicated=DETECTIONS,
     )

@@ -12,6 +12,9 @@ from blemish.settings import Settings
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
+DEAD_AFTER_S = 120
+"""How long sent data may stay without an answer, or a client's buffer without room."""
+
 INSECURE = (
     "{host}: other machines could read images and answers on the network. Give the server a "
     "certificate with --tls-cert and --tls-key. Use --insecure if a proxy in front of it speaks "
@@ -30,8 +33,7 @@ def bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # connections inherit it: a connection whose client lost its power ends some time
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    _end_dead_connections(listener)
     try:
         with _address_errors(settings):
             listener.bind((settings.host, settings.port))
@@ -40,6 +42,16 @@ def bind(settings: Settings) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _end_dead_connections(listener: socket.socket) -> None:
+    """Let the system end connections whose client is gone; they inherit this from the listener."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+    options["TCP_USER_TIMEOUT"] = DEAD_AFTER_S * 1_000
+    for name, value in options.items():
+        if hasattr(socket, name):  # Linux has all of them
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def listen(listener: socket.socket, settings: Settings) -> None:

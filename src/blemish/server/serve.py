@@ -12,15 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from uvicorn.config import Config
-from uvicorn.server import Server as WebServer
 
 from blemish.logs import configure_logs
 from blemish.server.announcement import announcement
 from blemish.server.app import Server, running_server
 from blemish.server.aws_files import AwsFiles, settle_first_key
+from blemish.server.connections import Connections, connection_limit
 from blemish.server.http_protocol import LimitedProtocol
 from blemish.server.listener import BACKLOG, bind, listen
 from blemish.server.notify import tell_ready
+from blemish.server.web_server import WebServer
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 
@@ -71,7 +72,9 @@ def run_server(settings: Settings) -> None:
             if certificate:
                 stack.enter_context(certificate.looked_at(renewed=write_config))
             listen(listener, settings)
-            web = WebServer(_web_config(server, certificate))
+            web = WebServer(
+                _web_config(server, certificate), connections=Connections(connection_limit())
+            )
             _on_signals(web.handle_exit)  # what is raised while a loop starts comes out as an error
             _announce(endpoint(), files, settings)
             tell_ready(os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -49,7 +48,7 @@ def rest_json_dispatcher(
     *,
     signer: Callable[[str], Signer | None],
     max_body_bytes: Callable[[str], int],
-    body_memory_bytes: int = BODY_MEMORY_BYTES,
+    body_memory: BodyMemory | None = None,
     idle_s: float = IDLE_S,
     clock_skew_s: int = 900,
     worker_threads: int = WORKER_THREADS,
@@ -65,7 +64,7 @@ def rest_json_dispatcher(
         handlers: objects with methods, as `wire.handlers` describes them.
         signer: returns the holder of an access key id, None if the key is unknown or disabled.
         max_body_bytes: returns the limit of an operation, by its name.
-        body_memory_bytes: for all bodies over `SMALL_BYTES` together.
+        body_memory: for all bodies over `SMALL_BYTES` together; by default `BODY_MEMORY_BYTES`.
         idle_s: a client that sends nothing of its body for so long is refused.
         clock_skew_s: how far a client's clock may be from ours.
         worker_threads: requests that are worked on at once.
@@ -87,7 +86,7 @@ def rest_json_dispatcher(
         bind_handlers(model, handlers, complete=True),
         verifier=verifier,
         max_body_bytes=max_body_bytes,
-        body_memory=BodyMemory(body_memory_bytes),
+        body_memory=body_memory or BodyMemory(BODY_MEMORY_BYTES),
         idle_s=idle_s,
     )
     return Dispatcher(service, worker_threads=worker_threads, **options)
@@ -170,13 +169,15 @@ class RestJsonRequest:
         service, headers = self._service, self._request.headers
         call.operation = service.operation(self._request).name
         limit_bytes = service.max_body_bytes(call.operation)
-        with service.body_memory.reserve(min(_expected_bytes(headers), limit_bytes)):
+        declared_bytes = _declared_bytes(headers)
+        with service.body_memory.room(min(declared_bytes or limit_bytes, limit_bytes)) as room:
             try:
                 self._body = await read_body(
                     self._receive,
                     limit_bytes=limit_bytes,
-                    declared_bytes=_declared_bytes(headers),
+                    declared_bytes=declared_bytes,
                     idle_s=service.idle_s,
+                    room=room,
                 )
             except (RequestEntityTooLargeError, BodyTimeoutError):
                 self._is_broken_off = True
@@ -224,8 +225,3 @@ def _is_protected(call: Call) -> bool:
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:
     length = headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else None
-
-
-def _expected_bytes(headers: Mapping[str, str]) -> int:
-    """Return how large a body will be at most; one that comes in chunks may be of any size."""
-    return sys.maxsize if "transfer-encoding" in headers else _declared_bytes(headers) or 0

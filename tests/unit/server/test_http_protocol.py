@@ -1,24 +1,35 @@
 from __future__ import annotations
 
 import email
+import select
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from threading import Thread
+from typing import Any
 
 import pytest
 import uvicorn
 
+from blemish.server.connections import Connections
 from blemish.server.http_protocol import HEAD_BYTES, LimitedProtocol
+from blemish.server.web_server import WebServer
 from blemish.wire.asgi import Receive, Scope, Send, send_start
 
 pytestmark = pytest.mark.acceptance  # it listens, on loopback
 
 PATIENCE_S = 20
+LARGE_BYTES = 64 * 1024 * 1024
 
 
 async def say_size(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the size of a request's body."""
-    del scope
+    """Answer with the size of a request's body; `/early` before it came, `/large` with much."""
+    if scope["path"] != "/":
+        size = LARGE_BYTES if scope["path"] == "/large" else 0
+        await send_start(send, 200, {"content-length": str(size)})
+        await send({"type": "http.response.body", "body": bytes(size)})
+        return
     size, message = 0, await receive()
     while message.get("more_body"):
         size += len(message["body"])
@@ -28,23 +39,44 @@ async def say_size(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": text})
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
+@contextmanager
+def served(http: Any, connections: Connections) -> Iterator[tuple[str, int]]:
+    """Serve `say_size`; return the address."""
     config = uvicorn.Config(
         say_size,
-        http=LimitedProtocol,
+        http=http,
         loop="uvloop",
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = WebServer(config, connections=connections)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         yield listener.getsockname()
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    with served(LimitedProtocol, Connections(100)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def hasty_address() -> Iterator[tuple[str, int]]:
+    """Return the address of a server with little patience."""
+    with served(partial(LimitedProtocol, head_s=0.2, write_s=0.2), Connections(100)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def small_address() -> Iterator[tuple[str, int]]:
+    """Return the address of a server with two slots."""
+    with served(LimitedProtocol, Connections(2)) as address:
+        yield address
 
 
 class Client:
@@ -68,6 +100,12 @@ class Client:
         assert b" 100 " in self._incoming.readline()
         assert self._incoming.readline() == b"\r\n"
 
+    def has_ended(self) -> bool:
+        """Wait until the server ends the connection, and read nothing; return whether it did."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLRDHUP)
+        return bool(poll.poll(PATIENCE_S * 1_000))
+
     def rest(self) -> bytes:
         """Return what comes before the server closes the connection."""
         return self._incoming.read()
@@ -76,6 +114,12 @@ class Client:
 @pytest.fixture
 def client(address: tuple[str, int]) -> Iterator[Client]:
     with socket.create_connection(address, timeout=PATIENCE_S) as connected:
+        yield Client(connected)
+
+
+@pytest.fixture
+def hasty_client(hasty_address: tuple[str, int]) -> Iterator[Client]:
+    with socket.create_connection(hasty_address, timeout=PATIENCE_S) as connected:
         yield Client(connected)
 
 
@@ -144,3 +188,42 @@ def test_trailers_without_an_end_close_the_connection(client: Client) -> None:
     client.send(b"0\r\nx: ".ljust(HEAD_BYTES + 1, b"a"))
 
     assert client.rest() == b""
+
+
+def test_a_connection_without_a_request_is_closed(hasty_client: Client) -> None:
+    assert hasty_client.rest() == b""
+
+
+def test_a_head_that_does_not_end_is_refused(hasty_client: Client) -> None:
+    hasty_client.send(b"GET / HTTP/1.1\r\nx: ")
+
+    assert hasty_client.answer() == (408, "The head of the request came too slowly.")
+    assert hasty_client.rest() == b""
+
+
+def test_a_body_that_nobody_reads_does_not_hold_the_connection(hasty_client: Client) -> None:
+    hasty_client.send(b"POST /early HTTP/1.1\r\ncontent-length: 9\r\n\r\n1")
+
+    assert hasty_client.answer() == (200, "")
+    assert hasty_client.rest() == b""
+
+
+def test_an_answer_that_the_client_does_not_fetch_is_broken_off(hasty_client: Client) -> None:
+    hasty_client.send(b"GET /large HTTP/1.1\r\n\r\n")
+
+    assert hasty_client.has_ended()
+    with pytest.raises(ConnectionResetError):
+        hasty_client.rest()
+
+
+def test_a_new_connection_takes_the_slot_of_one_that_waits(
+    small_address: tuple[str, int],
+) -> None:
+    with (
+        socket.create_connection(small_address, timeout=PATIENCE_S) as first,
+        socket.create_connection(small_address, timeout=PATIENCE_S),
+        socket.create_connection(small_address, timeout=PATIENCE_S) as third,
+    ):
+        assert first.recv(1) == b""
+        third.sendall(b"GET /early HTTP/1.1\r\n\r\n")
+        assert third.recv(12) == b"HTTP/1.1 200"

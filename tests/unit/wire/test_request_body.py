@@ -15,6 +15,7 @@ from blemish.wire.request_body import (
     HARD_STOP,
     SMALL_BYTES,
     BodyMemory,
+    BodyMessages,
     BufferedBody,
     ClientGoneError,
     read_body,
@@ -88,15 +89,82 @@ def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
         asyncio.run(read_body(receive, limit_bytes=10, declared_bytes=None, idle_s=0.01))
 
 
-def test_bodies_are_held_while_there_is_room_and_leave_it_to_others() -> None:
-    room = BodyMemory(3 * SMALL_BYTES)
+def test_a_body_that_drips_is_broken_off_however_steadily_it_comes() -> None:
+    now = 0.0
 
-    with room.reserve(2 * SMALL_BYTES):
-        with pytest.raises(ThrottlingError) as caught, room.reserve(SMALL_BYTES + 1):
-            pass
-        with room.reserve(SMALL_BYTES), room.reserve(SMALL_BYTES), room.reserve(0):
-            pass  # small ones are always read
+    async def receive() -> dict[str, Any]:
+        nonlocal now
+        now += 5
+        return {"type": "http.request", "body": b"1", "more_body": True}
 
-    with room.reserve(3 * SMALL_BYTES):
-        pass
-    assert caught.value.retry_after_s == 1
+    async def read_all() -> None:
+        messages = BodyMessages(receive, idle_s=30, least_bytes_per_s=1, clock=lambda: now)
+        while True:
+            await messages.next_message()
+
+    with pytest.raises(BodyTimeoutError, match="less than 1 bytes a second"):
+        asyncio.run(read_all())
+
+    assert now == 40  # 30, and one more for each byte that came meanwhile
+
+
+def test_a_body_takes_memory_for_what_has_come_of_it() -> None:
+    async def others_fit() -> bool:
+        memory = BodyMemory(4 * SMALL_BYTES)
+        with memory.room(2 * SMALL_BYTES), memory.room(2 * SMALL_BYTES) as other:
+            await other.grow(2 * SMALL_BYTES)
+        with memory.room(4 * SMALL_BYTES) as large:
+            await large.grow(4 * SMALL_BYTES)
+        return True
+
+    assert asyncio.run(others_fit())
+
+
+def test_a_body_waits_for_memory_until_another_gives_it_back() -> None:
+    async def order() -> list[str]:
+        memory, events = BodyMemory(3 * SMALL_BYTES), []
+
+        async def second() -> None:
+            with memory.room(2 * SMALL_BYTES) as room:
+                await room.grow(2 * SMALL_BYTES)
+                events.append("second")
+
+        with memory.room(2 * SMALL_BYTES) as first:
+            await first.grow(2 * SMALL_BYTES)
+            waiting = asyncio.create_task(second())
+            await asyncio.sleep(0)
+            events.append("first")
+        await waiting
+        return events
+
+    assert asyncio.run(order()) == ["first", "second"]
+
+
+def test_the_body_that_came_first_never_waits_for_bodies_that_wait_for_it() -> None:
+    async def order() -> list[str]:
+        memory, events = BodyMemory(8 * SMALL_BYTES), []
+
+        async def read(name: str) -> None:
+            with memory.room(4 * SMALL_BYTES) as room:
+                for size in range(1, 5):
+                    await room.grow(size * SMALL_BYTES)
+                    await asyncio.sleep(0)
+                events.append(name)
+
+        await asyncio.gather(*(read(name) for name in "abc"))
+        return events
+
+    assert asyncio.run(order()) == ["a", "b", "c"]
+
+
+def test_a_body_without_memory_for_too_long_is_refused_and_small_ones_need_none() -> None:
+    async def refusal() -> ThrottlingError:
+        memory = BodyMemory(2 * SMALL_BYTES, patience_s=0.01)
+        with memory.room(2 * SMALL_BYTES) as first, memory.room(2 * SMALL_BYTES) as second:
+            await first.grow(2 * SMALL_BYTES)
+            await second.grow(SMALL_BYTES)
+            with pytest.raises(ThrottlingError) as caught:
+                await second.grow(2 * SMALL_BYTES)
+            return caught.value
+
+    assert asyncio.run(refusal()).retry_after_s == 1

@@ -4,8 +4,7 @@
 
 A browser sends the session's cookie with every request to this host, also when another site made
 it send the request. So every request that changes something, and the socket that the pages live
-on, must come from a page of ours: its Origin must be the host that was asked. The framework's own
-files are no secret.
+on, must come from a page of ours: its Origin must be the host that was asked.
 
 Source: OWASP, "Cross-Site Request Forgery Prevention" and "WebSocket Security" cheat sheets.
 """
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -27,8 +27,11 @@ from blemish.console.paths import ROOT, SIGN_IN, STATIC
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, Visitor
 
-OPEN = (STATIC, f"{ROOT}/_nicegui/", f"{ROOT}/favicon.ico")
-"""Beginnings of paths that anyone may read: our static files, and the framework's."""
+OPEN = frozenset(
+    f"{STATIC}{path.name}" for path in (Path(__file__).parents[1] / "static").iterdir()
+)
+"""Paths that anyone may read: our static files. Any other path costs a page of the framework, even
+if there is nothing."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -71,7 +74,7 @@ def is_open(connection: HTTPConnection) -> bool:
     """Tell whether a request reads what anyone may read."""
     scope = connection.scope
     reads = scope["type"] == "http" and scope["method"] in SAFE_METHODS
-    return reads and scope["path"].startswith(OPEN)
+    return reads and scope["path"] in OPEN
 
 
 def origin_problem(connection: HTTPConnection) -> str | None:

@@ -30,7 +30,7 @@ from blemish.interchange.drafts import anomaly_types, draft_entries, read_datase
 from blemish.interchange.labelled import InterchangeError
 from blemish.storage.errors import StoreFullError
 from blemish.wire.errors import RequestEntityTooLargeError
-from blemish.wire.request_body import IDLE_S, next_message
+from blemish.wire.request_body import BodyMessages
 
 MAX_ZIP_BYTES = 100 * 1024**3
 """Of an archive; the disk is usually full before."""
@@ -113,9 +113,10 @@ async def _check(visitor: Visitor, project: str) -> None:
 async def _take(request: Request, file: Path, path: str, limit_bytes: int) -> int:
     """Write the body of a request into a file; return its size."""
     size, more = 0, True
+    messages = BodyMessages(request.receive)
     async with await open_file(file, "wb") as output:
         while more:
-            message = await next_message(request.receive, idle_s=IDLE_S)
+            message = await messages.next_message()
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > limit_bytes:

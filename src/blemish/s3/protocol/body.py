@@ -35,7 +35,7 @@ from blemish.s3.protocol.errors import (
 from blemish.s3.protocol.signature import CHUNKED, WITH_TRAILERS, as_s3_error
 from blemish.wire.asgi import Receive
 from blemish.wire.errors import BodyTimeoutError
-from blemish.wire.request_body import IDLE_S, next_message
+from blemish.wire.request_body import IDLE_S, BodyMessages
 
 BLOCK_BYTES = 1024 * 1024
 """About as much is taken from the socket at a time."""
@@ -48,8 +48,7 @@ class BodyReceiver:
     """The bytes of a request as they come."""
 
     def __init__(self, receive: Receive, *, idle_s: float = IDLE_S) -> None:
-        self._receive = receive
-        self._idle_s = idle_s
+        self._messages = BodyMessages(receive, idle_s=idle_s)
         self.has_started = False
         self.has_ended = False
 
@@ -69,7 +68,7 @@ class BodyReceiver:
         while size < BLOCK_BYTES and not self.has_ended:
             self.has_started = True
             try:
-                message = await next_message(self._receive, idle_s=self._idle_s)
+                message = await self._messages.next_message()
             except BodyTimeoutError as error:
                 raise as_s3_error(error) from None
             blocks.append(message.get("body", b""))

@@ -44,7 +44,9 @@ def test_only_pages_of_this_host_may_ask(
     ("kind", "method", "path", "expected"),
     [
         ("http", "GET", "/console/static/console.css", True),
-        ("http", "GET", "/console/_nicegui/3/static/quasar.js", True),
+        ("http", "GET", "/console/static/console.css/x", False),
+        ("http", "GET", "/console/static/nothing", False),
+        ("http", "GET", "/console/_nicegui/3/static/quasar.js", False),
         ("http", "POST", "/console/_nicegui/client/1/upload/2", False),
         ("http", "GET", "/console/_nicegui_ws/socket.io/", False),
         ("websocket", "", "/console/static/", False),
@@ -52,7 +54,7 @@ def test_only_pages_of_this_host_may_ask(
         ("http", "GET", "/console/projects/static/", False),
     ],
 )
-def test_only_style_and_framework_are_anyone_s(
+def test_only_static_files_are_anyone_s(
     kind: str, method: str, path: str, *, expected: bool
 ) -> None:
     assert is_open(connection(kind, method, path=path)) == expected

@@ -1,0 +1,153 @@
+"""uvicorn with its own way of accepting connections: so many as there are slots for.
+
+uvicorn leaves accepting to uvloop, which stops for good when descriptors run out, and which counts
+no connection before its TLS handshake has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.server import Server
+
+from blemish.server.connections import Connections, Slot
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+HANDSHAKE_S = 10.0
+"""How long the TLS handshake of a connection may take."""
+
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted before requests get their turn again."""
+
+PAUSE_S = 0.5
+"""How long nothing is accepted after descriptors or memory ran out."""
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor:
+    """Accepts the connections of a listening socket."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        connections: Connections,
+        protocol: Callable[[Slot], asyncio.Protocol],
+        context: ssl.SSLContext | None,
+    ) -> None:
+        self._listener = listener
+        self._connections = connections
+        self._protocol = protocol
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Accept connections until `close`."""
+        if not self._is_closed:
+            self._listener.setblocking(False)
+            self._loop.add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        if not self._is_closed:
+            self._loop.remove_reader(self._listener)
+        self._is_closed = True
+
+    async def wait_closed(self) -> None:
+        """Break off the handshakes that are under way."""
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, peer = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(error)
+                return
+            slot = self._connections.admit(peer[0])
+            if slot is None:
+                accepted.close()
+                continue
+            task = self._loop.create_task(self._open(accepted, slot))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    def _pause(self, error: OSError) -> None:
+        """Accept nothing for a moment; those who want to connect wait in the backlog."""
+        if error.errno not in SHORTAGES:
+            logger.warning("a connection could not be accepted", reason=str(error))
+            return
+        logger.error(
+            "no connection can be accepted for now",
+            reason=str(error),
+            connections=self._connections.open,
+        )
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(PAUSE_S, self.start)
+
+    async def _open(self, accepted: socket.socket, slot: Slot) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                partial(self._protocol, slot),
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_S if self._context else None,
+            )
+        except (OSError, TimeoutError, asyncio.CancelledError):  # of TLS too
+            accepted.close()
+            slot.release()
+
+
+class WebServer(Server):
+    """A uvicorn server whose connections take slots."""
+
+    def __init__(self, config: Config, *, connections: Connections) -> None:
+        super().__init__(config)
+        self._slots = connections
+
+    async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Start the application, and accept connections."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        acceptors: list[Any] = [
+            Acceptor(
+                listener,
+                connections=self._slots,
+                protocol=self._connected,
+                context=self.config.ssl,
+            )
+            for listener in sockets or ()
+        ]
+        for acceptor in acceptors:
+            acceptor.start()
+        self.servers = acceptors
+        self.started = True
+
+    def _connected(self, slot: Slot) -> asyncio.Protocol:
+        create: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = create(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            slot=slot,
+        )
+        return protocol
