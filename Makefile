@@ -16,9 +16,10 @@ EDGE   ?= blemish-edge
 # What an index links to; the sources name no address.
 PROJECT_URL ?=
 OSV ?=
+SITE ?= build/site
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge release audit lock clean
+.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge release audit docs lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +83,10 @@ release: setup ## Write ./dist: wheels, sources, bill of materials, licences (PR
 
 audit: setup ## Look for known vulnerabilities in what is locked (OSV=all.zip: OSV's export for PyPI)
 	@$(BIN)/python -m release.audit '$(OSV)' *.lock
+
+docs: $(VENV)/.dev ## Write the site of the documentation to ./build/site (SITE=folder: beside other versions)
+	@$(BIN)/python -m documentation.website '$(SITE)'
+	@echo "To read it: python3 -m http.server --directory $(SITE)"
 
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group build -o requirements.lock pyproject.toml

@@ -109,6 +109,7 @@ def test_help_names_every_target_that_people_use(project: Path) -> None:
         "edge",
         "release",
         "audit",
+        "docs",
         "lock",
         "clean",
         "help",

@@ -1,0 +1,1 @@
+"""The documentation: the site, its generated pages and its images."""
