@@ -38,10 +38,10 @@ class PackagedBackbone:
 
 PACKAGED = (
     PackagedBackbone(
-        name=JOINED, architecture="scattering and EfficientNet-Lite0", kilobytes=3_200
+        name=JOINED, architecture="scattering and EfficientNet-Lite0", kilobytes=3_130
     ),
     PackagedBackbone(name=EFFICIENTNET_LITE0, architecture="EfficientNet-Lite0", kilobytes=3_100),
-    PackagedBackbone(name=SCATTERING, architecture="scattering", kilobytes=80),
+    PackagedBackbone(name=SCATTERING, architecture="scattering", kilobytes=30),
 )
 
 

@@ -120,15 +120,24 @@ class _Scattering:
         return self._first_channels(moduli, DIRECTIONS)
 
     def _modulus(self, values: str, directions: int, *, channels: int) -> str:
-        """Write the modulus of the wavelet responses in all directions, for each channel."""
+        """Write the modulus of the wavelet responses in all directions, for each channel.
+
+        Channels pass as images of one channel: ONNX Runtime is slow at convolutions in groups. One
+        convolution has the real and imaginary parts of all directions.
+        """
         graph, waves = self._graph, morlet(directions)
-        padded, squares = self._padded(values, _RADIUS), []
-        for part in (waves.real, waves.imag):
-            kernel = np.tile(_float32(part)[:, np.newaxis], (channels, 1, 1, 1))
-            answer = graph.add("Conv", padded, graph.constant(kernel), group=channels)
-            squares.append(graph.add("Mul", answer, answer))
-        power = graph.add("Add", graph.add("Add", *squares), graph.scalar(_ALMOST_ZERO))
-        return graph.add("Sqrt", power)
+        if channels > 1:
+            values = graph.add("Reshape", values, graph.ints(-1, 1, 0, 0))
+        kernels = _float32(np.concatenate([waves.real, waves.imag]))[:, np.newaxis]
+        padded = self._padded(values, _RADIUS)
+        responses = graph.add("Conv", padded, graph.constant(kernels))
+        squares = graph.add("Mul", responses, responses)
+        real, imaginary = graph.add_split(squares, [directions] * 2, axis=1)
+        power = graph.add("Add", graph.add("Add", real, imaginary), graph.scalar(_ALMOST_ZERO))
+        modulus = graph.add("Sqrt", power)
+        if channels == 1:
+            return modulus
+        return graph.add("Reshape", modulus, graph.ints(-1, channels * directions, 0, 0))
 
     def _emit(self, moduli: str, level: int) -> None:
         """Add the logarithm of averages to the output."""
@@ -138,16 +147,19 @@ class _Scattering:
         self._parts[layer].append(self._graph.add("Log", floored))
 
     def _averaged(self, values: str, level: int) -> str:
-        """Write averages over three by three positions on the grid of the patches."""
-        if (step := STRIDE >> level) > 1:
-            values = self._graph.add(
-                "AveragePool",
-                values,
-                kernel_shape=[2 * step] * 2,
-                strides=[step] * 2,
-                pads=[step // 2] * 4,
+        """Write averages over three by three positions on the grid of the patches.
+
+        Each position has an average over twice its stride. It is that of averages over a quarter of
+        this, which take fewer operations.
+        """
+        graph, step = self._graph, STRIDE >> level
+        if (part := step // 2) > 1:
+            values = graph.add("AveragePool", values, kernel_shape=[part] * 2, strides=[part] * 2)
+        if step > 1:
+            values = graph.add(
+                "AveragePool", values, kernel_shape=[4] * 2, strides=[2] * 2, pads=[1] * 4
             )
-        return self._graph.add("AveragePool", values, kernel_shape=[3, 3], pads=[1] * 4)
+        return graph.add("AveragePool", values, kernel_shape=[3, 3], pads=[1] * 4)
 
     def _halved(self, values: str, *, channels: int) -> str:
         """Write the smoothed image at half the size."""

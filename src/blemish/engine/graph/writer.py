@@ -96,11 +96,11 @@ class GraphWriter:
         norms = self.add("MatMul", ones, self.add("Mul", columns, columns))
         return self.add("Squeeze", norms, self.ints(0))
 
-    def add_split(self, values: str, sizes: Sequence[int]) -> list[str]:
-        """Split along the first axis into parts of these sizes and return their names."""
+    def add_split(self, values: str, sizes: Sequence[int], *, axis: int = 0) -> list[str]:
+        """Split along an axis into parts of these sizes and return their names."""
         parts = [self._new_name("Split") for _ in sizes]
         self._nodes.append(
-            helper.make_node("Split", [values, self.ints(*sizes)], parts, parts[0], axis=0)
+            helper.make_node("Split", [values, self.ints(*sizes)], parts, parts[0], axis=axis)
         )
         return parts
 

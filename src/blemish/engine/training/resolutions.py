@@ -74,7 +74,7 @@ def multiplications(backbone: Backbone, width: int, height: int) -> float:
         if kernel is None or node.op_type not in {"Conv", "Gemm", "MatMul"}:
             continue
         output = shapes.get(node.output[0], [])
-        positions = output[2:] if node.op_type == "Conv" else output[:-1]
+        positions = [*output[:1], *output[2:]] if node.op_type == "Conv" else output[:-1]
         count = 1.0
         for length in (*kernel, *positions):
             count *= max(length, 1)
