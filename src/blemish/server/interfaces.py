@@ -51,8 +51,22 @@ JSON_BODY_BYTES = 16 * 1024 * 1024
 
 DETECTIONS = frozenset({"DetectAnomalies"})
 """Operations that take an image. Inference units bound them instead of a rate.
+"""
 
-They never wait behind other operations, which may wait for an S3 elsewhere.
+
+ASKING_THE_STORE = frozenset(
+    {
+        "CreateModel",
+        "StartBatchDetection",
+        "StartModelPackagingJob",
+        "StartTrialDetection",
+        "UpdateDetectorSettings",
+        "UpdateModelRegions",
+    }
+)
+"""Operations that ask the store of objects before they answer.
+
+Nothing else waits behind them while an S3 elsewhere is silent.
 """
 
 
@@ -96,7 +110,7 @@ def build_api(
         ),
         body_memory=BodyMemory(max(BODY_MEMORY_BYTES, 2 * limits.detect_body_bytes)),
         gates=[gate, *_throttles(limits, foundation), _storage_gate(foundation)],
-        dedicated=DETECTIONS,
+        dedicated=[DETECTIONS, ASKING_THE_STORE],
     )
 
 

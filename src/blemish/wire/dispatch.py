@@ -41,7 +41,7 @@ Waiting = Callable[[], Awaitable[Output | Callable[[], Output]]]
 """What a handler waits for in the event loop."""
 
 DEDICATED_THREADS = 2
-"""Worker threads of the operations that do not share the others."""
+"""Worker threads of each group of operations that do not share the others."""
 
 UNKNOWN_CAUSE = "The server failed."
 
@@ -54,7 +54,7 @@ class DispatchOptions(TypedDict, total=False):
     gates: Sequence[Gate]
     observers: Sequence[Observer]
     error_messages: Mapping[type[Exception], str | WireError]
-    dedicated: Collection[str]
+    dedicated: Sequence[Collection[str]]
 
 
 class IncomingRequest(Protocol):
@@ -114,7 +114,7 @@ class Dispatcher:
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         error_messages: Mapping[type[Exception], str | WireError] = MappingProxyType({}),
-        dedicated: Collection[str] = (),
+        dedicated: Sequence[Collection[str]] = (),
     ) -> None:
         """Create a dispatcher.
 
@@ -127,7 +127,8 @@ class Dispatcher:
             observers: called at the end of each call.
             error_messages: messages of internal errors that clients may see, or the errors that
                 they see instead; for other errors they see only the request id.
-            dedicated: operations with worker threads of their own, where they wait for no others.
+            dedicated: groups of operations. Each group has its own worker threads, and waits for
+                no others.
         """
         self._protocol = protocol
         self._clock = clock
@@ -135,14 +136,15 @@ class Dispatcher:
         self._gates = gates
         self._observers = observers
         self._error_messages = error_messages
-        self._dedicated = dedicated
         self._worker_threads = CapacityLimiter(worker_threads)
-        self._dedicated_threads = CapacityLimiter(DEDICATED_THREADS)
+        self._dedicated_threads = {
+            frozenset(operations): CapacityLimiter(DEDICATED_THREADS) for operations in dedicated
+        }
 
     @property
     def waiting(self) -> int:
         """The number of requests that wait for a thread."""
-        limiters = self._worker_threads, self._dedicated_threads
+        limiters = self._worker_threads, *self._dedicated_threads.values()
         return sum(limiter.statistics().tasks_waiting for limiter in limiters)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -268,9 +270,14 @@ class Dispatcher:
         function: Callable[[Unpack[Arguments]], Result],
         *arguments: *Arguments,
     ) -> Result:
-        dedicated = call.operation in self._dedicated
-        limiter = self._dedicated_threads if dedicated else self._worker_threads
+        limiter = self._limiter(call.operation)
         return await to_thread.run_sync(function, *arguments, limiter=limiter)
+
+    def _limiter(self, operation: str | None) -> CapacityLimiter:
+        for operations, limiter in self._dedicated_threads.items():
+            if operation in operations:
+                return limiter
+        return self._worker_threads
 
 
 def _final_output(output: Output | Callable[[], Output]) -> Output:

@@ -54,6 +54,7 @@ def without(name: str) -> dict[str, Any]:
     [
         (without("Effect"), "Effect must be Allow or Deny, not None"),
         (allow(Effect="allow"), "Effect must be Allow or Deny, not 'allow'"),
+        (allow(Effect=["Allow"]), "Effect must be Allow or Deny, not ['Allow']"),
         (without("Action"), "either Action or NotAction"),
         (allow(NotAction="s3:*"), "either Action or NotAction"),
         (without("Resource"), "either Resource or NotResource"),

@@ -359,7 +359,7 @@ def test_operations_that_are_apart_wait_behind_no_other(waiting: Waiting) -> Non
         async def describe_project(self, *, project_name: str) -> dict[str, Any]:
             return {"ProjectDescription": {"ProjectName": project_name}}
 
-    app = dispatcher(Apart(), worker_threads=1, dedicated={"DescribeProject"})
+    app = dispatcher(Apart(), worker_threads=1, dedicated=[{"DescribeProject"}])
 
     def get(path: str) -> Coroutine[Any, Any, Answer]:
         return ask_among_others(app, "GET", path, headers=signed("GET", path, b""))

@@ -234,7 +234,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _statement(element: Mapping[str, Any], *, variables: bool) -> tuple[Statement, list[str]]:
     problems = [_unknown_element(name) for name in element if name not in _PARTS]
     effect = element.get("Effect")
-    if effect not in {"Allow", "Deny"}:
+    if effect not in ("Allow", "Deny"):
         problems.append(f"Effect must be Allow or Deny, not {effect!r}")
     if not isinstance(element.get("Sid", ""), str):
         problems.append(f"Sid must be a text, not {element['Sid']!r}")

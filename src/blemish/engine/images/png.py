@@ -71,7 +71,7 @@ def read_png_header(data: bytes) -> ImageHeader:
             carries a checksum).
     """
     chunks = _chunks(data)
-    kind, header = next(chunks)
+    kind, header = next(chunks, (b"", memoryview(b"")))
     if kind != b"IHDR" or len(header) != 25:
         raise ImageError("The PNG image is corrupt: it does not begin with its header.")
     parts: list[bytes | memoryview] = [PNG_SIGNATURE, header]

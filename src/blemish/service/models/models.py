@@ -125,10 +125,8 @@ class ModelService:
             KeyServiceError: the key is in AWS KMS, which does not answer.
             ServiceQuotaExceededError: there would be too many models, trainings or tags.
         """
+        self._check_request(once, tags, project, bucket=output_bucket, prefix=output_prefix)
         with self._database.reading() as rows:
-            once.recall(rows)
-            self._check_tags(tags, project)
-            self._check_output(rows, project, bucket=output_bucket, prefix=output_prefix)
             settings = _settings(rows, project, detector_change, rights)
             name, message = self._freeze(rows, project, settings, kms_key_id=kms_key_id)
         with self._stored_files.deleted_on_error(name), self._database.writing() as rows:
@@ -326,12 +324,15 @@ class ModelService:
         self._quotas.check_new_model(rows, owner)
         return owner
 
-    def _check_tags(self, tags: Collection[Tag], project: str) -> None:
-        check_tag_keys(tag.key for tag in tags)
-        check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
-
-    def _check_output(self, rows: Rows, project: str, *, bucket: str, prefix: str) -> None:
-        version = rows.projects.newest_version(require_project(rows, project).id) + 1
+    def _check_request(
+        self, once: Once[Model], tags: Collection[Tag], project: str, *, bucket: str, prefix: str
+    ) -> None:
+        """Check tags and output; no transaction is open while the store is asked."""
+        with self._database.reading() as rows:
+            once.recall(rows)
+            check_tag_keys(tag.key for tag in tags)
+            check_tag_count(len(tags), most=self._limits.max_tags_per_model, resource_id=project)
+            version = rows.projects.newest_version(require_project(rows, project).id) + 1
         keys = evaluation_keys(prefix, project, version=version)
         check_output(self._objects, bucket, keys.all(), member="OutputConfig")
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import BaseError, PreconditionError, UnauthenticatedError
@@ -51,6 +51,11 @@ RETRIES = 7
 RETRY_TIMEOUT = timedelta(seconds=30)
 """Time until a silent store counts as unavailable; clients wait 60 s for an answer."""
 
+CHECK_TIMEOUT = timedelta(seconds=10)
+"""The same for requests that fetch no content, which others may wait for."""
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+
 NO_SUCH_VERSION = frozenset({"InvalidArgument", "MethodNotAllowed"})
 """Codes for an impossible version id, and for one of a deletion.
 
@@ -69,7 +74,8 @@ class S3ObjectStore:
 
     def __init__(self, address: S3Address) -> None:
         self._address = address
-        self._bucket = lru_cache(OPEN_BUCKETS)(self._opened)
+        self._bucket = lru_cache(OPEN_BUCKETS)(partial(self._opened, RETRY_TIMEOUT))
+        self._checked_bucket = lru_cache(OPEN_BUCKETS)(partial(self._opened, CHECK_TIMEOUT))
         self._credentials = cache(address.credentials)
 
     @property
@@ -88,7 +94,7 @@ class S3ObjectStore:
             return False
         with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
             try:
-                next(iter(self._bucket(bucket).list(NO_SUCH_PREFIX)), None)
+                next(iter(self._checked_bucket(bucket).list(NO_SUCH_PREFIX)), None)
             except BaseError as error:
                 if _code(error) != "NoSuchBucket":
                     raise
@@ -116,8 +122,8 @@ class S3ObjectStore:
             ObjectReadError: the store denies to read it.
             StoreUnavailableError: the store does not answer.
         """
-        with self._reading(ref) as files:
-            return files.head(ref.key)["size"]
+        with self._reading(ref):
+            return self._checked_bucket(ref.bucket).head(ref.key)["size"]
 
     def read(self, ref: ObjectRef, *, max_bytes: int) -> bytes:
         """Read an object, by one request.
@@ -267,7 +273,7 @@ class S3ObjectStore:
             reason = _code(error) or f"status {status[1]}"
             raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
 
-    def _opened(self, bucket: str) -> S3Store:
+    def _opened(self, timeout: timedelta, bucket: str) -> S3Store:
         if not is_bucket_name(bucket):
             raise _bucket_missing(bucket)
         endpoint = self._address.endpoint
@@ -279,8 +285,12 @@ class S3ObjectStore:
             virtual_hosted_style_request=False,
             skip_signature=False,
             credential_provider=self._credentials(),
-            client_options={"allow_http": endpoint.startswith("http://")},
-            retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": CONNECT_TIMEOUT,
+                "timeout": timeout,
+            },
+            retry_config={"max_retries": RETRIES, "retry_timeout": timeout},
         )
 
 

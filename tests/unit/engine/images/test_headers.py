@@ -186,6 +186,11 @@ def test_a_truncated_file_is_refused(name: str) -> None:
             decode(data[: len(data) * tenth // 10], limits=LIMITS)
 
 
+def test_a_png_that_has_nothing_but_its_end_is_refused() -> None:
+    with pytest.raises(ImageError, match="does not begin with its header"):
+        read_image_header(PNG_SIGNATURE + png_chunk(b"IEND", b""))
+
+
 @pytest.mark.parametrize("name", ["rgb", "palette", "alpha", "bits"])
 def test_a_png_with_a_flipped_bit_in_its_pixels_is_refused(name: str) -> None:
     data = bytearray(FILES[name])
