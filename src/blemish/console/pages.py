@@ -19,7 +19,12 @@ from blemish.console.images import (
     labelled_requests,
     upload_requests,
 )
-from blemish.console.masks import painter_page, painter_requests
+from blemish.console.masks import (
+    painter_page,
+    painter_requests,
+    region_requests,
+    regions_page,
+)
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
 from blemish.console.packaging import package_requests, packages_page
 from blemish.console.paths import ROOT
@@ -45,6 +50,8 @@ PAGES = (
     painter_requests,
     preview_requests,
     projects_page,
+    region_requests,
+    regions_page,
     settings_page,
     train_page,
     trial_page,

@@ -33,6 +33,7 @@ from blemish.console.models.model_panels import (
 )
 from blemish.console.models.model_tags import tags_panel
 from blemish.console.models.preview_requests import bundle_url
+from blemish.console.models.regions_panel import regions_panel
 from blemish.console.models.results_panel import results_panel
 from blemish.console.models.test_images import TestImages
 from blemish.console.models.threshold_results import UNPAIRED, images_in_force
@@ -100,6 +101,7 @@ class _Measured:
             if self.info is not None:
                 await threshold_panel(self.project, self.model, self.info)
         if self.info is not None:
+            await regions_panel(self.project, self.model, self.info)
             notes_panel(self.info)
         if self.info is not None:
             with ui.element("div").classes("columns"):

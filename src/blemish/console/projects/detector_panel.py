@@ -7,6 +7,8 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.masks.region_masks import RegionOwner
+from blemish.console.masks.region_preview import region_preview
 from blemish.console.models.model_actions import FORBIDDEN
 from blemish.console.ui.frame import text, visitor
 from blemish.domain.detector_settings import Sensitivity
@@ -46,11 +48,13 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
             address = ui.input(
                 "Its address, s3://bucket/key", value=next(iter(regions.values()), "")
             )
+            mixed = settings.get("MixedSizes")
             sizes = ui.checkbox(
                 "Mixed sizes: images are resized",
-                value=settings.get("MixedSizes", visitor().services.mixed_sizes),
+                value=visitor().services.mixed_sizes if mixed is None else mixed,
             )
             save = ui.button("Save settings")
+        await region_preview(RegionOwner(project=project), regions)
         text(FOR_NEXT if may else FORBIDDEN, tag="p", classes="quiet")
 
     async def change() -> None:

@@ -118,6 +118,19 @@ export class MaskBuffer {
     this._touch(x0, y0, x1, y1);
   }
 
+  // paint every pixel of one type as another one
+  exchange(from, to) {
+    for (let y = 0; y < this.height; y++) {
+      const row = this.pixels.subarray(y * this.width, (y + 1) * this.width);
+      for (let x = row.indexOf(from); x >= 0; x = row.indexOf(from, x)) {
+        const start = x;
+        while (row[x] === from) x++;
+        this.span(y, start, x, to);
+      }
+    }
+    this._touch(0, 0, this.width, this.height);
+  }
+
   clear() {
     for (let y = 0; y < this.height; y++) this.span(y, 0, this.width, 0);
     this._touch(0, 0, this.width, this.height);

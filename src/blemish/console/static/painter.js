@@ -56,6 +56,9 @@ export default {
     mayPaint() {
       return this.mayChange && !this.conflict;
     },
+    stageTitle() {
+      return `Image ${this.image.name}, ${this.label || "no label"}`;
+    },
     progress() {
       if (this.saving) return "Saving";
       if (!this.ready) return "";

@@ -1,4 +1,41 @@
-// What the painter draws around its image.
+// What the painters draw around their image: this one, and that of regions, which shares its parts.
+export const TOOLBAR = `
+    <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
+      <button v-for="item in tools" :key="item.name" :disabled="!mayPaint" :aria-pressed="tool === item.name"
+        :aria-label="item.title" :title="item.title + ' (' + item.key.toUpperCase() + ')'" @click="pick(item.name)">
+        <q-icon :name="item.icon" size="20px" aria-hidden="true"></q-icon></button>
+      <hr>
+      <button :disabled="!painted || !mayPaint" aria-label="Erase the mask" title="Erase the mask" @click="eraseAll"><q-icon name="layers_clear" size="20px" aria-hidden="true"></q-icon></button>
+      <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
+      <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
+      <hr>
+      <button aria-label="Zoom in" title="Zoom in (+)" @click="zoomBy(1.25)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
+      <button aria-label="Zoom out" title="Zoom out (-)" @click="zoomBy(0.8)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
+      <button aria-label="Fit" title="Fit (0)" @click="fit"><q-icon name="fit_screen" size="20px" aria-hidden="true"></q-icon></button>
+      <button aria-label="100 %" title="100 % (1)" class="words" @click="zoomTo(1)">1:1</button>
+      <span class="quiet percent">{{ Math.round(percent) }} %</span>
+    </div>`;
+export const STAGE = `
+    <div class="painter-stage" ref="stage" tabindex="0" role="img" :data-tool="tool" :class="{ moving, ready }"
+      :aria-label="stageTitle"
+      @pointerdown="down" @pointermove="move" @pointerup="up" @pointercancel="up" @pointerleave="leave"
+      @dblclick="closePolygon" @contextmenu.prevent>
+      <canvas ref="canvas"></canvas>
+      <svg ref="sketch" aria-hidden="true">
+        <polyline ref="polygonBelow" class="below"></polyline><polyline ref="polygonAbove"></polyline>
+        <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
+        <path ref="cross"></path>
+      </svg>
+      <p v-if="loading" class="painter-wait">Opening the image</p>
+    </div>`;
+export const SLIDERS = `
+      <label class="slider"><span>Brush size <b>{{ size }} px</b></span>
+        <input type="range" min="0" max="100" :value="sizeStep" aria-label="Brush size" :aria-valuetext="size + ' pixels'" @input="sizeFrom($event.target.value)"></label>
+      <label class="slider"><span>Mask opacity <b>{{ opacity }} %</b></span>
+        <input type="range" min="0" max="100" v-model.number="opacity" aria-label="Mask opacity"></label>
+      <details><summary>Keys</summary>
+        <dl class="painter-keys"><template v-for="[key, does] in keys" :key="key"><dt>{{ key }}</dt><dd>{{ does }}</dd></template></dl>
+      </details>`;
 export const TEMPLATE = `
 <section class="painter" aria-label="Painter">
   <header class="head">
@@ -23,33 +60,8 @@ export const TEMPLATE = `
   </div>
   <p v-if="!mayChange" class="problem">Your policies let you look at this image, not change it (UpdateDatasetEntries).</p>
   <div class="painter-body">
-    <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
-      <button v-for="item in tools" :key="item.name" :disabled="!mayPaint" :aria-pressed="tool === item.name"
-        :aria-label="item.title" :title="item.title + ' (' + item.key.toUpperCase() + ')'" @click="pick(item.name)">
-        <q-icon :name="item.icon" size="20px" aria-hidden="true"></q-icon></button>
-      <hr>
-      <button :disabled="!painted || !mayPaint" aria-label="Erase the mask" title="Erase the mask" @click="eraseAll"><q-icon name="layers_clear" size="20px" aria-hidden="true"></q-icon></button>
-      <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
-      <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
-      <hr>
-      <button aria-label="Zoom in" title="Zoom in (+)" @click="zoomBy(1.25)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
-      <button aria-label="Zoom out" title="Zoom out (-)" @click="zoomBy(0.8)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
-      <button aria-label="Fit" title="Fit (0)" @click="fit"><q-icon name="fit_screen" size="20px" aria-hidden="true"></q-icon></button>
-      <button aria-label="100 %" title="100 % (1)" class="words" @click="zoomTo(1)">1:1</button>
-      <span class="quiet percent">{{ Math.round(percent) }} %</span>
-    </div>
-    <div class="painter-stage" ref="stage" tabindex="0" role="img" :data-tool="tool" :class="{ moving, ready }"
-      :aria-label="'Image ' + image.name + ', ' + (label || 'no label')"
-      @pointerdown="down" @pointermove="move" @pointerup="up" @pointercancel="up" @pointerleave="leave"
-      @dblclick="closePolygon" @contextmenu.prevent>
-      <canvas ref="canvas"></canvas>
-      <svg ref="sketch" aria-hidden="true">
-        <polyline ref="polygonBelow" class="below"></polyline><polyline ref="polygonAbove"></polyline>
-        <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
-        <path ref="cross"></path>
-      </svg>
-      <p v-if="loading" class="painter-wait">Opening the image</p>
-    </div>
+    ${TOOLBAR}
+    ${STAGE}
     <aside class="painter-side">
       <fieldset class="segments" :disabled="!mayPaint">
         <legend>This image is</legend>
@@ -78,13 +90,7 @@ export const TEMPLATE = `
           <button :disabled="!addedName.trim() || !mayChange">Add</button>
         </form>
       </fieldset>
-      <label class="slider"><span>Brush size <b>{{ size }} px</b></span>
-        <input type="range" min="0" max="100" :value="sizeStep" aria-label="Brush size" :aria-valuetext="size + ' pixels'" @input="sizeFrom($event.target.value)"></label>
-      <label class="slider"><span>Mask opacity <b>{{ opacity }} %</b></span>
-        <input type="range" min="0" max="100" v-model.number="opacity" aria-label="Mask opacity"></label>
-      <details><summary>Keys</summary>
-        <dl class="painter-keys"><template v-for="[key, does] in keys" :key="key"><dt>{{ key }}</dt><dd>{{ does }}</dd></template></dl>
-      </details>
+      ${SLIDERS}
     </aside>
   </div>
   <dialog ref="sure" class="painter-sure" aria-labelledby="painter-sure">

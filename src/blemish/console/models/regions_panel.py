@@ -1,0 +1,33 @@
+"""The panel of the regions of a model that was trained with some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nicegui import ui
+
+from blemish.console.masks.region_masks import RegionOwner
+from blemish.console.masks.region_preview import region_preview
+from blemish.console.ui.frame import heading, text
+from blemish.domain.lifecycle import MODEL_ADJUSTABLE
+from blemish.engine.bundle import BundleInfo
+
+MOVED = (
+    "The regions were changed after the training. All numbers on this page are older than the "
+    "regions in force: they were measured with those of the training."
+)
+
+
+async def regions_panel(project: str, model: Mapping[str, Any], info: BundleInfo) -> None:
+    """Draw which parts of the images count for a model, to be moved by whoever may."""
+    if info.regions is None:
+        return
+    regions = (model.get("DetectorSettings") or {}).get("Regions") or {}
+    owner = RegionOwner(project=project, version=model["ModelVersion"])
+    with ui.element("section").classes("panel"):
+        heading("Regions", 2)
+        if info.regions.moved:
+            text(MOVED, tag="p", classes="warning")
+        text(f"{info.regions.inspected_share:.0%} of each image counts.", tag="p")
+        await region_preview(owner, regions, locked=model["Status"] not in MODEL_ADJUSTABLE)
