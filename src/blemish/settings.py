@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """Port to listen on; 0 takes a free one."""
 
+    console_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Port of the console; without it, the one after `port`; 0 lets both have the same."""
+
     tls_cert: Path | None = None
     """PEM file of the certificate to show, followed by those that vouch for it."""
 

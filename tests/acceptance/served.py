@@ -49,6 +49,8 @@ class ServedDirectory:
         self._number = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
+        #: the address of the console's port
+        self.console = ""
 
     @property
     def bucket(self) -> Path:
@@ -71,11 +73,12 @@ class ServedDirectory:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_PATIENCE_S
-        while not (found := re.search(r"listens on (\S+)", self.log.read_text())):
+        pattern = r"listens on (\S+)\nConsole: (\S+)/console\n"
+        while not (found := re.search(pattern, self.log.read_text())):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
-        self.endpoint = found[1]
+        self.endpoint, self.console = found[1], found[2]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the server by a signal; return its exit status."""

@@ -233,7 +233,7 @@ def test_a_key_that_may_only_look_adds_nothing(
     expect(page.get_by_role("button", name="Choose a folder")).to_be_disabled()
     expect(page.get_by_text("Your access key lets you look")).to_be_visible()
     request = watched.context.request
-    headers = {"origin": served.endpoint}
+    headers = {"origin": served.console}
     url = f"{watched.root}/upload/{project}"
     sent = request.put(f"{url}/train?path=a.jpg", data=image(640, 480), headers=headers)
     added = request.post(

@@ -269,7 +269,7 @@ def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory)
     head = {"label": None, "types": [{"index": 1, "color": "#23A436", "name": "crack"}]}
     body = gzip.compress(json.dumps(head).encode() + b"\n" + bytes([1]) * 64 * 64)
     url = f"{watched.root}/painted?project={name}&set=train&ref={quote(ref, safe='')}"
-    refused = page.request.put(url, data=body, headers={"Origin": served.endpoint})
+    refused = page.request.put(url, data=body, headers={"Origin": served.console})
 
     assert refused.status == 403
     assert [path.name for path in (served.bucket / name).iterdir()] == ["1.png"]

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import APIRequestContext, Browser, expect
+from playwright.sync_api import Error as PlaywrightError
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.acceptance.served import ServedDirectory
+from tests.botocore_sessions import new_session
 from tests.console.watched import Watched, key_of
 
 pytestmark = pytest.mark.acceptance
 
 Visit = Callable[..., Watched]
+
+WRITER = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Action": ["s3:PutObject", "s3:GetObject"],
+        "Resource": "arn:aws:s3:::images/weak/*",
+    },
+}
+SCRIPT = """
+document.title = "ran"; new Image().src = "/ran";
+fetch("CONSOLE/console/settings", {credentials: "include"}).then(
+    (answer) => answer.text()).then((text) => fetch("/ran?" + text.length));
+"""
+OBJECTS = {
+    "page.html": ("text/html", "<html><body>page<script>SCRIPT</script></body></html>"),
+    "page.xhtml": (
+        "application/xhtml+xml",
+        '<html xmlns="http://www.w3.org/1999/xhtml"><script><![CDATA[SCRIPT]]></script></html>',
+    ),
+    "image.svg": (
+        "image/svg+xml",
+        '<svg xmlns="http://www.w3.org/2000/svg"><script><![CDATA[SCRIPT]]></script></svg>',
+    ),
+    "script.js": ("text/javascript", "SCRIPT"),
+    "disguised.png": ("image/png", "<html><script>SCRIPT</script></html>"),
+}
 
 PATHS = ("/", "/projects/none", "/settings", "/thumbnail?ref=s3://a/b", "/no-such-page")
 SOCKET = "/console/_nicegui_ws/socket.io/?EIO=4&transport=websocket&client_id=x"
@@ -47,7 +78,7 @@ def statuses(request: APIRequestContext, root: str, headers: dict[str, str]) -> 
 
 def socket_status(served: ServedDirectory, *, origin: str, headers: dict[str, str]) -> int:
     """Return the status that the socket of the pages is answered with."""
-    url = served.endpoint.replace("http", "ws", 1) + SOCKET
+    url = served.console.replace("http", "ws", 1) + SOCKET
     try:
         with connect(url, origin=Origin(origin), additional_headers=headers):
             return 101
@@ -60,13 +91,13 @@ def test_without_a_session_nothing_is_shown(
     visit: Visit, served: ServedDirectory, cookie: str
 ) -> None:
     watched = visit(signed_in=False)
-    port = urlsplit(served.endpoint).port
+    port = urlsplit(served.console).port
     headers = {"cookie": f"blemish-session-{port}={cookie}"} if cookie else {}
     request = watched.context.request
 
     assert statuses(request, watched.root, headers | {"accept": "text/html"}) == {303}
     assert statuses(request, watched.root, headers | {"accept": "image/*"}) == {401}
-    assert socket_status(served, origin=served.endpoint, headers=headers) == 403
+    assert socket_status(served, origin=served.console, headers=headers) == 403
 
 
 def test_pages_and_the_socket_answer_no_other_site(visit: Visit, served: ServedDirectory) -> None:
@@ -81,7 +112,7 @@ def test_pages_and_the_socket_answer_no_other_site(visit: Visit, served: ServedD
     headers = {"cookie": f"{session['name']}={session['value']}"}
     sockets = [
         socket_status(served, origin=origin, headers=headers)
-        for origin in (evil["origin"], served.endpoint)
+        for origin in (evil["origin"], served.console)
     ]
 
     assert [each.status for each in (page, sign_out, unsaid)] == [403, 403, 403]
@@ -112,7 +143,7 @@ def test_guessing_is_slowed_down_and_wrong_secrets_get_no_session(
         answer = watched.context.request.post(
             f"{watched.root}/sign-in",
             form={"key": key_id, "secret": tried},
-            headers={"origin": served.endpoint},
+            headers={"origin": served.console},
             max_redirects=0,
         )
         return answer.status
@@ -131,7 +162,7 @@ def test_a_form_that_is_too_large_is_refused(visit: Visit, served: ServedDirecto
     answer = watched.context.request.post(
         f"{watched.root}/sign-in",
         form={"key": "a", "secret": "b" * 1_000_000},
-        headers={"origin": served.endpoint},
+        headers={"origin": served.console},
     )
 
     assert answer.status == 413
@@ -153,3 +184,73 @@ def test_a_key_that_is_disabled_ends_what_is_open(visit: Visit, served: ServedDi
         ).status
         == 303
     )
+
+
+def test_an_object_of_a_weak_key_runs_nothing_and_reads_nothing_of_the_console(
+    visit: Visit, served: ServedDirectory, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(WRITER))
+    key_id, secret = make_key(served, "weak-writer", str(policy))
+    s3 = new_session().create_client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=served.endpoint,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+    )
+    script = SCRIPT.replace("CONSOLE", served.console)
+    links: list[str] = []
+    for name, (content_type, text) in OBJECTS.items():
+        names = {"Bucket": "images", "Key": f"weak/{name}"}
+        s3.put_object(**names, Body=text.replace("SCRIPT", script), ContentType=content_type)
+        links += [
+            s3.generate_presigned_url("get_object", Params=names | more)
+            for more in ({}, {"ResponseContentDisposition": "inline"})
+        ]
+    watched = visit()
+    asked: list[str] = []
+    titles: list[str] = []
+
+    for link in links:
+        page = watched.context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        with suppress(PlaywrightError):  # a download is no page
+            page.goto(link)
+        titles.append(page.title())
+        page.close()
+    embedding = watched.context.new_page()
+    embedding.goto(links[-1])
+    read = embedding.evaluate(
+        """async (address) => {
+            const options = {credentials: "include", mode: "no-cors"};
+            try { return (await (await fetch(address, options)).text()).length; }
+            catch { return "refused"; }
+        }""",
+        f"{served.console}/console/settings",
+    )
+
+    assert "ran" not in titles
+    assert set(asked) == set(links)
+    assert read in ("refused", 0)
+
+
+def test_a_script_that_gets_into_a_page_of_the_console_does_not_run(visit: Visit) -> None:
+    watched = visit()
+    page = watched.open("/settings")
+
+    page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            document.body.insertAdjacentHTML(
+                "beforeend", `<img src="data:," onerror="window.ran = true">`);
+        }"""
+    )
+    page.get_by_text("Access keys").first.wait_for()
+
+    assert page.evaluate("() => window.ran === undefined")
+    assert len(watched.problems) == 2
+    assert all("Content Security Policy" in problem for problem in watched.problems)
+    watched.problems.clear()

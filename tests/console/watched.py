@@ -40,7 +40,7 @@ class Watched:
         **settings: Any,
     ) -> None:
         self.served = served
-        self.root = f"{served.endpoint}/console"
+        self.root = f"{served.console}/console"
         self.context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
@@ -109,5 +109,5 @@ class Watched:
 
     def _asked(self, request: Any) -> None:
         """Note what a page wants from any other host."""
-        if not request.url.startswith((self.served.endpoint, "data:", "blob:", "about:")):
+        if not request.url.startswith((self.served.console, "data:", "blob:", "about:")):
             self.problems.append(f"asked for {request.url}")

@@ -24,6 +24,7 @@ GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 DEPENDS_ON_OTHERS = {
+    "console_port": "the next port",
     "training_threads": "number of cores",
     "detection_threads": "number of cores",
     "concurrent_trainings": "the limit, or half the cores",

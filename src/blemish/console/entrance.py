@@ -10,34 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import MutableMapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blemish.console.auth.guard import Guard
 from blemish.console.auth.sign_in import SignIn
-from blemish.console.paths import STATIC
+from blemish.console.browser_rules import with_headers
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
 from blemish.wire.wrong_secrets import WrongSecrets
-
-HEADERS = {
-    # the framework compiles its templates in the browser, which CSP calls eval
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-"""Of every answer."""
 
 
 class Entrance:
@@ -52,8 +35,9 @@ class Entrance:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hold one socket."""
         loading = self._load()
-        send = with_headers(scope, send)
-        if scope["type"] == "http" and scope["path"] in self._sign_in.paths:
+        is_form = scope["type"] == "http" and scope["path"] in self._sign_in.paths
+        send = with_headers(scope, send, of_framework=not is_form)
+        if is_form:
             await self._sign_in(scope, receive, send)
             return
         await asyncio.wait([loading])
@@ -82,20 +66,6 @@ class Entrance:
         await self._running.__aenter__()
         started: ASGIApp = application
         return started
-
-
-def with_headers(scope: Scope, send: Send) -> Send:
-    """Return a `send` that adds `HEADERS` to the answer of a request."""
-    extra = dict(HEADERS)
-    if scope["path"].startswith(STATIC):
-        extra["cache-control"] = "no-cache"  # an update changes these files: a browser has to ask
-
-    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(extra)
-        await send(message)
-
-    return send_with_headers
 
 
 def _load_pages() -> Any:

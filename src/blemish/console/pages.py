@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import jinja2
 from fastapi import FastAPI
 from nicegui import app as framework
 from nicegui import ui
+from nicegui.client import templates
 from starlette.staticfiles import StaticFiles
 
+from blemish.console.browser_rules import with_nonces
 from blemish.console.http import register
 from blemish.console.images import (
     add_images_page,
@@ -91,6 +94,7 @@ def application() -> FastAPI:
         show_welcome_message=False,
     )
     register(framework)
+    _use_nonces(templates.env)
     # it has no name for screen readers, and pages show what they wait for themselves
     framework.config.quasar_config["loadingBar"]["skipHijack"] = True
     framework.colors(
@@ -106,3 +110,15 @@ def application() -> FastAPI:
     )
     framework.config.vue_config_script = _QUASAR
     return outer
+
+
+def _use_nonces(environment: jinja2.Environment) -> None:
+    """Let every script that the framework writes into a page carry the nonce of its answer."""
+    loader = environment.loader
+    assert loader is not None
+
+    def load(name: str) -> str:
+        source, _, _ = loader.get_source(environment, name)
+        return with_nonces(source)
+
+    environment.loader = jinja2.FunctionLoader(load)

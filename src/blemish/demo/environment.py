@@ -11,7 +11,9 @@ from blemish.server.aws_files import PROFILE, AwsFiles
 _CLIENT_PREFIXES = ("AWS_", "BOTO_")
 _CLIENT_NAMES = frozenset({"CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"})
 _SERVER_PREFIXES = ("BLEMISH_KMS_", "BLEMISH_S3_", "BLEMISH_TLS_")
-_SERVER_NAMES = frozenset({"BLEMISH_HOST", "BLEMISH_INSECURE", "BLEMISH_PORT"})
+_SERVER_NAMES = frozenset(
+    {"BLEMISH_CONSOLE_PORT", "BLEMISH_HOST", "BLEMISH_INSECURE", "BLEMISH_PORT"}
+)
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from blemish.doctor.report import Finding, Level
 from blemish.server.addresses import AddressError
 from blemish.server.announcement import proxy_advice
-from blemish.server.listener import bind
+from blemish.server.listener import CONSOLE_REMEDY, bind, bind_console
 from blemish.server.tls import CertificateError, read_certificate
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -106,7 +106,9 @@ def server_findings(endpoint: str, *, authorities: Path) -> Iterator[Finding]:
 def _port(settings: Settings) -> Finding:
     address = f"{settings.host}:{settings.port}"
     try:
-        bind(settings).close()
+        with bind(settings):
+            if console := bind_console(settings):
+                console.close()
     except AddressError as error:
         cause = error.__cause__
         number = cause.errno if isinstance(cause, OSError) else None
@@ -115,7 +117,10 @@ def _port(settings: Settings) -> Finding:
             errno.EACCES: "Use a port from 1024 on, or give the server CAP_NET_BIND_SERVICE.",
             errno.EADDRNOTAVAIL: "Use an address that this machine has; 0.0.0.0 takes all of them.",
         }.get(number or 0, "Use another --host or --port.")
-        return Finding(topic=_PORT, level=Level.PROBLEM, message=str(error), remedy=remedy)
+        message = str(error)
+        if message.endswith(CONSOLE_REMEDY):
+            message, remedy = message.removesuffix(CONSOLE_REMEDY).rstrip(), CONSOLE_REMEDY
+        return Finding(topic=_PORT, level=Level.PROBLEM, message=message, remedy=remedy)
     except ValueError as error:
         message, _, remedy = str(error).partition(". ")
         return Finding(

@@ -16,6 +16,7 @@ def announcement(
     endpoint: str,
     files: AwsFiles,
     *,
+    console_endpoint: str,
     region: str,
     serves_s3: bool,
     on_terminal: bool,
@@ -26,12 +27,13 @@ def announcement(
     Args:
         endpoint: URL of the server.
         files: the AWS files of the data directory.
+        console_endpoint: URL of the port that the console has.
         region: what clients sign for.
         serves_s3: whether the buckets are in the data directory, and not in an S3 elsewhere.
         on_terminal: whether a person reads the lines.
         environment: the variables of this process; clients often have the same.
     """
-    lines = [f"Blemish listens on {endpoint}", f"Console: {endpoint}{CONSOLE}"]
+    lines = [f"Blemish listens on {endpoint}", f"Console: {console_endpoint}{CONSOLE}"]
     if not files.credentials.exists():  # a backup was restored, or the first key was deleted
         lines += [f"AWS_CONFIG_FILE={files.config}", f"AWS_PROFILE={PROFILE}"]
     elif on_terminal:

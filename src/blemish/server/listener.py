@@ -15,6 +15,14 @@ BACKLOG = 2048
 DEAD_AFTER_S = 120
 """How long sent data may stay without an answer, or a client's buffer without room."""
 
+ANY_PORT = 0
+LAST_PORT = 65_535
+
+CONSOLE_REMEDY = (
+    "This is the port of the console: set BLEMISH_CONSOLE_PORT to a free port, or to 0 to have the "
+    "console on the port of the API."
+)
+
 INSECURE = (
     "{host}: other machines could read images and answers on the network. Give the server a "
     "certificate with --tls-cert and --tls-key. Use --insecure if a proxy in front of it speaks "
@@ -30,13 +38,8 @@ def bind(settings: Settings) -> socket.socket:
         ValueError: other machines could read what is sent, or the S3 of the settings is this
             server itself.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _end_dead_connections(listener)
+    listener = _bound(settings, settings.port, "")
     try:
-        with _address_errors(settings):
-            listener.bind((settings.host, settings.port))
         _check_address(listener, settings)
     except BaseException:
         listener.close()
@@ -54,14 +57,45 @@ def _end_dead_connections(listener: socket.socket) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def listen(listener: socket.socket, settings: Settings) -> None:
+def bind_console(settings: Settings) -> socket.socket | None:
+    """Bind the port of the console as `bind` does; None if it shares the port of the API.
+
+    Raises:
+        AddressError: the port cannot be bound.
+    """
+    port = settings.console_port
+    if port is None:
+        port = settings.port + 1 if settings.port else ANY_PORT
+    elif port in (0, settings.port):
+        return None
+    if port > LAST_PORT:
+        raise AddressError(f"No port comes after {settings.port} for the console. {CONSOLE_REMEDY}")
+    return _bound(settings, port, CONSOLE_REMEDY)
+
+
+def listen(listener: socket.socket, settings: Settings, *, is_console: bool = False) -> None:
     """Let clients connect; they wait until something accepts them.
 
     Raises:
         AddressError: another program listens there.
     """
-    with _address_errors(settings):
+    port = listener.getsockname()[1]
+    with _address_errors(settings, port, CONSOLE_REMEDY if is_console else ""):
         listener.listen(BACKLOG)
+
+
+def _bound(settings: Settings, port: int, remedy: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _end_dead_connections(listener)
+    try:
+        with _address_errors(settings, port, remedy):
+            listener.bind((settings.host, port))
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _check_address(listener: socket.socket, settings: Settings) -> None:
@@ -74,10 +108,10 @@ def _check_address(listener: socket.socket, settings: Settings) -> None:
 
 
 @contextmanager
-def _address_errors(settings: Settings) -> Iterator[None]:
+def _address_errors(settings: Settings, port: int, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise AddressError(
-            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}."
+            f"{settings.host}:{port} cannot be listened on: {error.strerror}. {remedy}".rstrip()
         ) from error

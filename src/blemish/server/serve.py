@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from uvicorn.config import Config
 
@@ -18,8 +18,10 @@ from blemish.server.announcement import announcement
 from blemish.server.app import Server, running_server
 from blemish.server.aws_files import AwsFiles, settle_first_key
 from blemish.server.connections import Connections, connection_limit
+from blemish.server.console_port import ConsolePort
+from blemish.server.front import Application
 from blemish.server.http_protocol import LimitedProtocol
-from blemish.server.listener import BACKLOG, bind, listen
+from blemish.server.listener import BACKLOG, bind, bind_console, listen
 from blemish.server.notify import tell_ready
 from blemish.server.web_server import WebServer
 from blemish.settings import Settings
@@ -51,11 +53,10 @@ def run_server(settings: Settings) -> None:
     certificate = _certificate(settings)
     directory = DataDirectory(settings.data_dir)
     directory.create()
-    with directory.lock(f"{settings.host}:{settings.port}"), bind(settings) as listener:
+    with directory.lock(f"{settings.host}:{settings.port}"), _Sockets(settings) as sockets:
         files = AwsFiles(directory.aws, staging=directory.staging)
-        port = listener.getsockname()[1]
 
-        def endpoint() -> str:
+        def endpoint(port: int = sockets.port) -> str:
             return _endpoint(settings.host, port, certificate.current if certificate else None)
 
         def write_config() -> None:
@@ -71,21 +72,56 @@ def run_server(settings: Settings) -> None:
                 write_config()
             if certificate:
                 stack.enter_context(certificate.looked_at(renewed=write_config))
-            listen(listener, settings)
+            sockets.listen()
             web = WebServer(
-                _web_config(server, certificate), connections=Connections(connection_limit())
+                _web_config(sockets.application(server), certificate),
+                connections=Connections(connection_limit()),
             )
             _on_signals(web.handle_exit)  # what is raised while a loop starts comes out as an error
-            _announce(endpoint(), files, settings)
+            _announce(endpoint(), endpoint(sockets.console_port), files, settings)
             tell_ready(os.environ)
             gc.freeze()  # a look through all that stays would delay every request by 0.2 s
             gc.enable()
-            web.run(sockets=[listener])
+            web.run(sockets=sockets.all)
 
 
-def _web_config(server: Server, certificate: RenewedCertificate | None) -> Config:
+class _Sockets:
+    """The port of the API, and the port of the console if it has its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._api = stack.enter_context(bind(self._settings))
+            self._console = bind_console(self._settings)
+            if self._console is not None:
+                stack.enter_context(self._console)
+            self._stack = stack.pop_all()
+        self.port: int = self._api.getsockname()[1]
+        self.console_port: int = (self._console or self._api).getsockname()[1]
+        self.all = [self._api] if self._console is None else [self._api, self._console]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def listen(self) -> None:
+        """Let clients connect."""
+        listen(self._api, self._settings)
+        if self._console is not None:
+            listen(self._console, self._settings, is_console=True)
+
+    def application(self, server: Server) -> Application:
+        """Return what answers on all of them."""
+        if self._console is None:
+            return server.application
+        return ConsolePort(server.application, port=self.console_port)
+
+
+def _web_config(application: Application, certificate: RenewedCertificate | None) -> Config:
     return Config(
-        server.application,
+        application,
         loop="uvloop",
         http=LimitedProtocol,
         ws="websockets-sansio",
@@ -140,10 +176,11 @@ def _endpoint(host: str, port: int, certificate: Certificate | None) -> str:
     return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
-def _announce(endpoint: str, files: AwsFiles, settings: Settings) -> None:
+def _announce(endpoint: str, console_endpoint: str, files: AwsFiles, settings: Settings) -> None:
     text = announcement(
         endpoint,
         files,
+        console_endpoint=console_endpoint,
         region=settings.region,
         serves_s3=settings.s3_endpoint is None,
         on_terminal=sys.stdout.isatty(),

@@ -20,18 +20,19 @@ from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from tests.asgi_client import boto3_client
 
-ADDRESS = "http://console.test"
+HOST = "console.test"
 
 
 class Browser:
     """The requests of one person: it keeps cookies and says which page they come from."""
 
-    def __init__(self, server: Server, portal: BlockingPortal) -> None:
+    def __init__(self, server: Server, portal: BlockingPortal, *, scheme: str) -> None:
         self._portal = portal
+        address = f"{scheme}://{HOST}"
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(server.application, raise_app_exceptions=False),
-            base_url=ADDRESS,
-            headers={"origin": ADDRESS},
+            base_url=address,
+            headers={"origin": address},
         )
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -73,9 +74,9 @@ class InProcessConsole:
             server.application, key_id=key_id, secret=secret, region="us-east-1"
         )
 
-    def browser(self, key: str | None = "owner") -> Browser:
+    def browser(self, key: str | None = "owner", *, scheme: str = "http") -> Browser:
         """Return the browser of somebody new, signed in with a key."""
-        browser = Browser(self._server, self._portal)
+        browser = Browser(self._server, self._portal, scheme=scheme)
         if key is not None:
             assert browser.sign_in(*self.keys[key]).status_code == 303
         return browser

@@ -33,6 +33,7 @@ def announced(
     text = announcement(
         endpoint,
         files,
+        console_endpoint="http://127.0.0.1:8001",
         region="us-east-1",
         serves_s3=serves_s3,
         on_terminal=on_terminal,
@@ -48,7 +49,7 @@ def test_a_terminal_is_shown_each_variable_once_and_no_address_for_other_service
 
     assert lines == [
         "Blemish listens on http://127.0.0.1:8000",
-        "Console: http://127.0.0.1:8000/console",
+        "Console: http://127.0.0.1:8001/console",
         "export AWS_ACCESS_KEY_ID=BLEM1",
         "export AWS_SECRET_ACCESS_KEY='a secret'",
         "export AWS_DEFAULT_REGION=us-east-1",

@@ -35,6 +35,12 @@ if there is nothing."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
+OTHER_SITES = frozenset({"cross-site", "same-site"})
+"""What browsers say of pages elsewhere; another port of this host is the same site.
+
+Source: W3C, "Fetch Metadata Request Headers".
+"""
+
 RECHECK_S = 5.0
 """How long a socket goes on after its session is over, at most."""
 
@@ -80,6 +86,9 @@ def is_open(connection: HTTPConnection) -> bool:
 def origin_problem(connection: HTTPConnection) -> str | None:
     """Say why the page that a request came from may not send it; None if it may."""
     scope, headers = connection.scope, connection.headers
+    site, mode = headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")
+    if site in OTHER_SITES and mode != "navigate":
+        return "Pages of other addresses are not answered here."
     origin = headers.get("origin")
     if origin is None:
         needed = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
@@ -90,9 +99,21 @@ def origin_problem(connection: HTTPConnection) -> str | None:
 
 
 def cookie_name(scope: Scope) -> str:
-    """Return the name of the session's cookie: browsers do not tell the ports of a host apart."""
+    """Return the name of the session's cookie: browsers do not tell the ports of a host apart.
+
+    Over TLS it has the prefix `__Host-`, so that no other host can set it. Without TLS, Chromium
+    accepts that from localhost, other browsers do not.
+
+    Source: RFC 6265bis, section 4.1.3.2.
+    """
     server = scope.get("server") or ("", 0)
-    return f"blemish-session-{server[1]}"
+    prefix = "__Host-" if is_secure(scope) else ""
+    return f"{prefix}blemish-session-{server[1]}"
+
+
+def is_secure(scope: Scope) -> bool:
+    """Return whether a request came by TLS."""
+    return scope.get("scheme") in {"https", "wss"}
 
 
 def visitor_of(connection: HTTPConnection, services: Services) -> Visitor:
@@ -102,7 +123,7 @@ def visitor_of(connection: HTTPConnection, services: Services) -> Visitor:
         token=connection.cookies.get(cookie_name(connection.scope), ""),
         source_ip=connection.client.host if connection.client else None,
         user_agent=connection.headers.get("user-agent"),
-        secure=connection.scope.get("scheme") in {"https", "wss"},
+        secure=is_secure(connection.scope),
     )
 
 

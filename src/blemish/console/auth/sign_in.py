@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from blemish.console.auth.guard import cookie_name, origin_problem, visitor_of
+from blemish.console.auth.guard import cookie_name, is_secure, origin_problem, visitor_of
 from blemish.console.auth.sign_in_records import record_sign_in, record_sign_out
 from blemish.console.http import EXPECTED, bounded_body, status_of
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
@@ -127,8 +127,8 @@ def _set_cookie(response: Response, request: Request, token: str, *, max_age_s: 
         cookie_name(request.scope),
         token,
         max_age=max_age_s,
-        path=ROOT,
-        secure=request.scope.get("scheme") == "https",
+        path="/" if is_secure(request.scope) else ROOT,  # as the prefix of its name demands
+        secure=is_secure(request.scope),
         httponly=True,
         samesite="strict",
     )

@@ -1,6 +1,7 @@
 """Headers that keep a browser from running an object as a page of this server.
 
-The console has the same origin as S3. Whoever may write one object must not get a script into it.
+The console may have the same origin as S3 (`BLEMISH_CONSOLE_PORT=0`), and has the same host and its
+cookies in any case. Whoever may write one object must not get a script into it.
 """
 
 from __future__ import annotations

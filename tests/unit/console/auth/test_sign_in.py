@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -34,6 +35,27 @@ def test_a_session_is_a_cookie_of_the_console_alone(console: InProcessConsole) -
     cookie = console.browser(None).sign_in(*console.keys["owner"]).headers["set-cookie"].lower()
 
     assert {"httponly", "path=/console", "samesite=strict"} <= set(cookie.split("; "))
+
+
+def test_over_tls_no_other_host_can_set_the_cookie(console: InProcessConsole) -> None:
+    browser = console.browser(None, scheme="https")
+
+    cookie = browser.sign_in(*console.keys["owner"]).headers["set-cookie"]
+
+    assert cookie.startswith("__Host-blemish-session-")
+    assert {"Secure", "Path=/"} <= set(cookie.split("; "))
+    assert browser.get("/settings").status_code == 200
+
+
+def test_a_page_on_another_port_of_the_host_gets_nothing(console: InProcessConsole) -> None:
+    browser = console.browser()
+
+    answer = browser.ask("GET", "/settings", headers={"sec-fetch-site": "same-site"})
+    link = browser.ask(
+        "GET", "/settings", headers={"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate"}
+    )
+
+    assert (answer.status_code, link.status_code) == (403, 200)
 
 
 def test_signing_out_ends_the_session(console: InProcessConsole) -> None:
@@ -85,3 +107,22 @@ def test_the_audit_log_names_who_signed_in_and_read_which_image(console: InProce
     assert refused in [
         each["requestParameters"] for each in records if each["eventName"] == "ConsoleRequest"
     ]
+
+
+def test_scripts_come_from_files_or_carry_the_nonce_of_their_page(
+    console: InProcessConsole,
+) -> None:
+    browser = console.browser()
+
+    first, second = (browser.get("/settings") for _ in range(2))
+    form = console.browser(None).get("/sign-in")
+
+    policy = first.headers["content-security-policy"]
+    nonce = re.search(r"'nonce-([^']+)'", policy)
+    assert nonce is not None
+    inline = re.findall(r"<script(?![^>]* src=)([^>]*)>", first.text)
+    assert inline
+    assert all(f'nonce="{nonce[1]}"' in attributes for attributes in inline)
+    assert re.search(r"script-src [^;]*'unsafe-inline'", policy) is None
+    assert nonce[1] not in second.headers["content-security-policy"]
+    assert "script-src 'self';" in form.headers["content-security-policy"]
