@@ -19,10 +19,10 @@ OSV ?=
 SITE ?= build/site
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test nightly check bench bench-full bench-peers wheelhouse edge release audit docs lock clean
+.PHONY: help setup demo serve test test-postgresql nightly check bench bench-full bench-peers wheelhouse edge release audit docs lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Make .venv with the locked dependencies (PYTHON=python3.12)
 
@@ -34,6 +34,11 @@ serve: setup ## Serve the API and the console on loopback (DIR=folder, PORT=8000
 
 test: check ## Check format, lint, types and layers, and run the tests
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-postgresql: $(VENV)/.dev ## Run the tests of rows and services on PostgreSQL
+	BLEMISH_TEST_DATABASE=postgresql $(BIN)/python -m pytest -m 'not slow and not sqlite' \
+		--numprocesses 4 --dist loadfile --no-loadscope-reorder \
+		tests/unit/storage tests/unit/service tests/unit/runners
 
 nightly: check ## Run the tests that take too long for `make test` (about half an hour)
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder

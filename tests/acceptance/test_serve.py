@@ -32,7 +32,7 @@ from tests.acceptance.served import (
 pytestmark = pytest.mark.acceptance
 
 HEAVY = (
-    *("numpy", "onnxruntime", "PIL", "scipy", "onnx", "boto3", "torch"),
+    *("numpy", "onnxruntime", "PIL", "scipy", "onnx", "boto3", "torch", "psycopg"),
     *("aws_encryption_sdk", "nicegui", "fastapi"),
 )
 

@@ -14,6 +14,8 @@ from blemish.wire.text import EPOCH, INTEGER_BITS
 
 Texts = Callable[[Shape], st.SearchStrategy[str]]
 
+#: NUL is refused, whatever takes the text
+ANY = st.characters(codec="utf-8", exclude_characters="\0")
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 #: a pattern that repeats one class of characters, whose number the lengths give
 REPEATED = re.compile(r"\^?(\[[^]]*\]|\.)[*+]\$?")
@@ -29,9 +31,9 @@ def any_texts(shape: Shape) -> st.SearchStrategy[str]:
             visible = st.characters(codec="latin-1", exclude_categories=["Cc", "Zs"])
             return st.text(visible, min_size=1)
         case "uri":
-            return st.text(min_size=1)
+            return st.text(ANY, min_size=1)
         case _:
-            return st.text()
+            return st.text(ANY)
 
 
 def valid_texts(shape: Shape) -> st.SearchStrategy[str]:

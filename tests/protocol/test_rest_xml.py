@@ -31,7 +31,7 @@ from blemish.s3.protocol.rest_xml import (
 )
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.routing import Router
-from tests.protocol.strategies import values
+from tests.protocol.strategies import ANY, values
 
 MODEL = ServiceModel(Loader().load_service_model("s3", "service-2"))
 ROUTER = Router(MODEL)
@@ -76,9 +76,9 @@ def texts(shape: Shape) -> st.SearchStrategy[str]:
         case "uri" if shape.serialization["name"] == "Bucket":
             return st.from_regex(r"[a-z0-9][a-z0-9.-]{1,20}[a-z0-9]", fullmatch=True)
         case "uri":
-            return st.text(min_size=1)
+            return st.text(ANY, min_size=1)
         case "querystring":
-            return st.text()
+            return st.text(ANY)
         case _:
             return XML_TEXTS
 

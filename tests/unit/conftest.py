@@ -70,10 +70,16 @@ def postgresql(migrated_postgresql: PostgresqlAddress) -> PostgresqlAddress:
 
 
 @pytest.fixture
-def other_database(request: pytest.FixtureRequest) -> PostgresqlAddress | None:
+def other_database(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> PostgresqlAddress | None:
     """A database of PostgreSQL without rows, if the tests are to use it in place of SQLite."""
     if os.environ.get(DATABASE_VARIABLE) != "postgresql":
         return None
+    from blemish.storage.database import postgresql  # noqa: PLC0415 - it may be absent
+
+    # a test may be silent for longer on a busy machine
+    monkeypatch.setattr(postgresql, "WRITER_SILENCE_S", 60)
     address: PostgresqlAddress = request.getfixturevalue("postgresql")
     return address
 

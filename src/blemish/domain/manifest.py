@@ -40,7 +40,10 @@ MASK_ORIENTATION = "mask-orientation"
 MAX_TYPES_PER_MASK = 20
 """Anomaly types in one colour map. Source: developer guide, "Quotas"."""
 
-_URL = re.compile(r"s3://(?P<bucket>[0-9A-Za-z.\-_]{3,63})/(?P<key>.{1,1024})", re.DOTALL)
+MAX_KEY_BYTES = 1_024
+"""Source: Amazon S3 user guide, "Naming Amazon S3 objects"."""
+
+_URL = re.compile(r"s3://(?P<bucket>[0-9A-Za-z.\-_]{3,63})/(?P<key>[^\0]{1,1024})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +120,14 @@ def parse_line(line: str) -> DatasetEntry:
 
 
 def object_ref(url: str) -> ObjectRef | None:
-    """Read an `s3://bucket/key`; None if it is not one."""
+    """Read an `s3://bucket/key`; None if it is not one.
+
+    PostgreSQL takes no NUL character, and no key of more bytes than S3 allows into its indexes.
+    """
     match = _URL.fullmatch(url)
-    return ObjectRef(bucket=match["bucket"], key=match["key"]) if match else None
+    if match is None or len(match["key"].encode(errors="surrogatepass")) > MAX_KEY_BYTES:
+        return None
+    return ObjectRef(bucket=match["bucket"], key=match["key"])
 
 
 def label_of_class(class_name: object) -> Label | None:

@@ -10,6 +10,7 @@ from typing import Any
 from botocore import xform_name
 
 from blemish.domain.entities import ObjectRef
+from blemish.domain.manifest import MAX_KEY_BYTES
 from blemish.s3.protocol import errors as s3_errors
 from blemish.s3.service_model import s3_model
 from blemish.storage.errors import (
@@ -20,7 +21,6 @@ from blemish.storage.errors import (
     KeyNotAllowedError,
     ObjectMissingError,
 )
-from blemish.storage.objects.names import MAX_KEY_BYTES
 
 MEANINGLESS = frozenset(
     {"checksum_algorithm", "checksum_mode", "content_length", "content_md5", "request_payer"}

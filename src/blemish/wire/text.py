@@ -54,11 +54,13 @@ def write_text(shape: Shape, value: Any, *, timestamps: str = "rfc822") -> str:
 
 
 def checked_unicode(text: str, *, name: str) -> str:
-    """Return a text that is sound Unicode.
+    """Return a text that is sound Unicode, and that every database takes.
 
     Raises:
-        SerializationError: half a surrogate pair is in it, or a byte that is no UTF-8.
+        SerializationError: half a surrogate pair is in it, a byte that is no UTF-8, or a NUL.
     """
+    if "\0" in text:
+        raise SerializationError(f"{name} has a NUL character (U+0000), which no text may have.")
     if not text.isascii():
         try:
             text.encode()

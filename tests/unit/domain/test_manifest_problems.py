@@ -70,6 +70,10 @@ def test_a_line_that_is_no_json_object_is_refused(line: str, text: str) -> None:
             {"source-ref": "s3://bucket/"},
             "'source-ref' must be s3://bucket/key, not \"s3://bucket/\"",
         ),
+        (
+            {"source-ref": "s3://bucket/a\0b"},
+            "'source-ref' must be s3://bucket/key, not \"s3://bucket/a\\u0000b\"",
+        ),
         ({"source-ref": "s3://b/k"}, "'source-ref' must be s3://bucket/key, not \"s3://b/k\""),
         (
             {"source-ref": "s3://bucket/" + "k" * 1_025},

@@ -306,6 +306,7 @@ def statuses(house: House, work: Callable[[], object]) -> list[DatasetStatus]:
         return [DatasetStatus(row[0]) for row in connection.execute("SELECT status FROM seen")]
 
 
+@pytest.mark.sqlite
 def test_changes_that_fail_are_rolled_back_on_the_way(house: House) -> None:
     house.images(normal=2)
 

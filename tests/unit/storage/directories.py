@@ -12,6 +12,7 @@ from blemish.domain.entities import ModelStatus, ObjectRef, Performance
 from blemish.storage.backup.backup import Backup
 from blemish.storage.backup.restore import Restore
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
 from blemish.storage.rows.uploads import Part, Upload
 from tests.unit.storage.samples import NOW, add_model, add_project, python
@@ -59,10 +60,10 @@ def killed_at(rename: int, what: str, archive: Path, root: Path) -> bool:
 class Served:
     """A data directory with what a server would have written."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, database: DatabaseAddress | None = None) -> None:
         self.directory = DataDirectory(root)
         self.directory.create()
-        self.database = Database.open(self.directory.database)
+        self.database = Database.open(database or self.directory.database)
 
     def add_model(self) -> str:
         """Add a trained model with its files, in the order of the service; return its bundle."""

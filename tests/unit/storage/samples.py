@@ -100,6 +100,7 @@ def python(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
     """Start a Python process of its own, to be limited or killed."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -61,6 +61,7 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     [
         ("Description", 1, "Description must be of type string"),
         ("Description", "\ud800", "Description is not a Unicode text"),
+        ("Description", "a\0b", "Description has a NUL character"),
         ("OutputConfig", [], "OutputConfig must be of type structure"),
         ("OutputConfig", {"S3Location": {"Bucket": True}}, r"OutputConfig\.S3Location\.Bucket"),
         ("Tags", {}, "Tags must be of type list"),

@@ -79,6 +79,7 @@ class Restore:
         """
         root, restoring = self._directory.root, self._directory.restoring
         is_new = not root.exists()
+        self._check_address()
         with clear_file_errors(root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._directory.lock(f"a restore of {self._path}"):
@@ -89,7 +90,6 @@ class Restore:
                     f"{root} is not empty: {present[0]!r:.100} is in it. A backup is restored into "
                     "an empty folder, or one that does not exist yet."
                 )
-            self._check_address()
             with clear_file_errors(root):
                 restoring.mkdir(mode=0o700)
                 sync_folder(root)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-MAX_KEY_BYTES = 1_024
-"""Source: Amazon S3 user guide, "Naming Amazon S3 objects"."""
+from blemish.domain.manifest import MAX_KEY_BYTES
 
 MAX_SEGMENT_BYTES = 255
 """Of the name of one file or folder. Source: NAME_MAX of Linux."""

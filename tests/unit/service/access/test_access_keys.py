@@ -124,6 +124,7 @@ def test_a_key_that_is_not_there_is_named_beside_those_that_are(there: KeyHouse)
         there.keys.delete("line-5")
 
 
+@pytest.mark.sqlite
 def test_secrets_of_an_earlier_version_are_sealed_and_leave_no_trace(there: KeyHouse) -> None:
     path = there.house.directory.database
     secret = "AnEarlierVersionKeptThisSecretAsItIs0000"
@@ -149,6 +150,7 @@ def bytes_of(database: Path) -> bytes:
     return b"".join(path.read_bytes() for path in database.parent.glob(f"{database.name}*"))
 
 
+@pytest.mark.sqlite
 def test_no_secret_is_in_the_database(there: KeyHouse) -> None:
     pairs = [there.create("line-4"), there.create("line-5")]
     pairs.append(there.keys.draw())

@@ -99,6 +99,7 @@ def test_a_session_ends_when_it_is_ended_or_its_time_is_over(
     assert sessions.principal(old) is None
 
 
+@pytest.mark.sqlite
 def test_the_database_holds_no_token(sessions: SessionService, there: KeyHouse) -> None:
     token = begun(sessions, there)
 

@@ -175,6 +175,7 @@ def test_of_two_moves_at_once_one_is_made(trainable: House) -> None:
     assert trainable.bundles.read(name).info.threshold == 4.5
 
 
+@pytest.mark.sqlite
 def test_where_the_row_cannot_be_written_the_old_bundle_stays(trainable: House) -> None:
     model = trained(trainable)
 

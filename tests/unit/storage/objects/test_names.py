@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from blemish.storage.objects.names import MAX_KEY_BYTES, is_bucket_name, refusal
+from blemish.domain.manifest import MAX_KEY_BYTES
+from blemish.storage.objects.names import is_bucket_name, refusal
 
 
 @pytest.mark.parametrize("name", ["abc", "a.b", "my-bucket", "0ab", "1.2.3", "a--b", "x" * 63])
