@@ -27,6 +27,7 @@ from blemish.console.masks import (
     painter_requests,
     region_requests,
     regions_page,
+    suggestion_requests,
 )
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
 from blemish.console.packaging import package_requests, packages_page
@@ -56,6 +57,7 @@ PAGES = (
     region_requests,
     regions_page,
     settings_page,
+    suggestion_requests,
     train_page,
     trial_page,
     try_it_page,

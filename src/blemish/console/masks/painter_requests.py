@@ -99,6 +99,7 @@ async def painter_image(request: Request, project: str, kind: DatasetType) -> di
         "last": row == len(view.refs) - 1,
         "url": image_url(entry.ref),
         "mask": stored_mask_url(dataset, entry.ref),
+        "suggestion": f"{ROOT}/suggestion?{urlencode({'project': project, 'ref': entry.ref})}",
     }
     return {"view": name, "image": image, "types": await _types(visitor, project)}
 

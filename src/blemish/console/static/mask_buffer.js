@@ -118,6 +118,21 @@ export class MaskBuffer {
     this._touch(x0, y0, x1, y1);
   }
 
+  // paint what another mask of the same size has where nothing is painted; numbers: its types here
+  add(pixels, numbers) {
+    for (let y = 0; y < this.height; y++) {
+      const row = y * this.width;
+      for (let x = 0; x < this.width; ) {
+        const start = x;
+        const type = numbers[pixels[row + x]];
+        const free = !this.pixels[row + x];
+        while (x < this.width && numbers[pixels[row + x]] === type && !this.pixels[row + x] === free) x++;
+        if (type && free) this.span(y, start, x, type);
+      }
+    }
+    this._touch(0, 0, this.width, this.height);
+  }
+
   // paint every pixel of one type as another one
   exchange(from, to) {
     for (let y = 0; y < this.height; y++) {
@@ -154,6 +169,16 @@ export class MaskBuffer {
       this.bytes -= this.base.bytes;
       this.base.blocks = [];
     }
+  }
+
+  // take back the stroke under way
+  cancel() {
+    for (const [number, before] of this.before) {
+      this._paste(number, before);
+      const { x, y, w, h } = this._place(number);
+      this._touch(x, y, x + w, y + h);
+    }
+    this.before.clear();
   }
 
   undo() {

@@ -6,6 +6,7 @@ import { CANVAS_METHODS, MAX_SIZE } from "/console/static/painter_canvas.js";
 import { CONFLICT_METHODS } from "/console/static/painter_conflicts.js";
 import { dropDraft, findDraft, putDraft } from "/console/static/painter_drafts.js";
 import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
+import { SUGGESTION_METHODS } from "/console/static/painter_suggestions.js";
 import { TEMPLATE } from "/console/static/painter_template.js";
 import { TYPE_METHODS } from "/console/static/painter_types.js";
 import { request } from "/console/static/server.js";
@@ -28,6 +29,8 @@ export default {
     problem: "",
     note: "",
     conflict: "", // which side is shown, "mine" or "theirs", while somebody has to decide
+    suggesting: false,
+    suggested: "", // version of the model whose suggestion is shown
     tool: "brush",
     type: 0,
     size: 0,
@@ -54,7 +57,7 @@ export default {
       return this.painted > 0 && this.label !== "anomaly";
     },
     mayPaint() {
-      return this.mayChange && !this.conflict;
+      return this.mayChange && !this.conflict && !this.suggested;
     },
     stageTitle() {
       return `Image ${this.image.name}, ${this.label || "no label"}`;
@@ -129,6 +132,7 @@ export default {
     async load() {
       this.points = [];
       this.stroke = null;
+      this.suggested = "";
       this.agreed = false;
       const blobOf = async (address) => (await request(address)).blob();
       const [stored, levels] = await Promise.all([this.fetchMask(), blobOf(this.image.url).then(levelsOf)]);
@@ -247,6 +251,7 @@ export default {
     },
     async go(by) {
       if (this.loading || (by < 0 ? this.image.first : this.image.last)) return;
+      this.dropSuggestion();
       await this.save();
       if (this.loading || (this.ready && this.unsaved && this.mayChange)) return;
       await this.visit(this.image.ref, by);
@@ -276,7 +281,9 @@ export default {
       this.sketch();
     },
     undo() {
-      if (this.points.length) {
+      if (this.suggested) {
+        this.dropSuggestion();
+      } else if (this.points.length) {
         this.points.length -= 2;
         this.sketch();
       } else if (!this.stroke) {
@@ -285,7 +292,7 @@ export default {
       }
     },
     redo() {
-      if (this.stroke) return;
+      if (this.stroke || this.suggested) return;
       this.mask?.redo();
       this.changed();
     },
@@ -300,12 +307,15 @@ export default {
       this.points = [];
       this.sketch();
     },
+    askForType() {
+      this.problem = "Add an anomaly type first, such as scratch.";
+      this.$refs.adding.focus();
+    },
     // put the tool down at a point of the image; tell whether a stroke has begun
     begin(point) {
       if (!this.mayPaint || !this.ready) return false;
       if (this.tool !== "eraser" && !this.type) {
-        this.problem = "Add an anomaly type first, such as scratch.";
-        this.$refs.adding.focus();
+        this.askForType();
         return false;
       }
       if (this.tool === "polygon") {
@@ -339,5 +349,6 @@ export default {
     ...KEY_METHODS,
     ...TYPE_METHODS,
     ...CONFLICT_METHODS,
+    ...SUGGESTION_METHODS,
   },
 };

@@ -12,7 +12,8 @@ export const KEYS = [
   ["B E P F", "brush, eraser, polygon, fill"],
   ["[ ]", "smaller, larger brush"],
   ["T", "next anomaly type"],
-  ["Enter, Esc", "close, drop a polygon"],
+  ["S", "suggest a mask"],
+  ["Enter, Esc", "close, drop a polygon or a suggestion"],
   ["Ctrl Z", "undo; with Shift redo"],
   ["+ - 0 1", "zoom; fit; 100 %"],
   ["Space", "hold and drag to move"],
@@ -61,11 +62,15 @@ export const KEY_METHODS = {
       n: () => this.say("normal"),
       a: () => this.say("anomaly"),
       d: () => this.dab(),
+      s: () => this.suggest(),
       PageDown: () => this.go(1),
       PageUp: () => this.go(-1),
-      Escape: () => this.dropPolygon(),
+      Escape: () => (this.suggested ? this.dropSuggestion() : this.dropPolygon()),
     };
-    const onImageOnly = { Enter: () => this.closePolygon(), " ": () => (this.moving = true) };
+    const onImageOnly = {
+      Enter: () => (this.suggested ? this.acceptSuggestion() : this.closePolygon()),
+      " ": () => (this.moving = true),
+    };
     return anywhere[key] ?? (onImage ? onImageOnly[key] : undefined);
   },
   panBy(x, y) {

@@ -58,6 +58,11 @@ export const TEMPLATE = `
     <button @click="takeMine">Save mine</button>
     <button @click="takeTheirs">Take theirs</button>
   </div>
+  <div v-if="suggested" class="painter-conflict" role="status">
+    <span>Model {{ suggested }} would add what you see.</span>
+    <button class="main" title="Accept (Enter)" @click="acceptSuggestion">Accept</button>
+    <button title="Drop (Esc)" @click="dropSuggestion">Drop</button>
+  </div>
   <p v-if="!mayChange" class="problem">Your policies let you look at this image, not change it (UpdateDatasetEntries).</p>
   <div class="painter-body">
     ${TOOLBAR}
@@ -68,6 +73,8 @@ export const TEMPLATE = `
         <label v-for="choice in ['normal', 'anomaly']" :key="choice" :class="{ selected: label === choice }">
           <input type="radio" name="painter-label" :value="choice" :checked="label === choice" @change="say(choice)">{{ choice }}</label>
       </fieldset>
+      <button :disabled="!mayPaint || !ready || suggesting" title="Suggest a mask (S)" @click="suggest">
+        <q-icon name="lightbulb" size="18px" aria-hidden="true"></q-icon> {{ suggesting ? "The model looks" : "Suggest a mask" }}</button>
       <fieldset class="painter-types">
         <legend>Anomaly types</legend>
         <p v-if="!types.length" class="quiet">Name what can be wrong, then paint it.</p>

@@ -5,7 +5,7 @@ import { dropDraft } from "/console/static/painter_drafts.js";
 import { KEYS } from "/console/static/painter_keys.js";
 import { TEMPLATE } from "/console/static/region_template.js";
 
-const UNUSED_KEYS = ["N A"];
+const UNUSED_KEYS = ["N A", "S"];
 
 export default {
   ...Painter,
@@ -56,6 +56,7 @@ export default {
       this.changed();
       dropDraft(image.mask);
     },
+    suggest() {},
     say() {}, // an image has no label here
     refreshTypes() {},
   },

@@ -23,7 +23,7 @@ from blemish.service.objects import Objects
 from blemish.storage.database.database import Database
 
 if TYPE_CHECKING:
-    from blemish.engine.runtime import Detector
+    from blemish.engine.runtime import Detection, Detector
 
 LOADED = 2
 """Loaded models."""
@@ -99,6 +99,16 @@ class Previews:
         size_bytes = self._objects.size(ref)
         with self._judging:
             return self._of(project, version, lambda name: self._preview(name, ref, size_bytes))
+
+    def detection(self, project: str, version: str, ref: ObjectRef) -> Detection:
+        """Return the detection in an image of any size; errors as `of`."""
+
+        def detect(name: str) -> Detection:
+            data = self._objects.read(ref, max_bytes=self._max_bytes)
+            return self._detector(name).detect(data, limits=self._limits, mixed_sizes=True)
+
+        with self._judging:
+            return self._of(project, version, detect)
 
     def _preview(self, name: str, ref: ObjectRef, size_bytes: int) -> Preview:
         key = (name, ref, size_bytes)
