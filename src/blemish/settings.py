@@ -108,6 +108,15 @@ class Settings(BaseSettings):
     training_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one training process, which runs at low priority."""
 
+    ray_address: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:\d{1,5}$")] | None = None
+    """HOST:PORT of the head of a Ray cluster, on whose nodes trainings run."""
+
+    ray_training_gpus: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs that a training takes of a node of the Ray cluster."""
+
+    ray_training_memory_mib: Annotated[int, Field(ge=1)] = 2_048
+    """Memory that a training takes of a node of the Ray cluster, in MiB."""
+
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ class ServedDirectory:
         environment: dict[str, str],
         port: int = 0,
         content: Path | None = None,
+        command: Sequence[str | Path] = SERVE,
     ) -> None:
         """Make the directory a copy of `content`; without one, the server makes it."""
+        self._command = command
         if content is not None:
             shutil.copytree(content, folder, ignore=shutil.ignore_patterns("reserve"))
         self.folder = folder
@@ -66,7 +68,7 @@ class ServedDirectory:
         """Start the server and wait until it listens; write nothing into its folder."""
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*SERVE, "--port", str(self._port), "--data-dir", str(self.folder)],
+                [*self._command, "--port", str(self._port), "--data-dir", str(self.folder)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,

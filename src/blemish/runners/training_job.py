@@ -85,18 +85,55 @@ def run_training(
     """
     encryption = open_encryption(spec.encryption_connection)
     lines = stored_lines(Path(spec.entries), encryption=encryption)
+    result, bundle = train_entries(
+        spec, lines, objects=open_objects(spec.store_connection), progress=progress
+    )
+    seal_bundle(spec, bundle, encryption=encryption)
+    return result
+
+
+def train_entries(
+    spec: TrainingSpec, lines: Iterable[str], *, objects: Objects, progress: ProgressCallback
+) -> tuple[TrainingResult, Bundle]:
+    """Train and evaluate; write the evaluation files into the attempt's folder.
+
+    This needs no key, so another machine may do it.
+
+    Args:
+        spec: the training; its connection of the encryption is not used.
+        lines: the frozen entries.
+        objects: where the images are.
+        progress: called after each image and each step.
+
+    Raises:
+        EngineError: the data or the backbone cannot be used.
+        ObjectError: the store cannot be read.
+        OSError: the disk has no room for the result.
+    """
     entries, regions = _frozen_entries(lines)
     with open_training_images(
-        open_objects(spec.store_connection),
+        objects,
         max_bytes=spec.limits.detect_body_bytes,
         folder=Path(spec.folder),
         mask_orientation=(
             MaskOrientation(spec.mask_orientation) if spec.mask_orientation else None
         ),
     ) as images:
-        return _train_and_evaluate(
-            spec, entries, images, regions=regions, encryption=encryption, progress=progress
-        )
+        return _train_and_evaluate(spec, entries, images, regions=regions, progress=progress)
+
+
+def seal_bundle(spec: TrainingSpec, bundle: Bundle, *, encryption: Encryption) -> None:
+    """Write the sealed bundle into the attempt's folder.
+
+    Raises:
+        EncryptionError: it cannot be sealed.
+        OSError: the disk has no room for it.
+    """
+    folder = Path(spec.folder) / "bundle"
+    folder.mkdir()
+    write_sealed(
+        bundle, folder, name=spec.bundle, kms_key_id=spec.kms_key_id, encryption=encryption
+    )
 
 
 def _train_and_evaluate(
@@ -105,9 +142,8 @@ def _train_and_evaluate(
     images: TrainingImages,
     *,
     regions: Regions | None,
-    encryption: Encryption,
     progress: ProgressCallback,
-) -> TrainingResult:
+) -> tuple[TrainingResult, Bundle]:
     single = DatasetType.TEST not in entries
     options = replace(_options(spec, single=single), regions=regions)
     training, test = _validated_parts(entries, images, options=options, progress=progress)
@@ -129,20 +165,16 @@ def _train_and_evaluate(
     tested = _Tested(part=test, held_out=test, evaluation=evaluation, method=method)
     if method is EvaluationMethod.CROSS_VALIDATION:
         tested = _cross_validated(tested, training, report.unseen_images)
-    return _write_result(spec, tested, report, training=training, encryption=encryption)
+    info = replace(report.bundle.info, test_scores=measured_scores(tested.evaluation))
+    result = _write_result(spec, tested, report, training=training)
+    return result, replace(report.bundle, info=info)
 
 
 def _write_result(
-    spec: TrainingSpec,
-    tested: _Tested,
-    report: TrainingReport,
-    *,
-    training: _Part,
-    encryption: Encryption,
+    spec: TrainingSpec, tested: _Tested, report: TrainingReport, *, training: _Part
 ) -> TrainingResult:
-    """Write bundle and evaluation files into the attempt's folder."""
+    """Write the evaluation files into the attempt's folder."""
     evaluation, test = tested.evaluation, tested.held_out
-    _write_bundle(spec, report.bundle, evaluation, encryption=encryption)
     ended_at = datetime.now(UTC)
     files = _write_files(spec, tested, training_images=len(training.entries), ended_at=ended_at)
     return TrainingResult(
@@ -184,22 +216,6 @@ def _cross_validated(tested: _Tested, training: _Part, unseen: Sequence[UnseenIm
             added=len(part.images),
             left_out=len(keys) - len(part.images),
         ),
-    )
-
-
-def _write_bundle(
-    spec: TrainingSpec, bundle: Bundle, evaluation: Evaluation, *, encryption: Encryption
-) -> None:
-    """Write the sealed bundle, with the scores of the test images, into the attempt's folder."""
-    info = replace(bundle.info, test_scores=measured_scores(evaluation))
-    folder = Path(spec.folder) / "bundle"
-    folder.mkdir()
-    write_sealed(
-        replace(bundle, info=info),
-        folder,
-        name=spec.bundle,
-        kms_key_id=spec.kms_key_id,
-        encryption=encryption,
     )
 
 

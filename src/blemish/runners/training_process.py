@@ -12,12 +12,21 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from blemish.engine.errors import EngineError, TrainingError
-from blemish.engine.training.labeled_images import Progress
+from blemish.engine.training.labeled_images import Progress, ProgressCallback
 from blemish.storage.errors import StorageError, is_passing, shortage
+
+if TYPE_CHECKING:
+    from blemish.service.training.runner import TrainingResult, TrainingSpec
+
+Message: TypeAlias = dict[str, Any]
+
+TrainingRun: TypeAlias = "Callable[[TrainingSpec, ProgressCallback], Message]"
+"""Trains; returns the message that says how it ended."""
 
 HEARTBEAT_S = 1.0
 ORPHANED = 3
@@ -28,7 +37,8 @@ NICENESS = 10
 class Reporter:
     """Writes messages to the parent, at least and at most once a second while it works."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._lock = threading.Lock()
         self._text: str | None = None
 
@@ -48,43 +58,64 @@ class Reporter:
         """Write one message; end the process if the parent is gone."""
         with self._lock:
             try:
-                sys.stdout.write(json.dumps(message) + "\n")
-                sys.stdout.flush()
+                self._stream.write(json.dumps(message) + "\n")
+                self._stream.flush()
             except BrokenPipeError:
                 os._exit(ORPHANED)
 
 
-def main() -> None:
-    """Run the training whose spec is the first line of standard input."""
+def outcome(train: Callable[[], TrainingResult]) -> Message:
+    """Train; return the message that says how it ended."""
+    try:
+        return {"trained": asdict(train())}
+    except (EngineError, StorageError, OSError, MemoryError) as error:
+        if is_passing(error):
+            return {"interrupted": shortage(error)}
+        if not isinstance(error, (EngineError, StorageError)):
+            raise
+        problems = error.problems if isinstance(error, TrainingError) else ()
+        return {"failed": str(error), "problems": problems}
+
+
+def in_this_process() -> TrainingRun:
+    """Load what a training needs; return what runs it."""
+    from blemish.runners.training_job import run_training
+
+    return lambda spec, progress: outcome(lambda: run_training(spec, progress=progress))
+
+
+def main(load: Callable[[], TrainingRun] = in_this_process) -> None:
+    """Run the training whose spec is the first line of standard input.
+
+    Args:
+        load: does the slow imports, and returns what runs a training.
+    """
     os.nice(NICENESS)
     line = sys.stdin.readline()
     if not line:
         os._exit(ORPHANED)
     document = json.loads(line)
-    reporter = Reporter()
+    reporter = Reporter(_message_stream())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     threading.Thread(target=reporter.beat, daemon=True).start()
     from structlog.contextvars import bind_contextvars
 
     from blemish.logs import configure_logs
-    from blemish.runners.training_job import run_training
     from blemish.service.training.runner import TrainingSpec
 
+    run = load()
     configure_logs(log_format=document["log_format"], level=document["log_level"])
     spec = TrainingSpec.of_json(document)
     bind_contextvars(project=spec.project, version=spec.version, attempt=spec.attempt)
-    try:
-        result = run_training(spec, progress=reporter.progress)
-    except (EngineError, StorageError, OSError, MemoryError) as error:
-        if is_passing(error):
-            reporter.send({"interrupted": shortage(error)})
-            return
-        if not isinstance(error, (EngineError, StorageError)):
-            raise
-        problems = error.problems if isinstance(error, TrainingError) else ()
-        reporter.send({"failed": str(error), "problems": problems})
-    else:
-        reporter.send({"trained": asdict(result)})
+    reporter.send(run(spec, reporter.progress))
+
+
+def _message_stream() -> TextIO:
+    """Return standard output; what libraries print goes to standard error from now on."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stream
 
 
 def _end_with_parent() -> None:

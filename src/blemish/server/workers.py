@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from blemish.runners.local import LocalHosting, LocalTrainings
+from blemish.runners.local import PROCESS, LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
 from blemish.server.foundation import Foundation
@@ -19,6 +21,7 @@ from blemish.service.models.packaging_work import PackagingWork
 from blemish.service.training.log import TrainingLog
 from blemish.service.training.runner import TrainingRunner
 from blemish.service.training.training import TrainingWork
+from blemish.settings import Settings
 
 LEASE = timedelta(seconds=10)
 """How long the owner of a row may be silent before another process may take the row."""
@@ -39,7 +42,7 @@ class Workers:
 def build_workers(foundation: Foundation, storage: Storage) -> Workers:
     """Build the workers of a server; the reconciler is not started."""
     settings = foundation.settings
-    trainings = LocalTrainings(silence_s=LEASE.total_seconds())
+    trainings = LocalTrainings(silence_s=LEASE.total_seconds(), command=_training_command(settings))
     training_log = TrainingLog(now=foundation.now)
     hosting = LocalHosting(
         bundles=storage.bundles,
@@ -67,6 +70,21 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
         hosting=hosting,
         hosting_work=hosting_work,
         detection_job_work=detection_job_work,
+    )
+
+
+def _training_command(settings: Settings) -> Sequence[str]:
+    """Return the command of a training process, or of the driver of a training on Ray."""
+    if settings.ray_address is None:
+        return PROCESS
+    return (
+        sys.executable,
+        "-m",
+        "blemish.runners.ray_training",
+        settings.ray_address,
+        f"--cpus={settings.training_threads}",
+        f"--gpus={settings.ray_training_gpus:g}",
+        f"--memory-bytes={settings.ray_training_memory_mib << 20}",
     )
 
 

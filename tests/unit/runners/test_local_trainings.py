@@ -62,6 +62,7 @@ TRAINED = {
         "notes": ["a note"],
         "evaluation_ended_at": "2024-05-01T12:30:00+00:00",
         "files": {"manifest": "out/m.json"},
+        "evaluation_method": None,
     }
 }
 

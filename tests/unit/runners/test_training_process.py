@@ -455,18 +455,17 @@ def test_a_process_that_fails_says_in_the_log_which_training_it_was(
     ("done", "total", "share"), [(0, 3, "0%"), (1, 3, "33%"), (3, 3, "100%"), (0, 0, "100%")]
 )
 def test_progress_is_told_as_a_share(done: int, total: int, share: str) -> None:
-    reporter = Reporter()
+    reporter = Reporter(io.StringIO())
 
     reporter.progress(Progress(step="reading", done=done, total=total))
 
     assert reporter._text == f"reading, {share}"
 
 
-def test_a_message_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_is_one_line() -> None:
     output = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", output)
 
-    Reporter().send({"failed": "one\ntwo ä"})
+    Reporter(output).send({"failed": "one\ntwo ä"})
 
     assert output.getvalue().count("\n") == 1
     assert json.loads(output.getvalue()) == {"failed": "one\ntwo ä"}

@@ -1,0 +1,78 @@
+"""Trainings on the nodes of a Ray cluster, whose bundles are sealed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from blemish.engine.bundle import parse_bundle
+from blemish.engine.training.labeled_images import Progress, ProgressCallback
+from blemish.runners.node_training import backbone_file, node_document, train_on_node
+from blemish.runners.training_job import seal_bundle
+from blemish.runners.training_process import Message, outcome
+from blemish.service.training.runner import TrainingResult, TrainingSpec
+from blemish.storage.encryption.encryption import open_encryption
+from blemish.storage.stored_files import stored_lines
+
+WAITING = Progress(step="waiting for a node of the Ray cluster", done=0, total=1)
+
+
+class RayDriver:
+    """Has a training done on a node of a cluster."""
+
+    def __init__(self, address: str, *, resources: Mapping[str, float]) -> None:
+        """Connect to the cluster.
+
+        Args:
+            address: of its head.
+            resources: that a training takes of a node, as arguments of a Ray task.
+
+        Raises:
+            ConnectionError: it cannot be reached.
+            RuntimeError: it runs another version of Ray or Python.
+        """
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        # a lost node is the next attempt's matter, which the server counts
+        self._train = ray.remote(train_on_node).options(
+            num_returns="streaming", max_retries=0, **resources
+        )
+
+    def run(self, spec: TrainingSpec, progress: ProgressCallback) -> Message:
+        """Train on a node; return the message that says how it ended."""
+        encryption = open_encryption(spec.encryption_connection)
+        lines = tuple(stored_lines(Path(spec.entries), encryption=encryption))
+        progress(WAITING)
+        ended: Message = {"interrupted": "the task on the node ended without a result."}
+        try:
+            for answer in self._train.remote(node_document(spec), lines, backbone_file(spec)):
+                match ray.get(answer):
+                    case {"progress": step}:
+                        progress(Progress(**step))
+                    case message:
+                        ended = message
+        except RayTaskError:
+            raise  # an error of ours, which the log shows
+        except RayError as error:
+            return {"interrupted": f"the node was lost: {str(error).splitlines()[0]}"}
+        if "trained" not in ended:
+            return ended
+        files, bundle = ended.pop("files"), ended.pop("bundle")
+        return outcome(lambda: _stored(spec, ended["trained"], files, bundle))
+
+
+def _stored(
+    spec: TrainingSpec,
+    result: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    bundle: Mapping[str, bytes],
+) -> TrainingResult:
+    """Write what the node returned into the attempt's folder; seal the bundle."""
+    for name, data in files.items():
+        (Path(spec.folder) / name).write_bytes(data)
+    trained = parse_bundle(lambda name: bundle[name], name=spec.bundle)
+    seal_bundle(spec, trained, encryption=open_encryption(spec.encryption_connection))
+    return TrainingResult(**result)
