@@ -165,3 +165,18 @@ def test_a_read_only_key_sees_no_keys(visit: Visit) -> None:
     other.shoot("settings-read-only")
     page = other.open("/")
     expect(page.get_by_role("button", name="New project")).to_be_disabled()
+
+
+def test_a_session_elsewhere_is_seen_and_ended(visit: Visit) -> None:
+    here, elsewhere = visit(), visit()
+    page, other = here.open("/settings"), elsewhere.open("/")
+    panel = page.get_by_role("region", name="Sessions of your key")
+    expect(panel.get_by_text("This one")).to_have_count(1)
+    expect(panel.get_by_text("127.0.0.1").first).to_be_visible()
+
+    panel.get_by_role("button", name="End all others").click()
+    page.get_by_role("button", name="End", exact=True).last.click()
+
+    expect(other.get_by_label("Secret access key")).to_be_visible()
+    expect(panel.get_by_role("button", name="End all others")).to_be_disabled()
+    elsewhere.problems.clear()  # the browser says so where the socket is refused first

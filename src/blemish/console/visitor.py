@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from anyio import CapacityLimiter, to_thread
@@ -23,6 +24,9 @@ from blemish.wire.calls import Call, Observer, observed
 from blemish.wire.signature import Caller
 
 SERVICE = "lookoutvision"
+
+SHOWN_ID = 8
+"""Characters of a session's id in the audit log."""
 
 REFUSED = ValidationError("The access keys cannot be changed like that.")
 """Recorded instead of the real error, which may hold a policy or the names of other keys."""
@@ -115,6 +119,20 @@ class Visitor:
                 raise
             call.error, call.status = None, 200
         return result
+
+    async def end_other_sessions(self, session_id: str | None = None) -> None:
+        """End the other sessions of the visitor's key, or only one; the audit log records it.
+
+        Raises:
+            SignedOutError: the session is over.
+        """
+        members = {} if session_id is None else {"Session": session_id[:SHOWN_ID]}
+        call = await in_thread(self._call, "EndConsoleSessions", members)
+        end = partial(self.services.sessions.end_others, self.token, session_id=session_id)
+        with observed(call, [self.services.audits.sign_in]):
+            call.error = REFUSED  # unless it is known better
+            await in_thread(end)
+            call.error, call.status = None, 200
 
     async def read_object(self, ref: ObjectRef) -> bytes:
         """Read an object that is no larger than a manifest may be.

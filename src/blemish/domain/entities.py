@@ -300,6 +300,10 @@ class Session:
     token_sha256: str
     access_key_id: str
     expires_at: datetime
+    #: that somebody signed in from; None if an earlier version did not note it
+    address: str | None = None
+    #: up to a minute late; None if an earlier version did not note it
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from starlette.websockets import WebSocketClose
 from blemish.console.auth.sign_in_records import record_refusal
 from blemish.console.paths import ROOT, SIGN_IN, STATIC
 from blemish.console.services import Services
-from blemish.console.visitor import SignedOutError, Visitor
+from blemish.console.visitor import SignedOutError, Visitor, in_thread
 
 OPEN = frozenset(
     f"{STATIC}{path.name}" for path in (Path(__file__).parents[1] / "static").iterdir()
@@ -66,6 +66,7 @@ class Guard:
             visitor = visitor_of(connection, self._services)
             try:
                 await visitor.principal()
+                await in_thread(self._services.sessions.note_use, visitor.token)
             except SignedOutError as error:
                 record_refusal(self._services, connection, str(error))
                 await _signed_out(connection, str(error))(scope, receive, send)

@@ -6,7 +6,7 @@ So the page is there at once, also while the framework is still being loaded.
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -89,7 +89,8 @@ class SignIn:
             text = WAIT.format(seconds=math.ceil(wait_s))
             record_sign_in(self._services, request, key_id, problem=text)
             return _form(429, problem=text, key_id=key_id, target=target)
-        token = await in_thread(self._services.sessions.begin, key_id, secret)
+        begin = partial(self._services.sessions.begin, address=address)
+        token = await in_thread(begin, key_id, secret)
         if token is None:
             self._wrong_secrets.note(group)
             logger.warning("sign-in failed", address=address)

@@ -13,6 +13,7 @@ from nicegui import ui
 
 from blemish.console.paths import ROOT
 from blemish.console.settings.access_keys_panel import AccessKeysPanel
+from blemish.console.settings.sessions_panel import SessionsPanel
 from blemish.console.ui.frame import frame, heading, page, text, visitor
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import table
@@ -49,6 +50,7 @@ async def settings() -> None:
     with frame("Settings"):
         heading("Settings")
         await AccessKeysPanel().draw()
+        await SessionsPanel().draw()
         with ui.element("div").classes("columns"):
             with ui.element("div").classes("stack"):
                 _facts("Limits", limit_facts(looking.services.limits))

@@ -10,16 +10,35 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.entities import Session
 from blemish.storage.database.database import Database
+from blemish.storage.errors import StorageError
 
 LIFETIME = timedelta(hours=12)
 """Lifetime of a session: one shift."""
 
 TOKEN_BYTES = 32
+
+USE_STEP = timedelta(minutes=1)
+"""How exact the last use of a session is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedSession:
+    """A session as its holder sees it."""
+
+    #: opens nothing
+    id: str
+    address: str | None
+    started_at: datetime
+    last_used_at: datetime | None
+    #: whether it is the one that asks
+    is_own: bool
 
 
 class SessionService:
@@ -38,7 +57,7 @@ class SessionService:
         self._now = now
         self._random_bytes = random_bytes
 
-    def begin(self, access_key_id: str, secret: str) -> str | None:
+    def begin(self, access_key_id: str, secret: str, *, address: str | None = None) -> str | None:
         """Begin a session; return its token, or None if the key or the secret is wrong.
 
         Raises:
@@ -49,13 +68,15 @@ class SessionService:
         right = hmac.compare_digest(expected.encode(), secret.encode(errors="replace"))
         if signer is None or not right:
             return None
-        token = self._random_bytes(TOKEN_BYTES).hex()
+        token, now = self._random_bytes(TOKEN_BYTES).hex(), self._now()
         with self._database.writing() as rows:
             rows.sessions.add(
                 Session(
                     token_sha256=_sha256(token),
                     access_key_id=access_key_id,
-                    expires_at=self._now() + LIFETIME,
+                    expires_at=now + LIFETIME,
+                    address=address,
+                    last_used_at=now,
                 )
             )
         return token
@@ -73,10 +94,51 @@ class SessionService:
         signer = self._signer(session.access_key_id)
         return signer.principal if signer else None
 
+    def note_use(self, token: str) -> None:
+        """Note that a session is used, once in a minute, where the disk can be written."""
+        token_sha256, now = _sha256(token), self._now()
+        with self._database.reading() as rows:
+            session = rows.sessions.find(token_sha256)
+        if (
+            session is None
+            or now - (session.last_used_at or session.expires_at - LIFETIME) < USE_STEP
+        ):
+            return
+        with suppress(StorageError), self._database.writing() as rows:
+            rows.sessions.set_last_used(token_sha256, now)
+
+    def of_holder(self, token: str) -> list[ListedSession]:
+        """Return the sessions of the key of a session, the newest first; none if it is over."""
+        token_sha256, now = _sha256(token), self._now()
+        with self._database.reading() as rows:
+            own = rows.sessions.find(token_sha256)
+            sessions = rows.sessions.of_key(own.access_key_id) if own else []
+        return [
+            ListedSession(
+                id=session.token_sha256,
+                address=session.address,
+                started_at=session.expires_at - LIFETIME,
+                last_used_at=session.last_used_at,
+                is_own=session.token_sha256 == token_sha256,
+            )
+            for session in sessions
+            if session.expires_at > now
+        ]
+
     def end(self, token: str) -> None:
         """End a session, if it exists."""
         with self._database.writing() as rows:
             rows.sessions.delete(_sha256(token))
+
+    def end_others(self, token: str, *, session_id: str | None = None) -> None:
+        """End the other sessions of the key of a session, or only the one of an id."""
+        token_sha256 = _sha256(token)
+        with self._database.writing() as rows:
+            own = rows.sessions.find(token_sha256)
+            for session in rows.sessions.of_key(own.access_key_id) if own else ():
+                other = session.token_sha256
+                if other != token_sha256 and session_id in {None, other}:
+                    rows.sessions.delete(other)
 
 
 def _sha256(token: str) -> str:

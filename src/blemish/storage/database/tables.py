@@ -237,6 +237,8 @@ SESSIONS = Table(
     # no foreign key: a key that is rotated has another id, and that ends its sessions
     Column("access_key_id", short_text(128), nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("address", short_text(64)),
+    Column("last_used_at", UtcDateTime),
 )
 
 DETECTION_COUNTS = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from blemish.domain.entities import Session
 from blemish.storage.database.tables import SESSIONS
@@ -28,6 +28,17 @@ class Sessions:
         """Return the session of a token, expired or not."""
         row = self._connection.execute(_FIND, {"of_token": token_sha256}).mappings().first()
         return None if row is None else Session(**row)
+
+    def of_key(self, access_key_id: str) -> list[Session]:
+        """Return the sessions of an access key, expired or not, the newest first."""
+        owned = SESSIONS.c.access_key_id == access_key_id
+        query = select(SESSIONS).where(owned).order_by(SESSIONS.c.expires_at.desc())
+        return [Session(**row) for row in self._connection.execute(query).mappings()]
+
+    def set_last_used(self, token_sha256: str, moment: datetime) -> None:
+        """Note when a session was used."""
+        mine = SESSIONS.c.token_sha256 == token_sha256
+        self._connection.execute(update(SESSIONS).where(mine).values(last_used_at=moment))
 
     def delete(self, token_sha256: str) -> None:
         """Delete a session, if it exists."""

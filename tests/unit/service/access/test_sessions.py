@@ -106,3 +106,42 @@ def test_the_database_holds_no_token(sessions: SessionService, there: KeyHouse) 
     there.house.database.shorten_log(0)
 
     assert token.encode() not in there.house.directory.database.read_bytes()
+
+
+def test_a_holder_sees_the_sessions_of_the_key_and_ends_them(
+    sessions: SessionService, there: KeyHouse
+) -> None:
+    pair = there.create("line-4")
+    other = begun(sessions, there, "line-5")
+    first, second, third = (
+        str(sessions.begin(pair.id, pair.secret, address=f"192.0.2.{number}"))
+        for number in (1, 2, 3)
+    )
+    there.house.clock.advance(90)
+    sessions.note_use(second)
+
+    listed = {session.address: session for session in sessions.of_holder(first)}
+    sessions.end_others(first, session_id=listed["192.0.2.2"].id)
+    after_one = [sessions.principal(token) is not None for token in (first, second, third)]
+    sessions.end_others(first)
+    after_all = [sessions.principal(token) is not None for token in (first, second, third)]
+
+    assert set(listed) == {"192.0.2.1", "192.0.2.2", "192.0.2.3"}
+    assert [session.is_own for session in listed.values()].count(True) == 1
+    assert listed["192.0.2.1"].is_own
+    used = {address: session.last_used_at for address, session in listed.items()}
+    assert used["192.0.2.2"] == there.house.clock()
+    assert used["192.0.2.3"] == listed["192.0.2.3"].started_at
+    assert after_one == [True, False, True]
+    assert after_all == [True, False, False]
+    assert sessions.principal(other) is not None
+
+
+def test_nobody_ends_a_session_of_another_key(sessions: SessionService, there: KeyHouse) -> None:
+    own, other = begun(sessions, there), begun(sessions, there, "line-5")
+    other_id = sessions.of_holder(other)[0].id
+
+    sessions.end_others(own, session_id=other_id)
+
+    assert sessions.principal(other) is not None
+    assert sessions.of_holder("forged") == []
