@@ -11,6 +11,7 @@ PEERS  := .venv-peers
 DIR    ?= $(if $(wildcard data),./data,$(if $(wildcard .blemish-demo/blemish.db),.blemish-demo,./data))
 PORT   ?= 8000
 IMAGES ?=
+SHARE  ?= 1.0
 WHEELS ?= wheelhouse
 EDGE   ?= blemish-edge
 # What an index links to; the sources name no address.
@@ -19,7 +20,7 @@ OSV ?=
 SITE ?= build/site
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgresql nightly check bench bench-full bench-peers wheelhouse edge release audit docs lock clean
+.PHONY: help setup demo serve test test-postgresql nightly campaign check bench bench-full bench-peers wheelhouse edge release audit docs lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ test-postgresql: $(VENV)/.dev ## Run the tests of rows and services on PostgreSQ
 
 nightly: check ## Run the tests that take too long for `make test` (about half an hour)
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m benchmarks.campaign --share 0.01
+
+campaign: $(VENV)/.dev ## Attack a server for hours: kills, full disks, hostile requests (SHARE=0.1: a tenth)
+	$(BIN)/python -m benchmarks.campaign --share $(SHARE)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
