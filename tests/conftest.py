@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -12,6 +14,9 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
 from tests.once import made_once
+
+if TYPE_CHECKING:
+    from tests.postgresql_server import PostgresqlServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,6 +69,15 @@ def edge_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.edge_bundles import train_edge_bundles  # noqa: PLC0415 - not for every test
 
     return made_once("edge-bundles", train_edge_bundles, temporary=tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A server of PostgreSQL, where it is installed."""
+    from tests.postgresql_server import postgresql_server  # noqa: PLC0415 - it may be absent
+
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

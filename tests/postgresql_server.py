@@ -52,13 +52,19 @@ class PostgresqlServer:
         return self.address(name)
 
     @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Stop every process of the server without ending it, and let it go on."""
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
+    def refusing(self, address: PostgresqlAddress) -> Iterator[None]:
+        """Refuse all connections to a database, and end those that there are."""
+        name = address.url.partition("@/")[2].partition("?")[0]
+        with psycopg.connect(self.address("postgres").url, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [name],
+            )
+            try:
+                yield
+            finally:
+                connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
 @contextmanager

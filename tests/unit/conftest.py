@@ -44,15 +44,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgresqlServer]:
-    """A server of PostgreSQL, where it is installed."""
-    from tests.postgresql_server import postgresql_server  # noqa: PLC0415 - it may be absent
-
-    with postgresql_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def migrated_postgresql(postgresql_server: PostgresqlServer) -> PostgresqlAddress:
     """A database of PostgreSQL with all tables, which tests use one after the other."""
     from tests.postgresql_server import migrated  # noqa: PLC0415 - it may be absent

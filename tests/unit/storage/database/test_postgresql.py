@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -249,7 +249,7 @@ def test_a_restart_of_postgresql_is_not_noticed(
 def test_a_database_that_cannot_be_reached_is_a_problem_until_it_is_back(
     database: Database, postgresql: PostgresqlAddress, postgresql_server: PostgresqlServer
 ) -> None:
-    with refused(postgresql_server):
+    with postgresql_server.refusing(postgresql):
         with pytest.raises(DatabaseUnavailableError, match="cannot be read now"):
             names(database)
         with pytest.raises(DatabaseUnavailableError, match="cannot be written now"):
@@ -339,21 +339,6 @@ except Exception as error:
     assert "pip install 'blemish[postgresql]'" in said
     assert "the PostgreSQL database 'plant' at db.example.org" in said
     assert "hush" not in said
-
-
-@contextmanager
-def refused(server: PostgresqlServer) -> Iterator[None]:
-    """Have PostgreSQL refuse all connections, and end those that there are."""
-    admin = server.address("postgres").url
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute("ALTER DATABASE blemish ALLOW_CONNECTIONS false")
-        connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'blemish'"
-        )
-        try:
-            yield
-        finally:
-            connection.execute("ALTER DATABASE blemish ALLOW_CONNECTIONS true")
 
 
 def rename_nothing(database: Database) -> None:
