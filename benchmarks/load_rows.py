@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, insert
+from sqlalchemy import insert
 
 from blemish.domain.entities import (
     DatasetStatus,
@@ -17,6 +17,7 @@ from blemish.domain.entities import (
 from blemish.domain.manifest import parse_line
 from blemish.domain.packaging import Component, PackagingJobStatus
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
 from blemish.storage.database.tables import MODELS as MODELS_TABLE
 from blemish.storage.database.tables import PROJECTS as PROJECTS_TABLE
@@ -51,12 +52,12 @@ TRAINED = {
 """A model, but for what tells it from others."""
 
 
-def fill(folder: Path) -> None:
-    """Make the rows of a data directory that is not served yet."""
+def fill(folder: Path, *, address: DatabaseAddress | None = None) -> None:
+    """Make the rows of a data directory that is not served yet, or those of another database."""
     directory = DataDirectory(folder)
     directory.create()
-    database = Database.open(directory.database)
-    _add_many(directory.database)
+    database = Database.open(address or directory.database)
+    _add_many(database)
     with database.writing() as rows:
         asked = rows.projects.find(ASKED)
         latest = rows.models.latest(ASKED)
@@ -69,25 +70,21 @@ def fill(folder: Path) -> None:
     database.close()
 
 
-def _add_many(path: Path) -> None:
+def _add_many(database: Database) -> None:
     """Add projects, and models as a training leaves them, a table at a time."""
     versions = range(1, MODELS // PROJECTS + 1)
     projects = [
-        {"id": number, "name": f"project-{number:04}", "created_at": NOW}
-        | {"models_made": len(versions)}
+        {"name": f"project-{number:04}", "created_at": NOW, "models_made": len(versions)}
         for number in range(1, PROJECTS + 1)
     ]
     models = [
-        {"project_id": project["id"], "version": version, "bundle": f"{project['id']}-{version}"}
-        | TRAINED
-        for project in projects
+        {"project_id": number, "version": version, "bundle": f"{number}-{version}"} | TRAINED
+        for number in range(1, PROJECTS + 1)
         for version in versions
     ]
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-    with engine.begin() as connection:
+    with database._engine.writing() as connection:  # noqa: SLF001 - quicker than row by row
         connection.execute(insert(PROJECTS_TABLE), projects)
         connection.execute(insert(MODELS_TABLE), models)
-    engine.dispose()
 
 
 def _add_dataset(rows: Rows, project_id: int) -> None:
