@@ -13,6 +13,7 @@ export class MaskView {
     this.context = canvas.getContext("2d", { alpha: false });
     this.colors = new Uint32Array(256);
     this.opacity = 0.5;
+    this.filter = "none"; // of the image, below the mask
     this.scale = 1; // pixels of the canvas a pixel of the image
     this.x = 0; // of the image's corner on the canvas
     this.y = 0;
@@ -196,7 +197,9 @@ export class MaskView {
     context.fillRect(left, top, right - left, bottom - top);
     context.imageSmoothingEnabled = scale < 4;
     context.imageSmoothingQuality = "low";
+    context.filter = this.filter;
     context.drawImage(this._level(), this.x, this.y, mask.width * scale, mask.height * scale);
+    context.filter = "none";
     context.imageSmoothingEnabled = false;
     context.globalAlpha = this.opacity;
     for (const tile of this.tiles) {

@@ -35,6 +35,9 @@ export default {
     type: 0,
     size: 0,
     opacity: 55,
+    hidden: false,
+    brightness: 100,
+    contrast: 100,
     percent: 100,
     said: null,
     savedSaid: null,
@@ -74,6 +77,9 @@ export default {
   watch: {
     opacity: "showOpacity",
     isAside: "showOpacity",
+    hidden: "showOpacity",
+    brightness: "showLight",
+    contrast: "showLight",
     size() {
       this.sketch();
     },
@@ -271,7 +277,12 @@ export default {
       this.save();
     },
     showOpacity() {
-      this.view.opacity = (this.opacity / 100) * (this.isAside ? ASIDE_OPACITY : 1);
+      this.view.opacity = this.hidden ? 0 : (this.opacity / 100) * (this.isAside ? ASIDE_OPACITY : 1);
+      this.view.draw();
+    },
+    showLight() {
+      const changed = this.brightness !== 100 || this.contrast !== 100;
+      this.view.filter = changed ? `brightness(${this.brightness}%) contrast(${this.contrast}%)` : "none";
       this.view.draw();
     },
     // tools
@@ -314,6 +325,7 @@ export default {
     // put the tool down at a point of the image; tell whether a stroke has begun
     begin(point) {
       if (!this.mayPaint || !this.ready) return false;
+      this.hidden = false;
       if (this.tool !== "eraser" && !this.type) {
         this.askForType();
         return false;

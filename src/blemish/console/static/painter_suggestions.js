@@ -28,6 +28,7 @@ export const SUGGESTION_METHODS = {
       this.askForType();
     } else {
       this.mask.add(pixels, numbers);
+      this.hidden = false;
       this.$refs.stage.focus({ preventScroll: true });
       if (this.mask.before.size) this.suggested = head.model;
       else this.note = `Model ${head.model} marks nothing that is not painted already.`;

@@ -8,6 +8,7 @@ export const TOOLBAR = `
       <button :disabled="!painted || !mayPaint" aria-label="Erase the mask" title="Erase the mask" @click="eraseAll"><q-icon name="layers_clear" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
+      <button :aria-pressed="hidden" aria-label="Hide the mask" title="Hide the mask (H)" @click="hidden = !hidden"><q-icon name="visibility_off" size="20px" aria-hidden="true"></q-icon></button>
       <hr>
       <button aria-label="Zoom in" title="Zoom in (+)" @click="zoomBy(1.25)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
       <button aria-label="Zoom out" title="Zoom out (-)" @click="zoomBy(0.8)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
@@ -33,6 +34,11 @@ export const SLIDERS = `
         <input type="range" min="0" max="100" :value="sizeStep" aria-label="Brush size" :aria-valuetext="size + ' pixels'" @input="sizeFrom($event.target.value)"></label>
       <label class="slider"><span>Mask opacity <b>{{ opacity }} %</b></span>
         <input type="range" min="0" max="100" v-model.number="opacity" aria-label="Mask opacity"></label>
+      <label class="slider"><span>Brightness <b>{{ brightness }} %</b></span>
+        <input type="range" min="20" max="400" step="5" v-model.number="brightness" aria-label="Brightness of the image" @dblclick="brightness = 100"></label>
+      <label class="slider"><span>Contrast <b>{{ contrast }} %</b></span>
+        <input type="range" min="20" max="400" step="5" v-model.number="contrast" aria-label="Contrast of the image" @dblclick="contrast = 100"></label>
+      <button v-if="brightness !== 100 || contrast !== 100" @click="brightness = contrast = 100">Show the image as it is</button>
       <details><summary>Keys</summary>
         <dl class="painter-keys"><template v-for="[key, does] in keys" :key="key"><dt>{{ key }}</dt><dd>{{ does }}</dd></template></dl>
       </details>`;
