@@ -81,9 +81,28 @@ def _copy_pages(root: Path, pages: Path) -> None:
 
 
 def _write_configuration(configuration: dict[str, Any], work: Path) -> None:
-    folders = {"docs_dir": "pages", "site_dir": "site"}
-    text = yaml.safe_dump(configuration | folders, sort_keys=False)
+    filled_in: dict[str, Any] = {"docs_dir": "pages", "site_dir": "site"}
+    if "nav" in configuration:
+        filled_in["nav"] = _with_pages_of_folders(configuration["nav"], work / "pages")
+    text = yaml.safe_dump(configuration | filled_in, sort_keys=False)
     (work / "mkdocs.yml").write_text(text, encoding="utf-8")
+
+
+def _with_pages_of_folders(navigation: Any, pages: Path) -> Any:
+    """Return a navigation in which a folder is replaced by its pages, README.md first."""
+    match navigation:
+        case list():
+            return [_with_pages_of_folders(entry, pages) for entry in navigation]
+        case dict():
+            return {
+                name: _with_pages_of_folders(entry, pages) for name, entry in navigation.items()
+            }
+        case str() if navigation.endswith("/"):
+            names = sorted(path.name for path in (pages / navigation).glob("*.md"))
+            names.sort(key=lambda name: name != "README.md")
+            return [f"{navigation}{name}" for name in names]
+        case _:
+            return navigation
 
 
 def _run_zensical(work: Path) -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "docs" / "guide" / "getting-started.md").read_text()
+CLI = "runpy.run_module('blemish.cli.main', run_name='__main__')"
 ADDITIONS = (ROOT / "docs" / "guide" / "additions.md").read_text()
 
 
@@ -87,11 +88,14 @@ def test_the_guide_leads_from_images_to_a_verdict(place: Path) -> None:
     assert re.fullmatch(r"(anomaly|normal) [01]\.\d+", told[-1])
 
 
-def test_the_program_of_the_readme_uploads_and_ends_with_a_verdict(workplace: Path) -> None:
+def test_the_lines_of_the_readme_import_images_and_end_with_a_verdict(workplace: Path) -> None:
     (program,) = fenced(README, "python")
+    (importing,) = re.findall(r"^blemish (datasets import .*?)\s+#", README, flags=re.MULTILINE)
 
+    run(f"import runpy, sys; sys.argv[1:] = {importing.split()}; {CLI}", workplace, README)
     told = run(program, workplace, README)
 
+    assert "is being trained" in told  # while it waits
     assert "'IsAnomalous'" in told
     assert "'Confidence'" in told
 
