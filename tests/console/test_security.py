@@ -254,3 +254,53 @@ def test_a_script_that_gets_into_a_page_of_the_console_does_not_run(visit: Visit
     assert len(watched.problems) == 2
     assert all("Content Security Policy" in problem for problem in watched.problems)
     watched.problems.clear()
+
+
+FORGED_EVENTS = """async (client) => {
+    const answers = [];
+    for (const [id, element] of client.elements)
+        for (const event of element.events || [])
+            window.socket.emit("event", {
+                id: Number(id), client_id: client.id, listener_id: event.listener_id, args: ["{}"],
+            });
+    const query = {
+        client_id: client.id, tab_id: client.tab, document_id: "forged", next_message_id: 0,
+    };
+    answers.push(await new Promise((answer) => window.socket.emit("handshake", query, answer)));
+    const second = io(window.location.origin, {
+        path: `${window.path_prefix}/_nicegui_ws/socket.io`, forceNew: true,
+        query: {...query, implicit_handshake: true}, transports: ["websocket"], reconnection: false,
+    });
+    answers.push(await new Promise((answer) => {
+        second.on("connect", () => answer("connected"));
+        second.on("connect_error", () => answer("refused"));
+    }));
+    const upload = `/console/_nicegui/client/${client.id}/upload/1`;
+    answers.push((await fetch(upload, {method: "POST"})).status);
+    return answers;
+}"""
+PAGE = """() => ({
+    id: window.clientId, tab: sessionStorage.__nicegui_tab_id,
+    elements: Object.entries(mounted_app.elements)
+        .filter(([id, element]) => element.props.label === "New access key")
+        .map(([id, element]) => [id, {events: element.events.map((event) => ({...event}))}]),
+})"""
+
+
+def test_messages_reach_only_pages_of_their_own_session(visit: Visit) -> None:
+    owner, other = visit(), visit()
+    page, forger = owner.open("/settings"), other.open("/")
+    dialog = page.get_by_role("dialog")
+    names = page.evaluate(PAGE)
+
+    answers = forger.evaluate(FORGED_EVENTS, names)
+    forger.get_by_role("link", name="Projects").first.wait_for()
+    forged_dialogs = dialog.count()
+    page.evaluate(FORGED_EVENTS, names)
+
+    assert any(element["events"] for _, element in names["elements"])
+    assert answers == [False, "refused", 403]
+    assert forged_dialogs == 0
+    expect(dialog.first).to_be_visible()  # the same messages by the owner's own socket
+    owner.problems.clear()
+    other.problems.clear()

@@ -8,10 +8,11 @@ from pathlib import Path
 import jinja2
 from fastapi import FastAPI
 from nicegui import app as framework
-from nicegui import ui
+from nicegui import core, ui
 from nicegui.client import templates
 from starlette.staticfiles import StaticFiles
 
+from blemish.console.auth.page_sockets import OwnUploads, bind_to_sessions
 from blemish.console.browser_rules import with_nonces
 from blemish.console.http import register
 from blemish.console.images import (
@@ -83,6 +84,7 @@ STATIC = Path(__file__).parent / "static"
 def application() -> FastAPI:
     """Return the pages as an application; the framework knows but one in a process."""
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    outer.add_middleware(OwnUploads)
     outer.mount(f"{ROOT}/static", StaticFiles(directory=STATIC))
     ui.run_with(
         outer,
@@ -97,6 +99,7 @@ def application() -> FastAPI:
     )
     register(framework)
     _use_nonces(templates.env)
+    bind_to_sessions(core.sio)
     # it has no name for screen readers, and pages show what they wait for themselves
     framework.config.quasar_config["loadingBar"]["skipHijack"] = True
     framework.colors(
