@@ -22,6 +22,7 @@ pytestmark = [
 DEPLOY = ROOT / "deploy"
 SESSION = Path(__file__).with_name("container_session.py")
 MOST_MIB = 400
+COMPOSE_FILES = ("deploy/compose.yaml", "deploy/compose-postgresql.yaml")
 NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -35,7 +36,7 @@ def tools() -> Path:
     "command",
     [
         ["hadolint", "deploy/Dockerfile"],
-        ["check-jsonschema", "--builtin-schema=vendor.compose-spec", "deploy/compose.yaml"],
+        ["check-jsonschema", "--builtin-schema=vendor.compose-spec", *COMPOSE_FILES],
         ["kubernetes-validate", "--strict", "deploy/kubernetes.yaml"],
         ["yamllint", "--strict", "deploy", ".github", ".yamllint"],
         ["check-jsonschema", "--builtin-schema=vendor.dependabot", ".github/dependabot.yml"],

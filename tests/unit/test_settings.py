@@ -59,6 +59,16 @@ def test_the_command_line_names_the_settings_and_shows_no_secret(
     assert ended.stderr == ("blemish: BLEMISH_S3_SECRET_ACCESS_KEY: set BLEMISH_S3_ENDPOINT too\n")
 
 
+def test_a_database_of_another_kind_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLEMISH_DATABASE_URL", "mysql://someone:not-to-be-shown@db/plant")
+
+    ended = CliRunner().invoke(app, ["serve"])
+
+    assert ended.stderr == ("blemish: BLEMISH_DATABASE_URL: it must begin with postgresql://\n")
+
+
 def test_providers_are_told_with_commas_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLEMISH_PROVIDERS", "openvino, cpu")
 

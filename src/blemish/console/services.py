@@ -57,6 +57,8 @@ class Services:
     audits: ConsoleAudits
     counts: DetectionCounts
     directory: DataDirectory
+    #: returns name and version of the database software
+    database_version: Callable[[], str]
     #: makes a bucket, or raises ObjectError
     make_bucket: Callable[[str], None]
     #: to read what the API tells in small pages

@@ -189,6 +189,7 @@ def build_console(
             audits=audits,
             counts=counts,
             directory=foundation.directory,
+            database_version=lambda: foundation.database.version,
             make_bucket=bucket_maker(settings, storage.folder),
             datasets=services.datasets,
             models=services.models,

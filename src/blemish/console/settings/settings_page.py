@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import sqlite3
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -45,7 +44,7 @@ async def settings() -> None:
     """Show the settings."""
     looking = visitor()
     backbones = await in_thread(_backbones, looking)
-    versions = await in_thread(_versions)
+    versions = await in_thread(_versions, looking)
     ui.add_head_html(STYLE)
     with frame("Settings"):
         heading("Settings")
@@ -125,11 +124,12 @@ def _most(number: int | None, otherwise: str) -> str:
     return otherwise.capitalize() if number is None else f"{number:,}"
 
 
-def _versions() -> dict[str, str]:
+def _versions(looking: Visitor) -> dict[str, str]:
     versions = {title: importlib.metadata.version(name) for title, name in PACKAGES.items()}
     versions["API of Amazon Lookout for Vision"] = API_VERSION
     versions["Python"] = platform.python_version()
-    versions["SQLite"] = sqlite3.sqlite_version
+    database, _, version = looking.services.database_version().partition(" ")
+    versions[database] = version
     versions["System"] = f"{platform.system()} {platform.release()}, {platform.machine()}"
     return versions
 

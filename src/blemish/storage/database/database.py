@@ -215,9 +215,9 @@ def _closed_on_error(engine: DatabaseEngine, what: str) -> Iterator[None]:
         yield
     except (OSError, exc.DBAPIError) as error:
         engine.close()
-        reason = error.strerror if isinstance(error, OSError) else error.orig
+        reason = str(error.strerror if isinstance(error, OSError) else error.orig)
         raise DatabaseError(
-            f"{engine.address} cannot be {what} as a database ({reason})."
+            f"{engine.address} cannot be {what} as a database ({' '.join(reason.split())})."
         ) from error
     except BaseException:
         engine.close()
