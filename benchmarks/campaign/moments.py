@@ -242,6 +242,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--moments", type=int, default=300)
+    parser.add_argument("--minutes", type=float, default=1_000, help="after which no fault begins")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="name of the one fault")
     arguments = parser.parse_args()
@@ -261,7 +262,9 @@ def main() -> int:
             served.start()
             moments = Moments(served, disk, choices)
             moments.host()
-            for _ in range(arguments.moments):
+            for number in range(arguments.moments):
+                if time.monotonic() - began > arguments.minutes * 60:
+                    break
                 fault = arguments.only or choices.choice(list(moments.faults))
                 try:
                     moments.moment(fault)
@@ -271,6 +274,8 @@ def main() -> int:
                     print(served.log.read_text()[-1_500:], flush=True)
                     break  # what follows may be its consequence
                 done[fault] += 1
+                if number % 10 == 9:
+                    print(f"{number + 1} moments, {moments.life.acknowledged:,} writes", flush=True)
             served.end(signal.SIGKILL)
     for fault, count in sorted(done.items()):
         print(f"{fault:16} {count:5}")

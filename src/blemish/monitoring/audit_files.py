@@ -10,11 +10,13 @@ A line that a power cut truncated is removed before the next one is written.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -103,7 +105,7 @@ class AuditFiles:
         today = self._now().date()
         for path in self._files():
             is_written = path == self._path or (_is_of_commands(path) and _day_of(path) >= today)
-            if path.suffix == ".jsonl" and not is_written:
+            if path.suffix == ".jsonl" and not is_written and _is_regular(path):
                 _compress(path)
         self._remove_old()
 
@@ -126,7 +128,7 @@ class AuditFiles:
             self.close()
             self.is_untidy = True
         self._path = self._next(today, more)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = _opened_to_append(self._path)
         self._size = os.fstat(self._file).st_size
         sync_folder(self._folder)
         return self._file
@@ -138,7 +140,7 @@ class AuditFiles:
         if not of_today:
             return self._folder / f"{today}.0001.jsonl"
         last = of_today[-1]
-        if last.suffix == ".jsonl":
+        if last.suffix == ".jsonl" and _is_regular(last):
             _cut_torn_line(last)
             if last.stat().st_size + more <= self._file_bytes:
                 return last
@@ -162,6 +164,24 @@ def _is_of_commands(path: Path) -> bool:
     return path.name.split(".")[1] == _COMMANDS
 
 
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _opened_to_append(path: Path) -> int:
+    """Open a regular file; a pipe or a device of its name makes nobody wait.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    file = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, f"{path} is no regular file")
+    return file
+
+
 def append_command(folder: Path, line: bytes, *, today: date) -> None:
     """Append the line of a command to the file of the day, synced.
 
@@ -172,8 +192,7 @@ def append_command(folder: Path, line: bytes, *, today: date) -> None:
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{today}.{_COMMANDS}.jsonl"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    file = os.open(path, flags, 0o600)
+    file = _opened_to_append(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.geteuid() == 0:

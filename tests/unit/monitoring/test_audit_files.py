@@ -169,3 +169,18 @@ def test_the_file_of_commands_is_compressed_after_its_day_and_is_never_the_serve
         "2026-03-02.0001.jsonl",
         "2026-03-02.commands.jsonl",
     ]
+
+
+def test_a_pipe_among_the_files_makes_nobody_wait(tmp_path: Path, clock: Clock) -> None:
+    today = clock().date()
+    for name in ("0001", "commands"):
+        os.mkfifo(tmp_path / f"{today}.{name}.jsonl")
+    files = audit_files(tmp_path, clock)
+
+    files.append(LINE)
+    files.tidy()
+    files.close()
+
+    assert (tmp_path / f"{today}.0002.jsonl").read_bytes() == LINE
+    with pytest.raises(OSError, match=r"no regular file|No such device"):
+        append_command(tmp_path, LINE, today=today)
