@@ -90,3 +90,34 @@ def test_the_mask_is_hidden_and_the_image_shown_brighter_without_changing_either
     shows(page, (0x23, 0xA4, 0x36))
 
     assert np.array_equal(buffer_of(page), painted)
+
+
+def test_the_wand_paints_what_has_nearly_the_same_colour(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    name = "alike"
+    project_of(served, name, {"1.png": plain_image()})
+    watched = visit()
+    page = open_painter(watched, name, f"s3://images/{name}/1.png")
+    add_type(page, "crack")
+    box = page.locator(".painter-stage").bounding_box()
+    assert box is not None
+    scale = min(box["width"] / 320, box["height"] / 240)
+
+    page.keyboard.press("w")
+    page.mouse.click(
+        box["x"] + box["width"] / 2 + (60 - 160) * scale,
+        box["y"] + box["height"] / 2 + (120 - 120) * scale,
+    )
+    square = buffer_of(page)
+    page.get_by_label("Tolerance of the wand").fill("4")
+    half = buffer_of(page)
+    watched.shoot("painter-wand")
+    assert findings(page) == []
+    page.keyboard.press("Control+z")
+
+    assert (square[80:160, 40:120] == 1).all()
+    assert np.count_nonzero(square) == 80 * 80
+    assert (half[80:160, 40:80] == 1).all()
+    assert np.count_nonzero(half) == 80 * 40
+    assert not buffer_of(page).any()

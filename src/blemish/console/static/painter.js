@@ -9,6 +9,7 @@ import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
 import { SUGGESTION_METHODS } from "/console/static/painter_suggestions.js";
 import { TEMPLATE } from "/console/static/painter_template.js";
 import { TYPE_METHODS } from "/console/static/painter_types.js";
+import { WAND_METHODS } from "/console/static/painter_wand.js";
 import { request } from "/console/static/server.js";
 
 const NEAR = 8; // of a polygon's first corner: to click there closes it, in pixels of the canvas
@@ -36,6 +37,7 @@ export default {
     size: 0,
     opacity: 55,
     hidden: false,
+    tolerance: 24, // of the wand, in levels of 255
     brightness: 100,
     contrast: 100,
     percent: 100,
@@ -78,6 +80,7 @@ export default {
     opacity: "showOpacity",
     isAside: "showOpacity",
     hidden: "showOpacity",
+    tolerance: "paintAlikeAgain",
     brightness: "showLight",
     contrast: "showLight",
     size() {
@@ -94,6 +97,8 @@ export default {
     this.stroke = null;
     this.crossed = false;
     this.agreed = false; // that the mask is dropped
+    this.wanded = null; // where the wand was put down last, and the state that it made
+    this.wandImage = null;
   },
   mounted() {
     this.view = new MaskView(this.$refs.canvas);
@@ -139,6 +144,7 @@ export default {
       this.points = [];
       this.stroke = null;
       this.suggested = "";
+      this.wandImage = null;
       this.agreed = false;
       const blobOf = async (address) => (await request(address)).blob();
       const [stored, levels] = await Promise.all([this.fetchMask(), blobOf(this.image.url).then(levelsOf)]);
@@ -338,11 +344,15 @@ export default {
         this.sketch();
         return false;
       }
-      if (this.tool === "fill") {
+      if (this.tool === "fill" || this.tool === "wand") {
         const [x, y] = point.map(Math.floor);
         if (x < 0 || y < 0 || x >= this.mask.width || y >= this.mask.height) return false;
-        this.mask.fill(x, y, this.type);
-        this.finish();
+        if (this.tool === "wand") {
+          this.paintAlike(x, y);
+        } else {
+          this.mask.fill(x, y, this.type);
+          this.finish();
+        }
         return false;
       }
       this.stroke = { last: point, type: this.tool === "eraser" ? 0 : this.type };
@@ -362,5 +372,6 @@ export default {
     ...TYPE_METHODS,
     ...CONFLICT_METHODS,
     ...SUGGESTION_METHODS,
+    ...WAND_METHODS,
   },
 };

@@ -7,9 +7,10 @@ export const TOOLS = [
   { name: "eraser", icon: ERASER, key: "e", title: "Eraser" },
   { name: "polygon", icon: "polyline", key: "p", title: "Polygon" },
   { name: "fill", icon: "format_color_fill", key: "f", title: "Fill" },
+  { name: "wand", icon: "auto_fix_high", key: "w", title: "Magic wand" },
 ];
 export const KEYS = [
-  ["B E P F", "brush, eraser, polygon, fill"],
+  ["B E P F W", "brush, eraser, polygon, fill, wand"],
   ["[ ]", "smaller, larger brush"],
   ["T", "next anomaly type"],
   ["S", "suggest a mask"],
@@ -42,7 +43,7 @@ export const KEY_METHODS = {
   },
   control(event, key) {
     const does = { s: () => this.save(), z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo() }[key];
-    if (!does || (key !== "s" && event.target.matches("input:not([type=radio])"))) return;
+    if (!does || (key !== "s" && event.target.matches("input:not([type=radio], [type=range])"))) return;
     event.preventDefault();
     does();
   },

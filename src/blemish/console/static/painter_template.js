@@ -32,6 +32,8 @@ export const STAGE = `
 export const SLIDERS = `
       <label class="slider"><span>Brush size <b>{{ size }} px</b></span>
         <input type="range" min="0" max="100" :value="sizeStep" aria-label="Brush size" :aria-valuetext="size + ' pixels'" @input="sizeFrom($event.target.value)"></label>
+      <label v-if="tool === 'wand'" class="slider"><span>Tolerance of the wand <b>{{ tolerance }}</b></span>
+        <input type="range" min="0" max="128" v-model.number="tolerance" aria-label="Tolerance of the wand"></label>
       <label class="slider"><span>Mask opacity <b>{{ opacity }} %</b></span>
         <input type="range" min="0" max="100" v-model.number="opacity" aria-label="Mask opacity"></label>
       <label class="slider"><span>Brightness <b>{{ brightness }} %</b></span>
