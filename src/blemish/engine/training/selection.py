@@ -2,8 +2,9 @@
 
 With `MIN_ANOMALIES` labelled anomalies or more, candidates are compared by cross-validated scores.
 The default candidate stays unless another is better by more than one standard error and by more
-than half an anomaly. With fewer anomalies there is no comparison. The default is an average of the
-scorers of normal images. Heads are added to it, with more weight the more anomalies there are.
+than half an anomaly. The default is an average of the scorers of normal images. Heads are added to
+it, with more weight the more anomalies there are. With fewer anomalies the default is compared only
+with itself without heads: a few labels must not make a detector worse than none.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.engine.scorers.scorer import Role, ScoreKey, Scorer
-from blemish.engine.training.calibration import MIN_ANOMALIES
+from blemish.engine.training.calibration import (
+    FALSE_ALARM_RATE,
+    MIN_ANOMALIES,
+    threshold_rule,
+)
 from blemish.engine.training.cross_validation import own_fold_scores
 from blemish.engine.training.fusion import Fusion, fusion, standard
 from blemish.engine.training.score_table import ScoreTable
@@ -91,6 +96,8 @@ def select(tables: Sequence[ScoreTable]) -> Selection:
     everything = np.ones(len(tables[0].fold_of), dtype=np.bool_)
     candidate, results = _best_candidate(tables, None, everything)
     table = tables[candidate.table]
+    if not results:
+        candidate = _with_useful_heads(candidate, table)
     final = _fusion_of(candidate, table, None, everything)
     if results:
         outer_scores = _outer_scores(tables)
@@ -104,6 +111,41 @@ def select(tables: Sequence[ScoreTable]) -> Selection:
         scores=own_fold_scores(outer_scores, table.fold_of),
         gain=_gain(final, candidate, table),
     )
+
+
+def _with_useful_heads(candidate: Candidate, table: ScoreTable) -> Candidate:
+    """Return a candidate without its heads, unless they help on images that were held out.
+
+    Without them a labelled anomaly must be missed, and with them the anomalies must be ranked no
+    worse and no more verdicts be wrong. Where the scorers of normal images find every anomaly,
+    heads only add chance: on papers they tripled the false alarms (docs/notes/thresholds.md).
+    """
+    shares = {
+        key: share for key, share in candidate.shares.items() if key.scorer.role is not Role.HEAD
+    }
+    if len(shares) == len(candidate.shares):
+        return candidate
+    plain = Candidate(name="average", shares=shares, table=candidate.table)
+    auroc, wrong = _held_out_verdicts(candidate, table)
+    plain_auroc, plain_wrong = _held_out_verdicts(plain, table)
+    is_useful = (
+        (plain_wrong & table.anomalous).any()
+        and auroc >= plain_auroc
+        and wrong.sum() <= plain_wrong.sum()
+    )
+    return candidate if is_useful else plain
+
+
+def _held_out_verdicts(candidate: Candidate, table: ScoreTable) -> tuple[float, NDArray[np.bool_]]:
+    """Return the image AUROC of held-out images, and which (m,) are judged wrong."""
+    anomalous = table.anomalous
+    everything = np.ones(len(anomalous), dtype=np.bool_)
+    scores = _fused(_fusion_of(candidate, table, None, everything), candidate, table)
+    rule = threshold_rule(
+        anomalous, rate=FALSE_ALARM_RATE, bank_alone=not table.scorers(Role.SECONDARY)
+    )
+    above, _ = _placements(scores, anomalous)
+    return float(above.mean()), (scores >= rule(scores, anomalous)) != anomalous
 
 
 def _outer_scores(tables: Sequence[ScoreTable]) -> NDArray[np.float64]:

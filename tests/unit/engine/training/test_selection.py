@@ -78,6 +78,20 @@ def test_heads_count_the_more_the_more_anomalies_they_saw() -> None:
     assert thirty.shares[POOLED_HEAD] == pytest.approx(30 / 40)
 
 
+@pytest.mark.parametrize(
+    ("bank", "head", "is_added"),
+    [(0.0, 8.0, True), (30.0, 8.0, False), (0.0, -8.0, False)],
+    ids=["anomalies are missed", "all are found", "heads rank worse"],
+)
+def test_few_labels_add_heads_only_where_they_help(
+    bank: float, head: float, is_added: bool
+) -> None:
+    selection = select([table(anomalous=5, bank=bank, bank_place=bank, head=head)])
+
+    assert any(key in selection.candidate.shares for key in HEADS) is is_added
+    assert selection.results == ()
+
+
 def test_few_labels_choose_nothing() -> None:
     assert select([table(anomalous=9)]).results == ()
 

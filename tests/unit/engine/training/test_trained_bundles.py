@@ -75,10 +75,10 @@ RECORDS: dict[Callable[[], list[LabeledImage]], Record] = {
         scores=[1.06184, 60.1513, 44.0103],
     ),
     few_anomalies: Record(
-        model="091e452491c17330b9b2144ad4dca55251634846d0a85a028d4940a9c771990a",
-        structure="e963d05608c5917c",
-        selection="average, heads x 0.29",
-        scores=[1.00756, 61.8895, 45.2853],
+        model="5a100e5161beef3777756d8709c4a26997b2e4843304463ccd6ce150fb08f955",
+        structure="8fcef85bc0feeaad",
+        selection="average",
+        scores=[1.06184, 60.1513, 44.0103],
     ),
     many_anomalies: Record(
         model="8c87b859a04075289faea02dc902561a6fd05933ef4baf660ce41cf8941d4762",
@@ -87,10 +87,10 @@ RECORDS: dict[Callable[[], list[LabeledImage]], Record] = {
         scores=[1.0085, 71.6383, 57.2619],
     ),
     some_masks: Record(
-        model="fb51aa964a84616a82f950d2a51fe5bb785c2656b27ce436a2e7f8b7fb8d8cd6",
-        structure="b7da0c0aa02503b1",
-        selection="average, heads x 0.41",
-        scores=[1.04692, 63.5282, 47.2078],
+        model="9086f7dd6eaab80937676f8aed0dd10ee76d0ffd897546a8ffa9bd0d2f23c45f",
+        structure="7e60a5055261d985",
+        selection="average",
+        scores=[1.06184, 60.1513, 44.0103],
     ),
 }
 
