@@ -57,13 +57,13 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev ## Measure quality and speed (at most 15 minutes)
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/.dev ## Measure what takes hours (goes on where it was cut off)
+bench-full: $(VENV)/.dev ## Measure what takes a night (the next one goes on from there)
 	$(BIN)/python -m benchmarks.fuzz
 	$(BIN)/python -m benchmarks.edge
 	$(BIN)/python -m benchmarks.station
 	$(BIN)/python -m benchmarks.lifetimes
 	$(BIN)/python -m benchmarks.s3 --long
-	$(BIN)/python -m benchmarks.quality --full
+	$(BIN)/python -m benchmarks.quality --full --minutes 420
 	$(BIN)/python -m benchmarks.scale
 
 bench-peers: $(VENV)/.dev $(PEERS)/.made ## Measure quality and speed beside anomalib's models

@@ -51,6 +51,8 @@ from benchmarks.surroundings import PEER_PYTHON, PRETRAINED, ROOT, SHARED, backb
 from blemish.engine.backbones.installed_weights import default_backbone
 from blemish.engine.errors import EngineError
 
+QUICK_MINUTES = 8.0
+
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 BLEMISH = ROOT / "src/blemish"
 OURS = tuple(
@@ -220,7 +222,7 @@ def main() -> int:
         print(f"{PEER_PYTHON} is absent: measured without anomalib. `make bench-peers` makes it.")
         with_peers = False
     extent = FULL if arguments.full else QUICK
-    minutes = None if asked else arguments.minutes
+    minutes = QUICK_MINUTES if arguments.minutes is None and not asked else arguments.minutes
 
     with TemporaryDirectory() as temporary:
         weights = Path(temporary, "weights.npz")
@@ -267,7 +269,11 @@ def _arguments() -> argparse.Namespace:
     extent.add_argument("--full", action="store_true")
     extent.add_argument("--peers", action="store_true")
     extent.add_argument("--trained-peers", action="store_true")
-    parser.add_argument("--minutes", type=float, default=8, help="of a quick run, at most")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"after which no trial begins; without it a quick run ends after {QUICK_MINUTES}",
+    )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/quality.jsonl")
     return parser.parse_args()
 
