@@ -22,7 +22,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from blemish.service.data_ages import Cutoff, plain_cutoff
-from blemish.storage.files import sync_folder
+from blemish.storage.files import keep_owner, sync_folder
 
 FILE_BYTES = 64 * 1024 * 1024
 LINE_BYTES = 1024 * 1024
@@ -195,9 +195,7 @@ def append_command(folder: Path, line: bytes, *, today: date) -> None:
     file = _opened_to_append(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if os.geteuid() == 0:
-            owner = folder.stat()
-            os.fchown(file, owner.st_uid, owner.st_gid)
+        keep_owner(file, folder)
         rest = memoryview(line)
         while rest:
             rest = rest[os.write(file, rest) :]

@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blemish.storage.errors import DataDirectoryError, RestoreUnfinishedError
+from blemish.storage.files import keep_owner, make_own_folder, special_file
 
 
 class DirectoryBusyError(Exception):
@@ -68,7 +69,7 @@ class DataDirectory:
         """Create missing folders, readable by the owner alone.
 
         Raises:
-            DataDirectoryError: they cannot be created.
+            DataDirectoryError: they cannot be created, or a pipe or a device is among the files.
             RestoreUnfinishedError: a restore into it has not finished.
         """
         with self._named_in_errors():
@@ -77,6 +78,7 @@ class DataDirectory:
             except OSError:
                 if not self.was_served:
                     raise  # a server can start on a disk that only lets it read
+            self._check_kinds()
 
     @contextmanager
     def lock(self, holder: str) -> Iterator[None]:
@@ -113,9 +115,21 @@ class DataDirectory:
 
     def _opened_lock(self) -> int:
         try:
-            return os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError:
             return os.open(self.lock_file, os.O_RDONLY)  # the disk only lets us read
+        keep_owner(file, self.root)
+        return file
+
+    def _check_kinds(self) -> None:
+        """Refuse what would let the server wait without end when it opens it."""
+        shallow = (self.root, self.aws, self.keyring, self.audit, self.stored_files, self.uploads)
+        deep = (self.backbones, self.bundles)
+        special = special_file([(folder, 0) for folder in shallow] + [(path, 2) for path in deep])
+        if special is not None:
+            raise DataDirectoryError(
+                f"{special} is a pipe, a socket or a device, and no file of a server. Move it away."
+            )
 
     def _create(self) -> None:
         if self.restoring.exists():
@@ -141,7 +155,7 @@ class DataDirectory:
             self.staging,
             self.trash,
         ):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            make_own_folder(folder)
 
     @contextmanager
     def _named_in_errors(self) -> Iterator[None]:

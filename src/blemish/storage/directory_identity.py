@@ -130,7 +130,7 @@ class DirectoryIdentity:
                 return
             highest = mark
             with suppress(OSError):  # a directory that cannot be written is reported elsewhere
-                file = os.open(self._path, os.O_WRONLY)
+                file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
                 try:
                     os.pwrite(file, f"{mark:0{MARK_DIGITS}d}".encode(), position)
                 finally:

@@ -79,7 +79,9 @@ class Disk:
     def write_problem(self) -> str | None:
         """Return why nothing can be written, or None."""
         try:
-            file = os.open(self._probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            file = os.open(
+                self._probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600
+            )
             try:
                 if os.write(file, bytes(PROBE_BYTES)) < PROBE_BYTES:
                     return f"{self._root} has no room"

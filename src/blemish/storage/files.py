@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -175,6 +176,60 @@ def clear_staging(staging: Path) -> None:
             _delete(remains)
 
 
+def keep_owner(descriptor: int, folder: Path) -> None:
+    """Give a new file or folder of root to the owner of its folder, so that the server can use it.
+
+    Args:
+        descriptor: of the new file; a name could be exchanged meanwhile.
+        folder: the one that it is in.
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make a folder for its owner alone, unless it exists; root gives it to its parent's owner."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if folder.is_dir():
+            return
+        raise
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        keep_owner(descriptor, folder.parent)
+    finally:
+        os.close(descriptor)
+
+
+def special_file(folders: Iterable[tuple[Path, int]]) -> Path | None:
+    """Return a pipe, a socket or a device, whose opening may never end; None if there is none.
+
+    Args:
+        folders: each with how deep to look below it.
+    """
+    for folder, depth in folders:
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    below = special_file([(Path(entry.path), depth - 1)]) if depth else None
+                    if below is not None:
+                        return below
+                elif not entry.is_file(follow_symlinks=False) and _is_special(Path(entry.path)):
+                    return Path(entry.path)
+    return None
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether a path, or what it leads to, is neither a file nor a folder."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def sync_folder(folder: Path) -> None:
     """Sync the names in a folder to the disk."""
     _sync(folder, os.O_DIRECTORY)
@@ -185,6 +240,8 @@ def _write_synced(path: Path, chunks: Iterable[bytes], *, name: str) -> None:
         _make_folders(_missing(path.parent))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        with clear_file_errors(name):
+            keep_owner(descriptor, path.parent)
         for chunk in chunks:  # an error of the iterable is no write error
             with clear_file_errors(name):
                 _write_all(descriptor, chunk)
@@ -210,7 +267,7 @@ def _missing(folder: Path) -> list[Path]:
 
 def _make_folders(missing: list[Path]) -> None:
     for folder in missing:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_own_folder(folder)
         sync_folder(folder.parent)
 
 

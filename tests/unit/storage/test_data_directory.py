@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import os
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from blemish.domain.entities import KeyPair
+from blemish.monitoring.audit_files import append_command
+from blemish.server.aws_files import AwsFiles
 from blemish.storage.data_directory import DataDirectory, DirectoryBusyError
 from blemish.storage.errors import DataDirectoryError
+from blemish.storage.files import write_durably
 from tests.unit.storage.samples import python
+
+OWNER = 12_345
 
 
 @pytest.fixture
@@ -81,3 +89,38 @@ with DataDirectory(Path(sys.argv[1])).lock("the first"):
 
     with directory.lock("the second"):
         pass
+
+
+@pytest.mark.parametrize("name", ["identity", "aws/config", "audit/x.jsonl", "bundles/1/model"])
+def test_a_pipe_among_the_files_is_named_instead_of_waited_for(tmp_path: Path, name: str) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.create()
+    pipe = directory.root / name
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+
+    with pytest.raises(DataDirectoryError, match=f"{pipe} is a pipe"):
+        directory.create()
+
+
+def test_a_pipe_that_comes_later_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "2026-01-02.commands.jsonl")
+
+    with pytest.raises(OSError, match="No such device"):
+        append_command(tmp_path, b"{}\n", today=date(2026, 1, 2))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write as somebody else")
+def test_what_root_writes_belongs_to_the_owner_of_the_directory(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.root.mkdir()
+    os.chown(directory.root, OWNER, OWNER)
+
+    directory.create()
+    with directory.lock("a test"):
+        AwsFiles(directory.aws, staging=directory.staging).write_key(KeyPair(id="a", secret="b"))
+    write_durably(directory.stored_files / "new" / "file", b"data", staging=directory.staging)
+
+    owners = {path: path.stat().st_uid for path in directory.root.rglob("*")}
+    assert len(owners) > 10
+    assert {path for path, owner in owners.items() if owner != OWNER} == set()
