@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ResourceNotFoundError
+from blemish.storage.errors import BucketExistsError
 
 
 async def image_bucket(visitor: Visitor, project: str) -> str:
@@ -29,5 +32,6 @@ def _image_bucket(visitor: Visitor, project: str) -> str:
     bucket = f"lookoutvision-{services.region}-console"
     if not services.objects.has_bucket(bucket):
         visitor.authorize_blocking("s3:CreateBucket", f"arn:aws:s3:::{bucket}")
-        services.make_bucket(bucket)
+        with suppress(BucketExistsError):  # another upload made it in the meantime
+            services.make_bucket(bucket)
     return bucket
