@@ -101,7 +101,7 @@ docs: $(VENV)/.dev ## Write the site of the documentation to ./build/site (SITE=
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group build -o requirements.lock pyproject.toml
 	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
-	$(LOCK) --extra ray -c requirements.lock -o requirements-ray.lock pyproject.toml
+	$(LOCK) --extra postgresql --extra ray -c requirements.lock -o requirements-cluster.lock pyproject.toml
 	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
@@ -110,7 +110,7 @@ lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --group peers -o requirements-peers.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-ray .venv-release .venv-s3-clients .venv-sample-sdk $(PEERS) build dist wheelhouse blemish-edge .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-cluster .venv-release .venv-s3-clients .venv-sample-sdk $(PEERS) build dist wheelhouse blemish-edge .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)

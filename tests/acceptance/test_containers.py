@@ -22,7 +22,7 @@ pytestmark = [
 DEPLOY = ROOT / "deploy"
 SESSION = Path(__file__).with_name("container_session.py")
 MOST_MIB = 400
-COMPOSE_FILES = ("deploy/compose.yaml", "deploy/compose-postgresql.yaml")
+COMPOSE_FILES = tuple(f"deploy/compose{name}.yaml" for name in ("", "-postgresql", "-cluster"))
 NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -36,6 +36,7 @@ def tools() -> Path:
     "command",
     [
         ["hadolint", "deploy/Dockerfile"],
+        ["hadolint", "deploy/Dockerfile-cluster"],
         ["check-jsonschema", "--builtin-schema=vendor.compose-spec", *COMPOSE_FILES],
         ["kubernetes-validate", "--strict", "deploy/kubernetes.yaml"],
         ["yamllint", "--strict", "deploy", ".github", ".yamllint"],

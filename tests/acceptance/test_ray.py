@@ -30,7 +30,7 @@ OBJECT_STORE_BYTES = 100_000_000
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return kept_environment(ROOT / "requirements-ray.lock", folder=".venv-ray")
+    return kept_environment(ROOT / "requirements-cluster.lock", folder=".venv-cluster")
 
 
 @pytest.fixture(scope="module")
