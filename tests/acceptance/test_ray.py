@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.product import PROJECT, make_dataset, start_training
-from tests.acceptance.registry import ROOT, kept_environment
+from tests.acceptance.registry import ROOT, kept_environment, pip_for, run
 from tests.acceptance.served import SERVE, ServedDirectory, model_status, wait_for
 
 pytestmark = [
@@ -29,8 +30,14 @@ OBJECT_STORE_BYTES = 100_000_000
 
 
 @pytest.fixture(scope="module")
-def python() -> Path:
-    return kept_environment(ROOT / "requirements-cluster.lock", folder=".venv-cluster")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of server and nodes, with the wheel of these sources."""
+    python = kept_environment(ROOT / "requirements-cluster.lock", folder=".venv-cluster")
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, folder=ROOT)
+    install = ("install", "--no-deps", "--no-index", "--force-reinstall", "--no-compile")
+    run(*pip_for(python), *install, *folder.iterdir())
+    return python
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +92,14 @@ def served(python: Path, cluster: str, tmp_path: Path) -> Iterator[ServedDirecto
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which the package is found; Ray reports to nobody."""
-    return os.environ | {"PYTHONPATH": str(ROOT / "src"), "RAY_USAGE_STATS_ENABLED": "0"}
+    """Return an environment in which Ray reports to nobody, and asks for a token."""
+    settings = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "of-this-test",
+    }
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return others | settings
 
 
 def processes(*words: str) -> list[int]:

@@ -6,11 +6,11 @@ What it needs comes as arguments, and what it made goes back as messages.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import Any
 
 from blemish.engine.backbones.catalogue import is_packaged
@@ -42,21 +42,13 @@ def train_on_node(
     The last message of a training that succeeded has the evaluation files and the files of the
     bundle by name.
     """
-    messages: SimpleQueue[Message | None] = SimpleQueue()
-
-    def report(progress: Progress) -> None:
-        messages.put({"progress": asdict(progress)})
-
-    def work() -> None:
-        try:
-            messages.put(_trained(document, lines, backbone, report))
-        finally:
-            messages.put(None)
-
-    worker = Thread(target=work, daemon=True)
-    worker.start()
-    while (message := messages.get()) is not None:
-        yield message
+    steps: SimpleQueue[Progress | None] = SimpleQueue()
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(_trained, document, lines, backbone, steps.put)
+        training.add_done_callback(lambda _: steps.put(None))
+        while (step := steps.get()) is not None:
+            yield {"progress": asdict(step)}
+        yield training.result()
 
 
 def _trained(
