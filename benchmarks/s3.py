@@ -84,11 +84,12 @@ class Hashed(S3SigV4Auth):  # type: ignore[misc]
 
 
 def bare_put(served: ServedDirectory, client: Any, body: bytes) -> Callable[[], None]:
-    """Return what puts a body by HTTP alone, on one connection."""
+    """Return what puts a body by HTTP alone."""
     address = urlsplit(served.endpoint).netloc
     connection, signer = HTTPConnection(address), Hashed(client, body)
 
     def put() -> None:
+        connection.close()  # the server ends connections that were idle for some seconds
         request = AWSRequest("PUT", f"{served.endpoint}/{BUCKET}/bare", headers={"Host": address})
         signer.add_auth(request)
         connection.request("PUT", f"/{BUCKET}/bare", body, dict(request.headers))

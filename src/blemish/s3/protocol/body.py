@@ -6,6 +6,7 @@ ASGI messages -> BodyReceiver -> aws-chunked taken off -> StreamedBody: hashed, 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,10 +46,14 @@ DOCUMENT_BYTES = 8 * 1024 * 1024
 
 
 class BodyReceiver:
-    """The bytes of a request as they come."""
+    """The bytes of a request as they come.
+
+    While a worker thread hashes and writes a block, the event loop receives the next one.
+    """
 
     def __init__(self, receive: Receive, *, idle_s: float = IDLE_S) -> None:
         self._messages = BodyMessages(receive, idle_s=idle_s)
+        self._ahead: asyncio.Task[bytes] | None = None
         self.has_started = False
         self.has_ended = False
 
@@ -59,10 +64,28 @@ class BodyReceiver:
             ClientGoneError: the client hung up.
             RequestTimeoutError: nothing came for too long.
         """
-        return b"" if self.has_ended else from_thread.run(self.next_block)
+        if self.has_ended and self._ahead is None:
+            return b""
+        return from_thread.run(self._next_and_ahead)
 
     async def next_block(self) -> bytes:
         """Return the next block, b"" at the end; raises what `pull` raises."""
+        ahead, self._ahead = self._ahead, None
+        return await (ahead or self._received())
+
+    async def _next_and_ahead(self) -> bytes:
+        block = await self.next_block()
+        if not self.has_ended:
+            self._ahead = asyncio.create_task(self._received())
+        return block
+
+    def stop(self) -> None:
+        """Receive nothing more."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None
+
+    async def _received(self) -> bytes:
         blocks: list[bytes] = []
         size = 0
         while size < BLOCK_BYTES and not self.has_ended:

@@ -209,7 +209,11 @@ class S3Request:
     async def received(self, call: Call) -> AsyncIterator[None]:
         """Wait for nothing: the body is pulled by the worker thread that reads it."""
         del call
-        yield
+        try:
+            yield
+        except BaseException:
+            self._receiver.stop()
+            raise
 
     def identify(self, call: Call) -> Mapping[str, Any]:
         """Check the signature, find the operation, and read the members.
@@ -284,6 +288,8 @@ class S3Request:
                 left_bytes -= len(await receiver.next_block())
         except (ClientGoneError, S3Error):
             return False
+        finally:
+            receiver.stop()
         return receiver.has_ended
 
 

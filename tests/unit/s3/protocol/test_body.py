@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -227,3 +228,26 @@ def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
 
     with pytest.raises(RequestTimeoutError):
         in_worker(incoming.pull)
+
+
+def test_the_next_block_is_received_while_the_last_one_is_worked_on() -> None:
+    begun = threading.Event()
+    block = {"type": "http.request", "body": b"a" * BLOCK_BYTES, "more_body": True}
+    messages = iter([block, block, {"type": "http.request"}])
+
+    async def receive() -> Any:
+        message = next(messages)
+        if message is not block or begun.is_set():
+            worked.set()
+        begun.set()
+        return message
+
+    worked = threading.Event()
+    incoming = BodyReceiver(receive)
+
+    def work() -> list[int]:
+        first = incoming.pull()
+        assert worked.wait(30), "nothing was received meanwhile"
+        return [len(each) for each in (first, *iter(incoming.pull, b""))]
+
+    assert in_worker(work) == [BLOCK_BYTES, BLOCK_BYTES]
