@@ -216,7 +216,7 @@ class StoredObjects:
         return metadata.etag
 
     def _remembered(self, ref: ObjectRef, version: FileVersion) -> ObjectMetadata | None:
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             return rows.object_metadata.find(ref, version)
 
     def _computed(self, ref: ObjectRef, opened: OpenObject) -> ObjectMetadata:

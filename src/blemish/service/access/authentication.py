@@ -35,7 +35,7 @@ class AccessService:
         Raises:
             EncryptionError: its secret cannot be opened.
         """
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             key = rows.keys.find(access_key_id)
         if key is None or not key.enabled:
             return None
@@ -46,7 +46,7 @@ class AccessService:
 
         A key that was deleted or disabled since then may do nothing.
         """
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             key = rows.keys.named(requester.key_name)
         if key is not None and key.enabled:
             principal = self._principal(key)

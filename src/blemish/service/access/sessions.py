@@ -87,7 +87,7 @@ class SessionService:
         Raises:
             EncryptionError: the secret of its key cannot be opened.
         """
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             session = rows.sessions.find(_sha256(token))
         if session is None or session.expires_at <= self._now():
             return None

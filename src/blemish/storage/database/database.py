@@ -118,6 +118,17 @@ class Database:
         with self._explained(is_writing=False), self._engine.reading() as connection:
             yield rows_of(connection)
 
+    @contextmanager
+    def looking_up(self) -> Iterator[Rows]:
+        """Allow one statement that reads, which is quicker than a transaction in PostgreSQL.
+
+        Raises:
+            DatabaseReadError: the database cannot be read for now.
+            DatabaseUnavailableError: the server of the database does not answer for now.
+        """
+        with self._explained(is_writing=False), self._engine.looking_up() as connection:
+            yield rows_of(connection)
+
     def copy_to(self, target: Path) -> None:
         """Copy the rows as of the last commit into a new file of SQLite (mode 0600, synced).
 

@@ -81,6 +81,10 @@ class DatabaseEngine(Protocol):
         """Begin a transaction that sees one snapshot and cannot write."""
         ...
 
+    def looking_up(self) -> AbstractContextManager[Connection]:
+        """Allow one statement that reads."""
+        ...
+
     def writing(self, *, hurried: bool = True) -> AbstractContextManager[Connection]:
         """Begin the only transaction that writes.
 

@@ -6,8 +6,9 @@ the part of SQLite's BEGIN IMMEDIATE: what a transaction has read stays true unt
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class PostgresqlEngine:
         self._readers = _engine(
             address, begin=_READ, silence_s=READER_SILENCE_S, size=READERS, more=MORE_READERS
         )
+        self._alone = self._readers.execution_options(alone=True)
         self._writers = _engine(
             address, begin=_WRITE, silence_s=WRITER_SILENCE_S, size=WRITERS, more=0
         )
@@ -101,6 +103,12 @@ class PostgresqlEngine:
     def reading(self) -> Iterator[Connection]:
         """Begin a transaction that sees one snapshot and cannot write."""
         with _transaction(self._readers) as connection:
+            yield connection
+
+    @contextmanager
+    def looking_up(self) -> Iterator[Connection]:
+        """Allow one statement that reads, without the round trips of a transaction around it."""
+        with _transaction(self._alone) as connection:
             yield connection
 
     @contextmanager
@@ -224,6 +232,8 @@ def _engine(
         f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'; "
         f"SET idle_in_transaction_session_timeout = '{silence_s}s'"
     )
+    if begin == _READ:
+        settings += "; SET default_transaction_read_only = on"
 
     def connect() -> psycopg.Connection:
         connection = psycopg.connect(conninfo, autocommit=True)  # `begin` is ours
@@ -241,8 +251,15 @@ def _engine(
         use_native_hstore=False,
     )
 
+    @event.listens_for(engine, "checkout")
+    def _check(driver: psycopg.Connection, *_: object) -> None:
+        if _is_closed(driver):
+            raise exc.InvalidatePoolError  # and of all others that are as old
+
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("alone"):
+            return
         driver = _driver(connection)
         try:
             driver.execute(begin, prepare=False)
@@ -254,42 +271,19 @@ def _engine(
     return engine
 
 
+def _is_closed(driver: psycopg.Connection) -> bool:
+    """Return whether the server has closed an idle connection: it says so before it is asked."""
+    if driver.closed:
+        return True
+    poll = select.poll()
+    poll.register(driver.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 @contextmanager
 def _transaction(engine: Engine) -> Iterator[Connection]:
-    with _started(engine) as connection:
+    with engine.connect() as connection, connection.begin():
         yield connection
-        connection.commit()
-
-
-def _started(engine: Engine) -> Connection:
-    """Begin a transaction, on a new connection if the server has closed the idle ones."""
-    with suppress(_ClosedError):
-        return _started_once(engine)
-    engine.dispose()
-    try:
-        return _started_once(engine)
-    except _ClosedError as error:
-        raise error.cause from error.cause.orig
-
-
-def _started_once(engine: Engine) -> Connection:
-    connection = engine.connect()
-    try:
-        connection.begin()
-    except exc.OperationalError as error:
-        if not error.connection_invalidated:
-            connection.close()
-            raise
-        connection.invalidate()
-        connection.close()
-        raise _ClosedError(error) from error
-    return connection
-
-
-class _ClosedError(Exception):
-    def __init__(self, cause: exc.OperationalError) -> None:
-        super().__init__(cause)
-        self.cause = cause
 
 
 def _driver(connection: Connection) -> psycopg.Connection:

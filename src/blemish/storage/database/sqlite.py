@@ -84,6 +84,12 @@ class SqliteEngine:
             yield connection
 
     @contextmanager
+    def looking_up(self) -> Iterator[Connection]:
+        """Begin a transaction for one statement that reads."""
+        with self.reading() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self, *, hurried: bool = True) -> Iterator[Connection]:
         """Begin the only transaction that writes; it ends with this process."""
         del hurried
