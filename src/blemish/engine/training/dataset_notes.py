@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from blemish.domain.entities import Label
 from blemish.engine.images.samples import FULL_RANGE, MAX_RANGE_DIFFERENCE
+from blemish.engine.training.calibration import MIN_ANOMALIES
 from blemish.engine.training.validation import ValidatedImage
 
 MAX_NAMED = 3
@@ -21,6 +22,21 @@ def dataset_notes(
         *_identity_notes(training, test),
         *_range_notes(training, test),
         *_mask_notes([*training, *test]),
+    )
+
+
+def unused_anomaly_notes(anomalies: int, *, has_heads: bool) -> tuple[str, ...]:
+    """Return a sentence if no score learns from the labelled anomalies.
+
+    Args:
+        anomalies: different images that are labelled as anomalies.
+        has_heads: whether the detector learns from them.
+    """
+    if has_heads or not 0 < anomalies < MIN_ANOMALIES:
+        return ()
+    return (
+        f"Scores are learned from normal images alone: {_count(anomalies, 'anomaly', 'anomalies')} "
+        "did not improve the verdicts on held-out images.",
     )
 
 

@@ -58,6 +58,11 @@ class Candidate:
     #: index of the score table, one for each resolution
     table: int = 0
 
+    @property
+    def has_heads(self) -> bool:
+        """Whether labelled anomalies teach a part of the score."""
+        return any(key.scorer.role is Role.HEAD for key in self.shares)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateResult:
@@ -120,11 +125,11 @@ def _with_useful_heads(candidate: Candidate, table: ScoreTable) -> Candidate:
     worse and no more verdicts be wrong. Where the scorers of normal images find every anomaly,
     heads only add chance: on papers they tripled the false alarms (docs/notes/thresholds.md).
     """
+    if not candidate.has_heads:
+        return candidate
     shares = {
         key: share for key, share in candidate.shares.items() if key.scorer.role is not Role.HEAD
     }
-    if len(shares) == len(candidate.shares):
-        return candidate
     plain = Candidate(name="average", shares=shares, table=candidate.table)
     auroc, wrong = _held_out_verdicts(candidate, table)
     plain_auroc, plain_wrong = _held_out_verdicts(plain, table)

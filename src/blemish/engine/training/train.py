@@ -30,6 +30,7 @@ from blemish.engine.training.calibration import (
     threshold_rule,
 )
 from blemish.engine.training.cross_validation import cross_validate, fit_scorers
+from blemish.engine.training.dataset_notes import unused_anomaly_notes
 from blemish.engine.training.features import (
     TrainingFeatures,
     collect_features,
@@ -206,6 +207,9 @@ def _learn(
             *range_notes(entry.sample_bits for entry in validated.images),
             *resolution_notes,
             *calibration.notes,
+            *unused_anomaly_notes(
+                int(stage.table.anomalous.sum()), has_heads=selection.candidate.has_heads
+            ),
             *notes,
         ),
         regions=_bundle_regions(validated, stage, options),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blemish.domain.entities import Label
-from blemish.engine.training.dataset_notes import dataset_notes
+from blemish.engine.training.dataset_notes import dataset_notes, unused_anomaly_notes
 from blemish.engine.training.labeled_images import LabeledImage, TrainingMask
 from blemish.engine.training.validation import validate_datasets
 from tests.products import COLORS, LIMITS, draw, labeled, mask_png, png
@@ -62,4 +62,23 @@ def test_a_mask_that_shows_an_anomaly_on_a_normal_image_is_not_used_and_noted() 
     assert dataset_notes(datasets.training, datasets.test) == (
         "1 image is labelled as normal, with a mask that shows an anomaly; the label counts, and "
         "the mask is not used: normal-5.png.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("anomalies", "has_heads", "is_said"),
+    [(0, False, False), (3, False, True), (3, True, False), (10, False, False)],
+)
+def test_a_few_anomalies_that_teach_nothing_are_named(
+    anomalies: int, has_heads: bool, is_said: bool
+) -> None:
+    notes = unused_anomaly_notes(anomalies, has_heads=has_heads)
+
+    assert notes == (
+        (
+            "Scores are learned from normal images alone: 3 anomalies did not improve the "
+            "verdicts on held-out images.",
+        )
+        if is_said
+        else ()
     )
