@@ -45,10 +45,12 @@ class PostgresqlServer:
         """Return the address of a database."""
         return PostgresqlAddress(f"postgresql://{USER}@/{name}?host={self.folder}")
 
-    def new_database(self, name: str) -> PostgresqlAddress:
+    def new_database(self, name: str, options: str = "") -> PostgresqlAddress:
         """Create an empty database."""
+        if options:
+            options += " LOCALE_PROVIDER libc TEMPLATE template0"
         with psycopg.connect(self.address("postgres").url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" {options}')
         return self.address(name)
 
     @contextmanager

@@ -29,6 +29,9 @@ from blemish.storage.errors import DatabaseError, DatabaseUnavailableError
 WRITERS_LOCK = 0x626C656D697368
 """Key of the advisory lock of writers, in a database of Blemish's own ("blemish" in ASCII)."""
 
+OLDEST = 130_000
+"""The oldest version of PostgreSQL, as it numbers itself."""
+
 WRITER_SILENCE_S = 4
 """How long a write transaction may wait for its server, which may have been stopped in it."""
 
@@ -93,7 +96,23 @@ class PostgresqlEngine:
             return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
 
     def create(self) -> None:
-        """Do nothing: the administrator creates the database."""
+        """Check the database that the administrator has created.
+
+        Raises:
+            DatabaseError: its server is too old, or it cannot hold every character.
+        """
+        settings = (
+            "SELECT current_setting('server_version_num'), current_setting('server_encoding')"
+        )
+        with self.reading() as connection:
+            version, encoding = connection.execute(text(settings)).one()
+        if int(version) < OLDEST:
+            raise DatabaseError(f"{self.address} is older than PostgreSQL {OLDEST // 10_000}.")
+        if encoding != "UTF8":
+            raise DatabaseError(
+                f"{self.address} has the encoding {encoding}. Create it with ENCODING 'UTF8' "
+                "TEMPLATE template0."
+            )
 
     def exists(self) -> bool:
         """Return True; whether it can be reached, the first transaction shows."""

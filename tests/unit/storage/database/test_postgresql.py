@@ -322,6 +322,15 @@ def test_a_later_schema_is_refused(postgresql: PostgresqlAddress) -> None:
             connection.execute("UPDATE alembic_version SET version_num = %s", version)
 
 
+def test_a_database_that_cannot_hold_every_character_is_refused(
+    postgresql_server: PostgresqlServer,
+) -> None:
+    address = postgresql_server.new_database("latin", "ENCODING 'LATIN1' LOCALE 'C'")
+
+    with pytest.raises(DatabaseError, match="has the encoding LATIN1"):
+        Database.open(address)
+
+
 def test_an_absent_driver_is_named() -> None:
     code = """
 import sys
