@@ -66,9 +66,14 @@ def test_a_mask_survives_relabelling_in_the_painter_and_in_the_gallery(
     normal = entry_of(client, name, ref)
     page = watched.open(f"/projects/{name}/images")
     expect(page.locator("#image-0")).to_have_class(re.compile("cell normal"))
+    expect(page.locator("#image-0 .overlay")).to_have_count(0)
     page.locator("#image-0").click()
     page.keyboard.press("a")
     expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    overlay = page.locator("#image-0 .overlay")
+    expect(overlay).to_be_visible()
+    page.wait_for_function("() => document.querySelector('#image-0 .overlay').naturalWidth")
+    watched.shoot("gallery-mask")
 
     assert normal["anomaly-label-metadata"]["class-name"] == "normal"
     assert "anomaly-mask-ref" not in normal

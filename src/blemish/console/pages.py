@@ -24,6 +24,7 @@ from blemish.console.images import (
     upload_requests,
 )
 from blemish.console.masks import (
+    overlay_requests,
     painter_page,
     painter_requests,
     region_requests,
@@ -49,6 +50,7 @@ PAGES = (
     model_page,
     models_page,
     overview_page,
+    overlay_requests,
     package_requests,
     packages_page,
     painter_page,

@@ -31,11 +31,12 @@ class LabelFilter(StrEnum):
 
 
 class SortOrder(StrEnum):
-    """In which order: by name; the newest label first; the most anomalous first."""
+    """In which order: by name, newest label first, most anomalous or likely wrong label first."""
 
     NAME = "name"
     DATE = "date"
     SCORE = "score"
+    SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,17 @@ def matching_entries(
         matching.sort(key=lambda entry: entry.created_at or _LONG_AGO, reverse=True)
     elif query.order is SortOrder.SCORE:
         matching.sort(key=lambda entry: scores.get(entry.ref, -1.0), reverse=True)
+    elif query.order is SortOrder.SUSPECT:
+        matching.sort(key=lambda entry: _suspicion(entry, scores), reverse=True)
     return matching
+
+
+def _suspicion(entry: Entry, scores: Mapping[str, float]) -> float:
+    """Return how strongly a model contradicts a label, 0 to 1; -1 if it judged no such image."""
+    score = scores.get(entry.ref)
+    if score is None or entry.label is None:
+        return -1.0
+    return 1 - score if entry.label is Label.ANOMALY else score
 
 
 def _matches(entry: Entry, query: GalleryQuery) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from nicegui import app as framework
 from starlette.requests import Request
@@ -33,6 +34,7 @@ from blemish.console.images.gallery_query import (
 )
 from blemish.console.images.image_requests import thumbnail_url
 from blemish.console.memory import put_under_new_name
+from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ObjectRef
 from blemish.domain.errors import ResourceNotFoundError, ServiceError, ValidationError
@@ -61,7 +63,7 @@ async def gallery_part(request: Request, project: str, kind: DatasetType) -> dic
     offset = _number(parameters.get("offset", "0"))
     limit = min(_number(parameters.get("limit", "200")), MOST_ENTRIES)
     refs = view.refs[offset : offset + limit]
-    cells = await in_thread(_cells, entries, refs, view.scores)
+    cells = await in_thread(_cells, dataset, entries, refs, view.scores)
     return answer | {"view": name, "total": len(view.refs), "entries": cells}
 
 
@@ -88,7 +90,8 @@ async def new_view(
     visitor: Visitor, dataset: DatasetKey, entries: Sequence[Entry], query: GalleryQuery
 ) -> View:
     """Return the entries that a query wants, as a view in its order."""
-    scores = await _scores(visitor, dataset.project) if query.order is SortOrder.SCORE else {}
+    by_score = query.order in {SortOrder.SCORE, SortOrder.SUSPECT}
+    scores = await _scores(visitor, dataset.project) if by_score else {}
     matching = await in_thread(matching_entries, entries, query, scores)
     return View(dataset=dataset, refs=[entry.ref for entry in matching], scores=scores)
 
@@ -104,15 +107,18 @@ async def dataset_description(visitor: Visitor, dataset: DatasetKey) -> Mapping[
 
 
 def _cells(
-    entries: Sequence[Entry], refs: Sequence[str], scores: Mapping[str, float]
+    dataset: DatasetKey,
+    entries: Sequence[Entry],
+    refs: Sequence[str],
+    scores: Mapping[str, float],
 ) -> list[dict[str, Any] | None]:
     """Return what is drawn of each image; None for those that are gone."""
     wanted = set(refs)
     by_ref = {entry.ref: entry for entry in entries if entry.ref in wanted}
-    return [_cell(by_ref[ref], scores.get(ref)) if ref in by_ref else None for ref in refs]
+    return [_cell(dataset, by_ref[ref], scores.get(ref)) if ref in by_ref else None for ref in refs]
 
 
-def _cell(entry: Entry, score: float | None) -> dict[str, Any]:
+def _cell(dataset: DatasetKey, entry: Entry, score: float | None) -> dict[str, Any]:
     return {
         "ref": entry.ref,
         "name": entry.name,
@@ -120,7 +126,21 @@ def _cell(entry: Entry, score: float | None) -> dict[str, Any]:
         "types": sorted(entry.types),
         "score": score,
         "thumbnail": thumbnail_url(entry.ref),
+        "mask": _mask_url(dataset, entry),
     }
+
+
+def _mask_url(dataset: DatasetKey, entry: Entry) -> str:
+    """Return where a browser finds the mask that lies on the thumbnail; empty without a mask."""
+    if entry.mask_ref is None and entry.set_aside is None:
+        return ""
+    query = {
+        "project": dataset.project,
+        "kind": dataset.type,
+        "ref": entry.ref,
+        "version": entry.version,
+    }
+    return f"{ROOT}/mask-overlay?{urlencode(query)}"
 
 
 async def _progress(

@@ -13,7 +13,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from nicegui import app as framework
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -54,7 +56,7 @@ from blemish.domain.entities import DatasetType, MaskOrientation, ObjectRef
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError
-from blemish.engine.images.headers import read_image_header
+from blemish.engine.images.headers import ImageHeader, read_image_header
 from blemish.storage.errors import StorageError
 
 BODY_SLACK = 1.01
@@ -202,18 +204,11 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
         "label": entry.label,
         "version": entry.version,
     }
-    mask = _mask_of(entry)
+    mask = mask_of(entry)
     if mask is None:
         return pack(None, head)
     try:
-        data = visitor.read_image_blocking(object_address(mask.ref))
-        types, pixels = decode_stored(
-            data,
-            colors=mask.colors,
-            size=size,
-            orientation=header.orientation,
-            drawn=_drawn(entry),
-        )
+        types, pixels = stored_pixels(visitor, entry, mask, header)
     except (ImageError, StorageError) as error:
         return pack(None, {**head, "problem": f"The stored mask cannot be shown: {error}"})
     colors = {name: color for color, name in mask.colors.items()}
@@ -221,7 +216,30 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
     return pack(pixels, {**head, "types": shown})
 
 
-def _mask_of(entry: Entry) -> SetAsideMask | None:
+def stored_pixels(
+    visitor: Visitor, entry: Entry, mask: SetAsideMask, header: ImageHeader
+) -> tuple[Sequence[str], NDArray[np.uint8]]:
+    """Return the anomaly types of a stored mask and its pixels, as `decode_stored` does.
+
+    Args:
+        visitor: who reads it.
+        entry: the image.
+        mask: its mask.
+        header: of the image file.
+
+    Raises:
+        ImageError, StorageError: the mask cannot be read.
+    """
+    return decode_stored(
+        visitor.read_image_blocking(object_address(mask.ref)),
+        colors=mask.colors,
+        size=header.size,
+        orientation=header.orientation,
+        drawn=_drawn(entry),
+    )
+
+
+def mask_of(entry: Entry) -> SetAsideMask | None:
     """Return the mask of an entry, whether it counts or not."""
     mask = parse_line(entry.line).mask
     if mask is None:

@@ -3,6 +3,7 @@
 import { Changes } from "/console/static/gallery_changes.js";
 import { SELECTION } from "/console/static/gallery_selection.js";
 import { TEMPLATE } from "/console/static/gallery_template.js";
+import { typesOf } from "/console/static/gallery_types.js";
 import { request, sendJson } from "/console/static/server.js";
 
 const CELL = 156; // px, the least width of a cell
@@ -223,15 +224,17 @@ export default {
       const going = this.changes.removes(this.view, index);
       const x = GAP + (index % this.columns) * (width + GAP);
       const y = GAP + Math.floor(index / this.columns) * (ROW + GAP);
-      const types = label === "anomaly" && entry?.types.length ? entry.types.join(", ") : "";
+      const types = label === "anomaly" && entry ? typesOf(entry, this.counts) : "";
+      const scored = typeof entry?.score === "number" && ["score", "suspect"].includes(this.sort);
       return Object.freeze({
         index,
         selected,
         name: entry?.name ?? "",
         title: entry ? [entry.name, label ?? "no label", types].filter(Boolean).join(", ") : "loading",
         source: shown ? entry.thumbnail : "",
+        mask: shown && label === "anomaly" ? entry.mask : "",
         lost: entry === null ? "Removed" : entry?.broken ? "Cannot be shown" : "",
-        extra: typeof entry?.score === "number" && this.sort === "score" ? entry.score.toFixed(2) : types,
+        extra: scored ? entry.score.toFixed(2) : types,
         classes: ["cell", label ?? "open", { selected, going, current: index === this.cursor }],
         style: { width: width + "px", height: ROW + "px", transform: "translate(" + x + "px," + y + "px)" },
       });

@@ -19,6 +19,7 @@ export const TEMPLATE = `
       <option value="name">By name</option>
       <option value="date">Newest label first</option>
       <option value="score">Most anomalous first</option>
+      <option value="suspect">Likely wrong labels first</option>
     </select>
   </div>
   <div class="gallery-line">
@@ -48,6 +49,7 @@ export const TEMPLATE = `
           :aria-setsize="total" :aria-posinset="cell.index + 1" :aria-label="cell.title" :title="cell.title">
           <div class="shot" role="presentation">
             <img v-if="cell.source" :src="cell.source" alt="" decoding="async" draggable="false" @error="broken(cell.index)">
+            <img v-if="cell.mask" class="overlay" :src="cell.mask" alt="" decoding="async" draggable="false">
             <span v-else-if="cell.lost" class="lost">{{ cell.lost }}</span>
           </div>
           <div class="caption" role="presentation"><i class="dot"></i><span class="name">{{ cell.name }}</span><span v-if="cell.extra" class="extra">{{ cell.extra }}</span></div>

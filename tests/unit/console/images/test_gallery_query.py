@@ -132,3 +132,11 @@ def test_what_is_missing_is_told_by_the_rule_of_the_training() -> None:
         "5 more anomaly in the test set",
         "11 more labelled in the test set",
     ]
+
+
+def test_labels_that_a_model_contradicts_come_first() -> None:
+    query = GalleryQuery(order=SortOrder.SUSPECT)
+
+    result = names(query, img10=0.9, img2=0.8, other=0.3)
+
+    assert result == ["img10.jpg", "other.jpg", "img2.jpg", "IMG1.jpg"]

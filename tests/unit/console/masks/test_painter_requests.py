@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.unit.console.images.added import add_images
 from tests.unit.console.in_process import Browser, InProcessConsole
@@ -124,3 +127,18 @@ def test_a_key_that_may_only_look_changes_nothing(
     assert painted.save(PIXELS, version=version).status_code == 403
     types = console.browser("looker").post(f"/painter/{project}/types", {"add": "crack"})
     assert types.status_code == 403
+
+
+def test_the_gallery_shows_a_mask_over_the_thumbnail(browser: Browser, project: str) -> None:
+    refs = add_images(browser, project, None, "anomaly")
+    painted = PaintedImage(browser, project, refs[0])
+    painted.save(PIXELS, version=painted.read()[0]["version"])
+
+    first, second = browser.get(f"/gallery/{project}/train").json()["entries"]
+
+    overlay = browser.ask("GET", first["mask"].removeprefix("/console"))
+    pixels = np.asarray(Image.open(io.BytesIO(overlay.content)))
+    assert pixels.shape == (HEIGHT, WIDTH, 4)
+    assert (pixels[0] == (0x23, 0xA4, 0x36, 255)).all()
+    assert not pixels[1:].any()
+    assert second["mask"] == ""
