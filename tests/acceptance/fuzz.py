@@ -171,8 +171,8 @@ class Rows:
 
     def _tables(self) -> list[str]:
         found = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        # what was judged before is counted in the background, whatever is asked meanwhile
-        passed_over = ("sqlite_", "detection_counts")
+        # counts, and the time and the mark of the directory, are written in the background
+        passed_over = ("sqlite_", "detection_counts", "directory")
         return sorted(name for (name,) in found if not name.startswith(passed_over))
 
     def _columns(self, table: str) -> set[str]:
