@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 PARTS: dict[str, Callable[[float], list[str]]] = {
     "campaign.access": lambda share: [f"--requests={_at_least(1_000_000 * share, 2_000)}"],
     "fuzz": lambda share: [f"--requests={_at_least(100_000 * share, 1_000)}"],
     "campaign.parsers": lambda share: [f"--seconds={_at_least(600 * share, 5)}"],
     "campaign.moments": lambda share: [f"--moments={_at_least(300 * share, 6)}"],
+    "connections": lambda share: [f"--connections={_at_least(10_000 * share, 200)}"],
     "lifetimes": lambda share: [f"--examples={_at_least(100 * share, 1)}"],
     "campaign.upgrades": lambda share: [f"--kills={_at_least(40 * share, 2)}"],
     "campaign.steady": lambda share: [
@@ -32,6 +34,11 @@ def _at_least(count: float, least: int) -> int:
     return max(least, round(count))
 
 
+def _parts() -> list[str]:
+    """Return the parts whose modules are there."""
+    return [name for name in PARTS if find_spec(f"benchmarks.{name}") is not None]
+
+
 def main() -> int:
     """Run; return how many parts failed."""
     parser = argparse.ArgumentParser(
@@ -41,7 +48,7 @@ def main() -> int:
     parser.add_argument("--only", choices=sorted(PARTS), help="the one part to run")
     arguments = parser.parse_args()
     failed = []
-    for name in [arguments.only] if arguments.only else PARTS:
+    for name in [arguments.only] if arguments.only else _parts():
         print(f"\n== {name} ==", flush=True)
         began = time.monotonic()
         command = [sys.executable, "-m", f"benchmarks.{name}", *PARTS[name](arguments.share)]
