@@ -23,7 +23,7 @@ from blemish.demo.data import BUCKET, write_sample_data
 from blemish.demo.sample_product import COLORS
 from blemish.domain.palette import BACKGROUND
 from documentation.animation import Scene, write_animation
-from tests.acceptance.served import ServedDirectory
+from tests.acceptance.served import ServedDirectory, dataset_status, wait_for
 from tests.console.conftest import CHROMIUM, FLAGS
 from tests.console.watched import Watched
 
@@ -181,7 +181,9 @@ def _add_mask(server: ServedDirectory, masks: Path) -> str:
     entry = json.loads(entries[0])
     name = Path(entry["source-ref"]).stem
     mask = next(path for path in masks.glob("stain*.png") if path.stem in name)
-    entry["anomaly-mask-ref"] = server.put(f"masks/{mask.name}", mask.read_bytes())
+    bucket = entry["source-ref"].split("/")[2]
+    shutil.copy(mask, server.folder / "buckets" / bucket)
+    entry["anomaly-mask-ref"] = f"s3://{bucket}/{mask.name}"
     entry["anomaly-mask-ref-metadata"] = {
         "internal-color-map": {
             "0": {"class-name": "BACKGROUND", "hex-color": BACKGROUND},
@@ -191,10 +193,9 @@ def _add_mask(server: ServedDirectory, masks: Path) -> str:
         "human-annotated": "yes",
     }
     client.update_dataset_entries(**dataset, Changes=json.dumps(entry).encode())
-    while True:
-        description = client.describe_dataset(**dataset)["DatasetDescription"]
-        if description["Status"] != "UPDATE_IN_PROGRESS":
-            return str(entry["source-ref"])
+    status = dataset_status(client, PROJECT, "train")
+    wait_for(status, {"UPDATE_COMPLETE"}, while_in={"UPDATE_IN_PROGRESS"})
+    return str(entry["source-ref"])
 
 
 def _wait_for_images(page: Page) -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "docs" / "guide" / "getting-started.md").read_text()
+MODELS = (ROOT / "docs" / "guide" / "models.md").read_text()
 CLI = "runpy.run_module('blemish.cli.main', run_name='__main__')"
 ADDITIONS = (ROOT / "docs" / "guide" / "additions.md").read_text()
 
@@ -85,6 +86,10 @@ def test_the_guide_leads_from_images_to_a_verdict(place: Path) -> None:
     assert images in told[0]
     assert any(line.startswith("TRAINED Training completed successfully.") for line in told)
     assert told[-2] == "The model is running."
+    (tags,) = fenced(MODELS, "python")
+    client_of_tags = 'import boto3\nclient = boto3.client("lookoutvision")\n'
+    model = 'model = {"ProjectName": "plates", "ModelVersion": "1"}\n'
+    run(client_of_tags + model + tags, place, GUIDE)
     assert re.fullmatch(r"(anomaly|normal) [01]\.\d+", told[-1])
 
 
