@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.responses import PlainTextResponse, RedirectResponse
 
+from blemish.console.paths import API_PORT
 from blemish.server.front import Application, is_for_console
 from blemish.wire.asgi import Receive, Scope, Send
 
@@ -23,9 +24,10 @@ _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 class ConsolePort:
     """Hands requests on, if they came to the port that they are for."""
 
-    def __init__(self, front: Application, *, port: int) -> None:
+    def __init__(self, front: Application, *, port: int, api_port: int) -> None:
         self._front = front
         self._port = port
+        self._api_port = api_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, hold one socket, or take part in the start and the end."""
@@ -35,7 +37,8 @@ class ConsolePort:
         on_console_port = scope["server"][1] == self._port
         is_root = scope["type"] == "http" and _is_root(scope)
         if on_console_port == is_for_console(scope) or (on_console_port and is_root):
-            await self._front(scope, receive, send)
+            # for pages that show the address of the API
+            await self._front({**scope, API_PORT: self._api_port}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:

@@ -116,7 +116,7 @@ class _Sockets:
         """Return what answers on all of them."""
         if self._console is None:
             return server.application
-        return ConsolePort(server.application, port=self.console_port)
+        return ConsolePort(server.application, port=self.console_port, api_port=self.port)
 
 
 def _web_config(application: Application, certificate: RenewedCertificate | None) -> Config:

@@ -42,7 +42,7 @@ async def ask(asked: dict[str, Any]) -> tuple[object, str]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await ConsolePort(front, port=CONSOLE)(asked, receive, send)
+    await ConsolePort(front, port=CONSOLE, api_port=API)(asked, receive, send)
     headers = dict(sent[0].get("headers", ()))
     return sent[0].get("status", sent[0].get("type")), headers.get(b"location", b"").decode()
 

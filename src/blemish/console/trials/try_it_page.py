@@ -12,7 +12,7 @@ from blemish.console.images.dataset_changes import change_entries
 from blemish.console.images.entry import DatasetKey, entry_line
 from blemish.console.models.code_snippets import NEEDS, SnippetTarget, snippets
 from blemish.console.models.start_stop_panel import StartStopPanel
-from blemish.console.paths import project_path
+from blemish.console.paths import API_PORT, project_path
 from blemish.console.trials.detect_requests import detect_url, upload_url
 from blemish.console.trials.trials_panel import draw_trials
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
@@ -127,8 +127,11 @@ async def _add(looking: Visitor, project: str, labels: Mapping[str, str]) -> Non
 
 
 def _draw_code(looking: Visitor, project: str, version: str) -> None:
-    address = str(ui.context.client.request.base_url)
-    endpoint = address.removesuffix("/").removesuffix("/console")
+    request = ui.context.client.request
+    address = request.base_url
+    if API_PORT in request.scope:
+        address = address.replace(port=request.scope[API_PORT])
+    endpoint = str(address).removesuffix("/").removesuffix("/console")
     target = SnippetTarget(
         endpoint=endpoint, region=looking.services.region, project=project, version=version
     )
