@@ -23,7 +23,12 @@ from typing import Any
 
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
-from blemish.domain.access.authorization import Circumstances, Wanted, authorize
+from blemish.domain.access.authorization import (
+    Circumstances,
+    Wanted,
+    authorize,
+    authorize_action,
+)
 from blemish.domain.access.object_rights import READ, WRITE, ObjectRights
 from blemish.domain.access.policies import ANY_RESOURCE
 from blemish.domain.access.principals import Principal
@@ -71,6 +76,15 @@ def object_rights(call: Call) -> ObjectRights:
     """Return what the caller may do with objects that the request does not name itself."""
     assert call.caller is not None
     return ObjectRights(principal=call.caller.principal, circumstances=circumstances_of(call))
+
+
+def api_action_gate(principal: Principal, operation: str) -> None:
+    """Refuse a principal who may not carry out an operation of the API on anything.
+
+    Raises:
+        AccessDeniedError: its policy does not allow it.
+    """
+    authorize_action(principal, f"{PREFIX}{operation}")
 
 
 class ApiGate:

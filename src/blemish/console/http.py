@@ -44,6 +44,7 @@ from blemish.wire.errors import (
     ServiceUnavailableError,
     WireError,
 )
+from blemish.wire.json_document import check_elements
 from blemish.wire.request_body import BufferedBody, ClientGoneError, read_body
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -158,9 +159,11 @@ async def json_body(request: Request) -> Any:
 
     Raises:
         ValidationError: it is not JSON.
+        SerializationError: it has too many elements.
         RequestEntityTooLargeError, BodyTimeoutError, ClientGoneError: as `bounded_body`.
     """
     body = await bounded_body(request, limit_bytes=JSON_BYTES, subject="The request")
+    check_elements(body.content or b"")
     try:
         return json.loads(body.content or b"")
     except (ValueError, RecursionError) as error:

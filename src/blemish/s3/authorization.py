@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
 
-from blemish.domain.access.authorization import Circumstances, Wanted, authorize, denial
+from blemish.domain.access.authorization import (
+    Circumstances,
+    Wanted,
+    authorize,
+    authorize_action,
+    denial,
+)
+from blemish.domain.access.principals import Principal
 from blemish.s3.objects import source_ref
 from blemish.wire.calls import Call
 
@@ -62,6 +69,16 @@ Source: Amazon S3 API Reference, "GetObject", permissions.
 
 _KEYS = {"Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys", "Prefix": "s3:prefix"}
 """Members of the operations that list, and the condition keys that they are."""
+
+
+def s3_action_gate(principal: Principal, operation: str) -> None:
+    """Refuse a principal who may not carry out an operation of S3 on anything.
+
+    Raises:
+        AccessDeniedError: its policy does not allow it.
+    """
+    name, _ = ACTIONS[operation]
+    authorize_action(principal, f"s3:{name}")
 
 
 def s3_gate(call: Call) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import resource
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
 from blemish.wire.asgi import is_loopback_client
+from blemish.wire.wrong_secrets import address_group
 
 MAX_DESCRIPTORS = 65_536
 """The soft limit of open files is raised up to this, as far as the hard limit allows."""
@@ -24,9 +24,6 @@ MAX_CONNECTIONS = 16_384
 
 SHARE_OF_ADDRESS = 0.5
 """Share of all connections that one address may have. Loopback may have all: it is a proxy."""
-
-NETWORK_BITS = 64
-"""Of an IPv6 address, as one customer gets them. Source: RFC 6177."""
 
 
 class WaitingConnection(Protocol):
@@ -77,7 +74,7 @@ class Connections:
 
     def admit(self, address: str) -> Slot | None:
         """Return a slot for a connection from an address; None if it must be closed."""
-        network = _network(address)
+        network = address_group(address)
         is_full = self._of_address[network] >= self._limit_of_address
         if is_full and not is_loopback_client(address):
             return None
@@ -118,15 +115,3 @@ def connections_within(descriptors: int) -> int:
     """Return how many connections a limit of open files leaves room for."""
     reserved = min(RESERVED_DESCRIPTORS, descriptors // 4)
     return min(MAX_CONNECTIONS, descriptors - reserved)
-
-
-def _network(address: str) -> str:
-    """Return what counts as one address: of IPv6 the network of a customer."""
-    if ":" not in address:
-        return address
-    parsed = ip_address(address.partition("%")[0])
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return parsed.packed[: NETWORK_BITS // 8].hex()

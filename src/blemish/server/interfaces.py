@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from blemish.api.authorization import ApiGate
+from blemish.api.authorization import ApiGate, api_action_gate
 from blemish.api.datasets import DatasetOperations
 from blemish.api.detection import DetectionOperations
 from blemish.api.detection_jobs import BatchOperations, TrialOperations
@@ -22,7 +22,7 @@ from blemish.console.app import Console
 from blemish.console.services import ConsoleAudits, Services
 from blemish.domain.limits import Limits
 from blemish.engine.images.sizes import ImageLimits
-from blemish.s3.authorization import s3_gate
+from blemish.s3.authorization import s3_action_gate, s3_gate
 from blemish.s3.operations import s3_operations
 from blemish.s3.protocol.service import s3_dispatcher
 from blemish.s3.service_model import s3_model
@@ -109,6 +109,7 @@ def build_api(
             limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
         ),
         body_memory=BodyMemory(max(BODY_MEMORY_BYTES, 2 * limits.detect_body_bytes)),
+        action_gate=api_action_gate,
         gates=[gate, *_throttles(limits, foundation), _storage_gate(foundation)],
         dedicated=[DETECTIONS, ASKING_THE_STORE],
     )
@@ -140,6 +141,7 @@ def build_s3(
         clock_skew_s=settings.clock_skew_s,
         wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
+        action_gate=s3_action_gate,
         gates=[s3_gate, _storage_gate(foundation)],
         observers=observers,
     )

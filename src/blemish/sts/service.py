@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
-from blemish.domain.access.principals import Signer
+from blemish.domain.access.principals import Principal, Signer
 from blemish.wire.asgi import Receive
 from blemish.wire.calls import Call
 from blemish.wire.dispatch import Dispatcher, DispatchOptions
@@ -31,7 +31,7 @@ from blemish.wire.errors import (
     WireError,
 )
 from blemish.wire.handlers import BoundHandler, bind_handlers
-from blemish.wire.messages import HttpRequest, HttpResponse
+from blemish.wire.messages import HttpRequest, HttpResponse, may_have_body
 from blemish.wire.request_body import BufferedBody, read_body
 from blemish.wire.signature import SignatureVerifier
 from blemish.wire.signature_claims import read_signature_claim
@@ -176,6 +176,24 @@ class StsRequest:
         self._request = request
         self._receive = receive
         self._body: BufferedBody | None = None
+        self.has_body = may_have_body(request)
+
+    def route(self, call: Call) -> None:
+        """Do nothing: the body names the operation."""
+
+    def identify(self, call: Call) -> Principal:
+        """Find the key; the operation, and what the signature signs, are in the body.
+
+        Raises:
+            WireError: the request is not signed, or the key is unknown.
+            UnknownServiceError: it is for another service.
+        """
+        del call
+        _check_service(read_signature_claim(self._request).service)
+        return self._service.verifier.claimed(self._request)
+
+    def skip_body(self) -> None:
+        """Do nothing: the body is small."""
 
     @asynccontextmanager
     async def received(self, call: Call) -> AsyncIterator[None]:
@@ -184,17 +202,22 @@ class StsRequest:
         self._body = await read_body(self._receive, limit_bytes=MAX_BODY_BYTES, declared_bytes=None)
         yield
 
-    def identify(self, call: Call) -> Mapping[str, Any]:
-        """Check the signature, and find the operation that `Action` names.
+    def authenticate(self, call: Call) -> None:
+        """Check the signature.
 
         Raises:
-            WireError: the signature is wrong.
-            UnknownServiceError: it is for another service.
+            WireError: it is wrong.
+        """
+        assert self._body is not None
+        call.caller = self._service.verifier.verify(self._request, body_sha256=self._body.sha256)
+
+    def read_members(self, call: Call) -> Mapping[str, Any]:
+        """Find the operation that `Action` names.
+
+        Raises:
             InvalidActionError: there is no such operation.
         """
         assert self._body is not None
-        _check_service(read_signature_claim(self._request).service)
-        call.caller = self._service.verifier.verify(self._request, body_sha256=self._body.sha256)
         form = (self._body.content or b"").decode(errors="replace")
         parameters = dict(parse_qsl(f"{self._request.query}&{form}", keep_blank_values=True))
         action = parameters.get("Action", "")
@@ -219,8 +242,8 @@ class StsRequest:
         )
 
     async def is_drained(self) -> bool:
-        """Return whether the body was read to its end."""
-        return self._body is not None
+        """Return whether the body was read, or comes without being waited for."""
+        return self._body is not None or "expect" not in self._request.headers
 
 
 def _check_service(service: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.access.principals import Principal
 from blemish.wire.signature import Caller
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -48,6 +49,9 @@ class Call:
     #: from the headers of the request to its answer, which may not be sent completely
     duration_s: float | None = None
 
+
+ActionGate = Callable[[Principal, str], None]
+"""Raises an AccessDeniedError if a principal may carry out an operation on no resource at all."""
 
 Gate = Callable[[Call], None]
 """Accepts a call with its caller and members, or raises a ServiceError."""

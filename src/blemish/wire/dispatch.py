@@ -1,12 +1,17 @@
 """The pipeline from an HTTP request to the handler of its operation and back, for any protocol.
 
-    receive -> caller, operation, members -> gates -> checks -> handler -> response
+    head -> key, signature of the head, operation -> action -> room, body -> signature of the body
+         -> members -> gates: the resources -> checks -> handler -> response
 
-A `ServiceProtocol` says how requests are read and how responses are written. Receiving is
-asynchronous; the rest runs in a worker thread, so gates and handlers may block. A handler may
-return a coroutine function, or be one: this runs in the event loop, where a request that waits
-holds no thread. The coroutine may end in a function that makes the output; it runs in the worker
-thread that writes the response.
+Identity comes before cost: whoever is not known, or may not do such a thing at all, is refused
+before the body comes. The head comes from the server, which bounds it. `Dispatcher._response` has
+the order of the steps, for every protocol; a `ServiceProtocol` says how requests are read and how
+responses are written.
+
+Bodies come without a thread; the rest runs in worker threads, so gates and handlers may block. A
+handler may return a coroutine function, or be one: this runs in the event loop, where a request
+that waits holds no thread. The coroutine may end in a function that makes the output; it runs in
+the worker thread that writes the response.
 """
 
 from __future__ import annotations
@@ -24,8 +29,10 @@ from anyio import CapacityLimiter, to_thread
 from botocore.model import OperationModel, ServiceModel
 from structlog.typing import FilteringBoundLogger
 
+from blemish.domain.access.principals import Principal
+from blemish.domain.errors import AccessDeniedError
 from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request
-from blemish.wire.calls import Call, Gate, Observer, observed
+from blemish.wire.calls import ActionGate, Call, Gate, Observer, observed
 from blemish.wire.errors import WireError
 from blemish.wire.handlers import BoundHandler
 from blemish.wire.messages import HttpRequest, HttpResponse
@@ -51,6 +58,7 @@ class DispatchOptions(TypedDict, total=False):
 
     clock: Required[Callable[[], datetime]]
     request_ids: Required[Callable[[], str]]
+    action_gate: ActionGate | None
     gates: Sequence[Gate]
     observers: Sequence[Observer]
     error_messages: Mapping[type[Exception], str | WireError]
@@ -58,13 +66,33 @@ class DispatchOptions(TypedDict, total=False):
 
 
 class IncomingRequest(Protocol):
-    """A request while a protocol reads it."""
+    """A request while a protocol reads it, by the steps of the pipeline."""
+
+    #: whether something may come after the head
+    has_body: bool
+
+    def route(self, call: Call) -> None:
+        """Find the operation of a call, if method and path alone name it, in the event loop."""
+
+    def identify(self, call: Call) -> Principal | None:
+        """Find caller and operation of a call by its head, in a worker thread.
+
+        Returns:
+            The holder of the key that the head names; None if the body names it. The call has a
+            caller only if the signature of the head alone shows that it is this one.
+        """
+
+    def skip_body(self) -> None:
+        """Store nothing of the body, which may be needed to check the signature all the same."""
 
     def received(self, call: Call) -> AbstractAsyncContextManager[None]:
         """Return a context in which the parts that no worker thread may wait for have arrived."""
 
-    def identify(self, call: Call) -> Mapping[str, Any]:
-        """Read caller, operation and members of a call, in a worker thread.
+    def authenticate(self, call: Call) -> None:
+        """Make sure that the call has its caller, in a worker thread."""
+
+    def read_members(self, call: Call) -> Mapping[str, Any]:
+        """Read the members of a call, in a worker thread.
 
         Returns:
             The members for the handler, a streamed body among them.
@@ -111,6 +139,7 @@ class Dispatcher:
         clock: Callable[[], datetime],
         request_ids: Callable[[], str],
         worker_threads: int,
+        action_gate: ActionGate | None = None,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         error_messages: Mapping[type[Exception], str | WireError] = MappingProxyType({}),
@@ -123,6 +152,7 @@ class Dispatcher:
             clock: the time at which a request came.
             request_ids: returns a new id.
             worker_threads: requests that are worked on at once; others wait.
+            action_gate: refuses who may not do such a thing at all, before the body comes.
             gates: each lets a call pass or refuses it, in this order.
             observers: called at the end of each call.
             error_messages: messages of internal errors that clients may see, or the errors that
@@ -133,6 +163,7 @@ class Dispatcher:
         self._protocol = protocol
         self._clock = clock
         self._request_ids = request_ids
+        self._action_gate = action_gate
         self._gates = gates
         self._observers = observers
         self._error_messages = error_messages
@@ -217,16 +248,45 @@ class Dispatcher:
         return response
 
     async def _response(self, incoming: IncomingRequest, call: Call) -> HttpResponse:
+        denial = None
+        incoming.route(call)
+        if incoming.has_body:
+            denial = await self._in_thread(call, self._admit, incoming, call)
         async with incoming.received(call):
-            started = await self._in_thread(call, self._perform, incoming, call)
+            started = await self._in_thread(call, self._perform, incoming, call, denial)
             if isinstance(started, HttpResponse):
                 return started
             output = await started()
             return await self._in_thread(call, self._output_response, incoming, call, output)
 
-    def _perform(self, incoming: IncomingRequest, call: Call) -> HttpResponse | Waiting:
-        members = incoming.identify(call)
-        started = self._start(members, call)
+    def _admit(self, incoming: IncomingRequest, call: Call) -> AccessDeniedError | None:
+        """Refuse a request by its head.
+
+        Returns:
+            The error of a caller who may not do this and whose signature needs the body: only the
+            holder of a key may learn what the key may do.
+        """
+        principal = incoming.identify(call)
+        if principal is None or self._action_gate is None or call.operation is None:
+            return None
+        try:
+            self._action_gate(principal, call.operation)
+        except AccessDeniedError as denial:
+            if call.caller is not None:
+                raise
+            incoming.skip_body()
+            return denial
+        return None
+
+    def _perform(
+        self, incoming: IncomingRequest, call: Call, denial: AccessDeniedError | None
+    ) -> HttpResponse | Waiting:
+        if not incoming.has_body:
+            denial = self._admit(incoming, call)
+        incoming.authenticate(call)
+        if denial is not None:
+            raise denial
+        started = self._start(incoming.read_members(call), call)
         return started if callable(started) else self._output_response(incoming, call, started)
 
     def _start(self, members: Mapping[str, Any], call: Call) -> Output | Waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -12,13 +13,40 @@ from botocore.model import ListShape, Shape, StructureShape
 from blemish.wire.errors import SerializationError
 from blemish.wire.text import checked_integer, checked_unicode, read_timestamp
 
+MAX_ELEMENTS = 250_000
+"""Of a document. The largest of the API's own names 100,000 images."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+
+
+def check_elements(body: bytes) -> None:
+    """Refuse a JSON document of too many elements, before memory is taken for them.
+
+    An element of two bytes takes a hundred times as much memory when it is parsed.
+
+    Raises:
+        SerializationError: it has too many.
+    """
+    if (
+        _element_count(body) > MAX_ELEMENTS
+        and _element_count(_STRING.sub(b"", body)) > MAX_ELEMENTS
+    ):
+        raise SerializationError(f"The body has more than {MAX_ELEMENTS:,} elements.")
+
+
+def _element_count(text: bytes) -> int:
+    """Return how many elements a document has at most; those in strings count, too."""
+    return sum(text.count(mark) for mark in (b",", b"[", b"{"))
+
 
 def parse_json(body: bytes) -> dict[str, Any]:
     """Return the object that a body holds; no body is an empty object.
 
     Raises:
-        SerializationError: it is not JSON, or another value than an object.
+        SerializationError: it is not JSON, has too many elements, or is another value than an
+            object.
     """
+    check_elements(body)
     try:
         document = json.loads(body, parse_constant=_refuse_constant) if body else {}
     except (ValueError, RecursionError):

@@ -32,3 +32,13 @@ class HttpResponse:
     body: bytes
     #: replaces `body` where it is not None
     blocks: Iterator[bytes] | None = None
+
+
+def may_have_body(request: HttpRequest) -> bool:
+    """Return whether something may come after the head of a request."""
+    headers = request.headers
+    if "transfer-encoding" in headers:
+        return True
+    if "content-length" in headers:
+        return headers["content-length"] != "0"
+    return request.method not in {"GET", "HEAD", "DELETE"}

@@ -57,6 +57,10 @@ class BufferedBody:
     sha256: str
 
 
+EMPTY = BufferedBody(b"", 0, hashlib.sha256().hexdigest())
+"""A body that does not come."""
+
+
 class BodyMemory:
     """The memory for bodies, from their first byte until their requests are answered.
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from botocore.model import OperationModel, ServiceModel
 
-from blemish.domain.access.principals import Signer
+from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.errors import InternalServerError, ServiceError, ValidationError
 from blemish.wire.asgi import Receive, is_loopback_client
 from blemish.wire.calls import Call
@@ -22,11 +22,11 @@ from blemish.wire.errors import (
     WireError,
 )
 from blemish.wire.handlers import BoundHandler, bind_handlers
-from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.request_body import IDLE_S, BodyMemory, BufferedBody, read_body
+from blemish.wire.messages import HttpRequest, HttpResponse, may_have_body
+from blemish.wire.request_body import EMPTY, IDLE_S, BodyMemory, read_body
 from blemish.wire.rest_json import json_error_response, json_output_response, parse_json_request
 from blemish.wire.routing import Router
-from blemish.wire.signature import SignatureVerifier
+from blemish.wire.signature import CONTENT_SHA256, UNSIGNED_PAYLOAD, Caller, SignatureVerifier
 from blemish.wire.wrong_secrets import WrongSecrets
 
 WORKER_THREADS = 4
@@ -148,28 +148,69 @@ class RestJsonService:
 
 
 class RestJsonRequest:
-    """A request whose body is read before its signature is checked: the body is signed, too."""
+    """A request whose body is signed: the signature is checked by the hash of the body.
+
+    Some clients send that hash in a header. Then the signature is checked before the body comes.
+    """
 
     def __init__(self, service: RestJsonService, request: HttpRequest, receive: Receive) -> None:
         self._service = service
         self._request = request
         self._receive = receive
-        self._body: BufferedBody | None = None
+        self._body = EMPTY
+        self._limit_bytes: int | None = None
+        self._is_read = False
         self._is_broken_off = False
+        self.has_body = may_have_body(request)
+
+    def route(self, call: Call) -> None:
+        """Find the operation by method and path.
+
+        Raises:
+            UnknownOperationError: there is none.
+        """
+        call.operation = self._service.operation(self._request).name
+
+    def identify(self, call: Call) -> Principal:
+        """Find the key; check the signature if that is possible without the body.
+
+        Raises:
+            WireError: the request is not signed, the key is unknown, or the signature is wrong.
+        """
+        service, request = self._service, self._request
+        sent_sha256 = request.headers.get(CONTENT_SHA256)
+        if self.has_body and sent_sha256 is None:
+            return service.verifier.claimed(request)
+        if not self.has_body:
+            body_sha256 = EMPTY.sha256
+        elif sent_sha256 == UNSIGNED_PAYLOAD:
+            body_sha256 = ""
+        else:
+            body_sha256 = sent_sha256 or ""
+        call.caller = self._verified(call, body_sha256)
+        return call.caller.principal
+
+    def skip_body(self) -> None:
+        """Hash the body and store nothing."""
+        self._limit_bytes = 0
 
     @asynccontextmanager
     async def received(self, call: Call) -> AsyncIterator[None]:
-        """Find the operation by method and path, and read the body, which may take memory.
+        """Read the body, which may take memory.
 
         Raises:
-            UnknownOperationError: there is no such operation.
             ThrottlingError: there is no memory for the body.
             WireError, ClientGoneError: what `read_body` raises.
         """
-        service, headers = self._service, self._request.headers
-        call.operation = service.operation(self._request).name
+        if not self.has_body:
+            yield
+            return
+        service, declared_bytes = self._service, _declared_bytes(self._request.headers)
+        assert call.operation is not None
         limit_bytes = service.max_body_bytes(call.operation)
-        declared_bytes = _declared_bytes(headers)
+        if self._limit_bytes is not None:
+            limit_bytes = self._limit_bytes
+        self._is_read = True
         with service.body_memory.room(min(declared_bytes or limit_bytes, limit_bytes)) as room:
             try:
                 self._body = await read_body(
@@ -184,27 +225,32 @@ class RestJsonRequest:
                 raise
             yield
 
-    def identify(self, call: Call) -> Mapping[str, Any]:
-        """Check the signature, and read the members.
+    def authenticate(self, call: Call) -> None:
+        """Check the signature with the body.
 
         Raises:
-            WireError: the signature is wrong, or a member is not of its type.
+            WireError: the signature is wrong.
+        """
+        sent_sha256 = self._request.headers.get(CONTENT_SHA256)
+        is_right = not self.has_body or sent_sha256 in {self._body.sha256, UNSIGNED_PAYLOAD}
+        if call.caller is None or not is_right:
+            call.caller = self._verified(call, self._body.sha256)
+
+    def read_members(self, call: Call) -> Mapping[str, Any]:
+        """Read the members.
+
+        Raises:
+            WireError: a member is not of its type.
             ValidationError: the body is too large.
         """
-        assert self._body is not None
         assert call.operation is not None
         body, service = self._body, self._service
-        operation = service.model.operation_model(call.operation)
-        call.caller = service.verifier.verify(
-            self._request,
-            body_sha256=body.sha256,
-            unsigned_body=operation.has_streaming_input and _is_protected(call),
-        )
         if body.content is None:
             raise ValidationError(
                 f"The body has {body.size_bytes} bytes; {call.operation} takes at most "
                 f"{service.max_body_bytes(call.operation)} bytes."
             )
+        operation = service.model.operation_model(call.operation)
         call.members = parse_json_request(operation, replace(self._request, body=body.content))
         return call.members
 
@@ -213,8 +259,24 @@ class RestJsonRequest:
         return json_output_response(operation, call.answer)
 
     async def is_drained(self) -> bool:
-        """Return whether the body was not broken off."""
+        """Return whether all of the body was read, or comes without being waited for."""
+        if not self._is_read and "expect" in self._request.headers:
+            return False  # the client waits for permission to send it
         return not self._is_broken_off
+
+    def _verified(self, call: Call, body_sha256: str) -> Caller:
+        """Return the caller, if the signature is right for this hash of the body.
+
+        Raises:
+            WireError: it is not.
+        """
+        assert call.operation is not None
+        operation = self._service.model.operation_model(call.operation)
+        return self._service.verifier.verify(
+            self._request,
+            body_sha256=body_sha256,
+            unsigned_body=operation.has_streaming_input and _is_protected(call),
+        )
 
 
 def _is_protected(call: Call) -> bool:

@@ -28,6 +28,9 @@ from blemish.wire.signature_claims import SignatureClaim, read_signature_claim
 from blemish.wire.wrong_secrets import WrongSecrets
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+CONTENT_SHA256 = "x-amz-content-sha256"
+
+UNKNOWN_KEY = "There is no such access key."
 
 UNSIGNED_REFUSED = (
     "x-amz-content-sha256 is UNSIGNED-PAYLOAD, so the signature does not protect the body. This is "
@@ -95,15 +98,26 @@ class SignatureVerifier:
         Raises:
             WireError: what `verify` raises.
         """
-        claim = read_signature_claim(request)
-        if claim.service not in self.services:
-            raise InvalidSignatureError(
-                f"The credential scope must name the service {' or '.join(sorted(self.services))}."
-            )
-        self._check_time(claim)
+        claim = self._claim(request)
         signed_sha256 = _signed_body_sha256(request, body_sha256, unsigned_body=unsigned_body)
         with self.counted(request, claim.key_id):
             return claim, self._signer_of(request, claim, signed_sha256=signed_sha256)
+
+    def claimed(self, request: HttpRequest) -> Principal:
+        """Return the holder of the key that a request names, by its head, signed rightly or not.
+
+        Raises:
+            WireError: the request is not signed, for something else or at another time, or the key
+                is unknown.
+        """
+        claim = self._claim(request)
+        if self.wrong_secrets is not None:
+            self.wrong_secrets.check(request.client, claim.key_id)
+        signer = self.signer(claim.key_id)
+        if signer is not None:
+            return signer.principal
+        with self.counted(request, claim.key_id):
+            raise UnrecognizedClientError(UNKNOWN_KEY)
 
     def counted(self, request: HttpRequest, key_id: str) -> AbstractContextManager[None]:
         """Return a context that counts a wrong signature, and refuses one after too many."""
@@ -114,9 +128,7 @@ class SignatureVerifier:
     def _signer_of(
         self, request: HttpRequest, claim: SignatureClaim, *, signed_sha256: str
     ) -> Signer:
-        signer = self.signer(claim.key_id)
-        if signer is None:
-            raise UnrecognizedClientError("There is no such access key.")
+        signer = self._known_signer(claim)
         expected = [
             sign(
                 canonical_request(
@@ -140,6 +152,21 @@ class SignatureVerifier:
             )
         return signer
 
+    def _claim(self, request: HttpRequest) -> SignatureClaim:
+        claim = read_signature_claim(request)
+        if claim.service not in self.services:
+            raise InvalidSignatureError(
+                f"The credential scope must name the service {' or '.join(sorted(self.services))}."
+            )
+        self._check_time(claim)
+        return claim
+
+    def _known_signer(self, claim: SignatureClaim) -> Signer:
+        signer = self.signer(claim.key_id)
+        if signer is None:
+            raise UnrecognizedClientError(UNKNOWN_KEY)
+        return signer
+
     def _check_time(self, claim: SignatureClaim) -> None:
         now = self.clock()
         skew = timedelta(seconds=self.clock_skew_s)
@@ -157,7 +184,7 @@ class SignatureVerifier:
 
 def _signed_body_sha256(request: HttpRequest, body_sha256: str, *, unsigned_body: bool) -> str:
     """Return the text that represents the body in the canonical request."""
-    declared = request.headers.get("x-amz-content-sha256", body_sha256)
+    declared = request.headers.get(CONTENT_SHA256, body_sha256)
     if declared == body_sha256 or (declared == UNSIGNED_PAYLOAD and unsigned_body):
         return declared
     if declared == UNSIGNED_PAYLOAD:

@@ -76,6 +76,18 @@ class WrongSecrets:
         with self._lock:
             self._failures.pop(subject, None)
 
+    def check(self, address: str | None, key_id: str) -> None:
+        """Refuse a request for this address and this key after too many wrong signatures.
+
+        Raises:
+            TooManyWrongSecretsError: too many were wrong, so this one is not checked.
+        """
+        if (wait_s := self.wait_s(_subject(address, key_id))) > 0:
+            raise TooManyWrongSecretsError(
+                f"Too many requests from {address} had wrong signatures by this access key. Check "
+                f"the secret access key. The next request is checked in {wait_s:.0f} seconds."
+            )
+
     @contextmanager
     def counted(self, address: str | None, key_id: str) -> Iterator[None]:
         """Count a wrong signature that is noticed in the context, for this address and this key.
@@ -85,18 +97,18 @@ class WrongSecrets:
         Raises:
             TooManyWrongSecretsError: too many were wrong, so this one is not checked.
         """
-        subject = f"{address_group(address)} {key_id:.128}"
-        if (wait_s := self.wait_s(subject)) > 0:
-            raise TooManyWrongSecretsError(
-                f"Too many requests from {address} had wrong signatures by this access key. Check "
-                f"the secret access key. The next request is checked in {wait_s:.0f} seconds."
-            )
+        self.check(address, key_id)
+        subject = _subject(address, key_id)
         try:
             yield
         except (InvalidSignatureError, UnrecognizedClientError):
             self.note(subject)
             raise
         self.forget(subject)
+
+
+def _subject(address: str | None, key_id: str) -> str:
+    return f"{address_group(address)} {key_id:.128}"
 
 
 def address_group(address: str | None) -> str:

@@ -190,7 +190,9 @@ def test_a_body_over_the_limit_needs_a_signature_too(app: Dispatcher) -> None:
 def test_a_body_far_over_the_limit_ends_the_connection(
     app: Dispatcher, headers: dict[str, str]
 ) -> None:
-    answer = ask(app, "POST", PROJECTS, headers=headers, body=b" " * (HARD_STOP * LIMIT + 1))
+    body = b" " * (HARD_STOP * LIMIT + 1)
+
+    answer = ask(app, "POST", PROJECTS, headers=headers | signed("POST", PROJECTS, body), body=body)
 
     assert answer.status == 413
     assert answer.headers["connection"] == "close"
@@ -216,7 +218,7 @@ def test_a_client_that_hangs_up_is_no_error(app: Dispatcher) -> None:
     ]
 
     with capture_logs() as logged:
-        answer = converse(app, scope(PROJECTS, method="POST"), messages)
+        answer = converse(app, signed_scope(), messages)
 
     assert answer.status == 0
     assert logged == []
@@ -397,7 +399,7 @@ def test_a_client_that_sends_nothing_more_leaves_its_room_to_others(projects: Pr
     memory = BodyMemory(large)
     app = dispatcher(projects, body_memory=memory, max_body_bytes=lambda _: large, idle_s=0.01)
     begun = {"type": "http.request", "body": b"a", "more_body": True}
-    chunked = scope(PROJECTS, method="POST", headers=[(b"transfer-encoding", b"chunked")])
+    chunked = signed_scope((b"transfer-encoding", b"chunked"))
 
     answers = [converse(app, chunked, [begun]) for _ in range(2)]
 
@@ -428,6 +430,14 @@ def scope(
         "query_string": b"",
         "headers": headers or [],
     }
+
+
+def signed_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    """Return the scope of a POST whose signature may be right, as its body will show."""
+    pairs = signed("POST", PROJECTS, b"").items()
+    sent = [(name.lower().encode(), value.encode()) for name, value in pairs]
+    host = (b"host", b"blemish.test")
+    return scope(PROJECTS, method="POST", headers=[host, *sent, *headers])
 
 
 def test_a_call_passes_every_gate_before_its_members_are_checked(projects: Projects) -> None:
@@ -508,14 +518,7 @@ def test_a_call_knows_whether_it_came_by_tls(scheme: str, *, secure: bool) -> No
 def test_observers_are_told_of_a_client_that_hung_up() -> None:
     calls: list[Call] = []
     app = dispatcher(Projects(), observers=[calls.append])
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "raw_path": PROJECTS.encode(),
-        "query_string": b"",
-        "headers": [],
-        "client": ("192.0.2.7", 50_000),
-    }
+    scope = signed_scope() | {"client": ("192.0.2.7", 50_000)}
 
     answer = converse(app, scope, [{"type": "http.disconnect"}])
 

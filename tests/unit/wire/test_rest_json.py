@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blemish.api.service_model import service_model
 from blemish.wire.errors import SerializationError
+from blemish.wire.json_document import MAX_ELEMENTS, parse_json
 from blemish.wire.messages import HttpRequest
 from blemish.wire.rest_json import json_output_response, parse_json_request
 from blemish.wire.routing import Router
@@ -246,3 +247,16 @@ def test_members_travel_under_the_names_and_in_the_places_that_the_model_gives_t
         parse_json_request(touch, huge)
     assert parse_json_request(nothing, HttpRequest("GET", "/", "", {}, b"")) == {}
     assert json_output_response(nothing, {}).body == b"{}"
+
+
+def test_elements_are_counted_before_a_document_is_parsed() -> None:
+    entries = b"[" + b"{}," * (MAX_ELEMENTS // 2) + b"{}]"
+
+    with pytest.raises(SerializationError, match="250,000 elements"):
+        parse_json(b'{"a":' + entries + b"}")
+
+
+def test_commas_in_texts_are_no_elements() -> None:
+    text = ',\\",' * MAX_ELEMENTS
+
+    assert parse_json(json.dumps({"a": text}).encode()) == {"a": text}

@@ -68,6 +68,18 @@ def denial(principal: Principal, wanted: Wanted, circumstances: Circumstances) -
     )
 
 
+def authorize_action(principal: Principal, action: str) -> None:
+    """Check that the policy of a principal may allow an action on some resource.
+
+    Raises:
+        AccessDeniedError: it allows it on none.
+    """
+    if not principal.policy.allows_somewhere(action):
+        raise AccessDeniedError(
+            f"User: {principal.arn} is not authorized to perform: {action} on any resource"
+        )
+
+
 def allows_below(
     principal: Principal, action: str, prefix: str, circumstances: Circumstances
 ) -> bool:

@@ -127,6 +127,11 @@ class Statement:
             condition.holds(context) for condition in self.conditions
         )
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the statement applies to every resource, always."""
+        return not (self.conditions or self.resources.negated or all(self.resources.patterns))
+
     def condition_keys(self) -> Iterator[str]:
         """Yield the condition keys of the statement."""
         for parts in self.resources.patterns:
@@ -163,6 +168,15 @@ class Policy:
             return Decision.NOT_ALLOWED
         allowed = all(statement.allows for statement in applying)
         return Decision.ALLOWED if allowed else Decision.DENIED
+
+    def allows_somewhere(self, action: str) -> bool:
+        """Return whether an action may be allowed on some resource under some conditions."""
+        concerning = [
+            statement for statement in self.statements if statement.actions.include(action)
+        ]
+        return any(statement.allows for statement in concerning) and not any(
+            statement.is_for_all for statement in concerning if not statement.allows
+        )
 
     def allows_below(self, action: str, prefix: str, context: Context) -> bool:
         """Return whether an action is allowed on all resources that begin with `prefix`.

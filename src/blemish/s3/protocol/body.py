@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ from blemish.s3.protocol.errors import (
 from blemish.s3.protocol.signature import CHUNKED, WITH_TRAILERS, as_s3_error
 from blemish.wire.asgi import Receive
 from blemish.wire.errors import BodyTimeoutError
-from blemish.wire.request_body import IDLE_S, BodyMessages
+from blemish.wire.request_body import IDLE_S, BodyMessages, BodyRoom
 
 BLOCK_BYTES = 1024 * 1024
 """About as much is taken from the socket at a time."""
@@ -53,8 +54,10 @@ class BodyReceiver:
 
     def __init__(self, receive: Receive, *, idle_s: float = IDLE_S) -> None:
         self._messages = BodyMessages(receive, idle_s=idle_s)
+        self._filled: deque[bytes] = deque()
         self._ahead: asyncio.Task[bytes] | None = None
         self.has_started = False
+        #: whether nothing more comes from the socket
         self.has_ended = False
 
     def pull(self) -> bytes:
@@ -64,9 +67,27 @@ class BodyReceiver:
             ClientGoneError: the client hung up.
             RequestTimeoutError: nothing came for too long.
         """
+        while self._filled:
+            if block := self._filled.popleft():
+                return block
         if self.has_ended and self._ahead is None:
             return b""
         return from_thread.run(self._next_and_ahead)
+
+    async def fill(self, size_bytes: int, *, room: BodyRoom | None = None) -> None:
+        """Receive so much, or all, for later calls of `pull`.
+
+        Raises:
+            ThrottlingError: there is no memory for it.
+            S3Error, ClientGoneError: what `pull` raises.
+        """
+        received_bytes = 0
+        while received_bytes < size_bytes and not self.has_ended:
+            block = await self._next_part()
+            received_bytes += len(block)
+            if room is not None:
+                await room.grow(received_bytes)
+            self._filled.append(block)
 
     async def next_block(self) -> bytes:
         """Return the next block, b"" at the end; raises what `pull` raises."""
@@ -89,15 +110,19 @@ class BodyReceiver:
         blocks: list[bytes] = []
         size = 0
         while size < BLOCK_BYTES and not self.has_ended:
-            self.has_started = True
-            try:
-                message = await self._messages.next_message()
-            except BodyTimeoutError as error:
-                raise as_s3_error(error) from None
-            blocks.append(message.get("body", b""))
+            blocks.append(await self._next_part())
             size += len(blocks[-1])
-            self.has_ended = not message.get("more_body", False)
         return b"".join(blocks)
+
+    async def _next_part(self) -> bytes:
+        self.has_started = True
+        try:
+            message = await self._messages.next_message()
+        except BodyTimeoutError as error:
+            raise as_s3_error(error) from None
+        self.has_ended = not message.get("more_body", False)
+        part: bytes = message.get("body", b"")
+        return part
 
 
 @dataclass(frozen=True, kw_only=True)

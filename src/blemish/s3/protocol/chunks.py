@@ -23,11 +23,21 @@ import hmac
 import re
 from collections.abc import Callable, Iterator
 
-from blemish.s3.protocol.errors import IncompleteBodyError, SignatureDoesNotMatchError
+from blemish.s3.protocol.errors import (
+    IncompleteBodyError,
+    InvalidChunkSizeError,
+    SignatureDoesNotMatchError,
+)
 from blemish.wire.canonical import ALGORITHM, sign_text
 
 MAX_LINE_BYTES = 4 * 1024
 """Of a chunk's head or a trailer."""
+
+SMALL_CHUNK_BYTES = 8 * 1024
+"""AWS lets only the last chunk be smaller."""
+
+MAX_SMALL_CHUNKS = 10_000
+"""Each costs as much time as 50 KB in large ones; clients of other makers send some."""
 
 MAX_TRAILERS = 16
 
@@ -82,10 +92,18 @@ class ChunkedBody:
 
         Raises:
             IncompleteBodyError: it ends too early, or is not framed as it must be.
+            InvalidChunkSizeError: too many chunks are small.
             SignatureDoesNotMatchError: a chunk, or the trailers, have another signature.
         """
+        small_chunks = 0
         while True:
             size, signature = self._head()
+            small_chunks += size < SMALL_CHUNK_BYTES
+            if small_chunks > MAX_SMALL_CHUNKS:
+                raise InvalidChunkSizeError(
+                    f"Only {MAX_SMALL_CHUNKS} chunks may have a size less than "
+                    f"{SMALL_CHUNK_BYTES} bytes."
+                )
             digest = hashlib.sha256()
             for block in self._bytes(size):
                 if self._signer:

@@ -23,6 +23,7 @@
   - XAmzContentSHA256MismatchError     400
   - S3AccessDeniedError                  403
   - InvalidAccessKeyIdError            403
+  - InvalidChunkSizeError              403
   - RequestTimeTooSkewedError          403
   - SignatureDoesNotMatchError         403
   - NoSuchBucketError                  404
@@ -112,6 +113,13 @@ class InvalidBucketNameError(S3Error):
     """No bucket can have this name."""
 
     code = "InvalidBucketName"
+
+
+class InvalidChunkSizeError(S3Error):
+    """Too many chunks of a body are small."""
+
+    code = "InvalidChunkSizeError"
+    status = 403
 
 
 class InvalidDigestError(S3Error):

@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import Any, Unpack, cast
 from urllib.parse import parse_qsl, unquote
 
+from anyio import CapacityLimiter
 from botocore.model import OperationModel, ServiceModel
 
-from blemish.domain.access.principals import Signer
+from blemish.domain.access.principals import Principal, Signer
 from blemish.domain.errors import AccessDeniedError as PolicyDeniedError
+from blemish.domain.errors import ThrottlingError
 from blemish.s3.protocol.addressing import path_with_bucket
 from blemish.s3.protocol.body import DOCUMENT_BYTES, BodyReceiver, StreamedBody, read_body_headers
 from blemish.s3.protocol.browser_safety import SANDBOX, sandboxed
@@ -27,6 +29,7 @@ from blemish.s3.protocol.errors import (
     NoSuchKeyError,
     S3AccessDeniedError,
     S3Error,
+    SlowDownError,
     UnsupportedError,
 )
 from blemish.s3.protocol.post_object import PostObject, is_form
@@ -45,14 +48,23 @@ from blemish.wire.dispatch import Dispatcher, DispatchOptions
 from blemish.wire.errors import WireError
 from blemish.wire.handlers import BoundHandler, bind_handlers
 from blemish.wire.http_bindings import members_with_location, wire_name
-from blemish.wire.messages import HttpRequest, HttpResponse
-from blemish.wire.request_body import ClientGoneError
+from blemish.wire.messages import HttpRequest, HttpResponse, may_have_body
+from blemish.wire.request_body import BodyMemory, ClientGoneError
 from blemish.wire.routing import Router
 from blemish.wire.sending import close_blocks
 from blemish.wire.signature import UNSIGNED_PAYLOAD, SignatureVerifier
 from blemish.wire.wrong_secrets import WrongSecrets
 
 WORKER_THREADS = 32
+
+FIRST_BYTES = 64 * 1024
+"""Of a body that streams: received before a worker thread waits for the rest."""
+
+SENT_DOCUMENT_BYTES = DOCUMENT_BYTES + DOCUMENT_BYTES // 4
+"""Of a document as it comes, perhaps in signed chunks."""
+
+DOCUMENTS_BYTES = 64 * 1024 * 1024
+"""Memory for all documents together."""
 
 DRAIN_BYTES = 16 * 1024 * 1024
 """Of a body that no handler reads: read here, so that its sender comes to see the response."""
@@ -103,6 +115,7 @@ def s3_dispatcher(
         bind_handlers(model, [handlers], complete=False),
         verifier=verifier,
         base_host_names=base_host_names,
+        long_bodies=max(1, worker_threads * 3 // 4),
     )
     return Dispatcher(service, worker_threads=worker_threads, **options)
 
@@ -119,11 +132,14 @@ class S3Service:
         *,
         verifier: SignatureVerifier,
         base_host_names: Collection[str],
+        long_bodies: int,
     ) -> None:
         self.model = model
         self.handlers = handlers
         self.verifier = verifier
         self._base_host_names = base_host_names
+        self.document_memory = BodyMemory(DOCUMENTS_BYTES)
+        self.long_bodies = CapacityLimiter(long_bodies)
         self._router = Router(model)
         self._body_members = {
             name: frozenset(_body_members(model.operation_model(name))) for name in handlers
@@ -155,6 +171,10 @@ class S3Service:
             raise UnsupportedError(f"{operation.name} is not supported by this server.")
         return operation
 
+    def streams(self, operation: str) -> bool:
+        """Return whether a handler reads the body of an operation while it comes."""
+        return streaming_payload(self.model.operation_model(operation).input_shape) is not None
+
     def check(self, handler: BoundHandler, members: Mapping[str, Any]) -> None:
         for name in members.keys() - handler.members - self._body_members[handler.operation]:
             raise UnsupportedError(f"{handler.operation} is not supported with {name}.")
@@ -184,6 +204,8 @@ class S3Service:
                 return S3AccessDeniedError(call.concealment)
             case WireError():
                 return as_s3_error(error)
+            case ThrottlingError():
+                return SlowDownError(error.message)
             case PolicyDeniedError():
                 return S3AccessDeniedError(error.message)
             case S3Error():
@@ -197,46 +219,113 @@ class S3Service:
 
 
 class S3Request:
-    """A request whose handler reads the body while it comes."""
+    """A request whose head is signed, so that the caller is known before the body comes.
+
+    A document comes before a worker thread takes it. A handler reads a streamed body while it
+    comes, and begins when the first part is there. Of a form, the fields are signed.
+    """
 
     def __init__(self, service: S3Service, request: HttpRequest, receiver: BodyReceiver) -> None:
         self._service = service
         self._request = request
         self._receiver = receiver
         self._form: PostObject | None = None
+        self._signed = request
+        self._signer: ChunkSigner | None = None
+        self._is_form = is_form(request)
+        self.has_body = may_have_body(request)
 
-    @asynccontextmanager
-    async def received(self, call: Call) -> AsyncIterator[None]:
-        """Wait for nothing: the body is pulled by the worker thread that reads it."""
-        del call
-        try:
-            yield
-        except BaseException:
-            self._receiver.stop()
-            raise
+    def route(self, call: Call) -> None:
+        """Do nothing: the signature is checked first."""
 
-    def identify(self, call: Call) -> Mapping[str, Any]:
-        """Check the signature, find the operation, and read the members.
+    def identify(self, call: Call) -> Principal | None:
+        """Check the signature, and find the operation; a form has both in its body.
 
         Raises:
             WireError, S3Error: the request is refused.
         """
-        if is_form(self._request):
-            return self._identify_form(call)
+        if self._is_form:
+            return None
         service = self._service
-        request, signer = self._verified(call)
-        payload = signed_payload(self._request)
-        request = _with_hoisted_headers(request)
-        operation = service.operation(request)
-        call.operation = operation.name
+        request, self._signer = self._verified(call)
+        self._signed = _with_hoisted_headers(request)
+        call.operation = service.operation(self._signed).name
+        assert call.caller is not None
+        return call.caller.principal
+
+    def skip_body(self) -> None:
+        """Do nothing: nothing of a body is stored before the caller is known."""
+
+    @asynccontextmanager
+    async def received(self, call: Call) -> AsyncIterator[None]:
+        """Receive a document; of a longer body as much as a worker thread begins with.
+
+        Raises:
+            ThrottlingError: there is no memory for the document.
+            S3Error, ClientGoneError: what `BodyReceiver.fill` raises.
+        """
+        try:
+            async with self._first_part(call):
+                yield
+        except BaseException:
+            self._receiver.stop()
+            raise
+
+    @asynccontextmanager
+    async def _first_part(self, call: Call) -> AsyncIterator[None]:
+        service, receiver = self._service, self._receiver
+        if not self.has_body:
+            yield
+        elif call.operation is None or service.streams(call.operation):
+            if "expect" not in self._request.headers:  # else it waits for the handler to ask
+                await receiver.fill(FIRST_BYTES)
+            if receiver.has_ended:
+                yield
+                return
+            async with service.long_bodies:
+                yield
+        else:
+            with service.document_memory.room(SENT_DOCUMENT_BYTES) as room:
+                await receiver.fill(SENT_DOCUMENT_BYTES, room=room)
+                yield
+
+    def authenticate(self, call: Call) -> None:
+        """Check the signature of a form, as that of any other request has been.
+
+        Raises:
+            WireError, S3Error: the form is refused.
+        """
+        if not self._is_form:
+            return
+        service = self._service
+        form = PostObject(service.addressed(self._request), self._receiver.pull)
+        verifier = service.verifier
+        with verifier.counted(self._request, "of a form"):
+            call.caller = form.verified(signer=verifier.signer, now=verifier.clock())
+        self._form = form
+        self._signed = form.put_request()
+        call.operation = service.operation(self._signed).name
+
+    def read_members(self, call: Call) -> Mapping[str, Any]:
+        """Read the members.
+
+        Raises:
+            WireError, S3Error: the request is refused.
+        """
+        service, request = self._service, self._signed
+        assert call.operation is not None
+        operation = service.model.operation_model(call.operation)
         body_headers = read_body_headers(
-            request.headers, payload=payload, checked=_checks_body(operation)
+            request.headers,
+            payload=UNSIGNED_PAYLOAD if self._form else signed_payload(self._request),
+            checked=_checks_body(operation),
         )
-        body = StreamedBody(self._receiver.pull, body_headers, signer=signer)
+        pull = self._form.pull_file if self._form else self._receiver.pull
+        body = StreamedBody(pull, body_headers, signer=self._signer)
         streamed = streaming_payload(operation.input_shape)
         if streamed is None:
             request = replace(request, body=body.read_all(DOCUMENT_BYTES))
-        elif body_headers.size_bytes is None:
+        elif body_headers.size_bytes is None and self._form is None:
             raise MissingContentLengthError("The request lacks Content-Length.")
         call.members = parse_xml_request(operation, request)
         return {**call.members, streamed: body} if streamed else call.members
@@ -244,26 +333,6 @@ class S3Request:
     def output_response(self, operation: OperationModel, call: Call) -> HttpResponse:
         response = self._service.output_response(operation, call)
         return self._form.response(response) if self._form else response
-
-    def _identify_form(self, call: Call) -> Mapping[str, Any]:
-        """Take a form as the PutObject that it stands for; its policy is signed, not the request.
-
-        Raises:
-            WireError, S3Error: the form is refused.
-        """
-        service = self._service
-        form = PostObject(service.addressed(self._request), self._receiver.pull)
-        verifier = service.verifier
-        with verifier.counted(self._request, "of a form"):
-            call.caller = form.verified(signer=verifier.signer, now=verifier.clock())
-        self._form = form
-        request = form.put_request()
-        operation = service.operation(request)
-        call.operation = operation.name
-        body_headers = read_body_headers(request.headers, payload=UNSIGNED_PAYLOAD, checked=True)
-        body = StreamedBody(form.pull_file, body_headers)
-        call.members = parse_xml_request(operation, request)
-        return {**call.members, "Body": body}
 
     def _verified(self, call: Call) -> tuple[HttpRequest, ChunkSigner | None]:
         """Find out the caller; return the request with its bucket, and the signer of its chunks."""

@@ -10,8 +10,10 @@ Source: Smithy, "XML binding traits".
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from xml.parsers import expat
 
@@ -31,6 +33,9 @@ some checksums each; one of 1,000 objects to delete is far smaller.
 """
 
 
+_ATTRIBUTE = re.compile(rb"=[ \t\r\n]*+[\"']")
+
+
 @dataclass(slots=True)
 class Element:
     """An element of a document; names are without their namespaces."""
@@ -47,6 +52,7 @@ def parse_xml(body: bytes) -> Element:
         MalformedXMLError: it is no XML, declares a document type, is too deep, or has too many
             elements.
     """
+    _check_attributes(body)
     reader = _Reader()
     try:
         reader.parser.Parse(body, True)
@@ -128,6 +134,14 @@ class _Reader:
 
     def _text(self, text: str) -> None:
         self._texts[-1].append(text)
+
+
+def _check_attributes(body: bytes) -> None:
+    """Refuse a document with too many attributes, before the parser takes memory for them."""
+    if body.count(b"=") > MAX_ELEMENTS:
+        attributes = sum(1 for _ in islice(_ATTRIBUTE.finditer(body), MAX_ELEMENTS + 1))
+        if attributes > MAX_ELEMENTS:
+            raise MalformedXMLError(f"The body has more than {MAX_ELEMENTS} attributes.")
 
 
 def _refuse_doctype(*_: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -316,3 +317,55 @@ def test_many_stars_take_no_time() -> None:
     policy = document(allow(Resource="arn:aws:s3:::" + "a*" * 30 + "b"))
 
     assert decision(policy, ask("s3:GetObject", "arn:aws:s3:::" + "a" * 1_000)) is NO
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([], False),
+        ([{"Effect": "Allow", "Action": "s3:Put*", "Resource": "arn:aws:s3:::a/*"}], True),
+        ([{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}], False),
+        (
+            [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"},
+            ],
+            False,
+        ),
+        (
+            [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::a/*"},
+            ],
+            True,
+        ),
+        (
+            [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {
+                    "Effect": "Deny",
+                    "Action": "s3:PutObject",
+                    "Resource": "*",
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                },
+            ],
+            True,
+        ),
+        (
+            [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::a/*"},
+            ],
+            True,
+        ),
+    ],
+)
+def test_an_action_is_allowed_somewhere_or_nowhere(
+    statements: list[Any], *, expected: bool
+) -> None:
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements or [DENY_ALL]})
+
+    assert parse_policy(text).allows_somewhere("s3:PutObject") == expected
+
+
+DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}

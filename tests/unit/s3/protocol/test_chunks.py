@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 
 from blemish.s3.protocol.chunks import (
     MAX_LINE_BYTES,
+    MAX_SMALL_CHUNKS,
     MAX_TRAILERS,
     ChunkedBody,
     ChunkSigner,
 )
-from blemish.s3.protocol.errors import IncompleteBodyError, S3Error, SignatureDoesNotMatchError
+from blemish.s3.protocol.errors import (
+    IncompleteBodyError,
+    InvalidChunkSizeError,
+    S3Error,
+    SignatureDoesNotMatchError,
+)
 from blemish.wire.canonical import signing_key
 
 SCOPE = "20130524/us-east-1/s3/aws4_request"
@@ -170,3 +176,11 @@ def test_trailers_without_their_signature_are_refused(end: bytes) -> None:
 def test_unsigned_chunks_do_not_pass_for_signed_ones() -> None:
     with pytest.raises(IncompleteBodyError):
         decoded(b"5\r\nhello\r\n0\r\n\r\n", signed_by=signer())
+
+
+def test_small_chunks_are_counted() -> None:
+    body = b"1\r\na\r\n" * MAX_SMALL_CHUNKS + b"0\r\n\r\n"
+    chunks = ChunkedBody(pulled(body, block_bytes=65_536), signer=None, has_trailers=False)
+
+    with pytest.raises(InvalidChunkSizeError, match="10000 chunks"):
+        list(chunks)

@@ -110,6 +110,15 @@ def test_a_document_may_have_as_many_elements_as_the_limit() -> None:
         parse_xml(b"<a>" + b"<b/>" * MAX_ELEMENTS + b"</a>")
 
 
+def test_a_document_has_no_more_attributes_than_elements() -> None:
+    text = b"<a>" + b"=" * MAX_ELEMENTS + b"</a>"
+    attributes = b"".join(b' b%d = "c"' % number for number in range(MAX_ELEMENTS + 1))
+
+    assert len(parse_xml(text).text) == MAX_ELEMENTS
+    with pytest.raises(MalformedXMLError, match="attributes"):
+        parse_xml(b"<a" + attributes + b"/>")
+
+
 @pytest.mark.timeout(60)
 def test_text_between_elements_is_gathered_in_a_time_that_grows_with_it() -> None:
     text = "x" * 250  # added to what was there each time, all of it took minutes
