@@ -85,7 +85,7 @@ def a_image() -> Image.Image:
     [
         (b"", "empty"),
         (b"GIF89a, or so it says", "JPEG"),
-        (encoded(Image.effect_noise((256, 256), 50), "JPEG")[:5_000], "truncated"),
+        (encoded(Image.effect_noise((384, 288), 50), "JPEG")[:5_000], "truncated"),
         (png_bomb(30_000), "30,000 x 30,000"),
         (encoded(Image.new("RGB", (100, 100))), "100 x 100"),
         (encoded(Image.new("RGB", (10, 10))), "10 x 10"),

@@ -17,7 +17,9 @@ from blemish.engine.bundle import Bundle, BundleInfo
 from blemish.engine.errors import BundleError
 from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.graph.sessions import SESSION_ERRORS, ProviderError, open_session
-from blemish.engine.images.decode import DecodedImage, ImageLimits, decode
+from blemish.engine.images.decode import DecodedImage, ImageLimits, decode_image
+from blemish.engine.images.decoding_memory import MEMORY, decoding_bytes
+from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.orientation import turn_back, turn_size
 from blemish.engine.images.regions import check_aspect
 from blemish.engine.images.resize import nearest_positions, resize, resize_nearest
@@ -126,22 +128,24 @@ class Detector:
         Raises:
             ImageError: the data is no image, or the size differs from that of the training images.
         """
-        image = decode(
-            data,
-            limits=limits,
-            at_least=self.info.decoded_at_least,
-            sample_bits=self.info.sample_bits or FULL_RANGE,
-            resize_to=None if self._helper else self.info.graph_size,
-        )
-        return self.detect_pixels(image, mixed_sizes=mixed_sizes)
+        header = read_image_header(data)
+        limits.check(header.size)
+        size = ImageSize.of(header.size, orientation=header.orientation)
+        self._check_size(size, mixed_sizes=mixed_sizes)
+        at_least = self.info.decoded_at_least
+        with MEMORY.taken(decoding_bytes(header, at_least=at_least)):
+            image = decode_image(
+                header,
+                at_least=at_least,
+                sample_bits=self.info.sample_bits or FULL_RANGE,
+                resize_to=None if self._helper else self.info.graph_size,
+            )
+            return self.detect_pixels(image, mixed_sizes=mixed_sizes)
 
     def detect_pixels(self, image: DecodedImage, *, mixed_sizes: bool) -> Detection:
         """Judge one decoded image; arguments and errors as in `detect`."""
-        if not mixed_sizes:
-            size = ImageSize(stored=image.stored_size, upright=image.upright_size)
-            check_size(size, expected=self.info.image_size)
-        if self.info.regions is not None:
-            check_aspect(image.stored_size, mask=self.info.regions.mask_size)
+        size = ImageSize(stored=image.stored_size, upright=image.upright_size)
+        self._check_size(size, mixed_sizes=mixed_sizes)
         width, height = self.info.graph_size
         pixels = resize(image.pixels, width=width, height=height, helper=self._helper)
         score, confidence, is_anomalous, anomaly_map, *classes = self._run(pixels)
@@ -158,6 +162,17 @@ class Detector:
             classes=likeliest,
             colors=self.colors,
         )
+
+    def _check_size(self, size: ImageSize, *, mixed_sizes: bool) -> None:
+        """Refuse an image by its size, before it takes memory.
+
+        Raises:
+            ImageError: it is not one that this detector takes.
+        """
+        if not mixed_sizes:
+            check_size(size, expected=self.info.image_size)
+        if self.info.regions is not None:
+            check_aspect(size.stored, mask=self.info.regions.mask_size)
 
     def _run(self, pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
         outputs: list[NDArray[Any]] = self._session.run(

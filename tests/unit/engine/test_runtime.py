@@ -108,6 +108,14 @@ def test_a_image_of_another_size_is_refused(detector: Detector) -> None:
         detect(detector, data)
 
 
+def test_the_size_is_compared_before_a_pixel_is_decoded(detector: Detector) -> None:
+    flat = png(draw(82, size=(100, 64)).pixels)
+    damaged = flat.replace(b"IDAT", b"tEXt")
+
+    with pytest.raises(ImageError, match="it must have"):
+        detect(detector, damaged)
+
+
 def test_mixed_sizes_are_brought_to_the_graph_and_masks_come_back_in_the_images_own(
     detector: Detector,
 ) -> None:

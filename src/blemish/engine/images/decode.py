@@ -88,6 +88,21 @@ def decode(
     """
     header = read_image_header(data)
     limits.check(header.size)
+    return decode_image(header, at_least=at_least, sample_bits=sample_bits, resize_to=resize_to)
+
+
+def decode_image(
+    header: ImageHeader,
+    *,
+    at_least: tuple[int, int] | None = None,
+    sample_bits: int | None = None,
+    resize_to: tuple[int, int] | None = None,
+) -> DecodedImage:
+    """Decode an image whose header was read, and whose size was checked; see `decode`.
+
+    Raises:
+        ImageError: the image is truncated or corrupt.
+    """
     image_bits = None
     if header.bits == 16:
         samples = _deep_samples(header)

@@ -19,6 +19,9 @@ SUFFIXES: Final = (".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP or WebP"
 
+MAX_PARTS: Final = 100_000
+"""Chunks or segments of a file. Even an empty one takes as much time as some KB of pixels."""
+
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", PNG),
     (b"\xff\xd8\xff", JPEG),
@@ -85,6 +88,16 @@ class ImageHeader:
     orientation: int  # EXIF, 1 to 8; 1 where the file does not say
     bits: int = 8  # of a sample: 8 or 16, where 8 stands for fewer as well
     pixel_data: bytes  # the file without the parts that carry no pixels
+
+
+def check_parts(number: int) -> None:
+    """Refuse a file that has more than so many parts.
+
+    Raises:
+        ImageError: these are too many.
+    """
+    if number > MAX_PARTS:
+        raise ImageError(f"The image is corrupt: its file has more than {MAX_PARTS:,} parts.")
 
 
 def media_type(data: bytes) -> str | None:

@@ -10,19 +10,18 @@ import struct
 from collections.abc import Iterator
 
 from blemish.engine.images.exif import EXIF_PREFIX, exif_orientation
-from blemish.engine.images.formats import JPEG, ImageError, ImageHeader
+from blemish.engine.images.formats import JPEG, ImageError, ImageHeader, check_parts
 
 MAX_JPEG_SCANS = 100
 """The most scans of an image; usual images have about ten. A scan can be a few bytes long and yet
 pass over all pixels, so a small file of many scans could keep a core busy for minutes."""
 
 JPEG_START = b"\xff\xd8"
-_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # with a length, or the end
 _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame: size and precision
 _SOS, _EOI, _APP0, _APP1, _APP14 = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE
 _SEGMENTS_WITH_PIXELS = _SOF | {0xC4, 0xCC, 0xDB, 0xDD, _APP0, _APP14}  # DHT DAC DQT DRI
-_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})  # without a length
 
 
 def read_jpeg_header(data: bytes) -> ImageHeader:
@@ -34,7 +33,8 @@ def read_jpeg_header(data: bytes) -> ImageHeader:
         ImageError: the file is cut off, or damaged where it shows without decoding.
     """
     parts, orientation, frames = [JPEG_START], 1, list[tuple[int, int]]()
-    for marker, start, end in _segments(data):
+    for number, (marker, start, end) in enumerate(_segments(data)):
+        check_parts(number)
         if marker == _SOS:
             file_end = _end_of_image(data, start)
             parts.append(data[start:file_end])
@@ -64,8 +64,10 @@ def read_jpeg_header(data: bytes) -> ImageHeader:
 
 def _end_of_image(data: bytes, first_scan: int) -> int:
     """Return the position behind the end marker; the file's end if there is no such marker."""
-    position = first_scan
+    position, number = first_scan, 0
     while match := _MARKER_IN_SCAN.search(data, position):
+        number += 1
+        check_parts(number)
         if match[1][0] == _EOI:
             return match.end()
         length = int.from_bytes(data[match.end() : match.end() + 2], "big")
@@ -78,8 +80,6 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     position = len(JPEG_START)
     while match := _MARKER.search(data, position):
         marker, position = match[1][0], match.end()
-        if marker in _BARE_MARKERS:
-            continue
         if marker == _EOI:
             raise ImageError("The JPEG image is corrupt: it ends before its pixels begin.")
         end = position + int.from_bytes(data[position : position + 2], "big")

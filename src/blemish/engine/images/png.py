@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from blemish.engine.images.exif import exif_orientation
-from blemish.engine.images.formats import PNG, ImageError, ImageHeader
+from blemish.engine.images.formats import PNG, ImageError, ImageHeader, check_parts
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNKS_WITH_PIXELS = frozenset({b"PLTE", b"tRNS", b"IDAT"})
@@ -76,7 +76,8 @@ def read_png_header(data: bytes) -> ImageHeader:
         raise ImageError("The PNG image is corrupt: it does not begin with its header.")
     parts: list[bytes | memoryview] = [PNG_SIGNATURE, header]
     orientation = 1
-    for kind, chunk in chunks:
+    for number, (kind, chunk) in enumerate(chunks):
+        check_parts(number)
         if kind in _CHUNKS_WITH_PIXELS:
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
                 raise ImageError(

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from blemish.engine.images.exif import exif_orientation
-from blemish.engine.images.formats import WEBP, ImageError, ImageHeader
+from blemish.engine.images.formats import WEBP, ImageError, ImageHeader, check_parts
 
 _LOSSY, _LOSSLESS, _EXTENDED, _EXIF, _ANIMATION = b"VP8 ", b"VP8L", b"VP8X", b"EXIF", b"ANIM"
 _KEY_FRAME = b"\x9d\x01\x2a"
@@ -22,7 +22,8 @@ def read_webp_header(data: bytes) -> ImageHeader:
         ImageError: the file is cut off or damaged, or it is an animation.
     """
     size, orientation, pixel_chunk, canvas = None, 1, b"", None
-    for kind, content in _chunks(data):
+    for number, (kind, content) in enumerate(_chunks(data)):
+        check_parts(number)
         if kind == _ANIMATION:
             raise ImageError("The WebP image is an animation; it must be a still image.")
         if kind == _EXTENDED and len(content) >= 10:

@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from blemish.engine.images.decode import decode
+from blemish.engine.images.decoding_memory import MEMORY, decoding_bytes
 from blemish.engine.images.formats import PNG, TIFF
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.orientation import turn_back
@@ -38,13 +39,18 @@ def browser_image(data: bytes) -> tuple[bytes, str]:
     header = read_image_header(data)
     if header.media_type != TIFF and header.bits == 8:
         return data, header.media_type
+    with MEMORY.taken(decoding_bytes(header)):
+        return _as_png(data), PNG
+
+
+def _as_png(data: bytes) -> bytes:
     image = decode(data, limits=ANY_SIZE)
     stored = np.ascontiguousarray(turn_back(image.pixels, image.orientation))
     exif = Image.Exif()
     exif[ORIENTATION] = image.orientation
     output = io.BytesIO()
     Image.fromarray(stored).save(output, "PNG", compress_level=1, exif=exif)
-    return output.getvalue(), PNG
+    return output.getvalue()
 
 
 def draw_thumbnail(data: bytes) -> bytes:
@@ -53,8 +59,10 @@ def draw_thumbnail(data: bytes) -> bytes:
     Raises:
         ImageError: it is none.
     """
-    image = Image.fromarray(decode(data, limits=ANY_SIZE, at_least=(SIDE, SIDE)).pixels)
-    image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
+    header, at_least = read_image_header(data), (SIDE, SIDE)
+    with MEMORY.taken(decoding_bytes(header, at_least=at_least)):
+        image = Image.fromarray(decode(data, limits=ANY_SIZE, at_least=at_least).pixels)
+        image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
     output = io.BytesIO()
     image.save(output, "JPEG", quality=QUALITY)
     return output.getvalue()

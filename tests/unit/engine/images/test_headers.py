@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from blemish.engine.images.decode import ImageError, ImageLimits, decode, media_type
+from blemish.engine.images.formats import MAX_PARTS
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.jpeg import MAX_JPEG_SCANS
 from blemish.engine.images.masks import decode_mask
@@ -166,6 +167,19 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
 
     with pytest.raises(ImageError, match=f"more than {MAX_JPEG_SCANS} scans"):
         decode(data[:-2] + last_scan * MAX_JPEG_SCANS + data[-2:], limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PNG_SIGNATURE + png_chunk(b"IHDR", bytes(13)) + png_chunk(b"IDAT", b"") * (MAX_PARTS + 2),
+        b"\xff\xd8" + b"\xff\xe5\0\2" * (MAX_PARTS + 2),
+        b"\xff\xd8\xff\xda\0\2" + b"\xff\xc4\0\2" * (MAX_PARTS + 2),
+    ],
+)
+def test_a_file_of_many_empty_parts_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="more than 100,000 parts"):
+        read_image_header(data)
 
 
 def test_a_second_frame_header_cannot_claim_another_size() -> None:
