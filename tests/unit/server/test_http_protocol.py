@@ -219,11 +219,17 @@ def test_an_answer_that_the_client_does_not_fetch_is_broken_off(hasty_client: Cl
 def test_a_new_connection_takes_the_slot_of_one_that_waits(
     small_address: tuple[str, int],
 ) -> None:
+    request = b"GET /early HTTP/1.1\r\n\r\n"
     with (
         socket.create_connection(small_address, timeout=PATIENCE_S) as first,
-        socket.create_connection(small_address, timeout=PATIENCE_S),
-        socket.create_connection(small_address, timeout=PATIENCE_S) as third,
+        socket.create_connection(small_address, timeout=PATIENCE_S) as second,
     ):
+        for waiting in (Client(first), Client(second)):
+            waiting.send(request)
+            assert waiting.answer() == (200, "")  # and the next head is waited for
+
+        with socket.create_connection(small_address, timeout=PATIENCE_S) as third:
+            third.sendall(request)
+            assert third.recv(12) == b"HTTP/1.1 200"
+
         assert first.recv(1) == b""
-        third.sendall(b"GET /early HTTP/1.1\r\n\r\n")
-        assert third.recv(12) == b"HTTP/1.1 200"

@@ -1,0 +1,168 @@
+"""Thousands of connections that cost their clients little: silent ones, slow ones, and fast ones.
+
+Reads a `Crowd` as JSON from the first line of standard input, writes `open N` for each second to
+standard output, and ends when standard input is closed. A connection that the server closes is
+opened again, so that their number stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import uvloop
+
+from benchmarks.surroundings import ROOT
+
+OPENED_PER_S = 400
+AGAIN_AFTER_S = 0.5
+DRIP_S = 2.0
+HEAD = "POST /2020-11-20/projects HTTP/1.1\r\nx: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """The connections to open."""
+
+    host: str
+    port: int
+    #: that send nothing
+    silent: int
+    #: that send a byte of a head now and then
+    slow_heads: int
+    #: that send a byte of a body now and then
+    slow_bodies: int
+    #: that send whole requests, one after the other
+    fast: int
+    #: a signed head, whose body is long
+    head: str
+    #: a signed request
+    request: str
+    #: of all fast connections together
+    requests_per_s: float
+
+    @property
+    def connections(self) -> int:
+        """All of them."""
+        return self.silent + self.slow_heads + self.slow_bodies + self.fast
+
+
+class Visitor(asyncio.Protocol):
+    """A connection that sends something at its start, and something again and again."""
+
+    def __init__(self, first: bytes, again: bytes, every_s: float) -> None:
+        self._first = first
+        self._again = again
+        self._every_s = every_s
+        self._transport: asyncio.Transport | None = None
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send what comes first."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(self._first)
+        if self._again:
+            self._send_again_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note it."""
+        del exc
+        self._transport = None
+        self.lost.set()
+
+    def _send_again_later(self) -> None:
+        asyncio.get_running_loop().call_later(self._every_s, self._send_again)
+
+    def _send_again(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._again)
+            self._send_again_later()
+
+
+class Clients:
+    """The connections of a crowd."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
+        self.open = 0
+
+    async def run(self) -> None:
+        """Open all, and open them again, until standard input is closed."""
+        loop = asyncio.get_running_loop()
+        ended = loop.run_in_executor(None, sys.stdin.read)
+        tasks = [asyncio.create_task(self._report())]
+        for first, again, every_s in self._visits():
+            tasks.append(asyncio.create_task(self._stay(first, again, every_s)))
+            await asyncio.sleep(1 / OPENED_PER_S)
+        await ended
+        for task in tasks:
+            task.cancel()
+
+    def _visits(self) -> Iterator[tuple[bytes, bytes, float]]:
+        crowd = self._crowd
+        fast_s = crowd.fast / crowd.requests_per_s
+        request = crowd.request.encode()
+        for kind, count in (
+            ((b"", b"", 0.0), crowd.silent),
+            ((HEAD.encode(), b"a", DRIP_S), crowd.slow_heads),
+            ((crowd.head.encode(), b" ", DRIP_S), crowd.slow_bodies),
+            ((request, request, fast_s), crowd.fast),
+        ):
+            for _ in range(count):
+                yield kind
+
+    async def _stay(self, first: bytes, again: bytes, every_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                _, visitor = await loop.create_connection(
+                    lambda: Visitor(first, again, every_s), self._crowd.host, self._crowd.port
+                )
+            except OSError:
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
+            self.open += 1
+            await visitor.lost.wait()
+            self.open -= 1
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def _report(self) -> None:
+        while True:
+            print(f"open {self.open}", flush=True)
+            await asyncio.sleep(1)
+
+
+@contextmanager
+def crowded(crowd: Crowd) -> Iterator[subprocess.Popen[str]]:
+    """Have a crowd connected until the end of the context; yields when nearly all are there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.connection_clients"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(asdict(crowd)) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            if int(line.split()[1]) > 0.95 * crowd.connections:
+                break
+        yield process
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(Clients(Crowd(**json.loads(sys.stdin.readline()))).run())
