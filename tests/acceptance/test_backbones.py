@@ -79,7 +79,7 @@ def test_a_backbone_is_fetched_by_its_name(hub: HubState, tmp_path: Path) -> Non
     assert info["source"] == f"{hub.endpoint}{PATH}"
     listed = blemish("list", folder=tmp_path).stdout.splitlines()
     assert any(NAME in line and "Apache-2.0" in line and "here" in line for line in listed)
-    assert any("scattering" in line and "Apache-2.0" in line and "80" in line for line in listed)
+    assert any("scattering" in line and "Apache-2.0" in line and "30" in line for line in listed)
     assert any("resnet18" in line and "BSD" in line and "fetched" in line for line in listed)
     again = blemish("pull", NAME, folder=tmp_path, hub=hub)
     assert again.returncode == 2
