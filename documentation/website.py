@@ -78,6 +78,10 @@ def _copy_pages(root: Path, pages: Path) -> None:
     shutil.copytree(root / "docs", pages / "docs")
     for page in (*root.glob("*.md"), root / "LICENSE"):
         shutil.copy(page, pages)
+    for interface in root.glob("src/**/*.proto"):
+        target = pages / interface.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(interface, target)
 
 
 def _write_configuration(configuration: dict[str, Any], work: Path) -> None:

@@ -72,6 +72,17 @@ def test_the_site_has_a_page_for_every_source_and_needs_no_network(site: Path) -
     assert styles == []
 
 
+def test_links_to_files_that_are_no_pages_lead_to_a_file(site: Path) -> None:
+    files = [
+        page.parent / address
+        for page in site.rglob("*.html")
+        for address in re.findall(r"href=\"?([^\s\"#>:]+\.proto)", page.read_text())
+    ]
+
+    assert files
+    assert [file for file in files if not file.is_file()] == []
+
+
 def test_the_site_can_be_searched(site: Path) -> None:
     entries = json.loads((site / "search.json").read_text())
 

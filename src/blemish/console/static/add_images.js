@@ -122,7 +122,7 @@ export default {
 
       <section v-if="state === 'ask'" class="panel" aria-label="Other sizes">
         <h2 ref="question" tabindex="-1">{{ count(odd.length, "image") }} of another size</h2>
-        <p>Most images have {{ expected.text }}. {{ odd[0].path }} has {{ odd[0].size.text }}.</p>
+        <p>The most common size is {{ expected.text }}. {{ odd[0].path }} has {{ odd[0].size.text }}.</p>
         <p class="quiet">Mixed sizes are a setting of the project: each image is resized for training and detection, so cameras
           should show the product alike.</p>
         <p class="problem" v-if="refusal" role="alert">{{ refusal }}</p>
