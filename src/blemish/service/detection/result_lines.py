@@ -28,7 +28,7 @@ class ResultLines:
     """The lines in a folder, to which one thread adds."""
 
     def __init__(self, folder: Path, *, origin: str, total: int) -> None:
-        """Open the folder, or begin anew if its lines are of another origin.
+        """Open the folder, or begin anew if its lines are of another origin or incomplete.
 
         Args:
             folder: is made if it is missing.
@@ -43,7 +43,7 @@ class ResultLines:
         self.counts = ImageCounts(total=total, normal=0, anomaly=0, failed=0)
         size = 0
         checkpoint = _checkpoint(folder)
-        if checkpoint.get("origin") == origin:
+        if checkpoint.get("origin") == origin and checkpoint["bytes"] <= _size(folder / LINES):
             self.counts = ImageCounts(**checkpoint["counts"])
             size = checkpoint["bytes"]
         with clear_file_errors("the results of a detection job"):
@@ -91,6 +91,11 @@ class ResultLines:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file; 0 if it is missing."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def _checkpoint(folder: Path) -> dict[str, Any]:
