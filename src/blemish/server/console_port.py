@@ -56,6 +56,8 @@ class ConsolePort:
         header = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         match = _HOST.fullmatch(header)
         host = match[1] if match else scope["server"][0]
+        if ":" in host and not host.startswith("["):
+            host = f"[{host}]"
         query = scope["query_string"].decode("latin-1")
         path = scope["raw_path"].decode("latin-1")
         return f"{scope['scheme']}://{host}:{self._port}{path}" + (f"?{query}" if query else "")

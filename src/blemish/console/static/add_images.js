@@ -309,7 +309,7 @@ export default {
       this.finish();
     },
     leaveOutSizes() {
-      const why = (size) => `has ${size.text}; most images have ${this.expected.text}`;
+      const why = (size) => `has ${size.text}; the most common size is ${this.expected.text}`;
       this.failed.push(...this.odd.splice(0).map(({ path, size }) => ({ path, why: why(size) })));
       this.finish();
     },

@@ -89,8 +89,13 @@ class ResultLines:
             yield line.decode()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file.
+
+        Raises:
+            StoreWriteError: the last lines cannot be written.
+        """
+        with clear_file_errors("the results of a detection job"):
+            self._file.close()
 
 
 def _size(path: Path) -> int:
