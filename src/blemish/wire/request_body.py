@@ -227,6 +227,7 @@ async def read_body(
     declared_bytes: int | None,
     idle_s: float = IDLE_S,
     room: BodyRoom | None = None,
+    is_stored: bool = True,
 ) -> BufferedBody:
     """Read a body from an ASGI server.
 
@@ -236,6 +237,7 @@ async def read_body(
         declared_bytes: its Content-Length, if it has one.
         idle_s: time that the client may pause.
         room: takes memory for the body; None if the limit is small.
+        is_stored: False to hash it alone.
 
     Raises:
         RequestEntityTooLargeError: it is over `HARD_STOP` times the limit.
@@ -244,6 +246,7 @@ async def read_body(
         ThrottlingError: there is no memory for it.
     """
     hard_stop = HARD_STOP * limit_bytes
+    stored_bytes = limit_bytes if is_stored else 0
     _check_size(declared_bytes or 0, hard_stop=hard_stop)
     digest = hashlib.sha256()
     content_buffer = BytesIO()  # it grows in place; joining chunks would need twice the memory
@@ -256,7 +259,7 @@ async def read_body(
         size += len(chunk)
         _check_size(size, hard_stop=hard_stop)
         digest.update(chunk)
-        if size > limit_bytes:
+        if size > stored_bytes:
             content_buffer = BytesIO()
             if room is not None:
                 room.shrink()
@@ -265,7 +268,7 @@ async def read_body(
                 await room.grow(size)
             content_buffer.write(chunk)
         more = message.get("more_body", False)
-    content = content_buffer.getvalue() if size <= limit_bytes else None
+    content = content_buffer.getvalue() if size <= stored_bytes else None
     return BufferedBody(content, size, digest.hexdigest())
 
 

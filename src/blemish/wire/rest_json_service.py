@@ -158,7 +158,7 @@ class RestJsonRequest:
         self._request = request
         self._receive = receive
         self._body = EMPTY
-        self._limit_bytes: int | None = None
+        self._is_stored = True
         self._is_read = False
         self._is_broken_off = False
         self.has_body = may_have_body(request)
@@ -192,7 +192,7 @@ class RestJsonRequest:
 
     def skip_body(self) -> None:
         """Hash the body and store nothing."""
-        self._limit_bytes = 0
+        self._is_stored = False
 
     @asynccontextmanager
     async def received(self, call: Call) -> AsyncIterator[None]:
@@ -208,8 +208,6 @@ class RestJsonRequest:
         service, declared_bytes = self._service, _declared_bytes(self._request.headers)
         assert call.operation is not None
         limit_bytes = service.max_body_bytes(call.operation)
-        if self._limit_bytes is not None:
-            limit_bytes = self._limit_bytes
         self._is_read = True
         with service.body_memory.room(min(declared_bytes or limit_bytes, limit_bytes)) as room:
             try:
@@ -219,6 +217,7 @@ class RestJsonRequest:
                     declared_bytes=declared_bytes,
                     idle_s=service.idle_s,
                     room=room,
+                    is_stored=self._is_stored,
                 )
             except (RequestEntityTooLargeError, BodyTimeoutError):
                 self._is_broken_off = True
