@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -224,22 +224,14 @@ def test_a_detection_is_counted_and_a_model_that_is_loaded_again_is_waited_for(
 @contextmanager
 def held_up(bundle: Path) -> Iterator[None]:
     """Let nobody read a bundle before the end of the context."""
-    file = min(bundle.iterdir())
-    content = file.read_bytes()
-    pipe = bundle.parent.parent / "pipe"
-    os.mkfifo(pipe)
-    file.unlink()
-    os.link(pipe, file)  # whoever opens it waits until somebody writes
-    yield
-    whole = pipe.with_name("whole")
-    whole.write_bytes(content)
-    whole.replace(file)
-    with suppress(OSError):  # ENXIO: nobody has opened the pipe, and from now on nobody will
-        descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        os.set_blocking(descriptor, True)
-        with os.fdopen(descriptor, "wb") as writer:
-            writer.write(content)
-    pipe.unlink()
+    descriptor = os.open(min(bundle.iterdir()), os.O_RDWR)
+    handler = signal.signal(signal.SIGIO, signal.SIG_IGN)  # somebody waits for the lease
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield
+    finally:
+        os.close(descriptor)
+        signal.signal(signal.SIGIO, handler)
 
 
 def ready(served: ServedDirectory) -> tuple[int, dict[str, str]]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress
 
 from blemish.demo.data import BUCKET, Manifests
 from blemish.demo.page import DemoResult
-from blemish.domain.entities import Label
+from blemish.domain.entities import EvaluationMethod, Label
 from blemish.domain.manifest import object_ref
+from blemish.domain.splitting import split_rows
 from blemish.engine.images.headers import media_type
 from blemish.storage.data_directory import DataDirectory
 
@@ -92,14 +95,21 @@ class UserSteps:
         self._progress.advance(task)
 
     def detect(self, directory: DataDirectory, model: Mapping[str, Any]) -> list[DemoResult]:
-        """Have the hosted model detect anomalies in the images that training kept for the test."""
-        manifest = directory.buckets / BUCKET / model["EvaluationManifest"]["Key"]
+        """Have the hosted model detect anomalies in the images that it was not trained on."""
+        bucket = directory.buckets / BUCKET
+        manifest = bucket / model["EvaluationManifest"]["Key"]
         lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+        paths = [_path(line, directory) for line in lines]
+        rows: Sequence[int] = range(len(lines))
+        evaluation = json.loads((bucket / model["EvaluationResult"]["Key"]).read_text())
+        method = evaluation["EvaluationDetails"]["EvaluationMethod"]
+        if method == EvaluationMethod.CROSS_VALIDATION:
+            labels = [Label(line["anomaly-label-metadata"]["class-name"]) for line in lines]
+            hashes = [sha256(path.read_bytes()).hexdigest() for path in paths]
+            rows = split_rows(labels, hashes)
         results = []
-        for line in self._progress.track(lines, description="detecting"):
-            ref = object_ref(line["source-ref"])
-            assert ref is not None
-            path = directory.buckets / ref.bucket / ref.key
+        for row in self._progress.track(rows, description="detecting"):
+            line, path = lines[row], paths[row]
             body = path.read_bytes()
             answer = self._client.detect_anomalies(
                 ProjectName=PROJECT,
@@ -120,3 +130,10 @@ class UserSteps:
         answer = self._client.describe_model(ProjectName=PROJECT, ModelVersion=version)
         description: dict[str, Any] = answer["ModelDescription"]
         return description
+
+
+def _path(line: Mapping[str, Any], directory: DataDirectory) -> Path:
+    """Return the file of the image of a line."""
+    ref = object_ref(line["source-ref"])
+    assert ref is not None
+    return directory.buckets / ref.bucket / ref.key
