@@ -45,8 +45,10 @@ class House:
     #: of somebody who may only read: key id and secret
     reader: tuple[str, str]
 
-    def status(self, method: str, address: str, headers: Mapping[str, str]) -> int:
-        """Return the status of a request whose body never comes.
+    def status(
+        self, method: str, address: str, headers: Mapping[str, str], *, body: bytes | None = None
+    ) -> int:
+        """Return the status of a request; without `body`, its body never comes.
 
         Raises:
             AskedError: the server waits for it.
@@ -75,6 +77,8 @@ class House:
         }
 
         async def receive() -> dict[str, Any]:
+            if not sent and body is not None:
+                return {"type": "http.request", "body": body}
             if not sent:
                 raise AskedError
             return {"type": "http.disconnect"}
@@ -135,6 +139,17 @@ def test_for_an_action_that_no_policy_allows_no_body_is_asked_for(
     house: House, method: str, address: str
 ) -> None:
     assert house.status(method, address, signed(method, address, *house.reader)) == 403
+
+
+def test_a_denied_action_is_refused_as_such_when_only_the_body_shows_the_signature(
+    house: House,
+) -> None:
+    method, address = CREATE
+    request = AWSRequest(method=method, url=ENDPOINT + address, data=BODY)
+    SigV4Auth(Credentials(*house.reader), "lookoutvision", "us-east-1").add_auth(request)
+    headers = {name: str(text) for name, text in request.headers.items()}
+
+    assert house.status(method, address, headers, body=BODY) == 403
 
 
 def test_without_a_session_the_console_asks_for_no_body(house: House) -> None:
