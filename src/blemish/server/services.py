@@ -77,7 +77,7 @@ def build_services(
             now=now,
         ),
         datasets=datasets,
-        validation=_build_validation(foundation, storage, datasets),
+        validation=_build_validation(foundation, storage, datasets, region_masks),
         models=_build_models(foundation, storage, wake=wake),
         thresholds=ThresholdService(adjustable),
         regions=RegionService(adjustable, region_masks=region_masks),
@@ -110,12 +110,16 @@ def _build_datasets(
 
 
 def _build_validation(
-    foundation: Foundation, storage: Storage, datasets: DatasetService
+    foundation: Foundation,
+    storage: Storage,
+    datasets: DatasetService,
+    region_masks: RegionMasks,
 ) -> DatasetValidation:
     return DatasetValidation(
         foundation.database,
         datasets=datasets,
         objects=storage.objects,
+        region_masks=region_masks,
         limits=foundation.limits,
         mixed_sizes=foundation.settings.mixed_sizes,
         mask_orientation=foundation.settings.mask_orientation,

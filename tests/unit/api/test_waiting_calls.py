@@ -5,6 +5,7 @@ from blemish.domain.entities import DatasetStatus
 from blemish.domain.limits import OURS
 from blemish.service.datasets.datasets import APPLIED
 from blemish.service.datasets.validation import DatasetValidation
+from blemish.service.region_masks import RegionMasks
 from blemish.wire.calls import Call
 from tests.asgi_client import CALLER
 from tests.unit.house import House
@@ -19,6 +20,7 @@ def test_a_call_that_waits_is_answered_when_its_changes_are_applied(house: House
         house.database,
         datasets=house.datasets,
         objects=house.objects,
+        region_masks=RegionMasks(house.objects, max_bytes=OURS.detect_body_bytes),
         limits=OURS,
         mixed_sizes=False,
         mask_orientation=None,

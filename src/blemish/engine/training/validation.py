@@ -16,6 +16,7 @@ from blemish.engine.images.masks import (
     fits_both_ways,
     is_drawn_otherwise,
 )
+from blemish.engine.images.regions import check_aspect
 from blemish.engine.images.sizes import ImageLimits, ImageSize, check_size, common_size
 from blemish.engine.training.labeled_images import LabeledImage, Progress, ProgressCallback
 from blemish.engine.training.problems import ImageProblem, Problems
@@ -112,7 +113,11 @@ def validate_datasets(
 
 
 def image_problems(
-    images: Sequence[LabeledImage], *, limits: ImageLimits, expected: ImageSize | None
+    images: Sequence[LabeledImage],
+    *,
+    limits: ImageLimits,
+    expected: ImageSize | None,
+    region_mask_size: tuple[int, int] | None = None,
 ) -> tuple[ImageProblem, ...]:
     """Return the problems of some images and their masks.
 
@@ -120,6 +125,7 @@ def image_problems(
         images: some images of a dataset.
         limits: how large an image may be.
         expected: the size that they must have; None if sizes may differ.
+        region_mask_size: (width, height) of the region mask; None without one.
     """
     problems, validated = Problems(), list[ValidatedImage]()
     for position, image in enumerate(images):
@@ -128,6 +134,12 @@ def image_problems(
             validated.append(entry)
     if expected:
         _check_sizes(validated, expected=expected, problems=problems)
+    if region_mask_size:
+        for entry in validated:
+            try:
+                check_aspect(entry.size.stored, mask=region_mask_size)
+            except ImageError as error:
+                problems.add(entry.position, entry.image, error)
     return problems.sorted()
 
 

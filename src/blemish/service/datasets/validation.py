@@ -16,6 +16,7 @@ from blemish.engine.training.problems import ImageProblem
 from blemish.service.datasets.datasets import DatasetService, EntryFilter
 from blemish.service.objects import Objects
 from blemish.service.projects import require_project
+from blemish.service.region_masks import RegionMasks
 from blemish.service.training.image_files import read_image_file
 from blemish.storage.database.database import Database
 
@@ -43,6 +44,7 @@ class DatasetValidation:
         *,
         datasets: DatasetService,
         objects: Objects,
+        region_masks: RegionMasks,
         limits: Limits,
         mixed_sizes: bool,
         mask_orientation: MaskOrientation | None,
@@ -50,6 +52,7 @@ class DatasetValidation:
         self._database = database
         self._datasets = datasets
         self._objects = objects
+        self._region_masks = region_masks
         self._limits = limits
         self._mixed_sizes = mixed_sizes
         self._mask_orientation = mask_orientation
@@ -73,8 +76,23 @@ class DatasetValidation:
             [self._labeled(parse_line(line)) for line in lines],
             limits=ImageLimits.of(self._limits),
             expected=self._expected_size(project),
+            region_mask_size=self._region_mask_size(project),
         )
         return ValidatedPage(checked=len(lines), problems=problems, next_token=next_token)
+
+    def _region_mask_size(self, project: str) -> tuple[int, int] | None:
+        """Return the (width, height) of the region mask of a project; None without one.
+
+        Raises:
+            ValidationError: it cannot be used.
+        """
+        from blemish.engine.images.headers import read_image_header
+
+        with self._database.reading() as rows:
+            regions = require_project(rows, project).detector_settings.regions
+        if regions is None:
+            return None
+        return read_image_header(self._region_masks.read(regions)).size
 
     def _expected_size(self, project: str) -> ImageSize | None:
         """Return the most common size of the first training images.

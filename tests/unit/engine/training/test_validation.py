@@ -10,6 +10,7 @@ from blemish.engine.training.labeled_images import LabeledImage, Progress, Train
 from blemish.engine.training.validation import (
     TrainingSet,
     ValidatedDatasets,
+    image_problems,
     training_set,
     validate_datasets,
 )
@@ -142,3 +143,13 @@ def test_every_image_is_read_once_and_counted() -> None:
 
     assert reads == [image.name for image in images]
     assert steps == [Progress(step="reading images", done=i, total=3) for i in (1, 2, 3)]
+
+
+def test_an_image_that_the_region_mask_does_not_fit_is_a_problem() -> None:
+    images = [sized("alike", 96, 64), sized("other", 80, 64)]
+
+    (problem,) = image_problems(images, limits=LIMITS, expected=None, region_mask_size=(192, 128))
+
+    assert problem.name == "other"
+    assert "80 x 64" in problem.reason
+    assert "same proportion" in problem.reason
