@@ -4,9 +4,9 @@
 export function wand(image, x, y, tolerance, span) {
   const { width, height, data } = image;
   const seed = meanColor(image, x, y);
-  const seen = new Uint8Array(width * height); // 1: painted or refused already
+  const visited = new Uint8Array(width * height); // 1: painted or refused already
   const fits = (at) => {
-    if (seen[at]) return false;
+    if (visited[at]) return false;
     for (let c = 0, i = 4 * at; c < 3; c++) if (Math.abs(data[i + c] - seed[c]) > tolerance) return false;
     return true;
   };
@@ -19,7 +19,7 @@ export function wand(image, x, y, tolerance, span) {
     let right = left + 1;
     while (left > 0 && fits(start + left - 1)) left--;
     while (right < width && fits(start + right)) right++;
-    seen.fill(1, start + left, start + right);
+    visited.fill(1, start + left, start + right);
     span(row, left, right);
     for (const next of [row - 1, row + 1]) {
       if (next < 0 || next >= height) continue;
