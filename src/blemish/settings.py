@@ -178,6 +178,19 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = None
     """The secret of this access key."""
 
+    files_url: (
+        Annotated[
+            str,
+            Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?$"),
+            AfterValidator(_without_slash),
+        ]
+        | None
+    ) = None
+    """s3://BUCKET/PREFIX in this S3 for the files that several servers on one database share."""
+
+    files_cache_mib: Annotated[int, Field(ge=16)] = 10_240
+    """Size of the copies of shared files on the disk of this server, in MiB."""
+
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
         """Allow a certificate with its key, or neither."""
@@ -225,6 +238,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "BLEMISH_S3_ENDPOINT: set either BLEMISH_S3_PROFILE, or "
                 "BLEMISH_S3_ACCESS_KEY_ID and BLEMISH_S3_SECRET_ACCESS_KEY"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_files_url(self) -> Self:
+        """Allow shared files where rows and buckets are shared, too."""
+        if self.files_url is not None and (self.database_url is None or self.s3_endpoint is None):
+            raise ValueError(
+                "BLEMISH_FILES_URL: set BLEMISH_DATABASE_URL and BLEMISH_S3_ENDPOINT too"
             )
         return self
 

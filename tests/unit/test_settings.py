@@ -38,6 +38,11 @@ def test_another_s3_is_opened_by_a_key_or_a_profile(who: dict[str, str]) -> None
         (ENDPOINT | {"s3_secret_access_key": "x"}, "_SECRET_ACCESS_KEY: set both or neither"),
         ({"kms_profile": "factory"}, "BLEMISH_KMS_PROFILE: set BLEMISH_KMS_REGION too"),
         ({"kms_endpoint": "https://kms.example.org"}, "_KMS_ENDPOINT: set BLEMISH_KMS_REGION too"),
+        (
+            {"files_url": "s3://files"} | ENDPOINT | KEY,
+            "BLEMISH_FILES_URL: set BLEMISH_DATABASE_URL",
+        ),
+        ({"files_url": "files/plant"} | ENDPOINT | KEY, "files_url"),
         ({"s3_endpoint": "s3.example.org"} | KEY, "s3_endpoint"),
         ({"s3_endpoint": "https://user:x@s3.example.org"} | KEY, "s3_endpoint"),
         ({"s3_endpoint": "https://s3.example.org/bucket"} | KEY, "s3_endpoint"),

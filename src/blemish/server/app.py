@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from blemish.storage.database.addresses import DatabaseAddress, database_address
 from blemish.storage.database.database import Database
 from blemish.storage.directory_identity import DirectoryIdentity
 from blemish.storage.disk import Disk, copy_in_memory
+from blemish.storage.shared.folders import SharedFolders
 from blemish.sts.service import sts_model
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -81,7 +82,13 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
             tidy_directory(foundation, storage)
             disk.take_reserve()
             background = _background(
-                foundation, workers, counts=counts, monitors=monitors, ages=ages, disk=disk
+                foundation,
+                workers,
+                counts=counts,
+                monitors=monitors,
+                ages=ages,
+                disk=disk,
+                shared=storage.shared or (),
             )
             stack.enter_context(background)
         yield Server(application=front, keys=storage.access_keys, can_write=problem is None)
@@ -162,6 +169,7 @@ def _background(
     monitors: Monitors,
     ages: DataAges,
     disk: Disk,
+    shared: Iterable[SharedFolders],
 ) -> Iterator[None]:
     """Run the audit log, the workers and the housekeeper until the end of the context."""
     with ExitStack() as stack:
@@ -181,6 +189,7 @@ def _background(
             now=foundation.now,
             ages=ages,
             disk=disk,
+            shared=shared,
         )
         keeper.start()
         stack.callback(keeper.stop)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from blemish.domain.arns import ArnScope
 from blemish.server.foundation import Foundation
+from blemish.server.shared_files import SharedFiles, check_bucket, shared_files_of
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.models.bundles import Bundles
 from blemish.service.objects import Objects
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import database_address
+from blemish.storage.database.database import Database
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.encryption.keyring import DEFAULT, Keyring, new_key
 from blemish.storage.encryption.kms_address import KmsAddress
@@ -22,6 +26,7 @@ from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.s3_address import S3Address
 from blemish.storage.objects.s3_store import S3ObjectStore
 from blemish.storage.objects.store import ObjectStore
+from blemish.storage.shared.adoption import share_files
 from blemish.storage.stored_files import StoredFiles
 from blemish.storage.trash import move_to_trash, unnamed_files
 
@@ -42,12 +47,15 @@ class Storage:
     #: the buckets that requests name: `folder`, or an S3 that the settings name
     objects: Objects
     access_keys: AccessKeys
+    #: where stored files and bundles are if several servers share them
+    shared: SharedFiles | None
 
 
 def build_storage(foundation: Foundation) -> Storage:
     """Open the storage of a server; a keyring without a default key gets one.
 
     Raises:
+        BucketMissingError: there is no bucket for shared files.
         StoreCredentialsError: there is no key for the S3 of the settings, or it is one of our own.
     """
     directory, settings = foundation.directory, foundation.settings
@@ -63,15 +71,37 @@ def build_storage(foundation: Foundation) -> Storage:
         now=foundation.now,
         random_bytes=foundation.random_bytes,
     )
+    s3_store = s3_store_of(settings, keys=access_keys)
+    shared = None
+    if s3_store is not None and settings.files_url is not None:
+        check_bucket(settings, s3_store)
+        shared = shared_files_of(settings, directory, foundation.database, s3_store)
     return Storage(
         keyring=keyring,
         encryption=encryption,
-        stored_files=StoredFiles(directory.stored_files, staging=staging, encryption=encryption),
+        stored_files=StoredFiles(
+            directory.stored_files,
+            staging=staging,
+            encryption=encryption,
+            shared=shared.stored_files if shared else None,
+        ),
         uploads=StoredFiles(directory.uploads, staging=staging, encryption=None),
-        bundles=Bundles(directory.bundles, staging=staging, encryption=encryption),
+        bundles=_bundles(directory, encryption, shared),
         folder=folder,
-        objects=s3_store_of(settings, keys=access_keys) or folder,
+        objects=s3_store or folder,
         access_keys=access_keys,
+        shared=shared,
+    )
+
+
+def _bundles(
+    directory: DataDirectory, encryption: Encryption, shared: SharedFiles | None
+) -> Bundles:
+    return Bundles(
+        directory.bundles,
+        staging=directory.staging,
+        encryption=encryption,
+        shared=shared.bundles if shared else None,
     )
 
 
@@ -89,13 +119,34 @@ def tidy_directory(foundation: Foundation, storage: Storage) -> None:
             remove_tree(folder, staging=directory.staging)
     unnamed = unnamed_files(directory, foundation.database)
     move_to_trash(unnamed, directory, now=foundation.now())
+    if storage.shared is not None:
+        share_files(directory.bundles, storage.shared.bundles, staging=directory.staging)
+        share_files(directory.stored_files, storage.shared.stored_files, staging=directory.staging)
 
 
 def bundles_of(settings: Settings, directory: DataDirectory) -> Bundles:
-    """Return the bundles of a data directory, for commands that read them without a server."""
+    """Return the bundles of a data directory, for commands that read them without a server.
+
+    Raises:
+        StorageError: they are in an S3 that cannot be opened.
+    """
     keyring = Keyring(directory.keyring, staging=directory.staging)
     encryption = encryption_of(settings, keyring)
-    return Bundles(directory.bundles, staging=directory.staging, encryption=encryption)
+    return _bundles(directory, encryption, shared_files_of_settings(settings, directory))
+
+
+def shared_files_of_settings(settings: Settings, directory: DataDirectory) -> SharedFiles | None:
+    """Return the shared files, for commands; None if nothing is shared.
+
+    Raises:
+        StorageError: the database or the S3 cannot be opened.
+    """
+    if settings.files_url is None:
+        return None
+    with closing(Database.open_current(database_address(settings, directory))) as database:
+        return shared_files_of(
+            settings, directory, database, S3ObjectStore(s3_address_of(settings))
+        )
 
 
 def encryption_of(
@@ -112,7 +163,20 @@ def encryption_of(
     return Encryption(keyring, arns=arns, kms=kms or None, random_bytes=random_bytes)
 
 
-def s3_store_of(settings: Settings, *, keys: AccessKeys) -> Objects | None:
+def s3_address_of(settings: Settings) -> S3Address:
+    """Return the address of the S3 that the settings name."""
+    assert settings.s3_endpoint is not None
+    secret = settings.s3_secret_access_key
+    return S3Address(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        profile=settings.s3_profile,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+    )
+
+
+def s3_store_of(settings: Settings, *, keys: AccessKeys) -> S3ObjectStore | None:
     """Open the S3 that the settings name; None if they name none.
 
     Raises:
@@ -120,14 +184,7 @@ def s3_store_of(settings: Settings, *, keys: AccessKeys) -> Objects | None:
     """
     if settings.s3_endpoint is None:
         return None
-    secret = settings.s3_secret_access_key
-    address = S3Address(
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        profile=settings.s3_profile,
-        access_key_id=settings.s3_access_key_id,
-        secret_access_key=secret.get_secret_value() if secret else None,
-    )
+    address = s3_address_of(settings)
     key_id = address.credentials()()["access_key_id"]
     if any(key.id == key_id for key in keys.all()):
         raise StoreCredentialsError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from blemish.runners.housekeeper import Chore, Housekeeper
@@ -14,6 +14,7 @@ from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
 from blemish.storage.disk import Disk
+from blemish.storage.shared.folders import SharedFolders
 
 COUNTS_S = 15.0
 """How much of the counts of detections a crash may take with it."""
@@ -30,6 +31,7 @@ def housekeeper(
     now: Callable[[], datetime],
     ages: DataAges,
     disk: Disk,
+    shared: Iterable[SharedFolders] = (),
 ) -> Housekeeper:
     """Put the housekeeper of a data directory together."""
     house = Housekeeping(
@@ -38,6 +40,7 @@ def housekeeper(
         upload_age=timedelta(days=settings.upload_max_age_days),
         database_copies=settings.database_copies,
         cutoff=ages.cutoff,
+        shared=shared,
     )
     chores = [
         Chore(name="clock", every_s=MINUTE_S, act=ages.write),
@@ -48,6 +51,7 @@ def housekeeper(
         Chore(name="uploads", every_s=HOUR_S, act=house.give_up_uploads),
         Chore(name="remains", every_s=HOUR_S, act=house.remove_remains),
         Chore(name="trash", every_s=HOUR_S, act=house.empty_trash),
+        Chore(name="shared files", every_s=DAY_S, act=house.remove_unnamed_shared),
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),
         Chore(name="thumbnails", every_s=DAY_S, act=house.remove_thumbnails),
         Chore(name="objects", every_s=DAY_S, act=house.forget_objects),

@@ -7,7 +7,7 @@ left; these chores remove files whose removal failed. The audit log bounds itsel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from blemish.storage.errors import StoreWriteError
 from blemish.storage.files import remove_tree
 from blemish.storage.objects.paths import ObjectPaths, lstat
 from blemish.storage.objects.streams import STAGING, FileVersion
+from blemish.storage.shared.folders import SharedFolders
+from blemish.storage.shared.unnamed import remove_unnamed
 from blemish.storage.trash import TRASH_AGE, move_to_trash, unnamed_files
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -58,12 +60,15 @@ class Housekeeping:
         upload_age: timedelta,
         database_copies: int,
         cutoff: Cutoff = plain_cutoff,
+        shared: Iterable[SharedFolders] = (),
     ) -> None:
         self._database = database
         self._directory = directory
         self._upload_age = upload_age
         self._database_copies = database_copies
         self._cutoff = cutoff
+        #: folders of files that rows name, in an S3
+        self._shared = tuple(shared)
         self._objects = ObjectPaths(directory.buckets)
 
     def forget_client_tokens(self, now: datetime) -> None:
@@ -123,6 +128,20 @@ class Housekeeping:
             path for path in unnamed_files(directory, self._database) if _is_older(path, before)
         ]
         move_to_trash(unnamed, directory, now=now)
+
+    def remove_unnamed_shared(self, now: datetime) -> None:
+        """Remove shared folders that no row has named for long."""
+        for folders in self._shared:
+            remove_unnamed(
+                folders,
+                self._stored_names,
+                written_before=self._cutoff(now, REMAINS_AGE),
+                marked_before=self._cutoff(now, TRASH_AGE),
+            )
+
+    def _stored_names(self) -> set[str]:
+        with self._database.reading() as rows:
+            return rows.stored_names()
 
     def empty_trash(self, now: datetime) -> None:
         """Delete what has been in the trash for long."""

@@ -160,5 +160,5 @@ class ProjectService:
         """Delete the files of models without rows; after a crash, the next start does it."""
         for model in models:
             if model.bundle:
-                self._bundles.remove(model.bundle)
+                self._bundles.discard(model.bundle)
             self._stored_files.delete(model.entries)

@@ -11,6 +11,7 @@ DIR/                mode 0700
   uploads/          parts of incomplete objects
   attempts/         files of running trainings
   detection-jobs/   results so far of running batches and trials
+  cache/            copies of files that are in an S3 which several servers share
   audit/            the audit log
   restoring/        files of an unfinished restore
   trash/            files that no row names, by the time when they were moved here
@@ -52,6 +53,7 @@ class DataDirectory:
         self.attempts = self.root / "attempts"
         self.detection_jobs = self.root / "detection-jobs"
         self.audit = self.root / "audit"
+        self.cache = self.root / "cache"
         self.thumbnails = self.root / "thumbnails"
         self.staging = self.root / "staging"
         self.restoring = self.root / "restoring"

@@ -12,20 +12,35 @@ from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.encryption.sealed_header import START
 from blemish.storage.errors import ObjectReadError
 from blemish.storage.files import write_durably
+from blemish.storage.shared.folders import SharedFolders
 
 
 class StoredFiles:
     """A folder of files that are written once, read and deleted."""
 
-    def __init__(self, root: Path, *, staging: Path, encryption: Encryption | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        staging: Path,
+        encryption: Encryption | None,
+        shared: SharedFolders | None = None,
+    ) -> None:
+        """Without `shared`, they are in `root`."""
         self._root = root
+        #: in an S3, each file in a folder of its own name
+        self._shared = shared
         self._staging = staging
         #: None for parts of the user's own objects, which are not sealed
         self._encryption = encryption
 
     def path(self, name: str) -> Path:
-        """Return the path of a file."""
-        return self._root / name
+        """Return the path of a file to read.
+
+        Raises:
+            ObjectError: it is in an S3 that lacks it or does not answer.
+        """
+        return self._shared.path(name, name) if self._shared else self._root / name
 
     def write(
         self, name: str, data: bytes | Iterable[bytes], *, kms_key_id: str | None = None
@@ -40,10 +55,14 @@ class StoredFiles:
         Raises:
             StoreWriteError: it cannot be written.
             EncryptionError: it cannot be sealed.
+            StoreUnavailableError: it belongs into an S3 that does not answer.
         """
         if self._encryption:
             data = self._encryption.seal(data, context=_context(name), kms_key_id=kms_key_id)
-        write_durably(self.path(name), data, staging=self._staging)
+        if self._shared:
+            self._shared.write(name, name, data)
+        else:
+            write_durably(self._root / name, data, staging=self._staging)
 
     def lines(self, name: str) -> Iterator[str]:
         """Yield the lines of a text file; see `stored_lines`."""
@@ -51,8 +70,11 @@ class StoredFiles:
         return stored_lines(self.path(name), encryption=self._encryption)
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it exists."""
-        self.path(name).unlink(missing_ok=True)
+        """Delete a file, if it exists; that may wait for an S3 that does not answer."""
+        if self._shared:
+            self._shared.discard(name)
+        else:
+            (self._root / name).unlink(missing_ok=True)
 
     @contextmanager
     def deleted_on_error(self, name: str | None) -> Iterator[None]:

@@ -97,9 +97,9 @@ class AdjustableModels:
                 model = self.find(model.project, str(model.version))
                 raise self.conflict(model, "it was changed meanwhile. Try again")
         except BaseException:
-            self.bundles.remove(name)
+            self.bundles.discard(name)
             raise
-        self.bundles.remove(instead_of)
+        self.bundles.discard(instead_of)
         self._wake()
         return status
 

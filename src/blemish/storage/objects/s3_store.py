@@ -135,6 +135,11 @@ class S3ObjectStore:
         with self._reading(ref) as files:
             return _read_whole(files.get(ref.key), ref, max_bytes=max_bytes)
 
+    def chunks(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[bytes]:
+        """Yield the content of an object in parts; errors as `read`."""
+        with self._reading(ref) as files:
+            yield from _chunks(files, ref, None, max_bytes=max_bytes)
+
     def read_lines(
         self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
     ) -> Iterator[str]:

@@ -97,7 +97,11 @@ class ObjectStore:
             ObjectReadError: it cannot be read.
             ObjectError: what `size` raises.
         """
-        return b"".join(self._open(ref, max_bytes=max_bytes).content())
+        return b"".join(self.chunks(ref, max_bytes=max_bytes))
+
+    def chunks(self, ref: ObjectRef, *, max_bytes: int) -> Iterator[bytes]:
+        """Yield the content of an object in parts; errors as `read`."""
+        return self._open(ref, max_bytes=max_bytes).content()
 
     def read_lines(
         self, ref: ObjectRef, *, max_bytes: int, version: str | None = None
