@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,6 +35,7 @@ from tests.edge_agents import (
 )
 from tests.edge_bundles import CLASSIFICATION, SEGMENTATION
 from tests.edge_fuzz import EdgeFuzzer
+from tests.ports import free_port
 from tests.products import draw, png
 
 pytestmark = pytest.mark.acceptance
@@ -68,14 +68,6 @@ def agents(tmp_path: Path, edge_bundles: Path) -> Iterator[Callable[..., EdgeAge
 @pytest.fixture
 def agent(agents: Callable[..., EdgeAgentProcess]) -> EdgeAgentProcess:
     return agents()
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -282,7 +274,7 @@ def test_two_agents_do_not_share_a_socket(agent: EdgeAgentProcess) -> None:
 
 
 def test_tcp_wants_the_certificate_of_a_client(
-    agents: Callable[..., EdgeAgentProcess], tmp_path: Path, free_port: int
+    agents: Callable[..., EdgeAgentProcess], tmp_path: Path
 ) -> None:
     authority = certificates.made("authority", authority=True)
     server = certificates.made("localhost", "127.0.0.1", by=authority)
@@ -299,7 +291,7 @@ def test_tcp_wants_the_certificate_of_a_client(
         f'[tls]\ncertificate = "{tmp_path}/agent.pem"\nkey = "{tmp_path}/agent.key"\n'
         f'client_ca = "{tmp_path}/clients.pem"\n'
     )
-    address = f"127.0.0.1:{free_port}"
+    address = f"127.0.0.1:{free_port()}"
     agents("--config", str(config), address=address)
 
     def models(identity: certificates.Made | None) -> int:

@@ -25,6 +25,7 @@ from tests.acceptance.served import (
     line,
     wait_for,
 )
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.registry]
 
@@ -178,7 +179,7 @@ def wait_for_none(client: Any) -> None:
 
 def test_our_own_address_and_key_are_refused(served: ServedDirectory, tmp_path: Path) -> None:
     served.end()
-    port = served.endpoint.rpartition(":")[2]
+    port = free_port()
     own_files = {
         "BLEMISH_S3_PROFILE": "blemish",
         "AWS_CONFIG_FILE": str(served.folder / "aws" / "config"),
@@ -186,7 +187,7 @@ def test_our_own_address_and_key_are_refused(served: ServedDirectory, tmp_path: 
     }
 
     def refused(folder: Path, **told: str) -> str:
-        command = [*SERVE[:-2], "--port", port, "--data-dir", str(folder)]
+        command = [*SERVE[:-2], "--port", str(port), "--data-dir", str(folder)]
         ended = subprocess.run(
             command,
             env=os.environ | told,

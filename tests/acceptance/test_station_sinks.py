@@ -24,10 +24,10 @@ from tests import certificates
 from tests.acceptance.station_receivers import (
     Broker,
     Controller,
-    free_port,
     subscribed,
     wait_until,
 )
+from tests.ports import free_port
 from tests.unit.station.verdicts import TIME, verdict
 
 pytestmark = pytest.mark.acceptance

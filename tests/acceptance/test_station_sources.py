@@ -27,7 +27,8 @@ from blemish.station.records import Records
 from blemish.station.runner import Station
 from blemish.station.sources.registry import build_source
 from blemish.station.verdict import Verdict
-from tests.acceptance.station_receivers import Broker, free_port
+from tests.acceptance.station_receivers import Broker
+from tests.ports import free_port
 from tests.station_cameras import HttpCamera, pixels_of, rtsp_camera, write_video
 from tests.unit.station.captured import BROKEN, RULES, PlainJudge
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from tests.acceptance.served import BUCKET, ServedDirectory
 from tests.asgi_client import installed_models
 from tests.edge_agents import component_zip
 from tests.edge_bundles import SEGMENTATION
+from tests.ports import free_port
 from tests.products import draw, png
 from tests.unit.station.verdicts import verdict
 
@@ -325,10 +325,3 @@ def wait_until(is_true: Callable[[], bool]) -> None:
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

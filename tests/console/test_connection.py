@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,9 @@ from playwright.sync_api import Browser, expect
 from tests.acceptance.served import ServedDirectory
 from tests.console.test_security import keys, make_key
 from tests.console.watched import Watched
+from tests.ports import free_port
 
 pytestmark = pytest.mark.acceptance
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def test_a_server_that_is_killed_is_missed_and_found_again(

@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.acceptance.served import ServedDirectory
-from tests.console.test_connection import free_port
 from tests.console.test_painter import (
     add_type,
     buffer_of,
@@ -26,6 +25,7 @@ from tests.console.test_painter import (
     stored_mask,
 )
 from tests.console.watched import Watched
+from tests.ports import free_port
 
 pytestmark = pytest.mark.acceptance
 
