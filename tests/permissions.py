@@ -5,7 +5,7 @@ python -m tests.permissions        writes the table anew
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from botocore.model import Shape
 from blemish.api.authorization import ApiGate
 from blemish.api.service_model import service_model
 from blemish.domain.access.authorization import Wanted
+from blemish.domain.access.context import Context
+from blemish.domain.access.policies import Decision
+from blemish.domain.access.roles import UserRole, policy_of_role
 from blemish.domain.arns import ArnScope
 from blemish.s3.authorization import ACTIONS, About
 from blemish.s3.authorization import _arn as s3_arn
@@ -57,7 +60,7 @@ later, about images that a manifest names.
 CONSOLE = """
 ## The console
 
-Pages call the operations of the API with the key of the session. Beyond that they need:
+Pages call the operations of the API as the person of the session. Beyond that they need:
 
 | act | action | resource |
 |---|---|---|
@@ -70,7 +73,26 @@ Pages call the operations of the API with the key of the session. Beyond that th
 | create an access key | `iam:CreateAccessKey` | `*` |
 | change an access key | `iam:UpdateAccessKey` | `*` |
 | delete an access key | `iam:DeleteAccessKey` | `*` |
-| see and end sessions of the own key | none | |
+| see the users | `iam:ListUsers` | `*` |
+| add a user | `iam:CreateUser` | `*` |
+| change a user: role, password, disable, enable | `iam:UpdateUser` | `*` |
+| see and end one's own sessions, change one's own password | none | |
+"""
+
+CONSOLE_ACTS = (
+    ("see images and masks", "s3:GetObject"),
+    ("add images, paint masks", "s3:PutObject"),
+    ("see the access keys", "iam:ListAccessKeys"),
+    ("create access keys", "iam:CreateAccessKey"),
+    ("see the users", "iam:ListUsers"),
+    ("add users", "iam:CreateUser"),
+)
+
+ROLES = """
+## The roles
+
+What the [roles](access.md#roles) of users allow. It follows from their policies.
+
 """
 
 
@@ -124,7 +146,28 @@ def page() -> str:
     """Return the page."""
     api = _table(sorted(service_model().operation_names), api_needs)
     s3 = _table(sorted(ACTIONS), s3_needs)
-    return f"{HEAD}\n## The API\n\n{api}\n## S3\n\n{s3}{CONSOLE}"
+    return f"{HEAD}\n## The API\n\n{api}\n## S3\n\n{s3}{CONSOLE}{ROLES}{_role_table()}"
+
+
+def role_may(role: UserRole, needs: Iterable[Need]) -> bool:
+    """Return whether the policy of a role allows everything that a request needs."""
+    policy, context = policy_of_role(role), Context()
+    return all(
+        policy.decide(action, resource, context) is Decision.ALLOWED for action, resource in needs
+    )
+
+
+def _role_table() -> str:
+    """Return which role may call which operation of the API, and do what in the console."""
+    acts: list[tuple[str, list[Need]]] = [
+        (operation, api_needs(operation)) for operation in sorted(service_model().operation_names)
+    ]
+    acts += [(act, [(action, "*")]) for act, action in CONSOLE_ACTS]
+    lines = [f"| | {' | '.join(UserRole)} |", f"|---|{'---|' * len(UserRole)}"]
+    for act, needs in acts:
+        cells = ("yes" if role_may(role, needs) else "no" for role in UserRole)
+        lines.append(f"| {act} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _table(operations: list[str], needs: Any) -> str:

@@ -76,7 +76,7 @@ def signs_in(visit: Visit, key: tuple[str, str]) -> bool:
     watched = visit(signed_in=False)
     page = watched.page
     page.goto(f"{watched.root}/sign-in")
-    page.get_by_label("Access key", exact=True).fill(key[0])
+    page.get_by_label("Name or access key").fill(key[0])
     page.get_by_label("Secret access key").fill(key[1])
     with page.expect_navigation():
         page.get_by_role("button", name="Sign in").click()
@@ -160,7 +160,7 @@ def test_a_read_only_key_sees_no_keys(visit: Visit) -> None:
 
     expect(page.get_by_text("not authorized to perform: iam:ListAccessKeys")).to_be_visible()
     expect(page.get_by_role("button", name="New access key")).to_have_count(0)
-    expect(page.get_by_text("viewer")).to_have_count(1)
+    expect(page.locator("#page").get_by_text("viewer")).to_have_count(1)
     expect(page.get_by_text("Free on the disk")).to_be_visible()
     other.shoot("settings-read-only")
     page = other.open("/")
@@ -170,7 +170,7 @@ def test_a_read_only_key_sees_no_keys(visit: Visit) -> None:
 def test_a_session_elsewhere_is_seen_and_ended(visit: Visit) -> None:
     here, elsewhere = visit(), visit()
     page, other = here.open("/settings"), elsewhere.open("/")
-    panel = page.get_by_role("region", name="Sessions of your key")
+    panel = page.get_by_role("region", name="Your sessions")
     expect(panel.get_by_text("This one")).to_have_count(1)
     expect(panel.get_by_text("127.0.0.1").first).to_be_visible()
 

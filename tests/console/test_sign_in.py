@@ -20,7 +20,7 @@ def test_who_signs_in_gets_where_they_wanted_to_go_and_out_again(visit: Visit) -
     page.goto(f"{watched.root}/?a=b")
     watched.shoot("sign-in")
     key_id, secret = key_of(watched.served)
-    page.get_by_label("Access key", exact=True).fill(key_id)
+    page.get_by_label("Name or access key").fill(key_id)
     page.get_by_label("Secret access key").fill(secret)
     page.keyboard.press("Enter")
 

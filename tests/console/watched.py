@@ -60,7 +60,7 @@ class Watched:
         """Sign in, by the first key unless another is given."""
         key_id, secret = key or key_of(self.served)
         self.page.goto(f"{self.root}/sign-in")
-        self.page.get_by_label("Access key", exact=True).fill(key_id)
+        self.page.get_by_label("Name or access key").fill(key_id)
         self.page.get_by_label("Secret access key").fill(secret)
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()

@@ -16,6 +16,7 @@ from blemish.cli.keys import keys
 from blemish.cli.kms import kms
 from blemish.cli.models import models
 from blemish.cli.server_options import ProfileOption, ServerDataDirOption, open_clients
+from blemish.cli.users import users
 from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
 from blemish.server.addresses import AddressError
@@ -33,6 +34,7 @@ app.add_typer(backbone, name="backbone")
 app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
+app.add_typer(users, name="users")
 keys.add_typer(kms, name="kms")
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Folder of the server's data.")]

@@ -28,6 +28,8 @@ from blemish.domain.errors import (
 from blemish.engine.errors import EngineError
 from blemish.engine.images.decode import ImageError
 from blemish.service.access.access_keys import AccessKeyError
+from blemish.service.access.passwords import PasswordError
+from blemish.service.access.user_accounts import UserError
 from blemish.storage.errors import (
     BucketMissingError,
     DatabaseUnavailableError,
@@ -59,6 +61,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (InternalServerError, 500),
     (ServiceError, 400),
     (AccessKeyError, 400),
+    (UserError, 400),
+    (PasswordError, 400),
     (PolicyError, 400),
     (ImageError, 422),
     (EngineError, 422),

@@ -34,6 +34,7 @@ from blemish.console.masks import (
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
 from blemish.console.packaging import package_requests, packages_page
 from blemish.console.paths import ROOT
+from blemish.console.people import users_page
 from blemish.console.projects import overview_page, projects_page
 from blemish.console.settings import settings_page
 from blemish.console.training import train_page
@@ -65,6 +66,7 @@ PAGES = (
     trial_page,
     try_it_page,
     upload_requests,
+    users_page,
 )
 """The modules that pages are in: to import one is to register its pages."""
 

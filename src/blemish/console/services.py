@@ -11,6 +11,7 @@ from blemish.console.memory import ConsoleMemory
 from blemish.domain.limits import Limits
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.access.sessions import SessionService
+from blemish.service.access.user_accounts import UserAccounts
 from blemish.service.datasets.datasets import DatasetService
 from blemish.service.datasets.thumbnails import Thumbnails
 from blemish.service.detection.counts import DetectionCounts
@@ -54,6 +55,7 @@ class Services:
     sessions: SessionService
     objects: Objects
     keys: AccessKeys
+    users: UserAccounts
     audits: ConsoleAudits
     counts: DetectionCounts
     directory: DataDirectory

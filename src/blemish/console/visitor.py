@@ -28,8 +28,8 @@ SERVICE = "lookoutvision"
 SHOWN_ID = 8
 """Characters of a session's id in the audit log."""
 
-REFUSED = ValidationError("The access keys cannot be changed like that.")
-"""Recorded instead of the real error, which may hold a policy or the names of other keys."""
+REFUSED = ValidationError("Access keys and users cannot be changed like that.")
+"""Recorded instead of the real error, which may hold a policy or names of others."""
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -37,9 +37,12 @@ Arguments = TypeVarTuple("Arguments")
 _threads = CapacityLimiter(4)
 """For the work of pages, which never takes the threads of the API."""
 
+_hashing = CapacityLimiter(1)
+"""For passwords: one hash at a time needs little memory, and other pages go on."""
+
 
 class SignedOutError(Exception):
-    """The session is over: its key opens nothing more, or it was ended."""
+    """The session is over: its key or its user may not go on, or it was ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +94,14 @@ class Visitor:
         return await in_thread(self._may, operation, members)
 
     async def act_on_keys(
-        self, action: str, act: Callable[[], Result], /, **members: str
+        self, action: str, act: Callable[[], Result], /, *, hashes: bool = False, **members: str
     ) -> Result:
-        """Do something to access keys if the policies allow it; the audit log records it.
+        """Do something to access keys or users if the policies allow it; the audit log records it.
 
         Args:
             action: such as "iam:CreateAccessKey", on any resource.
             act: does it, in a thread.
+            hashes: whether it makes the hash of a password.
             members: what is recorded of it.
 
         Raises:
@@ -113,7 +117,7 @@ class Visitor:
         with observed(call, [self.services.audits.keys]):
             call.error = REFUSED  # unless it is known better
             try:
-                result = await in_thread(acted)
+                result = await (in_hashing_thread(acted) if hashes else in_thread(acted))
             except ServiceError as error:
                 call.error = error
                 raise
@@ -121,7 +125,7 @@ class Visitor:
         return result
 
     async def end_other_sessions(self, session_id: str | None = None) -> None:
-        """End the other sessions of the visitor's key, or only one; the audit log records it.
+        """End the other sessions of the visitor, or only one; the audit log records it.
 
         Raises:
             SignedOutError: the session is over.
@@ -132,6 +136,23 @@ class Visitor:
         with observed(call, [self.services.audits.sign_in]):
             call.error = REFUSED  # unless it is known better
             await in_thread(end)
+            call.error, call.status = None, 200
+
+    async def change_password(self, *, old: str, new: str) -> None:
+        """Change the visitor's password, which ends all sessions; the audit log records it.
+
+        Raises:
+            SignedOutError: the session is over.
+            UserError, PasswordError: as `UserAccounts.change_password`.
+        """
+        call = await in_thread(self._call, "ChangePassword", {})
+        assert call.caller is not None
+        change = partial(
+            self.services.users.change_password, call.caller.principal.name, old=old, new=new
+        )
+        with observed(call, [self.services.audits.keys]):
+            call.error = REFUSED  # unless it is known better
+            await in_hashing_thread(change)
             call.error, call.status = None, 200
 
     async def read_object(self, ref: ObjectRef) -> bytes:
@@ -256,3 +277,10 @@ async def in_thread(
 ) -> Result:
     """Run what may block in a thread, of which the pages have a few."""
     return await to_thread.run_sync(function, *arguments, limiter=_threads)
+
+
+async def in_hashing_thread(
+    function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
+) -> Result:
+    """Run what makes or checks the hash of a password in a thread, one after the other."""
+    return await to_thread.run_sync(function, *arguments, limiter=_hashing)

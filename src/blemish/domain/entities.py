@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from blemish.domain.access.roles import UserRole
 from blemish.domain.detector_settings import DEFAULT_SETTINGS, DetectorSettings
 from blemish.domain.line_notes import NO_NOTES, LineNotes
 from blemish.domain.palette import BACKGROUND_CLASS
@@ -293,11 +294,26 @@ class AccessKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class User:
+    """Who signs in to the console by a name, and may do what a role allows."""
+
+    name: str
+    #: None for a user whom an identity provider signs in
+    password_hash: str | None = field(repr=False)
+    role: UserRole
+    enabled: bool
+    created_at: datetime
+    #: issuer and subject at the identity provider; None for a user with a password
+    identity: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """Who is signed in to the console, in one browser."""
 
     #: of what the browser holds, in hexadecimal digits
     token_sha256: str
+    #: or `user_holder_id` of a user
     access_key_id: str
     expires_at: datetime
     #: that somebody signed in from; None if an earlier version did not note it

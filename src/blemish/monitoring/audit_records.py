@@ -128,7 +128,7 @@ class AuditRecords:
         if call.caller is None:
             return {"type": "Unknown"}
         principal = call.caller.principal
-        return {
+        identity = {
             "type": "IAMUser",
             "principalId": principal.name,
             "arn": principal.arn,
@@ -136,6 +136,7 @@ class AuditRecords:
             "accessKeyId": principal.access_key_id,
             "userName": principal.name,
         }
+        return {name: text for name, text in identity.items() if text}
 
 
 def audit(

@@ -11,6 +11,7 @@ from blemish.domain.arns import ArnScope
 from blemish.server.foundation import Foundation
 from blemish.server.shared_files import SharedFiles, check_bucket, shared_files_of
 from blemish.service.access.access_keys import AccessKeys
+from blemish.service.access.user_accounts import UserAccounts
 from blemish.service.models.bundles import Bundles
 from blemish.service.objects import Objects
 from blemish.settings import Settings
@@ -47,6 +48,7 @@ class Storage:
     #: the buckets that requests name: `folder`, or an S3 that the settings name
     objects: Objects
     access_keys: AccessKeys
+    users: UserAccounts
     #: where stored files and bundles are if several servers share them
     shared: SharedFiles | None
 
@@ -90,6 +92,9 @@ def build_storage(foundation: Foundation) -> Storage:
         folder=folder,
         objects=s3_store or folder,
         access_keys=access_keys,
+        users=UserAccounts(
+            foundation.database, now=foundation.now, random_bytes=foundation.random_bytes
+        ),
         shared=shared,
     )
 

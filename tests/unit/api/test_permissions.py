@@ -15,6 +15,7 @@ import pytest
 
 from blemish.api.service_model import service_model
 from blemish.domain.access.policies import parse_policy
+from blemish.domain.access.roles import DOCUMENTS, UserRole
 from blemish.domain.errors import AccessDeniedError
 from blemish.s3.authorization import ACTIONS, s3_gate
 from blemish.server.interfaces import build_operations
@@ -37,6 +38,7 @@ from tests.permissions import (
 )
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ROLES = list(UserRole)
 API = sorted(service_model().operation_names)
 API_NEEDS = [(operation, need) for operation in API for need in api_needs(operation)]
 S3_NEEDS = [(operation, need) for operation in ACTIONS for need in s3_needs(operation)]
@@ -139,3 +141,22 @@ def test_a_request_to_s3_is_refused_without_one_permission(operation: str, need:
 @pytest.mark.parametrize("operation", sorted(ACTIONS))
 def test_a_request_to_s3_needs_no_other_permission(operation: str) -> None:
     assert s3_refusal(operation, only(s3_needs(operation))) is None
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_passes_the_gate_for_what_the_page_says_and_nothing_else(role: UserRole) -> None:
+    statements = json.loads(DOCUMENTS[role])["Statement"]
+    gate = api_gate()
+    allowed = set()
+
+    for operation in API:
+        try:
+            gate(call_of(operation, api_members(operation), policy=statements))
+        except AccessDeniedError:
+            continue
+        allowed.add(operation)
+
+    number = ROLES.index(role) + 1
+    lines = PAGE.read_text().partition("## The roles")[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert allowed == {row[0] for row in rows if row[0] in API and row[number] == "yes"}

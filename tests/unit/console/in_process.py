@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from blemish.domain.access.builtin_policies import FULL_ACCESS, READ_ONLY
 from blemish.server.app import Server, running_server
+from blemish.service.access.user_accounts import UserAccounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.database import Database
 from tests.asgi_client import boto3_client
 
 HOST = "console.test"
@@ -64,6 +68,11 @@ class InProcessConsole:
         self._portal = portal
         self._numbers = count(1)
         self.buckets = folder / "buckets"
+        self.users = UserAccounts(
+            Database.open_current(DataDirectory(folder).database),
+            now=lambda: datetime.now(UTC),
+            random_bytes=os.urandom,
+        )
         self.keys = {}
         for name, policy in (("owner", FULL_ACCESS), ("looker", READ_ONLY)):
             key = server.keys.draw()

@@ -65,13 +65,14 @@ class Guard:
         if not is_open(connection):
             visitor = visitor_of(connection, self._services)
             try:
-                await visitor.principal()
+                principal = await visitor.principal()
                 await in_thread(self._services.sessions.note_use, visitor.token)
             except SignedOutError as error:
                 record_refusal(self._services, connection, str(error))
                 await _signed_out(connection, str(error))(scope, receive, send)
                 return
             connection.state.visitor = visitor
+            connection.state.visitor_name = principal.name
             if scope["type"] == "websocket":
                 receive = _rechecked(receive, visitor)
         await self._pages(scope, receive, send)

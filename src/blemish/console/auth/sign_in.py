@@ -1,4 +1,4 @@
-"""Signing in with an access key, and out again: two plain forms, without the framework.
+"""Signing in by password or with an access key, and out again: plain forms, without the framework.
 
 So the page is there at once, also while the framework is still being loaded.
 """
@@ -17,11 +17,11 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from blemish.console.auth.guard import cookie_name, is_secure, origin_problem, visitor_of
-from blemish.console.auth.sign_in_records import record_sign_in, record_sign_out
+from blemish.console.auth.sign_in_records import is_key_id, record_sign_in, record_sign_out
 from blemish.console.http import EXPECTED, bounded_body, status_of
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
 from blemish.console.services import Services
-from blemish.console.visitor import SignedOutError, in_thread
+from blemish.console.visitor import SignedOutError, in_hashing_thread, in_thread
 from blemish.service.access.sessions import LIFETIME
 from blemish.wire.request_body import ClientGoneError
 from blemish.wire.wrong_secrets import WrongSecrets, address_group
@@ -31,7 +31,9 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 FORM_BYTES = 16 * 1024
 """The largest form."""
 
-WRONG = "This is no access key of this server, it is disabled, or the secret is wrong."
+WRONG = (
+    "Nobody has this name or access key, it is disabled, or the password or the secret is wrong."
+)
 WAIT = "Too many wrong attempts from your address. Try again in {seconds} seconds."
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -79,29 +81,37 @@ class SignIn:
     async def _sign_in(self, request: Request) -> Response:
         body = await bounded_body(request, limit_bytes=FORM_BYTES, subject="The form")
         form = parse_qs((body.content or b"").decode(errors="replace"))
-        key_id, secret, target = (
+        name, secret, target = (
             form.get(name, [""])[0].strip() for name in ("key", "secret", "next")
         )
         target = target_of(target)
         address = request.client.host if request.client else None
         group = address_group(address)
+        record = partial(record_sign_in, self._services, request, name)
         if (wait_s := self._wrong_secrets.wait_s(group)) > 0:
             text = WAIT.format(seconds=math.ceil(wait_s))
-            record_sign_in(self._services, request, key_id, problem=text)
-            return _form(429, problem=text, key_id=key_id, target=target)
-        begin = partial(self._services.sessions.begin, address=address)
-        token = await in_thread(begin, key_id, secret)
+            await in_thread(partial(record, problem=text))
+            return _form(429, problem=text, name=name, target=target)
+        token = await self._begin(name, secret, address)
         if token is None:
             self._wrong_secrets.note(group)
             logger.warning("sign-in failed", address=address)
-            record_sign_in(self._services, request, key_id, problem=WRONG)
-            return _form(403, problem=WRONG, key_id=key_id, target=target)
+            await in_thread(partial(record, problem=WRONG))
+            return _form(403, problem=WRONG, name=name, target=target)
         self._wrong_secrets.forget(group)
         principal = await in_thread(self._services.sessions.principal, token)
-        record_sign_in(self._services, request, key_id, principal=principal)
+        await in_thread(partial(record, principal=principal))
         response = _redirect(target)
         _set_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response
+
+    async def _begin(self, name: str, secret: str, address: str | None) -> str | None:
+        sessions = self._services.sessions
+        if is_key_id(name):
+            return await in_thread(partial(sessions.begin, address=address), name, secret)
+        return await in_hashing_thread(
+            partial(sessions.begin_as_user, address=address), name, secret
+        )
 
     async def _sign_out(self, request: Request) -> Response:
         visitor = visitor_of(request, self._services)
@@ -139,17 +149,13 @@ def _redirect(target: str) -> Response:
     return RedirectResponse(target, status_code=303, headers=NO_STORE)
 
 
-def _form(
-    status: int, *, problem: str = "", key_id: str = "", target: str = f"{ROOT}/"
-) -> Response:
+def _form(status: int, *, problem: str = "", name: str = "", target: str = f"{ROOT}/") -> Response:
     import jinja2  # noqa: PLC0415 - not before somebody signs in
 
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         _template()
     )
-    text = template.render(
-        root=ROOT, sign_in=SIGN_IN, problem=problem, key_id=key_id, target=target
-    )
+    text = template.render(root=ROOT, sign_in=SIGN_IN, problem=problem, name=name, target=target)
     content = text.encode(errors="replace")
     return HTMLResponse(content, status_code=status, headers=NO_STORE)
 

@@ -19,17 +19,30 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _KEY_ID = re.compile(r"BLEM[A-Z0-9]{16}")
 
 
+def is_key_id(name: str) -> bool:
+    """Return whether a text has the form of the id of an access key, as no name of a user has."""
+    return _KEY_ID.fullmatch(name) is not None
+
+
 def record_sign_in(
     services: Services,
     connection: HTTPConnection,
-    key_id: str,
+    name: str,
     *,
     principal: Principal | None = None,
     problem: str | None = None,
 ) -> None:
-    """Record an attempt to sign in; a problem says why it failed."""
-    shown_id = key_id if _KEY_ID.fullmatch(key_id) else HIDDEN
-    call = _call(services, connection, "ConsoleLogin", AccessKeyId=shown_id)
+    """Record an attempt to sign in as a user or with an access key; a problem says why it failed.
+
+    A name is recorded if it is that of a user: any other text may be a password.
+    """
+    if is_key_id(name):
+        members = {"AccessKeyId": name}
+    elif services.users.exists(name):
+        members = {"UserName": name}
+    else:
+        members = {"AccessKeyId": HIDDEN}
+    call = _call(services, connection, "ConsoleLogin", **members)
     services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
 
 

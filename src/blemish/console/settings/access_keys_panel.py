@@ -13,9 +13,9 @@ from nicegui import ui
 from blemish.console.settings.key_dialogs import ask_for_key, ask_for_policy, show_secret
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import text, visitor
+from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
-from blemish.console.visitor import Visitor
 from blemish.domain.access.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey, KeyPair
 from blemish.domain.errors import AccessDeniedError
@@ -28,7 +28,7 @@ COLUMNS = ("Name", "Access key ID", "Policy", "State", "Created", "Change")
 
 OWN = "You are signed in with this key. Sign in with another one to change it."
 IN_FILE = "A file of the server holds this key too. There, `blemish keys {} first` changes both."
-FORBIDDEN = "Your access key does not allow it ({})."
+FORBIDDEN = "You may not do it ({})."
 
 
 class AccessKeysPanel:
@@ -59,12 +59,12 @@ class AccessKeysPanel:
             return
         own = (await looking.principal()).name
         forbidden = {
-            action: None if await _may(looking, action) else FORBIDDEN.format(action)
+            action: None if await may_act(looking, action) else FORBIDDEN.format(action)
             for action in (CREATE, UPDATE, DELETE)
         }
         with self._bar:
             button = ui.button("New access key", icon="add", on_click=self._create)
-            _refuse(button, forbidden[CREATE])
+            forbid(button, forbidden[CREATE])
         with self._body:
             table(
                 COLUMNS,
@@ -102,7 +102,7 @@ class AccessKeysPanel:
     ) -> None:
         button = ui.button(word, on_click=lambda: act(key)).props("flat dense")
         button.props["aria-label"] = f"{word} {key.name}"
-        _refuse(button, why_not)
+        forbid(button, why_not)
 
     async def _create(self) -> None:
         async def create(name: str, policy: str) -> None:
@@ -182,20 +182,3 @@ def _draw_name(key: AccessKey, *, own: bool) -> None:
     text(key.name, tag="strong")
     if own:
         text(" (yours)", classes="quiet")
-
-
-async def _may(looking: Visitor, action: str) -> bool:
-    try:
-        await looking.authorize(action, "*")
-    except AccessDeniedError:
-        return False
-    return True
-
-
-def _refuse(button: ui.button, why: str | None) -> None:
-    """Disable a button that may not be used, and say why."""
-    if why is None:
-        return
-    button.disable()
-    with button:
-        ui.tooltip(why)

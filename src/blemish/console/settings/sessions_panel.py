@@ -1,4 +1,4 @@
-"""Where somebody is signed in with the visitor's key, and how to end it. A part of the settings."""
+"""Where else the visitor is signed in, and how to end it. A part of the settings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ COLUMNS = ("Address", "Signed in", "Last used", "End")
 
 
 class SessionsPanel:
-    """The table of the sessions of the visitor's key."""
+    """The table of the visitor's sessions."""
 
     async def draw(self) -> None:
         """Draw it."""
         with ui.element("section").classes("panel").props("aria-labelledby=sessions"):
             with ui.element("div").classes("head"):
                 with ui.element("h2").props("id=sessions"):
-                    text("Sessions of your key")
+                    text("Your sessions")
                 ui.element("div").classes("room")
                 self._bar = ui.element("div")
             self._body = ui.element("div")

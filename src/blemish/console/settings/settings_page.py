@@ -11,9 +11,11 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.paths import ROOT
+from blemish.console.people.password_panel import draw_password
 from blemish.console.settings.access_keys_panel import AccessKeysPanel
 from blemish.console.settings.sessions_panel import SessionsPanel
-from blemish.console.ui.frame import frame, heading, page, text, visitor
+from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.permissions import may_act
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
@@ -47,7 +49,12 @@ async def settings() -> None:
     versions = await in_thread(_versions, looking)
     ui.add_head_html(STYLE)
     with frame("Settings"):
-        heading("Settings")
+        with ui.element("div").classes("head"):
+            heading("Settings")
+            ui.element("div").classes("room")
+            if await may_act(looking, "iam:ListUsers"):
+                link("Users", "/users")
+        await draw_password()
         await AccessKeysPanel().draw()
         await SessionsPanel().draw()
         with ui.element("div").classes("columns"):

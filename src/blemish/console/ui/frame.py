@@ -160,6 +160,7 @@ def _bar(title: str, project: str | None) -> None:
         link("Settings", "/settings", classes="plain")
         button = ui.button(icon="contrast").props("flat round dense data-theme-button")
         button.props('aria-label="Theme"').on("click", js_handler="() => nextTheme()")
+        text(ui.context.client.request.state.visitor_name, classes="who")
         _sign_out()
 
 

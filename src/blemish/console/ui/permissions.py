@@ -7,6 +7,25 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.visitor import Visitor
+from blemish.domain.errors import AccessDeniedError
+
+
+async def may_act(visitor: Visitor, action: str) -> bool:
+    """Return whether the policies let a visitor act, on any resource, such as `iam:CreateUser`."""
+    try:
+        await visitor.authorize(action, "*")
+    except AccessDeniedError:
+        return False
+    return True
+
+
+def forbid(button: ui.button, why: str | None) -> None:
+    """Disable a button that may not be used, and say why; None leaves it as it is."""
+    if why is None:
+        return
+    button.disable()
+    with button:
+        ui.tooltip(why)
 
 
 async def permit(visitor: Visitor, button: ui.button, operation: str, /, **members: Any) -> None:
@@ -14,4 +33,4 @@ async def permit(visitor: Visitor, button: ui.button, operation: str, /, **membe
     allowed = await visitor.may(operation, **members)
     button.set_enabled(allowed)
     if not allowed:
-        button.props["title"] = f"Your access key may not call {operation}."
+        button.props["title"] = f"You may not call {operation}."

@@ -1,4 +1,4 @@
-"""Principals: the holders of access keys, as policies and logs name them."""
+"""Principals: the holders of access keys and users, as policies and logs name them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 
 from blemish.domain.access.policies import NOTHING, Policy
 
+_USER = "user:"
+"""Begins the ids of users among those of access keys, none of which has a colon."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """The holder of an access key, with its policy."""
+    """The holder of an access key or a user, with the policy."""
 
+    #: empty for a user, who signs no requests
     access_key_id: str
-    #: name of the access key, which rotation does not change
+    #: name of the user, or of the access key, which rotation does not change
     name: str
     arn: str
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -26,3 +30,13 @@ class Signer:
 
     principal: Principal
     secret: str = field(repr=False)
+
+
+def user_holder_id(name: str) -> str:
+    """Return what stands for a user where else the id of an access key stands."""
+    return f"{_USER}{name}"
+
+
+def user_of_holder(holder_id: str) -> str | None:
+    """Return the name of the user that an id stands for; None for the id of an access key."""
+    return holder_id.removeprefix(_USER) if holder_id.startswith(_USER) else None

@@ -14,6 +14,7 @@ from blemish.domain.entities import AccessKey, KeyPair
 from blemish.domain.errors import ServiceError
 from blemish.domain.tags import check_tag_keys
 from blemish.service.access.authentication import opened_secret, sealed_secret
+from blemish.service.access.holder_names import HolderNameError, check_holder_name
 from blemish.storage.database.database import Database
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.errors import EncryptionError
@@ -25,11 +26,8 @@ FIRST_KEY = "first"
 KEY_ID_PREFIX = "BLEM"
 """Prefix of access key ids, which no key of AWS has."""
 
-NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
-"""Names of keys follow those of IAM users. Source: AWS IAM User Guide, "IAM and AWS STS quotas"."""
-
 MAX_TAGS = 50
-"""Tags of an IAM user. Source: the same."""
+"""Tags of an IAM user. Source: AWS IAM User Guide, "IAM and AWS STS quotas"."""
 
 TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 """Letters, digits, spaces and some signs. Source: AWS IAM User Guide, "Tags for IAM resources"."""
@@ -95,7 +93,6 @@ class AccessKeys:
             PolicyError: the policy is not valid.
             EncryptionError: the secret cannot be sealed.
         """
-        _check_name(name)
         _check_tags(tags)
         policy_of(policy)
         key = AccessKey(
@@ -108,11 +105,10 @@ class AccessKeys:
             created_at=self._now(),
         )
         with self._database.writing() as rows:
-            if rows.keys.named(name):
-                raise AccessKeyError(
-                    f"There is an access key named {name} already. Rotate or delete it, or choose "
-                    "another name."
-                )
+            try:
+                check_holder_name(rows, name, kind="access key")
+            except HolderNameError as error:
+                raise AccessKeyError(str(error)) from None
             rows.keys.add(key)
 
     def rotate(self, name: str, pair: KeyPair) -> None:
@@ -196,14 +192,6 @@ def _require(rows: Rows, name: str) -> AccessKey:
         known = ", ".join(key.name for key in rows.keys.all()) or "none"
         raise AccessKeyError(f"There is no access key named {name}. There are: {known}.")
     return key
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise AccessKeyError(
-            f"{name!r:.200} cannot be the name of an access key: it must have 1 to 64 letters, "
-            "digits and signs of +=,.@_-"
-        )
 
 
 def _check_tags(tags: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
     projects <- datasets <- entries
         ^------ models <- tags            access_keys
-        ^------ packaging_jobs
+        ^------ packaging_jobs            users
     uploads <- upload_parts               object_metadata, folder_markers
     client_tokens                         sessions
                                           directory
@@ -230,11 +230,23 @@ ACCESS_KEYS = Table(
     Index(None, "name", unique=True),
 )
 
+USERS = Table(
+    "users",
+    METADATA,
+    Column("name", short_text(64), primary_key=True),
+    Column("password_hash", short_text(255)),
+    Column("role", short_text(32), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("identity", short_text(1024), unique=True),
+)
+
 SESSIONS = Table(
     "sessions",
     METADATA,
     Column("token_sha256", short_text(64), primary_key=True),
-    # no foreign key: a key that is rotated has another id, and that ends its sessions
+    # no foreign key: a key that is rotated has another id, and that ends its sessions; users have
+    # ids of their own
     Column("access_key_id", short_text(128), nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("address", short_text(64)),

@@ -22,6 +22,7 @@ from blemish.storage.rows.sessions import Sessions
 from blemish.storage.rows.tags import Tags
 from blemish.storage.rows.trial_images import TrialImages
 from blemish.storage.rows.uploads import Uploads
+from blemish.storage.rows.users import UserRows
 from blemish.storage.rows.work import WorkRows
 
 
@@ -36,6 +37,7 @@ class Rows:
     tags: Tags
     packaging_jobs: PackagingJobs
     keys: Keys
+    users: UserRows
     object_metadata: ObjectMetadataRows
     folder_markers: FolderMarkerRows
     uploads: Uploads
@@ -66,6 +68,7 @@ def rows_of(connection: Connection) -> Rows:
         tags=Tags(connection),
         packaging_jobs=PackagingJobs(connection),
         keys=Keys(connection),
+        users=UserRows(connection),
         object_metadata=ObjectMetadataRows(connection),
         folder_markers=FolderMarkerRows(connection),
         uploads=Uploads(connection),

@@ -19,7 +19,8 @@ def there(house: House) -> KeyHouse:
 def sessions(there: KeyHouse) -> SessionService:
     return SessionService(
         there.house.database,
-        signer=there.access.signer,
+        access=there.access,
+        users=there.users,
         now=there.house.clock,
         random_bytes=random.Random(7).randbytes,
     )

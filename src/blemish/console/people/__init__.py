@@ -1,0 +1,1 @@
+"""Users and their roles, one's own password, and who did what."""

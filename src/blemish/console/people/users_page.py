@@ -1,0 +1,166 @@
+"""The users: their roles, and what can be done to each.
+
+IAM has no place in the API of the service, so each action is asked for by its name there, on any
+resource: `iam:ListUsers`, `iam:CreateUser`, `iam:UpdateUser`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nicegui import ui
+
+from blemish.console.people.roles_panel import draw_roles
+from blemish.console.people.user_dialogs import ask_for_password, ask_for_role, ask_for_user
+from blemish.console.ui.dialog import confirm
+from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.permissions import forbid, may_act
+from blemish.console.ui.pill import pill
+from blemish.console.ui.table import Cell, table
+from blemish.domain.access.roles import UserRole
+from blemish.domain.entities import User
+
+LIST, CREATE, UPDATE = "iam:ListUsers", "iam:CreateUser", "iam:UpdateUser"
+
+COLUMNS = ("Name", "Role", "Signs in by", "State", "Created", "Change")
+
+OWN = "This is you. Another admin can change it; your password is under Settings."
+ELSEWHERE = "The identity provider decides this."
+FORBIDDEN = "You may not do it ({})."
+
+
+@page("/users", title="Users")
+async def users() -> None:
+    """Show the users and the roles."""
+    with frame("Users"):
+        with ui.element("div").classes("head"):
+            heading("Users")
+            ui.element("div").classes("room")
+            link("Settings", "/settings")
+        await UsersPanel().draw()
+        draw_roles()
+
+
+class UsersPanel:
+    """The table of the users."""
+
+    async def draw(self) -> None:
+        """Draw it.
+
+        Raises:
+            AccessDeniedError: the visitor may not see the users.
+        """
+        with ui.element("section").classes("panel").props("aria-labelledby=users"):
+            with ui.element("div").classes("head"):
+                with ui.element("h2").props("id=users"):
+                    text("People who sign in by name")
+                ui.element("div").classes("room")
+                self._bar = ui.element("div")
+            self._body = ui.element("div")
+        #: where dialogs are: the rows that open them are drawn anew when something changes
+        self._dialogs = ui.element("div").classes("dialogs")
+        await self._fill()
+
+    async def _fill(self) -> None:
+        looking = visitor()
+        accounts = await looking.act_on_keys(LIST, looking.services.users.all)
+        own = (await looking.principal()).name
+        forbidden = {
+            action: None if await may_act(looking, action) else FORBIDDEN.format(action)
+            for action in (CREATE, UPDATE)
+        }
+        self._bar.clear()
+        self._body.clear()
+        with self._bar:
+            forbid(ui.button("New user", icon="add", on_click=self._create), forbidden[CREATE])
+        with self._body:
+            if accounts:
+                update = forbidden[UPDATE]
+                table(COLUMNS, [self._row(user, own=own, update=update) for user in accounts])
+            else:
+                text("There are none yet. People sign in with access keys.", classes="quiet")
+
+    def _row(self, user: User, *, own: str, update: str | None) -> tuple[Cell, ...]:
+        is_own = user.name == own
+        return (
+            lambda: text(f"{user.name} (you)" if is_own else user.name, tag="strong"),
+            str(user.role),
+            "password" if user.identity is None else "identity provider",
+            lambda: pill("Enabled", "good") if user.enabled else pill("Disabled", "bad"),
+            f"{user.created_at:%Y-%m-%d}",
+            lambda: self._draw_actions(user, why_not=update or (OWN if is_own else None)),
+        )
+
+    def _draw_actions(self, user: User, *, why_not: str | None) -> None:
+        elsewhere = ELSEWHERE if user.identity is not None else None
+        with ui.element("div").classes("actions"):
+            self._action("Role", user, self._role, why_not or elsewhere)
+            self._action("Password", user, self._password, why_not or elsewhere)
+            self._action("Disable" if user.enabled else "Enable", user, self._turn, why_not)
+
+    @staticmethod
+    def _action(word: str, user: User, act: Callable[[User], object], why_not: str | None) -> None:
+        button = ui.button(word, on_click=lambda: act(user)).props("flat dense")
+        button.props["aria-label"] = f"{word} {user.name}"
+        forbid(button, why_not)
+
+    async def _create(self) -> None:
+        async def create(name: str, password: str, role: UserRole) -> None:
+            looking = visitor()
+            await looking.act_on_keys(
+                CREATE,
+                lambda: looking.services.users.add(name, password, role=role),
+                hashes=True,
+                UserName=name,
+                Role=role,
+            )
+            await self._fill()
+
+        with self._dialogs:
+            ask_for_user(create)
+
+    async def _change(
+        self, user: User, change: str, act: Callable[[], None], *, hashes: bool = False
+    ) -> None:
+        await visitor().act_on_keys(UPDATE, act, hashes=hashes, UserName=user.name, Change=change)
+        await self._fill()
+
+    async def _role(self, user: User) -> None:
+        accounts = visitor().services.users
+
+        async def change(role: UserRole) -> None:
+            await self._change(user, f"role {role}", lambda: accounts.set_role(user.name, role))
+
+        with self._dialogs:
+            ask_for_role(user, change)
+
+    async def _password(self, user: User) -> None:
+        accounts = visitor().services.users
+
+        async def change(password: str) -> None:
+            await self._change(
+                user,
+                "password",
+                lambda: accounts.set_password(user.name, password),
+                hashes=True,
+            )
+
+        with self._dialogs:
+            ask_for_password(user.name, change)
+
+    async def _turn(self, user: User) -> None:
+        accounts, enabled = visitor().services.users, not user.enabled
+
+        async def turn() -> None:
+            await self._change(
+                user,
+                "enabled" if enabled else "disabled",
+                lambda: accounts.set_enabled(user.name, enabled=enabled),
+            )
+
+        if enabled:
+            await turn()
+            return
+        consequence = "The pages that are open there show the sign-in form within seconds."
+        with self._dialogs:
+            confirm(f"Disable {user.name}?", consequence, "Disable", turn, negative=True)

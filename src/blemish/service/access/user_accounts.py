@@ -1,0 +1,152 @@
+"""Users of the console: names, passwords and roles. A disabled user is signed out at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from blemish.domain.access.principals import user_holder_id
+from blemish.domain.access.roles import UserRole
+from blemish.domain.entities import User
+from blemish.service.access.holder_names import HolderNameError, check_holder_name
+from blemish.service.access.passwords import (
+    SALT_BYTES,
+    PasswordError,
+    check_password,
+    is_password,
+    password_hash,
+)
+from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
+
+
+class UserError(Exception):
+    """A user cannot be created or changed; the message says why."""
+
+
+class UserAccounts:
+    """The users of a server, running or not."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._random_bytes = random_bytes
+
+    def all(self) -> list[User]:
+        """Return the users by name."""
+        with self._database.reading() as rows:
+            return rows.users.all()
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a user of this name."""
+        with self._database.looking_up() as rows:
+            return rows.users.named(name) is not None
+
+    def has_password(self, name: str) -> bool:
+        """Return whether a user signs in by a password."""
+        with self._database.looking_up() as rows:
+            user = rows.users.named(name)
+        return user is not None and user.password_hash is not None
+
+    def authenticated(self, name: str, password: str) -> User | None:
+        """Return the enabled user with this name and password, after the same time in any case.
+
+        It takes memory and a core for some hundredths of a second: call it one at a time.
+        """
+        with self._database.looking_up() as rows:
+            user = rows.users.named(name)
+        is_right = is_password(password, user.password_hash if user else None)
+        return user if is_right and user is not None and user.enabled else None
+
+    def add(self, name: str, password: str, *, role: UserRole) -> None:
+        """Add a user.
+
+        Raises:
+            UserError: the name is taken or not allowed.
+            PasswordError: the password is too short or too long.
+        """
+        check_password(password)
+        self._add(
+            User(
+                name=name,
+                password_hash=self._hash(password),
+                role=role,
+                enabled=True,
+                created_at=self._now(),
+            )
+        )
+
+    def set_password(self, name: str, password: str) -> None:
+        """Replace the password of a user, and end the sessions that the old one began.
+
+        Raises:
+            UserError: the user does not exist, or an identity provider signs the user in.
+            PasswordError: the password is too short or too long.
+        """
+        check_password(password)
+        new_hash = self._hash(password)
+        with self._changing(name) as (rows, user):
+            if user.identity is not None:
+                raise UserError(
+                    f"{name} signs in by the identity provider, which has the password."
+                )
+            rows.users.replace(replace(user, password_hash=new_hash))
+            rows.sessions.delete_of(user_holder_id(name))
+
+    def change_password(self, name: str, *, old: str, new: str) -> None:
+        """Replace the password of a user who knows the old one.
+
+        Raises:
+            UserError, PasswordError: as `set_password`; PasswordError also if the old one is wrong.
+        """
+        if self.authenticated(name, old) is None:
+            raise PasswordError("The old password is wrong.")
+        self.set_password(name, new)
+
+    def set_role(self, name: str, role: UserRole) -> None:
+        """Give a user another role.
+
+        Raises:
+            UserError: the user does not exist.
+        """
+        with self._changing(name) as (rows, user):
+            rows.users.replace(replace(user, role=role))
+
+    def set_enabled(self, name: str, *, enabled: bool) -> None:
+        """Enable or disable a user; sessions of a disabled user end for good.
+
+        Raises:
+            UserError: the user does not exist.
+        """
+        with self._changing(name) as (rows, user):
+            rows.users.replace(replace(user, enabled=enabled))
+            if not enabled:
+                rows.sessions.delete_of(user_holder_id(name))
+
+    def _hash(self, password: str) -> str:
+        return password_hash(password, salt=self._random_bytes(SALT_BYTES))
+
+    def _add(self, user: User) -> None:
+        with self._database.writing() as rows:
+            try:
+                check_holder_name(rows, user.name, kind="user")
+            except HolderNameError as error:
+                raise UserError(str(error)) from None
+            rows.users.add(user)
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[tuple[Rows, User]]:
+        with self._database.writing() as rows:
+            user = rows.users.named(name)
+            if user is None:
+                known = ", ".join(user.name for user in rows.users.all()) or "none"
+                raise UserError(f"There is no user named {name:.200}. There are: {known}.")
+            yield rows, user

@@ -1,0 +1,70 @@
+"""Users, in a real browser: added, signed in, changed and disabled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.served import ServedDirectory
+from tests.console.test_looks import findings
+from tests.console.watched import Watched
+
+pytestmark = pytest.mark.acceptance
+
+Visit = Callable[..., Watched]
+PASSWORD, RENEWED = "correct horse battery", "another long one"
+
+
+@pytest.fixture(scope="module")
+def served(empty_server: ServedDirectory) -> ServedDirectory:
+    """A server of its own, with nothing in it."""
+    return empty_server
+
+
+def add_user(page: Page, name: str, role: str) -> None:
+    """Add a user on the page of the users."""
+    page.get_by_role("button", name="New user").click()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Role", exact=True).click()
+    page.get_by_role("option", name=role).click()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text(role)
+
+
+def test_a_user_is_added_signs_in_changes_the_password_and_is_disabled(visit: Visit) -> None:
+    admin = visit()
+    page = admin.open("/settings")
+    page.get_by_role("link", name="Users").click()
+    add_user(page, "anna", "labeller")
+    assert findings(admin.page) == []
+    admin.shoot("users", whole=True)
+    anna = visit(signed_in=False)
+    anna.sign_in(("anna", PASSWORD))
+    expect(anna.page.locator("header").get_by_text("anna")).to_be_visible()
+    expect(anna.page.get_by_role("button", name="New project")).to_be_disabled()
+    expect(anna.open("/settings").get_by_role("link", name="Users")).to_have_count(0)
+
+    anna.page.get_by_role("button", name="Change password").click()
+    anna.page.get_by_label("Old password").fill(PASSWORD)
+    anna.page.get_by_label("New password").fill(RENEWED)
+    anna.page.get_by_role("button", name="Change", exact=True).click()
+    expect(anna.page.get_by_label("Name or access key")).to_be_visible()
+    anna.sign_in(("anna", RENEWED))
+    page.get_by_role("button", name="Disable anna").click()
+    page.get_by_role("button", name="Disable", exact=True).last.click()
+
+    expect(anna.page.get_by_label("Name or access key")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="anna")).to_contain_text("Disabled")
+    anna.problems.clear()  # the browser says so where the socket is refused first
+
+
+def test_a_role_can_be_read(visit: Visit) -> None:
+    page = visit(dark=True).open("/users")
+
+    page.get_by_text("also judges images").click()
+
+    expect(page.get_by_text("lookoutvision:StopModel")).to_be_visible()
+    assert findings(page) == []
