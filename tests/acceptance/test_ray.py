@@ -153,7 +153,7 @@ def test_a_lost_worker_and_a_lost_driver_are_the_next_attempts_matter(
         os.kill(process, signal.SIGKILL)
     wait_for(message(client, version), {"interrupted"}, while_in={"EARLIER", "computing"})
     wait_for(message(client, version), {"computing"}, while_in={"EARLIER", "interrupted"})
-    for process in processes("blemish.runners.ray_training", cluster):
+    for process in processes("blemish.runners.cluster.ray_training", cluster):
         os.kill(process, signal.SIGKILL)
     wait_for(message(client, version), {"interrupted"}, while_in={"EARLIER", "computing"})
 

@@ -80,7 +80,7 @@ def _training_command(settings: Settings) -> Sequence[str]:
     return (
         sys.executable,
         "-m",
-        "blemish.runners.ray_training",
+        "blemish.runners.cluster.ray_training",
         settings.ray_address,
         f"--cpus={settings.training_threads}",
         f"--gpus={settings.ray_training_gpus:g}",

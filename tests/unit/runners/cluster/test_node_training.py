@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blemish.engine.bundle import parse_bundle
-from blemish.runners.node_training import (
+from blemish.runners.cluster.node_training import (
     backbone_file,
     node_document,
     train_on_node,

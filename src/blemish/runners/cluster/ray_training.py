@@ -25,7 +25,7 @@ def on_cluster() -> TrainingRun:
         "num_gpus": options.gpus,
         "memory": options.memory_bytes,
     }
-    from blemish.runners.ray_driver import RayDriver
+    from blemish.runners.cluster.ray_driver import RayDriver
 
     try:
         return RayDriver(options.address, resources=resources).run
