@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -18,11 +15,17 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.images.sizes import ImageLimits
+from blemish.runners.child_process import (
+    SilentProcessError,
+    child_environment,
+    ending,
+    messages,
+)
 from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
 from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
     from blemish.engine.runtime import Detection, Detector
 
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
-STORE_SETTINGS = "BLEMISH_S3_"
 
 
 class LocalTrainings:
@@ -58,20 +60,23 @@ class LocalTrainings:
         """See `service.training_runner.TrainingRunner`."""
         with self._process(spec) as process:
             assert process.stdout is not None
-            for message in _messages(process.stdout, silence_s=self._silence_s):
-                match message:
-                    case {"trained": result}:
-                        return TrainingResult(**result)
-                    case {"failed": reason, **details}:
-                        return TrainingFailure(
-                            reason=reason, problems=tuple(details.get("problems", ()))
-                        )
-                    case {"interrupted": reason}:
-                        raise TrainingInterruptedError(reason, counts=False)
-                    case {"progress": text}:
-                        report(text)
-                    case _:
-                        report(None)
+            try:
+                for message in messages(process.stdout, silence_s=self._silence_s):
+                    match message:
+                        case {"trained": result}:
+                            return TrainingResult(**result)
+                        case {"failed": reason, **details}:
+                            return TrainingFailure(
+                                reason=reason, problems=tuple(details.get("problems", ()))
+                            )
+                        case {"interrupted": reason}:
+                            raise TrainingInterruptedError(reason, counts=False)
+                        case {"progress": text}:
+                            report(text)
+                        case _:
+                            report(None)
+            except SilentProcessError as error:
+                raise TrainingInterruptedError(str(error)) from None
             raise self._interruption(process)
 
     def stop(self) -> None:
@@ -85,7 +90,7 @@ class LocalTrainings:
         """Return the error of a process without a result; an orderly stop does not count."""
         if self._stopping.is_set():
             return TrainingInterruptedError("the server stops.", counts=False)
-        return TrainingInterruptedError(_ending(process))
+        return TrainingInterruptedError(ending(process))
 
     @contextmanager
     def _process(self, spec: TrainingSpec) -> Iterator[subprocess.Popen[bytes]]:
@@ -94,7 +99,7 @@ class LocalTrainings:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment() | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            env=child_environment() | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
             start_new_session=True,
         )
         with self._lock:
@@ -114,37 +119,6 @@ class LocalTrainings:
             process.communicate()
             with self._lock:
                 self._processes.discard(process)
-
-
-def _messages(stream: IO[bytes], *, silence_s: float) -> Iterator[dict[str, Any]]:
-    """Yield the JSON lines of a process until it ends.
-
-    Raises:
-        TrainingInterruptedError: the process sends nothing for too long.
-    """
-    rest = b""
-    poll = select.poll()  # unlike select, it accepts descriptors above 1023
-    poll.register(stream, select.POLLIN)
-    while True:
-        if not poll.poll(silence_s * 1_000):
-            raise TrainingInterruptedError(f"the process said nothing for {silence_s:g} s")
-        data = os.read(stream.fileno(), 65_536)
-        if not data:
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        yield from map(json.loads, lines)
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment without the settings of the store, which come through the pipe."""
-    return {name: text for name, text in os.environ.items() if not name.startswith(STORE_SETTINGS)}
-
-
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    code = process.wait()
-    if code < 0:
-        return f"the process was ended by {signal.Signals(-code).name}"
-    return f"the process ended with exit status {code}"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """A training as a process: a spec on standard input, progress and a result on standard output.
 
-The process opens no database. It ends with standard input, which its parent holds open, so it
-cannot outlive the server that started it. Every message is one JSON line: `progress`, `alive`, and
-last `trained` or `failed`. The first `alive` is sent before the slow imports.
+The process opens no database. Its messages are `progress`, `alive`, and last `trained` or `failed`;
+see `child_process`. The first `alive` is sent before the slow imports.
 """
 
 from __future__ import annotations
@@ -10,58 +9,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from blemish.engine.errors import EngineError, TrainingError
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
+from blemish.runners.child_process import ORPHANED, Message, start_reporting
 from blemish.storage.errors import StorageError, is_passing, shortage
 
 if TYPE_CHECKING:
     from blemish.service.training.runner import TrainingResult, TrainingSpec
 
-Message: TypeAlias = dict[str, Any]
-
 TrainingRun: TypeAlias = "Callable[[TrainingSpec, ProgressCallback], Message]"
 """Trains; returns the message that says how it ended."""
 
-HEARTBEAT_S = 1.0
-ORPHANED = 3
 NICENESS = 10
 """Detection has priority; beside other busy programs a training still gets a tenth of a core."""
-
-
-class Reporter:
-    """Writes messages to the parent, at least and at most once a second while it works."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-        self._text: str | None = None
-
-    def progress(self, progress: Progress) -> None:
-        """Store the progress of a step; the next heartbeat sends it."""
-        share = progress.done / progress.total if progress.total else 1.0
-        self._text = f"{progress.step}, {share:.0%}"
-
-    def beat(self) -> None:
-        """Send the progress, or a sign of life, once a second and forever."""
-        while True:
-            text, self._text = self._text, None
-            self.send({"progress": text} if text else {"alive": True})
-            time.sleep(HEARTBEAT_S)
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one message; end the process if the parent is gone."""
-        with self._lock:
-            try:
-                self._stream.write(json.dumps(message) + "\n")
-                self._stream.flush()
-            except BrokenPipeError:
-                os._exit(ORPHANED)
 
 
 def outcome(train: Callable[[], TrainingResult]) -> Message:
@@ -95,9 +59,7 @@ def main(load: Callable[[], TrainingRun] = in_this_process) -> None:
     if not line:
         os._exit(ORPHANED)
     document = json.loads(line)
-    reporter = Reporter(_message_stream())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    threading.Thread(target=reporter.beat, daemon=True).start()
+    reporter = start_reporting()
     from structlog.contextvars import bind_contextvars
 
     from blemish.logs import configure_logs
@@ -107,20 +69,13 @@ def main(load: Callable[[], TrainingRun] = in_this_process) -> None:
     configure_logs(log_format=document["log_format"], level=document["log_level"])
     spec = TrainingSpec.of_json(document)
     bind_contextvars(project=spec.project, version=spec.version, attempt=spec.attempt)
-    reporter.send(run(spec, reporter.progress))
+    reporter.send(run(spec, lambda progress: reporter.note(progress_text(progress))))
 
 
-def _message_stream() -> TextIO:
-    """Return standard output; what libraries print goes to standard error from now on."""
-    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return stream
-
-
-def _end_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # nothing more is sent: this returns when the pipe ends
-    os._exit(ORPHANED)
+def progress_text(progress: Progress) -> str:
+    """Return the progress of a step for a status message."""
+    share = progress.done / progress.total if progress.total else 1.0
+    return f"{progress.step}, {share:.0%}"
 
 
 if __name__ == "__main__":

@@ -308,9 +308,9 @@ trainings.train(TrainingSpec.of_json(json.loads(job)), report=lambda text: print
 
 ORPHAN = """
 import json, os, sys, threading, time
-from blemish.runners.training_process import _end_with_parent
+from blemish.runners.child_process import end_with_parent
 sys.stdin.readline()
-threading.Thread(target=_end_with_parent, daemon=True).start()
+threading.Thread(target=end_with_parent, daemon=True).start()
 print(json.dumps({"progress": str(os.getpid())}), flush=True)
 time.sleep(60)
 """

@@ -23,9 +23,10 @@ from blemish.engine.errors import TrainingError
 from blemish.engine.runtime import Detector
 from blemish.engine.thresholds import threshold_effect
 from blemish.engine.training.labeled_images import Progress
+from blemish.runners.child_process import ORPHANED, Reporter
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.training_job import run_training
-from blemish.runners.training_process import ORPHANED, Reporter
+from blemish.runners.training_process import progress_text
 from blemish.service.models.bundles import Bundles
 from blemish.service.training.evaluation_files import evaluation_keys
 from blemish.service.training.runner import (
@@ -455,11 +456,9 @@ def test_a_process_that_fails_says_in_the_log_which_training_it_was(
     ("done", "total", "share"), [(0, 3, "0%"), (1, 3, "33%"), (3, 3, "100%"), (0, 0, "100%")]
 )
 def test_progress_is_told_as_a_share(done: int, total: int, share: str) -> None:
-    reporter = Reporter(io.StringIO())
+    progress = Progress(step="reading", done=done, total=total)
 
-    reporter.progress(Progress(step="reading", done=done, total=total))
-
-    assert reporter._text == f"reading, {share}"
+    assert progress_text(progress) == f"reading, {share}"
 
 
 def test_a_message_is_one_line() -> None:

@@ -16,8 +16,9 @@ from typing import Any
 from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
+from blemish.runners.child_process import Message
 from blemish.runners.training_job import train_entries
-from blemish.runners.training_process import Message, outcome
+from blemish.runners.training_process import outcome
 from blemish.service.training.runner import TrainingResult, TrainingSpec
 from blemish.storage.objects.open_store import open_store
 

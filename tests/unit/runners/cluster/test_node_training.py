@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from blemish.engine.bundle import parse_bundle
+from blemish.runners.child_process import Message
 from blemish.runners.cluster.node_training import (
     backbone_file,
     node_document,
     train_on_node,
     unreachable_folder,
 )
-from blemish.runners.training_process import Message
 from tests.products import write_backbone
 from tests.unit.runners.test_training_process import Workplace
 from tests.unit.storage.sealing import new_encryption, new_keyring

@@ -1,0 +1,110 @@
+"""Both ends of the pipe between the server and a child process that works for long.
+
+The child ends with standard input, which its parent holds open, so it cannot outlive the server
+that started it. Every message of the child is one JSON line. It sends one at least every second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO, Any, TextIO, TypeAlias
+
+Message: TypeAlias = dict[str, Any]
+
+HEARTBEAT_S = 1.0
+ORPHANED = 3
+STORE_SETTINGS = "BLEMISH_S3_"
+
+
+class SilentProcessError(Exception):
+    """A child sent nothing for too long."""
+
+
+class Reporter:
+    """Writes messages to the parent, at least once a second while it works."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._text: str | None = None
+
+    def note(self, text: str) -> None:
+        """Store what the process does; the next heartbeat sends it."""
+        self._text = text
+
+    def beat(self) -> None:
+        """Send the last note, or a sign of life, once a second and forever."""
+        while True:
+            text, self._text = self._text, None
+            self.send({"progress": text} if text else {"alive": True})
+            time.sleep(HEARTBEAT_S)
+
+    def send(self, message: Message) -> None:
+        """Write one message; end the process if the parent is gone."""
+        with self._lock:
+            try:
+                self._stream.write(json.dumps(message) + "\n")
+                self._stream.flush()
+            except BrokenPipeError:
+                os._exit(ORPHANED)
+
+
+def start_reporting() -> Reporter:
+    """Send a sign of life every second from now on, and end this process with its parent.
+
+    To be called when everything was read from standard input. What libraries print goes to standard
+    error from now on.
+    """
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    reporter = Reporter(stream)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=reporter.beat, daemon=True).start()
+    return reporter
+
+
+def end_with_parent() -> None:
+    """End this process when standard input ends, on which nothing more is sent."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(ORPHANED)
+
+
+def messages(stream: IO[bytes], *, silence_s: float) -> Iterator[Message]:
+    """Yield the messages of a child until it ends.
+
+    Raises:
+        SilentProcessError: it sends nothing for too long.
+    """
+    rest = b""
+    poll = select.poll()  # unlike select, it accepts descriptors above 1023
+    poll.register(stream, select.POLLIN)
+    while True:
+        if not poll.poll(silence_s * 1_000):
+            raise SilentProcessError(f"the process said nothing for {silence_s:g} s")
+        data = os.read(stream.fileno(), 65_536)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        yield from map(json.loads, lines)
+
+
+def child_environment() -> dict[str, str]:
+    """Return our environment without the settings of the store, which come through the pipe."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(STORE_SETTINGS)}
+
+
+def ending(process: subprocess.Popen[bytes]) -> str:
+    """Wait for a process; return how it ended, for a sentence."""
+    code = process.wait()
+    if code < 0:
+        return f"the process was ended by {signal.Signals(-code).name}"
+    return f"the process ended with exit status {code}"
