@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from blemish.domain.entities import MaskOrientation
@@ -30,6 +38,16 @@ def _split(names: object) -> object:
 
 def _without_slash(url: str) -> str:
     return url.removesuffix("/")
+
+
+class TrainingResources(BaseModel):
+    """What a training of a project takes of a node of the Ray cluster; the others' where None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpus: Annotated[int, Field(ge=1)] | None = None
+    gpus: Annotated[float, Field(ge=0)] | None = None
+    memory_mib: Annotated[int, Field(ge=1)] | None = None
 
 
 class Settings(BaseSettings):
@@ -116,6 +134,9 @@ class Settings(BaseSettings):
 
     ray_training_memory_mib: Annotated[int, Field(ge=1)] = 2_048
     """Memory that a training takes of a node of the Ray cluster, in MiB."""
+
+    ray_project_trainings: dict[str, TrainingResources] | None = None
+    """JSON object of projects, each with `cpus`, `gpus` or `memory_mib` of a node of its own."""
 
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from blemish.doctor.address_checks import address_findings
 from blemish.doctor.client_checks import client_findings
+from blemish.doctor.cluster_checks import cluster_findings
 from blemish.doctor.data_checks import data_findings
 from blemish.doctor.machine_checks import machine_findings
 from blemish.doctor.package_checks import installed_version, package_findings
@@ -35,6 +36,7 @@ def examine(
         "packages": lambda: package_findings(settings.providers),
         "data": lambda: data_findings(settings, directory, now=now, mounts=mounts.read_text()),
         "server": lambda: address_findings(settings, directory, environment=environment, now=now),
+        "ray": lambda: cluster_findings(settings.ray_address),
         "clients": lambda: client_findings(environment),
     }
     for topic, check in checks.items():

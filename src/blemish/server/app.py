@@ -154,6 +154,7 @@ def _build_front(
         foundation.database,
         objects=storage.objects,
         hosting=workers.hosting,
+        cluster=workers.cluster_check.problem if workers.cluster_check else None,
         running_trainings=workers.reconciler.running_trainings,
         waiting_requests={"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting},
     )
@@ -180,6 +181,9 @@ def _background(
         stack.callback(workers.reconciler.stop)
         stack.callback(workers.trainings.stop)
         stack.callback(workers.detection_job_work.stop)
+        if workers.cluster_check is not None:
+            workers.cluster_check.start()
+            stack.callback(workers.cluster_check.stop)
         stack.callback(counts.write)
         keeper = housekeeper(
             foundation.settings,

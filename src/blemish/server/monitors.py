@@ -99,6 +99,7 @@ class Monitors:
         *,
         objects: Objects,
         hosting: LocalHosting,
+        cluster: Callable[[], str | None] | None,
         running_trainings: Callable[[], int],
         waiting_requests: dict[str, Callable[[], int]],
     ) -> StatusPages:
@@ -125,8 +126,9 @@ class Monitors:
                     "disk": disk_look(self._directory.staging),
                     "models": models_look(database.reading, loaded=hosting.capacities),
                     "clock": self._ages.problem,
-                },
-                harmless={"clock"},
+                }
+                | ({"ray": cluster} if cluster else {}),
+                harmless={"clock", "ray"},
             ),
             registry=self._registry,
             token=token.get_secret_value() if token else None,

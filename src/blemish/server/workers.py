@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from blemish.runners.cluster.check import ClusterCheck
 from blemish.runners.local import PROCESS, LocalHosting, LocalTrainings
 from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
@@ -21,7 +23,7 @@ from blemish.service.models.packaging_work import PackagingWork
 from blemish.service.training.log import TrainingLog
 from blemish.service.training.runner import TrainingRunner
 from blemish.service.training.training import TrainingWork
-from blemish.settings import Settings
+from blemish.settings import Settings, TrainingResources
 
 LEASE = timedelta(seconds=10)
 """How long the owner of a row may be silent before another process may take the row."""
@@ -37,6 +39,8 @@ class Workers:
     hosting: LocalHosting
     hosting_work: HostingWork
     detection_job_work: DetectionJobWork
+    #: of the Ray cluster that the settings name
+    cluster_check: ClusterCheck | None
 
 
 def build_workers(foundation: Foundation, storage: Storage) -> Workers:
@@ -70,6 +74,7 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
         hosting=hosting,
         hosting_work=hosting_work,
         detection_job_work=detection_job_work,
+        cluster_check=ClusterCheck(settings.ray_address) if settings.ray_address else None,
     )
 
 
@@ -77,15 +82,27 @@ def _training_command(settings: Settings) -> Sequence[str]:
     """Return the command of a training process, or of the driver of a training on Ray."""
     if settings.ray_address is None:
         return PROCESS
+    of_projects = {
+        project: _ray_resources(settings, resources)
+        for project, resources in (settings.ray_project_trainings or {}).items()
+    }
     return (
         sys.executable,
         "-m",
         "blemish.runners.cluster.ray_training",
         settings.ray_address,
-        f"--cpus={settings.training_threads}",
-        f"--gpus={settings.ray_training_gpus:g}",
-        f"--memory-bytes={settings.ray_training_memory_mib << 20}",
+        json.dumps({"": _ray_resources(settings, TrainingResources())} | of_projects),
     )
+
+
+def _ray_resources(settings: Settings, of_project: TrainingResources) -> dict[str, float]:
+    """Return what a training takes of a node, as arguments of a Ray task."""
+    cpus, gpus, memory_mib = of_project.cpus, of_project.gpus, of_project.memory_mib
+    return {
+        "num_cpus": settings.training_threads if cpus is None else cpus,
+        "num_gpus": settings.ray_training_gpus if gpus is None else gpus,
+        "memory": (settings.ray_training_memory_mib if memory_mib is None else memory_mib) << 20,
+    }
 
 
 def build_dataset_work(foundation: Foundation, storage: Storage) -> DatasetWork:

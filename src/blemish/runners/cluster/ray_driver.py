@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 
 from blemish.engine.bundle import parse_bundle
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
 from blemish.runners.child_process import Message
+from blemish.runners.cluster.connection import connect, loss, on_node
 from blemish.runners.cluster.node_training import backbone_file, node_document, train_on_node
 from blemish.runners.training_job import seal_bundle
 from blemish.runners.training_process import outcome
@@ -25,40 +27,39 @@ WAITING = Progress(step="waiting for a node of the Ray cluster", done=0, total=1
 class RayDriver:
     """Has a training done on a node of a cluster."""
 
-    def __init__(self, address: str, *, resources: Mapping[str, float]) -> None:
+    def __init__(self, address: str, *, resources: Mapping[str, Mapping[str, float]]) -> None:
         """Connect to the cluster.
 
         Args:
             address: of its head.
-            resources: that a training takes of a node, as arguments of a Ray task.
+            resources: that a training takes of a node, as arguments of a Ray task, by project;
+                those of other projects by the empty name.
 
         Raises:
-            ConnectionError: it cannot be reached.
-            RuntimeError: it runs another version of Ray or Python.
+            ClusterUnavailableError: it cannot be reached, or has other versions.
         """
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-        # a lost node is the next attempt's matter, which the server counts
-        self._train = ray.remote(train_on_node).options(
-            num_returns="streaming", max_retries=0, **resources
-        )
+        connect(address)
+        self._resources = resources
 
     def run(self, spec: TrainingSpec, progress: ProgressCallback) -> Message:
         """Train on a node; return the message that says how it ended."""
         encryption = open_encryption(spec.encryption_connection)
         lines = tuple(stored_lines(Path(spec.entries), encryption=encryption))
         progress(WAITING)
+        resources = self._resources.get(spec.project, self._resources[""])
+        spec = replace(spec, threads=int(resources["num_cpus"]))
+        # a lost node is the next attempt's matter, which the server counts
+        train = on_node(train_on_node, resources=resources, num_returns="streaming", max_retries=0)
         ended: Message = {"interrupted": "the task on the node ended without a result."}
         try:
-            for answer in self._train.remote(node_document(spec), lines, backbone_file(spec)):
+            for answer in train(node_document(spec), lines, backbone_file(spec)):
                 match ray.get(answer):
                     case {"progress": step}:
                         progress(Progress(**step))
                     case message:
                         ended = message
-        except RayTaskError:
-            raise  # an error of ours, which the log shows
         except RayError as error:
-            return {"interrupted": f"the node was lost: {str(error).splitlines()[0]}"}
+            return {"interrupted": loss(error)}
         if "trained" not in ended:
             return ended
         files, bundle = ended.pop("files"), ended.pop("bundle")

@@ -8,7 +8,10 @@ not the server. Ray ends the task on the node when this process ends.
 from __future__ import annotations
 
 import argparse
+import json
 
+from blemish.runners.cluster.check_process import NO_RAY
+from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.runners.training_process import TrainingRun, main
 
 
@@ -16,22 +19,19 @@ def on_cluster() -> TrainingRun:
     """Connect to the cluster that the command line names; return what runs a training there."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("address")
-    parser.add_argument("--cpus", type=float, required=True)
-    parser.add_argument("--gpus", type=float, required=True)
-    parser.add_argument("--memory-bytes", type=int, required=True)
+    parser.add_argument("resources", type=json.loads, help="by project; of others by ''")
     options = parser.parse_args()
-    resources = {
-        "num_cpus": options.cpus,
-        "num_gpus": options.gpus,
-        "memory": options.memory_bytes,
-    }
-    from blemish.runners.cluster.ray_driver import RayDriver
-
     try:
-        return RayDriver(options.address, resources=resources).run
-    except (ConnectionError, RuntimeError) as error:
-        reason = f"the Ray cluster at {options.address} cannot be used: {error}"
-        return lambda _spec, _progress: {"interrupted": reason}
+        from blemish.runners.cluster.ray_driver import RayDriver
+
+        return RayDriver(options.address, resources=options.resources).run
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        reason = NO_RAY
+    except ClusterUnavailableError as error:
+        reason = str(error)
+    return lambda _spec, _progress: {"interrupted": reason}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""The connection of a driver to a Ray cluster, and calls of functions on the nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from blemish.runners.cluster import versions
+from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.versions import call_on_node, installed_versions, version_problem
+
+ray.cloudpickle.register_pickle_by_value(versions)
+
+PROBE_PATIENCE_S = 60.0
+"""How long a node may take to start a process that answers."""
+
+
+def connect(address: str) -> None:
+    """Connect this process to a cluster, as its driver.
+
+    Args:
+        address: HOST:PORT of the head.
+
+    Raises:
+        ClusterUnavailableError: it cannot be reached, or has other versions.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, RayError) as error:
+        where = f"The Ray cluster at {address}"
+        text = str(error)
+        cluster = {
+            name: match[1]
+            for name, pattern in (("Ray", r"Ray: (\S+)"), ("Python", r"Python: (\S+)"))
+            if (match := re.search(pattern, text))
+        }
+        problem = version_problem(cluster, expected=installed_versions(), where=where)
+        raise ClusterUnavailableError(
+            problem or f"{where} does not answer: {text.strip().splitlines()[0]}"
+        ) from error
+
+
+def on_node(
+    function: Callable[..., Any], *, resources: Mapping[str, Any], **options: Any
+) -> Callable[..., Any]:
+    """Return what calls a function on a node with the versions of the server.
+
+    A node that has other versions raises ImportError with what to install.
+
+    Args:
+        function: of a module of Blemish.
+        resources: that a call takes of a node, as arguments of a Ray task.
+        options: of the Ray task.
+    """
+    task = ray.remote(call_on_node).options(**resources, **options)
+    start = (installed_versions(), function.__module__, function.__name__)
+    return lambda *arguments: task.remote(*start, *arguments)
+
+
+def loss(error: RayError) -> str:
+    """Return the reason of a task that ended without a result, as a sentence.
+
+    Raises:
+        RayTaskError: it is an error of Blemish, which the log must show.
+    """
+    if isinstance(error, RayTaskError):
+        if isinstance(error.cause, (ImportError, ClusterUnavailableError)):
+            return str(error.cause)
+        raise error
+    return f"the node was lost: {str(error).strip().splitlines()[0]}"
+
+
+def node_problems() -> list[str]:
+    """Return what is wrong with the nodes, a sentence for each node, after asking them all."""
+    probe = ray.remote(installed_versions)
+    answers = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            options = probe.options(num_cpus=0, max_retries=0, scheduling_strategy=strategy)
+            answers[options.remote()] = f"The node {node['NodeManagerAddress']} of the Ray cluster"
+    ready, silent = ray.wait([*answers], num_returns=len(answers), timeout=PROBE_PATIENCE_S)
+    problems = [f"{answers[answer]} does not answer." for answer in silent]
+    for answer in ready:
+        try:
+            problem = version_problem(
+                ray.get(answer), expected=installed_versions(), where=answers[answer]
+            )
+        except RayError as error:
+            problem = f"{answers[answer]} cannot run a task: {str(error).splitlines()[0]}"
+        problems += [problem] if problem else []
+    return problems
