@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     """Threads of one training process, which runs at low priority."""
 
     ray_address: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:\d{1,5}$")] | None = None
-    """HOST:PORT of the head of a Ray cluster, on whose nodes trainings run."""
+    """HOST:PORT of the head of a Ray cluster, on whose nodes trainings, batches and trials run."""
 
     ray_training_gpus: Annotated[float, Field(ge=0)] = 0.0
     """GPUs that a training takes of a node of the Ray cluster."""
@@ -137,6 +137,12 @@ class Settings(BaseSettings):
 
     ray_project_trainings: dict[str, TrainingResources] | None = None
     """JSON object of projects, each with `cpus`, `gpus` or `memory_mib` of a node of its own."""
+
+    ray_detection_cpus: Annotated[int, Field(ge=1)] = 1
+    """CPUs that a shard of a batch or a trial takes of a node of the Ray cluster."""
+
+    ray_detection_gpus: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs that a shard of a batch or a trial takes of a node; 0.25 lets four share one."""
 
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from blemish.runners.cluster.check import ClusterCheck
+from blemish.runners.cluster.images import ClusterImages
 from blemish.runners.local import PROCESS, LocalHosting, LocalTrainings
+from blemish.runners.local_images import LocalImages
 from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
 from blemish.server.foundation import Foundation
 from blemish.server.services import build_access
 from blemish.server.stores import Storage
 from blemish.service.datasets.importing import DatasetWork
+from blemish.service.detection.job_images import ImageRunner
 from blemish.service.detection.job_work import DetectionJobWork
 from blemish.service.models.hosting import HostingRunner, HostingWork
 from blemish.service.models.packaging_work import PackagingWork
@@ -168,13 +171,35 @@ def build_detection_job_work(foundation: Foundation, storage: Storage) -> Detect
         stored_files=storage.stored_files,
         bundles=storage.bundles,
         folder=foundation.directory.detection_jobs,
-        workers=foundation.settings.detection_threads,
+        images=_image_runner(foundation.settings, storage),
         arns=foundation.arns,
         limits=foundation.limits,
         mixed_sizes=foundation.settings.mixed_sizes,
         rights=build_access(foundation, storage).rights,
         now=foundation.now,
-        providers=foundation.settings.providers,
+    )
+
+
+def _image_runner(settings: Settings, storage: Storage) -> ImageRunner:
+    """Return what looks at the images of batches and trials: this server, or a Ray cluster."""
+    local = LocalImages(
+        storage.objects, threads=settings.detection_threads, providers=settings.providers
+    )
+    if settings.ray_address is None:
+        return local
+    cpus = settings.ray_detection_cpus
+    return ClusterImages(
+        command=(
+            sys.executable,
+            "-m",
+            "blemish.runners.cluster.ray_images",
+            settings.ray_address,
+            f"--cpus={cpus}",
+            f"--gpus={settings.ray_detection_gpus:g}",
+        ),
+        options={"threads": cpus, "providers": settings.providers},
+        silence_s=LEASE.total_seconds(),
+        local=local,
     )
 
 

@@ -10,29 +10,24 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from blemish.domain.access.object_rights import WRITE, ObjectRights
 from blemish.domain.arns import ArnScope
 from blemish.domain.detection_jobs import DetectionJob, TrialImage, result_key, result_mask_key
 from blemish.domain.entities import DatasetEntry, ObjectRef
 from blemish.domain.manifest import DETECTED_FIELDS
+from blemish.service.detection.job_images import ImageDetection, ImageResult
 from blemish.service.detection.result_lines import ResultLines
 from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import EvaluatedModel, detected_members
 from blemish.storage.rows.all_rows import Rows
-
-if TYPE_CHECKING:
-    from blemish.engine.runtime import Detection
 
 ERROR = "error"
 """Field of a line with the reason why its image has no detection."""
 
 OURS = frozenset({ERROR, *DETECTED_FIELDS})
 """Result fields of a line; those of an earlier job are removed."""
-
-ImageResult: TypeAlias = "Detection | str"
-"""The detection in an image, or the reason why there is none."""
 
 
 class Results(Protocol):
@@ -124,26 +119,24 @@ class BatchResults:
     def keep(self, rows: Rows, lines: ResultLines) -> None:
         """See `Results`."""
 
-    def _members(self, position: int, detection: Detection) -> dict[str, Any]:
+    def _members(self, position: int, detection: ImageDetection) -> dict[str, Any]:
         return detected_members(
             self._model,
             is_anomalous=detection.is_anomalous,
             confidence=detection.confidence,
             anomalies=detection.anomalies,
-            mask=self._mask(position, detection),
+            mask=self._mask(position, detection.mask_png),
             ended_at=self._now(),
             job_name=f"batch-detection/{self._job.name}",
         )
 
-    def _mask(self, position: int, detection: Detection) -> ObjectRef | None:
-        if detection.mask is None:
+    def _mask(self, position: int, mask_png: bytes | None) -> ObjectRef | None:
+        if mask_png is None:
             return None
         job = self._job
         key = result_mask_key(job.output_prefix, job.project, job.name, position=position)
         ref = ObjectRef(bucket=self._bucket, key=key)
         if self._rights:
             self._rights.require(WRITE, [ref])
-        from blemish.engine.images.masks import encode_mask
-
-        self._objects.write(ref, encode_mask(detection.mask, colors=detection.colors))
+        self._objects.write(ref, mask_png)
         return ref

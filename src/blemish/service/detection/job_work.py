@@ -1,23 +1,19 @@
 """Running detection jobs: reading the list, detecting in each image, storing the results.
 
-A job runs in threads of the server with low priority, each with one image at a time. An image
-without a result does not fail the job. After a crash or a restart the job goes on at its last
-checkpoint, unless the list or the model has changed since: then it starts again.
+The images are looked at in threads of the server with low priority, or on the nodes of a cluster.
+An image without a result does not fail the job. After a crash or a restart the job goes on at its
+last checkpoint, unless the list or the model has changed since: then it starts again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -31,14 +27,12 @@ from blemish.domain.detection_jobs import (
     DetectionJobStatus,
     ImageCounts,
 )
-from blemish.domain.entities import DatasetEntry, Model, Requester
+from blemish.domain.entities import DatasetEntry, Model, ObjectRef, Requester
 from blemish.domain.errors import ServiceError
 from blemish.domain.limits import Limits
 from blemish.domain.manifest import LineProblem
+from blemish.engine.bundle import Bundle
 from blemish.engine.errors import EngineError
-from blemish.engine.graph.providers import ON_CPU
-from blemish.engine.images.formats import ImageError
-from blemish.engine.images.sizes import ImageLimits
 from blemish.service.datasets.entry_spool import EntrySpool, SpooledEntries
 from blemish.service.datasets.line_checks import (
     ImportFailedError,
@@ -46,37 +40,35 @@ from blemish.service.datasets.line_checks import (
     problem_sentence,
     spooled_entries,
 )
-from blemish.service.detection.job_results import BatchResults, ImageResult, Results, TrialResults
+from blemish.service.detection.job_images import (
+    DetectionTask,
+    ImageResult,
+    ImageRunner,
+    in_order,
+    lower_priority,
+)
+from blemish.service.detection.job_results import BatchResults, Results, TrialResults
 from blemish.service.detection.result_lines import ResultLines
 from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.service.objects import Objects
 from blemish.storage.database.database import Database
 from blemish.storage.errors import (
-    ObjectError,
     StorageError,
-    StoreUnavailableError,
     is_passing,
 )
 from blemish.storage.files import remove_tree
 from blemish.storage.stored_files import StoredFiles
 
-if TYPE_CHECKING:
-    from blemish.engine.runtime import Detector
-
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
-NICENESS = 10
 REPORT_EVERY = timedelta(seconds=1)
 
 CHECKPOINT_IMAGES = 64
 """Images that an attempt may judge again after a crash, beside those in work."""
 
-IMAGES_PER_THREAD = 4
-"""Images that are read, in work or wait for their turn to be written, for each thread."""
-
-
-T = TypeVar("T")
+LINE_THREADS = 4
+"""Threads that store masks, mostly waiting for the store."""
 
 
 class StoppedError(Exception):
@@ -94,26 +86,24 @@ class DetectionJobWork:
         stored_files: StoredFiles,
         bundles: Bundles,
         folder: Path,
-        workers: int,
+        images: ImageRunner,
         arns: ArnScope,
         limits: Limits,
         mixed_sizes: bool,
         rights: Callable[[Requester], ObjectRights],
         now: Callable[[], datetime],
-        providers: Sequence[str] = ON_CPU,
     ) -> None:
         self._database = database
         self._objects = objects
         self._stored_files = stored_files
         self._bundles = bundles
         self._folder = folder
-        self._workers = workers
+        self._images = images
         self._arns = arns
         self._limits = limits
         self._mixed_sizes = mixed_sizes
         self._rights = rights
         self._now = now
-        self._providers = providers
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -126,7 +116,7 @@ class DetectionJobWork:
             reason = f"it was interrupted {job.interruptions} times."
             self.give_up(job, attempt=attempt, reason=reason)
             return
-        _lower_priority()
+        lower_priority()
         try:
             self._judge_all(job, attempt)
         except StoppedError:
@@ -155,15 +145,17 @@ class DetectionJobWork:
         entries, digest = self._entries(job)
         rights = None if job.requester is None else self._rights(job.requester)
         forbidden = dict(rights.denials(READ, [entry.image for entry in entries]) if rights else ())
-        model, detector = self._detector(job)
-        mixed_sizes = model.takes_mixed_sizes(default=self._mixed_sizes)
+        model, bundle = self._model(job)
+        task = DetectionTask(
+            store_connection=self._objects.connection,
+            limits=self._limits,
+            mixed_sizes=model.takes_mixed_sizes(default=self._mixed_sizes),
+            with_masks=job.kind is DetectionJobKind.BATCH,
+        )
         results = self._results(job, rights)
 
-        def line_of(position: int, entry: DatasetEntry) -> tuple[str, ImageResult]:
-            self._check_stopping()
-            result = forbidden.get(entry.image) or self._detect(
-                detector, entry, mixed_sizes=mixed_sizes
-            )
+        def line_of(image: tuple[int, DatasetEntry, ImageResult]) -> tuple[str, ImageResult]:
+            position, entry, result = image
             return results.line(position, entry, result), result
 
         origin = f"{job.kind} {job.project} {job.name} {job.created_at} {model.bundle} {digest}"
@@ -174,8 +166,8 @@ class DetectionJobWork:
                 now=self._now,
                 counts=lines.counts,
             )
-            left = enumerate(entries[progress.done :], start=progress.done + 1)
-            for line, result in self._in_order(line_of, left):
+            images = self._results_of(task, bundle, entries, forbidden, progress)
+            for line, result in in_order(line_of, images, threads=LINE_THREADS):
                 lines.add(line)
                 progress.count(result)
                 if progress.done % CHECKPOINT_IMAGES == 0:
@@ -184,23 +176,29 @@ class DetectionJobWork:
             results.publish(lines)
             self._succeed(job, attempt, progress, results, lines)
 
-    def _in_order(
-        self, work: Callable[[int, DatasetEntry], T], images: Iterable[tuple[int, DatasetEntry]]
-    ) -> Iterator[T]:
-        """Yield the results of work in threads, in the order of the images."""
-        waiting: deque[Future[T]] = deque()
-        pool = ThreadPoolExecutor(
-            self._workers, thread_name_prefix="batch", initializer=_lower_priority
-        )
-        try:
-            for position, entry in images:
-                waiting.append(pool.submit(work, position, entry))
-                if len(waiting) >= self._workers * IMAGES_PER_THREAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def _results_of(
+        self,
+        task: DetectionTask,
+        bundle: Bundle,
+        entries: Sequence[DatasetEntry],
+        forbidden: Mapping[ObjectRef, str],
+        progress: _Progress,
+    ) -> Iterator[tuple[int, DatasetEntry, ImageResult]]:
+        """Yield the images behind the checkpoint with their positions and results."""
+        done = progress.done
+        left = entries[done:]
+
+        def report(waiting_for: str | None) -> None:
+            self._check_stopping()
+            if waiting_for is not None:
+                progress.wait(waiting_for)
+
+        allowed = (entry.image for entry in left if entry.image not in forbidden)
+        by_image = self._images.results(task, allowed, bundle=bundle, report=report)
+        with closing(by_image) as results:
+            for position, entry in enumerate(left, start=done + 1):
+                denial = forbidden.get(entry.image)
+                yield position, entry, next(results) if denial is None else denial
 
     def _succeed(
         self,
@@ -263,8 +261,8 @@ class DetectionJobWork:
             logger.info("files of file managers are passed over", count=len(junk), first=junk[0])
         return SpooledEntries(spool, entries), digest.hexdigest()
 
-    def _detector(self, job: DetectionJob) -> tuple[Model, Detector]:
-        """Return the model as it is now, and load its bundle."""
+    def _model(self, job: DetectionJob) -> tuple[Model, Bundle]:
+        """Return the model as it is now, and its bundle."""
         models: list[Model] = []
 
         def current() -> str:
@@ -275,9 +273,7 @@ class DetectionJobWork:
             return model.bundle
 
         bundle = use_current(current, self._bundles.read)
-        from blemish.engine.runtime import Detector
-
-        return models[-1], Detector.load(bundle, threads=1, providers=self._providers)
+        return models[-1], bundle
 
     def _results(self, job: DetectionJob, rights: ObjectRights | None) -> Results:
         if job.kind is DetectionJobKind.TRIAL:
@@ -289,16 +285,6 @@ class DetectionJobWork:
             rights=rights,
             now=self._now,
         )
-
-    def _detect(self, detector: Detector, entry: DatasetEntry, *, mixed_sizes: bool) -> ImageResult:
-        try:
-            data = self._objects.read(entry.image, max_bytes=self._limits.detect_body_bytes)
-            limits = ImageLimits.of(self._limits)
-            return detector.detect(data, limits=limits, mixed_sizes=mixed_sizes)
-        except StoreUnavailableError:
-            raise
-        except (ObjectError, ImageError) as error:
-            return str(error)
 
     def _report(self, job: DetectionJob, attempt: int, counts: ImageCounts, message: str) -> None:
         with self._database.writing() as rows:
@@ -346,26 +332,25 @@ class _Progress:
         if self._now() - self._reported_at >= REPORT_EVERY:
             self.tell()
 
-    def tell(self) -> None:
+    def tell(self, more: str = "") -> None:
         """Report the progress.
 
         Raises:
             StoppedError: the attempt lost the job.
         """
         self._reported_at = self._now()
-        self._report(self.counts, f"{self.done} of {self.counts.total} images are judged.")
+        self._report(self.counts, f"{self.done} of {self.counts.total} images are judged{more}.")
+
+    def wait(self, waiting_for: str) -> None:
+        """Report what is waited for; errors as `tell`."""
+        if self._now() - self._reported_at >= REPORT_EVERY:
+            self.tell(f"; waiting for {waiting_for}")
 
     def summary(self) -> str:
         """Return the final status message."""
         counts = self.counts
         done = f"{counts.normal + counts.anomaly} of {counts.total} images were judged"
         return f"{done}; {counts.failed} could not be." if counts.failed else f"{done}."
-
-
-def _lower_priority() -> None:
-    """Lower the priority of this thread: detections come first."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _digested(lines: Iterable[str], digest: hashlib._Hash) -> Iterator[str]:

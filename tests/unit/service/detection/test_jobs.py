@@ -22,8 +22,10 @@ from blemish.domain.errors import ConflictError, ResourceNotFoundError, Validati
 from blemish.domain.limits import OURS
 from blemish.domain.manifest import LineProblem, parse_manifest
 from blemish.engine.bundle import Bundle, read_bundle
+from blemish.runners.local_images import LocalImages
 from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
-from blemish.service.detection.job_work import CHECKPOINT_IMAGES, NICENESS, DetectionJobWork
+from blemish.service.detection.job_images import NICENESS
+from blemish.service.detection.job_work import CHECKPOINT_IMAGES, DetectionJobWork
 from blemish.service.detection.jobs import ImageList, Output
 from blemish.service.models.bundles import Bundles
 from blemish.service.projects import require_project
@@ -226,7 +228,7 @@ def work_over(house: House, objects: Any, *, bundles: Bundles | None = None) -> 
         stored_files=house.stored_files,
         bundles=bundles or house.bundles,
         folder=house.directory.detection_jobs,
-        workers=2,
+        images=LocalImages(objects, threads=2),
         arns=house.arns,
         limits=house.limits,
         mixed_sizes=False,
@@ -256,14 +258,14 @@ def test_a_job_that_is_stopped_in_its_middle_ends_as_if_it_had_not_been(judging:
 def many(house: House) -> list[str]:
     """Put more images than an attempt may judge again; return their addresses."""
     images = [png(draw(500 + row).pixels) for row in range(3)]
-    count = CHECKPOINT_IMAGES + 10
+    count = CHECKPOINT_IMAGES + 34
     return [house.put(f"many/{row}.png", images[row % 3]) for row in range(count)]
 
 
 def left_in_its_middle(house: House, job: DetectionJob) -> None:
     """Stop a job behind its first checkpoint."""
     stopping: list[DetectionJobWork] = []
-    reads = CHECKPOINT_IMAGES + 9
+    reads = CHECKPOINT_IMAGES + 32
     watched = Watched(house.objects, reads=reads, then=lambda: stopping.pop().stop())
     stopping.append(work_over(house, watched))
     settle(house, job, work=stopping[0])
