@@ -199,7 +199,8 @@ class AccessCampaign:
         self.findings.denied += len(denied)
         if answer.status == 200 and refused != denied:
             self._note(request, key, f"denied {sorted(refused)}, not {sorted(denied)}")
-        if answer.status != 200 and len(denied) == len(request.needs_of_keys):
+        may_nothing = len(denied) == len(request.needs_of_keys)
+        if answer.status not in {200, *REFUSED} and may_nothing:
             self._note(request, key, f"tells {answer.status} to somebody who may delete nothing")
 
     def _headers(self, request: Drawn, key: Key, attack: str | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,11 @@ BUCKETS = ("bucket-1", "bucket-1", "bucket-2", "absent-bucket")
 KEYS = ("a/1.png", "a/2.png", "user-1/x", "é ü/+%41", "absent", "m.manifest")
 LOOKOUT_PATH = "/2020-11-20/projects"
 
+CHANGES = b64encode(b'{"source-ref": "s3://bucket-1/a/1.png"}\n').decode()
+
 Need = tuple[str, str]
+Case = tuple[str, str, str, Mapping[str, Any] | bytes | None, str, tuple[Need, ...]]
+"""Operation, method, path with query, members, resource of its own action, other needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,7 @@ class Drawn:
 
 def drawn_request(generator: random.Random) -> Drawn:
     """Return the next request."""
-    make = generator.choices([_api, _s3, _console], [5, 5, 2])[0]
+    make = generator.choices([_api, _additions, _s3, _console], [5, 4, 5, 2])[0]
     return make(generator)
 
 
@@ -63,7 +68,7 @@ def _api(generator: random.Random) -> Drawn:
     manifest = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Key": key}}}
     tags = [{"Key": "line", "Value": "4"}]
     read, write = ("s3:GetObject", _object(bucket, key)), ("s3:PutObject", _object(bucket, "a/*"))
-    cases: list[tuple[str, str, str, Any, str | None, tuple[Need, ...]]] = [
+    cases: list[Case] = [
         ("ListProjects", "GET", LOOKOUT_PATH, None, "*", ()),
         ("CreateProject", "POST", LOOKOUT_PATH, {"ProjectName": project}, on_project, ()),
         ("DescribeProject", "GET", base, None, on_project, ()),
@@ -109,9 +114,70 @@ def _api(generator: random.Random) -> Drawn:
         ),
         ("DetectAnomalies", "POST", f"{base}/models/{version}/detect", b"image", model, ()),
     ]
-    operation, method, path, members, resource, more = generator.choice(cases)
-    needs = ((_lookout(operation), str(resource)), *more)
-    headers = {}
+    return _of_case(generator.choice(cases))
+
+
+def _additions(generator: random.Random) -> Drawn:
+    """Return a request of the operations that change datasets and models, or that are ours."""
+    project, version = generator.choice(PROJECTS), generator.choice(["1", "2", "7"])
+    bucket, key = generator.choice(BUCKETS), generator.choice(KEYS)
+    base, kind = f"{LOOKOUT_PATH}/{project}", generator.choice(["train", "test"])
+    at_model, entries = f"{base}/models/{version}", f"{base}/datasets/{kind}/entries"
+    model, on_project = f"{LOOKOUT}:model/{project}/{version}", f"{LOOKOUT}:project/{project}"
+    ref = f"s3://{bucket}/{key}"
+    read, write = ("s3:GetObject", _object(bucket, key)), ("s3:PutObject", _object(bucket, "a/*"))
+    detect = (_lookout("DetectAnomalies"), model)
+    images = {"ModelVersion": version, "ImageSource": {"Images": [ref]}}
+    listed = {"ModelVersion": version, "ImageSource": {"Manifest": {"Bucket": bucket, "Key": key}}}
+    location = {"Bucket": bucket, "Prefix": "a/"}
+    output = {"OutputConfig": {"S3Location": location}}
+    platform = {"Os": "LINUX", "Arch": "X86_64"}
+    packed = {"S3OutputLocation": location, "ComponentName": "c", "TargetPlatform": platform}
+    package = {"ModelVersion": version, "Configuration": {"Greengrass": packed}}
+    regions = {"Regions": {"Ignored": ref}}
+    arn = quote(model, safe="")
+    batch = ("StartBatchDetection", "POST", f"{base}/batches")
+    cases: list[Case] = [
+        ("AddTrialImagesToDataset", "POST", f"{base}/trials/t/datasets/{kind}", {}, "*", ()),
+        ("CancelBatchDetection", "POST", f"{base}/batches/b/cancel", {}, "*", ()),
+        ("CancelModelTraining", "POST", f"{at_model}/cancel", {}, model, ()),
+        ("DeleteDatasetEntries", "POST", f"{entries}/delete", {"SourceRefs": [ref]}, "*", ()),
+        ("DescribeBatchDetection", "GET", f"{base}/batches/b", None, "*", ()),
+        ("DescribeModelThreshold", "GET", f"{at_model}/threshold", None, model, ()),
+        ("DescribeTrialDetection", "GET", f"{base}/trials/t", None, "*", ()),
+        ("ListBatchDetections", "GET", f"{base}/batches", None, "*", ()),
+        ("ListTrialDetections", "GET", f"{base}/trials", None, "*", ()),
+        ("ListTrialImages", "GET", f"{base}/trials/t/images", None, "*", ()),
+        (*batch, images | output, model, (detect, read, write)),
+        (*batch, listed | output, model, (detect, read, write)),
+        ("StartTrialDetection", "POST", f"{base}/trials", images, model, (detect, read)),
+        ("StartTrialDetection", "POST", f"{base}/trials", listed, model, (detect, read)),
+        ("StartModelPackagingJob", "POST", f"{base}/modelpackagingjobs", package, model, (write,)),
+        ("UntagResource", "DELETE", f"/2020-11-20/tags/{arn}?tagKeys=line", None, model, ()),
+        ("UpdateDatasetEntries", "PATCH", entries, {"Changes": CHANGES}, "*", ()),
+        (
+            *("UpdateDetectorSettings", "PUT", f"{base}/detectorsettings"),
+            *({"DetectorSettings": {"Sensitivity": "strict"}}, on_project, ()),
+        ),
+        (
+            *("UpdateDetectorSettings", "PUT", f"{base}/detectorsettings"),
+            *({"DetectorSettings": regions}, on_project, (read,)),
+        ),
+        (
+            *("UpdateInferenceUnits", "PUT", f"{at_model}/inferenceunits"),
+            *({"MinInferenceUnits": 1}, model, ()),
+        ),
+        ("UpdateModelRegions", "PUT", f"{at_model}/regions", regions, model, (read,)),
+        ("UpdateModelThreshold", "PUT", f"{at_model}/threshold", {"Threshold": 0.5}, model, ()),
+        ("ValidateDataset", "GET", f"{base}/datasets/{kind}/validation", None, "*", ()),
+        ("VerifyTrialImages", "POST", f"{base}/trials/t/verify", {"Entries": CHANGES}, "*", ()),
+    ]
+    return _of_case(generator.choice(cases))
+
+
+def _of_case(case: Case) -> Drawn:
+    operation, method, target, members, resource, more = case
+    path, _, query = target.partition("?")
     if isinstance(members, bytes):
         body, headers = members, {"content-type": "image/png"}
     else:
@@ -122,9 +188,10 @@ def _api(generator: random.Random) -> Drawn:
         operation=operation,
         method=method,
         path=path,
+        query=query,
         headers=headers,
         body=body,
-        needs=needs,
+        needs=((_lookout(operation), resource), *more),
     )
 
 
