@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from blemish.runners.cluster import versions
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
-from blemish.runners.cluster.versions import call_on_node, installed_versions, version_problem
+from blemish.runners.cluster.versions import (
+    call_on_node,
+    installed_versions,
+    stream_from_node,
+    version_problem,
+)
 
 ray.cloudpickle.register_pickle_by_value(versions)
 
@@ -53,11 +59,14 @@ def on_node(
     A node that has other versions raises ImportError with what to install.
 
     Args:
-        function: of a module of Blemish.
+        function: of a module of Blemish; a generator function streams what it yields.
         resources: that a call takes of a node, as arguments of a Ray task.
         options: of the Ray task.
     """
-    task = ray.remote(call_on_node).options(**resources, **options)
+    streams = inspect.isgeneratorfunction(function)
+    task = ray.remote(stream_from_node if streams else call_on_node).options(
+        name=function.__name__, **resources, **options
+    )
     start = (installed_versions(), function.__module__, function.__name__)
     return lambda *arguments: task.remote(*start, *arguments)
 

@@ -7,7 +7,7 @@ They use the standard library alone.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -62,3 +62,13 @@ def call_on_node(expected: Mapping[str, str], module: str, function: str, *argum
     if problem:
         raise ImportError(problem)
     return getattr(import_module(module), function)(*arguments)
+
+
+def stream_from_node(
+    expected: Mapping[str, str], module: str, function: str, *arguments: Any
+) -> Iterator[Any]:
+    """Yield what a function yields on this node; errors as `call_on_node`.
+
+    Ray streams the results of generator functions alone.
+    """
+    yield from call_on_node(expected, module, function, *arguments)
