@@ -10,17 +10,20 @@ from blemish.server.aws_files import PROFILE, AwsFiles
 
 _CLIENT_PREFIXES = ("AWS_", "BOTO_")
 _CLIENT_NAMES = frozenset({"CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"})
-_SERVER_PREFIXES = ("BLEMISH_KMS_", "BLEMISH_S3_", "BLEMISH_TLS_")
+_SERVER_PREFIXES = (
+    *("BLEMISH_DATABASE_", "BLEMISH_FILES_", "BLEMISH_KMS_", "BLEMISH_OIDC_"),
+    *("BLEMISH_RAY_", "BLEMISH_S3_", "BLEMISH_TLS_"),
+)
 _SERVER_NAMES = frozenset(
-    {"BLEMISH_CONSOLE_PORT", "BLEMISH_HOST", "BLEMISH_INSECURE", "BLEMISH_PORT"}
+    {"BLEMISH_CONSOLE_PORT", "BLEMISH_HOST", "BLEMISH_HOSTING", "BLEMISH_INSECURE", "BLEMISH_PORT"}
 )
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the demo and its server keep.
 
-    The others name AWS accounts and endpoints, proxies, or another place for the server's buckets,
-    keys or address. The demo speaks to its own server on loopback alone.
+    The others name AWS accounts and endpoints, proxies, or another place for the server's rows,
+    buckets, files, work, keys or address. The demo speaks to its own server on loopback alone.
     """
     return {name: text for name, text in environment.items() if not _leads_elsewhere(name)}
 

@@ -17,6 +17,8 @@ LEADS_ELSEWHERE = {
     "AWS_ENDPOINT_URL_LOOKOUTVISION": "http://localstack",
     "AWS_PROFILE": "factory",
     "BLEMISH_HOST": "0.0.0.0",
+    "BLEMISH_DATABASE_URL": "postgresql://blemish@10.0.0.1/plant",
+    "BLEMISH_RAY_ADDRESS": "10.0.0.2:6379",
     "BLEMISH_S3_ENDPOINT": "http://minio",
     "BLEMISH_TLS_CERT": "server.pem",
     "HTTPS_PROXY": "http://proxy",
