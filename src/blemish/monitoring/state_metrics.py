@@ -122,7 +122,7 @@ def _units(models: list[Model], capacities: Mapping[int, Capacity]) -> Iterator[
         "blemish_in_service_inference_units", "Units that judge images.", labels=MODEL
     )
     waiting = GaugeMetricFamily(
-        "blemish_pictures_waiting", "Images that wait for a unit.", labels=MODEL
+        "blemish_images_waiting", "Images that wait for a unit.", labels=MODEL
     )
     for model in models:
         if model.units is None:

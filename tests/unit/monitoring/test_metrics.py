@@ -89,7 +89,7 @@ def test_units_and_models_are_looked_up(
     assert unit("max_inference_units") == 4
     assert unit("desired_inference_units") == 4
     assert unit("in_service_inference_units") == 4
-    assert unit("pictures_waiting") == 5
+    assert unit("images_waiting") == 5
     statuses = {
         status: registry.get_sample_value("blemish_models", {"status": status}) for status in S
     }
