@@ -86,19 +86,29 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images(visit: Visit) -> None:
     expect(cell).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_test_image_is_looked_at_large(visit: Visit) -> None:
+def test_an_image_is_looked_at_large_beside_its_label(visit: Visit) -> None:
     watched = model_page(visit)
     page = watched.page
 
     page.get_by_role("button", name=re.compile("Look at")).first.click()
 
     large = page.locator(".large")
-    expect(large).to_be_visible()
+    expect(large.locator(".pane")).to_have_count(2)
     page.wait_for_function("() => document.querySelector('.large img.heat')?.naturalWidth")
+    expect(large.locator(".verdict .pill").first).to_be_visible()
     watched.shoot("model-large")
+    assert findings(page) == []
     large.get_by_label("Heat map").fill("20")
     opacity = "() => getComputedStyle(document.querySelector('.large img.heat')).opacity"
     assert page.evaluate(opacity) == "0.2"
+    first = large.locator("h2").inner_text()
+    page.keyboard.press("+")
+    expect(large.get_by_text("150 %")).to_be_visible()
+    large.get_by_role("button", name="Next").click()
+    expect(large.locator("h2")).not_to_have_text(first)
+    expect(large.get_by_text("100 %")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(large.locator("h2")).to_have_text(first)
     large.get_by_role("button", name="Close").click()
     expect(large).to_have_count(0)
     expect(page.get_by_label("Heat map")).to_have_value("20")
@@ -154,7 +164,7 @@ def test_every_number_follows_the_threshold_in_force(visit: Visit, served: Serve
     expect(results).to_contain_text(f"Anomalies found{anomaly} of {anomaly}")
     expect(results).to_contain_text(f"False alarms{normal} of {normal}")
     expect(results).to_contain_text("likely")
-    expect(results).to_contain_text("At the trained threshold")
+    expect(results.get_by_text("As trained:")).to_have_count(4)
     expect(page.get_by_role("button", name="normal passed").locator("b")).to_have_text("0")
     expect(page.get_by_role("button", name="false alarms").locator("b")).to_have_text(f"{normal}")
     expect(page.locator(".judged .pill.warning")).to_have_count(normal)
@@ -221,4 +231,18 @@ def test_two_models_are_compared(visit: Visit, dark: bool) -> None:
     expect(page.locator(".pair").first).to_be_visible()
     page.wait_for_function(DRAWN.format(block=".pair"))
     watched.shoot("compare")
+    assert findings(page) == []
+
+
+def test_two_models_judge_the_same_images_now(visit: Visit) -> None:
+    watched = visit()
+    page = watched.open(f"/projects/{PROJECT}/compare?a=1&b=2")
+
+    page.get_by_role("button", name=re.compile("Let both judge 18 images")).click()
+
+    expect(page.get_by_text("which both judged at the thresholds in force")).to_be_visible()
+    expect(page.get_by_text("18 images that both judged; verdicts differ at 0.")).to_be_visible()
+    expect(page.get_by_text("which the models may have learned")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Let both judge"))).to_have_count(0)
+    watched.shoot("compare-now")
     assert findings(page) == []

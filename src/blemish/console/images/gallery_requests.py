@@ -126,12 +126,18 @@ def _cell(dataset: DatasetKey, entry: Entry, score: float | None) -> dict[str, A
         "types": sorted(entry.types),
         "score": score,
         "thumbnail": thumbnail_url(entry.ref),
-        "mask": _mask_url(dataset, entry),
+        "mask": mask_overlay_url(dataset, entry),
     }
 
 
-def _mask_url(dataset: DatasetKey, entry: Entry) -> str:
-    """Return where a browser finds the mask that lies on the thumbnail; empty without a mask."""
+def mask_overlay_url(dataset: DatasetKey, entry: Entry, *, whole: bool = False) -> str:
+    """Return where a browser finds the mask that lies on an image; empty without a mask.
+
+    Args:
+        dataset: that the image is in.
+        entry: of the image.
+        whole: whether it is as large as the image, not as its thumbnail.
+    """
     if entry.mask_ref is None and entry.set_aside is None:
         return ""
     query = {
@@ -139,6 +145,7 @@ def _mask_url(dataset: DatasetKey, entry: Entry) -> str:
         "kind": dataset.type,
         "ref": entry.ref,
         "version": entry.version,
+        **({"whole": "1"} if whole else {}),
     }
     return f"{ROOT}/mask-overlay?{urlencode(query)}"
 

@@ -15,16 +15,19 @@ from blemish.service.datasets.thumbnail_drawing import SIDE
 _OPAQUE = 255
 
 
-def overlay_png(pixels: NDArray[np.uint8], colors: Mapping[int, str], *, orientation: int) -> bytes:
-    """Draw a mask as a PNG of the size of a thumbnail; a small mark stays visible.
+def overlay_png(
+    pixels: NDArray[np.uint8], colors: Mapping[int, str], *, orientation: int, side: int = SIDE
+) -> bytes:
+    """Draw a mask as a PNG, of the size of a thumbnail or larger; a small mark stays visible.
 
     Args:
         pixels: (H, W) of the stored image; 0 where nothing is painted.
         colors: index of a painted pixel -> "#RRGGBB".
         orientation: EXIF orientation of the image.
+        side: the longest side of the PNG.
     """
     upright = turn(pixels, orientation)
-    step = max(1, -(-max(upright.shape) // SIDE))
+    step = max(1, -(-max(upright.shape) // side))
     height, width = (-(-side // step) for side in upright.shape)
     padded = np.zeros((height * step, width * step), dtype=np.uint8)
     padded[: upright.shape[0], : upright.shape[1]] = upright

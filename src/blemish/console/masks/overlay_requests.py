@@ -1,6 +1,6 @@
 """Masks of images as browsers lay them over thumbnails.
 
-GET /console/mask-overlay?project=&set=&ref=  -> a small transparent PNG
+GET /console/mask-overlay?project=&kind=&ref=&whole=  -> a transparent PNG, small unless it is whole
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from blemish.console.masks.mask_overlays import overlay_png
 from blemish.console.masks.painter_requests import mask_of, stored_pixels
 from blemish.domain.entities import DatasetType
 from blemish.engine.images.headers import read_image_header
+from blemish.service.datasets.thumbnail_drawing import SIDE
 
 _threads = CapacityLimiter(2)
 """For drawing a screen full of masks, so that other requests need not wait for it."""
 
 
 @framework.get("/mask-overlay")
-async def mask_overlay(request: Request, project: str, kind: DatasetType, ref: str) -> Response:
+async def mask_overlay(
+    request: Request, project: str, kind: DatasetType, ref: str, *, whole: bool = False
+) -> Response:
     """Send the mask of an image; its address has the entry's version, so browsers keep it."""
     visitor = request_visitor(request)
     entry = await find_entry(visitor, DatasetKey(project=project, type=kind), ref)
@@ -37,7 +40,8 @@ async def mask_overlay(request: Request, project: str, kind: DatasetType, ref: s
         types, pixels = stored_pixels(visitor, entry, mask, header)
         names = {name: color for color, name in mask.colors.items()}
         colors = {index: names[name] for index, name in enumerate(types, start=1)}
-        return overlay_png(pixels, colors, orientation=header.orientation)
+        side = max(header.size) if whole else SIDE
+        return overlay_png(pixels, colors, orientation=header.orientation, side=side)
 
     data = await to_thread.run_sync(draw, limiter=_threads)
     headers = {"Cache-Control": f"private, max-age={CACHE_S}"}

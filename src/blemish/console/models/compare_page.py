@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments
@@ -16,25 +17,51 @@ from blemish.console.models.evaluation import (
     compared_images,
 )
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
+from blemish.console.models.judged_together import (
+    ModelTrial,
+    SharedImages,
+    find_trial,
+    judged_images,
+    shared_images,
+    start_trials,
+)
 from blemish.console.models.model_actions import load_style
 from blemish.console.models.model_data import (
     bundle_info,
     describe_model,
+    previewed_model,
     read_evaluation,
 )
 from blemish.console.models.models_page import all_models
 from blemish.console.models.rates import Rate
-from blemish.console.models.test_images import PART, verdict_caption
+from blemish.console.models.test_images import PART
 from blemish.console.models.threshold_results import UNPAIRED, images_in_force
+from blemish.console.models.verdicts import verdict_caption
 from blemish.console.paths import project_path
+from blemish.console.ui.busy import busy
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.permissions import permit
 from blemish.console.ui.table import table
 from blemish.console.ui.words import counted
+from blemish.domain.entities import DatasetType
+from blemish.domain.errors import AccessDeniedError
 
 DIFFERENT_TESTS = (
-    "They were tested on different images, so their numbers cannot be compared. Make a test "
-    "set, and train both with it."
+    "They were tested on different images, so these numbers cannot be compared. Let both judge the "
+    "same images."
 )
+
+NO_IMAGES = "They cannot judge the same images now: no image of the project has a label."
+NO_BUNDLE = "Model {} cannot judge images now: you may not read it, or its files are gone."
+
+LEARNED = (
+    "There is no test set, so these are training images, which the models may have learned. "
+    "Compare their verdicts rather than their rates."
+)
+
+POLL_S = 1.0
+
+TRAIN = DatasetType.TRAIN
 
 _VALUE = "(event) => emit(event.target.value)"
 
@@ -54,8 +81,15 @@ async def compare(project: str, a: str = "", b: str = "", part: int = 1) -> None
         a, b = compared_versions(versions, a, b)
         _choices(project, versions, a, b)
         sides = [await _side(project, version) for version in (a, b)]
+        together = await _together(project, sides)
+        if together.is_through:
+            sides = [
+                replace(side, images=await _judged(project, trial, together), problem="")
+                for side, trial in zip(sides, together.trials, strict=True)
+            ]
         pairs = compared_images(sides[0].images, sides[1].images)
-        _summary(sides, pairs)
+        _summary(sides, pairs, together)
+        await _together_panel(project, together)
         _images(project, sides, pairs, part)
 
 
@@ -77,24 +111,114 @@ class _Side:
     problem: str
     #: None if the visitor may not see its heat maps
     preview: PreviewedModel | None
+    #: in force; None if it is not known
+    threshold: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Together:
+    """The trials of both models on the same images."""
+
+    images: SharedImages | None
+    trials: Sequence[ModelTrial]
+    #: why they cannot judge the same images; empty if they can
+    problem: str = ""
+
+    @property
+    def is_through(self) -> bool:
+        return bool(self.trials) and all(trial.succeeded for trial in self.trials)
+
+
+async def _together(project: str, sides: Sequence[_Side]) -> _Together:
+    try:
+        images = await shared_images(visitor(), project)
+        if images is None:
+            return _Together(images=None, trials=(), problem=NO_IMAGES)
+        trials = []
+        for side in sides:
+            if side.threshold is None:
+                problem = NO_BUNDLE.format(side.version)
+                return _Together(images=images, trials=(), problem=problem)
+            trials.append(
+                await find_trial(
+                    visitor(), project, side.version, threshold=side.threshold, images=images
+                )
+            )
+    except AccessDeniedError as error:
+        return _Together(images=None, trials=(), problem=error.message)
+    return _Together(images=images, trials=trials)
+
+
+async def _judged(project: str, trial: ModelTrial, together: _Together) -> Sequence[EvaluatedImage]:
+    assert together.images is not None
+    return await judged_images(visitor(), project, trial, together.images)
+
+
+async def _together_panel(project: str, together: _Together) -> None:
+    """Draw the button that lets both models judge the same images, or why there is none."""
+    images = together.images
+    if images is None or together.problem:
+        text(together.problem, tag="p", classes="quiet")
+        return
+    if together.is_through:
+        return
+    for trial in together.trials:
+        if trial.problem:
+            text(f"Model {trial.version}: {trial.problem}", tag="p", classes="problem")
+    if any(trial.runs for trial in together.trials):
+        _progress(project, together)
+        return
+    source = "test set" if images.kind is DatasetType.TEST else "training set"
+    first = "the first " if images.cut else ""
+
+    async def start() -> None:
+        with busy(button):
+            await start_trials(visitor(), project, together.trials, images)
+        ui.navigate.reload()
+
+    with ui.element("div").classes("line"):
+        words = f"Let both judge {first}{counted(len(images.refs), 'image')} of the {source} now"
+        button = ui.button(words, on_click=start)
+        await permit(visitor(), button, "StartTrialDetection", ProjectName=project)
+
+
+def _progress(project: str, together: _Together) -> None:
+    """Draw how far the trials are, and load the page anew when they are further."""
+    assert together.images is not None
+    total = 2 * len(together.images.refs)
+    done = sum(_done(trial.members) for trial in together.trials)
+    with ui.element("div").classes("line"):
+        text(f"{done} of {total} verdicts are there.").props("role=status")
+        ui.element("progress").props(f'value={done} max={total} aria-label="Verdicts"')
+
+    async def look() -> None:
+        for trial in together.trials:
+            if trial.members is not None and trial.runs:
+                names = {"ProjectName": project, "TrialName": trial.members["TrialName"]}
+                now = (await visitor().call("DescribeTrialDetection", **names))["Trial"]
+                if now != trial.members:
+                    ui.navigate.reload()
+
+    ui.timer(POLL_S, look, immediate=False)
+
+
+def _done(members: Mapping[str, Any] | None) -> int:
+    stats = (members or {}).get("ImageStats") or {}
+    return sum(stats.get(name, 0) for name in ("Normal", "Anomaly", "Failed"))
 
 
 async def _side(project: str, version: str) -> _Side:
     model = await describe_model(visitor(), project, version)
     info = await bundle_info(visitor(), project, model)
     files = await read_evaluation(visitor(), model)
-    names = {"ProjectName": project, "ModelVersion": version}
-    preview = None
-    if info is not None and await visitor().may("DetectAnomalies", **names):
-        preview = PreviewedModel(
-            project=project,
-            version=version,
-            threshold=info.threshold,
-            mask=bool(info.anomaly_types),
-        )
     images = images_in_force(files.images, info)
-    problem = UNPAIRED if images is None else files.problem
-    return _Side(version=version, images=images or (), problem=problem, preview=preview)
+    return _Side(
+        version=version,
+        images=images or (),
+        problem=UNPAIRED if images is None else files.problem,
+        preview=await previewed_model(visitor(), project, version),
+        threshold=info.threshold if info else None,
+    )
 
 
 def _choices(project: str, versions: Sequence[str], a: str, b: str) -> None:
@@ -116,7 +240,7 @@ def _choices(project: str, versions: Sequence[str], a: str, b: str) -> None:
             choice.on("change", go, js_handler=_VALUE)
 
 
-def _summary(sides: Sequence[_Side], pairs: Sequence[ComparedImage]) -> None:
+def _summary(sides: Sequence[_Side], pairs: Sequence[ComparedImage], together: _Together) -> None:
     """Draw the results of both on the images that both were tested on."""
     a, b = sides
     rows = [
@@ -126,17 +250,22 @@ def _summary(sides: Sequence[_Side], pairs: Sequence[ComparedImage]) -> None:
     with ui.element("section").classes("panel"):
         if pairs:
             table(("", "Anomalies found", "Alarms right", "False alarms", "Right verdicts"), rows)
-            text(
-                f"On the {counted(len(pairs), 'image')} that both were tested on, at the "
-                "thresholds in force.",
-                tag="p",
-                classes="quiet",
-            )
+            text(_measured_on(pairs, together), tag="p", classes="quiet")
+            if together.is_through and together.images and together.images.kind is TRAIN:
+                text(LEARNED, tag="p", classes="warning")
         elif a.images and b.images:
             text(DIFFERENT_TESTS, tag="p", classes="problem")
         for side in sides:
             if side.problem:
                 text(f"Model {side.version}: {side.problem}", tag="p", classes="problem")
+
+
+def _measured_on(pairs: Sequence[ComparedImage], together: _Together) -> str:
+    count = counted(len(pairs), "image")
+    if together.is_through and together.images is not None:
+        source = "training set" if together.images.kind is TRAIN else "test set"
+        return f"On {count} of the {source}, which both judged at the thresholds in force."
+    return f"On the {count} that both were tested on, at the thresholds in force."
 
 
 def _result_row(title: str, images: Sequence[EvaluatedImage]) -> tuple[str, ...]:
@@ -162,9 +291,9 @@ def _images(
         heading("Image by image", 2)
         ui.element("div").classes("room")
         Faders(mask=any(side.preview is not None and side.preview.mask for side in sides)).draw()
-    summary = f"{len(pairs)} images that both were tested on; verdicts differ at {differing}."
+    summary = f"{len(pairs)} images that both judged; verdicts differ at {differing}."
     if alone:
-        summary += f" {alone} more were tested with only one of them."
+        summary += f" {alone} more were judged by only one of them."
     text(summary, tag="p", classes="quiet")
     parts = max(1, -(-len(pairs) // PART))
     part = min(max(1, part), parts)

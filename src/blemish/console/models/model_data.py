@@ -12,10 +12,11 @@ from blemish.console.models.evaluation import (
     parse_evaluation_manifest,
     parse_type_results,
 )
+from blemish.console.models.image_layers import PreviewedModel
 from blemish.console.models.preview_requests import check_download
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import ObjectRef
-from blemish.domain.errors import AccessDeniedError
+from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError
 from blemish.domain.lifecycle import MODEL_WITH_BUNDLE
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.errors import BundleError
@@ -70,6 +71,23 @@ async def bundle_info(
             return None
 
     return await in_thread(read)
+
+
+async def previewed_model(visitor: Visitor, project: str, version: str) -> PreviewedModel | None:
+    """Return the model whose heat maps are shown; None if it is gone, or the visitor may not."""
+    names = {"ProjectName": project, "ModelVersion": version}
+    try:
+        info = await bundle_info(visitor, project, await describe_model(visitor, project, version))
+    except (AccessDeniedError, ResourceNotFoundError):
+        return None
+    if info is None or not await visitor.may("DetectAnomalies", **names):
+        return None
+    return PreviewedModel(
+        project=project,
+        version=version,
+        threshold=info.threshold,
+        mask=bool(info.anomaly_types),
+    )
 
 
 async def may_download(visitor: Visitor, project: str, version: str) -> bool:

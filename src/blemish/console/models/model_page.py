@@ -9,7 +9,6 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.models.evaluation import Cell, EvaluatedImage, TypeResult
-from blemish.console.models.image_layers import PreviewedModel
 from blemish.console.models.model_actions import (
     FORBIDDEN,
     POLL_S,
@@ -21,6 +20,7 @@ from blemish.console.models.model_data import (
     bundle_info,
     describe_model,
     may_download,
+    previewed_model,
     read_evaluation,
 )
 from blemish.console.models.model_panels import (
@@ -34,7 +34,7 @@ from blemish.console.models.model_panels import (
 from blemish.console.models.model_tags import tags_panel
 from blemish.console.models.preview_requests import bundle_url
 from blemish.console.models.regions_panel import regions_panel
-from blemish.console.models.results_panel import results_panel
+from blemish.console.models.results_panel import results_panel, subject_of
 from blemish.console.models.test_images import TestImages
 from blemish.console.models.threshold_results import UNPAIRED, images_in_force
 from blemish.console.paths import project_path
@@ -67,7 +67,8 @@ async def model(
                 project,
                 version,
                 in_force or (),
-                model=await _previewed_model(project, version, info),
+                model=await previewed_model(visitor(), project, version),
+                subject=subject_of(description),
                 cell=Cell(cell) if cell in set(Cell) else None,
                 order=order,
                 part=part,
@@ -110,20 +111,6 @@ class _Measured:
         types_panel(self.types)
         if self.images:
             gallery.draw()
-
-
-async def _previewed_model(
-    project: str, version: str, info: BundleInfo | None
-) -> PreviewedModel | None:
-    names = {"ProjectName": project, "ModelVersion": version}
-    if info is None or not await visitor().may("DetectAnomalies", **names):
-        return None
-    return PreviewedModel(
-        project=project,
-        version=version,
-        threshold=info.threshold,
-        mask=bool(info.anomaly_types),
-    )
 
 
 async def _head(project: str, model: Mapping[str, Any]) -> None:

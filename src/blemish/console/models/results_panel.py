@@ -30,54 +30,53 @@ def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
     performance = model.get("Performance")
     if results is None and not performance:
         return
-    is_cross_validated = model.get("EvaluationMethod") == EvaluationMethod.CROSS_VALIDATION
+    is_cross_validated = _is_cross_validated(model)
     images = "On all images of the dataset" if is_cross_validated else "On the test images"
     with ui.element("section").classes("panel").props("aria-label=Results"):
         if results is None or info is None:
             _draw_performance(performance or {})
             return
-        _draw_results(results)
+        trained = results_at(info, info.trained_threshold)
+        moved = info.moved_from is not None and trained is not None
+        _draw_results(results, trained if moved else None)
         if is_cross_validated:
             text(CROSS_VALIDATED, tag="p", classes="quiet")
-        trained = results_at(info, info.trained_threshold)
-        if info.moved_from is None or trained is None:
-            text(
-                f"{images}, at the threshold of the training, {info.threshold:.4g}.",
-                tag="p",
-                classes="quiet",
+        words = f"{images}, at the threshold of the training, {info.threshold:.4g}."
+        if moved:
+            words = (
+                f"{images}, at the threshold in force, {info.threshold:.4g}; beside it at the "
+                f"threshold of the training, {info.moved_from:.4g}."
             )
-            return
-        text(
-            f"{images}, at the threshold in force, {info.threshold:.4g}. "
-            f"At the trained threshold, {info.moved_from:.4g}: {_summary(trained)}.",
-            tag="p",
-            classes="quiet",
-        )
+        text(words, tag="p", classes="quiet")
 
 
-def _draw_results(results: ThresholdResults) -> None:
+def subject_of(model: Mapping[str, Any]) -> str:
+    """Return what people call the images that a model was measured on."""
+    return "cross-validated images" if _is_cross_validated(model) else "test images"
+
+
+def _is_cross_validated(model: Mapping[str, Any]) -> bool:
+    return model.get("EvaluationMethod") == EvaluationMethod.CROSS_VALIDATION
+
+
+def _draw_results(results: ThresholdResults, trained: ThresholdResults | None) -> None:
     with ui.element("div").classes("figures"):
-        for title, rate in (
-            ("Anomalies found", results.recall),
-            ("Alarms that are right", results.precision),
-            ("False alarms", results.false_alarms),
+        for title, rate, before in (
+            ("Anomalies found", results.recall, trained and trained.recall),
+            ("Alarms that are right", results.precision, trained and trained.precision),
+            ("False alarms", results.false_alarms, trained and trained.false_alarms),
         ):
-            _card(title, rate.text, rate.interval_text)
-        _card("F1", f1_text(results.f1), "")
+            _card(title, rate.text, rate.interval_text, before.text if before else "")
+        _card("F1", f1_text(results.f1), "", f1_text(trained.f1) if trained else "")
 
 
-def _card(title: str, number: str, note: str) -> None:
+def _card(title: str, number: str, note: str, trained: str = "") -> None:
     with ui.element("div"):
         text(title, classes="quiet", tag="p")
         text(number, classes="number" if number != NOT_MEASURABLE else "", tag="p")
         text(note, classes="quiet", tag="p")
-
-
-def _summary(results: ThresholdResults) -> str:
-    return (
-        f"anomalies found {results.recall.text}, alarms that are right {results.precision.text}, "
-        f"false alarms {results.false_alarms.text}, F1 {f1_text(results.f1)}"
-    )
+        if trained:
+            text(f"As trained: {trained}", tag="p")
 
 
 def _draw_performance(performance: Mapping[str, float]) -> None:

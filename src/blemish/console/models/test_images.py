@@ -15,13 +15,15 @@ from blemish.console.models.evaluation import (
     EvaluatedImage,
     arranged_images,
 )
+from blemish.console.models.image_inspector import ImageInspector
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
-from blemish.console.ui.dialog import dialog
+from blemish.console.models.verdicts import verdict_caption
 from blemish.console.ui.frame import heading, text
-from blemish.console.ui.pill import pill
 
 PART = 24
 """Images that are shown at once; a heat map is made when its image is shown first."""
+
+INTO_SIGHT = "document.getElementById('test-images').scrollIntoView()"
 
 _VALUE = "(event) => emit(event.target.value)"
 
@@ -36,13 +38,27 @@ class TestImages:
         images: Sequence[EvaluatedImage],
         *,
         model: PreviewedModel | None,
+        subject: str,
         cell: Cell | None,
         order: str,
         part: int,
     ) -> None:
+        """Show images.
+
+        Args:
+            project: name of the project.
+            version: of the model.
+            images: with the verdicts of the model.
+            model: None if the visitor may not see its heat maps.
+            subject: what the images are, such as "test images".
+            cell: of the confusion matrix; None for all images.
+            order: one of `ORDERS`.
+            part: which page of them, from 1.
+        """
         self._project = project
         self._version = version
         self._images = images
+        self._subject = subject
         self._model = model
         self._cell = cell
         self._order = order if order in ORDERS else "wrong"
@@ -62,12 +78,14 @@ class TestImages:
         for shown, button in self._buttons.items():
             button.props["aria-pressed"] = "true" if shown is self._cell else "false"
         self._show()
+        if self._cell is not None:
+            ui.run_javascript(INTO_SIGHT)
 
     def draw(self) -> None:
         """Draw the section."""
         with ui.element("section").classes("stack").props("id=test-images"):
             with ui.element("div").classes("head"):
-                heading("Test images", 2)
+                heading(self._subject.capitalize(), 2)
                 ui.element("div").classes("room")
                 if self._model is None:
                     text("No heat maps: your access key may not detect with this model.")
@@ -96,7 +114,7 @@ class TestImages:
         parts = max(1, -(-len(matching) // PART))
         self._part = min(self._part, parts)
         with ui.element("div").classes("line"):
-            which = "all test images" if self._cell is None else CELL_NAMES[self._cell]
+            which = f"all {self._subject}" if self._cell is None else CELL_NAMES[self._cell]
             text(f"{len(matching)}: {which}", classes="quiet").props("role=status")
             if self._cell is not None:
                 ui.button("Show all", on_click=lambda: self.select(None)).props("flat dense")
@@ -112,18 +130,18 @@ class TestImages:
             button.on("click", lambda: self._enlarge(image))
             verdict_caption(image)
 
-    def _enlarge(self, image: EvaluatedImage) -> None:
-        with dialog(image.name, classes="large") as opened:
-            with ui.element("div").classes("line"):
-                if self._model is not None:
-                    self._faders.draw()
-                ui.element("div").classes("room")
-                ui.button("Close", on_click=opened.close).props("flat")
-            draw_image_layers(image.ref, image.name, model=self._model, large=True)
-            verdict_caption(image, name=False)
+    async def _enlarge(self, image: EvaluatedImage) -> None:
+        images = arranged_images(self._images, cell=self._cell, order=self._order)
+        await ImageInspector(
+            self._project,
+            images,
+            row=images.index(image),
+            model=self._model,
+            faders=self._faders,
+        ).open()
 
     def _turner(self, parts: int) -> None:
-        with ui.element("nav").classes("line").props('aria-label="Pages of test images"'):
+        with ui.element("nav").classes("line").props('aria-label="Pages of images"'):
             for word, to in (("Previous", self._part - 1), ("Next", self._part + 1)):
                 button = ui.button(word, on_click=lambda _, to=to: self._turn(to)).props("flat")
                 button.set_enabled(1 <= to <= parts)
@@ -137,15 +155,3 @@ class TestImages:
         query = {"cell": self._cell or "", "order": self._order, "part": self._part}
         ui.navigate.history.replace(f"?{urlencode(query)}")
         self._draw_images.refresh()
-
-
-def verdict_caption(image: EvaluatedImage, *, name: bool = True) -> None:
-    """Draw the label of an image, the verdict of the model, and its confidence."""
-    with ui.element("figcaption"):
-        if name:
-            text(image.name, classes="name")
-        pill(image.truth, image.truth.value)
-        if image.right:
-            text(f"right, {image.confidence:.0%} sure", classes="quiet")
-        else:
-            pill(f"wrong: {image.verdict}, {image.confidence:.0%} sure", "warning")

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from nicegui import ui
+from nicegui.events import GenericEventArguments
 
-from blemish.console.images.dataset_changes import dataset_at_rest
+from blemish.console.images.dataset_changes import dataset_at_rest, make_missing_dataset
 from blemish.console.images.entry import DatasetKey, entry_line
-from blemish.console.images.image_requests import image_url, thumbnail_url
+from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
+from blemish.console.models.image_panes import ImagePanes
+from blemish.console.models.model_actions import load_style
+from blemish.console.models.model_data import previewed_model
+from blemish.console.models.trial_results import (
+    ORDERS,
+    arranged_results,
+    image_name,
+    trial_results,
+)
 from blemish.console.paths import project_path
 from blemish.console.trials.trials_panel import trial_path
+from blemish.console.ui.dialog import dialog
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import pill, trial_status
-from blemish.domain.detection_jobs import DetectionJobStatus
+from blemish.domain.detection_jobs import DetectionJobStatus, TrialImage
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.lifecycle import JOB_IN_PROGRESS
 from blemish.domain.manifest import parse_line
@@ -27,14 +39,17 @@ VERIFY, ADD = "VerifyTrialImages", "AddTrialImagesToDataset"
 PAGE = 60
 """Images on a page of a trial."""
 
+_VALUE = "(event) => emit(event.target.value)"
+
 
 @page("/projects/{project}/try/trials/{trial}", title="Trial")
-async def trial_page(project: str, trial: str, start: str = "") -> None:
+async def trial_page(project: str, trial: str, order: str = "given", part: int = 1) -> None:
     """Show the verdicts of a trial, to be verified."""
     looking = visitor()
     names = {"ProjectName": project, "TrialName": trial}
     members = (await looking.call("DescribeTrialDetection", **names))["Trial"]
     ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
+    load_style()
     with frame("Trial", project=project, section="try"):
         with ui.element("div").classes("head"):
             heading(f"Trial {trial}")
@@ -47,7 +62,9 @@ async def trial_page(project: str, trial: str, start: str = "") -> None:
             ui.timer(POLL_S, lambda: _reload_when_changed(names, members), immediate=False)
             return
         if members["Status"] == DetectionJobStatus.SUCCEEDED:
-            await _Verification(project, trial, members["ImageStats"]).draw(start or None)
+            model = await previewed_model(looking, project, members["ModelVersion"])
+            verification = _Verification(project, trial, model, order=order, part=part)
+            await verification.draw()
 
 
 async def _reload_when_changed(names: Mapping[str, str], shown: Mapping[str, Any]) -> None:
@@ -56,38 +73,80 @@ async def _reload_when_changed(names: Mapping[str, str], shown: Mapping[str, Any
         ui.navigate.reload()
 
 
+async def _stay(_by: int) -> None:
+    """Go to no other image: a trial is looked at card by card."""
+
+
 class _Verification:
     """The images of a finished trial, and the labels that a person gives them."""
 
-    def __init__(self, project: str, trial: str, counts: Mapping[str, int]) -> None:
+    def __init__(
+        self, project: str, trial: str, model: PreviewedModel | None, *, order: str, part: int
+    ) -> None:
         self._project = project
         self._names = {"ProjectName": project, "TrialName": trial}
-        self._detected = counts["Normal"] + counts["Anomaly"]
+        self._model = model
+        self._order = order if order in ORDERS else "given"
+        self._part = part
         self._visitor = visitor()
+        self._faders = Faders(mask=model is not None and model.mask)
         self._verdicts: dict[str, Label] = {}
         self._labels: dict[str, Label] = {}
         self._may_say = False
         self._cards: dict[str, tuple[ui.element, ui.element]] = {}
 
-    async def draw(self, start: str | None) -> None:
+    async def draw(self) -> None:
         """Draw a page of the images."""
+        results = await trial_results(self._visitor, self._project, self._names["TrialName"])
+        detected = sum(result.is_anomalous is not None for result in results)
         await self._draw_actions()
         text(
-            f"The test set takes a trial as a whole: all {self._detected} images that the model "
+            f"The test set takes a trial as a whole: all {detected} images that the model "
             "detected on, verified. Selected images would bias it.",
             classes="quiet",
             tag="p",
         )
-        answer = await self._visitor.call(
-            "ListTrialImages", **self._names, NextToken=start, MaxResults=PAGE
-        )
+        self._draw_view()
+        parts = max(1, -(-len(results) // PAGE))
+        part = min(max(1, self._part), parts)
+        shown = arranged_results(results, self._order)[(part - 1) * PAGE : part * PAGE]
         with ui.element("ul").classes("cards").props('aria-label="Images of the trial"'):
-            for image in answer["Images"]:
+            for result in shown:
                 with ui.element("li").classes("panel"):
-                    self._draw_card(image)
-        if token := answer.get("NextToken"):
-            path = trial_path(self._project, self._names["TrialName"])
-            link("Next images", f"{path}?start={token}")
+                    self._draw_card(result)
+        self._draw_parts(part, parts)
+
+    def _draw_view(self) -> None:
+        """Draw the sliders and the choice of the order."""
+        with ui.element("div").classes("line controls"):
+            if self._model is None:
+                text("No heat maps: the model is gone, or you may not use it.", classes="quiet")
+            else:
+                self._faders.draw()
+            ui.element("div").classes("room")
+            choice = ui.element("select").classes("choice").props('aria-label="Order"')
+            with choice:
+                for name, title in ORDERS.items():
+                    option = text(title, tag="option").props(f"value={name}")
+                    if name == self._order:
+                        option.props("selected")
+            choice.on("change", self._arrange, js_handler=_VALUE)
+
+    def _arrange(self, event: GenericEventArguments) -> None:
+        ui.navigate.to(self._path(str(event.args), 1))
+
+    def _path(self, order: str, part: int) -> str:
+        query = urlencode({"order": order, "part": part})
+        return f"{trial_path(self._project, self._names['TrialName'])}?{query}"
+
+    def _draw_parts(self, part: int, parts: int) -> None:
+        if parts == 1:
+            return
+        with ui.element("nav").classes("line").props('aria-label="Pages of images"'):
+            for words, to in (("Previous images", part - 1), ("Next images", part + 1)):
+                if 1 <= to <= parts:
+                    link(words, self._path(self._order, to))
+            text(f"Page {part} of {parts}", classes="quiet")
 
     async def _draw_actions(self) -> None:
         with ui.element("div").classes("line controls"):
@@ -104,32 +163,40 @@ class _Verification:
                 await permit(self._visitor, button, ADD, **self._names, DatasetType=kind)
         self._may_say = rest.enabled
 
-    def _draw_card(self, image: Mapping[str, Any]) -> None:
-        ref = image["SourceRef"]
-        with ui.element("a").classes("look") as look:
-            look.props["href"] = image_url(ref)
-            look.props["target"] = "_blank"
-            shown = ui.element("img")
-            shown.props["src"] = thumbnail_url(ref)
-            shown.props["alt"] = shown.props["title"] = ref.rsplit("/", 1)[-1]
-        if error := image.get("Error"):
-            text(error, classes="problem", tag="p")
+    def _draw_card(self, image: TrialImage) -> None:
+        ref, name = image.source_ref, image_name(image)
+        look = draw_image_layers(
+            ref, name, model=self._model if image.error is None else None, button=True
+        )
+        look.on("click", lambda: self._enlarge(ref, name))
+        text(name, tag="strong", classes="name").props["title"] = name
+        if image.is_anomalous is None:
+            text(image.error or "", classes="problem", tag="p")
             return
-        verdict = Label.ANOMALY if image["IsAnomalous"] else Label.NORMAL
+        verdict = Label.ANOMALY if image.is_anomalous else Label.NORMAL
         self._verdicts[ref] = verdict
         with ui.element("div").classes("line"):
             pill(verdict.capitalize(), verdict.value)
-            text(f"{image['Confidence']:.0%} sure")
+            text(f"{image.confidence:.0%} sure")
         other = Label.NORMAL if verdict is Label.ANOMALY else Label.ANOMALY
         corrected = "It is normal" if other is Label.NORMAL else "It is an anomaly"
         with ui.element("div").classes("line"):
             right = self._draw_say("Right", ref, verdict)
             wrong = self._draw_say(corrected, ref, other)
         self._cards[ref] = (right, wrong)
-        if line := image.get("VerifiedEntry"):
+        if line := image.verified_line:
             label = parse_line(line).label
             if label is not None:
                 self._show(ref, label)
+
+    def _enlarge(self, ref: str, name: str) -> None:
+        with ui.context.client.content, dialog(name, classes="large") as opened:
+            with ui.element("div").classes("line"):
+                if self._model is not None:
+                    self._faders.draw()
+                ui.element("div").classes("room")
+                ui.button("Close", on_click=opened.close).props("flat")
+            ImagePanes(_stay).show(ref, name, placed=None, model=self._model)
 
     def _draw_say(self, words: str, ref: str, label: Label) -> ui.element:
         button = ui.element("button").classes("small")
@@ -161,6 +228,8 @@ class _Verification:
         await self._say(rest)
 
     async def _add(self, kind: DatasetType, title: str) -> None:
+        dataset = DatasetKey(project=self._project, type=kind)
+        await make_missing_dataset(self._visitor, dataset)
         await self._visitor.call(ADD, **self._names, DatasetType=kind)
-        await dataset_at_rest(self._visitor, DatasetKey(project=self._project, type=kind))
+        await dataset_at_rest(self._visitor, dataset)
         ui.notify(f"The verified images are in the {title} set now.", type="positive")

@@ -8,13 +8,18 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.images.entry import object_address
+from blemish.console.images.dataset_entries import all_entries
+from blemish.console.images.entry import DatasetKey, object_address
 from blemish.console.paths import project_path
 from blemish.console.trials.detect_requests import upload_url
 from blemish.console.ui.frame import heading, link, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import pill, trial_status
 from blemish.console.ui.table import Cell, table
+from blemish.console.ui.words import counted
+from blemish.console.visitor import Visitor
+from blemish.domain.entities import DatasetType
+from blemish.domain.errors import AccessDeniedError
 from blemish.domain.lifecycle import JOB_IN_PROGRESS
 
 POLL_S = 1.0
@@ -53,6 +58,7 @@ class _TrialForm:
         with ui.element("div").classes("line"):
             self._manifest = ui.input("Or a manifest: s3://bucket/key").classes("room")
             self._button = ui.button("Start", on_click=self._start_listed).props("outline")
+        self._known = ui.element("div").classes("line")
         self._list = ui.element("div")
         ui.timer(POLL_S, self._poll, immediate=False)
 
@@ -61,6 +67,18 @@ class _TrialForm:
         operation = "StartTrialDetection"
         await permit(self._visitor, self._button, operation, ProjectName=self._project)
         self._batch.props["disable"] = not self._button.enabled
+        if self._button.enabled:
+            await self._offer_known()
+
+    async def _offer_known(self) -> None:
+        """Draw buttons that start a trial on images of the project at once."""
+        for title, refs in await known_images(self._visitor, self._project):
+            count = counted(len(refs), "image")
+            with self._known:
+                ui.button(
+                    f"Start on {title}: {count}",
+                    on_click=lambda refs=refs: self._start({"Images": refs}),
+                ).props("outline")
 
     async def _poll(self) -> None:
         """Ask only while a trial goes on: every look is a call."""
@@ -100,6 +118,23 @@ class _TrialForm:
         self._manifest.value = ""
         ui.notify(f"Trial {answer['TrialName']} has begun.")
         await self.refresh()
+
+
+async def known_images(visitor: Visitor, project: str) -> list[tuple[str, list[str]]]:
+    """Return the images of a project that a trial can start on: (what they are, addresses)."""
+    groups: dict[str, list[str]] = {}
+    for kind in DatasetType:
+        try:
+            entries = await all_entries(visitor, DatasetKey(project=project, type=kind))
+        except AccessDeniedError:
+            continue
+        for entry in entries:
+            if entry.label is None:
+                groups.setdefault("those without a label", []).append(entry.ref)
+            if kind is DatasetType.TEST:
+                groups.setdefault("the test set", []).append(entry.ref)
+    most = visitor.services.limits.max_trial_images
+    return [(title, list(dict.fromkeys(refs))[:most]) for title, refs in groups.items()]
 
 
 def _draw_list(project: str, trials: Sequence[Mapping[str, Any]]) -> None:

@@ -15,13 +15,16 @@ Act = Callable[[], Awaitable[object]]
 
 
 @contextmanager
-def dialog(title: str, *, persistent: bool = False, classes: str = "") -> Iterator[ui.dialog]:
+def dialog(
+    title: str, *, persistent: bool = False, classes: str = "", heads: bool = True
+) -> Iterator[ui.dialog]:
     """Open a dialog; what is drawn inside is its content.
 
     Args:
-        title: its heading.
+        title: its name, and its heading.
         persistent: whether only its own buttons close it.
         classes: of its content.
+        heads: whether the heading is drawn.
     """
     opened = ui.dialog()
     opened.props["aria-label"] = title
@@ -29,7 +32,8 @@ def dialog(title: str, *, persistent: bool = False, classes: str = "") -> Iterat
         opened.props("persistent")
     opened.on("hide", opened.delete)
     with opened, ui.card().classes(f"stack {classes}"):
-        heading(title, 2)
+        if heads:
+            heading(title, 2)
         yield opened
     opened.open()
 
