@@ -22,6 +22,9 @@ from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import Label
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 
+KEPT_BYTES = 4 * 1024 * 1024
+"""JSON Lines that a browser keeps to undo a change; half of what a request may hold."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryChange:
@@ -32,6 +35,8 @@ class GalleryChange:
 
     #: name of the change that is undone; None for a label, or a removal
     undo: str | None = None
+    #: entries that come back after a removal, as JSON Lines
+    restored: Sequence[str] | None = None
     view: str = ""
     #: first and last position in the view
     ranges: Sequence[tuple[int, int]] = ()
@@ -47,6 +52,8 @@ def gallery_change_of(members: Mapping[str, Any]) -> GalleryChange:
         ValidationError: it is malformed.
     """
     try:
+        if "restored" in members:
+            return GalleryChange(restored=[str(line) for line in members["restored"]])
         if "undo" in members:
             return GalleryChange(undo=str(members["undo"]))
         if "labels" in members:
@@ -95,25 +102,27 @@ def relabelled(entry: Entry, label: Label | None, *, now: datetime) -> Entry:
 
 async def save_labels(
     visitor: Visitor, dataset: DatasetKey, changes: Sequence[GalleryChange]
-) -> list[str | None]:
+) -> list[Mapping[str, Any] | None]:
     """Label images, or undo that, in the order of the changes.
 
     Returns:
-        The name by which each change can be undone; None for an undo.
+        How each change can be undone, as `undo_members`; None for an undo.
 
     Raises:
         ServiceError: the changes were refused.
     """
     before = {entry.ref: entry for entry in await all_entries(visitor, dataset)}
     after = dict(before)
-    names = [await in_thread(_apply, visitor, dataset, change, after) for change in changes]
+    undos = [await in_thread(_apply, visitor, dataset, change, after) for change in changes]
     lines = [entry.line for ref, entry in after.items() if before.get(ref) is not entry]
     await change_entries(visitor, dataset, lines)
-    return names
+    return undos
 
 
-async def remove_images(visitor: Visitor, dataset: DatasetKey, change: GalleryChange) -> str:
-    """Take images of a view out of the data set; return the name by which that can be undone.
+async def remove_images(
+    visitor: Visitor, dataset: DatasetKey, change: GalleryChange
+) -> Mapping[str, Any]:
+    """Take images of a view out of the data set; return how that can be undone.
 
     Raises:
         ServiceError: it was refused.
@@ -121,19 +130,43 @@ async def remove_images(visitor: Visitor, dataset: DatasetKey, change: GalleryCh
     refs = set(_refs(visitor, dataset, change))
     removed = [entry for entry in await all_entries(visitor, dataset) if entry.ref in refs]
     await remove_entries(visitor, dataset, [entry.ref for entry in removed])
-    undo = Undo(dataset=dataset, entries=removed, removed=True)
-    return put_under_new_name(visitor.services.memory.undos, undo)
+    return undo_members(visitor, Undo(dataset=dataset, entries=removed, removed=True))
+
+
+def undo_members(visitor: Visitor, undo: Undo) -> Mapping[str, Any]:
+    """Return the change that undoes another, for a browser to keep and send.
+
+    It has the labels or the removed entries, which outlive this server. If they are too many for
+    one request, it has a name by which this server knows them.
+    """
+    if undo.removed:
+        lines = [entry.line for entry in undo.entries]
+        if sum(map(len, lines)) <= KEPT_BYTES:
+            return {"restored": lines}
+    else:
+        labels = {entry.ref: entry.label for entry in undo.entries}
+        if sum(map(len, labels)) <= KEPT_BYTES:
+            return {"labels": labels}
+    return {"undo": put_under_new_name(visitor.services.memory.undos, undo)}
 
 
 def _apply(
     visitor: Visitor, dataset: DatasetKey, change: GalleryChange, entries: dict[str, Entry]
-) -> str | None:
-    """Make one change to the entries; return the name by which it can be undone."""
+) -> Mapping[str, Any] | None:
+    """Make one change to the entries; return how it can be undone."""
+    now = visitor.services.clock()
+    if change.restored is not None:
+        _restore(map(entry_of, change.restored), entries)
+        return None
     if change.undo is not None:
         undo = visitor.services.memory.undos.find(change.undo)
         if undo is None or undo.dataset != dataset:
             raise _forgotten(dataset, "That can no longer be undone.")
-        entries.update((e.ref, e) for e in undo.entries if undo.removed or e.ref in entries)
+        if undo.removed:
+            _restore(undo.entries, entries)
+        else:  # of an entry of now, as somebody may have painted on it
+            known = [(entries[e.ref], e.label) for e in undo.entries if e.ref in entries]
+            entries.update((e.ref, relabelled(e, label, now=now)) for e, label in known)
         return None
     labels = change.labels
     if labels is None:
@@ -141,10 +174,14 @@ def _apply(
     changed = [entries[ref] for ref in labels if ref in entries]
     if labels and not changed:  # to say that nothing is saved would be a lie
         raise ValidationError("These images are no longer in the data set. Reload the page.")
-    now = visitor.services.clock()
     entries.update((e.ref, relabelled(e, labels[e.ref], now=now)) for e in changed)
-    undo = Undo(dataset=dataset, entries=changed, removed=False)
-    return put_under_new_name(visitor.services.memory.undos, undo)
+    return undo_members(visitor, Undo(dataset=dataset, entries=changed, removed=False))
+
+
+def _restore(removed: Iterable[Entry], entries: dict[str, Entry]) -> None:
+    """Bring removed entries back, but for those that are there again."""
+    for entry in removed:
+        entries.setdefault(entry.ref, entry)
 
 
 def _refs(visitor: Visitor, dataset: DatasetKey, change: GalleryChange) -> list[str]:

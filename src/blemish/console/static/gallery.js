@@ -127,11 +127,12 @@ export default {
     },
     renew(answer, chunk) {
       if (answer.view !== this.view) {
+        const restarted = this.view !== ""; // the server forgot the order, and made it anew
         this.view = answer.view;
         this.chunks.clear();
         this.drawn.clear();
         this.total = answer.total;
-        this.cursor = this.anchor = 0;
+        this.cursor = this.anchor = restarted ? Math.min(this.cursor, Math.max(0, this.total - 1)) : 0;
         this.clear();
       }
       this.stand(answer);

@@ -3,9 +3,9 @@
 //
 // A change: {kind: "label" | "remove" | "undo", view, indexes: Set of positions in the view,
 // label of a "label", `of` which change an "undo" is, before: position -> label}; once it is sent,
-// `sent`; once it is saved, `name`, by which the server undoes it. `refs` are the addresses of the
-// images with their labels before, if all are known: such a change is undone also after a reload
-// of the page or a restart of the server.
+// `sent`; once it is saved, `undo`, what the server has to be sent to undo it: this tab keeps that
+// over a reload of the page and a restart of the server. `refs` are the addresses of the images with
+// their labels before, if all are known.
 
 const MOST_STORED = 50; // changes that a reload of the page can still undo
 const LOOK_MS = 30; // between two looks at whether all is saved
@@ -28,13 +28,20 @@ export class Changes {
 
   stored() {
     const changes = JSON.parse(sessionStorage.getItem(this.key) ?? "[]");
-    return changes.map((refs) => ({ kind: "label", view: "", indexes: new Set(), refs }));
+    return changes.map(({ kind, undo }) => ({ kind, undo, view: "", indexes: new Set() }));
   }
 
+  // as much as the browser takes, newest first
   store() {
-    const last = this.done.slice(-MOST_STORED);
-    const start = last.findLastIndex((change) => !change.refs) + 1; // nothing before it can be undone
-    sessionStorage.setItem(this.key, JSON.stringify(last.slice(start).map((change) => change.refs)));
+    let last = this.done.slice(-MOST_STORED).map(({ kind, undo }) => ({ kind, undo }));
+    last = last.slice(last.findLastIndex(({ undo }) => !undo || undo.undo) + 1); // nothing before it can be undone
+    for (; ; last = last.slice(1)) {
+      try {
+        return sessionStorage.setItem(this.key, JSON.stringify(last));
+      } catch (error) {
+        if (!last.length) throw error;
+      }
+    }
   }
 
   add(change) {
@@ -99,7 +106,7 @@ export class Changes {
     try {
       const body = removing ? step(some[0]) : { changes: some.map(step) };
       const answer = await this.calls.request(removing ? "/removal" : "/changes", body);
-      answer.undos.forEach((name, place) => (some[place].name = name));
+      answer.undos.forEach((undo, place) => (some[place].undo = undo));
       some.forEach(this.calls.saved);
       this.calls.standing(answer);
       const undone = some.filter((change) => change.kind === "undo");
@@ -117,7 +124,7 @@ export class Changes {
 }
 
 function step(change) {
-  if (change.kind === "undo") return change.of.refs ? { labels: change.of.refs } : { undo: change.of.name ?? "" };
+  if (change.kind === "undo") return change.of.undo;
   if (change.refs) return { labels: Object.fromEntries(Object.keys(change.refs).map((ref) => [ref, change.label])) };
   const members = { view: change.view, ranges: rangesOf(change.indexes) };
   return change.kind === "label" ? { ...members, label: change.label } : members;

@@ -1,8 +1,12 @@
 // Images that people drop or choose, sent to a model one by one, each shown with its heat map. They
-// stay in the browser until they are added to the training set.
+// stay in the browser, also over a reload, until they are cleared.
 import { detect, inTurns, upload } from "/console/static/send_images.js";
+import { dropCards, findCards, putCard } from "/console/static/tried_images.js";
 
-let numbers = 0;
+let last = 0;
+
+// numbers that grow, also from one visit to the next
+const nextId = () => (last = Math.max(last + 1, Date.now()));
 
 export default {
   props: { detectUrl: String, uploadUrl: String, ready: Boolean, mayAdd: Boolean },
@@ -65,22 +69,25 @@ export default {
         </li>
       </ul>
     </div>`,
-  mounted() {
-    addEventListener("beforeunload", this.ask);
-  },
-  unmounted() {
-    removeEventListener("beforeunload", this.ask);
+  async mounted() {
+    const stored = await findCards(this.detectUrl);
+    this.cards.push(...stored.map((card) => this.card(card.file, card)));
   },
   methods: {
     percent: (share) => (share < 0.001 ? "<0.1%" : (100 * share).toFixed(share > 0.0995 ? 0 : 1) + "%"),
-    // what was said of an image and not added yet would be lost
-    ask(event) {
-      if (this.verified.length) event.preventDefault();
+    card(file, known = {}) {
+      const url = URL.createObjectURL(file);
+      const card = { id: nextId(), name: file.name, answer: null, label: null, added: false, ...known };
+      return { ...card, url, file: Vue.markRaw(file), problem: "" };
+    },
+    keep(card) {
+      if (card.answer) putCard(this.detectUrl, card);
     },
     detected: (card) => (card.answer.anomalous ? "anomaly" : "normal"),
     other: (card) => (card.answer.anomalous ? "normal" : "anomaly"),
     say(card, label) {
       card.label = card.label === label ? null : label;
+      this.keep(card);
     },
     choose(event) {
       this.detect([...event.target.files]);
@@ -91,21 +98,20 @@ export default {
       if (this.ready) this.detect([...event.dataTransfer.files]);
     },
     detect(files) {
-      const cards = files.map((file) => ({
-        id: ++numbers, name: file.name, url: URL.createObjectURL(file), file: Vue.markRaw(file),
-        answer: null, problem: "", label: null, added: false,
-      }));
+      const cards = files.map((file) => this.card(file));
       this.cards.unshift(...cards);
       const ids = new Set(cards.map((card) => card.id));
       return inTurns(this.cards.filter((card) => ids.has(card.id)), async (card) => {
         const answer = await detect(this.detectUrl, card.file);
         if (answer.problem) card.problem = answer.problem;
         else card.answer = answer;
+        this.keep(card);
       });
     },
     clear() {
       for (const card of this.cards) URL.revokeObjectURL(card.url);
       this.cards = [];
+      dropCards(this.detectUrl);
     },
     async add() {
       this.adding = true;
@@ -122,7 +128,10 @@ export default {
     // called by the server: what is now in the training set; nothing if it was refused
     added(refs) {
       const inside = new Set(refs);
-      for (const card of this.cards) if (inside.has(card.ref)) card.added = true;
+      for (const card of this.cards.filter((card) => inside.has(card.ref))) {
+        card.added = true;
+        this.keep(card);
+      }
       this.adding = false;
     },
   },

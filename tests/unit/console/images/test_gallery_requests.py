@@ -32,14 +32,14 @@ def test_a_view_keeps_its_order_while_its_images_are_labelled(
     assert labels(shown(browser, project, filter="unlabelled")) == [None]
 
 
-def test_a_label_is_undone_by_its_name(browser: Browser, project: str) -> None:
+def test_a_label_is_undone_by_what_came_back(browser: Browser, project: str) -> None:
     add_images(browser, project, "normal", None)
     view = shown(browser, project)
     change = {"view": view["view"], "ranges": [[0, 1]], "label": "anomaly"}
     path = f"/gallery/{project}/train/changes"
     (undo,) = browser.post(path, {"changes": [change]}).json()["undos"]
 
-    browser.post(path, {"changes": [{"undo": undo}]})
+    browser.post(path, {"changes": [undo]})
 
     assert labels(shown(browser, project)) == ["normal", None]
 
@@ -77,7 +77,7 @@ def test_removed_images_come_back_when_that_is_undone(browser: Browser, project:
 
     (undo,) = browser.post(f"/gallery/{project}/train/removal", change).json()["undos"]
     removed = shown(browser, project)
-    browser.post(f"/gallery/{project}/train/changes", {"changes": [{"undo": undo}]})
+    browser.post(f"/gallery/{project}/train/changes", {"changes": [undo]})
 
     assert labels(removed) == ["normal", None]
     assert sorted(map(str, labels(shown(browser, project)))) == ["None", "anomaly", "normal"]
