@@ -2,6 +2,7 @@
 
     browser: gzip(JSON line, then a byte a pixel) <-> PaintedMask <-> the manifest's PNG
 
+A browser has the mask of the upright image; the PNG lies on the image as it is stored.
 Everything that a browser sends is checked: size, indices and what the indices stand for.
 """
 
@@ -13,7 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 from blemish.domain.entities import Label, MaskOrientation
 from blemish.domain.errors import ValidationError
 from blemish.domain.palette import BACKGROUND
+from blemish.engine.images.headers import ImageHeader
 from blemish.engine.images.masks import decode_mask
+from blemish.engine.images.orientation import turn_back, turn_size
 from blemish.engine.images.png import PNG_SIGNATURE, png_chunk
 
 HEAD_BYTES = 64 * 1024
@@ -100,6 +103,17 @@ def unpack(data: bytes, *, size: tuple[int, int]) -> PaintedMask:
         selected_label=label,
         set_aside=set_aside,
     )
+
+
+def unpack_upright(data: bytes, header: ImageHeader) -> PaintedMask:
+    """Read a mask that lies on an upright image; return it as it lies on the stored image.
+
+    Raises:
+        ValidationError: as `unpack`.
+    """
+    painted = unpack(data, size=turn_size(header.size, header.orientation))
+    pixels = np.ascontiguousarray(turn_back(painted.pixels, header.orientation))
+    return replace(painted, pixels=pixels)
 
 
 def pack(pixels: NDArray[np.uint8] | None, head: Mapping[str, object]) -> bytes:

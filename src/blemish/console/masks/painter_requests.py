@@ -47,7 +47,7 @@ from blemish.console.masks.mask_files import (
     encode_png,
     key_beside,
     pack,
-    unpack,
+    unpack_upright,
 )
 from blemish.console.memory import put_under_new_name
 from blemish.console.paths import ROOT
@@ -57,6 +57,7 @@ from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 from blemish.domain.manifest import parse_line
 from blemish.engine.images.decode import ImageError
 from blemish.engine.images.headers import ImageHeader, read_image_header
+from blemish.engine.images.orientation import turn, turn_size
 from blemish.storage.errors import StorageError
 
 BODY_SLACK = 1.01
@@ -134,7 +135,7 @@ def stored_mask_url(dataset: DatasetKey, ref: str) -> str:
 
 @framework.get("/painted")
 async def read_mask(request: Request) -> Response:
-    """Send the size of an image and the pixels of its mask."""
+    """Send the size of an image and the pixels of its mask, both upright."""
     visitor = request_visitor(request)
     entry = await find_entry(visitor, _dataset(request), request.query_params.get("ref", ""))
     data = await in_thread(_packed, visitor, entry)
@@ -196,10 +197,11 @@ def _dataset(request: Request) -> DatasetKey:
 
 def _packed(visitor: Visitor, entry: Entry) -> bytes:
     header = read_image_header(visitor.read_image_blocking(object_address(entry.ref)))
-    size = header.size
+    width, height = turn_size(header.size, header.orientation)
     head: dict[str, object] = {
-        "width": size[0],
-        "height": size[1],
+        "width": width,
+        "height": height,
+        "orientation": header.orientation,
         "types": [],
         "label": entry.label,
         "version": entry.version,
@@ -213,7 +215,7 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
         return pack(None, {**head, "problem": f"The stored mask cannot be shown: {error}"})
     colors = {name: color for color, name in mask.colors.items()}
     shown = [{"name": name, "color": colors[name]} for name in types]
-    return pack(pixels, {**head, "types": shown})
+    return pack(turn(pixels, header.orientation), {**head, "types": shown})
 
 
 def stored_pixels(
@@ -255,8 +257,7 @@ def _drawn(entry: Entry) -> MaskOrientation | None:
 def _stored(visitor: Visitor, entry: Entry, data: bytes) -> tuple[PaintedMask, ObjectRef | None]:
     """Check a mask, and write it as a PNG beside the image if anything is painted."""
     image = object_address(entry.ref)
-    size = read_image_header(visitor.read_image_blocking(image)).size
-    painted = unpack(data, size=size)
+    painted = unpack_upright(data, read_image_header(visitor.read_image_blocking(image)))
     if not painted.types:
         return painted, None
     png = encode_png(painted)

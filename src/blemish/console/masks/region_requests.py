@@ -21,7 +21,7 @@ from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey, Entry, object_address
 from blemish.console.images.gallery_query import GalleryQuery, LabelFilter, matching_entries
 from blemish.console.images.image_requests import image_url
-from blemish.console.masks.mask_files import HEAD_BYTES, pack, unpack
+from blemish.console.masks.mask_files import HEAD_BYTES, pack, unpack_upright
 from blemish.console.masks.mask_overlays import overlay_png
 from blemish.console.masks.painter_requests import BODY_SLACK, NO_STORE
 from blemish.console.masks.region_masks import (
@@ -45,6 +45,7 @@ from blemish.domain.errors import (
 )
 from blemish.engine.images.formats import ImageError
 from blemish.engine.images.headers import read_image_header
+from blemish.engine.images.orientation import turn, turn_size
 from blemish.storage.errors import StorageError
 
 CHANGED = "Somebody else changed these regions after you opened them."
@@ -146,10 +147,11 @@ def _mask_url(owner: RegionOwner, ref: str) -> str:
 
 def _packed_regions(visitor: Visitor, regions: Mapping[str, str], ref: str) -> bytes:
     header = read_image_header(visitor.read_image_blocking(object_address(ref)))
-    width, height = header.size
+    width, height = turn_size(header.size, header.orientation)
     head: dict[str, object] = {
         "width": width,
         "height": height,
+        "orientation": header.orientation,
         "types": [],
         "label": None,
         "version": version_of(regions),
@@ -161,13 +163,13 @@ def _packed_regions(visitor: Visitor, regions: Mapping[str, str], ref: str) -> b
     except (AccessDeniedError, ImageError, ServiceError, StorageError) as error:
         return pack(None, {**head, "problem": f"The present regions cannot be shown: {error}"})
     shown = [{"name": member, "color": COLORS[member]}]
-    return pack(painted.view("u1"), {**head, "types": shown})
+    return pack(turn(painted.view("u1"), header.orientation), {**head, "types": shown})
 
 
 def _stored_regions(visitor: Visitor, ref: str, data: bytes) -> dict[str, str]:
     image = object_address(ref)
-    size = read_image_header(visitor.read_image_blocking(image)).size
-    return write_painted(visitor, unpack(data, size=size), image)
+    header = read_image_header(visitor.read_image_blocking(image))
+    return write_painted(visitor, unpack_upright(data, header), image)
 
 
 def _check_allowed(visitor: Visitor, owner: RegionOwner) -> None:

@@ -19,6 +19,7 @@ from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import ModelStatus
 from blemish.domain.errors import ValidationError
 from blemish.domain.lifecycle import MODEL_WITH_BUNDLE
+from blemish.engine.images.orientation import turn
 
 NO_MODEL = "There is no trained model yet. Train one, and it suggests masks."
 
@@ -42,13 +43,14 @@ async def suggestion(request: Request, project: str, ref: str) -> Response:
     def draw() -> bytes:
         detection = visitor.services.previews.detection(project, version, address)
         suggested = suggested_mask(detection)
-        height, width = suggested.pixels.shape
+        pixels = turn(suggested.pixels, detection.orientation)
+        height, width = pixels.shape
         types = [
             {"index": index, "color": color, "name": name}
             for index, (color, name) in suggested.types.items()
         ]
         head = {"width": width, "height": height, "types": types, "model": version}
-        return pack(suggested.pixels, head)
+        return pack(pixels, head)
 
     await in_thread(check)
     data = await to_thread.run_sync(draw, limiter=_detecting)

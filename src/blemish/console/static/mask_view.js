@@ -3,6 +3,8 @@
 // The mask is kept as tiles of colour; of what was painted, only the tiles that it touches are
 // made anew, a few milliseconds a frame, and only their part of the canvas is drawn.
 
+import { upright } from "/console/static/image_turns.js";
+
 const TILE = 512;
 const FRAME_MS = 10; // for making tiles anew; the rest of them waits for the next frame
 const MOST_ZOOM = 40;
@@ -222,15 +224,16 @@ export class MaskView {
   }
 }
 
-// the image as it is stored, and smaller ones: an image drawn far below its size looks rough
-export async function levelsOf(image) {
+// the image upright, and smaller ones: an image drawn far below its size looks rough
+export async function levelsOf(image, orientation) {
   const blob = withoutExif(new Uint8Array(await image.arrayBuffer()));
-  const levels = [await createImageBitmap(blob)];
-  for (let half = levels[0].width / 2; half >= 700; half /= 2) {
+  const levels = [upright(await createImageBitmap(blob), orientation)];
+  const [{ width, height }] = levels;
+  for (let half = width / 2; half >= 700; half /= 2) {
     const resizeWidth = Math.round(half);
-    const resizeHeight = Math.max(1, Math.round((levels[0].height * half) / levels[0].width));
+    const resizeHeight = Math.max(1, Math.round((height * half) / width));
     const size = { resizeWidth, resizeHeight, resizeQuality: "medium" };
-    levels.push(await createImageBitmap(blob, size));
+    levels.push(await createImageBitmap(levels[0], size));
   }
   return levels;
 }

@@ -6,13 +6,14 @@ import { CANVAS_METHODS, MAX_SIZE } from "/console/static/painter_canvas.js";
 import { CONFLICT_METHODS } from "/console/static/painter_conflicts.js";
 import { dropDraft, findDraft, putDraft } from "/console/static/painter_drafts.js";
 import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
+import { POLYGON_METHODS } from "/console/static/painter_polygon.js";
 import { SUGGESTION_METHODS } from "/console/static/painter_suggestions.js";
 import { TEMPLATE } from "/console/static/painter_template.js";
+import { TOUCH_METHODS } from "/console/static/painter_touch.js";
 import { TYPE_METHODS } from "/console/static/painter_types.js";
 import { WAND_METHODS } from "/console/static/painter_wand.js";
 import { request } from "/console/static/server.js";
 
-const NEAR = 8; // of a polygon's first corner: to click there closes it, in pixels of the canvas
 const DRAFT_MS = 300; // after the last stroke, when a draft of it is stored
 const ASIDE_OPACITY = 0.35; // of a mask that does not count, beside the one that people set
 
@@ -93,6 +94,12 @@ export default {
     this.viewName = ""; // the server's name for the order of the images
     this.mask = null;
     this.points = []; // of the polygon under way, in the image
+    this.shape = null; // the polygon that was closed last
+    this.cornered = null; // the corner that is dragged: {corner, points, moved}
+    this.removing = false; // whether a press on a corner removes it
+    this.active = null; // id of the pointer that paints or moves
+    this.fingers = new Map();
+    this.pinching = false;
     this.pointer = null; // where it is, in pixels of the canvas
     this.stroke = null;
     this.crossed = false;
@@ -141,16 +148,17 @@ export default {
       }
     },
     async load() {
-      this.points = [];
+      this.dropPolygon();
       this.stroke = null;
       this.suggested = "";
       this.wandImage = null;
       this.agreed = false;
       const blobOf = async (address) => (await request(address)).blob();
-      const [stored, levels] = await Promise.all([this.fetchMask(), blobOf(this.image.url).then(levelsOf)]);
+      const [stored, blob] = await Promise.all([this.fetchMask(), blobOf(this.image.url)]);
       const { head } = stored;
+      const levels = await levelsOf(blob, head.orientation);
       if (levels[0].width !== head.width || levels[0].height !== head.height) {
-        throw new Error("This browser turns the image; a mask must lie on it as it is stored.");
+        throw new Error("This browser shows the image in another size than it is stored in.");
       }
       this.size ||= Math.max(3, Math.round(Math.max(head.width, head.height) / 60));
       this.view.stop();
@@ -188,6 +196,8 @@ export default {
       const draft = await findDraft(this.image.mask);
       if (!draft || !this.mayChange) return;
       const { head, pixels } = await unpacked(draft.body);
+      // older drafts have no size, and lie on the image as it is stored
+      if (head.width === undefined ? stored.head.orientation > 1 : head.width !== stored.head.width) return;
       const mine = this.translated({ head, pixels }, head.types.map((type) => [type.index, type]));
       if (draft.version !== stored.head.version) return this.decide(mine, stored);
       this.replace(mine.pixels);
@@ -228,7 +238,8 @@ export default {
     body() {
       const { mask } = this;
       const types = [...this.known.values()].filter((type) => mask.counts[type.index]);
-      return packed({ label: this.said, set_aside: this.isAside, types }, mask.pixels);
+      const { width, height } = mask;
+      return packed({ label: this.said, set_aside: this.isAside, types, width, height }, mask.pixels);
     },
     async save() {
       await this.waiting;
@@ -313,20 +324,8 @@ export default {
       this.mask?.redo();
       this.changed();
     },
-    closePolygon() {
-      if (this.points.length >= 6 && this.type) {
-        this.mask.polygon(this.points, this.type);
-        this.finish();
-      }
-      this.dropPolygon();
-    },
-    dropPolygon() {
-      this.points = [];
-      this.sketch();
-    },
     askForType() {
-      this.problem = "Add an anomaly type first, such as scratch.";
-      this.$refs.adding.focus();
+      this.problem = "Name what you paint first: add an anomaly type, such as scratch.";
     },
     // put the tool down at a point of the image; tell whether a stroke has begun
     begin(point) {
@@ -336,14 +335,7 @@ export default {
         this.askForType();
         return false;
       }
-      if (this.tool === "polygon") {
-        const [x, y] = this.points;
-        const near = Math.hypot(point[0] - x, point[1] - y) * this.view.scale < NEAR;
-        if (near && this.points.length >= 6) this.closePolygon();
-        else this.points.push(...point);
-        this.sketch();
-        return false;
-      }
+      if (this.tool === "polygon") return this.beginCorner(point, this.removing);
       if (this.tool === "fill" || this.tool === "wand") {
         const [x, y] = point.map(Math.floor);
         if (x < 0 || y < 0 || x >= this.mask.width || y >= this.mask.height) return false;
@@ -369,6 +361,8 @@ export default {
     },
     ...CANVAS_METHODS,
     ...KEY_METHODS,
+    ...POLYGON_METHODS,
+    ...TOUCH_METHODS,
     ...TYPE_METHODS,
     ...CONFLICT_METHODS,
     ...SUGGESTION_METHODS,

@@ -13,19 +13,25 @@ export const CANVAS_METHODS = {
   down(event) {
     if (!this.ready) return;
     this.$refs.stage.focus({ preventScroll: true });
+    if (this.fingerDown(event) || (this.active !== null && this.active !== event.pointerId)) return;
     this.pointer = this.at(event);
     this.crossed = false;
+    this.removing = event.shiftKey;
     const moves = event.button === 1 || this.moving;
     if (moves) this.dragged = this.pointer;
     else if (event.button !== 0 || !this.begin(this.view.inImage(...this.pointer))) return;
     event.preventDefault();
+    this.active = event.pointerId;
     this.$refs.stage.setPointerCapture(event.pointerId);
   },
   move(event) {
+    if (this.fingerMove(event) || (this.active !== null && this.active !== event.pointerId)) return;
     this.pointer = this.at(event);
     if (this.dragged) {
       this.view.pan(this.pointer[0] - this.dragged[0], this.pointer[1] - this.dragged[1]);
       this.dragged = this.pointer;
+    } else if (this.cornered) {
+      this.moveCorner(this.view.inImage(...this.pointer));
     } else if (this.stroke) {
       const moves = event.getCoalescedEvents();
       for (const moved of moves.length ? moves : [event]) {
@@ -36,8 +42,12 @@ export const CANVAS_METHODS = {
     }
     this.sketch();
   },
-  up() {
+  up(event) {
+    if (this.fingerUp(event)) return void (this.active = null);
+    if (this.active !== event.pointerId) return;
+    this.active = null;
     this.dragged = null;
+    if (this.cornered) this.endCorner();
     if (this.stroke) this.finish();
   },
   leave() {
@@ -93,8 +103,10 @@ export const CANVAS_METHODS = {
       ring.setAttribute("cy", tip?.[1] ?? 0);
     }
     const line = [];
-    for (let i = 0; i < points.length; i += 2) line.push(onCanvas(points[i], points[i + 1]));
-    if (line.length && tip) line.push(tip);
+    const corners = this.tool === "polygon" ? this.corners() : [];
+    for (let i = 0; i < corners.length; i += 2) line.push(onCanvas(corners[i], corners[i + 1]));
+    this.$refs.corners.setAttribute("d", line.map(([x, y]) => `M${x - 4} ${y - 4}h8v8h-8z`).join(""));
+    if (points.length && tip && !this.cornered) line.push(tip);
     if (line.length > 2) line.push(line[0]);
     for (const polygon of [this.$refs.polygonBelow, this.$refs.polygonAbove]) {
       polygon.setAttribute("points", line.map((point) => point.join()).join(" "));

@@ -15,6 +15,7 @@ export const KEYS = [
   ["T", "next anomaly type"],
   ["S", "suggest a mask"],
   ["Enter, Esc", "close, drop a polygon or a suggestion"],
+  ["Drag, Shift click", "move or add, remove a corner of a polygon"],
   ["Ctrl Z", "undo; with Shift redo"],
   ["H", "hide, show the mask"],
   ["+ - 0 1", "zoom; fit; 100 %"],
@@ -84,7 +85,11 @@ export const KEY_METHODS = {
   dab() {
     const { canvas } = this.view;
     this.crossed = true;
-    if (this.ready && this.begin(this.view.inImage(canvas.width / 2, canvas.height / 2))) this.finish();
+    this.removing = false;
+    if (this.ready && this.begin(this.view.inImage(canvas.width / 2, canvas.height / 2))) {
+      if (this.cornered) this.endCorner();
+      else this.finish();
+    }
     this.sketch();
   },
 };

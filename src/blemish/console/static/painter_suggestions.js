@@ -2,6 +2,8 @@
 import { unpacked } from "/console/static/mask_transfer.js";
 import { request } from "/console/static/server.js";
 
+const FIRST_TYPE = { name: "anomaly", color: "#23A436" }; // where a project has no anomaly type yet
+
 // methods of the painter
 export const SUGGESTION_METHODS = {
   async suggest() {
@@ -20,12 +22,11 @@ export const SUGGESTION_METHODS = {
   showSuggestion({ head, pixels }) {
     const numbers = new Uint8Array(256);
     for (const { index, name } of head.types) {
-      numbers[index] = this.types.find((type) => type.name === name)?.index ?? this.type;
+      const known = this.types.find((type) => type.name === name)?.index ?? this.type;
+      numbers[index] = known || this.numberOf(FIRST_TYPE);
     }
     if (!head.types.length) {
       this.note = `Model ${head.model} finds nothing to mark here.`;
-    } else if (!numbers.some(Boolean)) {
-      this.askForType();
     } else {
       this.mask.add(pixels, numbers);
       this.hidden = false;
@@ -34,9 +35,12 @@ export const SUGGESTION_METHODS = {
       else this.note = `Model ${head.model} marks nothing that is not painted already.`;
     }
   },
-  acceptSuggestion() {
+  async acceptSuggestion() {
     this.suggested = "";
     this.finish();
+    if (this.types.length) return;
+    await this.changeTypes({ add: FIRST_TYPE.name });
+    if (!this.problem) this.note = `What is painted is called "${FIRST_TYPE.name}". Rename it if you like.`;
   },
   dropSuggestion() {
     if (!this.suggested) return;

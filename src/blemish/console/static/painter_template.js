@@ -25,7 +25,7 @@ export const STAGE = `
       <svg ref="sketch" aria-hidden="true">
         <polyline ref="polygonBelow" class="below"></polyline><polyline ref="polygonAbove"></polyline>
         <circle ref="ringBelow" class="below"></circle><circle ref="ringAbove"></circle>
-        <path ref="cross"></path>
+        <path ref="cross"></path><path ref="corners" class="corners"></path>
       </svg>
       <p v-if="loading" class="painter-wait">Opening the image</p>
     </div>`;
