@@ -128,7 +128,7 @@ def cross_validate(
         features: of two folds or more, each with a normal image.
         seed: of samples and coresets.
         threads: fits that run at once; the scores do not depend on it.
-        progress: called after each part of the images.
+        progress: called after each fit, and after each part of the images.
         scorers: the scorers to fit, if they are usable.
     """
     images, folds = features.embedded_images, len(features.folds)
@@ -146,12 +146,19 @@ def cross_validate(
                 outer_folds = (0, 1) if folds == 2 else (pair[0] + pair[1] - image.fold,)
                 _store_scores(result, fitted, embeddings, outer_folds=outer_folds, row=row)
 
+    def report(done: int) -> None:
+        progress(Progress(step="cross-validation", done=done, total=2 * len(pairs)))
+
+    fits: list[dict[Scorer, FittedScorer]] = []
+    report(0)
     with ThreadPoolExecutor(threads) as pool:
-        fits = list(pool.map(fit, pairs))
+        for fitted in pool.map(fit, pairs):
+            fits.append(fitted)
+            report(len(fits))
         parts = np.array_split(np.arange(len(images)), len(pairs))
-        for done, rows in enumerate(parts, start=1):
+        for done, rows in enumerate(parts, start=len(pairs) + 1):
             deque(pool.map(score, rows.tolist()), maxlen=0)
-            progress(Progress(step="cross-validation", done=done, total=len(pairs)))
+            report(done)
     return result
 
 

@@ -103,7 +103,7 @@ def try_resolutions(
         embedders: one for each resolution, the lowest first.
         limits: how large an image may be.
         seed: of the marks.
-        progress: called after each comparison.
+        progress: called at the start, and after each comparison.
         regions: what counts in the stored images; None for everything.
 
     Raises:
@@ -113,6 +113,8 @@ def try_resolutions(
     if len(positions) < MIN_NORMALS or len(embedders) < 2:
         return ResolutionTrial(selected=0, notes=())
     notes: list[str] = []
+    comparisons = len(embedders) - 1
+    progress(Progress(step="comparing resolutions", done=0, total=comparisons))
     for index, (lower, higher) in enumerate(pairwise(embedders)):
         lower_area, higher_area = (
             inspected_area(images, regions, embedder) for embedder in (lower, higher)
@@ -123,7 +125,7 @@ def try_resolutions(
             _ranked_share(embedder, pixels, seed=seed, area=area) if sharp else 0.0
             for embedder, area in ((lower, lower_area), (higher, higher_area))
         ]
-        progress(Progress(step="comparing resolutions", done=index + 1, total=len(embedders) - 1))
+        progress(Progress(step="comparing resolutions", done=index + 1, total=comparisons))
         if not _is_clearly_better(shares):
             reason = _shares_text(shares) if sharp else "the images hold no finer detail"
             note = f"Images are seen at {_size(lower)} pixels, not at {_size(higher)}: {reason}."
