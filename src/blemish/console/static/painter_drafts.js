@@ -1,8 +1,18 @@
 // What is painted and not saved yet, in the browser's own database: it survives a reload, a crash of
-// the browser and a restart of the server. A draft: {version, body}, by the address of its mask;
-// `body` is what would be sent, `version` that of the entry when it was opened.
+// the browser and a restart of the server. A draft: {version, body, at}, by the address of its mask and
+// the tab, as no tab may drop what another one painted; `body` is what would be sent, `version` that of
+// the entry when it was opened, `at` when it was stored.
 const DATABASE = "blemish-drafts";
 const STORE = "masks";
+
+function tabName() {
+  const name = sessionStorage.getItem("blemish-tab") ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+  sessionStorage.setItem("blemish-tab", name);
+  return name;
+}
+
+const TAB = tabName();
+const adopted = new Map(); // address of a mask -> key of the draft of another tab that was taken up
 
 function opened() {
   return new Promise((resolve, reject) => {
@@ -26,6 +36,30 @@ async function inStore(mode, act) {
   }
 }
 
-export const findDraft = (mask) => inStore("readonly", (store) => store.get(mask)).catch(() => undefined);
-export const putDraft = (mask, draft) => inStore("readwrite", (store) => store.put(draft, mask)).catch(() => {});
-export const dropDraft = (mask) => inStore("readwrite", (store) => store.delete(mask)).catch(() => {});
+const keyOf = (mask) => `${mask}#${TAB}`;
+
+// of this tab, else the newest of any tab; undefined if there is none
+export async function findDraft(mask) {
+  try {
+    const own = await inStore("readonly", (store) => store.get(keyOf(mask)));
+    if (own) return own;
+    const range = IDBKeyRange.bound(`${mask}#`, `${mask}#\uffff`);
+    const keys = [...(await inStore("readonly", (store) => store.getAllKeys(range))), mask]; // older ones have no tab
+    const drafts = await Promise.all(keys.map((key) => inStore("readonly", (store) => store.get(key))));
+    const found = drafts.map((draft, row) => ({ key: keys[row], draft })).filter(({ draft }) => draft);
+    found.sort((one, other) => (other.draft.at ?? 0) - (one.draft.at ?? 0));
+    if (found.length) adopted.set(mask, found[0].key);
+    return found[0]?.draft;
+  } catch {
+    return undefined;
+  }
+}
+
+export const putDraft = (mask, draft) =>
+  inStore("readwrite", (store) => store.put({ ...draft, at: Date.now() }, keyOf(mask))).catch(() => {});
+
+export async function dropDraft(mask) {
+  const keys = [keyOf(mask), ...(adopted.has(mask) ? [adopted.get(mask)] : [])];
+  adopted.delete(mask);
+  for (const key of keys) await inStore("readwrite", (store) => store.delete(key)).catch(() => {});
+}
