@@ -104,6 +104,35 @@ def test_an_image_of_the_test_set_is_moved_to_training_and_back(
     client.delete_dataset(ProjectName=PROJECT, DatasetType="test")
 
 
+def test_the_model_in_force_ranks_images_by_what_a_label_would_teach(
+    visit: Visit, client: Any
+) -> None:
+    refs = [f"s3://images/plates/{row}.jpg" for row in (3, 4, NORMAL + 1)]
+    before = [entry for entry in entries(client, "train").values() if entry["source-ref"] in refs]
+    unlabelled = "".join(json.dumps(line(ref, None)) + "\n" for ref in refs).encode()
+    client.update_dataset_entries(ProjectName=PROJECT, DatasetType="train", Changes=unlabelled)
+    status = dataset_status(client, PROJECT, "train")
+    wait_for(status, {"UPDATE_COMPLETE"}, while_in={"UPDATE_IN_PROGRESS"})
+    watched = visit(**TOUCH)
+    page = watched.open(f"/projects/{PROJECT}/images")
+
+    page.get_by_label("Sort by").select_option("teaching")
+    page.get_by_role("button", name="Let it judge them").tap()
+    expect(page.locator(".ranking")).to_have_count(0)
+    first = page.locator(".cell.open")
+    expect(first).to_have_count(3)
+    watched.shoot("gallery-teaching")
+    assert findings(page) == []
+
+    positions = [first.nth(row).get_attribute("data-index") for row in range(3)]
+    assert positions == ["0", "1", "2"]
+    scores = page.locator(".cell .extra").all_inner_texts()
+    assert len(scores) == len(entries(client, "train"))
+    changes = "".join(json.dumps(entry) + "\n" for entry in before).encode()
+    client.update_dataset_entries(ProjectName=PROJECT, DatasetType="train", Changes=changes)
+    wait_for(status, {"UPDATE_COMPLETE"}, while_in={"UPDATE_IN_PROGRESS"})
+
+
 def test_a_trial_on_images_without_a_label_becomes_the_test_set(visit: Visit, client: Any) -> None:
     refs = [f"s3://images/plates/{row}.jpg" for row in (0, NORMAL)]
     before = [entry for entry in entries(client, "train").values() if entry["source-ref"] in refs]

@@ -34,7 +34,6 @@ def plain_image() -> bytes:
 def test_a_model_suggests_a_mask_that_a_click_accepts(visit: Visit) -> None:
     watched = visit()
     page = open_painter(watched, PROJECT, "s3://images/plates/16.jpg")
-    add_type(page, "scratch")
 
     page.get_by_role("button", name="Suggest a mask").click()
     expect(page.get_by_text("would add what you see")).to_be_visible()
@@ -46,6 +45,9 @@ def test_a_model_suggests_a_mask_that_a_click_accepts(visit: Visit) -> None:
     page.get_by_role("button", name="Suggest a mask").click()
     page.get_by_role("button", name="Accept").click()
     accepted = buffer_of(page)
+    expect(page.locator(".painter-type.selected")).to_contain_text("anomaly")
+    page.keyboard.press("w")
+    expect(page.get_by_role("button", name="Magic wand")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Control+z")
 
     assert 0.0005 < np.mean(suggested == 1) < 0.2
@@ -121,3 +123,88 @@ def test_the_wand_paints_what_has_nearly_the_same_colour(
     assert (half[80:160, 40:80] == 1).all()
     assert np.count_nonzero(half) == 80 * 40
     assert not buffer_of(page).any()
+
+
+def on_image(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Return where a point of an image of 320 x 240 is on the page."""
+    box = page.locator(".painter-stage").bounding_box()
+    assert box is not None
+    scale = min(box["width"] / 320, box["height"] / 240)
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return middle[0] + (x - 160) * scale, middle[1] + (y - 120) * scale
+
+
+def test_the_corners_of_a_polygon_are_moved_added_and_removed(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    name = "corners"
+    project_of(served, name, {"1.png": plain_image()})
+    watched = visit()
+    page = open_painter(watched, name, f"s3://images/{name}/1.png")
+    add_type(page, "crack")
+    page.keyboard.press("p")
+
+    def press(x: float, y: float, *, to: tuple[float, float] | None = None) -> None:
+        page.mouse.move(*on_image(page, x, y))
+        page.mouse.down()
+        if to is not None:
+            page.mouse.move(*on_image(page, *to), steps=4)
+        page.mouse.up()
+
+    for corner in ((100, 60), (200, 60), (200, 160), (100, 160)):
+        press(*corner)
+    press(100, 60)  # the first corner again
+    square = buffer_of(page)
+    press(200, 160, to=(260, 200))
+    moved = buffer_of(page)
+    press(150, 60, to=(150, 20))
+    added = buffer_of(page)
+    watched.shoot("painter-corners")
+    assert findings(page) == []
+    page.keyboard.down("Shift")
+    press(150, 20)
+    page.keyboard.up("Shift")
+    removed = buffer_of(page)
+    page.keyboard.press("Control+z")
+
+    assert abs(np.count_nonzero(square) - 100 * 100) < 300
+    assert moved[180, 230] == 1
+    assert square[180, 230] == 0
+    assert (added[40, 150], moved[40, 150]) == (1, 0)
+    assert np.array_equal(removed, moved)
+    assert not buffer_of(page).any()
+
+
+def test_two_fingers_zoom_and_one_paints(visit: Visit, served: ServedDirectory) -> None:
+    name = "fingers"
+    project_of(served, name, {"1.png": plain_image()})
+    watched = visit(size=(768, 1024), has_touch=True)
+    page = open_painter(watched, name, f"s3://images/{name}/1.png")
+    add_type(page, "crack")
+    touch = watched.context.new_cdp_session(page)
+
+    def fingers(kind: str, *points: tuple[float, float]) -> None:
+        places = [
+            {"x": x, "y": y, "id": number}
+            for number, (x, y) in enumerate(on_image(page, *point) for point in points)
+        ]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    fingers("touchStart", (140, 120))
+    fingers("touchStart", (140, 120), (180, 120))
+    fingers("touchMove", (100, 120), (220, 120))
+    fingers("touchEnd")
+    zoomed = page.locator(".painter-tools .percent").inner_text()
+    pinched = buffer_of(page)
+    page.get_by_role("button", name="Fit").tap()
+    fitted = page.locator(".painter-tools .percent").inner_text()
+    fingers("touchStart", (100, 100))
+    fingers("touchMove", (130, 100))
+    fingers("touchMove", (150, 100))
+    fingers("touchEnd")
+    watched.shoot("painter-touch")
+    assert findings(page) == []
+
+    assert not pinched.any()
+    assert int(zoomed.split()[0]) > 2 * int(fitted.split()[0])
+    assert buffer_of(page)[95:105, 120].any()

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from blemish.console.images.entry import Entry
 from blemish.console.images.gallery_memory import Undo, View
@@ -21,6 +21,10 @@ from blemish.console.images.labelled_uploads import LabelledUploads
 from blemish.console.masks.added_types import AddedTypes
 from blemish.domain.entities import DatasetStatus, ObjectRef
 from blemish.engine.images.sizes import ImageSize
+
+if TYPE_CHECKING:  # a server needs no arrays before somebody asks for an order
+    import numpy as np
+    from numpy.typing import NDArray
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -72,6 +76,10 @@ class ConsoleMemory:
     #: of the first images of projects
     image_sizes: RecentlyUsed[ObjectRef, ImageSize] = field(
         default_factory=lambda: RecentlyUsed(limit=256)
+    )
+    #: address -> descriptor of an image, for an order by what differs
+    descriptors: RecentlyUsed[str, NDArray[np.uint8]] = field(
+        default_factory=lambda: RecentlyUsed(limit=8_192)
     )
     labelled_uploads: LabelledUploads = field(default_factory=LabelledUploads)
     added_types: AddedTypes = field(default_factory=AddedTypes)

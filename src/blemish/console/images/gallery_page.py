@@ -74,20 +74,21 @@ async def images(project: str) -> None:
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/gallery.css">')
     with frame("Images", project=project, section="images"):
         has_images = description is not None and description["ImageStats"]["Total"] > 0
-        _head(project, dataset.type, has_images=has_images)
+        may_label = await looking.may("UpdateDatasetEntries", **dataset.names)
+        _head(project, dataset.type, has_images=has_images, may_add=may_label)
         if not has_images:
-            _none(project, dataset.type, description)
+            _none(project, dataset.type, description, may_add=may_label)
             return
         ui.context.slot.parent.classes("with-gallery")
         Gallery(
             project,
             dataset.type,
-            labels=await looking.may("UpdateDatasetEntries", **dataset.names),
+            labels=may_label,
             removes=await looking.may("DeleteDatasetEntries", **dataset.names),
         )
 
 
-def _head(project: str, kind: str, *, has_images: bool) -> None:
+def _head(project: str, kind: str, *, has_images: bool, may_add: bool) -> None:
     with ui.element("div").classes("head"):
         heading("Images")
         with ui.element("nav").classes("sets").props('aria-label="Data sets"'):
@@ -98,7 +99,8 @@ def _head(project: str, kind: str, *, has_images: bool) -> None:
         ui.element("div").classes("room")
         if has_images:
             _export_button(project)
-        _add_button(project)
+        if may_add:
+            _add_button(project)
 
 
 def _export_button(project: str) -> None:
@@ -113,7 +115,7 @@ def _add_button(project: str) -> None:
     button.props["href"] = f"{ROOT}{project_path(project, '/add')}"
 
 
-def _none(project: str, kind: str, description: Mapping[str, Any] | None) -> None:
+def _none(project: str, kind: str, description: Mapping[str, Any] | None, *, may_add: bool) -> None:
     """Say why no image is shown."""
     description = description or {}
     status = description.get("Status")
@@ -125,4 +127,5 @@ def _none(project: str, kind: str, description: Mapping[str, Any] | None) -> Non
     with empty(*NOT_YET[kind]):
         if status == DatasetStatus.CREATE_FAILED:
             text(str(description.get("StatusMessage", "")), classes="problem", tag="p")
-        _add_button(project)
+        if may_add:
+            _add_button(project)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -31,12 +31,20 @@ class LabelFilter(StrEnum):
 
 
 class SortOrder(StrEnum):
-    """In which order: by name, newest label first, most anomalous or likely wrong label first."""
+    """In which order: by name, newest label first, most anomalous or likely wrong label first.
+
+    TEACHING has images without a label first, those whose labels would teach most before others.
+    """
 
     NAME = "name"
     DATE = "date"
     SCORE = "score"
     SUSPECT = "suspect"
+    TEACHING = "teaching"
+
+
+BY_MODEL = frozenset({SortOrder.SCORE, SortOrder.SUSPECT, SortOrder.TEACHING})
+"""Orders that need a model's judgement of the images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +77,10 @@ def query_of(parameters: Mapping[str, str]) -> GalleryQuery:
 
 
 def matching_entries(
-    entries: Iterable[Entry], query: GalleryQuery, scores: Mapping[str, float]
+    entries: Iterable[Entry],
+    query: GalleryQuery,
+    scores: Mapping[str, float],
+    teaching: Sequence[str] = (),
 ) -> list[Entry]:
     """Return the entries that a query wants, in its order.
 
@@ -77,6 +88,7 @@ def matching_entries(
         entries: of the data set.
         query: what is wanted.
         scores: address -> how anomalous a model found the image, 0 to 1.
+        teaching: addresses, those first whose labels would teach most.
     """
     matching = [entry for entry in entries if _matches(entry, query)]
     matching.sort(key=lambda entry: (natural_key(entry.name), entry.ref))
@@ -86,6 +98,10 @@ def matching_entries(
         matching.sort(key=lambda entry: scores.get(entry.ref, -1.0), reverse=True)
     elif query.order is SortOrder.SUSPECT:
         matching.sort(key=lambda entry: _suspicion(entry, scores), reverse=True)
+    elif query.order is SortOrder.TEACHING:  # then wrong labels: to mend them teaches, too
+        rows = {ref: row for row, ref in enumerate(teaching)}
+        matching.sort(key=lambda entry: _suspicion(entry, scores), reverse=True)
+        matching.sort(key=lambda entry: rows.get(entry.ref, len(rows)))
     return matching
 
 

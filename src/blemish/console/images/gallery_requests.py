@@ -2,6 +2,8 @@
 
 GET /console/gallery/PROJECT/SET            -> a part of a view, and the counts of a new one
 POST /console/gallery/PROJECT/SET/changes   <- labels, and undos
+GET /console/gallery/PROJECT/SET/ranking    -> how far the model in force has judged the images
+POST the same                               <- lets it judge them
 POST /console/gallery/PROJECT/SET/removal   <- images to take out of the data set
 """
 
@@ -24,6 +26,7 @@ from blemish.console.images.gallery_labels import (
 )
 from blemish.console.images.gallery_memory import View
 from blemish.console.images.gallery_query import (
+    BY_MODEL,
     GalleryQuery,
     SortOrder,
     filter_counts,
@@ -31,6 +34,13 @@ from blemish.console.images.gallery_query import (
     need_texts,
     query_of,
     scores_of,
+)
+from blemish.console.images.gallery_ranking import (
+    ranked_scores,
+    ranking_of,
+    ranking_state,
+    start_ranking,
+    teaching_refs,
 )
 from blemish.console.images.image_requests import thumbnail_url
 from blemish.console.memory import put_under_new_name
@@ -86,13 +96,38 @@ async def remove_from_gallery(request: Request, project: str, kind: DatasetType)
     return {"undos": [await remove_images(visitor, dataset, change)]}
 
 
+@framework.get(f"{PATH}/ranking")
+async def gallery_ranking(request: Request, project: str, kind: DatasetType) -> dict[str, Any]:
+    """Say how far the model in force has judged the images."""
+    visitor, dataset = request_visitor(request), DatasetKey(project=project, type=kind)
+    ranking = await ranking_of(visitor, project, await all_entries(visitor, dataset))
+    names = {"ProjectName": project, "ModelVersion": ranking.trial.version if ranking.trial else ""}
+    may = ranking.trial is not None and await visitor.may("StartTrialDetection", **names)
+    return await ranking_state(visitor, ranking) | {"may": may}
+
+
+@framework.post(f"{PATH}/ranking")
+async def rank_gallery(request: Request, project: str, kind: DatasetType) -> dict[str, Any]:
+    """Let the model in force judge the images."""
+    visitor, dataset = request_visitor(request), DatasetKey(project=project, type=kind)
+    ranking = await ranking_of(visitor, project, await all_entries(visitor, dataset))
+    await start_ranking(visitor, ranking)
+    return {}
+
+
 async def new_view(
     visitor: Visitor, dataset: DatasetKey, entries: Sequence[Entry], query: GalleryQuery
 ) -> View:
     """Return the entries that a query wants, as a view in its order."""
-    by_score = query.order in {SortOrder.SCORE, SortOrder.SUSPECT}
-    scores = await _scores(visitor, dataset.project) if by_score else {}
-    matching = await in_thread(matching_entries, entries, query, scores)
+    scores: Mapping[str, float] = {}
+    teaching: Sequence[str] = ()
+    if query.order in BY_MODEL:
+        ranked = await _ranked(visitor, dataset.project, entries)
+        # an evaluation is fairer: the model had not seen those images
+        scores = {**ranked, **await _scores(visitor, dataset.project)}
+        if query.order is SortOrder.TEACHING:
+            teaching = await teaching_refs(visitor, entries, ranked)
+    matching = await in_thread(matching_entries, entries, query, scores, teaching)
     return View(dataset=dataset, refs=[entry.ref for entry in matching], scores=scores)
 
 
@@ -170,6 +205,14 @@ def _missing(visitor: Visitor, project: str) -> list[str]:
             if kind is DatasetType.TRAIN:
                 return ["a training set"]
     return need_texts(image_needs(stats, visitor.services.limits))
+
+
+async def _ranked(visitor: Visitor, project: str, entries: Sequence[Entry]) -> Mapping[str, float]:
+    """Return what the model in force made of the images; nothing before it judged them."""
+    try:
+        return await ranked_scores(visitor, await ranking_of(visitor, project, entries))
+    except (ServiceError, StorageError):
+        return {}  # nothing is sorted by what cannot be read
 
 
 async def _scores(visitor: Visitor, project: str) -> Mapping[str, float]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from blemish.console.images.named_trials import ModelTrial, start_trial
 from blemish.console.models.evaluation import (
     Cell,
     ComparedImage,
@@ -18,12 +18,10 @@ from blemish.console.models.evaluation import (
 )
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
 from blemish.console.models.judged_together import (
-    ModelTrial,
     SharedImages,
-    find_trial,
+    find_comparison,
     judged_images,
     shared_images,
-    start_trials,
 )
 from blemish.console.models.model_actions import load_style
 from blemish.console.models.model_data import (
@@ -89,7 +87,7 @@ async def compare(project: str, a: str = "", b: str = "", part: int = 1) -> None
             ]
         pairs = compared_images(sides[0].images, sides[1].images)
         _summary(sides, pairs, together)
-        await _together_panel(project, together)
+        await _together_panel(project, sides, together)
         _images(project, sides, pairs, part)
 
 
@@ -140,7 +138,7 @@ async def _together(project: str, sides: Sequence[_Side]) -> _Together:
                 problem = NO_BUNDLE.format(side.version)
                 return _Together(images=images, trials=(), problem=problem)
             trials.append(
-                await find_trial(
+                await find_comparison(
                     visitor(), project, side.version, threshold=side.threshold, images=images
                 )
             )
@@ -154,7 +152,7 @@ async def _judged(project: str, trial: ModelTrial, together: _Together) -> Seque
     return await judged_images(visitor(), project, trial, together.images)
 
 
-async def _together_panel(project: str, together: _Together) -> None:
+async def _together_panel(project: str, sides: Sequence[_Side], together: _Together) -> None:
     """Draw the button that lets both models judge the same images, or why there is none."""
     images = together.images
     if images is None or together.problem:
@@ -166,14 +164,15 @@ async def _together_panel(project: str, together: _Together) -> None:
         if trial.problem:
             text(f"Model {trial.version}: {trial.problem}", tag="p", classes="problem")
     if any(trial.runs for trial in together.trials):
-        _progress(project, together)
+        _progress(project, sides, together)
         return
     source = "test set" if images.kind is DatasetType.TEST else "training set"
     first = "the first " if images.cut else ""
 
     async def start() -> None:
         with busy(button):
-            await start_trials(visitor(), project, together.trials, images)
+            for trial in together.trials:
+                await start_trial(visitor(), project, trial, images.refs)
         ui.navigate.reload()
 
     with ui.element("div").classes("line"):
@@ -182,29 +181,24 @@ async def _together_panel(project: str, together: _Together) -> None:
         await permit(visitor(), button, "StartTrialDetection", ProjectName=project)
 
 
-def _progress(project: str, together: _Together) -> None:
-    """Draw how far the trials are, and load the page anew when they are further."""
+def _progress(project: str, sides: Sequence[_Side], together: _Together) -> None:
+    """Draw how far the trials are, and load the page anew when both are through."""
     assert together.images is not None
     total = 2 * len(together.images.refs)
-    done = sum(_done(trial.members) for trial in together.trials)
     with ui.element("div").classes("line"):
-        text(f"{done} of {total} verdicts are there.").props("role=status")
-        ui.element("progress").props(f'value={done} max={total} aria-label="Verdicts"')
+        words = ui.label().props("role=status")
+        bar = ui.element("progress").props(f'value=0 max={total} aria-label="Verdicts"')
 
     async def look() -> None:
-        for trial in together.trials:
-            if trial.members is not None and trial.runs:
-                names = {"ProjectName": project, "TrialName": trial.members["TrialName"]}
-                now = (await visitor().call("DescribeTrialDetection", **names))["Trial"]
-                if now != trial.members:
-                    ui.navigate.reload()
+        trials = (await _together(project, sides)).trials
+        if not any(trial.runs for trial in trials):
+            ui.navigate.reload()
+            return
+        done = sum(trial.done for trial in trials)
+        words.text = f"{done} of {total} verdicts are there."
+        bar.props(f"value={done}")
 
-    ui.timer(POLL_S, look, immediate=False)
-
-
-def _done(members: Mapping[str, Any] | None) -> int:
-    stats = (members or {}).get("ImageStats") or {}
-    return sum(stats.get(name, 0) for name in ("Normal", "Anomaly", "Failed"))
+    ui.timer(POLL_S, look)
 
 
 async def _side(project: str, version: str) -> _Side:

@@ -1,6 +1,7 @@
 // The gallery: thousands of images, of which those in sight alone are in the document.
 // A position is the place of an image in the order that the server froze for this page.
 import { Changes } from "/console/static/gallery_changes.js";
+import { BY_MODEL, RANKING } from "/console/static/gallery_ranking.js";
 import { SELECTION } from "/console/static/gallery_selection.js";
 import { TEMPLATE } from "/console/static/gallery_template.js";
 import { typesOf } from "/console/static/gallery_types.js";
@@ -47,6 +48,7 @@ export default {
       saving: false,
       saved: false,
       problem: "",
+      ranking: null,
     };
   },
   computed: {
@@ -81,10 +83,12 @@ export default {
     document.addEventListener("keydown", this.pressedAnywhere);
     window.addEventListener("beforeunload", this.leaving);
     this.ask();
+    this.lookAtRanking();
     this.$nextTick(() => this.$refs.view?.focus({ preventScroll: true }));
   },
   unmounted() {
     this.watcher.disconnect();
+    clearTimeout(this.ranked);
     document.removeEventListener("keydown", this.pressedAnywhere);
     window.removeEventListener("beforeunload", this.leaving);
   },
@@ -97,6 +101,10 @@ export default {
     showEverything() {
       [this.filter, this.type, this.text] = ["all", "", ""];
       this.ask();
+    },
+    sorted() {
+      this.ask();
+      this.lookAtRanking();
     },
     typed() {
       clearTimeout(this.typing);
@@ -226,7 +234,7 @@ export default {
       const x = GAP + (index % this.columns) * (width + GAP);
       const y = GAP + Math.floor(index / this.columns) * (ROW + GAP);
       const types = label === "anomaly" && entry ? typesOf(entry, this.counts) : "";
-      const scored = typeof entry?.score === "number" && ["score", "suspect"].includes(this.sort);
+      const scored = typeof entry?.score === "number" && BY_MODEL.includes(this.sort);
       return Object.freeze({
         index,
         selected,
@@ -264,12 +272,10 @@ export default {
     number(value) {
       return value === undefined || value === null ? "" : NUMBERS.format(value);
     },
-    why(allowed) {
-      return allowed ? null : "Your access key does not allow this.";
-    },
 
     // --- selecting ---
     ...SELECTION,
+    ...RANKING,
     selectPage() {
       const row = ROW + GAP;
       const first = Math.ceil((this.top - ROW / 2) / row) * this.columns;

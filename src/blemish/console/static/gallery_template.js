@@ -15,18 +15,19 @@ export const TEMPLATE = `
     </select>
     <div class="room"></div>
     <input type="search" aria-label="Search by name" placeholder="Search by name" v-model="text" @input="typed">
-    <select aria-label="Sort by" v-model="sort" @change="ask">
+    <select aria-label="Sort by" v-model="sort" @change="sorted">
       <option value="name">By name</option>
       <option value="date">Newest label first</option>
       <option value="score">Most anomalous first</option>
       <option value="suspect">Likely wrong labels first</option>
+      <option value="teaching">Labels that teach most first</option>
     </select>
   </div>
   <div class="gallery-line">
-    <button type="button" class="act normal" :disabled="!labels" :title="why(labels)" @click="label('normal')">Normal <kbd>N</kbd></button>
-    <button type="button" class="act anomaly" :disabled="!labels" :title="why(labels)" @click="label('anomaly')">Anomaly <kbd>A</kbd></button>
-    <button type="button" class="act" :disabled="!labels" :title="why(labels)" @click="label(null)">No label <kbd>U</kbd></button>
-    <button type="button" class="act" :disabled="!undoable" title="Ctrl+Z" @click="undo">Undo</button>
+    <button type="button" class="act normal" v-if="labels" @click="label('normal')">Normal <kbd>N</kbd></button>
+    <button type="button" class="act anomaly" v-if="labels" @click="label('anomaly')">Anomaly <kbd>A</kbd></button>
+    <button type="button" class="act" v-if="labels" @click="label(null)">No label <kbd>U</kbd></button>
+    <button v-if="labels" type="button" class="act" :disabled="!undoable" title="Ctrl+Z" @click="undo">Undo</button>
     <span class="split"></span>
     <button type="button" class="act" @click="selectPage">Select page</button>
     <button type="button" class="act" @click="selectAll">Select all {{ number(total) }}</button>
@@ -34,7 +35,14 @@ export const TEMPLATE = `
     <span class="selected-count" aria-live="polite">{{ selectedCount ? number(selectedCount) + " selected" : "" }}</span>
     <div class="room"></div>
     <span class="saving" role="status">{{ saving ? "Saving\u2026" : saved ? "Saved" : "" }}</span>
-    <button type="button" class="act remove" :disabled="!removes || !selectedCount" :title="why(removes)" @click="$refs.sure.showModal()">Remove\u2026</button>
+    <button type="button" class="act remove" v-if="removes" :disabled="!selectedCount" @click="$refs.sure.showModal()">Remove\u2026</button>
+  </div>
+  <div v-if="ranking && ranking.state !== 'done'" class="gallery-line ranking">
+    <span v-if="ranking.problem" class="quiet">{{ ranking.problem }}</span>
+    <template v-if="ranking.state === 'running'"><span role="status">The model looks at the images</span>
+      <progress :value="ranking.done" :max="ranking.total" aria-label="Judged images"></progress></template>
+    <template v-else-if="ranking.may"><span>The model has not judged all of these images yet.</span>
+      <button type="button" class="act" @click="rank">Let it judge them</button></template>
   </div>
   <div v-if="problem" class="problem gallery-problem" role="alert">
     <span>{{ problem }}</span><button type="button" class="act" @click="problem = ''">Close</button>
@@ -66,7 +74,7 @@ export const TEMPLATE = `
     <a v-if="!missing.length && total !== null" :href="training">Train a model</a>
     <template v-if="missing.length"><span class="quiet">Before training:</span><span v-for="need in missing" :key="need" class="pill warning">{{ need }}</span></template>
     <div class="room"></div>
-    <span class="quiet keys"><kbd>N</kbd> <kbd>A</kbd> label and go on \u00b7 <kbd>Space</kbd> select \u00b7 <kbd>Shift</kbd> range \u00b7 <kbd>Enter</kbd> paint \u00b7 <kbd>Ctrl+Z</kbd> undo</span>
+    <span class="quiet keys"><template v-if="labels"><kbd>N</kbd> <kbd>A</kbd> label and go on \u00b7 </template><kbd>Space</kbd> select \u00b7 <kbd>Shift</kbd> range \u00b7 <kbd>Enter</kbd> paint \u00b7 <kbd>Ctrl+Z</kbd> undo</span>
   </div>
   <dialog ref="sure" class="gallery-sure" aria-labelledby="gallery-sure">
     <h2 id="gallery-sure">Remove {{ number(selectedCount) }} {{ selectedCount === 1 ? "image" : "images" }} from this set?</h2>

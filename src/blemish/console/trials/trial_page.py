@@ -11,6 +11,7 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.images.dataset_changes import dataset_at_rest, make_missing_dataset
 from blemish.console.images.entry import DatasetKey, entry_line
+from blemish.console.images.named_trials import trial_results
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
 from blemish.console.models.image_panes import ImagePanes
 from blemish.console.models.model_actions import load_style
@@ -19,7 +20,6 @@ from blemish.console.models.trial_results import (
     ORDERS,
     arranged_results,
     image_name,
-    trial_results,
 )
 from blemish.console.paths import project_path
 from blemish.console.trials.trials_panel import trial_path
@@ -152,7 +152,7 @@ class _Verification:
         with ui.element("div").classes("line controls"):
             rest = ui.button("The rest on this page is right", on_click=self._say_rest)
             rest.props("outline")
-            await permit(self._visitor, rest, VERIFY, **self._names)
+            self._may_say = await permit(self._visitor, rest, VERIFY, **self._names)
             ui.element("div").classes("room")
             for kind, title in ((DatasetType.TRAIN, "training"), (DatasetType.TEST, "test")):
                 button = ui.button(
@@ -161,7 +161,6 @@ class _Verification:
                 )
                 button.props("outline" if kind is DatasetType.TEST else "")
                 await permit(self._visitor, button, ADD, **self._names, DatasetType=kind)
-        self._may_say = rest.enabled
 
     def _draw_card(self, image: TrialImage) -> None:
         ref, name = image.source_ref, image_name(image)
@@ -180,7 +179,8 @@ class _Verification:
             text(f"{image.confidence:.0%} sure")
         other = Label.NORMAL if verdict is Label.ANOMALY else Label.ANOMALY
         corrected = "It is normal" if other is Label.NORMAL else "It is an anomaly"
-        with ui.element("div").classes("line"):
+        with ui.element("div").classes("line") as says:
+            says.set_visibility(self._may_say)
             right = self._draw_say("Right", ref, verdict)
             wrong = self._draw_say(corrected, ref, other)
         self._cards[ref] = (right, wrong)
@@ -200,7 +200,7 @@ class _Verification:
 
     def _draw_say(self, words: str, ref: str, label: Label) -> ui.element:
         button = ui.element("button").classes("small")
-        button.props(f"type=button aria-pressed=false {'' if self._may_say else 'disabled'}")
+        button.props("type=button aria-pressed=false")
         button.on("click", lambda: self._say({ref: label}))
         with button:
             text(words)
