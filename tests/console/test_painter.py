@@ -262,7 +262,7 @@ def test_who_may_only_look_paints_nothing(visit: Visit, served: ServedDirectory)
     watched = visit(signed_in=False)
     watched.sign_in(make_key(served, "looks", "ReadOnly"))
     page = open_painter(watched, name, ref)
-    expect(page.get_by_role("button", name="Brush")).to_be_disabled()
+    expect(page.get_by_role("button", name="Brush")).to_have_count(0)
     drag(page, (0.4, 0.4), (0.6, 0.6))
     assert not buffer_of(page).any()
 
@@ -380,21 +380,43 @@ def stroke_ms(watched: Watched) -> list[float]:
     return [*took, worked_ms() - before]
 
 
-def test_a_mask_lies_on_the_image_as_it_is_stored(visit: Visit, served: ServedDirectory) -> None:
+def test_an_image_is_upright_and_its_mask_as_it_is_stored(
+    visit: Visit, served: ServedDirectory
+) -> None:
     name = "turned"
     turned = Image.Exif()
     turned[0x0112] = 6
+    pixels = np.full((200, 320, 3), 60, dtype=np.uint8)
+    pixels[:40, :40] = 220  # upright, it is in the corner at the top right
     images = {}
     for kind in ("jpeg", "png"):
         data = io.BytesIO()
-        Image.new("RGB", (320, 200), "grey").save(data, kind, exif=turned)
+        Image.fromarray(pixels).save(data, kind, exif=turned)
         images[f"1.{kind}"] = data.getvalue()
-    project_of(served, name, images)
+    client = project_of(served, name, images)
     watched = visit()
 
     for key in images:
-        page = open_painter(watched, name, f"s3://images/{name}/{key}")
-        assert buffer_of(page).shape == (200, 320)
+        ref = f"s3://images/{name}/{key}"
+        page = open_painter(watched, name, ref)
+        if key == "1.jpeg":
+            add_type(page, "crack")
+        box = page.locator(".painter-stage").bounding_box()
+        assert box is not None
+        scale = min(box["width"] / 200, box["height"] / 320)
+        page.keyboard.press("w")
+        page.mouse.click(
+            box["x"] + box["width"] / 2 + 80 * scale, box["y"] + box["height"] / 2 - 140 * scale
+        )
+        painted = buffer_of(page)
+        watched.shoot("painter-upright")
+        save(page)
+
+        assert painted.shape == (320, 200)
+        assert painted[5:35, 165:195].all()
+        mask = np.asarray(stored_mask(served, entry_of(client, name, ref)))[..., 0] < 255
+        assert np.array_equal(np.rot90(mask, -1), painted == 1)
+        assert np.array_equal(buffer_of(open_painter(watched, name, ref)), painted)
 
 
 def test_the_masks_of_the_sample_are_shown(

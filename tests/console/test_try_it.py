@@ -78,6 +78,10 @@ def test_images_are_judged_corrected_and_added(visit: Visit, hosting: ServedDire
 
     page.get_by_role("button", name="Look at").first.click()
     watched.shoot("try-large", whole=True)
+    page.reload()
+    expect(cards).to_have_count(3)
+    expect(page.get_by_text("In the training set as")).to_have_count(2)
+    expect(page.locator("img.seen")).to_have_count(3)
 
 
 def test_a_image_of_the_test_set_is_refused_for_the_training_set(
@@ -167,8 +171,9 @@ def test_who_may_only_read_starts_and_adds_nothing(visit: Visit, hosting: Served
     watched.sign_in((key_id, secret))
     page = watched.open(TRY)
 
-    expect(page.get_by_role("button", name="Stop the model")).to_be_disabled()
-    expect(page.get_by_label("Images of the batch")).to_be_disabled()
+    expect(page.get_by_role("heading", name="A whole batch")).to_be_visible()
+    expect(page.get_by_label("Images of the batch")).to_be_hidden()
+    expect(page.get_by_role("button", name="Stop the model")).to_be_hidden()
 
 
 @pytest.mark.usefixtures("hosting")

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from blemish.console.plain_errors import plain_text
 from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.access.policies import PolicyError
 from blemish.domain.errors import (
@@ -115,7 +116,7 @@ def status_of(error: Exception) -> int:
 
 def problem_text(error: Exception) -> str:
     """Return the message of an error for people."""
-    return str(error) if isinstance(error, EXPECTED) else FAULT
+    return plain_text(str(error)) if isinstance(error, EXPECTED) else FAULT
 
 
 def image_problem(error: Exception) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def image_problem(error: Exception) -> dict[str, Any]:
 
     `again_s` says how long the page has to wait before it sends the image again.
     """
-    members: dict[str, Any] = {"problem": str(error)}
+    members: dict[str, Any] = {"problem": problem_text(error)}
     if isinstance(error, ThrottlingError):
         members["again_s"] = error.retry_after_s
     return members
@@ -180,7 +181,7 @@ async def _error_response(_request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, ThrottlingError):
         headers["Retry-After"] = str(error.retry_after_s)
-    return PlainTextResponse(str(error), status_code=status_of(error), headers=headers)
+    return PlainTextResponse(problem_text(error), status_code=status_of(error), headers=headers)
 
 
 def _size_text(size_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""The buttons of a model: start, stop, delete."""
+"""The buttons of a model: start, stop, and apart from them delete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def allowed_actions(project: str, version: str) -> frozenset[str]:
 
 
 def draw_actions(project: str, model: Mapping[str, Any], allowed: frozenset[str]) -> None:
-    """Draw the buttons that fit a model's status; those that the policies forbid say so."""
+    """Draw the buttons that start and stop a model, as its status and the policies allow."""
     version, status = model["ModelVersion"], model["Status"]
     names = {"ProjectName": project, "ModelVersion": version}
 
@@ -42,25 +42,26 @@ def draw_actions(project: str, model: Mapping[str, Any], allowed: frozenset[str]
         await visitor().call("StopModel", **names)
         ui.notify(f"Model {version} stops.")
 
-    if status in MODEL_STARTABLE:
-        _button("Start", "play_arrow", f"Start model {version}", start, "StartModel" in allowed)
-    if status in MODEL_STOPPABLE:
-        _button("Stop", "stop", f"Stop model {version}", stop, "StopModel" in allowed)
-    if status in MODEL_DELETABLE:
-
-        def ask() -> None:
-            _ask_to_delete(project, version)
-
-        _button("Delete", "delete", f"Delete model {version}", ask, "DeleteModel" in allowed)
+    if status in MODEL_STARTABLE and "StartModel" in allowed:
+        _button("Start", "play_arrow", f"Start model {version}", start)
+    if status in MODEL_STOPPABLE and "StopModel" in allowed:
+        _button("Stop", "stop", f"Stop model {version}", stop)
 
 
-def _button(word: str, icon: str, name: str, act: Any, allowed: bool) -> None:
+def draw_delete(project: str, model: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    """Draw the button that deletes a model, which stands apart from the others."""
+    version = model["ModelVersion"]
+    if model["Status"] in MODEL_DELETABLE and "DeleteModel" in allowed:
+        button = _button(
+            "Delete", "delete", f"Delete model {version}", lambda: _ask_to_delete(project, version)
+        )
+        button.props("color=negative")
+
+
+def _button(word: str, icon: str, name: str, act: Any) -> ui.button:
     button = ui.button(word, icon=icon, on_click=act).props("flat dense")
     button.props["aria-label"] = name
-    if not allowed:
-        button.disable()
-        with button:
-            ui.tooltip(FORBIDDEN)
+    return button
 
 
 def _ask_to_delete(project: str, version: str) -> None:

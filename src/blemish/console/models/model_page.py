@@ -10,10 +10,10 @@ from nicegui import ui
 
 from blemish.console.models.evaluation import Cell, EvaluatedImage, TypeResult
 from blemish.console.models.model_actions import (
-    FORBIDDEN,
     POLL_S,
     allowed_actions,
     draw_actions,
+    draw_delete,
     load_style,
 )
 from blemish.console.models.model_data import (
@@ -39,6 +39,7 @@ from blemish.console.models.test_images import TestImages
 from blemish.console.models.threshold_results import UNPAIRED, images_in_force
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import model_status, pill
 from blemish.domain.entities import ModelStatus
 from blemish.domain.lifecycle import MODEL_FAILED, MODEL_IN_PROGRESS
@@ -58,7 +59,8 @@ async def model(
     info = await bundle_info(visitor(), project, description)
     files = await read_evaluation(visitor(), description)
     with frame(f"Model {version}", project=project, section="models"):
-        await _head(project, description)
+        allowed = await allowed_actions(project, version)
+        await _head(project, description, allowed)
         results_panel(description, info)
         _facts(description, info)
         in_force = images_in_force(files.images, info)
@@ -83,6 +85,8 @@ async def model(
             )
             await measured.draw(gallery)
         await tags_panel(description["ModelArn"])
+        with ui.element("div").classes("line"):
+            draw_delete(project, description, allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,7 @@ class _Measured:
             gallery.draw()
 
 
-async def _head(project: str, model: Mapping[str, Any]) -> None:
+async def _head(project: str, model: Mapping[str, Any], allowed: frozenset[str]) -> None:
     version = model["ModelVersion"]
     with ui.element("div").classes("head"):
         heading(f"Model {version}")
@@ -124,7 +128,7 @@ async def _head(project: str, model: Mapping[str, Any]) -> None:
             link("Compare", project_path(project, f"/compare?a={version}"))
             link("Package", project_path(project, f"/packages?version={version}"))
             _download(project, version, may=await may_download(visitor(), project, version))
-        draw_actions(project, model, await allowed_actions(project, version))
+        draw_actions(project, model, allowed)
     if model["Status"] not in QUIET and model.get("StatusMessage"):
         failed = model["Status"] in MODEL_FAILED
         text(model["StatusMessage"], tag="p", classes="problem" if failed else "quiet")
@@ -151,14 +155,12 @@ def _download(project: str, version: str, *, may: bool) -> None:
         anchor.props["href"] = bundle_url(project, version)
         with anchor:
             text("Download as ONNX")
-        return
-    with text("Download as ONNX", classes="quiet"):
-        ui.tooltip(FORBIDDEN)
 
 
 def _facts(model: Mapping[str, Any], info: BundleInfo | None) -> None:
     with ui.element("dl").classes("facts panel"):
-        _fact("Made", f"{model['CreationTimestamp']:%Y-%m-%d %H:%M} UTC")
+        text("Made", tag="dt")
+        moment(model["CreationTimestamp"], tag="dd")
         _fact("Description", model.get("Description") or "-")
         if info is not None:
             kind = "finds and marks anomaly types" if info.anomaly_types else "classifies"

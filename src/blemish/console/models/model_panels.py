@@ -48,7 +48,7 @@ BEST = 5
 class ThresholdSlider(ui.element, component="../static/threshold.js"):
     """The scores of the test images, and the threshold among them, to drag."""
 
-    def __init__(self, info: BundleInfo, *, locked: bool) -> None:
+    def __init__(self, info: BundleInfo, *, locked: bool, may: bool) -> None:
         super().__init__()
         scores = info.test_scores
         assert scores is not None
@@ -57,6 +57,7 @@ class ThresholdSlider(ui.element, component="../static/threshold.js"):
         self.props["current"] = info.threshold
         self.props["trained"] = info.trained_threshold
         self.props["locked"] = locked
+        self.props["may"] = may
 
 
 def matrix_panel(images: Sequence[EvaluatedImage], gallery: TestImages, *, problem: str) -> None:
@@ -106,9 +107,8 @@ async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleIn
             text(NO_SCORES, tag="p", classes="quiet")
             return
         may = await visitor().may("UpdateModelThreshold", **names)
-        ThresholdSlider(info, locked=not may or model["Status"] not in MODEL_ADJUSTABLE).on(
-            "use", use
-        )
+        locked = model["Status"] not in MODEL_ADJUSTABLE
+        ThresholdSlider(info, locked=locked, may=may).on("use", use)
         if not may:
             text(FORBIDDEN, tag="p", classes="quiet")
         if info.moved_from is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from blemish.console.models.model_actions import FORBIDDEN
 from blemish.console.ui.frame import heading, text, visitor
 
 
@@ -33,20 +32,19 @@ class _ModelTags:
                 text("None yet.", classes="quiet")
             for tag in tags:
                 self._tag(tag["Key"], tag["Value"], may_untag=may_untag)
+        if not await visitor().may("TagResource", ResourceArn=self._arn):
+            return
         with ui.element("div").classes("line"):
             key, value = ui.input("Key"), ui.input("Value")
-            add = ui.button("Add the tag", on_click=lambda: self._add(key.value, value.value))
-        if not await visitor().may("TagResource", ResourceArn=self._arn):
-            add.disable()
-            with add:
-                ui.tooltip(FORBIDDEN)
+            ui.button("Add the tag", on_click=lambda: self._add(key.value, value.value))
 
     def _tag(self, key: str, value: str, *, may_untag: bool) -> None:
         with ui.element("span").classes("tag"):
             text(f"{key}: {value}" if value else key)
-            button = ui.button(icon="close", on_click=lambda: self._remove(key))
-            button.props("flat round dense size=sm").props["aria-label"] = f"Remove the tag {key}"
-            button.set_enabled(may_untag)
+            if may_untag:
+                button = ui.button(icon="close", on_click=lambda: self._remove(key))
+                button.props("flat round dense size=sm")
+                button.props["aria-label"] = f"Remove the tag {key}"
 
     async def _add(self, key: str, value: str) -> None:
         tag = {"Key": key.strip(), "Value": value.strip()}

@@ -7,14 +7,21 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.models.model_actions import POLL_S, allowed_actions, draw_actions, load_style
+from blemish.console.models.model_actions import (
+    POLL_S,
+    allowed_actions,
+    draw_actions,
+    draw_delete,
+    load_style,
+)
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import model_status, pill
 from blemish.console.ui.table import Cell, table
 from blemish.console.ui.words import share_text
 
-COLUMNS = ("Model", "Status", "Made", "F1", "Precision", "Recall", "Description", "Tags", "")
+COLUMNS = ("Model", "Status", "", "Made", "F1", "Precision", "Recall", "Description", "Tags", "")
 
 ModelMembers = Mapping[str, Any]
 
@@ -94,11 +101,12 @@ class _ModelTable:
         return (
             lambda: link(f"Model {version}", path),
             lambda: pill(status.words, status.look),
-            f"{model['CreationTimestamp']:%Y-%m-%d %H:%M}",
+            draw_buttons,
+            lambda: moment(model["CreationTimestamp"]),
             *(share_text(performance.get(name)) for name in ("F1Score", "Precision", "Recall")),
             model.get("Description") or "",
             lambda: text(tags, classes="quiet"),
-            draw_buttons,
+            lambda: draw_delete(self._project, model, allowed),
         )
 
     async def _tags(self, model: ModelMembers) -> str:

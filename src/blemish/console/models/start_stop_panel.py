@@ -7,7 +7,6 @@ from collections.abc import Callable
 from nicegui import ui
 
 from blemish.console.ui.frame import text, visitor
-from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import ChangingPill, PillContent, model_status
 from blemish.console.visitor import in_thread
 from blemish.domain.entities import Model, ModelStatus
@@ -56,12 +55,12 @@ class StartStopPanel:
             return
         self._status = model.status
         self._pill.show(STOPPED if stopped else model_status(model.status))
-        startable = model.status in MODEL_STARTABLE
+        may_start = await self._visitor.may("StartModel", **self._names)
+        may_stop = await self._visitor.may("StopModel", **self._names)
+        startable = model.status in MODEL_STARTABLE and may_start
         self._units.set_visibility(startable)
         self._start.set_visibility(startable)
-        self._stop.set_visibility(model.status in MODEL_STOPPABLE)
-        for button, operation in ((self._start, "StartModel"), (self._stop, "StopModel")):
-            await permit(self._visitor, button, operation, **self._names)
+        self._stop.set_visibility(model.status in MODEL_STOPPABLE and may_stop)
         self._on_ready(model.status in MODEL_ANSWERING)
 
     def _describe(self) -> Model:

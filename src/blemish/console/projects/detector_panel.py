@@ -9,7 +9,6 @@ from nicegui import ui
 
 from blemish.console.masks.region_masks import RegionOwner
 from blemish.console.masks.region_preview import region_preview
-from blemish.console.models.model_actions import FORBIDDEN
 from blemish.console.ui.frame import text, visitor
 from blemish.domain.detector_settings import Sensitivity
 
@@ -38,6 +37,10 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
     with ui.element("section").classes("panel detector").props("aria-labelledby=detector"):
         with ui.element("h2").props("id=detector"):
             text("Detector")
+        if not may:
+            _facts(settings)
+            await region_preview(RegionOwner(project=project), settings.get("Regions") or {})
+            return
         with ui.element("div").classes("line"):
             sensitivity = ui.select(
                 SENSITIVITIES, label="Sensitivity", value=settings["Sensitivity"]
@@ -55,7 +58,7 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
             )
             save = ui.button("Save settings")
         await region_preview(RegionOwner(project=project), regions)
-        text(FOR_NEXT if may else FORBIDDEN, tag="p", classes="quiet")
+        text(FOR_NEXT, tag="p", classes="quiet")
 
     async def change() -> None:
         await visitor().call(
@@ -73,5 +76,17 @@ async def detector_panel(project: str, settings: Mapping[str, Any]) -> None:
         ui.notify("The next model gets these settings.")
 
     save.on_click(change)
-    for control in (sensitivity, resolution, kind, address, sizes, save):
-        control.set_enabled(may)
+
+
+def _facts(settings: Mapping[str, Any]) -> None:
+    """Draw the settings for visitors who may not change them."""
+    mixed = settings.get("MixedSizes")
+    facts = {
+        "Sensitivity": SENSITIVITIES[settings["Sensitivity"]],
+        "Resolution": settings["Resolution"],
+        "Mixed sizes": "the server's setting" if mixed is None else "yes" if mixed else "no",
+    }
+    with ui.element("dl").classes("facts"):
+        for title, value in facts.items():
+            text(title, tag="dt")
+            text(value, tag="dd")

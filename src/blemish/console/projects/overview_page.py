@@ -37,7 +37,7 @@ async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") ->
     assert summary is not None
     ui.add_head_html(STYLE)
     with frame("Overview", project=project, section="overview"):
-        _head(summary)
+        await _head(summary)
         _next_step(summary)
         _state(summary)
         range_name = span if span in RANGES else DEFAULT_RANGE
@@ -48,11 +48,15 @@ async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") ->
         ui.timer(0.05, detections.take_zone, once=True)
 
 
-def _head(summary: ProjectSummary) -> None:
+async def _head(summary: ProjectSummary) -> None:
+    names = {"ProjectName": summary.name}
     with ui.element("div").classes("head"):
         heading(summary.name)
         ui.element("div").classes("room")
-        link("Add images", project_path(summary.name, "/add"), classes="action")
+        if await visitor().may("UpdateDatasetEntries", **names, DatasetType="train"):
+            link("Add images", project_path(summary.name, "/add"), classes="action")
+        if not await visitor().may("DeleteProject", **names):
+            return
         ui.button(
             "Delete project",
             icon="delete_outline",

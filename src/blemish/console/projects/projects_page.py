@@ -93,17 +93,20 @@ class _Board:
         summaries = await gather(*(summary_of(self._visitor, name) for name in names))
         if query != self._query:  # somebody types on
             return
+        may_delete = await gather(
+            *(self._visitor.may("DeleteProject", ProjectName=name) for name in names)
+        )
         with self._cards:
-            for summary in summaries:
+            for summary, may in zip(summaries, may_delete, strict=True):
                 if summary is not None:
-                    _card(summary)
+                    _card(summary, may_delete=may)
 
     def _matching(self) -> list[str]:
         wanted = self._query.casefold()
         return [name for name in self._names if wanted in name.casefold()]
 
 
-def _card(summary: ProjectSummary) -> None:
+def _card(summary: ProjectSummary, *, may_delete: bool) -> None:
     with ui.element("article").classes("project-card"):
         with ui.element("div").classes("project-image"):
             if summary.image is None:
@@ -120,6 +123,8 @@ def _card(summary: ProjectSummary) -> None:
             text(_images_text(summary), classes="quiet")
             with ui.element("div").classes("line"):
                 _pills(summary)
+        if not may_delete:
+            return
         button = (
             ui.button(icon="delete_outline", color=None)
             .props("flat round dense")
@@ -151,10 +156,8 @@ def _pills(summary: ProjectSummary) -> None:
 
 
 def _new_button(*, allowed: bool) -> None:
-    button = ui.button("New project", icon="add", on_click=_ask_for_name)
-    if not allowed:
-        button.disable()
-        button.tooltip("Your access key may not create projects.")
+    if allowed:
+        ui.button("New project", icon="add", on_click=_ask_for_name)
 
 
 def _ask_for_name() -> None:

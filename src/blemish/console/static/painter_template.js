@@ -1,6 +1,7 @@
 // What the painters draw around their image: this one, and that of regions, which shares its parts.
 export const TOOLBAR = `
     <div class="painter-tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
+      <template v-if="mayChange">
       <button v-for="item in tools" :key="item.name" :disabled="!mayPaint" :aria-pressed="tool === item.name"
         :aria-label="item.title" :title="item.title + ' (' + item.key.toUpperCase() + ')'" @click="pick(item.name)">
         <q-icon :name="item.icon" size="20px" aria-hidden="true"></q-icon></button>
@@ -8,6 +9,7 @@ export const TOOLBAR = `
       <button :disabled="!painted || !mayPaint" aria-label="Erase the mask" title="Erase the mask" @click="eraseAll"><q-icon name="layers_clear" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!undoable" aria-label="Undo" title="Undo (Ctrl+Z)" @click="undo"><q-icon name="undo" size="20px" aria-hidden="true"></q-icon></button>
       <button :disabled="!redoable" aria-label="Redo" title="Redo (Ctrl+Shift+Z)" @click="redo"><q-icon name="redo" size="20px" aria-hidden="true"></q-icon></button>
+      </template>
       <button :aria-pressed="hidden" aria-label="Hide the mask" title="Hide the mask (H)" @click="hidden = !hidden"><q-icon name="visibility_off" size="20px" aria-hidden="true"></q-icon></button>
       <hr>
       <button aria-label="Zoom in" title="Zoom in (+)" @click="zoomBy(1.25)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
@@ -55,7 +57,7 @@ export const TEMPLATE = `
     <a class="plain" :href="back">All images</a>
     <button :disabled="image.first || loading" title="Previous image (PageUp)" @click="go(-1)">Previous</button>
     <button :disabled="image.last || loading" title="Next image (PageDown)" @click="go(1)">Next</button>
-    <button class="main" :disabled="!unsaved || saving || !mayPaint" title="Save (Ctrl+S)" @click="save">Save</button>
+    <button v-if="mayChange" class="main" :disabled="!unsaved || saving || !mayPaint" title="Save (Ctrl+S)" @click="save">Save</button>
   </header>
   <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
   <p v-if="note" class="quiet" role="status">{{ note }}</p>
@@ -71,17 +73,17 @@ export const TEMPLATE = `
     <button class="main" title="Accept (Enter)" @click="acceptSuggestion">Accept</button>
     <button title="Drop (Esc)" @click="dropSuggestion">Drop</button>
   </div>
-  <p v-if="!mayChange" class="problem">Your policies let you look at this image, not change it (UpdateDatasetEntries).</p>
+  <p v-if="!mayChange" class="quiet">You may look at this image, not change it.</p>
   <div class="painter-body">
     ${TOOLBAR}
     ${STAGE}
     <aside class="painter-side">
-      <fieldset class="segments" :disabled="!mayPaint">
+      <fieldset v-if="mayChange" class="segments" :disabled="!mayPaint">
         <legend>This image is</legend>
         <label v-for="choice in ['normal', 'anomaly']" :key="choice" :class="{ selected: label === choice }">
           <input type="radio" name="painter-label" :value="choice" :checked="label === choice" @change="say(choice)">{{ choice }}</label>
       </fieldset>
-      <button :disabled="!mayPaint || !ready || suggesting" title="Suggest a mask (S)" @click="suggest">
+      <button v-if="mayChange" :disabled="!mayPaint || !ready || suggesting" title="Suggest a mask (S)" @click="suggest">
         <q-icon name="lightbulb" size="18px" aria-hidden="true"></q-icon> {{ suggesting ? "The model looks" : "Suggest a mask" }}</button>
       <fieldset class="painter-types">
         <legend>Anomaly types</legend>
@@ -95,14 +97,14 @@ export const TEMPLATE = `
             <label :title="anomaly.name + ', on ' + anomaly.used + ' images'"><input type="radio" name="painter-type" :checked="anomaly.index === type" @change="choose(anomaly.index)">
               <span class="swatch" :style="{ background: anomaly.color }"></span>
               <span class="name">{{ anomaly.name }}</span><span class="quiet">{{ anomaly.used }}</span></label>
-            <button :disabled="!mayChange" :aria-label="'Rename ' + anomaly.name" title="Rename" @click="startRenaming(anomaly)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
-            <button :disabled="!mayChange || !!anomaly.used || counts[anomaly.index] > 0" :aria-label="'Delete ' + anomaly.name"
+            <button v-if="mayChange" :aria-label="'Rename ' + anomaly.name" title="Rename" @click="startRenaming(anomaly)"><q-icon name="edit" size="16px" aria-hidden="true"></q-icon></button>
+            <button v-if="mayChange" :disabled="!!anomaly.used || counts[anomaly.index] > 0" :aria-label="'Delete ' + anomaly.name"
               :title="anomaly.used || counts[anomaly.index] > 0 ? 'It is in use, so it stays' : 'Delete'" @click="drop(anomaly)"><q-icon name="delete" size="16px" aria-hidden="true"></q-icon></button>
           </template>
         </div>
-        <form class="line" @submit.prevent="add">
-          <input ref="adding" v-model="addedName" :disabled="!mayChange" placeholder="Such as scratch" aria-label="Name of a new anomaly type" maxlength="100">
-          <button :disabled="!addedName.trim() || !mayChange">Add</button>
+        <form v-if="mayChange" class="line" @submit.prevent="add">
+          <input ref="adding" v-model="addedName" placeholder="Such as scratch" aria-label="Name of a new anomaly type" maxlength="100">
+          <button :disabled="!addedName.trim()">Add</button>
         </form>
       </fieldset>
       ${SLIDERS}

@@ -11,7 +11,7 @@ export const TEMPLATE = `
     <a class="plain" :href="back">{{ model ? "The model" : "Overview" }}</a>
     <button :disabled="image.first || loading" title="Previous image (PageUp)" @click="go(-1)">Previous</button>
     <button :disabled="image.last || loading" title="Next image (PageDown)" @click="go(1)">Next</button>
-    <button class="main" :disabled="!unsaved || saving || !mayPaint || needsPaint" title="Save (Ctrl+S)" @click="save">Save</button>
+    <button v-if="mayChange" class="main" :disabled="!unsaved || saving || !mayPaint || needsPaint" title="Save (Ctrl+S)" @click="save">Save</button>
   </header>
   <p v-if="problem" class="problem" role="alert">{{ problem }}</p>
   <p v-if="note" class="quiet" role="status">{{ note }}</p>
@@ -21,7 +21,7 @@ export const TEMPLATE = `
     <button @click="takeMine">Save mine</button>
     <button @click="takeTheirs">Take theirs</button>
   </div>
-  <p v-if="!mayChange" class="problem">Your policies let you look at the regions, not change them ({{ model ? "UpdateModelRegions" : "UpdateDetectorSettings" }}).</p>
+  <p v-if="!mayChange" class="quiet">You may look at the regions, not change them.</p>
   <div class="painter-body">
     ${TOOLBAR}
     ${STAGE}

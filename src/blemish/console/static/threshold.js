@@ -31,9 +31,9 @@ export default {
         <div><dt>F1</dt><dd>{{ share(2 * effect.found, effect.found + effect.alarms + anomaly.length) }}</dd></div>
       </dl>
       <div class="line">
-        <q-btn unelevated no-caps color="primary" label="Use this threshold" :disable="locked || !moved" @click="use(value)" />
+        <q-btn unelevated no-caps color="primary" label="Use this threshold" v-if="may" :disable="locked || !moved" @click="use(value)" />
         <q-btn flat no-caps label="Back to that in force" :disable="!moved" @click="value = current" />
-        <q-btn flat no-caps label="Use the trained one" v-if="trained !== current" :disable="locked" @click="use(null)" />
+        <q-btn flat no-caps label="Use the trained one" v-if="may && trained !== current" :disable="locked" @click="use(null)" />
       </div>
     </div>`,
   props: {
@@ -42,6 +42,7 @@ export default {
     current: Number,
     trained: Number,
     locked: Boolean,
+    may: Boolean, // whether the visitor may use another threshold
   },
   emits: ["use"],
   data() {

@@ -37,8 +37,7 @@ export default {
         <label class="line">Fade <input type="range" min="0" max="100" v-model.number="fade"></label>
         <span class="room"></span>
         <button type="button" class="small" @click="clear">Clear all</button>
-        <button type="button" class="small strong" :disabled="!verified.length || !mayAdd || adding" @click="add"
-          :title="mayAdd ? '' : 'Your access key may not change the training set.'">
+        <button v-if="mayAdd" type="button" class="small strong" :disabled="!verified.length || adding" @click="add">
           {{ adding ? "Adding..." : "Add the verified to the training set (" + verified.length + ")" }}
         </button>
       </div>
@@ -60,7 +59,7 @@ export default {
               <span v-for="type in card.answer.types" class="pill"><i class="dot" :style="{ background: type.color }"></i>{{ type.name }} {{ percent(type.share) }}</span>
             </div>
             <div v-if="card.added" class="pill good">In the training set as {{ card.label }}</div>
-            <div v-else class="line" role="group" :aria-label="'Verdict on ' + card.name">
+            <div v-else-if="mayAdd" class="line" role="group" :aria-label="'Verdict on ' + card.name">
               <button type="button" class="small" :aria-pressed="card.label === detected(card)" @click="say(card, detected(card))">Right</button>
               <button type="button" class="small" :aria-pressed="card.label === other(card)" @click="say(card, other(card))">
                 {{ card.answer.anomalous ? "It is normal" : "It is an anomaly" }}</button>

@@ -180,7 +180,7 @@ class _TrainingForm:
         self._project = project
         self._trainings = trainings
         self._visitor = visitor()
-        with ui.element("section").classes("panel training-form"):
+        with ui.element("section").classes("panel training-form") as self._section:
             heading("A new model", 2)
             self._description = ui.input("Description, without spaces")
             self._tags = ui.textarea("Tags, one a line: key = value").props("autogrow rows=2")
@@ -195,6 +195,8 @@ class _TrainingForm:
 
     async def refresh(self) -> None:
         """Let the button be pressed if a model can be trained now, or say why it cannot."""
+        may = await self._visitor.may("CreateModel", ProjectName=self._project)
+        self._section.set_visibility(may)
         try:
             await in_thread(self._check)
             reason = ""

@@ -63,11 +63,12 @@ class _TrialForm:
         ui.timer(POLL_S, self._poll, immediate=False)
 
     async def permit(self) -> None:
-        """Disable what the visitor may not do."""
+        """Hide what the visitor may not do."""
         operation = "StartTrialDetection"
-        await permit(self._visitor, self._button, operation, ProjectName=self._project)
-        self._batch.props["disable"] = not self._button.enabled
-        if self._button.enabled:
+        allowed = await permit(self._visitor, self._button, operation, ProjectName=self._project)
+        for control in (self._name, self._batch, self._manifest):
+            control.set_visibility(allowed)
+        if allowed:
             await self._offer_known()
 
     async def _offer_known(self) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from nicegui import ui
 
-from blemish.console.http import EXPECTED
+from blemish.console.http import EXPECTED, problem_text
 from blemish.console.ui.frame import heading, text
 from blemish.console.visitor import SignedOutError
 
@@ -57,7 +57,7 @@ def dialog_buttons(
         except SignedOutError:
             raise
         except EXPECTED as error:
-            problem.set_content(_escaped(str(error)))
+            problem.set_content(_escaped(problem_text(error)))
             problem.set_visibility(True)
             return
         opened.close()

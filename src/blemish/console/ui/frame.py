@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec
 from urllib.parse import quote
 
@@ -22,12 +22,16 @@ from nicegui import ui
 
 from blemish.console.http import EXPECTED, problem_text
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT, project_path
-from blemish.console.visitor import SignedOutError, Visitor
+from blemish.console.visitor import SignedOutError, Visitor, in_thread
+from blemish.domain.errors import ResourceNotFoundError, ResourceType
 
 Parameters = ParamSpec("Parameters")
 
 SESSION_CHECK_S = 5.0
 """How often an open page checks whether its session goes on."""
+
+PROJECT_CHECK_S = 5.0
+"""How often an open page checks whether its project is still there."""
 
 RAIL = (
     ("overview", "Overview", "insights", ""),
@@ -67,15 +71,14 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
                 f'<link rel="stylesheet" href="{ROOT}/static/console.css">'
                 f'<script src="{ROOT}/static/theme.js"></script>'
                 f'<script src="{ROOT}/static/signed_out.js"></script>'
+                f'<script src="{ROOT}/static/local_times.js"></script>'
             )
             ui.on_exception(show_problem)
             ui.timer(SESSION_CHECK_S, visitor().principal, immediate=False)
             try:
                 await build(*args, **kwargs)
             except EXPECTED as error:
-                ui.context.client.content.clear()
-                with ui.context.client.content:
-                    _show_instead(error)
+                _replace_page(error)
 
         return built
 
@@ -95,6 +98,7 @@ def frame(title: str, *, project: str | None = None, section: str = "") -> Itera
     with ui.element("div").classes("below"):
         if project is not None:
             _rail(project, section)
+            ui.timer(PROJECT_CHECK_S, partial(_check_project, visitor(), project), immediate=False)
         with ui.element("div").classes("page").props("id=page"):
             yield
 
@@ -131,9 +135,20 @@ def show_problem(error: Exception) -> None:
     if isinstance(error, SignedOutError):
         ui.navigate.to(SIGN_IN.removeprefix(ROOT))
         return
+    if isinstance(error, ResourceNotFoundError) and error.resource_type is ResourceType.PROJECT:
+        _replace_page(error)
+        return
     ui.notify(
         problem_text(error), type="negative", multi_line=True, timeout=12_000, close_button="Close"
     )
+
+
+def _replace_page(error: Exception) -> None:
+    """Show an error instead of the page, as when its project was deleted in another tab."""
+    content = ui.context.client.content
+    content.clear()
+    with content:
+        _show_instead(error)
 
 
 def _show_instead(error: Exception) -> None:
@@ -142,6 +157,26 @@ def _show_instead(error: Exception) -> None:
         return
     with frame("Not available"), empty("This page cannot be shown", problem_text(error)):
         link("All projects", "/")
+
+
+async def _check_project(looking: Visitor, project: str) -> None:
+    """Raise if the project was deleted meanwhile.
+
+    Raises:
+        ResourceNotFoundError: it was.
+    """
+
+    def check() -> None:
+        try:
+            looking.services.models.page(project, token=None, limit=1)
+        except ResourceNotFoundError as error:
+            raise ResourceNotFoundError(
+                f"The project {project} was deleted.",
+                resource_type=ResourceType.PROJECT,
+                resource_id=error.resource_id,
+            ) from None
+
+    await in_thread(check)
 
 
 def _bar(title: str, project: str | None) -> None:

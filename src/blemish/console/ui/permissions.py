@@ -1,4 +1,4 @@
-"""Buttons that the policies of a visitor keep off, with the reason on them."""
+"""Controls that people see only if their policies allow what is behind them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def forbid(button: ui.button, why: str | None) -> None:
         ui.tooltip(why)
 
 
-async def permit(visitor: Visitor, button: ui.button, operation: str, /, **members: Any) -> None:
-    """Let a button be pressed if its visitor may call the operation behind it."""
+async def permit(visitor: Visitor, button: ui.button, operation: str, /, **members: Any) -> bool:
+    """Show a button if its visitor may call the operation behind it; return whether they may."""
     allowed = await visitor.may(operation, **members)
+    button.set_visibility(allowed)
     button.set_enabled(allowed)
-    if not allowed:
-        button.props["title"] = f"You may not call {operation}."
+    return allowed

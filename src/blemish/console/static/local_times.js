@@ -1,0 +1,16 @@
+// Times as the clock of the person shows them; without this script they are those of UTC.
+(() => {
+  const CLOCK = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "short" });
+
+  function show(root) {
+    for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+      time.title = time.textContent;
+      time.textContent = CLOCK.format(new Date(time.dateTime));
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    show(document);
+    new MutationObserver(() => show(document)).observe(document.body, { childList: true, subtree: true });
+  });
+})();
