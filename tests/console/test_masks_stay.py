@@ -19,11 +19,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from blemish.console.images.entry import entry_of
 from tests.acceptance.served import ServedDirectory
-from tests.console.test_connection import free_port
 from tests.console.test_painter import add_type, buffer_of, drag, open_painter, project_of
 from tests.console.test_painter import entry_of as stored_entry
 from tests.console.test_painter_keeps import DRAFTS, grey_image
 from tests.console.watched import Watched
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
