@@ -22,7 +22,7 @@ from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import Label
 from blemish.domain.errors import ConflictError, ResourceType, ValidationError
 
-KEPT_BYTES = 4 * 1024 * 1024
+STORED_BYTES = 4 * 1024 * 1024
 """JSON Lines that a browser keeps to undo a change; half of what a request may hold."""
 
 
@@ -141,11 +141,11 @@ def undo_members(visitor: Visitor, undo: Undo) -> Mapping[str, Any]:
     """
     if undo.removed:
         lines = [entry.line for entry in undo.entries]
-        if sum(map(len, lines)) <= KEPT_BYTES:
+        if sum(map(len, lines)) <= STORED_BYTES:
             return {"restored": lines}
     else:
         labels = {entry.ref: entry.label for entry in undo.entries}
-        if sum(map(len, labels)) <= KEPT_BYTES:
+        if sum(map(len, labels)) <= STORED_BYTES:
             return {"labels": labels}
     return {"undo": put_under_new_name(visitor.services.memory.undos, undo)}
 

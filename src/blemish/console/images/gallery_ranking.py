@@ -46,7 +46,7 @@ class Ranking:
     refs: Sequence[str]
 
     @property
-    def judged(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether the model has judged the images."""
         return self.trial is not None and self.trial.succeeded
 
@@ -95,7 +95,7 @@ async def ranking_state(visitor: Visitor, ranking: Ranking) -> dict[str, Any]:
 
 async def ranked_scores(visitor: Visitor, ranking: Ranking) -> Mapping[str, float]:
     """Return how anomalous the model finds each image, 0 to 1; nothing before it judged them."""
-    if ranking.trial is None or not ranking.judged or ranking.trial.members is None:
+    if ranking.trial is None or not ranking.succeeded or ranking.trial.members is None:
         return {}
     name = ranking.trial.members["TrialName"]
     results = await trial_results(visitor, ranking.project, name)
@@ -112,9 +112,9 @@ async def teaching_refs(
     """Return the images without a label in the order in which a label teaches most."""
     memory = visitor.services.memory.descriptors
     descriptors = {
-        entry.ref: found
+        entry.ref: known
         for entry in entries
-        if (found := memory.find(entry.ref)) is not None and len(found)
+        if (known := memory.find(entry.ref)) is not None and len(known)
     }
     open_refs = {
         entry.ref: scores[entry.ref]

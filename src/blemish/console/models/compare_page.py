@@ -17,12 +17,6 @@ from blemish.console.models.evaluation import (
     compared_images,
 )
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
-from blemish.console.models.judged_together import (
-    SharedImages,
-    find_comparison,
-    judged_images,
-    shared_images,
-)
 from blemish.console.models.model_actions import load_style
 from blemish.console.models.model_data import (
     bundle_info,
@@ -32,6 +26,12 @@ from blemish.console.models.model_data import (
 )
 from blemish.console.models.models_page import all_models
 from blemish.console.models.rates import Rate
+from blemish.console.models.shared_trials import (
+    SharedImages,
+    find_comparison,
+    images_of_trial,
+    shared_images,
+)
 from blemish.console.models.test_images import PART
 from blemish.console.models.threshold_results import UNPAIRED, images_in_force
 from blemish.console.models.verdicts import verdict_caption
@@ -82,7 +82,7 @@ async def compare(project: str, a: str = "", b: str = "", part: int = 1) -> None
         together = await _together(project, sides)
         if together.is_through:
             sides = [
-                replace(side, images=await _judged(project, trial, together), problem="")
+                replace(side, images=await _trial_images(project, trial, together), problem="")
                 for side, trial in zip(sides, together.trials, strict=True)
             ]
         pairs = compared_images(sides[0].images, sides[1].images)
@@ -147,9 +147,11 @@ async def _together(project: str, sides: Sequence[_Side]) -> _Together:
     return _Together(images=images, trials=trials)
 
 
-async def _judged(project: str, trial: ModelTrial, together: _Together) -> Sequence[EvaluatedImage]:
+async def _trial_images(
+    project: str, trial: ModelTrial, together: _Together
+) -> Sequence[EvaluatedImage]:
     assert together.images is not None
-    return await judged_images(visitor(), project, trial, together.images)
+    return await images_of_trial(visitor(), project, trial, together.images)
 
 
 async def _together_panel(project: str, sides: Sequence[_Side], together: _Together) -> None:

@@ -53,7 +53,7 @@ class ImageInspector:
         with ui.context.client.content, dialog("Image", classes="large", heads=False) as opened:
             with ui.element("div").classes("line"):
                 self._name = text("", tag="h2", classes="name")
-                self._place = text("", classes="quiet").props("role=status")
+                self._position = text("", classes="quiet").props("role=status")
                 ui.element("div").classes("room")
                 self._buttons = {
                     by: ui.button(word, on_click=lambda by=by: self._step(by)).props("flat")
@@ -78,7 +78,7 @@ class ImageInspector:
     async def _show(self) -> None:
         image = self._images[self._row]
         self._name.set_content(_escaped(image.name))
-        self._place.set_content(f"{self._row + 1} of {len(self._images)}")
+        self._position.set_content(f"{self._row + 1} of {len(self._images)}")
         self._buttons[-1].set_enabled(self._row > 0)
         self._buttons[1].set_enabled(self._row < len(self._images) - 1)
         self._verdict.clear()

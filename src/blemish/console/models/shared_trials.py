@@ -62,7 +62,7 @@ async def find_comparison(
     return await find_trial(visitor, project, version, purpose="compared", parts=parts)
 
 
-async def judged_images(
+async def images_of_trial(
     visitor: Visitor, project: str, trial: ModelTrial, images: SharedImages
 ) -> list[EvaluatedImage]:
     """Return the verdicts of a trial that is through, beside the labels of now."""
