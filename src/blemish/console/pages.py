@@ -23,6 +23,7 @@ from blemish.console.images import (
     labelled_requests,
     upload_requests,
 )
+from blemish.console.line import line_page, line_requests, lines_page
 from blemish.console.masks import (
     overlay_requests,
     painter_page,
@@ -48,6 +49,9 @@ PAGES = (
     gallery_page,
     image_requests,
     labelled_requests,
+    line_page,
+    line_requests,
+    lines_page,
     model_page,
     models_page,
     overview_page,

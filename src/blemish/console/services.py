@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from blemish.console.memory import ConsoleMemory
 from blemish.domain.limits import Limits
+from blemish.line.keeper import LineKeeper
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.access.sessions import SessionService
 from blemish.service.access.user_accounts import UserAccounts
@@ -57,6 +58,7 @@ class Services:
     keys: AccessKeys
     users: UserAccounts
     audits: ConsoleAudits
+    lines: LineKeeper
     counts: DetectionCounts
     directory: DataDirectory
     #: returns name and version of the database software

@@ -26,6 +26,10 @@ class ArnScope:
         """Return the ARN of a model version."""
         return f"arn:aws:lookoutvision:{self.region}:{self.account}:model/{project}/{version}"
 
+    def line(self, name: str) -> str:
+        """Return the ARN of a line."""
+        return f"arn:aws:lookoutvision:{self.region}:{self.account}:line/{name}"
+
     def component_version(self, name: str, version: str) -> str:
         """Return the ARN of a version of a component of AWS IoT Greengrass."""
         return (

@@ -34,6 +34,7 @@ class ResourceType(StrEnum):
     MODEL = "MODEL"
     TRIAL = "TRIAL"
     MODEL_PACKAGE_JOB = "MODEL_PACKAGE_JOB"
+    LINE = "LINE"
 
 
 class ServiceError(Exception):

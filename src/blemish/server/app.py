@@ -13,12 +13,13 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.api.authorization import ApiGate
 from blemish.api.service_model import service_model
+from blemish.line.keeper import LineKeeper
 from blemish.s3.service_model import s3_model
 from blemish.server.foundation import Foundation, foundation_of
 from blemish.server.front import Front
 from blemish.server.interfaces import build_api, build_console, build_s3, build_sts
 from blemish.server.monitors import Monitors
-from blemish.server.services import build_services
+from blemish.server.services import UseCases, build_services
 from blemish.server.stores import Storage, build_storage, tidy_directory
 from blemish.server.upkeep import housekeeper
 from blemish.server.workers import Workers, build_workers
@@ -75,7 +76,17 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         monitors = Monitors(
             settings, directory, arns=foundation.arns, now=foundation.now, ages=ages
         )
-        front = _build_front(foundation, storage, workers, counts=counts, monitors=monitors)
+        services = build_services(
+            foundation,
+            storage,
+            wake=workers.reconciler.wake,
+            hosted=workers.hosting,
+            counter=DetectionCounters(monitors.detections, counts),
+        )
+        lines = _line_keeper(foundation, services)
+        front = _build_front(
+            foundation, storage, services, workers, counts=counts, monitors=monitors, lines=lines
+        )
         if problem is not None:
             stack.enter_context(_hosting_alone(workers, monitors))
         else:
@@ -91,7 +102,18 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
                 shared=storage.shared or (),
             )
             stack.enter_context(background)
+            stack.callback(lines.stop)
+            lines.start()
         yield Server(application=front, keys=storage.access_keys, can_write=problem is None)
+
+
+def _line_keeper(foundation: Foundation, services: UseCases) -> LineKeeper:
+    return LineKeeper(
+        foundation.directory,
+        detection=services.detection,
+        arns=foundation.arns,
+        now=foundation.now,
+    )
 
 
 def _opened_database(
@@ -123,19 +145,14 @@ def _hosting_alone(workers: Workers, monitors: Monitors) -> Iterator[None]:
 def _build_front(
     foundation: Foundation,
     storage: Storage,
+    services: UseCases,
     workers: Workers,
     *,
     counts: DetectionCounts,
     monitors: Monitors,
+    lines: LineKeeper,
 ) -> Front:
     """Build the ASGI application: the API, S3, the console and the pages for monitors."""
-    services = build_services(
-        foundation,
-        storage,
-        wake=workers.reconciler.wake,
-        hosted=workers.hosting,
-        counter=DetectionCounters(monitors.detections, counts),
-    )
     gate = ApiGate(service_model(), foundation.database, arns=foundation.arns)
     api = build_api(foundation, services, gate=gate, observers=monitors.observers(service_model()))
     s3 = build_s3(foundation, storage, services, observers=monitors.observers(s3_model()))
@@ -149,6 +166,7 @@ def _build_front(
         gate=gate,
         counts=counts,
         audits=monitors.console_audits(),
+        lines=lines,
     )
     status = monitors.pages(
         foundation.database,

@@ -22,6 +22,7 @@ from blemish.console.app import Console
 from blemish.console.services import ConsoleAudits, Services
 from blemish.domain.limits import Limits
 from blemish.engine.images.sizes import ImageLimits
+from blemish.line.keeper import LineKeeper
 from blemish.s3.authorization import s3_action_gate, s3_gate
 from blemish.s3.operations import s3_operations
 from blemish.s3.protocol.service import s3_dispatcher
@@ -173,6 +174,7 @@ def build_console(
     gate: ApiGate,
     counts: DetectionCounts,
     audits: ConsoleAudits,
+    lines: LineKeeper,
 ) -> Console:
     """Build the console; its framework is loaded when the first person opens a page."""
     settings = foundation.settings
@@ -191,6 +193,7 @@ def build_console(
             keys=storage.access_keys,
             users=storage.users,
             audits=audits,
+            lines=lines,
             counts=counts,
             directory=foundation.directory,
             database_version=lambda: foundation.database.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,39 +16,77 @@ from blemish.station.libraries import check_library
 from blemish.station.lock import locked_directory
 from blemish.station.page.shown_image import ShownImage
 from blemish.station.records import Records
-from blemish.station.runner import Station
+from blemish.station.runner import ImageJudge, Station
 from blemish.station.sinks.files import LineFileSink
 from blemish.station.sinks.folders import FolderSink
 from blemish.station.sinks.registry import build_sink
+from blemish.station.sinks.sink import Sink
 from blemish.station.sources.folder import WatchedFolder
-from blemish.station.sources.registry import build_source
+from blemish.station.sources.registry import SOURCE_TYPES, SourceBuilder, build_source
+from blemish.station.sources.source import Source
 from blemish.station.stored_images import IMAGES
+from blemish.station.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def running_station(config: StationConfig) -> Iterator[Station]:
-    """Run a station until the context ends.
+def utc_time() -> datetime:
+    """Return the time of this machine, in UTC."""
+    return datetime.now(UTC)
+
+
+def build_connections(
+    config: StationConfig, *, source_types: Mapping[str, SourceBuilder] = SOURCE_TYPES
+) -> tuple[list[Source], list[Sink]]:
+    """Build the sources and sinks, and open none of them.
 
     Raises:
-        StationError: a setting is wrong, another station runs in the directory, or the component
-            cannot be loaded.
+        ConfigError: a setting is wrong, or two of them contradict each other.
     """
-    sources = [(build_source(source), source) for source in config.sources]
+    sources = [build_source(source, source_types) for source in config.sources]
     sinks = [build_sink(sink) for sink in config.sinks]
     _check_files([sink for sink in sinks if isinstance(sink, LineFileSink)])
     written = [config.directory / IMAGES]
     for sink in sinks:
         written += sink.folders if isinstance(sink, FolderSink) else ()
-    _check_watched([source for source, _ in sources if isinstance(source, WatchedFolder)], written)
+    _check_watched([source for source in sources if isinstance(source, WatchedFolder)], written)
+    return sources, sinks
+
+
+@contextmanager
+def running_station(
+    config: StationConfig,
+    *,
+    judge: ImageJudge | None = None,
+    source_types: Mapping[str, SourceBuilder] = SOURCE_TYPES,
+    recorded: Callable[[Verdict], None] = lambda _verdict: None,
+) -> Iterator[Station]:
+    """Run a station until the context ends.
+
+    Args:
+        config: of the station.
+        judge: judges instead of the component that `config` names.
+        source_types: the types of sources that there are.
+        recorded: called with each new verdict once it is on record.
+
+    Raises:
+        StationError: a setting is wrong, another station runs in the directory, or the component
+            cannot be loaded.
+    """
+    sources, sinks = build_connections(config, source_types=source_types)
     with locked_directory(config.directory):
-        judge = Judge(config.model, now=lambda: datetime.now(UTC))
+        judge = judge or Judge(config.model, now=utc_time)
         records = Records(config.directory, rules=config.records, sinks=config.sinks)
         for name, count in records.waiting_for_others().items():
             logger.warning("%d verdicts wait for the sink %s, which is not configured", count, name)
         try:
-            station = Station(judge=judge, records=records, sources=sources, sinks=sinks)
+            station = Station(
+                judge=judge,
+                records=records,
+                sources=list(zip(sources, config.sources, strict=True)),
+                sinks=sinks,
+                recorded=recorded,
+            )
             station.start()
             try:
                 with _served_page(config, station):

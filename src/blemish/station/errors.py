@@ -6,6 +6,7 @@
     + VerdictRefusedError  the destination refuses this verdict for good
   - SourceError       a source has no image now; the station tries again
   - BusyError         nobody judged the image: a newer one replaced it, or the station stops
+  - JudgeAwayError    nobody judged the image: the station stops while its model is away
   - DirectoryError    the station's directory cannot be used
   - RecordsError      the records cannot be written now; the station tries again
   - UnreadableError   an image cannot be judged: it is damaged, or has another size
@@ -44,6 +45,10 @@ class RecordsError(StationError):
 
 class BusyError(StationError):
     """An image was not judged: a newer one replaced it, or the station stops."""
+
+
+class JudgeAwayError(StationError):
+    """An image was not judged: the station stops while its model is away."""
 
 
 class UnreadableError(StationError):

@@ -16,6 +16,7 @@ from blemish.engine.runtime import Detection
 from blemish.station.config import StationModel
 from blemish.station.errors import StationError, UnreadableError
 from blemish.station.images import CapturedImage
+from blemish.station.runner import JudgingModel
 from blemish.station.verdict import Verdict, VerdictArea
 
 logger = logging.getLogger(__name__)
@@ -66,30 +67,8 @@ class Judge:
             detection = _detect(self._loaded, image)
         except (ImageError, EngineError) as error:
             raise UnreadableError(str(error)) from error
-        return self._verdict(image, detection), detection
-
-    def _verdict(self, image: CapturedImage, detection: Detection) -> Verdict:
-        areas = detection.anomalies or ()
-        return Verdict(
-            id=image.id,
-            time=self._now(),
-            source=image.source,
-            image_name=image.name,
-            is_anomalous=detection.is_anomalous,
-            confidence=detection.confidence,
-            score=detection.score,
-            threshold=detection.threshold,
-            component=self._component.name,
-            component_version=self._component.version,
-            anomalies=tuple(
-                VerdictArea(name=area.name, share=area.share)
-                for area in areas
-                if area.name != "background"
-            ),
-            image_path=None,
-            heat_map_path=None,
-            mask_path=None,
-        )
+        verdict = verdict_of(image, detection, model=self._component, at=self._now())
+        return verdict, detection
 
     def _refresh(self) -> None:
         """Take a new version of the component, if there is one that can be loaded."""
@@ -110,6 +89,32 @@ class Judge:
                 self._component.version,
                 error,
             )
+
+
+def verdict_of(
+    image: CapturedImage, detection: Detection, *, model: JudgingModel, at: datetime
+) -> Verdict:
+    """Return the verdict of a model on an image, which no record stores yet."""
+    return Verdict(
+        id=image.id,
+        time=at,
+        source=image.source,
+        image_name=image.name,
+        is_anomalous=detection.is_anomalous,
+        confidence=detection.confidence,
+        score=detection.score,
+        threshold=detection.threshold,
+        component=model.name,
+        component_version=model.version,
+        anomalies=tuple(
+            VerdictArea(name=area.name, share=area.share)
+            for area in detection.anomalies or ()
+            if area.name != "background"
+        ),
+        image_path=None,
+        heat_map_path=None,
+        mask_path=None,
+    )
 
 
 def _detect(component: LoadedComponent, image: CapturedImage) -> Detection:

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from blemish.edge.components import InstalledComponent
 from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.runtime import Detection
 from blemish.station.config import SourceConfig
 from blemish.station.delivery import SinkWorker
 from blemish.station.errors import (
     BusyError,
+    JudgeAwayError,
     RecordsError,
     SourceError,
     StationError,
@@ -55,12 +55,26 @@ STOP_S = 15.0
 """How long a source or a sink may take to end."""
 
 
-class ImageJudge(Protocol):
-    """What judges: `judge.Judge`, or another in tests."""
+class JudgingModel(Protocol):
+    """The model that judges, as verdicts name it."""
 
     @property
-    def component(self) -> InstalledComponent:
-        """The component that judges now."""
+    def name(self) -> str:
+        """The name of its component, or of its project in a server."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The version of the component or of the model."""
+        ...
+
+
+class ImageJudge(Protocol):
+    """What judges: `judge.Judge`, the hosted model of a server, or another in tests."""
+
+    @property
+    def component(self) -> JudgingModel:
+        """The model that judges now."""
         ...
 
     def judge(self, image: CapturedImage) -> tuple[Verdict, Detection]:
@@ -68,6 +82,7 @@ class ImageJudge(Protocol):
 
         Raises:
             UnreadableError: it cannot be judged.
+            JudgeAwayError: the station stops before the model could judge it.
         """
         ...
 
@@ -122,9 +137,12 @@ class Station:
         records: Records,
         sources: Sequence[tuple[Source, SourceConfig]],
         sinks: Sequence[Sink],
+        recorded: Callable[[Verdict], None] = lambda _verdict: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take the parts; `recorded` is called with each new verdict once it is on record."""
         self._judge = judge
+        self._recorded = recorded
         self._records = records
         self._progress = _Progress(clock=clock, started_s=clock())
         self._started_at = datetime.now(UTC)
@@ -277,6 +295,8 @@ class Station:
             logger.warning("image %s of %s cannot be judged: %s", image.name, image.source, error)
             self._insist(lambda: self._records.fail(image))
             raise
+        except JudgeAwayError:
+            raise
         except Exception as error:  # an image that nobody expected must not end the station
             logger.exception("image %s of %s cannot be judged", image.name, image.source)
             self._insist(lambda: self._records.fail(image))
@@ -284,6 +304,7 @@ class Station:
         stored = self._store(image, detection) if self._records.wants_image(verdict) else None
         recorded = self._insist(lambda: self._records.add(verdict, image, stored=stored))
         self._latest = LatestImage(verdict=recorded, image=image, detection=detection)
+        self._recorded(recorded)
         return recorded
 
     def _store(self, image: CapturedImage, detection: Detection) -> StoredImage | None:

@@ -11,7 +11,7 @@ DATABASE = "station.db"
 BUSY_S = 30.0
 """How long a transaction waits for one of another process, like `blemish station sync`."""
 
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE verdicts (
   number INTEGER PRIMARY KEY,           -- in the order of judging
@@ -44,6 +44,19 @@ CREATE TABLE counters (
   PRIMARY KEY (owner, name)
 ) WITHOUT ROWID;
 """
+_HISTORY = """
+ALTER TABLE verdicts ADD COLUMN judged_at TEXT AS (json_extract(document, '$.time'));
+ALTER TABLE verdicts ADD COLUMN is_anomalous INTEGER AS (json_extract(document, '$.is_anomalous'));
+ALTER TABLE verdicts ADD COLUMN score REAL AS (json_extract(document, '$.score'));
+ALTER TABLE verdicts ADD COLUMN model TEXT AS (
+  json_extract(document, '$.component') || ' ' || json_extract(document, '$.component_version'));
+CREATE INDEX verdicts_history ON verdicts
+  (judged_at, score, is_anomalous, is_uncertain, model);
+"""
+"""What the history of a line selects by: read from the document, so that it cannot differ."""
+
+_STEPS = (_TABLES, _HISTORY)
+"""Step n leads from version n to version n + 1."""
 
 
 def open_station_database(directory: Path, *, synchronous: str) -> sqlite3.Connection:
@@ -80,8 +93,8 @@ def _create_tables(connection: sqlite3.Connection) -> None:
             f"The records have the version {version}, and this station knows {_VERSION}. "
             "Use the version of Blemish that wrote them, or a newer one."
         )
-    if version == 0:
-        for statement in _TABLES.split(";\n"):
+    for step in _STEPS[version:]:
+        for statement in step.split(";\n"):
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")

@@ -13,6 +13,7 @@ DIR/                mode 0700
   detection-jobs/   results so far of running batches and trials
   cache/            copies of files that are in an S3 which several servers share
   audit/            the audit log
+  lines/            a folder for each line: its settings, records and stored images
   restoring/        files of an unfinished restore
   trash/            files that no row names, by the time when they were moved here
   reserve           room that is given back for deletions when the disk is full
@@ -54,6 +55,7 @@ class DataDirectory:
         self.detection_jobs = self.root / "detection-jobs"
         self.audit = self.root / "audit"
         self.cache = self.root / "cache"
+        self.lines = self.root / "lines"
         self.thumbnails = self.root / "thumbnails"
         self.staging = self.root / "staging"
         self.restoring = self.root / "restoring"

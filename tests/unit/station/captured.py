@@ -14,7 +14,7 @@ from blemish.edge.components import InstalledComponent
 from blemish.engine.runtime import Detection
 from blemish.station.config import ImageRule, RecordsConfig, SinkConfig, WhenFull
 from blemish.station.config_table import ConfigTable
-from blemish.station.errors import SinkError, UnreadableError
+from blemish.station.errors import JudgeAwayError, SinkError, UnreadableError
 from blemish.station.images import CapturedImage, image_id
 from blemish.station.verdict import Verdict
 from tests.unit.station.verdicts import TIME, verdict
@@ -28,6 +28,7 @@ RULES = RecordsConfig(
 )
 PNG = b"\x89PNG\r\n\x1a\n"
 BROKEN = b"no image"
+AWAY = b"an image that comes while the model is away"
 UNEXPECTED = b"an image that the judge fails over"
 DETECTION = Detection(
     score=1.25,
@@ -93,6 +94,8 @@ class PlainJudge:
             raise UnreadableError("It is no image.")
         if isinstance(image.content, bytes) and image.content == UNEXPECTED:
             raise ZeroDivisionError
+        if isinstance(image.content, bytes) and image.content == AWAY:
+            raise JudgeAwayError("The model is away.")
         self.names.append(image.name)
         return verdict_on(image, time=TIME), DETECTION
 

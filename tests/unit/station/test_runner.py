@@ -10,13 +10,14 @@ import pytest
 
 from blemish.station.config import ImageRule, SinkConfig, SourceConfig, WhenBusy
 from blemish.station.config_table import ConfigTable
-from blemish.station.errors import BusyError, UnreadableError, VerdictRefusedError
+from blemish.station.errors import BusyError, JudgeAwayError, UnreadableError, VerdictRefusedError
 from blemish.station.images import CapturedImage
 from blemish.station.intake import Intake
 from blemish.station.records import Records
 from blemish.station.runner import Station
 from blemish.station.verdict import Verdict
 from tests.unit.station.captured import (
+    AWAY,
     BROKEN,
     RULES,
     UNEXPECTED,
@@ -159,6 +160,16 @@ def test_an_image_that_cannot_be_judged_is_counted_and_the_next_one_goes_on(
     assert bench.offer(2).result(PATIENCE_S).image_name == "plate 2.png"
     assert bench.records.counters()["source line-1", "failed"] == 1
     assert captured(1).id in bench.records.remembered("line-1")
+
+
+def test_an_image_whose_model_is_away_is_neither_judged_nor_failed(bench: Bench) -> None:
+    bench.start()
+
+    with pytest.raises(JudgeAwayError):
+        bench.offer(1, content=AWAY).result(PATIENCE_S)
+
+    assert bench.records.remembered("line-1") == set()
+    assert bench.records.counters() == {}
 
 
 def test_the_newest_image_wins_and_the_others_are_counted(bench: Bench) -> None:

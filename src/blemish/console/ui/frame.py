@@ -192,6 +192,7 @@ def _bar(title: str, project: str | None) -> None:
         text(title, classes="crumb")
         ui.element("div").classes("room")
         link("Projects", "/", classes="plain")
+        link("Lines", "/lines", classes="plain")
         link("Settings", "/settings", classes="plain")
         button = ui.button(icon="contrast").props("flat round dense data-theme-button")
         button.props('aria-label="Theme"').on("click", js_handler="() => nextTheme()")

@@ -33,6 +33,8 @@ class ShownImage:
     content: bytes | NDArray[np.uint8]
     #: (h, w), in the orientation of the stored image
     anomaly_map: NDArray[np.float32]
+    #: of the drawn image, in pixels
+    longest_side: int = LONGEST_SIDE
 
     @cached_property
     def photo(self) -> bytes:
@@ -54,7 +56,7 @@ class ShownImage:
 
     def _upright(self) -> tuple[Image.Image, int]:
         """Return the image as large as a screen shows it, and its EXIF orientation."""
-        longest = (LONGEST_SIDE, LONGEST_SIDE)
+        longest = (self.longest_side, self.longest_side)
         if isinstance(self.content, bytes):
             decoded = decode(self.content, limits=LIMITS, at_least=longest)
             pixels, orientation = decoded.pixels, decoded.orientation

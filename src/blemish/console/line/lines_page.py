@@ -1,0 +1,173 @@
+"""The pages of all lines: their state, and the settings of one."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from nicegui import ui
+
+from blemish.console.line.line_access import (
+    CONFIGURE,
+    LIST,
+    START,
+    STOP,
+    act_on_line,
+    line_path,
+    may_on_line,
+    visible_line,
+    visible_lines,
+)
+from blemish.console.line.line_requests import set_line_stopped
+from blemish.console.line.line_settings import LineForm
+from blemish.console.ui.dialog import confirm
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.pill import ChangingPill, Look, PillContent
+from blemish.console.ui.table import table
+from blemish.console.visitor import Visitor
+from blemish.line.feed import LineState
+from blemish.line.line import Line
+
+REFRESH_S = 2.0
+LOOKS: dict[LineState, Look] = {
+    LineState.STOPPED: "",
+    LineState.STARTING: "busy",
+    LineState.RUNNING: "good",
+    LineState.FAILED: "bad",
+}
+ADVICE = (
+    "A line takes images from a camera or a folder, lets a model of this server judge each, and "
+    "hands the verdicts on."
+)
+
+
+@page("/lines", title="Lines")
+async def show_lines() -> None:
+    """Show all lines."""
+    looking = visitor()
+    await looking.authorize(LIST, looking.services.lines.arn("*"))
+    lines = await visible_lines(looking)
+    may_create = await may_on_line(looking, CONFIGURE, "new")
+    with frame("Lines"):
+        with ui.element("div").classes("head"):
+            heading("Lines")
+            ui.element("div").classes("room")
+            if may_create:
+                link("New line", "/lines/new", classes="action")
+        if not lines:
+            empty("No lines yet", ADVICE)
+            return
+        table(
+            ("Line", "Model", "State", "", ""),
+            [
+                (
+                    partial(link, line.name, line_path(line.name)),
+                    f"{line.project} {line.version}",
+                    partial(_state, line),
+                    partial(link, "History", line_path(line.name, "/history")),
+                    partial(link, "Settings", line_path(line.name, "/settings")),
+                )
+                for line in lines
+            ],
+        )
+
+
+def _state(line: Line) -> None:
+    shown = ChangingPill()
+    words = text("", classes="quiet")
+
+    def refresh() -> None:
+        shown.show(PillContent(str(line.feed.state), LOOKS[line.feed.state]))
+        words.set_content(_escaped(line.feed.message))
+
+    refresh()
+    ui.timer(REFRESH_S, refresh)
+
+
+@page("/lines/new", title="New line")
+async def new_line() -> None:
+    """Show an empty form."""
+    looking = visitor()
+    await looking.authorize(CONFIGURE, looking.services.lines.arn("new"))
+    with frame("New line"):
+        heading("New line")
+        text(ADVICE, classes="quiet", tag="p")
+        form = LineForm()
+        await form.draw(looking)
+
+        async def create() -> None:
+            await _create(visitor(), form.name, form.settings)
+
+        ui.button("Create and start", on_click=create)
+
+
+async def _create(looking: Visitor, name: str, settings: str) -> None:
+    lines = looking.services.lines
+    await act_on_line(looking, CONFIGURE, name, "CreateLine", lambda: lines.create(name, settings))
+    ui.navigate.to(line_path(name, "/settings"))
+
+
+@page("/line/{name}/settings", title="Line")
+async def line_settings(name: str) -> None:
+    """Show the settings of a line, and change them."""
+    looking = visitor()
+    line = await visible_line(looking, name)
+    may_change = await may_on_line(looking, CONFIGURE, name)
+    with frame(f"Line {name}"):
+        with ui.element("div").classes("head"):
+            heading(f"Line {name}")
+            _state(line)
+            ui.element("div").classes("room")
+            link("Full screen", line_path(name), classes="action")
+            link("History", line_path(name, "/history"), classes="action")
+            if line.config and line.config.browser_sources():
+                link("Camera", line_path(name, "/camera"), classes="action")
+            await _run_buttons(looking, name)
+        if not may_change:
+            return
+        with ui.element("section").classes("panel"):
+            heading("Settings", 2)
+            area = ui.textarea("Settings (TOML)", value=line.settings).classes("line-settings")
+            area.props("autogrow spellcheck=false")
+
+            async def change() -> None:
+                lines, looking = visitor().services.lines, visitor()
+                settings = area.value or ""
+                await act_on_line(
+                    looking, CONFIGURE, name, "UpdateLine", lambda: lines.change(name, settings)
+                )
+                ui.notify("The line runs with the new settings.", type="positive")
+
+            ui.button("Save", on_click=change)
+        with ui.element("section").classes("panel"):
+            heading("Delete", 2)
+            text("Its records and stored images go too.", classes="quiet", tag="p")
+            ui.button("Delete the line", on_click=lambda: _ask_to_delete(name), color="negative")
+
+
+async def _run_buttons(looking: Visitor, name: str) -> None:
+    if await may_on_line(looking, START, name):
+        ui.button("Start", on_click=lambda: set_line_stopped(visitor(), name, stopped=False))
+    if await may_on_line(looking, STOP, name):
+        ui.button("Stop", on_click=lambda: set_line_stopped(visitor(), name, stopped=True)).props(
+            "outline"
+        )
+
+
+def _ask_to_delete(name: str) -> None:
+    async def delete() -> None:
+        looking = visitor()
+        lines = looking.services.lines
+        await act_on_line(looking, CONFIGURE, name, "DeleteLine", lambda: lines.delete(name))
+        ui.navigate.to("/lines")
+
+    confirm(
+        f"Delete line {name}?",
+        "Its records and stored images are removed for good.",
+        "Delete",
+        delete,
+        negative=True,
+    )
+
+
+def _escaped(words: str) -> str:
+    return words.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,212 @@
+"use strict";
+// Shows each state of the line that the socket sends. A page that gets none for a while says so:
+// nobody may take an old verdict for the newest.
+
+const SILENCE_MS = 12_000, ALIVE_MS = 4_000, AGAIN_MS = 1_000, THUMBNAIL_MS = 400, LAST_REFUSALS = [1008, 4403];
+const root = document.body.dataset.url;
+const byId = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat(document.documentElement.lang);
+const WORDS = { none: "NO PART YET", ok: "OK", "not-ok": "NOT OK" };
+let silence, alive, held = null, heldAt = 0, newest = "", state = null, audio = null, lost = "";
+
+function setText(id, text) {
+  const element = byId(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const clock = (verdict) => new Date(verdict.time).toLocaleTimeString();
+const kind = (verdict) => (!verdict ? "none" : verdict.is_anomalous ? "not-ok" : "ok");
+const address = (verdict, layer) => `${root}/images/${encodeURIComponent(verdict.id)}/${layer}`;
+
+function showVerdict(verdict) {
+  document.body.dataset.verdict = kind(verdict);
+  document.body.dataset.shown = verdict ? verdict.id : "";
+  setText("word", WORDS[kind(verdict)]);
+  const areas = verdict ? verdict.anomalies.map((area) => area.name).join(", ") : "";
+  const scores = verdict ? `score ${verdict.score.toFixed(2)}, limit ${verdict.threshold.toFixed(2)}` : "";
+  setText("detail", [areas, scores].filter(Boolean).join(" · "));
+  setText("caption", verdict ? `${clock(verdict)}  ${verdict.image_name}` : "No image yet");
+  byId("photo").alt = verdict ? `Image ${verdict.image_name}` : "";
+  showLayer("photo", verdict);
+  showLayer("heat-map", verdict);
+}
+
+function showLayer(id, verdict) {
+  const layer = byId(id);
+  if (!verdict) { layer.hidden = true; layer.dataset.wanted = layer.dataset.address = ""; return; }
+  layer.dataset.wanted = address(verdict, id);
+  if (!layer.dataset.loading) load(layer);
+}
+
+function load(layer) {  // one after another: of a fast line only the newest image is loaded
+  const wanted = layer.dataset.wanted;
+  if (layer.dataset.address === wanted) return;
+  layer.dataset.address = layer.dataset.loading = wanted;
+  const next = new Image();  // the old image stays until the new one is there
+  const end = (isThere) => {
+    delete layer.dataset.loading;
+    if (layer.dataset.wanted === wanted) layer.hidden = !isThere;
+    if (isThere) layer.src = wanted;
+    load(layer);
+  };
+  next.onload = () => end(true);
+  next.onerror = () => end(false);
+  next.src = wanted;
+}
+
+function part(verdict) {
+  const item = document.createElement("li");
+  item.className = kind(verdict);
+  item.dataset.id = verdict.id;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.onclick = () => hold(verdict);
+  const image = document.createElement("img");
+  image.alt = "";
+  setTimeout(() => { if (image.isConnected) image.src = address(verdict, "thumbnail"); }, THUMBNAIL_MS);
+  image.onerror = () => {
+    const none = document.createElement("span");
+    none.className = "no-image";
+    image.replaceWith(none);
+  };
+  const word = document.createElement("span");
+  word.className = "word";
+  word.textContent = WORDS[kind(verdict)];
+  const time = document.createElement("time");
+  time.textContent = clock(verdict);
+  button.append(image, word, time);
+  item.append(button);
+  return item;
+}
+
+function showLast(verdicts) {
+  const list = byId("last");
+  const there = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  list.replaceChildren(...verdicts.map((verdict) => there.get(verdict.id) || part(verdict)));
+}
+
+function problemsOf(shown) {
+  const problems = lost ? [lost] : [];
+  if (!shown) return problems;
+  if (shown.state === "stopped") problems.push("The line is stopped: no part is judged.");
+  else if (shown.message) problems.push(`No part is judged. ${shown.message}`);
+  else if (shown.state === "starting") problems.push("The line is starting.");
+  for (const source of shown.sources || [])
+    if (!source.is_connected)
+      problems.push(`Source ${source.name} gives no images. ${source.message} Check power, cable and address; the line goes on by itself.`);
+  for (const sink of shown.sinks || [])
+    if (!sink.is_connected)
+      problems.push(`${sink.name} gets no verdicts. ${sink.message} ${number.format(sink.waiting)} wait and are sent later.`);
+  if (held) problems.push(`Paused at an earlier part. The line goes on: ${number.format(Math.max(0, shown.shift.images - heldAt))} parts since.`);
+  return problems;
+}
+
+function showProblems() {
+  const texts = problemsOf(state);
+  const list = byId("problems");
+  if ([...list.children].map((item) => item.textContent).join("\n") === texts.join("\n")) return;
+  list.replaceChildren(...texts.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+}
+
+function showCounters(shown) {
+  const shift = shown.shift;
+  setText("shift-begin", ` since ${new Date(shift.begin).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);
+  setText("images", number.format(shift.images));
+  setText("anomalous", number.format(shift.anomalous));
+  setText("share", shift.images ? `${(100 * shift.anomalous / shift.images).toFixed(1)} %` : "–");
+  const pace = shown.rate_per_s === undefined ? "" : `${shown.rate_per_s.toFixed(1)} a second`;
+  const latency = shown.latency_s == null ? "" : `${Math.round(1000 * shown.latency_s)} ms from image to verdict`;
+  setText("pace", [pace, latency].filter(Boolean).join(" · "));
+}
+
+function show(next) {
+  state = next;
+  const verdict = next.last[0];
+  const id = verdict ? verdict.id : "";
+  if (id !== newest) {
+    if (newest && kind(verdict) === "not-ok") beep();
+    newest = id;
+  }
+  if (!held) showVerdict(verdict);
+  showLast(next.last);
+  showCounters(next);
+  showProblems();
+  const run = byId("run");
+  if (run) {
+    const stopped = next.state === "stopped";
+    run.hidden = false;
+    run.dataset.wanted = stopped ? "start" : "stop";
+    run.textContent = stopped ? "Start the line" : "Stop the line";
+  }
+}
+
+function hold(verdict) {
+  held = verdict;
+  heldAt = state ? state.shift.images : 0;
+  document.body.classList.toggle("is-held", Boolean(held));
+  byId("hold").setAttribute("aria-pressed", String(Boolean(held)));
+  byId("hold").textContent = held ? "Back to the newest" : "Pause";
+  showVerdict(held || (state && state.last[0]));
+  showProblems();
+}
+
+function beep() {
+  if (!audio) return;
+  const tone = audio.createOscillator(), volume = audio.createGain();
+  tone.type = "square";
+  tone.frequency.value = 880;
+  volume.gain.setValueAtTime(0.2, audio.currentTime);
+  volume.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.6);
+  tone.connect(volume).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.6);
+  document.body.dataset.beeps = String(Number(document.body.dataset.beeps || 0) + 1);
+}
+
+function setSound(on) {  // browsers let a page sound only after a press
+  audio = on ? audio || new AudioContext() : null;
+  byId("sound").setAttribute("aria-pressed", String(on));
+  byId("sound").textContent = on ? "Sound on" : "Sound off";
+}
+
+function setLost(text) {
+  lost = text;
+  document.body.classList.toggle("is-stale", Boolean(text));
+  showProblems();
+}
+
+function connect() {
+  const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${root}/events`);
+  const wait = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => setLost("The server does not answer. This is an old part."), SILENCE_MS);
+  };
+  socket.onopen = () => { alive = setInterval(() => socket.send("alive"), ALIVE_MS); };
+  socket.onmessage = (event) => { setLost(""); show(JSON.parse(event.data)); wait(); };
+  socket.onclose = (event) => {
+    clearInterval(alive);
+    clearTimeout(silence);
+    if (LAST_REFUSALS.includes(event.code)) { location.reload(); return; }
+    setLost("No connection to the server. This is an old part. The page connects again by itself.");
+    setTimeout(connect, AGAIN_MS);
+  };
+  wait();
+}
+
+byId("hold").onclick = () => hold(held ? null : state && state.last[0]);
+byId("sound").onclick = () => setSound(!audio);
+byId("full").onclick = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
+byId("with-heat").onchange = (event) => byId("image").classList.toggle("without-heat", !event.target.checked);
+if (byId("run")) byId("run").onclick = async () => {
+  const run = byId("run");
+  run.disabled = true;
+  try {
+    const answer = await fetch(`${root}/${run.dataset.wanted}`, { method: "POST" });
+    if (!answer.ok) setLost(await answer.text());
+  } finally { run.disabled = false; }
+};
+connect();

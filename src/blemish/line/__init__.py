@@ -1,0 +1,1 @@
+"""Lines: stations that run in the server, judged by its hosted models."""

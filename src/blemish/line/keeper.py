@@ -1,0 +1,180 @@
+"""The lines of a server. Nothing is imported or started while there are none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from blemish.domain.arns import ArnScope
+from blemish.domain.errors import (
+    ConflictError,
+    ResourceNotFoundError,
+    ResourceType,
+    ValidationError,
+)
+from blemish.line.line_files import LineFiles, is_line_name
+from blemish.storage.data_directory import DataDirectory
+
+if TYPE_CHECKING:
+    from blemish.line.line import Line
+    from blemish.service.detection.detection import DetectionService
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class LineKeeper:
+    """Creates, runs and removes lines; any thread may use it."""
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        *,
+        detection: DetectionService,
+        arns: ArnScope,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._arns = arns
+        self._files = LineFiles(directory)
+        self._detection = detection
+        self._now = now
+        self._lock = threading.Lock()
+        self._lines: dict[str, Line] = {}
+
+    def start(self) -> None:
+        """Run the lines that nobody has stopped."""
+        with self._lock:
+            for name in self._files.names():
+                self._lines[name] = self._opened(name)
+                if not self._files.is_stopped(name):
+                    self._lines[name].start()
+
+    def stop(self) -> None:
+        """End all lines; those that ran run again after the next start."""
+        with self._lock:
+            for line in self._lines.values():
+                line.ask_to_stop()
+            for line in self._lines.values():
+                line.stop()
+
+    def arn(self, name: str) -> str:
+        """Return the ARN of a line, for policies."""
+        return self._arns.line(name)
+
+    def names(self) -> list[str]:
+        """Return the names of all lines."""
+        with self._lock:
+            return sorted(self._lines)
+
+    def line(self, name: str) -> Line:
+        """Return a line.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+        """
+        with self._lock:
+            return self._require(name)
+
+    def create(self, name: str, settings: str) -> None:
+        """Create a line and run it.
+
+        Raises:
+            ValidationError: its name or a setting is wrong.
+            ConflictError: there is one of this name.
+            StorageError: it cannot be written.
+        """
+        if not is_line_name(name):
+            raise ValidationError(
+                f"The name is {name[:100]!r}; it must be 1 to 63 letters, digits, '_' or '-', "
+                "and begin with a letter or a digit."
+            )
+        with self._lock:
+            if name in self._lines:
+                raise ConflictError(
+                    f"There is a line {name} already.",
+                    resource_type=ResourceType.LINE,
+                    resource_id=name,
+                )
+            self._check(name, settings)
+            self._files.write(name, settings)
+            self._lines[name] = self._opened(name)
+            self._lines[name].start()
+
+    def change(self, name: str, settings: str) -> None:
+        """Change the settings of a line; it starts again with them if it runs.
+
+        Raises:
+            ResourceNotFoundError: there is no such line.
+            ValidationError: a setting is wrong.
+            StorageError: they cannot be written.
+        """
+        with self._lock:
+            line = self._require(name)
+            self._check(name, settings)
+            self._files.write(name, settings)
+            line.stop()
+            self._lines[name] = self._opened(name)
+            if not self._files.is_stopped(name):
+                self._lines[name].start()
+
+    def run(self, name: str, *, stopped: bool) -> None:
+        """Start or stop a line; it stays so after a restart of the server.
+
+        Raises:
+            ResourceNotFoundError: there is no such line.
+            StorageError: that cannot be written.
+        """
+        with self._lock:
+            line = self._require(name)
+            if self._files.is_stopped(name) == stopped:
+                return
+            self._files.set_stopped(name, stopped=stopped)
+            line.stop()
+            if not stopped:
+                self._lines[name] = self._opened(name)
+                self._lines[name].start()
+
+    def delete(self, name: str) -> None:
+        """Stop a line, and remove it with its records and images.
+
+        Raises:
+            ResourceNotFoundError: there is no such line.
+        """
+        with self._lock:
+            self._require(name).stop()
+            self._files.delete(name)
+            del self._lines[name]
+
+    def _require(self, name: str) -> Line:
+        line = self._lines.get(name)
+        if line is None:
+            raise ResourceNotFoundError(
+                f"There is no line {name[:100]}.",
+                resource_type=ResourceType.LINE,
+                resource_id=name[:100],
+            )
+        return line
+
+    def _opened(self, name: str) -> Line:
+        from blemish.line.line import Line  # noqa: PLC0415 - a server without lines needs none
+
+        return Line(
+            name,
+            folder=self._files.folder(name),
+            settings=self._files.settings(name),
+            detection=self._detection,
+            now=self._now,
+        )
+
+    def _check(self, name: str, settings: str) -> None:
+        from blemish.line.config import check_line_config  # noqa: PLC0415 - as above
+        from blemish.station.errors import ConfigError  # noqa: PLC0415
+
+        try:
+            check_line_config(settings, directory=self._files.folder(name))
+        except ConfigError as error:
+            raise ValidationError(str(error)) from None
