@@ -76,13 +76,8 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         monitors = Monitors(
             settings, directory, arns=foundation.arns, now=foundation.now, ages=ages
         )
-        services = build_services(
-            foundation,
-            storage,
-            wake=workers.reconciler.wake,
-            hosted=workers.hosting,
-            counter=DetectionCounters(monitors.detections, counts),
-        )
+        counter = DetectionCounters(monitors.detections, counts)
+        services = _use_cases(foundation, storage, workers, counter)
         lines = _line_keeper(foundation, services)
         front = _build_front(
             foundation, storage, services, workers, counts=counts, monitors=monitors, lines=lines
@@ -105,6 +100,18 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
             stack.callback(lines.stop)
             lines.start()
         yield Server(application=front, keys=storage.access_keys, can_write=problem is None)
+
+
+def _use_cases(
+    foundation: Foundation, storage: Storage, workers: Workers, counter: DetectionCounters
+) -> UseCases:
+    return build_services(
+        foundation,
+        storage,
+        wake=workers.reconciler.wake,
+        hosted=workers.hosting,
+        counter=counter,
+    )
 
 
 def _line_keeper(foundation: Foundation, services: UseCases) -> LineKeeper:
