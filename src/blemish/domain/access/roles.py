@@ -53,7 +53,7 @@ _ACTIONS: Mapping[UserRole, tuple[str, ...]] = {
 
 DESCRIPTIONS: Mapping[UserRole, str] = {
     UserRole.VIEWER: "looks at everything and changes nothing",
-    UserRole.OPERATOR: "also judges images, starts and stops models and lines, and reviews verdicts",
+    UserRole.OPERATOR: "also judges images, runs models and lines, and reviews verdicts",
     UserRole.LABELLER: "also adds, labels and paints images, and tries models on them",
     UserRole.ENGINEER: "does everything with projects, models and buckets",
     UserRole.ADMIN: "does everything, users and access keys included",
