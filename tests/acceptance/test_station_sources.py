@@ -283,6 +283,35 @@ def test_a_message_takes_an_image(lines: Lines, camera: HttpCamera, broker: Brok
     assert line.source.message == f"The MQTT broker 127.0.0.1:{broker.port} is away."
 
 
+def test_a_message_is_an_image_that_is_repeated_until_its_verdict_is_on_record(
+    lines: Lines, broker: Broker
+) -> None:
+    settings: dict[str, object] = {
+        "type": "mqtt",
+        "host": "127.0.0.1",
+        "port": broker.port,
+        "username": "line",
+        "password_env": "PASSWORD",
+        "topic": "line-1/images",
+    }
+    line = lines("never-drop", **settings)
+    wait_until(lambda: line.source.is_connected)
+    line.stop()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set("line", "p-123")
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    for content in (b"image 1", BROKEN, b"image 2"):  # while the station is away
+        client.publish("line-1/images", content, qos=1).wait_for_publish(PATIENCE_S)
+    client.disconnect()
+    client.loop_stop()
+
+    line = lines("never-drop", **settings)
+
+    assert [image.content for image in line.wait_for(2)] == [b"image 1", b"image 2"]
+    assert line.source.failed == 1
+
+
 def test_posted_images_get_verdicts(lines: Lines) -> None:
     port = free_port()
     line = lines("never-drop", type="http", port=port)

@@ -30,8 +30,12 @@ class MqttBroker:
     def __str__(self) -> str:
         return f"The MQTT broker {self.host}:{self.port}"
 
-    def client(self) -> Client:
+    def client(self, *, session: str | None = None) -> Client:
         """Return a client that is not connected.
+
+        Args:
+            session: its name, under which the broker stores messages while it is away. Such a
+                client acknowledges messages itself.
 
         Raises:
             OSError: `ca_file` cannot be read.
@@ -39,7 +43,12 @@ class MqttBroker:
         from paho.mqtt.client import Client  # noqa: PLC0415 - of an extra
         from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
 
-        client = Client(CallbackAPIVersion.VERSION2)
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=session or "",
+            clean_session=session is None,
+            manual_ack=session is not None,
+        )
         if self.username is not None:
             password = None if self.password is None else self.password.reveal()
             client.username_pw_set(self.username, password)

@@ -9,6 +9,7 @@ from blemish.station.config_table import ConfigTable
 from blemish.station.errors import ConfigError
 from blemish.station.sources.folder import build_folder_source
 from blemish.station.sources.genicam import build_genicam_camera
+from blemish.station.sources.mqtt_images import build_mqtt_images
 from blemish.station.sources.posted import build_posted_images
 from blemish.station.sources.source import Source
 from blemish.station.sources.streams import build_stream_camera
@@ -22,6 +23,7 @@ SOURCE_TYPES: Mapping[str, SourceBuilder] = {
     "folder": build_folder_source,
     "genicam": build_genicam_camera,
     "http": build_posted_images,
+    "mqtt": build_mqtt_images,
     "video": build_video_file,
 }
 
