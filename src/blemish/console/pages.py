@@ -23,7 +23,7 @@ from blemish.console.images import (
     labelled_requests,
     upload_requests,
 )
-from blemish.console.line import line_page, line_requests, lines_page
+from blemish.console.line import history_page, line_page, line_requests, lines_page
 from blemish.console.masks import (
     overlay_requests,
     painter_page,
@@ -47,6 +47,7 @@ PAGES = (
     detect_requests,
     export_requests,
     gallery_page,
+    history_page,
     image_requests,
     labelled_requests,
     line_page,

@@ -70,6 +70,13 @@ class LineFeed:
         """What the process said last of its sources and sinks."""
         return self._status
 
+    def count_by(self, counter: ShiftCounter) -> None:
+        """Count by other shifts."""
+        with self._lock:
+            counter.restore()
+            self._counter = counter
+        self._changed()
+
     def restore(self, last: list[Verdict]) -> None:
         """Take the newest verdicts on record, the newest first."""
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -42,20 +42,22 @@ class LineKeeper:
         self._files = LineFiles(directory)
         self._detection = detection
         self._now = now
-        self._lock = threading.Lock()
-        self._lines: dict[str, Line] = {}
+        #: held by each change, which may wait for the end of a process
+        self._changing = threading.Lock()
+        #: replaced as a whole, so that readers wait for nothing
+        self._lines: Mapping[str, Line] = {}
 
     def start(self) -> None:
         """Run the lines that nobody has stopped."""
-        with self._lock:
-            for name in self._files.names():
-                self._lines[name] = self._opened(name)
+        with self._changing:
+            self._lines = {name: self._opened(name) for name in self._files.names()}
+            for name, line in self._lines.items():
                 if not self._files.is_stopped(name):
-                    self._lines[name].start()
+                    line.start()
 
     def stop(self) -> None:
         """End all lines; those that ran run again after the next start."""
-        with self._lock:
+        with self._changing:
             for line in self._lines.values():
                 line.ask_to_stop()
             for line in self._lines.values():
@@ -67,8 +69,7 @@ class LineKeeper:
 
     def names(self) -> list[str]:
         """Return the names of all lines."""
-        with self._lock:
-            return sorted(self._lines)
+        return sorted(self._lines)
 
     def line(self, name: str) -> Line:
         """Return a line.
@@ -76,8 +77,14 @@ class LineKeeper:
         Raises:
             ResourceNotFoundError: there is none.
         """
-        with self._lock:
-            return self._require(name)
+        line = self._lines.get(name)
+        if line is None:
+            raise ResourceNotFoundError(
+                f"There is no line {name[:100]}.",
+                resource_type=ResourceType.LINE,
+                resource_id=name[:100],
+            )
+        return line
 
     def create(self, name: str, settings: str) -> None:
         """Create a line and run it.
@@ -92,7 +99,7 @@ class LineKeeper:
                 f"The name is {name[:100]!r}; it must be 1 to 63 letters, digits, '_' or '-', "
                 "and begin with a letter or a digit."
             )
-        with self._lock:
+        with self._changing:
             if name in self._lines:
                 raise ConflictError(
                     f"There is a line {name} already.",
@@ -101,8 +108,9 @@ class LineKeeper:
                 )
             self._check(name, settings)
             self._files.write(name, settings)
-            self._lines[name] = self._opened(name)
-            self._lines[name].start()
+            line = self._opened(name)
+            self._lines = {**self._lines, name: line}
+            line.start()
 
     def change(self, name: str, settings: str) -> None:
         """Change the settings of a line; it starts again with them if it runs.
@@ -112,14 +120,13 @@ class LineKeeper:
             ValidationError: a setting is wrong.
             StorageError: they cannot be written.
         """
-        with self._lock:
-            line = self._require(name)
+        with self._changing:
+            line = self.line(name)
             self._check(name, settings)
             self._files.write(name, settings)
-            line.stop()
-            self._lines[name] = self._opened(name)
+            line.change(settings)
             if not self._files.is_stopped(name):
-                self._lines[name].start()
+                line.start()
 
     def run(self, name: str, *, stopped: bool) -> None:
         """Start or stop a line; it stays so after a restart of the server.
@@ -128,15 +135,15 @@ class LineKeeper:
             ResourceNotFoundError: there is no such line.
             StorageError: that cannot be written.
         """
-        with self._lock:
-            line = self._require(name)
+        with self._changing:
+            line = self.line(name)
             if self._files.is_stopped(name) == stopped:
                 return
             self._files.set_stopped(name, stopped=stopped)
-            line.stop()
-            if not stopped:
-                self._lines[name] = self._opened(name)
-                self._lines[name].start()
+            if stopped:
+                line.stop()
+            else:
+                line.start()
 
     def delete(self, name: str) -> None:
         """Stop a line, and remove it with its records and images.
@@ -144,20 +151,10 @@ class LineKeeper:
         Raises:
             ResourceNotFoundError: there is no such line.
         """
-        with self._lock:
-            self._require(name).stop()
+        with self._changing:
+            self.line(name).stop()
+            self._lines = {other: line for other, line in self._lines.items() if other != name}
             self._files.delete(name)
-            del self._lines[name]
-
-    def _require(self, name: str) -> Line:
-        line = self._lines.get(name)
-        if line is None:
-            raise ResourceNotFoundError(
-                f"There is no line {name[:100]}.",
-                resource_type=ResourceType.LINE,
-                resource_id=name[:100],
-            )
-        return line
 
     def _opened(self, name: str) -> Line:
         from blemish.line.line import Line  # noqa: PLC0415 - a server without lines needs none

@@ -19,7 +19,7 @@ from blemish.station.errors import ConfigError
 
 
 class Line:
-    """A line; its settings stay as they are, its state changes."""
+    """A line; one thread at a time starts, stops and changes it."""
 
     def __init__(
         self,
@@ -33,25 +33,12 @@ class Line:
         """Read the settings; what is wrong with them becomes the message of the line."""
         self.name = name
         self.folder = folder
-        self.settings = settings
         self.history = LineHistory(folder)
         self._detection = detection
+        self._now = now
         self._run: LineRun | None = None
-        self.config: LineConfig | None = None
-        self._problem = ""
-        try:
-            self.config = parse_line_config(settings, directory=folder)
-        except ConfigError as error:
-            self._problem = str(error)
-        config = self.config
-        self.feed = LineFeed(
-            ShiftCounter(
-                shifts=config.shifts if config else shift_times(SHIFTS),
-                zone=config.time_zone if config else UTC,
-                count_since=lambda begin: self.history.count(HistoryFilter(since=begin)),
-                now=now,
-            )
-        )
+        self._read(settings)
+        self.feed = LineFeed(self._counter())
 
     @property
     def project(self) -> str:
@@ -75,6 +62,12 @@ class Line:
             feed=self.feed,
         )
         self._run.start()
+
+    def change(self, settings: str) -> None:
+        """Stop, and take other settings; open pages stay with the line."""
+        self.stop()
+        self._read(settings)
+        self.feed.count_by(self._counter())
 
     def ask_to_stop(self) -> None:
         """Begin to end, without waiting for it."""
@@ -104,3 +97,21 @@ class Line:
         if self._run is None:
             return 503, {"error": "The line is stopped."}
         return await self._run.push(sources[0], content, name=name)
+
+    def _read(self, settings: str) -> None:
+        self.settings = settings
+        self.config: LineConfig | None = None
+        self._problem = ""
+        try:
+            self.config = parse_line_config(settings, directory=self.folder)
+        except ConfigError as error:
+            self._problem = str(error)
+
+    def _counter(self) -> ShiftCounter:
+        config = self.config
+        return ShiftCounter(
+            shifts=config.shifts if config else shift_times(SHIFTS),
+            zone=config.time_zone if config else UTC,
+            count_since=lambda begin: self.history.count(HistoryFilter(since=begin)),
+            now=self._now,
+        )

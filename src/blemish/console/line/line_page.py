@@ -6,20 +6,15 @@ machine, and connects again after a restart of the server.
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
-import jinja2
 from nicegui import app as framework
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from blemish.console.http import request_visitor
+from blemish.console.line.documents import document
 from blemish.console.line.line_access import START, STOP, line_url, may_on_line, visible_line
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor
-
-HEADERS = {"Cache-Control": "no-store"}
 
 
 @framework.get("/line/{name}")
@@ -28,7 +23,7 @@ async def show_line(request: Request, name: str) -> Response:
     visitor = request_visitor(request)
     line = await visible_line(visitor, name)
     may_run = await may_on_line(visitor, START, name) and await may_on_line(visitor, STOP, name)
-    return _document("line.html.jinja", line=line, url=line_url(name), may_run=may_run, root=ROOT)
+    return document("line.html.jinja", line=line, url=line_url(name), may_run=may_run, root=ROOT)
 
 
 @framework.get("/line/{name}/camera")
@@ -36,7 +31,7 @@ async def show_camera(request: Request, name: str) -> Response:
     """Answer with the page that sends the images of this browser's camera to a line."""
     visitor = request_visitor(request)
     line = await visible_line(visitor, name)
-    return _document(
+    return document(
         "camera.html.jinja",
         line=line,
         url=line_url(name),
@@ -48,15 +43,3 @@ async def show_camera(request: Request, name: str) -> Response:
 
 async def _may_send(visitor: Visitor, project: str, version: str) -> bool:
     return await visitor.may("DetectAnomalies", ProjectName=project, ModelVersion=version)
-
-
-def _document(template: str, **values: object) -> Response:
-    text = _templates().get_template(template).render(values)
-    return HTMLResponse(text, headers=HEADERS)
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
-    )

@@ -5,7 +5,7 @@ The drawing is plain elements of the page, since a library for charts weighs mor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -76,14 +76,21 @@ def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -
     ]
 
 
-def bars(spans: list[Span], wanted: Range) -> str:
-    """Draw images as bars, with anomalies as the lower part of each; numbers alone go in."""
+def bars(spans: list[Span], wanted: Range, *, address: Callable[[Span], str] | None = None) -> str:
+    """Draw images as bars, with anomalies as the lower part of each.
+
+    Args:
+        spans: numbers alone go in.
+        wanted: the time.
+        address: returns what a bar opens, as a part of HTML; None for bars that open nothing.
+    """
     most = nice_ceiling(max(span.images for span in spans))
     half = f"{most // 2:,}"
-    drawn = "".join(_bar(span, wanted, most) for span in spans)
+    drawn = "".join(_bar(span, wanted, most, address) for span in spans)
     description = f"Images processed and anomalies found, by {_length(wanted)}"
     return (
-        f'<div class="chart" role="img" aria-label="{description}">{_scale(f"{most:,}", half)}'
+        f'<div class="chart" role="{"group" if address else "img"}" aria-label="{description}">'
+        f"{_scale(f'{most:,}', half)}"
         f'<div class="plot bars">{drawn}</div></div>{_moments(spans, wanted)}'
     )
 
@@ -126,13 +133,19 @@ def nice_ceiling(number: int) -> int:
         scale *= 10
 
 
-def _bar(span: Span, wanted: Range, most: int) -> str:
+def _bar(span: Span, wanted: Range, most: int, address: Callable[[Span], str] | None) -> str:
     title = f"{_moment(span, wanted)}: {span.images:,} images, {span.anomalies:,} anomalies"
     normal = 100 * (span.images - span.anomalies) / most
     anomalous = 100 * span.anomalies / most
+    parts = (
+        f'<i class="rest" style="height:{normal:.2f}%"></i>'
+        f'<i class="found" style="height:{anomalous:.2f}%"></i>'
+    )
+    if address is None or not span.images:
+        return f'<div class="bar-place" title="{title}">{parts}</div>'
     return (
-        f'<div class="bar-place" title="{title}"><i class="rest" style="height:{normal:.2f}%"></i>'
-        f'<i class="found" style="height:{anomalous:.2f}%"></i></div>'
+        f'<a class="bar-place" href="{address(span)}" title="{title}" aria-label="{title}">'
+        f"{parts}</a>"
     )
 
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
+from html import escape
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
 
+from blemish.console.line.line_access import line_url, visible_lines
 from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
-from blemish.console.projects.detection_chart import RANGES, bars, beginning, ratio_line, spans_of
+from blemish.console.projects.detection_chart import (
+    RANGES,
+    Span,
+    bars,
+    beginning,
+    ratio_line,
+    spans_of,
+)
 from blemish.console.projects.detector_panel import detector_panel
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
@@ -145,9 +155,13 @@ class _Detections:
         self._model = model
         self._zone: tzinfo = UTC
         self._shown_counts: list[DetectionCount] = []
+        #: the first line of the project, whose history bars open
+        self._line = ""
 
     async def draw(self) -> None:
         """Draw it, with the choice of time and model."""
+        lines = await visible_lines(self._visitor)
+        self._line = next((line.name for line in lines if line.project == self._project), "")
         self._shown_counts = await self._counts()
         with ui.element("section").classes("panel").props("aria-labelledby=detections"):
             with ui.element("div").classes("head"):
@@ -211,11 +225,29 @@ class _Detections:
                     with ui.element("span").classes("legend"):
                         ui.element("i").classes(key)
                         text(title, classes="quiet")
-            ui.html(bars(spans, wanted), sanitize=False)
+            length, address = wanted.span, self._history_address
+            ui.html(
+                bars(spans, wanted, address=address(length) if self._line else None),
+                sanitize=False,
+            )
             heading("Anomaly ratio", 3)
             ui.html(ratio_line(spans, wanted), sanitize=False)
             text(f"Times are those of {self._zone}.", classes="quiet", tag="p")
             _by_model(self._project, counts)
+
+    def _history_address(self, length: timedelta) -> Callable[[Span], str]:
+        """Return what gives the address of the line's history in a span, for HTML."""
+
+        def address(span: Span) -> str:
+            members = {
+                "since": span.begin.isoformat(),
+                "until": (span.begin + length).isoformat(),
+            }
+            if self._model:
+                members["model"] = f"{self._project} {self._model}"
+            return escape(f"{line_url(self._line, '/history')}?{urlencode(members)}")
+
+        return address
 
     def _model_choice(self) -> None:
         versions = sorted({count.model_version for count in self._shown_counts}, reverse=True)

@@ -20,6 +20,7 @@ const address = (verdict, layer) => `${root}/images/${encodeURIComponent(verdict
 
 function showVerdict(verdict) {
   document.body.dataset.verdict = kind(verdict);
+  document.body.dataset.judgedAt = verdict ? verdict.time : "";
   document.body.dataset.shown = verdict ? verdict.id : "";
   setText("word", WORDS[kind(verdict)]);
   const areas = verdict ? verdict.anomalies.map((area) => area.name).join(", ") : "";
