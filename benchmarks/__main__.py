@@ -21,6 +21,7 @@ BENCHMARKS = (
     ["batch", "--images=300", "--rounds=1", "--kills=1"],
     ["edge", "--detections=4000", "--kills=5", "--requests=5000"],
     ["station", "--images=100", "--kills=3"],
+    ["line", "--seconds=60"],
     ["quality"],
 )
 MINUTES = 14
