@@ -19,6 +19,7 @@ from blemish.engine.graph.sessions import open_session
 from blemish.engine.images.decode import decode
 from blemish.engine.images.resize import resize
 from blemish.engine.images.upsample import upsampling_matrix
+from blemish.engine.normal_images import embedding_reference
 from blemish.engine.runtime import Detection, Detector
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.patch_classifier import HIDDEN, PatchClassifier
@@ -192,6 +193,10 @@ def test_numpy_and_the_graph_agree(
         anomaly_map = rows @ fused.reshape(embedder.grid) @ columns
         rounding = 1e-4 * np.abs(anomaly_map).max()
         np.testing.assert_allclose(answer["anomaly_map"], anomaly_map, rtol=0, atol=rounding)
+        assert parts.reference is not None
+        offsets = (embeddings.mean(axis=0) - parts.reference.mean) / parts.reference.deviation
+        distance = np.sqrt(np.square(offsets).mean())
+        assert answer["embedding_distance"] == pytest.approx(distance, rel=1e-3)
         assert parts.head is not None
         coarse = parts.head.logits(embeddings).T.reshape(-1, *embedder.grid)
         odds = np.exp(refined(coarse, pixels(image)))
@@ -237,6 +242,7 @@ def fitted_parts(
         map_fusion=map_fusion(candidate, table),
         calibration=Calibration(threshold=2.0, slope=1.0, midpoint=2.0, notes=()),
         head=random_head(embedder.width, scale=float(features.embedded_images[0].embeddings.std())),
+        reference=embedding_reference(np.stack([embedding for _, embedding in features.looks])),
     )
     return parts, table
 

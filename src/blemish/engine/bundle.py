@@ -18,6 +18,7 @@ from typing import Any
 from blemish.engine.backbones.catalogue import current_name
 from blemish.engine.errors import BundleError
 from blemish.engine.images.sizes import ImageSize
+from blemish.engine.normal_images import NormalImages
 
 FORMAT = 1
 MODEL, INFO, CHECKSUMS = "model.onnx", "bundle.json", "SHA256SUMS"
@@ -96,6 +97,8 @@ class BundleInfo:
     test_scores: MeasuredScores | None = None
     #: None if everything counts
     regions: BundleRegions | None = None
+    #: None in a bundle of an older version, or of few normal images
+    normal_images: NormalImages | None = None
 
     @property
     def backbone(self) -> str:
@@ -193,11 +196,18 @@ def _to_json(info: BundleInfo) -> dict[str, Any]:
         "background": info.background,
         "anomaly_types": [{"name": t.name, "color": t.color} for t in info.anomaly_types],
         "history": info.history,
-    } | {
-        name: asdict(part)
-        for name, part in (("test_scores", info.test_scores), ("regions", info.regions))
-        if part is not None
-    }
+    } | _optional_members(info)
+
+
+def _optional_members(info: BundleInfo) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if info.test_scores is not None:
+        members["test_scores"] = asdict(info.test_scores)
+    if info.regions is not None:
+        members["regions"] = asdict(info.regions)
+    if info.normal_images is not None:
+        members["normal_images"] = info.normal_images.to_json()
+    return members
 
 
 def _decode_rule(info: BundleInfo) -> dict[str, Any]:
@@ -234,6 +244,9 @@ def _from_json(document: Any) -> BundleInfo:
         moved_from=None if trained == threshold else trained,
         test_scores=_scores(document.get("test_scores")),
         regions=_regions(document.get("regions")),
+        normal_images=NormalImages.from_json(normal)
+        if (normal := document.get("normal_images"))
+        else None,
     )
 
 

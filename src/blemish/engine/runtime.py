@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from blemish.engine.images.regions import check_aspect
 from blemish.engine.images.resize import nearest_positions, resize, resize_nearest
 from blemish.engine.images.samples import FULL_RANGE
 from blemish.engine.images.sizes import ImageSize, check_size
+from blemish.engine.normal_images import EMBEDDING_DISTANCE, Comparison
 
 _OUTPUTS = ("score", "confidence", "is_anomalous", "anomaly_map")
 _CLASSES = "class_probabilities"
@@ -63,6 +64,8 @@ class Detection:
     colors: tuple[str, ...]
     #: EXIF, 1 to 8
     orientation: int = 1
+    #: compares the image with the normal images of the training; None if the bundle has none
+    compare: Callable[[], Comparison] | None = None
 
     @cached_property
     def mask(self) -> NDArray[np.uint8] | None:
@@ -84,6 +87,7 @@ class Detector:
         self._session = session
         self._helper = helper
         self._outputs = list(_OUTPUTS) + ([_CLASSES] if info.anomaly_types else [])
+        self._outputs += [] if info.normal_images is None else [EMBEDDING_DISTANCE]
         types = info.anomaly_types
         #: of the values of `Detection.mask`
         self.names = ("background", *(entry.name for entry in types))
@@ -149,6 +153,12 @@ class Detector:
         width, height = self.info.graph_size
         pixels = resize(image.pixels, width=width, height=height, helper=self._helper)
         score, confidence, is_anomalous, anomaly_map, *classes = self._run(pixels)
+        compare: Callable[[], Comparison] | None = None
+        if (normal_images := self.info.normal_images) is not None:
+            distance = float(classes.pop())
+            compare = partial(
+                normal_images.compare, pixels, score=float(score), embedding_distance=distance
+            )
         likeliest = _likeliest(classes[0]) if classes else None
         return Detection(
             score=float(score),
@@ -161,6 +171,7 @@ class Detector:
             anomalies=None if likeliest is None else self._areas(likeliest, image.upright_size),
             classes=likeliest,
             colors=self.colors,
+            compare=compare,
         )
 
     def _check_size(self, size: ImageSize, *, mixed_sizes: bool) -> None:

@@ -6,6 +6,7 @@ directory = "/var/lib/blemish-station"  # records and stored images
 [model]                                 # the component that judges
 [[sink]]                                # any number, each with a type and a name
 [records]                               # which images are stored, and how many
+[drift]                                 # which share of anomalies is no alarm
 [page]                                  # where the page is; without it there is none
 [sync]                                  # which server `blemish station sync` sends images to
 
@@ -20,13 +21,14 @@ import re
 import socket
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from blemish.edge.config import COMPONENTS
 from blemish.station.config_table import ConfigTable, SecretText
+from blemish.station.drift.shares import ShareBand
 from blemish.station.errors import ConfigError
 
 DIRECTORY = Path("/var/lib/blemish-station")
@@ -105,6 +107,8 @@ class RecordsConfig:
     image_budget_bytes: int
     #: verdicts that are remembered; the oldest delivered ones go first
     most_verdicts: int
+    #: the shares of anomalies that are no alarm; None for those that each source learns
+    share_band: ShareBand | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +180,8 @@ def parse_station_config(
     records = _records(_table(document, "records", environment))
     page = _page(_table(document, "page", environment)) if "page" in document else None
     sync = _sync(_table(document, "sync", environment)) if "sync" in document else None
-    for name in ("source", "sink", "model", "records", "page", "sync"):
+    share_band = _share_band(_table(document, "drift", environment))
+    for name in ("source", "sink", "model", "records", "drift", "page", "sync"):
         top.has(name)
     top.finish()
     if not sources:
@@ -188,7 +193,7 @@ def parse_station_config(
         sources=sources,
         model=model,
         sinks=sinks,
-        records=records,
+        records=replace(records, share_band=share_band),
         page=page,
         sync=sync,
     )
@@ -255,6 +260,18 @@ def _records(table: ConfigTable) -> RecordsConfig:
     )
     table.finish()
     return records
+
+
+def _share_band(table: ConfigTable) -> ShareBand | None:
+    names = ("least_anomaly_share", "most_anomaly_share")
+    is_set = [table.has(name) for name in names]
+    low, high = (table.number(name, 0, least=0, most=1) for name in names)
+    table.finish()
+    if not any(is_set):
+        return None
+    if not is_set[1] or high < low:
+        raise table.wrong(names[1], f"a share from {low:g} to 1")
+    return ShareBand(low=low, high=high)
 
 
 def _page(table: ConfigTable) -> PageConfig:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
+from blemish.station.drift.alarms import AlarmEvent
 from blemish.station.errors import RecordsError, SinkError, VerdictRefusedError
 from blemish.station.records import Records
-from blemish.station.sinks.sink import Sink
+from blemish.station.sinks.sink import AlarmSink, Sink
 from blemish.station.verdict import Verdict
 
 logger = logging.getLogger(__name__)
+
+Delivery = Callable[[], None]
 
 BATCH = 100
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -34,13 +39,15 @@ class SinkWorker:
 
     def run(self) -> None:
         """Deliver until the station stops."""
+        if (alarm_sink := self._alarm_sink) is not None:
+            self.records.drift.begin_events(alarm_sink.name)
         while not self.stopping.is_set():
             self.wake.clear()
             try:
-                verdicts = self.records.pending(self.sink.name, limit=BATCH)
-                if not verdicts:
+                deliveries = [*self._alarm_deliveries(), *self._verdict_deliveries()]
+                if not deliveries:
                     self.wake.wait()
-                elif not all(map(self._delivers, verdicts)):
+                elif not all(map(self._delivers, deliveries)):
                     self.stopping.wait(self._pause_s())
             except Exception as error:
                 logger.exception("sink %s failed", self.sink.name)
@@ -48,12 +55,27 @@ class SinkWorker:
                 self.stopping.wait(self._pause_s())
         self.sink.close()
 
-    def _delivers(self, verdict: Verdict) -> bool:
-        """Deliver one verdict; return whether the next one may follow."""
+    @property
+    def _alarm_sink(self) -> AlarmSink | None:
+        sink = self.sink
+        return sink if isinstance(sink, AlarmSink) and sink.takes_alarms else None
+
+    def _verdict_deliveries(self) -> Iterator[Delivery]:
+        for verdict in self.records.pending(self.sink.name, limit=BATCH):
+            yield partial(self._deliver, verdict)
+
+    def _alarm_deliveries(self) -> Iterator[Delivery]:
+        sink = self._alarm_sink
+        if sink is not None:
+            for event in self.records.drift.pending_events(sink.name, limit=BATCH):
+                yield partial(self._deliver_alarm, sink, event)
+
+    def _delivers(self, delivery: Delivery) -> bool:
+        """Make one delivery; return whether the next one may follow."""
         if self.stopping.is_set():
             return False
         try:
-            self._deliver(verdict)
+            delivery()
         except (SinkError, RecordsError) as error:
             self._fail(str(error))
             return False
@@ -70,6 +92,13 @@ class SinkWorker:
             self.records.refused(self.sink.name, verdict.id)
         else:
             self.records.delivered(self.sink.name, verdict.id)
+
+    def _deliver_alarm(self, sink: AlarmSink, event: AlarmEvent) -> None:
+        try:
+            sink.deliver_alarm(event)
+        except VerdictRefusedError as error:
+            logger.error("sink %s refuses alarm event %d: %s", sink.name, event.number, error)
+        self.records.drift.event_delivered(sink.name, event.number)
 
     def _fail(self, reason: str) -> None:
         if not self._failures or reason != self.message:

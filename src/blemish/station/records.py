@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from blemish.engine.normal_images import Comparison
 from blemish.station.config import ImageRule, RecordsConfig, SinkConfig, WhenFull
+from blemish.station.drift.drift_records import DriftRecords
 from blemish.station.errors import RecordsError
 from blemish.station.images import CapturedImage
 from blemish.station.schema import open_station_database
@@ -48,6 +50,7 @@ class Records:
         self._durable = open_station_database(directory, synchronous="FULL")
         #: for what may be lost in a power cut, since it is then only done once more
         self._quick = open_station_database(directory, synchronous="NORMAL")
+        self.drift = DriftRecords(self._quick, lock=self._lock, band=rules.share_band)
         self._waiting = {sink.name: 0 for sink in sinks}
         self._waiting |= dict(
             self._quick.execute("SELECT sink, count(*) FROM deliveries GROUP BY sink")
@@ -63,7 +66,12 @@ class Records:
             self._quick.close()
 
     def add(
-        self, verdict: Verdict, image: CapturedImage, *, stored: StoredImage | None = None
+        self,
+        verdict: Verdict,
+        image: CapturedImage,
+        *,
+        stored: StoredImage | None = None,
+        comparison: Comparison | None = None,
     ) -> Verdict:
         """Record a verdict durably, and queue it for every sink; a repeated one changes nothing.
 
@@ -75,6 +83,7 @@ class Records:
             self._settle(connection, image)
             if is_new:
                 self._queue(connection, verdict.id)
+                self.drift.add(connection, verdict, comparison)
                 self._add_count(connection, f"source {image.source}", "detections")
                 self._add_count(connection, STATION, "anomalous", int(verdict.is_anomalous))
                 self._count += 1

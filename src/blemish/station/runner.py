@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from blemish.engine.heat_maps import encode_heat_map
+from blemish.engine.normal_images import Comparison
 from blemish.engine.runtime import Detection
 from blemish.station.config import SourceConfig
 from blemish.station.delivery import SinkWorker
@@ -243,6 +244,7 @@ class Station:
             last=tuple(self._records.last(LAST)),
             sources=sources,
             sinks=sinks,
+            alarms=tuple(self._records.drift.alarms(only_active=True)),
         )
 
     def _run(self) -> None:
@@ -302,7 +304,10 @@ class Station:
             self._insist(lambda: self._records.fail(image))
             raise UnreadableError("The station failed; its log says why.") from error
         stored = self._store(image, detection) if self._records.wants_image(verdict) else None
-        recorded = self._insist(lambda: self._records.add(verdict, image, stored=stored))
+        comparison = _compared(image, detection)
+        recorded = self._insist(
+            lambda: self._records.add(verdict, image, stored=stored, comparison=comparison)
+        )
         self._latest = LatestImage(verdict=recorded, image=image, detection=detection)
         self._recorded(recorded)
         return recorded
@@ -329,6 +334,17 @@ class Station:
                 if self._stopping.wait(RETRY_S):
                     raise
                 logger.warning("%s The station waits.", error)
+
+
+def _compared(image: CapturedImage, detection: Detection) -> Comparison | None:
+    """Compare an image with the normal images of the training; a fault costs no verdict."""
+    if detection.compare is None:
+        return None
+    try:
+        return detection.compare()
+    except Exception:
+        logger.exception("image %s of %s cannot be compared", image.name, image.source)
+        return None
 
 
 def _run_source(source: Source, intake: Intake) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from blemish.station.drift.alarms import Alarm
 from blemish.station.verdict import Verdict
 
 
@@ -55,3 +56,5 @@ class StationStatus:
     last: tuple[Verdict, ...]
     sources: tuple[SourceStatus, ...]
     sinks: tuple[SinkStatus, ...]
+    #: those that last, the newest first
+    alarms: tuple[Alarm, ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from blemish.engine.bundle import (
@@ -17,6 +18,7 @@ from blemish.engine.bundle import (
 )
 from blemish.engine.errors import BundleError
 from blemish.engine.images.sizes import ImageSize
+from blemish.engine.normal_images import MeasuredRange, NormalImages
 from blemish.engine.runtime import Detector
 
 INFO = BundleInfo(
@@ -47,6 +49,21 @@ def rewrite(folder: Path, name: str, data: bytes) -> None:
 
 def test_what_was_written_is_read(folder: Path) -> None:
     assert read_bundle(folder) == Bundle(info=INFO, model=b"a graph")
+
+
+def test_the_look_of_normal_images_is_kept(tmp_path: Path) -> None:
+    look = NormalImages(
+        count=12,
+        layout=np.arange(64 * 64, dtype=np.uint16).astype(np.uint8).reshape(64, 64),
+        ranges={"brightness": MeasuredRange(low=0.2, middle=0.25, high=0.5)},
+    )
+
+    write_bundle(Bundle(info=replace(INFO, normal_images=look), model=b"a graph"), tmp_path)
+
+    kept = read_bundle(tmp_path).info.normal_images
+    assert kept is not None
+    assert (kept.count, kept.ranges) == (12, look.ranges)
+    assert (kept.layout == look.layout).all()
 
 
 def test_a_bundle_of_deep_images_says_how_they_become_8_bits(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from blemish.station.config import (
     read_station_config,
 )
 from blemish.station.config_table import ConfigTable
+from blemish.station.drift.shares import ShareBand
 from blemish.station.errors import ConfigError
 from blemish.station.sinks.registry import build_sink
 from blemish.station.sinks.sink import Sink
@@ -168,3 +169,16 @@ def test_a_sink_refuses_settings_that_its_type_lacks(settings: str, message: str
         build(settings)
 
     assert message in str(raised.value)
+
+
+def test_the_band_of_anomalies_is_read() -> None:
+    config = parsed(LEAST + "[drift]\nleast_anomaly_share = 0.01\nmost_anomaly_share = 0.05\n")
+
+    assert config.records.share_band == ShareBand(low=0.01, high=0.05)
+    assert parsed(LEAST).records.share_band is None
+
+
+@pytest.mark.parametrize("text", ["least_anomaly_share = 0.2", "most_anomaly_share = 7"])
+def test_a_band_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[drift\].*most_anomaly_share"):
+        parsed(f"{LEAST}[drift]\n{text}\n")

@@ -4,6 +4,7 @@ pixels -> backbone -> feature maps -+-> patch scores -+-> top mean -+-> image sc
                                     |                 +-> anomaly map
                                     +-> pooled embedding -> scores -+
                                     +-> class logits of each patch -> class probabilities
+                                    +-> mean embedding -> embedding distance
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 
 from blemish.engine.backbones.backbone import Backbone
 from blemish.engine.backbones.embedding import FeatureMaps, add_features
+from blemish.engine.graph.embedding_distance import add_embedding_distance
 from blemish.engine.graph.scoring import GraphScores, add_scores
 from blemish.engine.graph.segmentation import add_class_probabilities
 from blemish.engine.graph.writer import GraphWriter
 from blemish.engine.images.regions import InspectedArea
 from blemish.engine.images.upsample import add_upsampled
+from blemish.engine.normal_images import EmbeddingReference
 from blemish.engine.scorers.patch_classifier import PatchClassifier
 from blemish.engine.scorers.scorer import FittedScorer, ScoreKey, Scorer
 from blemish.engine.training.calibration import Calibration
@@ -46,14 +49,17 @@ class DetectorParts:
     head: PatchClassifier | None
     #: what counts in an image; None for everything
     area: InspectedArea | None = None
+    #: None if the normal images are too few to compare others with
+    reference: EmbeddingReference | None = None
 
 
 def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.ModelProto:
     """Write a detector for images of one size.
 
     Inputs: `pixels` (1, height, width, 3) uint8 RGB, and `threshold`, which may be left out.
-    Outputs: `score`, `confidence`, `is_anomalous`, `anomaly_map` (height, width), and with a
-    segmentation head `class_probabilities` (classes, height, width), the background first.
+    Outputs: `score`, `confidence`, `is_anomalous`, `anomaly_map` (height, width), with a
+    segmentation head `class_probabilities` (classes, height, width), the background first, and with
+    a reference `embedding_distance`.
 
     Raises:
         BackboneError: the backbone does not run on images of this size.
@@ -66,6 +72,8 @@ def detector_graph(parts: DetectorParts, *, width: int, height: int) -> onnx.Mod
     _add_anomaly_map(graph, scores, maps, parts.map_fusion, (height, width))
     if parts.head is not None:
         add_class_probabilities(graph, maps, parts.head, (height, width))
+    if parts.reference is not None:
+        add_embedding_distance(graph, maps, parts.reference)
     return graph.model()
 
 

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from blemish.domain.entities import Label
 from blemish.engine.backbones.embedding import Embedder
+from blemish.engine.images.appearance import Appearance, appearance
 from blemish.engine.images.decode import ImageLimits, decode
 from blemish.engine.images.regions import InspectedArea
 from blemish.engine.images.resize import least_decoded, resize
+from blemish.engine.normal_images import MOST_NORMAL_IMAGES
 from blemish.engine.scorers.memory_bank import ALTERNATIVES_STEP, MEMORY_BANK
 from blemish.engine.scorers.moments import Moments
 from blemish.engine.scorers.pooling import pooled_embedding
@@ -138,6 +140,8 @@ class TrainingFeatures:
     embedded_images: list[EmbeddedImage | RecomputedImage] = field(default_factory=list)
     #: SHA-256 of each of them
     embedded_digests: list[bytes] = field(default_factory=list)
+    #: of some normal images, and the mean embedding (d,) of all patches of each
+    looks: list[tuple[Appearance, NDArray[np.float32]]] = field(default_factory=list)
     #: of each image with a mask and, where there are any, of each normal image
     masked: list[MaskedPatches] = field(default_factory=list)
     #: (n, d) patches of each anomalous image without a mask, where others have one
@@ -203,8 +207,10 @@ class FeatureCollector:
     ) -> None:
         """Embed one image, given upright at the graph's size."""
         area = self._area
-        pixels = pixels if area is None else area.filled(pixels)
+        unfilled, pixels = pixels, pixels if area is None else area.filled(pixels)
         embeddings = self._embedder.embed(pixels)
+        if entry.image.label is Label.NORMAL and len(self.features.looks) < MOST_NORMAL_IMAGES:
+            self.features.looks.append((appearance(unfilled), embeddings.mean(axis=0)))
         if area is not None:
             embeddings = embeddings[area.patches]
             shares = {name: share[area.patches] for name, share in shares.items()}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blemish.engine.bundle import AnomalyType, BundleRegions
 from blemish.engine.graph.detector_graph import DetectorParts
 from blemish.engine.metrics import precision_recall_f1, roc_auc
+from blemish.engine.normal_images import NormalImages
 from blemish.engine.scorers.scorer import Scorer
 from blemish.engine.training.selection import Selection
 from blemish.engine.training.unseen_images import UnseenImage
@@ -36,6 +37,7 @@ class LearnedDetector:
     notes: tuple[str, ...]
     unseen_images: tuple[UnseenImage, ...]
     regions: BundleRegions | None
+    normal_images: NormalImages | None
 
 
 def bundle_history(learned: LearnedDetector, *, seed: int, threads: int) -> dict[str, Any]:

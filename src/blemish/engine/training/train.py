@@ -20,6 +20,7 @@ from blemish.engine.images.decode import ImageLimits
 from blemish.engine.images.regions import InspectedArea, Regions
 from blemish.engine.images.resize import least_decoded
 from blemish.engine.images.samples import range_notes
+from blemish.engine.normal_images import NormalImages, embedding_reference, normal_images
 from blemish.engine.scorers.memory_bank import bank_projections
 from blemish.engine.scorers.scorer import FittedScorer, Scorer
 from blemish.engine.training.anomaly_types import assign_colors, require_masks, select_types
@@ -137,17 +138,17 @@ def train_validated(
 
     progress(Progress(step="writing the bundle", done=0, total=1))
     width, height = learned.size
-    calibration = learned.parts.calibration
     info = BundleInfo(
         graph_size=(width, height),
         image_size=validated.size,
-        threshold=float(np.float32(calibration.threshold)),  # as the graph has it
+        threshold=float(np.float32(learned.parts.calibration.threshold)),  # as the graph has it
         background=BACKGROUND,
         anomaly_types=learned.types,
         history=bundle_history(learned, seed=options.seed, threads=options.threads),
         decoded_at_least=least_decoded(width, height),
         sample_bits=validated.sample_bits,
         regions=learned.regions,
+        normal_images=learned.normal_images,
     )
     model = detector_graph(learned.parts, width=width, height=height)
     progress(Progress(step="writing the bundle", done=1, total=1))
@@ -194,6 +195,7 @@ def _learn(
         head=None,
         area=stage.area,
     )
+    parts, normals = _with_reference(parts, stage, selection)
     names, notes = select_types(stage.features.masked, min_masks=options.min_masks_per_type)
     learned = LearnedDetector(
         size=stage.size,
@@ -213,6 +215,7 @@ def _learn(
             *notes,
         ),
         regions=_bundle_regions(validated, stage, options),
+        normal_images=normals,
     )
     if names:
         return _with_segmentation(
@@ -220,6 +223,21 @@ def _learn(
         )
     _require_types(validated, notes)
     return learned
+
+
+def _with_reference(
+    parts: DetectorParts, stage: _Stage, selection: Selection
+) -> tuple[DetectorParts, NormalImages | None]:
+    """Add what later images are compared with, unless the normal images are too few."""
+    embeddings = np.stack([embedding for _, embedding in stage.features.looks])
+    normals = normal_images(
+        [look for look, _ in stage.features.looks],
+        embeddings,
+        scores=selection.scores[~stage.table.anomalous],
+    )
+    if normals is None:
+        return parts, None
+    return replace(parts, reference=embedding_reference(embeddings)), normals
 
 
 def _calibrate(

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from blemish.engine.images.formats import ImageError
 from blemish.station.page.feed import StatusFeed
 from blemish.station.page.guard import COOKIE, PageGuard
+from blemish.station.page.metrics import METRICS_TYPE, metrics_text
 
 STATIC = Path(__file__).parent / "static"
 FILES = {"page.css": "text/css", "page.js": "text/javascript", "sign-in.css": "text/css"}
@@ -54,6 +55,7 @@ class PageApp:
         """Return the ASGI application."""
         protected = {
             "/events": self._events,
+            "/metrics": self._metrics,
             "/images/{verdict_id}/{layer}": self._image,
         }
         routes = [Route(path, self._protected(work)) for path, work in protected.items()]
@@ -90,6 +92,10 @@ class PageApp:
                 yield f"data: {state}\n\n"
 
         return StreamingResponse(events(), media_type="text/event-stream", headers=HEADERS)
+
+    async def _metrics(self, _request: Request) -> Response:
+        text = metrics_text(await asyncio.to_thread(self._feed.status))
+        return Response(text, media_type=METRICS_TYPE, headers=HEADERS)
 
     async def _image(self, request: Request) -> Response:
         image = self._feed.image(request.path_params["verdict_id"])

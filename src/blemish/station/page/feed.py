@@ -47,6 +47,10 @@ class StatusFeed:
         """How many pages are open."""
         return self._watchers
 
+    def status(self) -> StationStatus:
+        """Read the state, in the thread of the caller."""
+        return self._status()
+
     def image(self, verdict_id: str) -> ShownImage | None:
         """Return an image of one of the newest states."""
         return self._images.get(verdict_id)
@@ -104,6 +108,7 @@ class StatusFeed:
 
 def _document(status: StationStatus) -> dict[str, Any]:
     document = asdict(status)
+    document["alarms"] = [alarm.to_json() for alarm in status.alarms]
     document["last"] = [_verdict(verdict) for verdict in status.last]
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

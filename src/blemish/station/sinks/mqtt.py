@@ -1,4 +1,4 @@
-"""MQTT: each verdict as one message with quality of service 1."""
+"""MQTT: each verdict, and each event of an alarm, as one message with quality of service 1."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from blemish.station.config_table import ConfigTable
+from blemish.station.drift.alarms import AlarmEvent
 from blemish.station.errors import SinkError
 from blemish.station.mqtt_broker import MqttBroker, mqtt_broker
 from blemish.station.sinks.sink import Sink
@@ -34,19 +35,33 @@ class MqttSink:
         *,
         broker: MqttBroker,
         topic: str,
+        alarm_topic: str | None = None,
     ) -> None:
         self.name = name
-        self._broker, self._topic = broker, topic
+        self._broker, self._topic, self._alarm_topic = broker, topic, alarm_topic
         self._client: Client | None = None
+
+    @property
+    def takes_alarms(self) -> bool:
+        """Whether there is a topic for alarms."""
+        return self._alarm_topic is not None
 
     def deliver(self, verdict: Verdict) -> None:
         """Publish a verdict; a client that fails is replaced by the next delivery."""
+        self._deliver(self._topic, json.dumps(verdict.to_json()))
+
+    def deliver_alarm(self, event: AlarmEvent) -> None:
+        """Publish the begin or the end of an alarm."""
+        assert self._alarm_topic is not None
+        self._deliver(self._alarm_topic, json.dumps(event.to_json()))
+
+    def _deliver(self, topic: str, text: str) -> None:
         if self._client is not None and not self._client.is_connected():
             self.close()
         if self._client is None:
             self._client = self._connect()
         try:
-            self._publish(self._client, json.dumps(verdict.to_json()))
+            self._publish(self._client, topic, text)
         except SinkError:
             self.close()
             raise
@@ -58,11 +73,11 @@ class MqttSink:
             client.disconnect()
             client.loop_stop()
 
-    def _publish(self, client: Client, text: str) -> None:
+    def _publish(self, client: Client, topic: str, text: str) -> None:
         """Publish a message, and wait while the connection lasts."""
         deadline = time.monotonic() + ANSWER_S
         try:
-            message = client.publish(self._topic, text, qos=1)
+            message = client.publish(topic, text, qos=1)
             while not message.is_published() and client.is_connected():
                 if time.monotonic() > deadline:
                     raise SinkError(f"{self._broker} did not acknowledge in {ANSWER_S:.0f} s.")
@@ -99,6 +114,8 @@ class MqttSink:
 def build_mqtt_sink(name: str, table: ConfigTable) -> Sink:
     """Build the sink from its settings."""
     broker, topic = mqtt_broker(table), table.text("topic")
-    if set(topic) & set("+#\0"):
-        raise table.wrong("topic", "a topic without '+' and '#'")
-    return MqttSink(name, broker=broker, topic=topic)
+    alarm_topic = table.optional_text("alarm_topic")
+    for key, value in (("topic", topic), ("alarm_topic", alarm_topic or "")):
+        if set(value) & set("+#\0"):
+            raise table.wrong(key, "a topic without '+' and '#'")
+    return MqttSink(name, broker=broker, topic=topic, alarm_topic=alarm_topic)

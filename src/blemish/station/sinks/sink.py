@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from blemish.station.drift.alarms import AlarmEvent
 from blemish.station.verdict import Verdict
 
 
@@ -32,4 +33,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release what the sink holds; no delivery comes any more."""
+        ...
+
+
+@runtime_checkable
+class AlarmSink(Sink, Protocol):
+    """A sink that may get alarms too, each begin and each end at least once, in order."""
+
+    @property
+    def takes_alarms(self) -> bool:
+        """Whether it is configured to."""
+        ...
+
+    def deliver_alarm(self, event: AlarmEvent) -> None:
+        """Deliver an event, as `deliver` does a verdict, with the same errors."""
         ...

@@ -7,11 +7,13 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from blemish.station.config_table import ConfigTable, SecretText
+from blemish.station.drift.alarms import AlarmEvent
 from blemish.station.errors import SinkError, VerdictRefusedError
 from blemish.station.sinks.sink import Sink
 from blemish.station.verdict import Verdict
@@ -31,14 +33,20 @@ class WebhookSink:
         name: str,
         *,
         url: str,
+        alarm_url: str | None = None,
         token: SecretText | None = None,
         timeout_s: float = 10.0,
         ca_file: Path | None = None,
     ) -> None:
         self.name = name
-        self._url, self._token = url, token
+        self._url, self._alarm_url, self._token = url, alarm_url, token
         self._timeout_s, self._ca_file = timeout_s, ca_file
         self._opener: urllib.request.OpenerDirector | None = None
+
+    @property
+    def takes_alarms(self) -> bool:
+        """Whether there is an address for alarms."""
+        return self._alarm_url is not None
 
     def deliver(self, verdict: Verdict) -> None:
         """Post a verdict.
@@ -47,44 +55,54 @@ class WebhookSink:
             VerdictRefusedError: the server says that this verdict is wrong.
             SinkError: it cannot be reached, or answers with another error.
         """
+        self._post(self._url, verdict.id, verdict.to_json())
+
+    def deliver_alarm(self, event: AlarmEvent) -> None:
+        """Post the begin or the end of an alarm; errors as in `deliver`."""
+        assert self._alarm_url is not None
+        self._post(self._alarm_url, f"alarm-event-{event.number}", event.to_json())
+
+    def _post(self, url: str, key: str, document: Mapping[str, Any]) -> None:
         try:
             if self._opener is None:
                 self._opener = _opener(self._ca_file)
-            with self._opener.open(self._request(verdict), timeout=self._timeout_s):
+            request = self._request(url, key, document)
+            with self._opener.open(request, timeout=self._timeout_s):
                 pass
         except urllib.error.HTTPError as error:
-            raise self._error_of(error) from None
+            raise _error_of(_server(url), error) from None
         except (OSError, http.client.HTTPException) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise SinkError(f"{self._server} does not answer: {reason}.") from None
+            raise SinkError(f"{_server(url)} does not answer: {reason}.") from None
 
     def close(self) -> None:
         """Release nothing: every request has its own connection."""
 
-    @property
-    def _server(self) -> str:
-        return f"The webhook of {urlsplit(self._url).netloc}"
-
-    def _request(self, verdict: Verdict) -> urllib.request.Request:
+    def _request(self, url: str, key: str, document: Mapping[str, Any]) -> urllib.request.Request:
         headers = {
             "Content-Type": "application/json",
-            "Idempotency-Key": verdict.id,
+            "Idempotency-Key": key,
             "User-Agent": "blemish-station",
         }
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        data = json.dumps(verdict.to_json()).encode()
-        return urllib.request.Request(self._url, data, headers, method="POST")  # noqa: S310
+        data = json.dumps(document).encode()
+        return urllib.request.Request(url, data, headers, method="POST")  # noqa: S310
 
-    def _error_of(self, error: urllib.error.HTTPError) -> SinkError:
-        try:
-            text = error.read(ANSWER_BYTES).decode("utf-8", "replace").strip()
-        except (OSError, http.client.HTTPException):
-            text = ""
-        finally:
-            error.close()
-        message = f"{self._server} answers with status {error.code}{f': {text}' if text else ''}"
-        return VerdictRefusedError(message) if error.code in REFUSALS else SinkError(message)
+
+def _server(url: str) -> str:
+    return f"The webhook of {urlsplit(url).netloc}"
+
+
+def _error_of(server: str, error: urllib.error.HTTPError) -> SinkError:
+    try:
+        text = error.read(ANSWER_BYTES).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException):
+        text = ""
+    finally:
+        error.close()
+    message = f"{server} answers with status {error.code}{f': {text}' if text else ''}"
+    return VerdictRefusedError(message) if error.code in REFUSALS else SinkError(message)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -105,6 +123,7 @@ def build_webhook_sink(name: str, table: ConfigTable) -> Sink:
     return WebhookSink(
         name,
         url=table.url("url"),
+        alarm_url=table.url("alarm_url") if table.has("alarm_url") else None,
         token=table.secret("token_env"),
         timeout_s=table.number("timeout_s", 10, least=0.1, most=30),
         ca_file=table.optional_path("ca_file"),

@@ -39,8 +39,8 @@ NEW_IMAGES = [labeled(9_000), labeled(9_001, "stain"), labeled(9_002, "hole")]
 class Record:
     """What a training led to."""
 
-    #: SHA-256 of model.onnx
-    model: str
+    #: SHA-256 of model.onnx; None since the graph measures the embedding distance
+    model: str | None
     #: of its nodes, and of the shapes of its constants
     structure: str
     #: the selected candidate
@@ -81,8 +81,8 @@ RECORDS: dict[Callable[[], list[LabeledImage]], Record] = {
         scores=[1.06184, 60.1513, 44.0103],
     ),
     many_anomalies: Record(
-        model="8c87b859a04075289faea02dc902561a6fd05933ef4baf660ce41cf8941d4762",
-        structure="c3e80ca8e1d946c7",
+        model=None,
+        structure="d7ed87c521c31a8e",
         selection="average, heads x 0.52",
         scores=[1.0085, 71.6383, 57.2619],
     ),
@@ -106,7 +106,7 @@ def test_a_training_makes_the_recorded_bundle(
     assert selection["chosen"] == record.selection
     assert structure(report.bundle.model) == record.structure
     assert scores(report) == pytest.approx(record.scores, rel=1e-4)
-    if arithmetic() == ARITHMETIC:
+    if record.model is not None and arithmetic() == ARITHMETIC:
         assert hashlib.sha256(report.bundle.model).hexdigest() == record.model
 
 

@@ -79,6 +79,7 @@ function show(state) {
   setText("rate", state.rate_per_s.toFixed(1));
   setText("latency", state.latency_s === null ? "–" : `${Math.round(1000 * state.latency_s)} ms`);
   setText("component", `${state.component} ${state.component_version}`);
+  showDrift(state.alarms);
   byId("sources").replaceChildren(
     ...state.sources.map((entry) => connection(entry, counted(entry, ["dropped", "failed"]))));
   byId("sinks").replaceChildren(
@@ -87,6 +88,15 @@ function show(state) {
     item(verdict.is_anomalous ? "not-ok" : "ok",
       ["time", clock(verdict)], ["word", verdict.is_anomalous ? "NOT OK" : "OK"],
       ["score", verdict.score.toFixed(2)])));
+}
+
+function showDrift(alarms) {
+  const texts = alarms.map((alarm) => `${alarm.source}: ${alarm.message}`);
+  const list = byId("drift");
+  if (list.dataset.texts === texts.join()) return;  // read aloud once
+  list.dataset.texts = texts.join();
+  list.replaceChildren(...texts.map((text) => item("", ["note", text])));
+  list.hidden = !texts.length;
 }
 
 function connect() {
