@@ -1,7 +1,8 @@
 """Runs the work of rows in progress, after a start, a crash or a request.
 
 The status row is the truth. A worker owns a row by attempt and lease. This loop claims free rows,
-hands them to workers, and renews their leases.
+hands them to workers, and renews their leases. Where servers share a database, the loop of each
+looks for rows whose lease has ended.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ POLL_S = 1.0
 SHORT_WORKERS = 4
 """Threads for imports, and as many for hosting, so that hosting does not wait for imports."""
 
+MOST_IMPORTS = 2 * SHORT_WORKERS
+"""Imports that are claimed at once; other servers may take the rest."""
+
 Row = TypeVar("Row", Dataset, Model, DetectionJob, PackagingJob)
 Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, PackagingJob, contravariant=True)
 
@@ -66,8 +70,9 @@ class Reconciler:
         packaging_jobs: Work[PackagingJob],
         trainings_at_once: int,
         owner: str,
-        now: Callable[[], datetime],
+        clock: Callable[[Rows], datetime],
         lease: timedelta,
+        is_shared: bool = False,
     ) -> None:
         self._database = database
         self._datasets = datasets
@@ -77,8 +82,12 @@ class Reconciler:
         self._packaging_jobs = packaging_jobs
         self._trainings_at_once = trainings_at_once
         self._owner = owner
-        self._now = now
+        self._clock = clock
         self._lease = lease
+        #: whether other servers may work on the rows of the database
+        self._is_shared = is_shared
+        #: rows of each kind that were held when the loop looked, by any server
+        self._leased: dict[str, set[int]] = {}
         #: (kind, id) of rows with a worker -> attempt
         self._busy: dict[tuple[str, int], int] = {}
         #: models that were taken to be loaded; some may have ended
@@ -94,9 +103,13 @@ class Reconciler:
         self._packager = ThreadPoolExecutor(1, thread_name_prefix="packaging-job")
 
     def start(self) -> None:
-        """Start. No other process may use the data directory."""
-        with self._database.writing() as rows:
-            rows.work.interrupt_all(self._now())
+        """Start. No other process may use the data directory.
+
+        What a former process worked on is free then, unless others share the database.
+        """
+        if not self._is_shared:
+            with self._database.writing() as rows:
+                rows.work.interrupt_all(self._clock(rows))
         self._thread.start()
 
     def wake(self) -> None:
@@ -116,7 +129,7 @@ class Reconciler:
         self._packager.shutdown()
         try:
             with self._database.writing() as rows:
-                rows.work.free_all()
+                rows.work.free_all(owner=self._owner)
         except DatabaseError:
             logger.exception("rows could not be freed; their attempts count as interrupted")
 
@@ -131,31 +144,32 @@ class Reconciler:
 
     def _look(self) -> None:
         with self._database.reading() as rows:
-            datasets = rows.datasets.unsettled()
-            models = rows.models.unsettled()
-            jobs = rows.detection_jobs.unsettled()
-            packaging_jobs = rows.packaging_jobs.unsettled()
+            now = self._clock(rows)
+            self._leased = rows.work.leased(now) if self._is_shared else {}
+            datasets = _due(rows.datasets.unsettled(), now)
+            models = _due(rows.models.unsettled(), now)
+            jobs = _due(rows.detection_jobs.unsettled(), now)
+            packaging_jobs = _due(rows.packaging_jobs.unsettled(), now)
         self._renew()
-        for dataset in self._due(datasets):
-            self._take("dataset", dataset, self._datasets, self._imports)
-        for model in self._due(models):
+        for dataset in datasets:
+            if self._count("dataset") < MOST_IMPORTS:
+                self._take("dataset", dataset, self._datasets, self._imports)
+        self._take_models(models)
+        for job in jobs:
+            if not self._count("detection job"):
+                self._take("detection job", job, self._detection_jobs, self._single)
+        for packaging_job in packaging_jobs:
+            if not self._count("packaging job"):
+                self._take("packaging job", packaging_job, self._packaging_jobs, self._packager)
+
+    def _take_models(self, models: Sequence[Model]) -> None:
+        for model in models:
             if model.status is ModelStatus.TRAINING:
                 if self._count("training") < self._trainings_at_once:
                     self._take("training", model, self._trainings, self._long)
             elif model.status not in MODEL_LOADING:
                 self._take("model", model, self._hosting, self._hosts)
-        self._take_loads([model for model in self._due(models) if model.status in MODEL_LOADING])
-        for job in self._due(jobs):
-            if not self._count("detection job"):
-                self._take("detection job", job, self._detection_jobs, self._single)
-        for packaging_job in self._due(packaging_jobs):
-            if not self._count("packaging job"):
-                self._take("packaging job", packaging_job, self._packaging_jobs, self._packager)
-
-    def _due(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows whose next attempt may begin."""
-        now = self._now()
-        return [row for row in rows if row.not_before is None or row.not_before <= now]
+        self._take_loads([model for model in models if model.status in MODEL_LOADING])
 
     def _take_loads(self, models: Sequence[Model]) -> None:
         """Load models. One during whose load the server ended is loaded alone.
@@ -177,9 +191,10 @@ class Reconciler:
         with self._lock:
             if key in self._busy or self._stopping.is_set():
                 return
-        now = self._now()
+        if row.id in self._leased.get(kind, ()):
+            return
         with self._database.writing() as rows:
-            table = _table(rows, kind)
+            table, now = _table(rows, kind), self._clock(rows)
             if row not in table.unsettled():
                 return  # the row has changed, and is read again
             attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
@@ -212,8 +227,8 @@ class Reconciler:
     def _interrupt(self, key: tuple[str, int], attempt: int) -> None:
         """Leave a row to a later attempt, because the machine is out of something."""
         kind, row_id = key
-        not_before = self._now() + pause_after(attempt)
         with self._database.writing() as rows:
+            not_before = self._clock(rows) + pause_after(attempt)
             rows.work.interrupt(kind, row_id, attempt=attempt, counts=False, not_before=not_before)
 
     def running_trainings(self) -> int:
@@ -231,10 +246,15 @@ class Reconciler:
         ours = [work for work in busy if work[0] != "training"]
         if not ours:
             return
-        until = self._now() + self._lease
-        with self._database.writing() as rows:
+        with self._database.renewing() as rows:
+            until = self._clock(rows) + self._lease
             for kind, row, attempt in ours:
                 _table(rows, kind).renew(row, attempt=attempt, lease_until=until)
+
+
+def _due(rows: Sequence[Row], now: datetime) -> list[Row]:
+    """Return the rows whose next attempt may begin."""
+    return [row for row in rows if row.not_before is None or row.not_before <= now]
 
 
 def _log_failure(future: Future[None], *, about: Mapping[str, Any]) -> None:

@@ -62,10 +62,20 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
     address = database_address(settings, directory)
     with ExitStack() as stack:
         database = _opened_database(directory, address, stack, read_only=problem is not None)
-        foundation = foundation_of(settings, directory, database, disk_problem=problem)
+        foundation = foundation_of(
+            settings,
+            directory,
+            database,
+            is_shared=not isinstance(address, Path),
+            disk_problem=problem,
+        )
         if problem is None:
             identity = DirectoryIdentity(directory, database=address)
             identity.settle(database, new_id=foundation.new_name())
+            if foundation.is_shared:
+                from blemish.server.joining import joined  # noqa: PLC0415 - not for one machine
+
+                stack.enter_context(joined(foundation))
         else:
             logger.error("the server only reads, and runs what was hosted", reason=problem)
         ages = DataAges(database, now=foundation.now, monotonic=foundation.monotonic)

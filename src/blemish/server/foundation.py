@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 import uuid
@@ -14,6 +15,7 @@ from blemish.domain.limits import Limits
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
+from blemish.storage.rows.all_rows import Rows
 from blemish.wire.wrong_secrets import FREE_SIGNATURES, WrongSecrets
 
 
@@ -27,6 +29,10 @@ def random_name() -> str:
     return str(uuid.uuid4())
 
 
+def _process_name() -> str:
+    return f"{os.getpid()}-{random_name()}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Foundation:
     """What all builders of one server share."""
@@ -36,6 +42,10 @@ class Foundation:
     database: Database
     limits: Limits
     arns: ArnScope
+    #: of this process; the rows that it works on name it
+    server_id: str = field(default_factory=_process_name)
+    #: whether other servers may use the database
+    is_shared: bool = False
     #: why nothing can be written; the server then only reads, and runs what was hosted
     disk_problem: str | None = None
     now: Callable[[], datetime] = utc_now
@@ -48,12 +58,17 @@ class Foundation:
     )
     random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes, repr=False)
 
+    def work_time(self, rows: Rows) -> datetime:
+        """Return the time that leases count by, which all servers of a database share."""
+        return rows.work.time(self.now())
+
 
 def foundation_of(
     settings: Settings,
     directory: DataDirectory,
     database: Database,
     *,
+    is_shared: bool,
     disk_problem: str | None = None,
 ) -> Foundation:
     """Return the foundation of a real server: its settings, and the clock of this machine."""
@@ -61,6 +76,7 @@ def foundation_of(
         settings=settings,
         directory=directory,
         database=database,
+        is_shared=is_shared,
         disk_problem=disk_problem,
         limits=settings.limit_profile,
         arns=ArnScope(region=settings.region, account=settings.account),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,9 +65,10 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
         detection_jobs=detection_job_work,
         packaging_jobs=build_packaging_work(foundation, storage),
         trainings_at_once=settings.trainings_at_once,
-        owner=f"{os.getpid()}-{foundation.new_name()}",
-        now=foundation.now,
+        owner=foundation.server_id,
+        clock=foundation.work_time,
         lease=LEASE,
+        is_shared=foundation.is_shared,
     )
     return Workers(
         reconciler=reconciler,
@@ -146,6 +146,7 @@ def build_training_work(
         },
         log=log,
         now=foundation.now,
+        clock=foundation.work_time,
         lease=LEASE,
     )
 

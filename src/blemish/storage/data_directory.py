@@ -18,6 +18,7 @@ DIR/                mode 0700
   trash/            files that no row names, by the time when they were moved here
   reserve           room that is given back for deletions when the disk is full
   identity          which database belongs to this folder
+  server            the id of this folder among those of one PostgreSQL database
   serve.lock        the process that serves this folder
 """
 
@@ -62,6 +63,7 @@ class DataDirectory:
         self.trash = self.root / "trash"
         self.reserve = self.root / "reserve"
         self.identity = self.root / "identity"
+        self.server = self.root / "server"
         self.lock_file = self.root / "serve.lock"
 
     @property

@@ -21,12 +21,13 @@ from blemish.domain.entities import (
     ModelStatus,
     ObjectRef,
 )
-from blemish.runners.reconciler import SHORT_WORKERS, Reconciler, Work
+from blemish.runners.reconciler import MOST_IMPORTS, SHORT_WORKERS, Reconciler, Work
 from blemish.service.detection.jobs import ImageList
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import BUCKET, url
 from tests.unit.runners.waiting import PATIENCE_S, eventually
 from tests.unit.runners.works import FakeWork
+from tests.unit.storage.samples import add_dataset
 
 S = ModelStatus
 TRAIN = DatasetType.TRAIN
@@ -48,8 +49,10 @@ class Works:
         at_once: int = 1,
         datasets: Work[Dataset] | None = None,
         now: Callable[[], datetime] | None = None,
+        is_shared: bool = False,
     ) -> Reconciler:
         """Put a reconciler together; it is stopped after the test."""
+        time = now or self._house.clock
         made = Reconciler(
             self._house.database,
             datasets=datasets or self.datasets,
@@ -59,7 +62,8 @@ class Works:
             packaging_jobs=self.packaging_jobs,
             trainings_at_once=at_once,
             owner="this server",
-            now=now or self._house.clock,
+            clock=lambda _: time(),
+            is_shared=is_shared,
             lease=LEASE,
         )
         self._stack.callback(made.stop)
@@ -603,3 +607,38 @@ def test_an_end_of_the_server_counts_as_one(house: House, works: Works) -> None:
     works.reconciler().start()
 
     assert house.described(model).interruptions == 1
+
+
+def test_a_server_that_shares_its_database_leaves_rows_of_others_until_their_leases_end(
+    house: House, works: Works
+) -> None:
+    model = house.model()
+    claimed_by_another(house, model)
+    reconciler = works.reconciler(is_shared=True)
+
+    reconciler.start()
+    reconciler.stop()
+    house.clock.advance(LEASE.total_seconds())
+    shared = works.reconciler(is_shared=True)
+    shared._look()
+    before = list(works.trainings.begun)
+    house.clock.advance(1)
+    shared._look()
+
+    assert before == []
+    assert [attempt for _, attempt in begun(works.trainings, 1)] == [2]
+
+
+def test_many_imports_are_left_for_other_servers(house: House, works: Works) -> None:
+    for number in range(MOST_IMPORTS + 2):
+        house.project(f"plates-{number}")
+        with house.database.writing() as rows:
+            project = rows.projects.find(f"plates-{number}")
+            assert project is not None
+            add_dataset(rows, project, status=DatasetStatus.CREATE_IN_PROGRESS)
+    works.datasets.may_end.clear()
+    reconciler = works.reconciler()
+
+    reconciler._look()
+
+    assert reconciler._count("dataset") == MOST_IMPORTS

@@ -45,6 +45,7 @@ def work(
         options=OPTIONS,
         log=log or TrainingLog(now=house.clock),
         now=house.clock,
+        clock=lambda _: house.clock(),
         lease=LEASE,
     )
 

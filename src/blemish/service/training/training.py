@@ -39,6 +39,7 @@ from blemish.service.training.runner import (
 from blemish.storage.database.database import Database
 from blemish.storage.errors import ObjectError, StorageError, is_passing, shortage
 from blemish.storage.files import remove_tree
+from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class TrainingWork:
         options: Mapping[str, Any],
         log: TrainingLog,
         now: Callable[[], datetime],
+        clock: Callable[[Rows], datetime],
         lease: timedelta,
     ) -> None:
         self._database = database
@@ -86,6 +88,8 @@ class TrainingWork:
         self._options = options
         self._log = log
         self._now = now
+        #: of leases
+        self._clock = clock
         self._lease = lease
 
     def carry_out(self, model: Model, *, attempt: int) -> None:
@@ -172,11 +176,11 @@ class TrainingWork:
         )
 
     def _report(self, model: Model, attempt: int, text: str | None) -> None:
-        with self._database.writing() as rows:
+        with self._database.renewing() as rows:
             current = rows.models.renew(
                 model.id,
                 attempt=attempt,
-                lease_until=self._now() + self._lease,
+                lease_until=self._clock(rows) + self._lease,
                 status_message=f"The model is being trained: {text}." if text else None,
             )
         if not current:
@@ -187,9 +191,9 @@ class TrainingWork:
     def _leave(self, model: Model, attempt: int, reason: str, *, counts: bool) -> None:
         """Leave the row to the next attempt, after a pause that grows."""
         self._log.note(model.id, f"interrupted: {reason}")
-        now = self._now()
         pause = pause_after(model.interruptions + 1 if counts else attempt)
         with self._database.writing() as rows:
+            now = self._clock(rows)
             rows.models.renew(
                 model.id,
                 attempt=attempt,

@@ -129,6 +129,23 @@ class Database:
         with self._explained(is_writing=False), self._engine.looking_up() as connection:
             yield rows_of(connection)
 
+    @contextmanager
+    def renewing(self) -> Iterator[Rows]:
+        """Begin a transaction of statements that are each right by themselves, as renewals are.
+
+        In PostgreSQL it waits for no other writer, and moves no mark.
+
+        Raises:
+            DatabaseWriteError: nothing can be written for now, for example on a full disk.
+            DatabaseUnavailableError: the server of the database does not answer for now.
+        """
+        if isinstance(self._engine.address, Path):
+            with self.writing() as rows:
+                yield rows
+            return
+        with self._explained(is_writing=True), self._engine.writing(alone=False) as connection:
+            yield rows_of(connection)
+
     def copy_to(self, target: Path) -> None:
         """Copy the rows as of the last commit into a new file of SQLite (mode 0600, synced).
 

@@ -85,12 +85,15 @@ class DatabaseEngine(Protocol):
         """Allow one statement that reads."""
         ...
 
-    def writing(self, *, hurried: bool = True) -> AbstractContextManager[Connection]:
-        """Begin the only transaction that writes.
+    def writing(
+        self, *, hurried: bool = True, alone: bool = True
+    ) -> AbstractContextManager[Connection]:
+        """Begin a transaction that writes.
 
         Args:
             hurried: whether it ends when this process stops in the middle of it; a migration
                 may take its time.
+            alone: whether it is the only one that writes. That of SQLite always is.
         """
         ...
 

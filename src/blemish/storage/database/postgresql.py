@@ -47,10 +47,11 @@ CONNECT_TIMEOUT_S = 5
 POOL_PATIENCE_S = 30
 """How long a transaction waits for a connection while all are in use."""
 
-READERS, MORE_READERS, WRITERS = 8, 24, 4
-"""Connections of readers that stay open, more of them under load, and connections of writers."""
+READERS, MORE_READERS, WRITERS, RENEWERS = 8, 24, 4, 2
+"""Connections of readers that stay open, more of them under load, of writers, and of renewals."""
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_RENEW = "BEGIN"
 _WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
 _UNHURRIED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 
@@ -87,6 +88,9 @@ class PostgresqlEngine:
         self._alone = self._readers.execution_options(alone=True)
         self._writers = _engine(
             address, begin=_WRITE, silence_s=WRITER_SILENCE_S, size=WRITERS, more=0
+        )
+        self._renewers = _engine(
+            address, begin=_RENEW, silence_s=WRITER_SILENCE_S, size=RENEWERS, more=0
         )
 
     @property
@@ -131,13 +135,14 @@ class PostgresqlEngine:
             yield connection
 
     @contextmanager
-    def writing(self, *, hurried: bool = True) -> Iterator[Connection]:
-        """Begin the only transaction that writes.
+    def writing(self, *, hurried: bool = True, alone: bool = True) -> Iterator[Connection]:
+        """Begin a transaction that writes.
 
         Args:
             hurried: whether PostgreSQL ends it when it hears nothing for `WRITER_SILENCE_S`.
+            alone: whether it waits for all others. Renewals of leases do not.
         """
-        with _transaction(self._writers) as connection:
+        with _transaction(self._writers if alone else self._renewers) as connection:
             if not hurried:
                 _driver(connection).execute(_UNHURRIED, prepare=False)
             yield connection
@@ -220,6 +225,7 @@ class PostgresqlEngine:
         """Close every connection."""
         self._readers.dispose()
         self._writers.dispose()
+        self._renewers.dispose()
 
     @contextmanager
     def _read_or_explain(self) -> Iterator[Connection]:

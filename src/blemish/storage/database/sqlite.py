@@ -90,9 +90,9 @@ class SqliteEngine:
             yield connection
 
     @contextmanager
-    def writing(self, *, hurried: bool = True) -> Iterator[Connection]:
+    def writing(self, *, hurried: bool = True, alone: bool = True) -> Iterator[Connection]:
         """Begin the only transaction that writes; it ends with this process."""
-        del hurried
+        del hurried, alone
         with self._writers.begin() as connection:
             yield connection
 

@@ -73,6 +73,8 @@ DIRECTORY = Table(
     # the newest time that was read from the clock, and its jumps before
     Column("clock_read_at", UtcDateTime),
     Column("clock_gaps", JSON, nullable=False, server_default="[]"),
+    # digest of the key that all servers seal under by default; null: one server alone
+    Column("default_key", short_text(64)),
 )
 
 DATASETS = Table(

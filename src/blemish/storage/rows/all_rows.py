@@ -18,6 +18,7 @@ from blemish.storage.rows.models import Models
 from blemish.storage.rows.object_metadata import ObjectMetadataRows
 from blemish.storage.rows.packaging_jobs import PackagingJobs
 from blemish.storage.rows.projects import Projects
+from blemish.storage.rows.servers import Servers
 from blemish.storage.rows.sessions import Sessions
 from blemish.storage.rows.tags import Tags
 from blemish.storage.rows.trial_images import TrialImages
@@ -47,6 +48,7 @@ class Rows:
     sessions: Sessions
     detection_counts: DetectionCountRows
     directory: DirectoryRow
+    servers: Servers
     work: WorkRows
 
     def stored_names(self) -> set[str]:
@@ -78,5 +80,6 @@ def rows_of(connection: Connection) -> Rows:
         sessions=Sessions(connection),
         detection_counts=DetectionCountRows(connection),
         directory=DirectoryRow(connection),
+        servers=Servers(connection),
         work=WorkRows(connection),
     )

@@ -40,3 +40,11 @@ class DirectoryRow:
         """Set the newest time that was read, and the jumps of the clock."""
         statement = update(DIRECTORY).values(clock_read_at=read_at, clock_gaps=list(gaps))
         self._connection.execute(statement)
+
+    def default_key(self) -> str | None:
+        """Return the digest of the key that all servers seal under by default."""
+        return self._connection.scalar(select(DIRECTORY.c.default_key))
+
+    def set_default_key(self, digest: str | None) -> None:
+        """Set the digest of the key that all servers seal under by default; None forgets it."""
+        self._connection.execute(update(DIRECTORY).values(default_key=digest))

@@ -145,6 +145,25 @@ def test_of_many_servers_at_once_one_gets_a_row(opened: Opened) -> None:
     ] * 3
 
 
+def test_renewals_wait_for_no_writer_and_leases_count_by_the_clock_of_the_database(
+    database: Database, opened: Opened
+) -> None:
+    with database.writing() as rows:
+        model = add_model(rows, add_project(rows))
+        attempt = rows.models.claim(model.id, owner="server", now=NOW, lease_until=NOW)
+    assert attempt == 1
+
+    with opened().writing(), database.renewing() as rows:
+        first = rows.work.time(NOW)
+        assert rows.models.renew(model.id, attempt=1, lease_until=first + LEASE)
+        second = rows.work.time(NOW)
+
+    assert NOW < first < second
+    with database.reading() as rows:
+        assert rows.work.leased(second)["training"] == {model.id}
+        assert rows.work.leased(second + 2 * LEASE)["training"] == set()
+
+
 def test_numbers_have_64_bits(database: Database) -> None:
     with database.writing() as rows:
         project = add_project(rows)
