@@ -61,7 +61,9 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
     problem = disk.write_problem() if directory.was_served else None
     address = database_address(settings, directory)
     with ExitStack() as stack:
-        database = _opened_database(directory, address, stack, read_only=problem is not None)
+        database = _opened_database(
+            settings, directory, address, stack, read_only=problem is not None
+        )
         foundation = foundation_of(
             settings,
             directory,
@@ -70,12 +72,7 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
             disk_problem=problem,
         )
         if problem is None:
-            identity = DirectoryIdentity(directory, database=address)
-            identity.settle(database, new_id=foundation.new_name())
-            if foundation.is_shared:
-                from blemish.server.joining import joined  # noqa: PLC0415 - not for one machine
-
-                stack.enter_context(joined(foundation))
+            stack.enter_context(_settled(foundation, address))
         else:
             logger.error("the server only reads, and runs what was hosted", reason=problem)
         ages = DataAges(database, now=foundation.now, monotonic=foundation.monotonic)
@@ -134,15 +131,46 @@ def _line_keeper(foundation: Foundation, services: UseCases) -> LineKeeper:
 
 
 def _opened_database(
-    directory: DataDirectory, address: DatabaseAddress, stack: ExitStack, *, read_only: bool
+    settings: Settings,
+    directory: DataDirectory,
+    address: DatabaseAddress,
+    stack: ExitStack,
+    *,
+    read_only: bool,
 ) -> Database:
     """Open the database of a directory, or a copy of its file if the disk cannot be written."""
     if read_only and isinstance(address, Path):
         address = stack.enter_context(copy_in_memory(address))
-    DirectoryIdentity(directory, database=address).check()
+    _identity(settings, directory, address).check()
     database = Database.open(address)
     stack.callback(database.close)
     return database
+
+
+def _identity(
+    settings: Settings, directory: DataDirectory, address: DatabaseAddress
+) -> DirectoryIdentity:
+    is_shared = not isinstance(address, Path) and settings.files_url is not None
+    return DirectoryIdentity(directory, database=address, is_shared=is_shared)
+
+
+@contextmanager
+def _settled(foundation: Foundation, address: DatabaseAddress) -> Iterator[None]:
+    """Mark the directory, and be one of the servers of its database until the end of the context.
+
+    Raises:
+        StorageError: this server may not use the database.
+    """
+    identity = _identity(foundation.settings, foundation.directory, address)
+    with ExitStack() as stack:
+        if foundation.is_shared:
+            # only here, since one machine pays nothing for others
+            from blemish.server.joining import joined, settle_default_key  # noqa: PLC0415
+
+            settle_default_key(foundation, identity)
+            stack.enter_context(joined(foundation))
+        identity.settle(foundation.database, new_id=foundation.new_name())
+        yield
 
 
 @contextmanager

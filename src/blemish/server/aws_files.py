@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.entities import KeyPair
-from blemish.service.access.access_keys import FIRST_KEY, AccessKeys
+from blemish.service.access.access_keys import FIRST_KEY, AccessKeyError, AccessKeys
 from blemish.storage.files import sync_folder, write_durably
 
 PROFILE = "blemish"
@@ -89,7 +89,8 @@ def settle_first_key(keys: AccessKeys, files: AwsFiles) -> None:
     """Create the first key, or make the credentials file and the database agree on it.
 
     The file is written before the key is created, so a start after a crash between the two goes on
-    here. If the encryption key of the first secret is lost, the secret of the file is sealed again.
+    here. Of servers that share a database, the quickest has the file. If the encryption key of the
+    first secret is lost, the secret of the file is sealed again.
 
     Raises:
         EncryptionError: no secret can be sealed.
@@ -99,6 +100,9 @@ def settle_first_key(keys: AccessKeys, files: AwsFiles) -> None:
     if not keys.any():
         if not files.credentials.exists():
             files.write_key(keys.draw())
-        keys.create(FIRST_KEY, files.read_key(), policy=FULL_ACCESS, tags={})
+        try:
+            keys.create(FIRST_KEY, files.read_key(), policy=FULL_ACCESS, tags={})
+        except AccessKeyError:  # another server of the database was quicker
+            files.remove_key()
     elif first_key and files.credentials.exists() and keys.is_lost(first_key):
         keys.rotate(FIRST_KEY, files.read_key())

@@ -3,7 +3,7 @@
 DIR/identity has two lines: the id that the database has too, and the mark. The mark counts the
 changes of the database. It is written after each commit and not synced, so it may lag behind the
 database after a power cut, but never runs ahead of it. A database with a lower mark is older than
-the directory.
+the directory. Servers that share a database of PostgreSQL and their files have the same id.
 """
 
 from __future__ import annotations
@@ -42,14 +42,30 @@ class DirectoryIdentity:
     """Checks that a database belongs to its directory, and marks the directory."""
 
     def __init__(
-        self, directory: DataDirectory, *, database: DatabaseAddress | None = None
+        self,
+        directory: DataDirectory,
+        *,
+        database: DatabaseAddress | None = None,
+        is_shared: bool = False,
     ) -> None:
         self._directory = directory
+        #: whether other directories may have the database, since the files of its rows are in an S3
+        self._is_shared = is_shared
         #: the database to look at, which may be a copy of the file
         self._address = database or directory.database
         #: the database to name
         self._database = directory.database if isinstance(self._address, Path) else self._address
         self._path = directory.identity
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no server has run on this directory."""
+        return not self._text()
+
+    @property
+    def adopts(self) -> bool:
+        """Whether this start accepts the database as it is."""
+        return self._text() == ADOPT
 
     def check(self) -> None:
         """Check the database before it is opened; nothing is changed.
@@ -97,7 +113,7 @@ class DirectoryIdentity:
         """
         identity = _parsed(self._text())
         with database.writing() as rows:
-            directory_id = rows.directory.id() if identity else None
+            directory_id = rows.directory.id() if identity or self._is_shared else None
             if directory_id is None:
                 rows.directory.set_id(new_id)
         with database.reading() as rows:
@@ -149,14 +165,15 @@ class DirectoryIdentity:
             )
 
     def _check_unmarked(self, summary: DatabaseSummary) -> None:
-        """Accept a database outside of a new directory if no other directory has it.
+        """Accept a database outside of a new directory if no other one has it, or they share files.
 
-        The files of its models are in the directory that it belongs to.
+        Else the files of its models are in the directory that it belongs to.
         """
-        if summary.directory_id is not None:
+        if summary.directory_id is not None and not self._is_shared:
             raise ForeignDatabaseError(
                 f"{self._database} belongs to another data directory than "
-                f"{self._directory.root}, which is new. {self._remedy(True)}"
+                f"{self._directory.root}, which is new. Several servers on one database need "
+                f"BLEMISH_FILES_URL, all of them the same. {self._remedy(True)}"
             )
 
     def _log_left_behind(self) -> str:

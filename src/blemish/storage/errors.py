@@ -3,6 +3,7 @@
 * StorageError
   - DataDirectoryError        the data directory cannot be created or used
     + ForeignDatabaseError    the database is missing, too old, or of another data directory
+    + ServersDifferError      servers of one database have different keys or stores
   - DatabaseError             the database cannot be opened
     + SchemaTooNewError       a later version of Blemish wrote it
     + DatabaseReadError       it cannot be read for now
@@ -53,6 +54,10 @@ class DataDirectoryError(StorageError):
 
 class ForeignDatabaseError(DataDirectoryError):
     """The database of a data directory is missing, older than the directory, or of another one."""
+
+
+class ServersDifferError(DataDirectoryError):
+    """This server has another default key, or other stores, than those that share its database."""
 
 
 class DatabaseError(StorageError):

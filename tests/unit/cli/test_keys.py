@@ -210,6 +210,26 @@ def test_beside_other_keys_no_first_one_is_made_again(desk: Desk) -> None:
     assert not desk.files.credentials.exists()
 
 
+def test_of_two_new_servers_on_one_database_the_quicker_one_makes_the_first_key(
+    desk: Desk, tmp_path: Path
+) -> None:
+    quick: list[KeyPair] = []
+
+    class SlowFiles(AwsFiles):
+        """The files of a server that is overtaken before it makes its key."""
+
+        def write_key(self, pair: KeyPair) -> None:
+            super().write_key(pair)
+            quick.append(first(desk))
+
+    slow = SlowFiles(tmp_path, staging=tmp_path)
+
+    settle_first_key(desk.inside.keys, slow)
+
+    assert [key.id for key in desk.inside.keys.all()] == [quick[0].id]
+    assert not slow.credentials.exists()
+
+
 def test_a_first_key_whose_seal_was_lost_is_sealed_anew_from_its_file(desk: Desk) -> None:
     pair = first(desk)
     desk.inside.lose_keyring()

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from blemish.domain.entities import Model
-from blemish.service.membership import FORGOTTEN_AFTER, Membership, directory_id_of
+from blemish.service.housekeeping import REMAINS_AGE, Housekeeping
+from blemish.service.membership import (
+    FORGOTTEN_AFTER,
+    DefaultKey,
+    Membership,
+    directory_id_of,
+)
+from blemish.storage.data_directory import DataDirectory
+from blemish.storage.encryption.keyring import Keyring
+from blemish.storage.errors import ServersDifferError
 from blemish.storage.rows.servers import ServerRow
 from tests.unit.house import LEASE, House
+from tests.unit.storage.samples import access_key
+from tests.unit.storage.sealing import key
 
 
-def member(house: House, server_id: str, *, directory: str, host: str = "mill-1") -> Membership:
+def member(
+    house: House,
+    server_id: str,
+    *,
+    directory: str,
+    host: str = "mill-1",
+    stores: str = "buckets in http://s3",
+) -> Membership:
     now = house.clock()
     server = ServerRow(
         id=server_id,
@@ -16,7 +38,7 @@ def member(house: House, server_id: str, *, directory: str, host: str = "mill-1"
         host=host,
         address=f"{host}:8000",
         version="1.0",
-        stores="buckets in http://s3",
+        stores=stores,
         started_at=now,
         beat_at=now,
     )
@@ -96,3 +118,93 @@ def test_the_id_of_a_directory_is_drawn_once(house: House) -> None:
 
     assert directory_id_of(path, staging=staging) == drawn
     assert len(drawn) == 36
+
+
+def test_a_server_with_other_stores_than_one_that_is_alive_is_refused(house: House) -> None:
+    member(house, "a", directory="a").join()
+    other = member(house, "b", directory="b", stores="buckets in http://other")
+
+    with pytest.raises(ServersDifferError, match=r"mill-1:8000 .*http://s3.*http://other"):
+        other.join()
+    refused = ids(house)
+    house.clock.advance(LEASE.total_seconds() + 1)
+    other.join()
+
+    assert refused == ["a"]
+    assert ids(house) == ["a", "b"]
+
+
+def keyring(house: House, name: str) -> Keyring:
+    folder = house.directory.root / name
+    folder.mkdir()
+    return Keyring(folder, staging=house.directory.staging)
+
+
+def test_servers_have_one_default_key(house: House) -> None:
+    first, second = keyring(house, "first"), keyring(house, "second")
+    DefaultKey(house.database, first).settle(key(1), opens=None)
+
+    with pytest.raises(ServersDifferError, match=f"another default key than {second.folder}"):
+        DefaultKey(house.database, second).settle(key(2), opens=None)
+    assert second.held() == []
+    second.settle(key(2))
+    with pytest.raises(ServersDifferError):
+        DefaultKey(house.database, second).settle(key(3), opens=None)
+    (second.folder / f"{key(2).id}.json").unlink()
+    second.settle(key(1))
+    DefaultKey(house.database, second).settle(key(3), opens=None)
+    DefaultKey(house.database, first).settle(key(3), opens=None)
+
+    assert first.default() == second.default() == key(1)
+
+
+def test_a_new_server_that_opens_no_secret_has_another_key_than_the_one_before(
+    house: House,
+) -> None:
+    with house.database.writing() as rows:
+        rows.keys.add(access_key())
+    new = keyring(house, "new")
+
+    with pytest.raises(ServersDifferError):
+        DefaultKey(house.database, new).settle(key(2), opens=lambda _: False)
+    assert new.held() == []
+    DefaultKey(house.database, new).settle(key(2), opens=lambda _: True)
+
+    assert new.default() == key(2)
+
+
+def test_an_adopted_database_takes_the_key_of_the_server(house: House) -> None:
+    first, second = keyring(house, "first"), keyring(house, "second")
+    DefaultKey(house.database, first).settle(key(1), opens=None)
+
+    DefaultKey(house.database, second).settle(key(2), opens=None, forgets=True)
+
+    with pytest.raises(ServersDifferError):
+        DefaultKey(house.database, first).settle(key(3), opens=None)
+
+
+def test_housekeeping_of_one_server_leaves_the_work_of_others(house: House) -> None:
+    other = DataDirectory(house.directory.root / "other")
+    other.create()
+    house.project()
+    house.images(normal=15)
+    model = house.model()
+    claim(house, model, "b1")
+    ours, theirs = (
+        Housekeeping(
+            house.database,
+            directory=directory,
+            upload_age=timedelta(days=7),
+            database_copies=2,
+        )
+        for directory in (house.directory, other)
+    )
+    attempt = other.attempts / f"{model.id}-1"
+    attempt.mkdir()
+    late = house.clock() + 2 * REMAINS_AGE
+
+    ours.remove_remains(late)
+    theirs.remove_remains(late)
+
+    assert attempt.exists()
+    assert house.stored_files.path(model.entries).exists()

@@ -81,11 +81,14 @@ def database_summary(path: Path) -> DatabaseSummary | None:
 
 
 def forget_identity(path: Path) -> None:
-    """Remove the identity from a copy of a database, of any version of the schema."""
+    """Remove the identity, and that of the default key, from a copy of any version."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         has_table = "SELECT 1 FROM sqlite_master WHERE name = 'directory'"
         if connection.execute(has_table).fetchone():
             connection.execute("UPDATE directory SET id = NULL")
+        columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(directory)")]
+        if "default_key" in columns:  # the copy may be restored without its keys
+            connection.execute("UPDATE directory SET default_key = NULL")
 
 
 def _ask(path: Path, statement: str) -> list[Any]:

@@ -179,7 +179,10 @@ class Keyring:
             "secret": base64.b64encode(key.secret).decode(),
         }
         text = json.dumps(document, indent=2) + "\n"
-        write_durably(self._path(key.id), text.encode(), staging=self._staging)
+        # a folder that is mounted is on another disk, and a file cannot be renamed across them
+        is_mounted = self.folder.is_mount()
+        staging = self.folder if is_mounted else self._staging
+        write_durably(self._path(key.id), text.encode(), staging=staging)
 
     def _read(self, key_id: str) -> Key:
         if not KEY_ID.fullmatch(

@@ -128,6 +128,12 @@ def test_a_directory_and_its_database_of_postgresql_know_each_other(
     DirectoryIdentity(directory, database=postgresql).check()
     with pytest.raises(ForeignDatabaseError, match="belongs to another data directory than"):
         DirectoryIdentity(other, database=postgresql).check()
+    shared = DirectoryIdentity(other, database=postgresql, is_shared=True)
+    shared.check()
+    shared.settle(served_on_postgresql.database, new_id="another-id")
+    assert other.identity.read_text().split() == directory.identity.read_text().split()
+    DirectoryIdentity(directory, database=postgresql).check()
+    other.identity.unlink()
     with pytest.raises(ForeignDatabaseError, match=r"blemish\.db is missing, but"):
         DirectoryIdentity(directory).check()
     DirectoryIdentity(other, database=postgresql).adopt()
