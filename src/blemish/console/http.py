@@ -7,6 +7,7 @@ such an answer is one sentence for people, as plain text, and the page shows it.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from starlette.applications import Starlette
@@ -35,6 +36,7 @@ from blemish.storage.errors import (
     BucketMissingError,
     DatabaseUnavailableError,
     DatabaseWriteError,
+    KeyServiceError,
     ObjectError,
     ObjectMissingError,
     StorageError,
@@ -42,6 +44,7 @@ from blemish.storage.errors import (
     StoreUnavailableError,
 )
 from blemish.wire.errors import (
+    RETRY_AFTER_S,
     InsufficientStorageError,
     RequestEntityTooLargeError,
     ServiceUnavailableError,
@@ -69,6 +72,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (EngineError, 422),
     (StoreFullError, 507),
     (StoreUnavailableError, 503),
+    (KeyServiceError, 503),
     (ObjectError, 422),
     (DatabaseUnavailableError, 503),
     (DatabaseWriteError, 507),
@@ -178,7 +182,8 @@ async def json_body(request: Request) -> Any:
 async def _error_response(_request: Request, error: Exception) -> Response:
     if isinstance(error, ClientGoneError):
         return Response(status_code=400)  # nobody reads it
-    headers = {}
+    is_away = status_of(error) == HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {"Retry-After": RETRY_AFTER_S} if is_away else {}
     if isinstance(error, ThrottlingError):
         headers["Retry-After"] = str(error.retry_after_s)
     return PlainTextResponse(problem_text(error), status_code=status_of(error), headers=headers)

@@ -27,7 +27,11 @@ ERROR_MESSAGES: Mapping[type[Exception], str | WireError] = {
         "The server's database does not answer, or takes no changes now. Try again."
     ),
     DatabaseWriteError: InsufficientStorageError(NO_ROOM),
-    KeyServiceError: "AWS KMS, which has the key, does not answer; nothing was changed.",
+    KeyServiceError: ServiceUnavailableError(
+        "AWS KMS, which has the key, does not answer; nothing was changed. Try again."
+    ),
     EncryptionError: "The server cannot open what it keeps: a key is missing or disabled.",
-    StoreUnavailableError: "The store of the buckets does not answer; nothing was changed.",
+    StoreUnavailableError: ServiceUnavailableError(
+        "The store of the buckets does not answer; nothing was changed. Try again."
+    ),
 }

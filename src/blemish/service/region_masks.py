@@ -11,7 +11,7 @@ from blemish.domain.errors import ValidationError
 from blemish.domain.manifest import object_ref
 from blemish.domain.regions import RegionMask, region_mask_of_line
 from blemish.service.objects import Objects
-from blemish.storage.errors import ObjectError
+from blemish.storage.errors import ObjectError, StoreUnavailableError
 from blemish.storage.rows.all_rows import Rows
 
 
@@ -27,6 +27,7 @@ class RegionMasks:
 
         Raises:
             ValidationError: there is none, or it cannot be used.
+            StoreUnavailableError: the store does not answer.
         """
         from blemish.engine.images.formats import ImageError
         from blemish.engine.images.regions import decode_regions
@@ -37,6 +38,8 @@ class RegionMasks:
         try:
             data = self._objects.read(ref, max_bytes=self._max_bytes)
             decode_regions(data, mask.kind)
+        except StoreUnavailableError:
+            raise
         except (ImageError, ObjectError) as error:
             raise ValidationError(f"The region mask {ref} cannot be used: {error}") from None
         return data

@@ -21,6 +21,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Protocol, Required, TypedDict, TypeVar, TypeVarTuple, Unpack
 
@@ -33,7 +34,7 @@ from blemish.domain.access.principals import Principal
 from blemish.domain.errors import AccessDeniedError
 from blemish.wire.asgi import Receive, Scope, Send, client_address, http_request
 from blemish.wire.calls import ActionGate, Call, Gate, Observer, observed
-from blemish.wire.errors import WireError
+from blemish.wire.errors import RETRY_AFTER_S, WireError
 from blemish.wire.handlers import BoundHandler
 from blemish.wire.messages import HttpRequest, HttpResponse
 from blemish.wire.request_body import ClientGoneError
@@ -194,6 +195,8 @@ class Dispatcher:
         if response is None:
             return
         headers = {**response.headers, self._protocol.request_id_header: call.request_id}
+        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.setdefault("retry-after", RETRY_AFTER_S)
         if not await incoming.is_drained():
             headers["connection"] = "close"
         await send_response(

@@ -25,6 +25,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+RETRY_AFTER_S = "1"
+"""The header Retry-After of answers with 503: whatever is away may be back at any moment."""
+
 
 class ProtocolError(Exception):
     """Base of the errors that have a name and a status of AWS but are in no service model."""
