@@ -7,6 +7,7 @@ looks for rows whose lease has ended.
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -86,6 +87,8 @@ class Reconciler:
         self._lease = lease
         #: whether other servers may work on the rows of the database
         self._is_shared = is_shared
+        #: so that servers that look at the same rows do not all try the same one
+        self._draw = random.Random(owner)  # noqa: S311 - no secret
         #: rows of each kind that were held when the loop looked, by any server
         self._leased: dict[str, set[int]] = {}
         #: (kind, id) of rows with a worker -> attempt
@@ -146,10 +149,13 @@ class Reconciler:
         with self._database.reading() as rows:
             now = self._clock(rows)
             self._leased = rows.work.leased(now) if self._is_shared else {}
-            datasets = _due(rows.datasets.unsettled(), now)
-            models = _due(rows.models.unsettled(), now)
-            jobs = _due(rows.detection_jobs.unsettled(), now)
-            packaging_jobs = _due(rows.packaging_jobs.unsettled(), now)
+            servers = rows.servers.count(now - self._lease) if self._is_shared else 1
+            datasets = self._due("dataset", rows.datasets.unsettled(), now, servers)
+            models = self._due("model", rows.models.unsettled(), now, servers)
+            jobs = self._due("detection job", rows.detection_jobs.unsettled(), now, servers)
+            packaging_jobs = self._due(
+                "packaging job", rows.packaging_jobs.unsettled(), now, servers
+            )
         self._renew()
         for dataset in datasets:
             if self._count("dataset") < MOST_IMPORTS:
@@ -161,6 +167,20 @@ class Reconciler:
         for packaging_job in packaging_jobs:
             if not self._count("packaging job"):
                 self._take("packaging job", packaging_job, self._packaging_jobs, self._packager)
+
+    def _due(self, kind: str, rows: Sequence[Row], now: datetime, servers: int) -> list[Row]:
+        """Return the rows whose next attempt may begin, oldest first.
+
+        Of several servers, each begins with another one of as many rows as there are servers.
+        """
+        due = _due(rows, now)
+        if servers < 2:
+            return due
+        leased = self._leased.get(kind, set())
+        free = [row for row in due if row.id not in leased]
+        held = [row for row in due if row.id in leased]
+        self._draw.shuffle(first := free[:servers])
+        return first + free[servers:] + held
 
     def _take_models(self, models: Sequence[Model]) -> None:
         for model in models:

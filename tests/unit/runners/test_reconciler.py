@@ -50,6 +50,7 @@ class Works:
         datasets: Work[Dataset] | None = None,
         now: Callable[[], datetime] | None = None,
         is_shared: bool = False,
+        owner: str = "this server",
     ) -> Reconciler:
         """Put a reconciler together; it is stopped after the test."""
         time = now or self._house.clock
@@ -61,7 +62,7 @@ class Works:
             detection_jobs=self.detection_jobs,
             packaging_jobs=self.packaging_jobs,
             trainings_at_once=at_once,
-            owner="this server",
+            owner=owner,
             clock=lambda _: time(),
             is_shared=is_shared,
             lease=LEASE,
@@ -627,6 +628,22 @@ def test_a_server_that_shares_its_database_leaves_rows_of_others_until_their_lea
 
     assert before == []
     assert [attempt for _, attempt in begun(works.trainings, 1)] == [2]
+
+
+def test_of_several_servers_each_begins_with_another_row(house: House, works: Works) -> None:
+    models = [house.model() for _ in range(6)]
+    ids = [model.id for model in models]
+
+    orders = []
+    for owner in ("a", "b", "c"):
+        reconciler = works.reconciler(is_shared=True, owner=owner)
+        due = reconciler._due("model", models, house.clock(), 4)
+        orders.append([model.id for model in due])
+
+    for order in orders:
+        assert sorted(order[:4]) == ids[:4]
+        assert order[4:] == ids[4:]
+    assert len(set(map(tuple, orders))) > 1
 
 
 def test_many_imports_are_left_for_other_servers(house: House, works: Works) -> None:

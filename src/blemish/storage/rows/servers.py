@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from blemish.storage.database.server_table import SERVERS
 
@@ -39,6 +39,11 @@ class Servers:
         """Return the servers, by their start."""
         statement = select(SERVERS).order_by(SERVERS.c.started_at, SERVERS.c.id)
         return [ServerRow(**row) for row in self._connection.execute(statement).mappings()]
+
+    def count(self, since: datetime) -> int:
+        """Return how many servers were alive at a time or later."""
+        statement = select(func.count()).select_from(SERVERS).where(SERVERS.c.beat_at >= since)
+        return self._connection.execute(statement).scalar_one()
 
     def add(self, server: ServerRow) -> None:
         """Add a server."""

@@ -11,13 +11,23 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from blemish.storage.database.database import Database
+from blemish.storage.database.migrating import MIGRATIONS
 from blemish.storage.database.tables import METADATA
 from blemish.storage.errors import DatabaseError, DatabaseWriteError, SchemaTooNewError
 from blemish.storage.rows.all_rows import Rows
-from tests.unit.storage.samples import NOW, access_key, add_dataset, add_project, entry, python
+from tests.unit.storage.samples import (
+    NOW,
+    access_key,
+    add_dataset,
+    add_project,
+    entry,
+    make_old_database,
+    python,
+)
 
 
 @pytest.fixture
@@ -58,6 +68,39 @@ def test_migrations_make_the_tables_that_the_code_speaks_of(database: Database) 
         differences = compare_metadata(MigrationContext.configure(connection), METADATA)
 
     assert differences == []
+
+
+@pytest.mark.sqlite
+def test_the_newest_migration_only_adds_so_that_an_older_server_goes_on(
+    empty_database: Path, tmp_path: Path
+) -> None:
+    versions = sorted(step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    make_old_database(tmp_path / "older.db", version=versions[-2])
+
+    older = columns(create_engine(f"sqlite:///{tmp_path / 'older.db'}"))
+    newer = columns(create_engine(f"sqlite:///{empty_database}"))
+
+    for table, before in older.items():
+        after = newer[table]
+        assert {name: after.get(name) for name in before} == before
+        for name in after.keys() - before.keys():  # an older server leaves it out
+            kind, is_nullable, default = after[name]
+            assert is_nullable or default is not None, (table, name, kind)
+
+
+def columns(engine: Engine) -> dict[str, dict[str, tuple[str, bool, str | None]]]:
+    """Return type, whether it may be null, and default of all columns by table and name."""
+    with closing(engine.connect()) as connection:
+        inspector = inspect(connection)
+        found = {
+            table: {
+                column["name"]: (str(column["type"]), column["nullable"], column["default"])
+                for column in inspector.get_columns(table)
+            }
+            for table in inspector.get_table_names()
+        }
+    engine.dispose()
+    return found
 
 
 def test_a_file_that_is_up_to_date_opens_without_alembic_and_postgresql(
