@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -45,6 +46,10 @@ MOST_IMPORTS = 2 * SHORT_WORKERS
 
 Row = TypeVar("Row", Dataset, Model, DetectionJob, PackagingJob)
 Row_contra = TypeVar("Row_contra", Dataset, Model, DetectionJob, PackagingJob, contravariant=True)
+
+
+class _ChangedError(Exception):
+    """A row has changed since it was read."""
 
 
 class Work(Protocol[Row_contra]):
@@ -213,17 +218,33 @@ class Reconciler:
                 return
         if row.id in self._leased.get(kind, ()):
             return
-        with self._database.writing() as rows:
-            table, now = _table(rows, kind), self._clock(rows)
-            if row not in table.unsettled():
-                return  # the row has changed, and is read again
-            attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
+        try:
+            attempt = self._claim(kind, row)
+        except _ChangedError:
+            return  # it is read again
         if attempt is None:
             return
         with self._lock:
             self._busy[key] = attempt
         future = pool.submit(self._carry_out, key, row, work, attempt)
         future.add_done_callback(partial(_log_failure, about=_about(row) | {"attempt": attempt}))
+
+    def _claim(self, kind: str, row: Row) -> int | None:
+        """Claim a row; return the number of the attempt, None if another worker has the row.
+
+        Raises:
+            _ChangedError: the row has changed since it was read.
+        """
+        with self._database.renewing() as rows:
+            table, now = _table(rows, kind), self._clock(rows)
+            attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
+            # read after the claim, which lets nobody change the row until this is committed
+            if attempt is not None and row not in [
+                replace(now_row, attempt=row.attempt, interruptions=row.interruptions)
+                for now_row in table.unsettled()
+            ]:
+                raise _ChangedError
+        return attempt
 
     def _carry_out(self, key: tuple[str, int], row: Row, work: Work[Row], attempt: int) -> None:
         with bound_contextvars(**_about(row), attempt=attempt):
