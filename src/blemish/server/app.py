@@ -59,22 +59,9 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
     disk = Disk(directory)
     disk.make_room()
     problem = disk.write_problem() if directory.was_served else None
-    address = database_address(settings, directory)
     with ExitStack() as stack:
-        database = _opened_database(
-            settings, directory, address, stack, read_only=problem is not None
-        )
-        foundation = foundation_of(
-            settings,
-            directory,
-            database,
-            is_shared=not isinstance(address, Path),
-            disk_problem=problem,
-        )
-        if problem is None:
-            stack.enter_context(_settled(foundation, address))
-        else:
-            logger.error("the server only reads, and runs what was hosted", reason=problem)
+        foundation = _founded(settings, directory, stack, disk_problem=problem)
+        database = foundation.database
         ages = DataAges(database, now=foundation.now, monotonic=foundation.monotonic)
         storage = build_storage(foundation)
         storage.access_keys.seal_plain()
@@ -128,6 +115,27 @@ def _line_keeper(foundation: Foundation, services: UseCases) -> LineKeeper:
         arns=foundation.arns,
         now=foundation.now,
     )
+
+
+def _founded(
+    settings: Settings, directory: DataDirectory, stack: ExitStack, *, disk_problem: str | None
+) -> Foundation:
+    """Open the database of a directory, and be one of its servers until the end of the stack."""
+    address = database_address(settings, directory)
+    read_only = disk_problem is not None
+    database = _opened_database(settings, directory, address, stack, read_only=read_only)
+    foundation = foundation_of(
+        settings,
+        directory,
+        database,
+        is_shared=not isinstance(address, Path),
+        disk_problem=disk_problem,
+    )
+    if disk_problem is None:
+        stack.enter_context(_settled(foundation, address))
+    else:
+        logger.error("the server only reads, and runs what was hosted", reason=disk_problem)
+    return foundation
 
 
 def _opened_database(
