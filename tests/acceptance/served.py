@@ -22,7 +22,7 @@ from botocore.config import Config
 from tests.botocore_sessions import new_session
 
 SERVE = (sys.executable, "-m", "blemish.cli.main", "serve", "--port", "0")
-START_PATIENCE_S = 30
+START_PATIENCE_S = 120
 BUCKET = "images"
 
 
