@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from tests.console.watched import Watched
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+PATIENCE_MS = 60_000
 
 REF = "s3://images/{}/1.png"
 
@@ -52,6 +54,7 @@ class MaskMachine(RuleBasedStateMachine):
         self.ref = REF.format(self.name)
         self.client = project_of(server, self.name, {"1.png": grey_image()})
         self.watched = Watched(browser, server)
+        self.watched.context.set_default_timeout(PATIENCE_MS)
         self.watched.sign_in()
         first = self.watched.page
         self.pages = [first, self.watched.context.new_page()]
@@ -181,6 +184,7 @@ def test_masks_are_never_lost(own_server: ServedDirectory, browser: Browser) -> 
             max_examples=4,
             stateful_step_count=8,
             deadline=None,
+            phases=[Phase.generate],  # an example takes minutes, and is not made smaller
             suppress_health_check=list(HealthCheck),
             database=None,
         ),

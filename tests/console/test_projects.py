@@ -134,3 +134,35 @@ def test_a_image_with_a_hostile_name_is_a_image(visit: Visit, served: ServedDire
     expect(image).to_have_count(1)
     page.wait_for_function("() => document.querySelector('.project-image img').naturalWidth")
     watched.shoot("projects")
+
+
+def test_what_is_typed_before_a_dialog_is_there_goes_into_its_field(visit: Visit) -> None:
+    page = visit().open("/")
+    page.get_by_role("button", name="New project").click()
+    page.keyboard.type("front-of-line-7", delay=30)
+
+    expect(page.get_by_label("Name")).to_have_value("front-of-line-7")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="front-of-line-7")).to_be_visible()
+
+
+def test_a_project_that_another_tab_deleted_says_so(visit: Visit, served: ServedDirectory) -> None:
+    client = served.client()
+    client.create_project(ProjectName="short-lived")
+    page = visit().open("/projects/short-lived/models")
+    expect(page.get_by_role("heading", name="No models yet")).to_be_visible()
+
+    client.delete_project(ProjectName="short-lived")
+
+    expect(page.get_by_text(re.compile("short-lived (was deleted|does not exist)"))).to_be_visible()
+    expect(page.get_by_role("link", name="All projects")).to_be_visible()
+
+
+def test_a_wrong_name_is_explained_without_a_pattern(visit: Visit) -> None:
+    page = visit().open("/")
+    page.get_by_role("button", name="New project").click()
+    page.get_by_label("Name").fill("line 7")
+    page.get_by_role("button", name="Create").click()
+
+    problem = page.get_by_role("alert").filter(has_text="The name of the project has letters")
+    expect(problem).to_contain_text("'line 7' is not possible")

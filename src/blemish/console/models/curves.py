@@ -1,29 +1,34 @@
-"""The ROC curve and the precision-recall curve of a model, drawn as SVG that anyone can read.
-
-Only numbers get into the drawings.
-"""
+"""The ROC curve and the precision-recall curve of a model, as charts and in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Any
 
+from blemish.console.ui.chart import AXIS, CROSS, TOOLTIP
 from blemish.engine.bundle import MeasuredScores
 from blemish.engine.thresholds import ThresholdEffect, threshold_effect
-
-SIDE = 240
-"""Of the square that a curve is drawn in, in units of the drawing."""
-
-LEFT, TOP, RIGHT, BOTTOM = 46, 12, 16, 42
-"""The margins around it."""
-
-TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 MOST_POINTS = 400
 """Of a drawn curve; nobody would see more."""
 
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A curve of shares from 0 to 1, and where the threshold in force is on it."""
+
+    points: Sequence[Point]
+    #: None where nothing is called an anomaly
+    at: Point | None
+    #: in words
+    description: str
+    #: names of the axes
+    x: str
+    y: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +80,8 @@ def area_below(points: Sequence[Point]) -> float:
     return sum((x - before) * (y + last) / 2 for (before, last), (x, y) in pairwise(points))
 
 
-def roc_svg(scores: MeasuredScores, threshold: float) -> str | None:
-    """Draw the ROC curve and where the threshold is on it; None where it is not measurable."""
+def roc_curve(scores: MeasuredScores, threshold: float) -> Curve | None:
+    """Return the ROC curve and where the threshold is on it; None where it is not measurable."""
     points = roc_points(scores)
     if not points:
         return None
@@ -87,57 +92,70 @@ def roc_svg(scores: MeasuredScores, threshold: float) -> str | None:
         f"{at[1]:.0%} of the anomalies are found, and {at[0]:.0%} of the normal images are "
         "false alarms."
     )
-    return _drawn(points, at, description, x="False alarms among the normal", y="Anomalies found")
+    return Curve(
+        points=_thinned(points),
+        at=at,
+        description=description,
+        x="False alarms among the normal",
+        y="Anomalies found",
+    )
 
 
-def precision_recall_svg(scores: MeasuredScores, threshold: float) -> str | None:
-    """Draw the precision-recall curve, as `roc_svg` does."""
+def precision_recall_curve(scores: MeasuredScores, threshold: float) -> Curve | None:
+    """Return the precision-recall curve, as `roc_curve` does."""
     points = precision_recall_points(scores)
     if not points:
         return None
-    effect = threshold_effect(scores, threshold)
-    at = _recall_and_precision(effect)
+    at = _recall_and_precision(threshold_effect(scores, threshold))
     description = "Precision-recall curve. At the threshold in force "
     if at is None:
         description += "nothing is called an anomaly."
     else:
         description += f"the recall is {at[0]:.0%} and the precision {at[1]:.0%}."
-    return _drawn(points, at, description, x="Recall", y="Precision")
+    return Curve(points=_thinned(points), at=at, description=description, x="Recall", y="Precision")
+
+
+def curve_options(curve: Curve) -> Mapping[str, Any]:
+    """Return a curve as a chart of ECharts, in per cent."""
+    axis = {**AXIS, "type": "value", "min": 0, "max": 100}
+    series: list[Mapping[str, Any]] = [
+        {
+            "type": "line",
+            "data": [[_percent(x), _percent(y)] for x, y in curve.points],
+            "showSymbol": False,
+            "emphasis": {"disabled": True},
+            "lineStyle": {"color": "var(--accent)", "width": 2.5},
+            "itemStyle": {"color": "var(--accent)"},
+        }
+    ]
+    if curve.at is not None:
+        series.append(
+            {
+                "type": "scatter",
+                "name": "Threshold in force",
+                "data": [[_percent(share) for share in curve.at]],
+                "symbolSize": 11,
+                "emphasis": {"disabled": True},
+                "itemStyle": {
+                    "color": "var(--surface)",
+                    "borderColor": "var(--text)",
+                    "borderWidth": 2.5,
+                },
+            }
+        )
+    return {
+        "grid": {"left": 56, "right": 16, "top": 16, "bottom": 46},
+        "tooltip": {**TOOLTIP, "trigger": "axis", "axisPointer": CROSS},
+        "xAxis": {**axis, "name": f"{curve.x} (%)", "nameGap": 28},
+        "yAxis": {**axis, "name": f"{curve.y} (%)", "nameGap": 36},
+        "dataZoom": [{"type": "inside", "xAxisIndex": 0}, {"type": "inside", "yAxisIndex": 0}],
+        "series": series,
+    }
 
 
 def _recall_and_precision(effect: ThresholdEffect) -> Point | None:
     recall, precision = effect.metrics.recall, effect.metrics.precision
     return None if recall is None or precision is None else (recall, precision)
-
-
-def _drawn(points: Sequence[Point], at: Point | None, description: str, *, x: str, y: str) -> str:
-    width, height = LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM
-    path = " ".join(f"{_x(px):.1f},{_y(py):.1f}" for px, py in _thinned(points))
-    dot = ""
-    if at is not None:
-        dot = f'<circle class="at" cx="{_x(at[0]):.1f}" cy="{_y(at[1]):.1f}" r="5"/>'
-    middle = TOP + SIDE / 2
-    return (
-        f'<svg class="curve" viewBox="0 0 {width} {height}" role="img" aria-label="{description}">'
-        f"{_grid()}"
-        f'<text class="axis" x="{LEFT + SIDE / 2}" y="{height - 6}" text-anchor="middle">{x}</text>'
-        f'<text class="axis" x="11" y="{middle}" text-anchor="middle" '
-        f'transform="rotate(-90 11 {middle})">{y}</text>'
-        f'<polyline points="{path}"/>{dot}</svg>'
-    )
-
-
-def _grid() -> str:
-    pieces = []
-    for tick in TICKS:
-        across, down = _x(tick), _y(tick)
-        pieces.append(
-            f'<line x1="{LEFT}" x2="{LEFT + SIDE}" y1="{down}" y2="{down}"/>'
-            f'<line x1="{across}" x2="{across}" y1="{TOP}" y2="{TOP + SIDE}"/>'
-            f'<text x="{across}" y="{TOP + SIDE + 15}" text-anchor="middle">{tick:.0%}</text>'
-            f'<text x="{LEFT - 5}" y="{down + 4}" text-anchor="end">{tick:.0%}</text>'
-        )
-    return f'<g class="grid">{"".join(pieces)}</g>'
 
 
 def _thinned(points: Sequence[Point]) -> list[Point]:
@@ -147,9 +165,5 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
     return [points[round(i * last / (MOST_POINTS - 1))] for i in range(MOST_POINTS)]
 
 
-def _x(share: float) -> float:
-    return LEFT + SIDE * share
-
-
-def _y(share: float) -> float:
-    return TOP + SIDE * (1 - share)
+def _percent(share: float) -> float:
+    return round(100 * share, 1)

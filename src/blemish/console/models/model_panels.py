@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from blemish.console.models.curves import precision_recall_svg, roc_svg
+from blemish.console.models.curves import curve_options, precision_recall_curve, roc_curve
 from blemish.console.models.evaluation import (
     CELL_NAMES,
     Cell,
@@ -18,6 +18,7 @@ from blemish.console.models.evaluation import (
 )
 from blemish.console.models.model_actions import FORBIDDEN
 from blemish.console.models.test_images import TestImages
+from blemish.console.ui.chart import chart
 from blemish.console.ui.frame import heading, text, visitor
 from blemish.console.ui.table import table
 from blemish.console.ui.words import share_text
@@ -120,19 +121,19 @@ async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleIn
 
 
 def curve_panels(info: BundleInfo) -> None:
-    """Draw the curves; they are made of numbers alone."""
+    """Draw the curves."""
     if info.test_scores is None:
         return
-    for title, drawing in (
-        ("ROC curve", roc_svg(info.test_scores, info.threshold)),
-        ("Precision and recall", precision_recall_svg(info.test_scores, info.threshold)),
+    for title, curve in (
+        ("ROC curve", roc_curve(info.test_scores, info.threshold)),
+        ("Precision and recall", precision_recall_curve(info.test_scores, info.threshold)),
     ):
         with ui.element("section").classes("panel"):
             heading(title, 2)
-            if drawing is None:
-                text("Not measurable: the test images lack one kind.", tag="p", classes="quiet")
+            if curve is None:
+                text("Not measurable: the images lack one kind.", tag="p", classes="quiet")
             else:
-                ui.html(drawing, sanitize=False)
+                chart(curve_options(curve), curve.description, classes="curve")
 
 
 def notes_panel(info: BundleInfo) -> None:

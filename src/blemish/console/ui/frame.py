@@ -72,6 +72,7 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
                 f'<script src="{ROOT}/static/theme.js"></script>'
                 f'<script src="{ROOT}/static/signed_out.js"></script>'
                 f'<script src="{ROOT}/static/local_times.js"></script>'
+                f'<script src="{ROOT}/static/typing_ahead.js"></script>'
             )
             ui.on_exception(show_problem)
             ui.timer(SESSION_CHECK_S, visitor().principal, immediate=False)

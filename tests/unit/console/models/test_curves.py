@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from blemish.console.models.curves import (
     MOST_POINTS,
     area_below,
+    curve_options,
+    precision_recall_curve,
     precision_recall_points,
-    precision_recall_svg,
+    roc_curve,
     roc_points,
-    roc_svg,
 )
 from blemish.engine.bundle import MeasuredScores
 
@@ -29,42 +28,40 @@ def test_precision_and_recall_begin_at_the_highest_score() -> None:
 
 
 def test_a_curve_says_in_words_where_the_threshold_is() -> None:
-    roc, precision_recall = roc_svg(SCORES, 2.75), precision_recall_svg(SCORES, 2.75)
+    roc, precision_recall = roc_curve(SCORES, 2.75), precision_recall_curve(SCORES, 2.75)
 
     assert roc is not None
-    assert "area below it is 0.625" in roc
-    assert "50% of the anomalies are found, and 50% of the normal images" in roc
+    assert "area below it is 0.625" in roc.description
+    assert "50% of the anomalies are found, and 50% of the normal images" in roc.description
+    assert curve_options(roc)["series"][1]["data"] == [[50.0, 50.0]]
     assert precision_recall is not None
-    assert "the recall is 50% and the precision 33%" in precision_recall
+    assert "the recall is 50% and the precision 33%" in precision_recall.description
 
 
 def test_a_threshold_that_finds_nothing_has_no_precision() -> None:
-    drawn = precision_recall_svg(SCORES, 9)
+    curve = precision_recall_curve(SCORES, 9)
 
-    assert drawn is not None
-    assert "nothing is called an anomaly" in drawn
-    assert "circle" not in drawn
+    assert curve is not None
+    assert "nothing is called an anomaly" in curve.description
+    assert len(curve_options(curve)["series"]) == 1
 
 
 @pytest.mark.parametrize(
     "scores", [MeasuredScores(normal=(1.0,), anomaly=()), MeasuredScores(normal=(), anomaly=(1.0,))]
 )
 def test_no_roc_curve_without_both_kinds(scores: MeasuredScores) -> None:
-    assert roc_svg(scores, 1) is None
+    assert roc_curve(scores, 1) is None
 
 
 def test_no_precision_without_an_anomaly() -> None:
-    assert precision_recall_svg(MeasuredScores(normal=(1.0,), anomaly=()), 1) is None
+    assert precision_recall_curve(MeasuredScores(normal=(1.0,), anomaly=()), 1) is None
 
 
 def test_a_curve_of_many_scores_is_drawn_by_few_points() -> None:
     many = tuple(map(float, range(3_000)))
 
-    drawn = roc_svg(MeasuredScores(normal=many, anomaly=many), 1)
+    curve = roc_curve(MeasuredScores(normal=many, anomaly=many), 1)
 
-    assert drawn is not None
-    line = re.search(r'polyline points="([^"]*)"', drawn)
-    assert line is not None
-    points = line[1].split()
-    assert len(points) == MOST_POINTS
-    assert (points[0], points[-1]) == ("46.0,252.0", "286.0,12.0")
+    assert curve is not None
+    assert len(curve.points) == MOST_POINTS
+    assert (curve.points[0], curve.points[-1]) == ((0, 0), (1, 1))
