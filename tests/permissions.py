@@ -76,6 +76,7 @@ Pages call the operations of the API as the person of the session. Beyond that t
 | see the users | `iam:ListUsers` | `*` |
 | add a user | `iam:CreateUser` | `*` |
 | change a user: role, password, disable, enable | `iam:UpdateUser` | `*` |
+| see who did what | `cloudtrail:LookupEvents` | `*` |
 | see and end one's own sessions, change one's own password | none | |
 """
 
@@ -86,6 +87,7 @@ CONSOLE_ACTS = (
     ("create access keys", "iam:CreateAccessKey"),
     ("see the users", "iam:ListUsers"),
     ("add users", "iam:CreateUser"),
+    ("see who did what", "cloudtrail:LookupEvents"),
 )
 
 ROLES = """

@@ -1,4 +1,4 @@
-"""Users, in a real browser: added, signed in, changed and disabled."""
+"""Users and what they did, in a real browser."""
 
 from __future__ import annotations
 
@@ -68,3 +68,23 @@ def test_a_role_can_be_read(visit: Visit) -> None:
 
     expect(page.get_by_text("lookoutvision:StopModel")).to_be_visible()
     assert findings(page) == []
+
+
+def test_who_did_what_is_filtered_and_the_address_keeps_the_filter(visit: Visit) -> None:
+    watched = visit()
+    page = watched.open("/users")
+    add_user(page, "berta", "viewer")
+    page.get_by_role("link", name="Who did what").click()
+    page.get_by_label("Did what").fill("createuser")
+    page.get_by_role("button", name="Show").click()
+    rows = page.get_by_role("row")
+
+    expect(rows.filter(has_text="userName: berta")).to_contain_text("first")
+    expect(rows.filter(has_text="ConsoleLogin")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_label("Did what")).to_have_value("createuser")
+    assert PASSWORD not in page.content()
+    assert findings(page) == []
+    watched.shoot("who-did-what", whole=True)
+    page.goto(f"{watched.root}/audit?user=nobody")
+    expect(page.get_by_text("No record of this time matches")).to_be_visible()

@@ -35,7 +35,7 @@ from blemish.console.masks import (
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
 from blemish.console.packaging import package_requests, packages_page
 from blemish.console.paths import ROOT
-from blemish.console.people import users_page
+from blemish.console.people import audit_page, users_page
 from blemish.console.projects import overview_page, projects_page
 from blemish.console.settings import settings_page
 from blemish.console.training import train_page
@@ -43,6 +43,7 @@ from blemish.console.trials import detect_requests, trial_page, try_it_page
 
 PAGES = (
     add_images_page,
+    audit_page,
     compare_page,
     detect_requests,
     export_requests,

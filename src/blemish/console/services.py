@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from blemish.console.memory import ConsoleMemory
+from blemish.domain.audit_search import AuditFilter, AuditResults
 from blemish.domain.limits import Limits
 from blemish.line.keeper import LineKeeper
 from blemish.service.access.access_keys import AccessKeys
@@ -32,9 +33,16 @@ class Api(Protocol):
         """Answer a call, as `Dispatcher.invoke` does."""
 
 
+class AuditReader(Protocol):
+    """What people have read of the audit log."""
+
+    def page(self, wanted: AuditFilter, *, position: str | None) -> AuditResults:
+        """Return a page of entries, the newest first, as `AuditSearch.page` does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConsoleAudits:
-    """The observers that write what people do in the console into the audit log."""
+    """The observers that write what people do in the console into the audit log; its reader."""
 
     #: of access keys
     keys: Observer
@@ -44,6 +52,7 @@ class ConsoleAudits:
     sign_in: Observer
     #: of bundles
     downloads: Observer
+    reader: AuditReader
 
 
 @dataclass(frozen=True, kw_only=True)

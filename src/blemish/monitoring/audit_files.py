@@ -28,7 +28,8 @@ FILE_BYTES = 64 * 1024 * 1024
 LINE_BYTES = 1024 * 1024
 """A size in bytes that no line exceeds."""
 
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,}|commands)\.jsonl(\.gz)?")
+NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{4,}|commands)\.jsonl(\.gz)?")
+"""Names of the files."""
 
 _COMMANDS = "commands"
 
@@ -104,7 +105,7 @@ class AuditFiles:
         self._remove_old()
         today = self._now().date()
         for path in self._files():
-            is_written = path == self._path or (_is_of_commands(path) and _day_of(path) >= today)
+            is_written = path == self._path or (is_of_commands(path) and day_of(path) >= today)
             if path.suffix == ".jsonl" and not is_written and _is_regular(path):
                 _compress(path)
         self._remove_old()
@@ -115,7 +116,7 @@ class AuditFiles:
         for path in self._files():
             if path == self._path:
                 continue
-            if _day_of(path) < oldest or left > self._max_bytes:
+            if day_of(path) < oldest or left > self._max_bytes:
                 left -= path.stat().st_size
                 path.unlink()
 
@@ -123,7 +124,7 @@ class AuditFiles:
         """Return the file to append bytes to. Full files and files of other days are complete."""
         today = self._now().date()
         if self._file is not None and self._path is not None:
-            if _day_of(self._path) == today and self._size + more <= self._file_bytes:
+            if day_of(self._path) == today and self._size + more <= self._file_bytes:
                 return self._file
             self.close()
             self.is_untidy = True
@@ -135,7 +136,7 @@ class AuditFiles:
 
     def _next(self, today: date, more: int) -> Path:
         of_today = [
-            path for path in self._files() if _day_of(path) == today and not _is_of_commands(path)
+            path for path in self._files() if day_of(path) == today and not is_of_commands(path)
         ]
         if not of_today:
             return self._folder / f"{today}.0001.jsonl"
@@ -144,23 +145,26 @@ class AuditFiles:
             _cut_torn_line(last)
             if last.stat().st_size + more <= self._file_bytes:
                 return last
-        return self._folder / f"{today}.{_number_of(last) + 1:04}.jsonl"
+        return self._folder / f"{today}.{number_of(last) + 1:04}.jsonl"
 
     def _files(self) -> list[Path]:
         """Return the files, the oldest first."""
-        files = [path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
-        return sorted(files, key=lambda path: (_day_of(path), _number_of(path), path.suffix))
+        files = [path for path in self._folder.iterdir() if NAME.fullmatch(path.name)]
+        return sorted(files, key=lambda path: (day_of(path), number_of(path), path.suffix))
 
 
-def _day_of(path: Path) -> date:
+def day_of(path: Path) -> date:
+    """Return the day of a file's records."""
     return date.fromisoformat(path.name[:10])
 
 
-def _number_of(path: Path) -> int:
-    return 0 if _is_of_commands(path) else int(path.name.split(".")[1])
+def number_of(path: Path) -> int:
+    """Return the number of a file among those of its day, from 1; 0 for that of commands."""
+    return 0 if is_of_commands(path) else int(path.name.split(".")[1])
 
 
-def _is_of_commands(path: Path) -> bool:
+def is_of_commands(path: Path) -> bool:
+    """Return whether a file has the records of commands."""
     return path.name.split(".")[1] == _COMMANDS
 
 

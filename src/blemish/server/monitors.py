@@ -15,6 +15,7 @@ from blemish.monitoring.access_log import access_log
 from blemish.monitoring.audit_files import AuditFiles
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.audit_records import S3, SIGN_IN, AuditRecords, audit
+from blemish.monitoring.audit_search import AuditSearch
 from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics, server_registry
 from blemish.monitoring.readiness import (
     Readiness,
@@ -82,12 +83,13 @@ class Monitors:
         ]
 
     def console_audits(self) -> ConsoleAudits:
-        """Return the observers of what people do in the console."""
+        """Return the observers of what people do in the console, and the log's reader."""
         return ConsoleAudits(
             keys=self._audit("iam.amazonaws.com"),
             objects=self._audit(S3, model=s3_model()),
             sign_in=self._audit(SIGN_IN),
             downloads=self._audit("lookoutvision.amazonaws.com"),
+            reader=AuditSearch(self._directory.audit),
         )
 
     def _audit(self, source: str, *, model: ServiceModel | None = None) -> Observer:

@@ -36,6 +36,7 @@ async def users() -> None:
         with ui.element("div").classes("head"):
             heading("Users")
             ui.element("div").classes("room")
+            link("Who did what", "/audit")
             link("Settings", "/settings")
         await UsersPanel().draw()
         draw_roles()
