@@ -76,6 +76,8 @@ Pages call the operations of the API as the person of the session. Beyond that t
 | see the users | `iam:ListUsers` | `*` |
 | add a user | `iam:CreateUser` | `*` |
 | change a user: role, password, disable, enable | `iam:UpdateUser` | `*` |
+| move a project to the trash, and restore it | as DeleteProject | |
+| move a model to the trash, and restore it | as DeleteModel | |
 | see who did what | `cloudtrail:LookupEvents` | `*` |
 | see and end one's own sessions, change one's own password | none | |
 """

@@ -36,7 +36,7 @@ from blemish.console.models import compare_page, model_page, models_page, previe
 from blemish.console.packaging import package_requests, packages_page
 from blemish.console.paths import ROOT
 from blemish.console.people import audit_page, users_page
-from blemish.console.projects import overview_page, projects_page
+from blemish.console.projects import overview_page, projects_page, trash_page
 from blemish.console.settings import settings_page
 from blemish.console.training import train_page
 from blemish.console.trials import detect_requests, trial_page, try_it_page
@@ -69,6 +69,7 @@ PAGES = (
     settings_page,
     suggestion_requests,
     train_page,
+    trash_page,
     trial_page,
     try_it_page,
     upload_requests,

@@ -16,6 +16,7 @@ from blemish.service.access.sessions import SessionService
 from blemish.service.access.user_accounts import UserAccounts
 from blemish.service.datasets.datasets import DatasetService
 from blemish.service.datasets.thumbnails import Thumbnails
+from blemish.service.deletions import TrashService
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.detection.previews import Previews
 from blemish.service.detection.trials import TrialService
@@ -50,7 +51,7 @@ class ConsoleAudits:
     objects: Observer
     #: of signing in and out, and of requests that the guard refuses
     sign_in: Observer
-    #: of bundles
+    #: of bundles that are downloaded, and of the trash
     downloads: Observer
     reader: AuditReader
 
@@ -66,6 +67,7 @@ class Services:
     objects: Objects
     keys: AccessKeys
     users: UserAccounts
+    trash: TrashService
     audits: ConsoleAudits
     lines: LineKeeper
     counts: DetectionCounts

@@ -212,6 +212,31 @@ class Visitor:
         with _audited(self._call(operation, members), self.services.audits.downloads):
             yield
 
+    async def act_if_allowed(
+        self, event: str, operation: str, act: Callable[[str], object], /, **members: str
+    ) -> None:
+        """Act, in a thread, if the visitor may call an operation; the audit log records the event.
+
+        Args:
+            event: name in the audit log.
+            operation: of the API.
+            act: does it; gets the visitor's name.
+            members: of the operation.
+
+        Raises:
+            SignedOutError: the session is over.
+            AccessDeniedError: the policies do not allow the operation.
+        """
+
+        def acted() -> None:
+            call = self._call(event, members)
+            assert call.caller is not None
+            with _audited(call, self.services.audits.downloads):
+                self.check(operation, **members)
+                act(call.caller.principal.name)
+
+        await in_thread(acted)
+
     def check(self, operation: str, /, **members: Any) -> None:
         """Allow an operation without calling it, from a thread.
 

@@ -294,6 +294,20 @@ class AccessKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrashItem:
+    """A project or a model that somebody deleted in the console, and that can be restored."""
+
+    project: str
+    project_id: int
+    #: of the model; None for the whole project
+    version: int | None
+    #: of the model; 0 for the whole project
+    model_id: int
+    moved_by: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class User:
     """Who signs in to the console by a name, and may do what a role allows."""
 

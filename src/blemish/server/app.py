@@ -25,6 +25,7 @@ from blemish.server.upkeep import housekeeper
 from blemish.server.workers import Workers, build_workers
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.data_ages import DataAges
+from blemish.service.deletions import TrashService
 from blemish.service.detection.counts import DetectionCounters, DetectionCounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -70,8 +71,7 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
         monitors = Monitors(
             settings, directory, arns=foundation.arns, now=foundation.now, ages=ages
         )
-        counter = DetectionCounters(monitors.detections, counts)
-        services = _use_cases(foundation, storage, workers, counter)
+        services = _use_cases(foundation, storage, workers, counts, monitors)
         lines = _line_keeper(foundation, services)
         front = _build_front(
             foundation, storage, services, workers, counts=counts, monitors=monitors, lines=lines
@@ -89,6 +89,7 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
                 ages=ages,
                 disk=disk,
                 shared=storage.shared or (),
+                trash=services.trash,
             )
             stack.enter_context(background)
             stack.callback(lines.stop)
@@ -97,14 +98,18 @@ def running_server(settings: Settings, directory: DataDirectory) -> Iterator[Ser
 
 
 def _use_cases(
-    foundation: Foundation, storage: Storage, workers: Workers, counter: DetectionCounters
+    foundation: Foundation,
+    storage: Storage,
+    workers: Workers,
+    counts: DetectionCounts,
+    monitors: Monitors,
 ) -> UseCases:
     return build_services(
         foundation,
         storage,
         wake=workers.reconciler.wake,
         hosted=workers.hosting,
-        counter=counter,
+        counter=DetectionCounters(monitors.detections, counts),
     )
 
 
@@ -242,6 +247,7 @@ def _background(
     ages: DataAges,
     disk: Disk,
     shared: Iterable[SharedFolders],
+    trash: TrashService,
 ) -> Iterator[None]:
     """Run the audit log, the workers and the housekeeper until the end of the context."""
     with ExitStack() as stack:
@@ -265,6 +271,7 @@ def _background(
             ages=ages,
             disk=disk,
             shared=shared,
+            trash=trash,
         )
         keeper.start()
         stack.callback(keeper.stop)

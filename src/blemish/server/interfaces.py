@@ -192,6 +192,7 @@ def build_console(
             objects=storage.objects,
             keys=storage.access_keys,
             users=storage.users,
+            trash=services.trash,
             audits=audits,
             lines=lines,
             counts=counts,

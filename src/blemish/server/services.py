@@ -11,6 +11,7 @@ from blemish.service.access.authentication import AccessService
 from blemish.service.datasets.datasets import DatasetService
 from blemish.service.datasets.line_checks import LineChecks
 from blemish.service.datasets.validation import DatasetValidation
+from blemish.service.deletions import TrashService
 from blemish.service.detection.detection import DetectionCounter, DetectionService, HostedModels
 from blemish.service.detection.jobs import DetectionJobService
 from blemish.service.detection.trials import TrialService
@@ -40,6 +41,7 @@ class UseCases:
     trials: TrialService
     packaging: PackagingService
     tagging: TaggingService
+    trash: TrashService
 
 
 def build_services(
@@ -62,23 +64,25 @@ def build_services(
     database, limits, arns = foundation.database, foundation.limits, foundation.arns
     now, new_name = foundation.now, foundation.new_name
     datasets = _build_datasets(foundation, storage, wake=wake)
+    models = _build_models(foundation, storage, wake=wake)
     region_masks = RegionMasks(storage.objects, max_bytes=limits.detect_body_bytes)
     adjustable = AdjustableModels(
         database, bundles=storage.bundles, arns=arns, new_name=new_name, wake=wake
     )
+    projects = ProjectService(
+        database,
+        bundles=storage.bundles,
+        stored_files=storage.stored_files,
+        region_masks=region_masks,
+        limits=limits,
+        now=now,
+    )
     return UseCases(
         access=build_access(foundation, storage),
-        projects=ProjectService(
-            database,
-            bundles=storage.bundles,
-            stored_files=storage.stored_files,
-            region_masks=region_masks,
-            limits=limits,
-            now=now,
-        ),
+        projects=projects,
         datasets=datasets,
         validation=_build_validation(foundation, storage, datasets, region_masks),
-        models=_build_models(foundation, storage, wake=wake),
+        models=models,
         thresholds=ThresholdService(adjustable),
         regions=RegionService(adjustable, region_masks=region_masks),
         detection=_build_detection(foundation, hosted=hosted, counter=counter),
@@ -88,6 +92,7 @@ def build_services(
             database, objects=storage.objects, arns=arns, now=now, new_name=new_name, wake=wake
         ),
         tagging=TaggingService(database, limits=limits, arns=arns),
+        trash=TrashService(database, projects=projects, models=models, datasets=datasets, now=now),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from blemish.runners.housekeeper import Chore, Housekeeper
 from blemish.service.data_ages import DataAges
+from blemish.service.deletions import UNDO_AGE, TrashService
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.housekeeping import Housekeeping
 from blemish.settings import Settings
@@ -31,6 +32,7 @@ def housekeeper(
     now: Callable[[], datetime],
     ages: DataAges,
     disk: Disk,
+    trash: TrashService,
     shared: Iterable[SharedFolders] = (),
 ) -> Housekeeper:
     """Put the housekeeper of a data directory together."""
@@ -55,6 +57,11 @@ def housekeeper(
         Chore(name="copies of the database", every_s=HOUR_S, act=house.remove_copies),
         Chore(name="thumbnails", every_s=DAY_S, act=house.remove_thumbnails),
         Chore(name="objects", every_s=DAY_S, act=house.forget_objects),
+        Chore(
+            name="deletions",
+            every_s=MINUTE_S,
+            act=lambda at: trash.delete_older(ages.cutoff(at, UNDO_AGE)),
+        ),
         Chore(name="reserve", every_s=MINUTE_S, act=disk.take_reserve),
         Chore(name="write-ahead log", every_s=MINUTE_S, act=house.shorten_log),
     ]

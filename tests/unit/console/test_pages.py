@@ -22,6 +22,7 @@ from tests.unit.console.in_process import Browser, InProcessConsole
         ("/projects/{project}/compare", "There are not two models yet"),
         ("/projects/{project}/try", "No model to try yet"),
         ("/settings", "Access keys"),
+        ("/trash", "Nothing in the trash"),
     ],
 )
 @pytest.mark.parametrize("key", ["owner", "looker"])

@@ -7,7 +7,8 @@ from typing import Any
 
 from nicegui import ui
 
-from blemish.console.ui.dialog import confirm
+from blemish.console.paths import project_path
+from blemish.console.ui.dialog import ask_by_name
 from blemish.console.ui.frame import visitor
 from blemish.domain.lifecycle import MODEL_DELETABLE, MODEL_STARTABLE, MODEL_STOPPABLE
 
@@ -66,19 +67,22 @@ def _button(word: str, icon: str, name: str, act: Any) -> ui.button:
 
 def _ask_to_delete(project: str, version: str) -> None:
     async def delete() -> None:
-        await visitor().call("DeleteModel", ProjectName=project, ModelVersion=version)
-        ui.notify(f"Model {version} is being deleted.")
+        trash = visitor().services.trash
+        await visitor().act_if_allowed(
+            "MoveModelToTrash",
+            "DeleteModel",
+            lambda name: trash.move_model(project, version, by=name),
+            ProjectName=project,
+            ModelVersion=version,
+        )
+        ui.notify(f"Model {version} is in the trash. Restore it within a day.")
+        ui.navigate.to(project_path(project, "/models"))
 
-    consequence = (
-        "The model and its tags are lost, and another training makes another model. The evaluation "
-        "files that it wrote into your bucket stay."
-    )
     with ui.context.client.content:  # a button's own slot is drawn anew when a status changes
-        confirm(
+        ask_by_name(
             f"Delete model {version}?",
-            consequence,
-            "Delete",
+            "It goes to the trash. Restore it within a day; then the model and its tags are lost. "
+            "The evaluation files that it wrote into your bucket stay.",
+            f"{project} {version}",
             delete,
-            cancel="Keep it",
-            negative=True,
         )

@@ -20,6 +20,7 @@ from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import model_status, pill
 from blemish.console.ui.table import Cell, table
 from blemish.console.ui.words import share_text
+from blemish.console.visitor import in_thread
 
 COLUMNS = ("Model", "Status", "", "Made", "F1", "Precision", "Recall", "Description", "Tags", "")
 
@@ -46,14 +47,15 @@ async def models(project: str) -> None:
 
 
 async def all_models(project: str) -> list[ModelMembers]:
-    """Return all models of a project, the newest first."""
+    """Return all models of a project that are not in the trash, the newest first."""
+    trashed = await in_thread(visitor().services.trash.versions, project)
     listed: list[ModelMembers] = []
     token: str | None = None
     while True:
         answer = await visitor().call(
             "ListModels", ProjectName=project, MaxResults=100, NextToken=token
         )
-        listed += answer["Models"]
+        listed += [model for model in answer["Models"] if model["ModelVersion"] not in trashed]
         token = answer.get("NextToken")
         if token is None:
             return sorted(listed, key=lambda model: -int(model["ModelVersion"]))

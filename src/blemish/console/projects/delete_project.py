@@ -1,4 +1,4 @@
-"""Deleting a project and all that belongs to it, after its name was typed."""
+"""Deleting a project and all that belongs to it: to the trash, after its name was typed."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ class _Question:
         self._visitor = visitor
         self._project = summary.name
         self._allowed = allowed
+        text("It goes to the trash. Restore it within a day; then this is deleted:", tag="p")
         with ui.element("ul"):
             for line in losses(summary):
                 text(line, tag="li")
         text("The images, masks and reports in the buckets stay where they are.", tag="p")
         self._name = ui.input(f"Type {summary.name} to delete it").props("autofocus")
         self._name.on_value_change(self._show)
-        self._progress = text("", classes="quiet").props("role=status")
+        if not allowed:
+            text("You may not delete this project.", classes="quiet")
         with ui.element("div").classes("line dialog-actions"):
             self._cancel = ui.button("Cancel", on_click=opened.close).props("flat")
             self._delete = ui.button("Delete project", color="negative", on_click=self._act)
-        if not allowed:
-            self._progress.set_content("Your access key may not delete this project.")
         self._show()
 
     def _show(self) -> None:
@@ -67,17 +67,13 @@ class _Question:
         self._delete.disable()
         self._delete.props("loading")
         try:
-            await delete_project(self._visitor, self._project, report=self._report)
+            await trash_project(self._visitor, self._project)
             ui.navigate.to("/")
         finally:  # what went wrong is shown above the page, and may be tried again
-            self._report("")
             for element in (self._name, self._cancel):
                 element.enable()
             self._delete.props(remove="loading")
             self._show()
-
-    def _report(self, words: str) -> None:
-        self._progress.set_content(words.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def losses(summary: ProjectSummary) -> list[str]:
@@ -93,10 +89,32 @@ def losses(summary: ProjectSummary) -> list[str]:
         count = f"{len(summary.models)}{' or more' if summary.more_models else ''}"
         lines.append(f"Models: {count}, and all that they learned.")
     if summary.running:
-        lines.append(f"Running now, and stopped first: version {', '.join(summary.running)}.")
+        lines.append(f"Running now, and stopped at once: version {', '.join(summary.running)}.")
     if summary.training:
-        lines.append(f"In training, and cancelled first: version {', '.join(summary.training)}.")
+        lines.append(
+            f"In training, and cancelled after the day: version {', '.join(summary.training)}."
+        )
     return [*lines, "The counts of its dashboard."]
+
+
+async def trash_project(visitor: Visitor, project: str) -> None:
+    """Stop a project's models, and move it to the trash.
+
+    Raises:
+        ServiceError: the visitor may not delete it, or may not stop a model that runs.
+    """
+    models = (await visitor.call("ListModels", ProjectName=project, MaxResults=100))["Models"]
+    for model in models:
+        if ModelStatus(model["Status"]) in MODEL_STOPPABLE:
+            version = model["ModelVersion"]
+            await visitor.call("StopModel", ProjectName=project, ModelVersion=version)
+    trash = visitor.services.trash
+    await visitor.act_if_allowed(
+        "MoveProjectToTrash",
+        "DeleteProject",
+        lambda name: trash.move_project(project, by=name),
+        ProjectName=project,
+    )
 
 
 async def delete_project(visitor: Visitor, project: str, *, report: ReportProgress) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from asyncio import gather
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from nicegui import ui
@@ -12,10 +14,11 @@ from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.dialog import dialog, dialog_buttons
-from blemish.console.ui.frame import empty, frame, heading, page, text, visitor
+from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.ui.pill import pill
 from blemish.console.ui.words import counted
-from blemish.console.visitor import Visitor
+from blemish.console.visitor import Visitor, in_thread
+from blemish.domain.errors import ConflictError
 
 CARDS = 24
 """How many are shown at first, and how many more at each press of the button."""
@@ -35,6 +38,7 @@ async def projects(q: str = "") -> None:
         with ui.element("div").classes("head"):
             heading("Projects")
             ui.element("div").classes("room")
+            link("Trash", "/trash", classes="action")
             if names:
                 search = ui.input("Search", value=q).props("clearable debounce=150 type=search")
                 search.on_value_change(lambda event: board.search(event.value or ""))
@@ -49,12 +53,14 @@ async def projects(q: str = "") -> None:
 
 
 async def project_names(looking: Visitor) -> list[str]:
-    """Return the names of all projects, newest first."""
+    """Return the names of all projects that are not in the trash, newest first."""
     names: list[str] = []
     token = None
+    trashed = await in_thread(looking.services.trash.projects)
     while True:
         answer = await looking.call("ListProjects", MaxResults=100, NextToken=token)
-        names += [project["ProjectName"] for project in answer["Projects"]]
+        listed = [project["ProjectName"] for project in answer["Projects"]]
+        names += [name for name in listed if name not in trashed]
         token = answer.get("NextToken")
         if token is None:
             return names
@@ -160,6 +166,22 @@ def _new_button(*, allowed: bool) -> None:
         ui.button("New project", icon="add", on_click=_ask_for_name)
 
 
+async def _created(name: str) -> Mapping[str, Any]:
+    """Create a project.
+
+    Raises:
+        ServiceError: it cannot be created; the message says so if the name is in the trash.
+    """
+    try:
+        return await visitor().call("CreateProject", ProjectName=name)
+    except ConflictError as error:
+        if name not in await in_thread(visitor().services.trash.projects):
+            raise
+        error.message = f"{name} is in the trash. Restore it, or delete it there for good."
+        error.args = (error.message,)
+        raise
+
+
 def _ask_for_name() -> None:
     with dialog("New project") as opened:
         name = ui.input("Name").props(
@@ -167,7 +189,7 @@ def _ask_for_name() -> None:
         )
 
         async def create() -> None:
-            answer = await visitor().call("CreateProject", ProjectName=(name.value or "").strip())
+            answer = await _created((name.value or "").strip())
             ui.navigate.to(project_path(answer["ProjectMetadata"]["ProjectName"]))
 
         name.on("keydown.enter", dialog_buttons(opened, "Create", create))

@@ -48,6 +48,12 @@ def dialog_buttons(
     Returns:
         What the first button does, so that a key can do it too.
     """
+    return _draw_buttons(opened, word, act, cancel=cancel, negative=negative)[0]
+
+
+def _draw_buttons(
+    opened: ui.dialog, word: str, act: Act, *, cancel: str, negative: bool
+) -> tuple[Act, ui.button]:
     problem = text("", classes="problem", tag="p").props("role=alert")
     problem.set_visibility(False)
 
@@ -64,8 +70,9 @@ def dialog_buttons(
 
     with ui.element("div").classes("line dialog-actions"):
         ui.button(cancel, on_click=opened.close).props("flat")
-        ui.button(word, on_click=act_and_close, color="negative" if negative else "primary")
-    return act_and_close
+        color = "negative" if negative else "primary"
+        button = ui.button(word, on_click=act_and_close, color=color)
+    return act_and_close, button
 
 
 def confirm(
@@ -90,6 +97,16 @@ def confirm(
     with dialog(title) as opened:
         text(consequence, tag="p")
         dialog_buttons(opened, word, act, cancel=cancel, negative=negative)
+
+
+def ask_by_name(title: str, consequence: str, name: str, act: Act) -> None:
+    """Ask before something is deleted, by its name, which has to be typed."""
+    with dialog(title, persistent=True) as opened:
+        text(consequence, tag="p")
+        field = ui.input(f"Type {name} to delete it").props("autofocus")
+        _, button = _draw_buttons(opened, "Delete", act, cancel="Keep it", negative=True)
+        button.disable()
+        field.on_value_change(lambda event: button.set_enabled(event.value == name))
 
 
 def _escaped(words: str) -> str:

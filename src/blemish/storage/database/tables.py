@@ -4,7 +4,7 @@
         ^------ models <- tags            access_keys
         ^------ packaging_jobs            users
     uploads <- upload_parts               object_metadata, folder_markers
-    client_tokens                         sessions
+    client_tokens                         sessions, trash
                                           directory
 
 A number that names a row is never used twice, so that nobody who worked on a deleted row can take a
@@ -21,19 +21,17 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    MetaData,
     Table,
     UniqueConstraint,
-    true,
 )
 
+from blemish.storage.database import access_tables
 from blemish.storage.database.column_types import (
     LONG_TEXT,
     NUMBER,
     DetectorSettingsJson,
     ObjectRefText,
     RequesterJson,
-    Secret,
     UtcDateTime,
     short_text,
 )
@@ -42,14 +40,7 @@ MAX_ID = 2**63 - 1
 """The largest number that a column holds."""
 
 
-METADATA = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+METADATA = access_tables.METADATA
 
 PROJECTS = Table(
     "projects",
@@ -217,42 +208,6 @@ Index(
     unique=True,
     sqlite_where=PACKAGING_JOBS.c.status != "FAILED",
     postgresql_where=PACKAGING_JOBS.c.status != "FAILED",
-)
-
-ACCESS_KEYS = Table(
-    "access_keys",
-    METADATA,
-    Column("id", short_text(128), primary_key=True),
-    Column("secret", Secret, nullable=False),
-    Column("name", short_text(255), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("policy", LONG_TEXT, nullable=False, server_default="FullAccess"),
-    Column("tags", JSON, nullable=False, server_default="{}"),
-    Column("enabled", Boolean, nullable=False, server_default=true()),
-    Index(None, "name", unique=True),
-)
-
-USERS = Table(
-    "users",
-    METADATA,
-    Column("name", short_text(64), primary_key=True),
-    Column("password_hash", short_text(255)),
-    Column("role", short_text(32), nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("identity", short_text(1024), unique=True),
-)
-
-SESSIONS = Table(
-    "sessions",
-    METADATA,
-    Column("token_sha256", short_text(64), primary_key=True),
-    # no foreign key: a key that is rotated has another id, and that ends its sessions; users have
-    # ids of their own
-    Column("access_key_id", short_text(128), nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False),
-    Column("address", short_text(64)),
-    Column("last_used_at", UtcDateTime),
 )
 
 DETECTION_COUNTS = Table(

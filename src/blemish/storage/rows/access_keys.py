@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from blemish.domain.entities import AccessKey
-from blemish.storage.database.tables import ACCESS_KEYS
+from blemish.storage.database.access_tables import ACCESS_KEYS
 
 # Built once, since every request reads its key.
 _FIND = select(ACCESS_KEYS).where(ACCESS_KEYS.c.id == bindparam("of_id"))

@@ -21,6 +21,7 @@ from blemish.storage.rows.projects import Projects
 from blemish.storage.rows.servers import Servers
 from blemish.storage.rows.sessions import Sessions
 from blemish.storage.rows.tags import Tags
+from blemish.storage.rows.trash import TrashRows
 from blemish.storage.rows.trial_images import TrialImages
 from blemish.storage.rows.uploads import Uploads
 from blemish.storage.rows.users import UserRows
@@ -39,6 +40,7 @@ class Rows:
     packaging_jobs: PackagingJobs
     keys: Keys
     users: UserRows
+    trash: TrashRows
     object_metadata: ObjectMetadataRows
     folder_markers: FolderMarkerRows
     uploads: Uploads
@@ -71,6 +73,7 @@ def rows_of(connection: Connection) -> Rows:
         packaging_jobs=PackagingJobs(connection),
         keys=Keys(connection),
         users=UserRows(connection),
+        trash=TrashRows(connection),
         object_metadata=ObjectMetadataRows(connection),
         folder_markers=FolderMarkerRows(connection),
         uploads=Uploads(connection),

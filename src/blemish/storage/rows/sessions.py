@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from blemish.domain.entities import Session
-from blemish.storage.database.tables import SESSIONS
+from blemish.storage.database.access_tables import SESSIONS
 
 # Built once, since every request of a browser reads its session.
 _FIND = select(SESSIONS).where(SESSIONS.c.token_sha256 == bindparam("of_token"))

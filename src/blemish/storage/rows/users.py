@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from blemish.domain.access.roles import UserRole
 from blemish.domain.entities import User
-from blemish.storage.database.tables import USERS
+from blemish.storage.database.access_tables import USERS
 
 # Built once, since every request of a browser reads its user.
 _NAMED = select(USERS).where(USERS.c.name == bindparam("of_name"))

@@ -54,8 +54,8 @@ def test_a_deletion_tells_what_goes() -> None:
     assert losses(summary("TRAINING", "HOSTED", "TRAINED")) == [
         "Training set: 20 entries, 20 of them labelled.",
         "Models: 3, and all that they learned.",
-        "Running now, and stopped first: version 2.",
-        "In training, and cancelled first: version 3.",
+        "Running now, and stopped at once: version 2.",
+        "In training, and cancelled after the day: version 3.",
         "The counts of its dashboard.",
     ]
 
