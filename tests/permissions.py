@@ -73,6 +73,7 @@ Pages call the operations of the API as the person of the session. Beyond that t
 | create an access key | `iam:CreateAccessKey` | `*` |
 | change an access key | `iam:UpdateAccessKey` | `*` |
 | delete an access key | `iam:DeleteAccessKey` | `*` |
+| see, create and revoke kiosk links | as access keys | |
 | see the users | `iam:ListUsers` | `*` |
 | add a user | `iam:CreateUser` | `*` |
 | change a user: role, password, disable, enable | `iam:UpdateUser` | `*` |

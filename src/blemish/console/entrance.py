@@ -1,6 +1,8 @@
 """What every request of the console goes through first.
 
-    /console/sign-in, /console/sign-out -> sign_in      else -> guard -> the framework and its pages
+    /console/sign-in, /console/sign-out -> sign_in
+    /console/kiosk -> kiosk
+    else -> guard -> the framework and its pages
 
 The sign-in form is answered at once. The framework takes a second to load; it loads while people
 fill the form in.
@@ -16,6 +18,7 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blemish.console.auth.guard import Guard
+from blemish.console.auth.kiosk import KioskEntrance
 from blemish.console.auth.sign_in import SignIn
 from blemish.console.browser_rules import with_headers
 from blemish.console.services import Services
@@ -27,7 +30,8 @@ class Entrance:
     """Answers sign-in itself, and passes signed-in people to the framework."""
 
     def __init__(self, services: Services) -> None:
-        self._sign_in = SignIn(services, WrongSecrets(monotonic=time.monotonic))
+        wrong_secrets = WrongSecrets(monotonic=time.monotonic)
+        self._entries = (SignIn(services, wrong_secrets), KioskEntrance(services, wrong_secrets))
         self._guard = Guard(self._framework, services)
         self._loading: asyncio.Task[ASGIApp] | None = None
         self._running: AbstractAsyncContextManager[Any] | None = None
@@ -35,10 +39,11 @@ class Entrance:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hold one socket."""
         loading = self._load()
-        is_form = scope["type"] == "http" and scope["path"] in self._sign_in.paths
-        send = with_headers(scope, send, of_framework=not is_form)
-        if is_form:
-            await self._sign_in(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        entry = next((entry for entry in self._entries if path in entry.paths), None)
+        send = with_headers(scope, send, of_framework=entry is None)
+        if entry is not None:
+            await entry(scope, receive, send)
             return
         await asyncio.wait([loading])
         await self._guard(scope, receive, send)

@@ -35,7 +35,7 @@ from blemish.console.masks import (
 from blemish.console.models import compare_page, model_page, models_page, preview_requests
 from blemish.console.packaging import package_requests, packages_page
 from blemish.console.paths import ROOT
-from blemish.console.people import audit_page, users_page
+from blemish.console.people import audit_page, kiosks_page, users_page
 from blemish.console.projects import overview_page, projects_page, trash_page
 from blemish.console.settings import settings_page
 from blemish.console.training import train_page
@@ -50,6 +50,7 @@ PAGES = (
     gallery_page,
     history_page,
     image_requests,
+    kiosks_page,
     labelled_requests,
     line_page,
     line_requests,

@@ -7,6 +7,8 @@ from urllib.parse import quote
 ROOT = "/console"
 SIGN_IN = f"{ROOT}/sign-in"
 SIGN_OUT = f"{ROOT}/sign-out"
+KIOSK = f"{ROOT}/kiosk"
+"""Where the links of screens at a line lead; the token is in the query."""
 
 STATIC = f"{ROOT}/static/"
 """Our style sheets and scripts. An update changes them under the same names."""
@@ -18,3 +20,8 @@ API_PORT = "blemish.api_port"
 def project_path(project: str, rest: str = "") -> str:
     """Return the path of a page of a project, below `ROOT`."""
     return f"/projects/{quote(project, safe='')}{rest}"
+
+
+def full_screen_path(line: str) -> str:
+    """Return the path of the full screen of a line, as a request has it: not quoted."""
+    return f"{ROOT}/line/{line}"

@@ -12,6 +12,7 @@ from blemish.domain.audit_search import AuditFilter, AuditResults
 from blemish.domain.limits import Limits
 from blemish.line.keeper import LineKeeper
 from blemish.service.access.access_keys import AccessKeys
+from blemish.service.access.kiosk_links import KioskLinks
 from blemish.service.access.sessions import SessionService
 from blemish.service.access.user_accounts import UserAccounts
 from blemish.service.datasets.datasets import DatasetService
@@ -68,6 +69,7 @@ class Services:
     keys: AccessKeys
     users: UserAccounts
     trash: TrashService
+    kiosks: KioskLinks
     audits: ConsoleAudits
     lines: LineKeeper
     counts: DetectionCounts

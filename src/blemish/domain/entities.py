@@ -322,6 +322,19 @@ class User:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KioskLink:
+    """A link that opens the page of one line without signing in, until it is revoked."""
+
+    #: of the token in the link, in hexadecimal digits
+    token_sha256: str
+    line: str
+    #: what its creator wrote about the screen
+    note: str
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """Who is signed in to the console, in one browser."""
 

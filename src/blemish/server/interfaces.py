@@ -34,6 +34,7 @@ from blemish.server.services import UseCases
 from blemish.server.storage_gate import StorageGate
 from blemish.server.stores import Storage, bucket_maker
 from blemish.server.workers import Workers
+from blemish.service.access.kiosk_links import KioskLinks
 from blemish.service.access.sessions import SessionService
 from blemish.service.datasets.thumbnails import Thumbnails
 from blemish.service.detection.counts import DetectionCounts
@@ -178,21 +179,17 @@ def build_console(
 ) -> Console:
     """Build the console; its framework is loaded when the first person opens a page."""
     settings = foundation.settings
+    kiosks = _kiosks(foundation)
     return Console(
         Services(
             api=api,
             gate=gate,
-            sessions=SessionService(
-                foundation.database,
-                access=services.access,
-                users=storage.users,
-                now=foundation.now,
-                random_bytes=foundation.random_bytes,
-            ),
+            sessions=_sessions(foundation, storage, services, kiosks),
             objects=storage.objects,
             keys=storage.access_keys,
             users=storage.users,
             trash=services.trash,
+            kiosks=kiosks,
             audits=audits,
             lines=lines,
             counts=counts,
@@ -212,6 +209,28 @@ def build_console(
             clock=foundation.now,
             new_name=foundation.new_name,
         )
+    )
+
+
+def _kiosks(foundation: Foundation) -> KioskLinks:
+    return KioskLinks(
+        foundation.database,
+        arns=foundation.arns,
+        now=foundation.now,
+        random_bytes=foundation.random_bytes,
+    )
+
+
+def _sessions(
+    foundation: Foundation, storage: Storage, services: UseCases, kiosks: KioskLinks
+) -> SessionService:
+    return SessionService(
+        foundation.database,
+        access=services.access,
+        users=storage.users,
+        kiosks=kiosks,
+        now=foundation.now,
+        random_bytes=foundation.random_bytes,
     )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from blemish.domain.access.builtin_policies import FULL_ACCESS, READ_ONLY
+from blemish.domain.arns import ArnScope
 from blemish.server.app import Server, running_server
+from blemish.service.access.kiosk_links import KioskLinks
 from blemish.service.access.user_accounts import UserAccounts
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -68,9 +71,13 @@ class InProcessConsole:
         self._portal = portal
         self._numbers = count(1)
         self.buckets = folder / "buckets"
-        self.users = UserAccounts(
-            Database.open_current(DataDirectory(folder).database),
-            now=lambda: datetime.now(UTC),
+        database = Database.open_current(DataDirectory(folder).database)
+        clock = partial(datetime.now, UTC)
+        self.users = UserAccounts(database, now=clock, random_bytes=os.urandom)
+        self.kiosks = KioskLinks(
+            database,
+            arns=ArnScope(region="us-east-1", account="000000000000"),
+            now=clock,
             random_bytes=os.urandom,
         )
         self.keys = {}

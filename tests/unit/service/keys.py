@@ -8,6 +8,7 @@ from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.entities import KeyPair
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.access.authentication import AccessService
+from blemish.service.access.kiosk_links import KioskLinks
 from blemish.service.access.user_accounts import UserAccounts
 from blemish.storage.encryption.encryption import Encryption
 from blemish.storage.encryption.keyring import DEFAULT, Keyring, new_key
@@ -26,6 +27,9 @@ class KeyHouse:
         self.access = AccessService(house.database, encryption=encryption, arns=house.arns)
         self.keys = AccessKeys(
             house.database, encryption=encryption, now=house.clock, random_bytes=random_bytes
+        )
+        self.kiosks = KioskLinks(
+            house.database, arns=house.arns, now=house.clock, random_bytes=random_bytes
         )
         self.users = UserAccounts(house.database, now=house.clock, random_bytes=random_bytes)
 

@@ -23,9 +23,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from blemish.console.auth.sign_in_records import record_refusal
-from blemish.console.paths import ROOT, SIGN_IN, STATIC
+from blemish.console.paths import ROOT, SIGN_IN, STATIC, full_screen_path
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, Visitor, in_thread
+from blemish.domain.access.principals import Principal
 
 OPEN = frozenset(
     f"{STATIC}{path.name}" for path in (Path(__file__).parents[1] / "static").iterdir()
@@ -71,6 +72,9 @@ class Guard:
                 record_refusal(self._services, connection, str(error))
                 await _signed_out(connection, str(error))(scope, receive, send)
                 return
+            if not may_open(principal, connection):
+                await _elsewhere(connection, principal)(scope, receive, send)
+                return
             connection.state.visitor = visitor
             connection.state.visitor_name = principal.name
             if scope["type"] == "websocket":
@@ -83,6 +87,14 @@ def is_open(connection: HTTPConnection) -> bool:
     scope = connection.scope
     reads = scope["type"] == "http" and scope["method"] in SAFE_METHODS
     return reads and scope["path"] in OPEN
+
+
+def may_open(principal: Principal, connection: HTTPConnection) -> bool:
+    """Return whether a request is for what the policy decides: a kiosk has one page."""
+    if principal.only_line is None:
+        return True
+    path, own = connection.scope["path"], full_screen_path(principal.only_line)
+    return bool(path == own or path.startswith(f"{own}/"))
 
 
 def origin_problem(connection: HTTPConnection) -> str | None:
@@ -157,6 +169,13 @@ def _signed_out(connection: HTTPConnection, reason: str) -> ASGIApp:
     target = scope["path"] + (f"?{query}" if query else "")
     location = SIGN_IN if target.rstrip("/") == ROOT else f"{SIGN_IN}?next={quote(target)}"
     return RedirectResponse(location, status_code=303)
+
+
+def _elsewhere(connection: HTTPConnection, principal: Principal) -> ASGIApp:
+    """Lead the screen of a kiosk back to its line."""
+    if "text/html" in connection.headers.get("accept", "") and principal.only_line is not None:
+        return RedirectResponse(quote(full_screen_path(principal.only_line)), status_code=303)
+    return _refusal(connection, 403, "This link opens one line alone.")
 
 
 def _refusal(connection: HTTPConnection, status: int, reason: str) -> ASGIApp:

@@ -16,7 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from blemish.console.auth.guard import cookie_name, is_secure, origin_problem, visitor_of
+from blemish.console.auth.guard import origin_problem, visitor_of
+from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
 from blemish.console.auth.sign_in_records import is_key_id, record_sign_in, record_sign_out
 from blemish.console.http import EXPECTED, bounded_body, status_of
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
@@ -35,8 +36,6 @@ WRONG = (
     "Nobody has this name or access key, it is disabled, or the password or the secret is wrong."
 )
 WAIT = "Too many wrong attempts from your address. Try again in {seconds} seconds."
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class SignIn:
@@ -102,7 +101,7 @@ class SignIn:
         principal = await in_thread(self._services.sessions.principal, token)
         await in_thread(partial(record, principal=principal))
         response = _redirect(target)
-        _set_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
+        set_session_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response
 
     async def _begin(self, name: str, secret: str, address: str | None) -> str | None:
@@ -120,7 +119,7 @@ class SignIn:
         if principal is not None:
             record_sign_out(self._services, request, principal)
         response = _redirect(SIGN_IN)
-        _set_cookie(response, request, "", max_age_s=0)
+        set_session_cookie(response, request, "", max_age_s=0)
         return response
 
 
@@ -131,18 +130,6 @@ def target_of(text: str) -> str:
     if parts.scheme or parts.netloc or not inside or not text.isprintable() or "\\" in text:
         return f"{ROOT}/"
     return text
-
-
-def _set_cookie(response: Response, request: Request, token: str, *, max_age_s: int) -> None:
-    response.set_cookie(
-        cookie_name(request.scope),
-        token,
-        max_age=max_age_s,
-        path="/" if is_secure(request.scope) else ROOT,  # as the prefix of its name demands
-        secure=is_secure(request.scope),
-        httponly=True,
-        samesite="strict",
-    )
 
 
 def _redirect(target: str) -> Response:

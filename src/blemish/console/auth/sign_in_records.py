@@ -46,6 +46,18 @@ def record_sign_in(
     services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
 
 
+def record_kiosk(
+    services: Services,
+    connection: HTTPConnection,
+    *,
+    principal: Principal | None = None,
+    problem: str | None = None,
+) -> None:
+    """Record that a kiosk link was opened; a problem says why it led nowhere."""
+    call = _call(services, connection, "OpenKioskLink")
+    services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
+
+
 def record_sign_out(services: Services, connection: HTTPConnection, principal: Principal) -> None:
     """Record that somebody signed out."""
     call = _call(services, connection, "ConsoleLogout")

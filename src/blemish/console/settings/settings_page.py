@@ -54,6 +54,8 @@ async def settings() -> None:
             ui.element("div").classes("room")
             if await may_act(looking, "iam:ListUsers"):
                 link("Users", "/users")
+            if await may_act(looking, "iam:ListAccessKeys"):
+                link("Kiosk links", "/kiosks")
             if await may_act(looking, "cloudtrail:LookupEvents"):
                 link("Who did what", "/audit")
         await draw_password()

@@ -22,6 +22,8 @@ class Principal:
     arn: str
     tags: Mapping[str, str] = field(default_factory=dict)
     policy: Policy = field(default=NOTHING, repr=False)
+    #: the line whose page is the only one that it may open in the console; None for people
+    only_line: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from blemish.domain.access.principals import Principal, user_holder_id
 from blemish.domain.entities import Session, User
 from blemish.service.access.authentication import AccessService
+from blemish.service.access.kiosk_links import KioskLinks
 from blemish.service.access.user_accounts import UserAccounts
 from blemish.storage.database.database import Database
 from blemish.storage.errors import StorageError
@@ -52,12 +53,14 @@ class SessionService:
         *,
         access: AccessService,
         users: UserAccounts,
+        kiosks: KioskLinks,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._access = access
         self._users = users
+        self._kiosks = kiosks
         self._now = now
         self._random_bytes = random_bytes
 
@@ -105,14 +108,16 @@ class SessionService:
         )
 
     def principal(self, token: str) -> Principal | None:
-        """Return the holder of a session; None if the session is over or unknown.
+        """Return the holder of a session or of a kiosk link; None if it is over or unknown.
 
         Raises:
             EncryptionError: the secret of its key cannot be opened.
         """
         with self._database.looking_up() as rows:
             session = rows.sessions.find(_sha256(token))
-        if session is None or session.expires_at <= self._now():
+        if session is None:
+            return self._kiosks.principal(token)
+        if session.expires_at <= self._now():
             return None
         return self._access.principal(session.access_key_id)
 

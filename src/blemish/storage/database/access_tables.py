@@ -55,6 +55,16 @@ TRASH = Table(
     Column("moved_at", UtcDateTime, nullable=False),
 )
 
+KIOSK_LINKS = Table(
+    "kiosk_links",
+    METADATA,
+    Column("token_sha256", short_text(64), primary_key=True),
+    Column("line", short_text(63), nullable=False),
+    Column("note", short_text(100), nullable=False),
+    Column("created_by", short_text(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
 SESSIONS = Table(
     "sessions",
     METADATA,

@@ -14,6 +14,7 @@ from blemish.storage.rows.detection_jobs import DetectionJobs
 from blemish.storage.rows.directory import DirectoryRow
 from blemish.storage.rows.entries import Entries
 from blemish.storage.rows.folder_markers import FolderMarkerRows
+from blemish.storage.rows.kiosk_links import KioskLinkRows
 from blemish.storage.rows.models import Models
 from blemish.storage.rows.object_metadata import ObjectMetadataRows
 from blemish.storage.rows.packaging_jobs import PackagingJobs
@@ -40,6 +41,7 @@ class Rows:
     packaging_jobs: PackagingJobs
     keys: Keys
     users: UserRows
+    kiosk_links: KioskLinkRows
     trash: TrashRows
     object_metadata: ObjectMetadataRows
     folder_markers: FolderMarkerRows
@@ -73,6 +75,7 @@ def rows_of(connection: Connection) -> Rows:
         packaging_jobs=PackagingJobs(connection),
         keys=Keys(connection),
         users=UserRows(connection),
+        kiosk_links=KioskLinkRows(connection),
         trash=TrashRows(connection),
         object_metadata=ObjectMetadataRows(connection),
         folder_markers=FolderMarkerRows(connection),

@@ -21,6 +21,7 @@ def sessions(there: KeyHouse) -> SessionService:
         there.house.database,
         access=there.access,
         users=there.users,
+        kiosks=there.kiosks,
         now=there.house.clock,
         random_bytes=random.Random(7).randbytes,
     )

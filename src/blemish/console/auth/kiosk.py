@@ -1,0 +1,91 @@
+"""Opening the page of a line by a kiosk link: the token becomes the cookie of a session.
+
+The answer is a page that leads on, not a redirect: after a redirect that another site began, a
+browser would not send the new cookie, which is SameSite=Strict.
+"""
+
+from __future__ import annotations
+
+import html
+from functools import partial
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from blemish.console.auth.guard import origin_problem
+from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
+from blemish.console.auth.sign_in_records import record_kiosk
+from blemish.console.http import EXPECTED, status_of
+from blemish.console.paths import KIOSK, full_screen_path
+from blemish.console.services import Services
+from blemish.console.visitor import in_thread
+from blemish.wire.wrong_secrets import WrongSecrets, address_group
+
+MAX_AGE_S = 400 * 24 * 3_600
+"""How long a browser keeps the cookie, at most. Source: RFC 6265bis, section 5.5."""
+
+WRONG = "This link does not exist, or it was revoked. Ask for a new one."
+WAIT = "Too many wrong attempts from your address. Try again in a minute."
+
+
+class KioskEntrance:
+    """Answers the path of kiosk links, which needs no session."""
+
+    paths = frozenset({KIOSK})
+
+    def __init__(self, services: Services, wrong_secrets: WrongSecrets) -> None:
+        self._services = services
+        self._wrong_secrets = wrong_secrets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._response(request)
+        except EXPECTED as error:
+            response = _page(status_of(error), str(error))
+        await response(scope, receive, send)
+
+    async def _response(self, request: Request) -> Response:
+        if problem := origin_problem(request):
+            return _page(403, problem)
+        if request.method != "GET":
+            return _page(405, "This address takes GET alone.")
+        group = address_group(request.client.host if request.client else None)
+        if self._wrong_secrets.wait_s(group) > 0:
+            return _page(429, WAIT)
+        token = request.query_params.get("token", "")
+        principal = await in_thread(self._services.kiosks.principal, token)
+        record = partial(record_kiosk, self._services, request)
+        if principal is None or principal.only_line is None:
+            self._wrong_secrets.note(group)
+            await in_thread(partial(record, problem=WRONG))
+            return _page(403, WRONG)
+        self._wrong_secrets.forget(group)
+        await in_thread(partial(record, principal=principal))
+        response = leading_to(quote(full_screen_path(principal.only_line)))
+        set_session_cookie(response, request, token, max_age_s=MAX_AGE_S)
+        return response
+
+
+def leading_to(target: str) -> Response:
+    """Return a page that leads to another one of this console at once."""
+    address = html.escape(target)
+    return _page(
+        200,
+        f'<a href="{address}">Go on</a>',
+        head=f'<meta http-equiv="refresh" content="0; url={address}">',
+        is_html=True,
+    )
+
+
+def _page(status: int, text: str, *, head: str = "", is_html: bool = False) -> Response:
+    body = text if is_html else html.escape(text)
+    content = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Blemish</title>'
+        f"{head}</head><body><p>{body}</p></body></html>"
+    )
+    headers = {**NO_STORE, "Referrer-Policy": "no-referrer"}
+    return HTMLResponse(content, status_code=status, headers=headers)

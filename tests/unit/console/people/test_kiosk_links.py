@@ -1,0 +1,58 @@
+"""A kiosk link opens one line, in a server in this process."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.console.in_process import Browser, InProcessConsole
+
+
+@pytest.fixture(scope="module")
+def token(console: InProcessConsole) -> str:
+    """Return the token of a link to a line."""
+    return console.kiosks.create("press-4", note="at the door", by="owner")
+
+
+def opened(console: InProcessConsole, token: str) -> Browser:
+    """Return a browser that opened a link."""
+    browser = console.browser(None)
+    answer = browser.get("/kiosk", token=token)
+    assert answer.status_code == 200
+    assert 'content="0; url=/console/line/press-4"' in answer.text
+    assert "max-age=34560000" in answer.headers["set-cookie"].lower()
+    return browser
+
+
+def test_a_link_opens_its_line_and_nothing_else(console: InProcessConsole, token: str) -> None:
+    browser = opened(console, token)
+    page = {"accept": "text/html"}
+
+    statuses = {
+        path: browser.ask("GET", path).status_code
+        for path in ("/", "/settings", "/line/press-40", "/image?ref=s3://a/b", "/line/press-4/..")
+    }
+    elsewhere = browser.ask("GET", "/settings", headers=page)
+
+    assert set(statuses.values()) == {403}
+    assert (elsewhere.status_code, elsewhere.headers["location"]) == (303, "/console/line/press-4")
+    assert browser.ask("GET", "/line/press-4").status_code != 403
+
+
+def test_a_revoked_link_and_a_wrong_one_open_nothing(console: InProcessConsole) -> None:
+    token = console.kiosks.create("press-4", note="", by="owner")
+    browser = opened(console, token)
+    (link,) = (each for each in console.kiosks.all() if not each.note)
+
+    console.kiosks.revoke(link.token_sha256)
+
+    assert browser.ask("GET", "/line/press-4").status_code == 401
+    assert console.browser(None).get("/kiosk", token=token).status_code == 403
+    assert console.browser(None).get("/kiosk", token="").status_code == 403
+    assert token not in str(console.kiosks.all())
+    opened(console, console.kiosks.create("press-4", note="x", by="owner"))  # forgets wrong ones
+
+
+def test_who_may_see_access_keys_sees_links(console: InProcessConsole, token: str) -> None:
+    assert "at the door" in console.browser().ask("GET", "/kiosks").text
+    assert token not in console.browser().ask("GET", "/kiosks").text
+    assert "cannot be shown" in console.browser("looker").ask("GET", "/kiosks").text
