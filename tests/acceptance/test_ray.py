@@ -1,12 +1,14 @@
-"""Trainings on a real Ray cluster of this machine, through kills of its parts."""
+"""Trainings and batches on a real Ray cluster of this machine, through kills of its parts."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.batch import IN_WORK, POLL_S, described, put_list, start
 from tests.acceptance.product import PROJECT, make_dataset, start_training
 from tests.acceptance.registry import ROOT, kept_environment, pip_for, run
-from tests.acceptance.served import SERVE, ServedDirectory, model_status, wait_for
+from tests.acceptance.served import BUCKET, SERVE, ServedDirectory, model_status, wait_for
+from tests.asgi_client import installed_models
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -158,3 +162,40 @@ def test_a_lost_worker_and_a_lost_driver_are_the_next_attempts_matter(
     wait_for(message(client, version), {"interrupted"}, while_in={"EARLIER", "computing"})
 
     assert finished(client, version) == "TRAINED"
+
+
+IMAGES = 300
+
+
+def test_a_batch_is_whole_after_a_lost_worker(served: ServedDirectory) -> None:
+    assert finished(served.client(), start_training(served.client())) == "TRAINED"
+    client = served.client(models=installed_models())
+
+    batch = start(client, put_list(served, IMAGES))
+    while not (workers := processes("ray::detect_on_node")):
+        assert described(client, batch)["Status"] in IN_WORK
+        time.sleep(POLL_S)
+    for process in workers:
+        os.kill(process, signal.SIGKILL)
+    while (description := described(client, batch))["Status"] in IN_WORK:
+        time.sleep(POLL_S)
+
+    assert description["Status"] == "SUCCEEDED", description
+    lines = (served.bucket / description["ResultManifest"]["Key"]).read_text().splitlines()
+    refs = [json.loads(line)["source-ref"] for line in lines]
+    assert refs == [f"s3://{BUCKET}/line/{number}.jpg" for number in range(IMAGES)]
+
+
+def test_doctor_says_that_the_nodes_have_the_versions_of_the_server(
+    python: Path, cluster: str, tmp_path: Path
+) -> None:
+    command = [python, "-m", "blemish.cli.main", "doctor", "--json"]
+    settings = {"BLEMISH_RAY_ADDRESS": cluster, "BLEMISH_DATA_DIR": str(tmp_path)}
+
+    answer = subprocess.run(
+        command, env=environment() | settings, capture_output=True, text=True, check=False
+    )
+
+    findings = json.loads(answer.stdout)["findings"]
+    (level,) = [finding["level"] for finding in findings if finding["topic"] == "ray"]
+    assert level == "ok", findings

@@ -22,6 +22,9 @@ from blemish.runners.cluster.versions import (
 
 ray.cloudpickle.register_pickle_by_value(versions)
 
+NO_NODE = "resolve node to connect to"
+"""Words of Ray where the driver's machine has no node. Source: ray/_private/services.py."""
+
 PROBE_PATIENCE_S = 60.0
 """How long a node may take to start a process that answers."""
 
@@ -40,6 +43,11 @@ def connect(address: str) -> None:
     except (ConnectionError, RuntimeError, RayError) as error:
         where = f"The Ray cluster at {address}"
         text = str(error)
+        if NO_NODE in text:
+            raise ClusterUnavailableError(
+                f"This machine is no node of the Ray cluster at {address}. Make it one without "
+                f"CPUs for tasks: ray start --address {address} --num-cpus 0"
+            ) from error
         cluster = {
             name: match[1]
             for name, pattern in (("Ray", r"Ray: (\S+)"), ("Python", r"Python: (\S+)"))
