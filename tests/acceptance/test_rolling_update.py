@@ -76,5 +76,5 @@ def test_an_older_server_goes_on_beside_a_newer_schema_and_is_then_updated(
     # not before: the older version has the entries of trainings in its data directory alone
     new_client.create_model(ProjectName="before", OutputConfig=OUTPUT)
     status = model_status(cluster.client(first), "before", "1")
-    wait_for(status, {"TRAINED"}, while_in={"TRAINING"})
+    wait_for(status, {"TRAINED"}, while_in={"TRAINING"}, patience_s=400)
     eventually(lambda: len(cluster.ask("SELECT id FROM servers")) == 2, within_s=LEASE_S)
