@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""
 
+    model_memory_mib: Annotated[int, Field(ge=1)] | None = None
+    """Memory of loaded models in MiB; without it, half of the machine's. Others load on demand."""
+
     providers: Annotated[
         tuple[Provider, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
     ] = ("cpu",)

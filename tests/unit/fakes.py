@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from blemish.domain.entities import InferenceUnits
+from blemish.domain.entities import InferenceUnits, Model
 from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.service.detection.detection import ModelBusyError
+from blemish.service.models.hosting import Capacity
 from blemish.service.training.runner import TrainingFailure, TrainingResult, TrainingSpec
 from blemish.storage.errors import EncryptionError
 
@@ -64,6 +65,8 @@ class FakeHosting:
         self.busy_for_s: float | None = None
         #: why no bundle can be loaded
         self.damage: BundleError | EncryptionError | None = None
+        #: models that fit into memory; None for all
+        self.room: int | None = None
         #: called when a model is loaded, or waited for
         self.meanwhile: Callable[[], object] = lambda: None
         #: model -> (bundle, units, attempt)
@@ -81,9 +84,18 @@ class FakeHosting:
         if found and (attempt is None or found[2] <= attempt):
             del self.loaded[model_id]
 
+    def fitting(self, bundles: Sequence[str]) -> int:
+        return len(bundles) if self.room is None else min(self.room, len(bundles))
+
+    def capacities(self) -> Mapping[int, Capacity]:
+        return {model_id: Capacity(units=1, waiting=0) for model_id in self.loaded}
+
+    def unload_outdated(self, models: Sequence[Model]) -> None:
+        self.loaded = {model.id: self.loaded[model.id] for model in models}
+
     async def detect(
         self,
-        model_id: int,
+        model: Model,
         data: bytes,
         *,
         limits: ImageLimits,
@@ -94,7 +106,7 @@ class FakeHosting:
             raise ModelBusyError(wait_s=self.busy_for_s)
         self.requests.append(
             {
-                "model_id": model_id,
+                "model_id": model.id,
                 "data": data,
                 "limits": limits,
                 "mixed_sizes": mixed_sizes,
@@ -102,6 +114,8 @@ class FakeHosting:
             }
         )
         self.meanwhile()
+        if self.damage:
+            raise self.damage
         if isinstance(self.answer, ImageError):
             raise self.answer
         return self.answer

@@ -102,6 +102,7 @@ class Detector:
         providers: Sequence[str] = ON_CPU,
         engine_cache: Path | None = None,
         helper: Executor | None = None,
+        shared_arena: bool = False,
     ) -> Detector:
         """Load a bundle that is in memory; `open_session` describes the arguments.
 
@@ -113,7 +114,11 @@ class Detector:
         """
         try:
             session = open_session(
-                bundle.model, threads=threads, providers=providers, engine_cache=engine_cache
+                bundle.model,
+                threads=threads,
+                providers=providers,
+                engine_cache=engine_cache,
+                shared_arena=shared_arena,
             )
         except ProviderError as error:
             raise BundleError(f"The bundle cannot be loaded: {error}.") from error

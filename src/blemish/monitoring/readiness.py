@@ -13,7 +13,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from structlog.typing import FilteringBoundLogger
 
-from blemish.domain.lifecycle import MODEL_ANSWERING
+from blemish.domain.entities import ModelStatus
 from blemish.service.objects import Objects
 from blemish.storage.errors import (
     ObjectReadError,
@@ -156,20 +156,27 @@ def disk_look(folder: Path) -> Look:
 
 
 def models_look(
-    reading: Callable[[], AbstractContextManager[Rows]], *, loaded: Callable[[], Collection[int]]
+    reading: Callable[[], AbstractContextManager[Rows]],
+    *,
+    loaded: Callable[[], Collection[int]] | None,
 ) -> Look:
-    """Return a check that every hosted model is loaded."""
+    """Return a check that every model that is being updated is loaded, and that none is down.
+
+    Args:
+        reading: reads the rows.
+        loaded: returns the ids of the loaded models; None if all are loaded on demand.
+    """
 
     def look() -> str | None:
         with reading() as rows:
-            hosted = [
-                model
-                for status in sorted(MODEL_ANSWERING)
-                for model in rows.models.with_status(status)
-            ]
+            updating = rows.models.with_status(ModelStatus.SYSTEM_UPDATING)
             failed = rows.models.waiting_for_hosting()
-        ready = loaded()
-        missing = [f"{model.project}/{model.version}" for model in hosted if model.id not in ready]
+        missing = []
+        if loaded is not None:
+            ready = loaded()
+            missing = [
+                f"{model.project}/{model.version}" for model in updating if model.id not in ready
+            ]
         problems = [f"not loaded yet: {', '.join(missing)}"] if missing else []
         problems += [
             f"down: {model.project}/{model.version}, {model.hosting_failures} times; "

@@ -1,44 +1,27 @@
-"""This machine as a runner: a process for each training, sessions in memory for hosted models."""
+"""This machine as a runner of trainings: a process for each."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import json
 import subprocess
 import sys
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import asdict
 
-from blemish.domain.entities import InferenceUnits
-from blemish.engine.graph.providers import ON_CPU
-from blemish.engine.images.sizes import ImageLimits
 from blemish.runners.child_process import (
     SilentProcessError,
     child_environment,
     ending,
     messages,
 )
-from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
-from blemish.service.detection.detection import ModelBusyError
-from blemish.service.models.bundles import Bundles
-from blemish.service.models.hosting import Capacity
 from blemish.service.training.runner import (
     TrainingFailure,
     TrainingInterruptedError,
     TrainingResult,
     TrainingSpec,
 )
-
-if TYPE_CHECKING:
-    from blemish.engine.runtime import Detection, Detector
 
 PROCESS = (sys.executable, "-m", "blemish.runners.training_process")
 
@@ -119,121 +102,3 @@ class LocalTrainings:
             process.communicate()
             with self._lock:
                 self._processes.discard(process)
-
-
-@dataclass(frozen=True)
-class _Hosted:
-    queue: RequestQueue
-    attempt: int
-    #: the folder that it was loaded from
-    bundle: str
-    detector: Detector
-
-
-class LocalHosting:
-    """Holds the detectors of hosted models in memory, each with a queue of images."""
-
-    def __init__(
-        self,
-        *,
-        bundles: Bundles,
-        threads: int,
-        providers: Sequence[str] = ON_CPU,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._bundles = bundles
-        self._threads = threads
-        self._providers = providers
-        self._clock = clock
-        self._hosted: dict[int, _Hosted] = {}
-        #: model -> future that its detections await until it is loaded
-        self._waiters: defaultdict[int, list[Future[None]]] = defaultdict(list)
-        #: guards both; held for a moment only, since the event loop takes it too
-        self._lock = threading.Lock()
-
-    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
-        """See `service.hosting.HostingRunner`."""
-        loaded = self._hosted.get(model_id)
-        if loaded and loaded.bundle == bundle:  # nothing but the units can be other
-            detector = loaded.detector
-        else:
-            from blemish.engine.runtime import Detector
-
-            detector = Detector.load(
-                self._bundles.read(bundle), threads=self._threads, providers=self._providers
-            )
-            gc.freeze()  # the modules that came with the first one stay: see server/serve.py
-        queue = RequestQueue(units=units.maximum or units.minimum, clock=self._clock)
-        with self._lock:
-            self._close(model_id)
-            self._hosted[model_id] = _Hosted(queue, attempt, bundle, detector)
-            waiters = self._waiters.pop(model_id, [])
-        for waiter in waiters:
-            if waiter.set_running_or_notify_cancel():
-                waiter.set_result(None)
-
-    def unload(self, model_id: int, *, attempt: int | None = None) -> None:
-        """See `service.hosting.HostingRunner`."""
-        with self._lock:
-            loaded = self._hosted.get(model_id)
-            if loaded and (attempt is None or loaded.attempt <= attempt):
-                self._close(model_id)
-
-    def capacities(self) -> dict[int, Capacity]:
-        """Return the capacity of each loaded model."""
-        with self._lock:
-            return {model: hosted.queue.capacity for model, hosted in self._hosted.items()}
-
-    async def detect(
-        self,
-        model_id: int,
-        data: bytes,
-        *,
-        limits: ImageLimits,
-        mixed_sizes: bool,
-        timeout_s: float,
-    ) -> Detection | None:
-        """See `service.detection.HostedModels`."""
-
-        def submitted() -> Future[Detection] | None:
-            hosted = self._hosted.get(model_id)
-            if hosted is None:
-                return None
-            return hosted.queue.submit(
-                partial(hosted.detector.detect, data, limits=limits, mixed_sizes=mixed_sizes)
-            )
-
-        with self._lock:
-            future = submitted()
-            waiter = None if future else self._add_waiter(model_id, timeout_s)
-        if waiter is not None:
-            await self._wait(waiter, model_id, timeout_s)
-            with self._lock:
-                future = submitted()
-        if future is None:
-            return None
-        return await asyncio.wrap_future(future)
-
-    def _close(self, model_id: int) -> None:
-        if hosted := self._hosted.pop(model_id, None):
-            hosted.queue.close()
-
-    def _add_waiter(self, model_id: int, timeout_s: float) -> Future[None]:
-        waiters = self._waiters[model_id]
-        if len(waiters) >= WAITING_PER_UNIT:
-            raise ModelBusyError(wait_s=timeout_s)
-        waiter: Future[None] = Future()
-        waiters.append(waiter)
-        return waiter
-
-    async def _wait(self, waiter: Future[None], model_id: int, timeout_s: float) -> None:
-        try:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.wrap_future(waiter), timeout_s)
-        finally:
-            with self._lock:
-                waiters = self._waiters.get(model_id, [])
-                if waiter in waiters:
-                    waiters.remove(waiter)
-                if not waiters:
-                    self._waiters.pop(model_id, None)

@@ -21,7 +21,7 @@ from blemish.server.interfaces import build_api, build_console, build_s3, build_
 from blemish.server.monitors import Monitors
 from blemish.server.services import UseCases, build_services
 from blemish.server.stores import Storage, build_storage, tidy_directory
-from blemish.server.upkeep import housekeeper
+from blemish.server.upkeep import hosting_refresher, housekeeper
 from blemish.server.workers import Workers, build_workers
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.data_ages import DataAges
@@ -275,4 +275,8 @@ def _background(
         )
         keeper.start()
         stack.callback(keeper.stop)
+        if foundation.settings.files_url is not None:
+            refresher = hosting_refresher(workers.hosting_work, now=foundation.now)
+            refresher.start()
+            stack.callback(refresher.stop)
         yield

@@ -27,7 +27,7 @@ from blemish.monitoring.readiness import (
 )
 from blemish.monitoring.state_metrics import Sources, StateMetrics
 from blemish.monitoring.status_pages import StatusPages
-from blemish.runners.local import LocalHosting
+from blemish.runners.local_hosting import LocalHosting
 from blemish.s3.service_model import s3_model
 from blemish.service.data_ages import DataAges
 from blemish.service.objects import Objects
@@ -115,6 +115,7 @@ class Monitors:
         )
         self._registry.register(StateMetrics(sources, detections=self.detections))
         in_folder = self._settings.s3_endpoint is None
+        is_shared = self._settings.files_url is not None
         token = self._settings.metrics_token
         return StatusPages(
             readiness=Readiness(
@@ -126,11 +127,14 @@ class Monitors:
                         folder_look(self._directory.buckets) if in_folder else store_look(objects)
                     ),
                     "disk": disk_look(self._directory.staging),
-                    "models": models_look(database.reading, loaded=hosting.capacities),
+                    "models": models_look(
+                        database.reading, loaded=None if is_shared else hosting.capacities
+                    ),
                     "clock": self._ages.problem,
                 }
                 | ({"ray": cluster} if cluster else {}),
-                harmless={"clock", "ray"},
+                # a model that one server cannot load, the others cannot load either
+                harmless={"clock", "ray", *(["models"] if is_shared else [])},
             ),
             registry=self._registry,
             token=token.get_secret_value() if token else None,

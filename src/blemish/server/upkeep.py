@@ -11,6 +11,7 @@ from blemish.service.data_ages import DataAges
 from blemish.service.deletions import UNDO_AGE, TrashService
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.housekeeping import Housekeeping
+from blemish.service.models.hosting import HostingWork
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.database import Database
@@ -19,6 +20,9 @@ from blemish.storage.shared.folders import SharedFolders
 
 COUNTS_S = 15.0
 """How much of the counts of detections a crash may take with it."""
+
+REFRESH_S = 0.5
+"""How often rows are compared with the models that are loaded."""
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
 
@@ -66,3 +70,9 @@ def housekeeper(
         Chore(name="write-ahead log", every_s=MINUTE_S, act=house.shorten_log),
     ]
     return Housekeeper(chores, now=now, monotonic=time.monotonic)
+
+
+def hosting_refresher(hosting: HostingWork, *, now: Callable[[], datetime]) -> Housekeeper:
+    """Return what unloads models that other servers have stopped or changed, within a second."""
+    chore = Chore(name="hosted models", every_s=REFRESH_S, act=hosting.unload_outdated)
+    return Housekeeper([chore], now=now, monotonic=time.monotonic, look_s=REFRESH_S)

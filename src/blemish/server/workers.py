@@ -7,11 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
+from blemish.domain.limits import MIB
 from blemish.runners.cluster.check import ClusterCheck
 from blemish.runners.cluster.images import ClusterImages
-from blemish.runners.local import PROCESS, LocalHosting, LocalTrainings
+from blemish.runners.local import PROCESS, LocalTrainings
+from blemish.runners.local_hosting import LocalHosting
 from blemish.runners.local_images import LocalImages
+from blemish.runners.model_memory import default_memory_bytes
 from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
 from blemish.server.foundation import Foundation
@@ -20,7 +24,7 @@ from blemish.server.stores import Storage
 from blemish.service.datasets.importing import DatasetWork
 from blemish.service.detection.job_images import ImageRunner
 from blemish.service.detection.job_work import DetectionJobWork
-from blemish.service.models.hosting import HostingRunner, HostingWork
+from blemish.service.models.hosting import HostingRunner, HostingWork, hosted_row
 from blemish.service.models.packaging_work import PackagingWork
 from blemish.service.training.log import TrainingLog
 from blemish.service.training.runner import TrainingRunner
@@ -53,6 +57,12 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
     hosting = LocalHosting(
         bundles=storage.bundles,
         threads=settings.detection_threads,
+        hosted_row=partial(hosted_row, foundation.database),
+        memory_bytes=(
+            default_memory_bytes()
+            if settings.model_memory_mib is None
+            else settings.model_memory_mib * MIB
+        ),
         providers=settings.providers,
     )
     hosting_work = build_hosting_work(foundation, storage, runner=hosting)
@@ -161,6 +171,7 @@ def build_hosting_work(
         stored_files=storage.stored_files,
         bundles=storage.bundles,
         now=foundation.now,
+        is_shared=storage.shared is not None,
     )
 
 

@@ -149,14 +149,13 @@ def test_the_disk_must_take_a_file_and_keeps_none(tmp_path: Path) -> None:
         disk_look(tmp_path / "away")()
 
 
-def test_models_that_are_hosted_must_be_loaded(trainable: House) -> None:
-    loaded = trainable.trained(ModelStatus.HOSTED)
+def test_models_that_are_updated_must_be_loaded_and_others_need_not(trainable: House) -> None:
     trainable.trained(ModelStatus.HOSTED)
+    loaded = trainable.trained(ModelStatus.SYSTEM_UPDATING)
     trainable.trained(ModelStatus.SYSTEM_UPDATING)
     trainable.trained(ModelStatus.STARTING_HOSTING)
     reading = trainable.database.reading
 
-    assert models_look(reading, loaded=lambda: {1, 2, 3})() is None
-    assert models_look(reading, loaded=lambda: {loaded.id})() == (
-        "not loaded yet: circuits/2, circuits/3"
-    )
+    assert models_look(reading, loaded=lambda: {2, 3})() is None
+    assert models_look(reading, loaded=lambda: {loaded.id})() == "not loaded yet: circuits/3"
+    assert models_look(reading, loaded=None)() is None

@@ -5,20 +5,22 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
-from blemish.domain.entities import InferenceUnits
-from blemish.engine.bundle import read_bundle
+from blemish.domain.entities import InferenceUnits, Model, ModelStatus
+from blemish.engine.bundle import Bundle, read_bundle
 from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detection
-from blemish.runners.local import LocalHosting
+from blemish.runners.local_hosting import LocalHosting
+from blemish.runners.model_memory import model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT
 from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
-from blemish.storage.errors import SealBrokenError
+from blemish.storage.errors import SealBrokenError, StoreUnavailableError
 from tests.products import LIMITS, SIZE, draw, png
 from tests.unit.runners.waiting import PATIENCE_S
 from tests.unit.storage.sealing import new_encryption, new_keyring
@@ -28,17 +30,74 @@ BUNDLE = "7-1"
 ONE = InferenceUnits(minimum=1, maximum=None)
 
 
+class CountingBundles(Bundles):
+    """Bundles in a folder or in a store that may be away; counts what is read."""
+
+    reads = 0
+    away = False
+
+    def read(self, name: str) -> Bundle:
+        self.reads += 1
+        if self.away:
+            raise StoreUnavailableError("The store cannot be reached.")
+        return super().read(name)
+
+
+def row(
+    model_id: int = 7,
+    *,
+    bundle: str = BUNDLE,
+    attempt: int = 1,
+    status: ModelStatus = ModelStatus.HOSTED,
+    interruptions: int = 0,
+    units: InferenceUnits = ONE,
+) -> Model:
+    return Model(
+        id=model_id,
+        project="circuits",
+        version=model_id,
+        description=None,
+        status=status,
+        status_message="",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        output_bucket="images",
+        output_prefix="",
+        kms_key_id=None,
+        entries="",
+        performance=None,
+        evaluation_manifest=None,
+        evaluation_result=None,
+        evaluation_ended_at=None,
+        bundle=bundle,
+        units=units,
+        attempt=attempt,
+        interruptions=interruptions,
+    )
+
+
 @pytest.fixture
-def hosting(bundle: Path, tmp_path: Path) -> LocalHosting:
+def bundles(bundle: Path, tmp_path: Path) -> CountingBundles:
     (tmp_path / "bundles").mkdir()
     (tmp_path / "staging").mkdir()
-    bundles = Bundles(
+    bundles = CountingBundles(
         tmp_path / "bundles",
         staging=tmp_path / "staging",
         encryption=new_encryption(new_keyring(tmp_path)),
     )
     bundles.add(BUNDLE, read_bundle(bundle), kms_key_id=None)
-    return LocalHosting(bundles=bundles, threads=1)
+    return bundles
+
+
+@pytest.fixture
+def rows() -> dict[int, Model]:
+    """The rows of the models that are to answer detections."""
+    return {}
+
+
+@pytest.fixture
+def hosting(bundles: CountingBundles, rows: dict[int, Model]) -> LocalHosting:
+    room = 2 * model_bytes(bundles.size_bytes(BUNDLE))
+    return LocalHosting(bundles=bundles, threads=1, hosted_row=rows.get, memory_bytes=room)
 
 
 @pytest.fixture
@@ -53,6 +112,11 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     running.close()
 
 
+SEVENTH = row()
+INTERRUPTED = row(status=ModelStatus.SYSTEM_UPDATING, interruptions=1)
+"""The server ended in its load, so only an attempt loads it."""
+
+
 class Client:
     """Sends images to hosted models."""
 
@@ -61,7 +125,7 @@ class Client:
         self._loop = loop
 
     def begin(
-        self, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
+        self, data: bytes = IMAGE, *, model: Model = SEVENTH, timeout_s: float = 0.05
     ) -> Future[Detection | None]:
         """Start a detection; return once it waits, has ended, or was refused."""
         started = Event()
@@ -69,7 +133,7 @@ class Client:
         async def detect() -> Detection | None:
             self._loop.call_soon(started.set)  # runs when this waits for the first time
             return await self._hosting.detect(
-                model_id, data, limits=LIMITS, mixed_sizes=False, timeout_s=timeout_s
+                model, data, limits=LIMITS, mixed_sizes=False, timeout_s=timeout_s
             )
 
         future = asyncio.run_coroutine_threadsafe(detect(), self._loop)
@@ -77,9 +141,9 @@ class Client:
         return future
 
     def detect(
-        self, data: bytes = IMAGE, *, model_id: int = 7, timeout_s: float = 0.05
+        self, data: bytes = IMAGE, *, model: Model = SEVENTH, timeout_s: float = 0.05
     ) -> Detection | None:
-        return self.begin(data, model_id=model_id, timeout_s=timeout_s).result(PATIENCE_S)
+        return self.begin(data, model=model, timeout_s=timeout_s).result(PATIENCE_S)
 
 
 @pytest.fixture
@@ -102,11 +166,11 @@ def test_a_loaded_model_judges_images(hosting: LocalHosting, client: Client) -> 
 def test_another_model_is_not_there(hosting: LocalHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
-    assert client.detect(model_id=8) is None
+    assert client.detect(model=row(8)) is None
 
 
 def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting, client: Client) -> None:
-    answers = [client.begin(timeout_s=PATIENCE_S) for _ in range(3)]
+    answers = [client.begin(model=INTERRUPTED, timeout_s=PATIENCE_S) for _ in range(3)]
 
     hosting.load(6, BUNDLE, units=ONE, attempt=1)
     assert not any(answer.done() for answer in answers)
@@ -118,13 +182,13 @@ def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting, client:
 def test_only_so_many_detections_wait_for_a_model_that_comes(
     hosting: LocalHosting, client: Client
 ) -> None:
-    answers = [client.begin(timeout_s=1) for _ in range(WAITING_PER_UNIT)]
+    answers = [client.begin(model=INTERRUPTED, timeout_s=1) for _ in range(WAITING_PER_UNIT)]
 
     with pytest.raises(ModelBusyError) as caught:
-        client.detect(timeout_s=1)
+        client.detect(model=INTERRUPTED, timeout_s=1)
 
     assert caught.value.wait_s == 1
-    assert client.detect(model_id=8) is None
+    assert client.detect(model=row(8)) is None
     assert [answer.result(PATIENCE_S) for answer in answers] == [None] * WAITING_PER_UNIT
     assert hosting._waiters == {}
     assert client.detect() is None
@@ -217,3 +281,97 @@ def test_a_model_that_was_stopped_is_loaded_anew(hosting: LocalHosting) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=2)
 
     assert hosting._hosted[7].detector is not before
+
+
+def test_a_hosted_model_is_loaded_once_for_all_images_that_come(
+    hosting: LocalHosting, client: Client, rows: dict[int, Model], bundles: CountingBundles
+) -> None:
+    rows[7] = SEVENTH
+
+    answers = [client.begin(timeout_s=PATIENCE_S) for _ in range(5)]
+
+    assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in answers)
+    assert bundles.reads == 1
+    assert set(hosting.capacities()) == {7}
+
+
+def test_the_least_recently_used_model_makes_room(
+    hosting: LocalHosting, client: Client, rows: dict[int, Model]
+) -> None:
+    rows.update({number: row(number) for number in (7, 8, 9)})
+    for number in (7, 8, 7):
+        assert client.detect(model=rows[number], timeout_s=PATIENCE_S)
+
+    assert client.detect(model=rows[9], timeout_s=PATIENCE_S)
+    assert set(hosting.capacities()) == {7, 9}
+    assert client.detect(model=rows[8], timeout_s=PATIENCE_S)
+    assert set(hosting.capacities()) == {8, 9}
+    assert hosting.fitting([BUNDLE] * 3) == 2
+
+
+def test_a_model_that_is_stopped_while_it_is_loaded_does_not_stay(
+    bundles: CountingBundles, loop: asyncio.AbstractEventLoop
+) -> None:
+    answers = iter([SEVENTH, None])
+    hosting = LocalHosting(
+        bundles=bundles, threads=1, hosted_row=lambda _: next(answers), memory_bytes=0
+    )
+
+    Client(hosting, loop).detect(timeout_s=PATIENCE_S)
+
+    assert next(answers, "read twice") == "read twice"
+    assert hosting.capacities() == {}
+
+
+def test_a_load_fails_for_those_who_wait_while_the_store_is_away_and_heals(
+    client: Client, rows: dict[int, Model], bundles: CountingBundles
+) -> None:
+    rows[7] = SEVENTH
+    bundles.away = True
+    with pytest.raises(StoreUnavailableError):
+        client.detect(timeout_s=PATIENCE_S)
+
+    bundles.away = False
+
+    assert client.detect(timeout_s=PATIENCE_S)
+
+
+def test_what_was_loaded_answers_until_the_row_is_hosted_with_another_bundle(
+    hosting: LocalHosting,
+    client: Client,
+    rows: dict[int, Model],
+    bundles: CountingBundles,
+    bundle: Path,
+) -> None:
+    hosting.load(7, BUNDLE, units=ONE, attempt=1)
+    bundles.add("7-2", read_bundle(bundle), kms_key_id=None)
+    updating = row(bundle="7-2", attempt=2, status=ModelStatus.SYSTEM_UPDATING)
+    rows[7] = row(bundle="7-2", attempt=2)
+
+    assert client.detect(model=updating)
+    assert hosting._hosted[7].bundle == BUNDLE
+    assert client.detect(model=rows[7], timeout_s=PATIENCE_S)
+    assert hosting._hosted[7].bundle == "7-2"
+    bundles.remove(BUNDLE)
+    assert client.detect(model=SEVENTH)  # its row was read before
+    assert hosting._hosted[7].bundle == "7-2"
+
+
+def test_a_bundle_that_was_replaced_before_it_was_read_is_no_error(
+    bundles: CountingBundles, loop: asyncio.AbstractEventLoop
+) -> None:
+    answers = iter([row(bundle="7-0"), *[row(attempt=2)] * 3])
+    hosting = LocalHosting(
+        bundles=bundles, threads=1, hosted_row=lambda _: next(answers), memory_bytes=0
+    )
+
+    assert Client(hosting, loop).detect(timeout_s=PATIENCE_S)
+
+
+def test_what_the_rows_no_longer_ask_for_is_unloaded(hosting: LocalHosting) -> None:
+    hosting.load(7, BUNDLE, units=ONE, attempt=1)
+    hosting.load(8, BUNDLE, units=ONE, attempt=1)
+
+    hosting.unload_outdated([row(7), row(8, bundle="8-2", attempt=2)])
+
+    assert set(hosting.capacities()) == {7}

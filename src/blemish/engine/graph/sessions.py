@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import onnxruntime as ort
@@ -55,6 +56,7 @@ def open_session(
     threads: int,
     providers: Sequence[str] = ON_CPU,
     engine_cache: Path | None = None,
+    shared_arena: bool = False,
 ) -> ort.InferenceSession:
     """Load a serialised graph.
 
@@ -66,6 +68,8 @@ def open_session(
         threads: for the operators of one run on the CPU, 1 or more.
         providers: names in `PROVIDERS`; nodes that one cannot run go to the next, then to the CPU.
         engine_cache: folder for TensorRT's compiled engines; None compiles at each start.
+        shared_arena: whether all such sessions on the CPU take the memory of a run from one pool.
+            A session of its own keeps the memory of its largest run for good.
 
     Raises:
         ProviderError: a provider is not installed, or does not start.
@@ -76,6 +80,11 @@ def open_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if shared_arena and tuple(providers) == ON_CPU:
+        _register_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        # weights are given back when a model is unloaded, which a pool would not
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     selection = [
         (PROVIDERS[name], _options(name, threads=threads, engine_cache=engine_cache))
         for name in providers
@@ -86,6 +95,15 @@ def open_session(
     if failed := [name for name in providers if PROVIDERS[name] not in started]:
         raise ProviderError(f"{' and '.join(failed)} did not start; a library may be missing")
     return session
+
+
+@cache
+def _register_arena() -> None:
+    """Make the pool of this process; ONNX Runtime allows one."""
+    memory = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    ort.create_and_register_allocator(memory, None)
 
 
 def _options(provider: str, *, threads: int, engine_cache: Path | None) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from anyio import to_thread
 
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import Model
+from blemish.domain.entities import Model, ModelStatus
 from blemish.domain.errors import (
     ConflictError,
     ResourceType,
@@ -19,6 +19,7 @@ from blemish.domain.errors import (
 )
 from blemish.domain.lifecycle import MODEL_ANSWERING
 from blemish.domain.limits import Limits, Quota
+from blemish.engine.errors import BundleError
 from blemish.engine.images.formats import ACCEPTED, FORMATS, ImageError
 from blemish.engine.images.sizes import ImageLimits
 from blemish.service.models.models import require_model
@@ -47,7 +48,7 @@ class HostedModels(Protocol):
 
     async def detect(
         self,
-        model_id: int,
+        model: Model,
         data: bytes,
         *,
         limits: ImageLimits,
@@ -56,12 +57,16 @@ class HostedModels(Protocol):
     ) -> Detection | None:
         """Let an image wait in the queue of a model; return the result.
 
+        A model that is not loaded is loaded first.
+
         Returns:
-            None if the model is not loaded, and is not within `timeout_s` seconds.
+            None if the model is not loaded within `timeout_s` seconds, or was stopped.
 
         Raises:
             ImageError: the model cannot take the image.
             ModelBusyError: the queue is full.
+            BundleError: the model cannot be loaded.
+            StorageError: its bundle cannot be opened, or the store does not answer.
         """
 
 
@@ -139,7 +144,7 @@ class DetectionService:
             raise self._not_hosted(model)
         try:
             detection = await self._hosted.detect(
-                model.id,
+                model,
                 body,
                 limits=self._limits,
                 mixed_sizes=model.takes_mixed_sizes(default=self._mixed_sizes),
@@ -149,18 +154,33 @@ class DetectionService:
             raise ValidationError(str(error)) from error
         except ModelBusyError as error:
             raise _busy(model, wait_s=error.wait_s) from None
+        except BundleError as error:
+            raise self._unusable(model, str(error)) from error
         if detection is None:  # its status may have changed since
             newest = await to_thread.run_sync(self._model, model.project, str(model.version))
+            if newest.status is ModelStatus.HOSTED:
+                raise _loading(newest)
             raise self._not_hosted(newest)
         return detection
 
     def _not_hosted(self, model: Model) -> ConflictError:
+        return self._unusable(model, "it must be HOSTED. Start it with StartModel.")
+
+    def _unusable(self, model: Model, reason: str) -> ConflictError:
         return ConflictError(
-            f"Model version {model.version} of project {model.project} is {model.status}; "
-            "it must be HOSTED. Start it with StartModel.",
+            f"Model version {model.version} of project {model.project} is {model.status}; {reason}",
             resource_type=ResourceType.MODEL,
             resource_id=self._arns.model(model.project, model.version),
         )
+
+
+def _loading(model: Model) -> ThrottlingError:
+    return ThrottlingError(
+        f"Model version {model.version} of project {model.project} is still being loaded. "
+        "Try again.",
+        retry_after_s=1,
+        quota=Quota.DETECTIONS,
+    )
 
 
 def _busy(model: Model, *, wait_s: float) -> ThrottlingError:

@@ -51,6 +51,13 @@ class BundleFolders(Protocol):
             ObjectError: it is missing or damaged, or the store does not answer.
         """
 
+    def size_bytes(self, name: str) -> int:
+        """Return the size of the files of a bundle; 0 if there is none.
+
+        Raises:
+            ObjectError: the store does not answer.
+        """
+
     def publish(self, folder: Path, name: str) -> None:
         """Store the files of a folder, which may be moved.
 
@@ -87,6 +94,11 @@ class LocalBundleFolders:
     def path(self, name: str, file: str) -> Path:
         """See `BundleFolders`; the file may be missing."""
         return self._root / name / file
+
+    def size_bytes(self, name: str) -> int:
+        """See `BundleFolders`."""
+        folder = self._root / name
+        return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
 
     def publish(self, folder: Path, name: str) -> None:
         """See `BundleFolders`; the folder is moved."""
@@ -134,6 +146,14 @@ class Bundles:
             BundleError, EncryptionError, StoreUnavailableError: as `read`.
         """
         return parse_info(partial(self._open, name), name=self._folders.describe(name))
+
+    def size_bytes(self, name: str) -> int:
+        """Return the size of the files of a bundle; 0 if there is none.
+
+        Raises:
+            StoreUnavailableError: it is in an S3 that does not answer.
+        """
+        return self._folders.size_bytes(name)
 
     def add(self, name: str, bundle: Bundle, *, kms_key_id: str | None) -> None:
         """Write a bundle durably.

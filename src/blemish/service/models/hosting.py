@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.attempts import pause_after
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
-from blemish.domain.lifecycle import MODEL_LOADING
+from blemish.domain.lifecycle import MODEL_ANSWERING, MODEL_LOADING
 from blemish.engine.errors import BundleError
 from blemish.service.models.bundles import Bundles
 from blemish.storage.database.database import Database
@@ -60,6 +60,19 @@ class HostingRunner(Protocol):
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
         """Unload a model; with an attempt, only if no later attempt loaded it."""
 
+    def fitting(self, bundles: Sequence[str]) -> int:
+        """Return how many of these bundles, from the first on, can be loaded at the same time."""
+
+    def capacities(self) -> Mapping[int, Capacity]:
+        """Return the capacity of each loaded model."""
+
+    def unload_outdated(self, models: Sequence[Model]) -> None:
+        """Unload what the rows no longer ask for.
+
+        Args:
+            models: the rows of all loaded models that are hosted, or about to be.
+        """
+
 
 class HostingWork:
     """Moves a model from a status in progress to the next one."""
@@ -72,24 +85,45 @@ class HostingWork:
         stored_files: StoredFiles,
         bundles: Bundles,
         now: Callable[[], datetime],
+        is_shared: bool = False,
     ) -> None:
         self._database = database
+        #: whether other servers host the same models
+        self._is_shared = is_shared
         self._runner = runner
         self._now = now
         self._stored_files = stored_files
         self._bundles = bundles
 
     def begin(self) -> None:
-        """Mark hosted models to be loaded again after a start of the server."""
+        """Mark hosted models to be loaded again after a start of the server.
+
+        Those that do not fit into memory, the oldest, are loaded when an image comes for them. If
+        other servers host them too, all are.
+        """
         with self._database.writing() as rows:
             rows.models.retry_hosting(self._now())
-            for model in rows.models.with_status(ModelStatus.HOSTED):
+            if self._is_shared:
+                return
+            newest_first = rows.models.with_status(ModelStatus.HOSTED)[::-1]
+            fitting = self._runner.fitting([model.bundle or "" for model in newest_first])
+            for model in newest_first[:fitting]:
                 rows.models.move(
                     model.id,
                     sources=[ModelStatus.HOSTED],
                     target=ModelStatus.SYSTEM_UPDATING,
                     status_message=MOVING,
                 )
+
+    def unload_outdated(self, _now: datetime) -> None:
+        """Unload the models that were stopped, deleted or changed by other servers."""
+        loaded = self._runner.capacities()
+        if not loaded:
+            return
+        with self._database.reading() as rows:
+            models = rows.models.with_ids(loaded)
+        wanted = MODEL_ANSWERING | MODEL_LOADING
+        self._runner.unload_outdated([model for model in models if model.status in wanted])
 
     def load_all(self) -> None:
         """Load every model that is to be hosted, one after the other, without a reconciler."""
@@ -170,3 +204,10 @@ class HostingWork:
                 target=target,
                 status_message=message,
             )
+
+
+def hosted_row(database: Database, model_id: int) -> Model | None:
+    """Return the row of a model if it is to answer detections."""
+    with database.reading() as rows:
+        models = rows.models.with_ids([model_id])
+    return next((model for model in models if model.status in MODEL_ANSWERING), None)

@@ -135,6 +135,10 @@ class Models:
         """Return the models in a status, oldest first."""
         return self._all(_SELECT.where(MODELS.c.status == status).order_by(MODELS.c.id))
 
+    def with_ids(self, model_ids: Collection[int]) -> list[Model]:
+        """Return the models with these ids."""
+        return self._all(_SELECT.where(MODELS.c.id.in_(model_ids)))
+
     def stored_names(self) -> set[str]:
         """Return the names of the stored files and bundles in rows."""
         rows = self._connection.execute(select(MODELS.c.entries, MODELS.c.bundle))
@@ -309,8 +313,7 @@ class Models:
 
     def retry_hosting(self, now: datetime) -> None:
         """Let failed starts be tried again at once, after a start of the server."""
-        statement = update(MODELS).where(_WANTED).values(not_before=now)
-        self._connection.execute(statement)
+        self._connection.execute(update(MODELS).where(_WANTED).values(not_before=now))
 
     def waiting_for_hosting(self) -> list[Model]:
         """Return the models whose start failed and is tried again, oldest first."""

@@ -112,6 +112,10 @@ class SharedFolders:
         """Return whether a folder has a file; errors as `files`."""
         return file in self.files(name)
 
+    def size_bytes(self, name: str) -> int:
+        """Return the size of the files of a folder; errors as `files`."""
+        return sum(info.size_bytes for info in self.files(name).values())
+
     def path(self, name: str, file: str) -> Path:
         """Return the path of an intact copy of a file, which is fetched if it is missing.
 

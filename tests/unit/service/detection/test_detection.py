@@ -16,6 +16,7 @@ from blemish.domain.errors import (
     quota_code,
 )
 from blemish.domain.limits import ORIGINAL, OURS, Limits, Quota
+from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits, decode
 from blemish.engine.runtime import Detection
 from blemish.service.detection.detection import DetectionService
@@ -224,6 +225,16 @@ def test_a_model_that_does_not_come_back_is_named_with_its_status_of_now(
     assert "is HOSTING_FAILED;" in caught.value.message
 
 
+def test_a_hosted_model_that_cannot_be_loaded_says_why(
+    house: House, service: DetectionService, runner: FakeHosting
+) -> None:
+    house.trained(S.HOSTED)
+    runner.damage = BundleError("The bundle is damaged.")
+
+    with pytest.raises(ConflictError, match=r"is HOSTED; The bundle is damaged\."):
+        detect(service, "circuits", "1", body=b"an image", media_type="image/png")
+
+
 @pytest.mark.parametrize(
     ("project", "version", "kind"),
     [
@@ -255,7 +266,7 @@ def test_a_verdict_is_counted_with_the_time_that_it_took(
     ("status", "answer", "busy_for_s", "error"),
     [
         (S.TRAINED, None, None, ConflictError),
-        (S.HOSTED, None, None, ConflictError),
+        (S.HOSTED, None, None, ThrottlingError),
         (S.HOSTED, ImageError("The image is truncated."), None, ValidationError),
         (S.HOSTED, None, 1.0, ThrottlingError),
     ],

@@ -143,6 +143,52 @@ def test_after_a_start_what_was_hosted_is_to_be_loaded_again(
     assert all(found[status] == models[status] for status in S if status is not S.HOSTED)
 
 
+def test_after_a_start_only_what_fits_into_memory_is_loaded_again(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    models = [house.trained(S.HOSTED) for _ in range(3)]
+    runner.room = 2
+
+    work.begin()
+
+    statuses = [house.described(model).status for model in models]
+    assert statuses == [S.HOSTED, S.SYSTEM_UPDATING, S.SYSTEM_UPDATING]
+
+
+def test_a_start_beside_other_servers_leaves_hosted_models_alone(
+    house: House, runner: FakeHosting
+) -> None:
+    house.project()
+    house.images(normal=15)
+    model = house.trained(S.HOSTED)
+
+    HostingWork(
+        house.database,
+        runner=runner,
+        stored_files=house.stored_files,
+        bundles=house.bundles,
+        now=house.clock,
+        is_shared=True,
+    ).begin()
+
+    assert house.described(model) == model
+
+
+def test_what_other_servers_have_stopped_or_deleted_is_unloaded(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    hosted, starting, stopped = (
+        house.trained(status) for status in (S.HOSTED, S.STARTING_HOSTING, S.TRAINED)
+    )
+    for model in (hosted, starting, stopped):
+        runner.load(model.id, "", units=ONE_UNIT, attempt=1)
+    runner.load(stopped.id + 1, "", units=ONE_UNIT, attempt=1)
+
+    work.unload_outdated(house.clock())
+
+    assert set(runner.loaded) == {hosted.id, starting.id}
+
+
 def test_a_deleted_model_leaves_its_evaluation_files_alone(house: House, work: HostingWork) -> None:
     model = house.trained()
     house.put("out/EvaluationResult-circuits-1.json")
