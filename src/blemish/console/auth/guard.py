@@ -11,12 +11,14 @@ Source: OWASP, "Cross-Site Request Forgery Prevention" and "WebSocket Security" 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -47,6 +49,8 @@ RECHECK_S = 5.0
 
 POLICY_VIOLATION = 1008
 """Source: RFC 6455, section 7.4.1."""
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 class Guard:
@@ -115,14 +119,17 @@ def origin_problem(connection: HTTPConnection) -> str | None:
 def cookie_name(scope: Scope) -> str:
     """Return the name of the session's cookie: browsers do not tell the ports of a host apart.
 
+    The port is the one in the address that the browser shows, so servers behind one balancer have
+    the same name.
+
     Over TLS it has the prefix `__Host-`, so that no other host can set it. Without TLS, Chromium
     accepts that from localhost, other browsers do not.
 
     Source: RFC 6265bis, section 4.1.3.2.
     """
-    server = scope.get("server") or ("", 0)
-    prefix = "__Host-" if is_secure(scope) else ""
-    return f"{prefix}blemish-session-{server[1]}"
+    prefix, default = ("__Host-", 443) if is_secure(scope) else ("", 80)
+    _, _, port = Headers(scope=scope).get("host", "").rpartition(":")
+    return f"{prefix}blemish-session-{int(port) if _PORT.fullmatch(port) else default}"
 
 
 def is_secure(scope: Scope) -> bool:

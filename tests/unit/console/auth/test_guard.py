@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import HTTPConnection
 
-from blemish.console.auth.guard import is_open, origin_problem
+from blemish.console.auth.guard import cookie_name, is_open, origin_problem
 from blemish.console.auth.sign_in import target_of
 
 HOST = {"host": "factory:8000"}
@@ -85,3 +85,22 @@ def test_a_session_is_read_from_whatever_cookies_come(text: str, session: str | 
 )
 def test_signing_in_leads_to_a_page_of_the_console(text: str, target: str) -> None:
     assert target_of(text) == target
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "name"),
+    [
+        ("http", "plant:8001", "blemish-session-8001"),
+        ("https", "plant:8443", "__Host-blemish-session-8443"),
+        ("https", "plant", "__Host-blemish-session-443"),
+        ("http", "[::1]", "blemish-session-80"),
+        ("http", "[::1]:8001", "blemish-session-8001"),
+        ("http", "plant:none", "blemish-session-80"),
+    ],
+)
+def test_servers_behind_one_address_have_one_cookie(scheme: str, host: str, name: str) -> None:
+    for server in (("10.0.0.1", 8001), ("10.0.0.2", 8011)):
+        headers = [(b"host", host.encode())]
+        scope = {"type": "http", "scheme": scheme, "server": server, "headers": headers}
+
+        assert cookie_name(scope) == name
