@@ -29,6 +29,8 @@ class Sources:
     reading: Callable[[], AbstractContextManager[Rows]]
     #: model -> its inference units
     capacities: Callable[[], Mapping[int, Capacity]]
+    #: models that were loaded since the start, again or for the first time
+    model_loads: Callable[[], int]
     #: trainings that run now
     running_trainings: Callable[[], int]
     #: service -> requests that wait for a thread
@@ -94,7 +96,16 @@ class StateMetrics(Collector):
             "state",
             {"running": running, "waiting": waiting},
         )
-        yield from _units(hosted, self._sources.capacities())
+        capacities = self._sources.capacities()
+        yield from _units(hosted, capacities)
+        yield GaugeMetricFamily(
+            "blemish_models_loaded", "Hosted models that are in memory.", len(capacities)
+        )
+        yield CounterMetricFamily(
+            "blemish_model_loads",
+            "Models that were loaded since the start, repeated loads included.",
+            self._sources.model_loads(),
+        )
 
 
 def _down(models: list[Model]) -> Metric:

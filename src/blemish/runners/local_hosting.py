@@ -102,6 +102,8 @@ class LocalHosting:
         self._lock = threading.Lock()
         #: model -> lock of the thread that loads it
         self._loading: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        #: bundles that were loaded
+        self._loads = 0
         #: whether the modules that run models are imported
         self._has_runtime = False
         self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="loading")
@@ -156,6 +158,10 @@ class LocalHosting:
                 if row is None or loaded.is_older_than(row):
                     self._close(model_id)
 
+    def loads(self) -> int:
+        """Return how many bundles were loaded so far."""
+        return self._loads
+
     def capacities(self) -> dict[int, Capacity]:
         """Return the capacity of each loaded model."""
         with self._lock:
@@ -197,6 +203,7 @@ class LocalHosting:
         content = self._bundles.read(bundle)
         size_bytes = model_bytes(len(content.model))
         with self._lock:
+            self._loads += 1
             self._make_room(size_bytes, other_than=other_than)
         from blemish.engine.runtime import Detector
 

@@ -109,6 +109,7 @@ class Monitors:
         sources = Sources(
             reading=database.reading,
             capacities=hosting.capacities,
+            model_loads=hosting.loads,
             running_trainings=running_trainings,
             waiting_requests=waiting_requests,
             audit_log=self.audit_log,

@@ -33,6 +33,7 @@ def state(house: House, registry: CollectorRegistry) -> Callable[..., DetectionM
         sources = Sources(
             reading=house.database.reading,
             capacities=lambda: capacities,
+            model_loads=lambda: 7,
             running_trainings=lambda: 1,
             waiting_requests={"lookoutvision": lambda: 3},
             audit_log=AuditLog(files, gap=lambda missing: {"missing": missing}),
