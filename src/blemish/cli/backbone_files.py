@@ -17,7 +17,8 @@ from blemish.engine.backbones.catalogue import CATALOGUE, known_by_checksum
 from blemish.engine.backbones.installed_weights import default_backbone, packaged_backbones
 from blemish.engine.backbones.state_dicts import read_state_dict
 from blemish.engine.errors import BackboneError
-from blemish.service.training.backbones import BackboneInfo, Backbones
+from blemish.server.backbones import shared_or_local_backbones
+from blemish.service.training.backbones import BackboneInfo
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.hub import Hub, HubFile, fetch
@@ -28,7 +29,7 @@ class BackboneDesk:
 
     def __init__(self, settings: Settings) -> None:
         self._directory = DataDirectory(settings.data_dir)
-        self._backbones = Backbones(self._directory.backbones)
+        self._backbones = shared_or_local_backbones(settings, self._directory)
         self._hub = Hub(endpoint=settings.hub_endpoint)
         self._console = Console(highlight=False, soft_wrap=True)
 

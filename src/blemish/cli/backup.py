@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from blemish.server.stores import shared_files_of_settings
 from blemish.settings import Settings
 from blemish.storage.backup.backup import Backup
 from blemish.storage.backup.restore import Restore, Sealed, missing_keys
@@ -48,7 +49,8 @@ def back_up(
         to /= f"blemish-{now:%Y%m%dT%H%M%SZ}.tar"
     directory = DataDirectory(settings.data_dir)
     address = database_address(settings, directory)
-    backup = Backup(directory, database=address, with_objects=with_objects)
+    shared = shared_files_of_settings(settings, directory) or ()
+    backup = Backup(directory, database=address, with_objects=with_objects, shared=shared)
     with ExitStack() as stack:
         if with_keys:
             passphrase = _passphrase(passphrase_file, name=with_keys, new=True)

@@ -23,6 +23,7 @@ from blemish.service.detection.previews import Previews
 from blemish.service.detection.trials import TrialService
 from blemish.service.models.models import ModelService
 from blemish.service.objects import Objects
+from blemish.service.training.backbones import Backbones
 from blemish.service.training.log import TrainingLog
 from blemish.storage.data_directory import DataDirectory
 from blemish.wire.calls import Call, Gate, Observer
@@ -74,6 +75,8 @@ class Services:
     lines: LineKeeper
     counts: DetectionCounts
     directory: DataDirectory
+    #: those that were fetched or imported
+    backbones: Backbones
     #: returns name and version of the database software
     database_version: Callable[[], str]
     #: makes a bucket, or raises ObjectError

@@ -27,6 +27,7 @@ from blemish.s3.authorization import s3_action_gate, s3_gate
 from blemish.s3.operations import s3_operations
 from blemish.s3.protocol.service import s3_dispatcher
 from blemish.s3.service_model import s3_model
+from blemish.server.backbones import shared_or_local_backbones
 from blemish.server.error_messages import ERROR_MESSAGES
 from blemish.server.foundation import Foundation
 from blemish.server.front import S3Elsewhere
@@ -194,6 +195,7 @@ def build_console(
             lines=lines,
             counts=counts,
             directory=foundation.directory,
+            backbones=shared_or_local_backbones(settings, foundation.directory),
             database_version=lambda: foundation.database.version,
             make_bucket=bucket_maker(settings, storage.folder),
             datasets=services.datasets,

@@ -26,9 +26,10 @@ class SharedFiles:
 
     bundles: SharedFolders
     stored_files: SharedFolders
+    backbones: SharedFolders
 
     def __iter__(self) -> Iterator[SharedFolders]:
-        """Yield them all."""
+        """Yield those that rows name."""
         yield from (self.bundles, self.stored_files)
 
 
@@ -48,16 +49,16 @@ def shared_files_of(
         raise DataDirectoryError("No server has used the database yet. Start one first.")
     location = _location(settings, directory, store, f"{identity}/")
     return SharedFiles(
-        bundles=SharedFolders(location, "bundles"), stored_files=SharedFolders(location, "kept")
+        bundles=SharedFolders(location, "bundles"),
+        stored_files=SharedFolders(location, "kept"),
+        backbones=shared_backbones_of(settings, directory, store),
     )
 
 
 def shared_backbones_of(
     settings: Settings, directory: DataDirectory, store: S3ObjectStore
-) -> SharedFolders | None:
-    """Return the shared backbones, which belong to no database; None if nothing is shared."""
-    if settings.files_url is None:
-        return None
+) -> SharedFolders:
+    """Return the shared backbones, which belong to no database."""
     return SharedFolders(_location(settings, directory, store, ""), "backbones")
 
 

@@ -127,6 +127,7 @@ def tidy_directory(foundation: Foundation, storage: Storage) -> None:
     if storage.shared is not None:
         share_files(directory.bundles, storage.shared.bundles, staging=directory.staging)
         share_files(directory.stored_files, storage.shared.stored_files, staging=directory.staging)
+        share_files(directory.backbones, storage.shared.backbones, staging=directory.staging)
 
 
 def bundles_of(settings: Settings, directory: DataDirectory) -> Bundles:

@@ -24,7 +24,8 @@ from blemish.engine.backbones.catalogue import current_name
 from blemish.engine.backbones.installed_weights import default_backbone, packaged_backbones
 from blemish.engine.errors import BackboneError
 from blemish.service.storage_use import storage_use
-from blemish.service.training.backbones import BUILT_IN, Backbones
+from blemish.service.training.backbones import BUILT_IN
+from blemish.storage.errors import ObjectError
 
 STYLE = (
     f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
@@ -147,12 +148,16 @@ def _versions(looking: Visitor) -> dict[str, str]:
 
 def _backbones(looking: Visitor) -> list[tuple[str, str, str]]:
     """Return the backbones: name, architecture and size, licence or the problem with it."""
-    folder = Backbones(looking.services.directory.backbones)
+    folder = looking.services.backbones
     backbones = [(own.name, own.architecture, own.licence) for own in packaged_backbones()]
-    for name in folder.names():
+    try:
+        names = folder.names()
+    except ObjectError as error:
+        return [*backbones, ("shared backbones", "cannot be listed", str(error))]
+    for name in names:
         try:
             info = folder.info(name)
-        except BackboneError as error:
+        except (BackboneError, ObjectError) as error:
             backbones.append((name, "cannot be used", str(error)))
         else:
             size = f"{info.size_bytes / MIB:.0f} MiB"

@@ -27,7 +27,9 @@ from blemish.engine.backbones.catalogue import (
 )
 from blemish.engine.backbones.installed_weights import missing_weights, weights_file
 from blemish.engine.errors import BackboneError
+from blemish.storage.errors import ObjectMissingError
 from blemish.storage.files import clear_file_errors, publish_folder, remove_tree
+from blemish.storage.shared.folders import SharedFolders
 
 BUILT_IN = "built-in"
 """Name of the default backbone, which depends on what is installed."""
@@ -58,8 +60,10 @@ class BackboneInfo:
 class Backbones:
     """The backbones in a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shared: SharedFolders | None = None) -> None:
         self._root = root
+        #: where all servers have them; None if they are in `root`
+        self._shared = shared
 
     @property
     def partial(self) -> Path:
@@ -67,7 +71,13 @@ class Backbones:
         return self._root / PARTIAL
 
     def names(self) -> list[str]:
-        """Return the names of the backbones."""
+        """Return the names of the backbones; those of other servers too.
+
+        Raises:
+            ObjectError: the store of the shared ones does not answer.
+        """
+        if self._shared:
+            return sorted(self._shared.names())
         if not self._root.is_dir():
             return []
         return sorted(path.name for path in self._root.iterdir() if path.name != PARTIAL)
@@ -78,10 +88,10 @@ class Backbones:
         Raises:
             BackboneError: it does not exist, or its description cannot be read.
         """
-        path = self._root / name / _INFO
         try:
+            path = self._path(name, _INFO)
             return BackboneInfo(**json.loads(path.read_bytes()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ObjectMissingError):
             raise BackboneError(self._missing(name)) from None
         except (OSError, ValueError, TypeError) as error:
             raise BackboneError(f"{path} cannot be read: {error}. {_anew(name)}") from error
@@ -92,9 +102,13 @@ class Backbones:
         Raises:
             BackboneError: it does not exist, or is damaged.
         """
-        path = self._root / name / f"{name}.onnx"
-        _check_whole(path, self.info(name).sha256, remedy=_anew(name))
+        info = self.info(name)
+        path = self._path(name, f"{name}.onnx")
+        _check_whole(path, info.sha256, remedy=_anew(name))
         return path
+
+    def _path(self, name: str, file: str) -> Path:
+        return self._shared.path(name, file) if self._shared else self._root / name / file
 
     def add(self, info: BackboneInfo, model: bytes) -> None:
         """Add a backbone atomically; a damaged one is replaced.
@@ -109,8 +123,13 @@ class Backbones:
             folder.mkdir(mode=0o700, parents=True)
             (folder / f"{info.name}.onnx").write_bytes(model)
             (folder / _INFO).write_text(json.dumps(asdict(info), indent=2) + "\n")
-        remove_tree(self._root / info.name, staging=self.partial)
-        publish_folder(folder, self._root / info.name)
+        if self._shared:
+            self._shared.remove(info.name)
+            self._shared.publish(folder, info.name)
+            remove_tree(folder, staging=self.partial)
+        else:
+            remove_tree(self._root / info.name, staging=self.partial)
+            publish_folder(folder, self._root / info.name)
 
     def check_free(self, name: str) -> None:
         """Check that a backbone of this name can be added.

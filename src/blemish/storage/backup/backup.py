@@ -13,25 +13,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from blemish.storage.backup.archive import ArchiveWriter
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
-from blemish.storage.errors import BackupError, BucketMissingError
+from blemish.storage.errors import BackupError, BucketMissingError, ObjectMissingError
 from blemish.storage.files import new_file
 from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.store import ObjectInfo, ObjectStore
 from blemish.storage.rows.all_rows import Rows
+from blemish.storage.shared.folders import SharedFolders
 
 FOLDERS_OF_STORED_FILES = ("bundles", "kept")
 """Folders of the files that rows name."""
 
 ROUNDS = 20
 """Most copies of the rows; each after the second means that a model was added."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StoredFile:
+    """A file that goes into the archive."""
+
+    #: in the archive
+    name: str
+    size_bytes: int
+    #: returns the path of its content
+    path: Callable[[], Path]
 
 
 class Backup:
@@ -43,8 +57,11 @@ class Backup:
         *,
         with_objects: bool,
         database: DatabaseAddress | None = None,
+        shared: Iterable[SharedFolders] = (),
     ) -> None:
         self._directory = directory
+        #: kind -> the folders in an S3 that several servers share
+        self._shared = {folders.kind: folders for folders in shared}
         self._address = database or directory.database
         self._with_objects = with_objects
         self._objects = ObjectStore(directory.buckets)
@@ -54,10 +71,11 @@ class Backup:
 
         Raises:
             DatabaseError: the data directory has no database of this version.
+            ObjectError: shared files cannot be read.
         """
         with closing(Database.open_current(self._address)) as database:
             names, of_rows = self._names(database), database.size_bytes()
-        sizes = [path.stat().st_size for path in self._files_of(names) if path.exists()]
+        sizes = [file.size_bytes for file in self._files_of(names)]
         sizes.append(of_rows)
         if self._with_objects:
             sizes += [
@@ -81,6 +99,7 @@ class Backup:
         Raises:
             DatabaseError: there is no database of this version, or it cannot be read.
             BackupError: a file cannot be read, or rows change all the time.
+            ObjectError: shared files cannot be read.
             StoreWriteError: the archive cannot be written, `StoreFullError` if the disk is full.
         """
         with (
@@ -97,17 +116,19 @@ class Backup:
 
     def _add_named(self, writer: ArchiveWriter, copy: Path) -> None:
         """Add all files that rows name, and copy the rows into `copy`."""
-        done: set[Path] = set()
+        done: set[str] = set()
         with closing(Database.open_current(self._address)) as database:
             names = self._names(database)
             for _ in range(ROUNDS):
-                for path in sorted(set(self._files_of(names)) - done):
-                    writer.add(str(path.relative_to(self._directory.root)), path)
-                    done.add(path)
+                files = {file.name: file for file in self._files_of(names)}
+                for name in sorted(files.keys() - done):
+                    with suppress(ObjectMissingError):  # it is deleted now
+                        writer.add(name, files[name].path())
+                        done.add(name)
                 database.copy_to(copy)
                 with closing(Database.open_current(copy)) as rows:
                     names = self._names(rows)
-                if done.issuperset(self._files_of(names)):
+                if done.issuperset(file.name for file in self._files_of(names)):
                     return
         raise BackupError(
             f"Models are made in {self._directory.root} faster than they can be backed up."
@@ -137,14 +158,37 @@ class Backup:
     def _uploaded(self, rows: Rows) -> set[str]:
         return {f"uploads/{name}" for name in rows.uploads.file_names()}
 
-    def _files_of(self, names: Iterable[str]) -> Iterator[Path]:
+    def _files_of(self, names: Iterable[str]) -> Iterator[_StoredFile]:
         """Yield the existing files with these names, or in folders with these names."""
         for name in names:
             path = self._directory.root / name
             if path.is_dir():  # files that are deleted now are skipped
-                yield from (Path(top, file) for top, _, files in os.walk(path) for file in files)
+                for top, _, files in os.walk(path):
+                    yield from map(self._local_file, (Path(top, file) for file in files))
             elif path.is_file():
-                yield path
+                yield self._local_file(path)
+            else:
+                yield from self._shared_files(name)
+
+    def _local_file(self, path: Path) -> _StoredFile:
+        return _StoredFile(
+            name=str(path.relative_to(self._directory.root)),
+            size_bytes=_size(path),
+            path=lambda: path,
+        )
+
+    def _shared_files(self, name: str) -> Iterator[_StoredFile]:
+        kind, _, folder = name.partition("/")
+        if kind not in self._shared:
+            return
+        folders = self._shared[kind]
+        for file, info in folders.files(folder).items():
+            yield _StoredFile(
+                # a stored file is a folder of one file, and a file in a data directory
+                name=name if file == folder else f"{name}/{file}",
+                size_bytes=info.size_bytes,
+                path=partial(folders.path, folder, file),
+            )
 
     def _buckets(self) -> list[str]:
         return [bucket.name for bucket in Buckets(self._objects.paths).all()]
@@ -165,3 +209,11 @@ def _scratch(to: Path) -> Iterator[Path]:
     finally:
         for ending in ("", "-wal", "-shm"):
             path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file; 0 if it is deleted now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

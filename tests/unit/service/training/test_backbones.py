@@ -11,6 +11,7 @@ from blemish.engine.backbones.catalogue import CATALOGUE, known_by_checksum
 from blemish.engine.errors import BackboneError
 from blemish.service.training import backbones as training_backbones
 from blemish.service.training.backbones import BackboneInfo, Backbones, ProjectBackbones
+from tests.unit.storage.shared_folders import shared_folders
 
 MODEL = b"a network"
 INFO = BackboneInfo(
@@ -37,6 +38,21 @@ def test_what_was_added_is_found_under_its_name(backbones: Backbones) -> None:
     assert backbones.file("mine").name == "mine.onnx"
     assert backbones.file("mine").read_bytes() == MODEL
     assert list(backbones.partial.iterdir()) == []
+
+
+def test_a_shared_backbone_is_found_by_every_server(tmp_path: Path) -> None:
+    first, second = (
+        Backbones(tmp_path / name, shared=shared_folders(tmp_path, name, kind="backbones"))
+        for name in ("first", "second")
+    )
+
+    first.add(INFO, MODEL)
+
+    assert second.names() == ["mine"]
+    assert second.info("mine") == INFO
+    assert second.file("mine").read_bytes() == MODEL
+    with pytest.raises(BackboneError, match="There is no backbone another"):
+        second.file("another")
 
 
 def test_a_folder_that_is_not_there_has_no_backbones(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from blemish.storage.backup.backup import Backup
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.errors import DatabaseError, StoreWriteError
+from blemish.storage.shared.adoption import share_files
 from tests.unit.storage.directories import (
     OLD_NS,
     Served,
@@ -17,6 +19,7 @@ from tests.unit.storage.directories import (
     uploads_of,
 )
 from tests.unit.storage.samples import make_old_database
+from tests.unit.storage.shared_folders import shared_folders
 
 
 def test_rows_and_their_files_come_back_and_secrets_do_not(served: Served, folder: Path) -> None:
@@ -77,6 +80,28 @@ def test_models_that_come_and_go_meanwhile_are_there_whole_or_not_at_all(
 
     assert doings == {}
     assert rows_of(restored(archive, folder / "again")) == ["2-1", "4-1", "5-1"]
+
+
+def test_files_that_several_servers_share_are_in_a_backup(served: Served, folder: Path) -> None:
+    name, entries = "1-1", next(served.directory.stored_files.iterdir()).name
+    shared = {
+        kind: shared_folders(folder / "shared", "first", kind=kind) for kind in ("bundles", "kept")
+    }
+    local = back_up(served, folder / "local.tar")
+    for kind, of_directory in (
+        ("bundles", served.directory.bundles),
+        ("kept", served.directory.stored_files),
+    ):
+        share_files(of_directory, shared[kind], staging=served.directory.staging)
+    backup = Backup(served.directory, with_objects=False, shared=shared.values())
+
+    backup.write(folder / "all.tar", version="1", now=datetime.now(UTC), progress=lambda _: None)
+
+    one, other = (restored(path, folder / path.stem) for path in (local, folder / "all.tar"))
+    assert rows_of(one) == rows_of(other) == [name]
+    files = [path.relative_to(one.root) for path in sorted(one.bundles.rglob("*"))]
+    assert files == [path.relative_to(other.root) for path in sorted(other.bundles.rglob("*"))]
+    assert (other.stored_files / entries).read_bytes() == (one.stored_files / entries).read_bytes()
 
 
 def test_the_size_that_is_told_is_about_what_is_written(served: Served, folder: Path) -> None:

@@ -1,37 +1,19 @@
-"""Shared folders whose S3 is a folder."""
-
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from blemish.storage.objects.store import ObjectStore
-from blemish.storage.shared.file_cache import FileCache
-from blemish.storage.shared.folders import SharedFolders, SharedLocation
-
-BUCKET = "files"
+from blemish.storage.shared.folders import SharedFolders
+from tests.unit.storage.shared_folders import shared_folders
 
 
 @pytest.fixture
 def open_shared(tmp_path: Path) -> Callable[[str], SharedFolders]:
     """Return a function that opens the shared bundles as a server of this name."""
-    (tmp_path / "s3" / BUCKET).mkdir(parents=True)
-
-    def opened(server: str) -> SharedFolders:
-        staging = tmp_path / server / "staging"
-        staging.mkdir(parents=True, exist_ok=True)
-        cache = FileCache(tmp_path / server / "cache", staging=staging, max_bytes=1 << 20)
-        store = ObjectStore(tmp_path / "s3")
-        return SharedFolders(
-            SharedLocation(
-                store=store, bucket=BUCKET, prefix="plant/1/", cache=cache, staging=staging
-            ),
-            "bundles",
-        )
-
-    return opened
+    return partial(shared_folders, tmp_path)
 
 
 @pytest.fixture
