@@ -25,7 +25,7 @@ from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.engine.errors import BundleError
 from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.images.sizes import ImageLimits
-from blemish.runners.model_memory import model_bytes
+from blemish.runners.model_memory import give_back_memory, model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
 from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
@@ -204,7 +204,9 @@ class LocalHosting:
         size_bytes = model_bytes(len(content.model))
         with self._lock:
             self._loads += 1
-            self._make_room(size_bytes, other_than=other_than)
+            unloaded = self._make_room(size_bytes, other_than=other_than)
+        if unloaded:
+            give_back_memory()
         from blemish.engine.runtime import Detector
 
         detector = Detector.load(
@@ -215,16 +217,21 @@ class LocalHosting:
             gc.freeze()  # the modules that came with the first one stay: see server/serve.py
         return detector, size_bytes
 
-    def _make_room(self, size_bytes: int, *, other_than: int) -> None:
-        """Unload the least recently used models; one that is too large alone is loaded anyway."""
+    def _make_room(self, size_bytes: int, *, other_than: int) -> bool:
+        """Unload the least recently used models; return whether any was unloaded.
+
+        A model that is too large alone is loaded anyway.
+        """
         sizes = {key: loaded.size_bytes for key, loaded in self._hosted.items()}
         sizes.pop(other_than, None)
         total_bytes = sum(sizes.values())
+        count = len(self._hosted)
         for model_id, unloaded_bytes in sizes.items():
             if total_bytes + size_bytes <= self._memory_bytes:
                 break
             self._close(model_id)
             total_bytes -= unloaded_bytes
+        return len(self._hosted) < count
 
     def _close(self, model_id: int) -> None:
         if hosted := self._hosted.pop(model_id, None):

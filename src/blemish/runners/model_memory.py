@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from blemish.domain.limits import MIB
@@ -33,3 +35,9 @@ def default_memory_bytes(cgroup_limit: Path = CGROUP_LIMIT) -> int:
         text = ""
     limit_bytes = min(total_bytes, int(text)) if text.isdecimal() else total_bytes
     return int(limit_bytes * DEFAULT_SHARE)
+
+
+def give_back_memory() -> None:
+    """Give the memory of unloaded models back to the system, which glibc keeps otherwise."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
