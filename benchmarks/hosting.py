@@ -157,6 +157,8 @@ def one(folder: Path, sources: str) -> dict[str, list[float]]:
     began = time.perf_counter()
     with serving(folder, PYTHONPATH=sources) as served:
         start_s = time.perf_counter() - began
+        while metric(served, 'blemish_models{status="SYSTEM_UPDATING"}'):
+            time.sleep(0.2)
         memory_idle = memory_mb(served)
         client = served.client()
         detect(client, IMAGE)
@@ -211,7 +213,7 @@ def main() -> None:
         else:
             train_into(folder)
         if arguments.beside:
-            with serving(folder) as served:
+            with serving(folder, PYTHONPATH=arguments.beside) as served:
                 host(served.client())
             results |= side_by_side(folder, arguments.beside)
             with serving(folder) as served:
