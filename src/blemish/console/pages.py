@@ -23,7 +23,14 @@ from blemish.console.images import (
     labelled_requests,
     upload_requests,
 )
-from blemish.console.line import history_page, line_page, line_requests, lines_page
+from blemish.console.line import (
+    history_page,
+    line_page,
+    line_requests,
+    lines_page,
+    review_page,
+    review_requests,
+)
 from blemish.console.masks import (
     overlay_requests,
     painter_page,
@@ -55,6 +62,8 @@ PAGES = (
     line_page,
     line_requests,
     lines_page,
+    review_page,
+    review_requests,
     model_page,
     models_page,
     overview_page,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from blemish.engine.normal_images import Comparison, MeasuredRange
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.line.channel import LineMessage
 
@@ -28,6 +30,7 @@ def detection_document(detection: Detection) -> tuple[dict[str, Any], list[bytes
         "orientation": detection.orientation,
         "map_shape": list(heat.shape),
         "classes_shape": None if classes is None else list(classes.shape),
+        "comparison": None if detection.compare is None else asdict(detection.compare()),
     }
     parts = [heat.tobytes()]
     if classes is not None:
@@ -55,4 +58,15 @@ def detection_of(message: LineMessage) -> Detection:
         else np.frombuffer(content[map_bytes:], np.uint8).reshape(shape),
         colors=tuple(document["colors"]),
         orientation=document["orientation"],
+        compare=_comparison(document["comparison"]),
     )
+
+
+def _comparison(document: Mapping[str, Any] | None) -> Callable[[], Comparison] | None:
+    if document is None:
+        return None
+    comparison = Comparison(
+        values=document["values"],
+        ranges={name: MeasuredRange(**entry) for name, entry in document["ranges"].items()},
+    )
+    return lambda: comparison

@@ -12,6 +12,7 @@ from blemish.line.config import SHIFTS, LineConfig, parse_line_config
 from blemish.line.feed import LineFeed, LineState
 from blemish.line.history import HistoryFilter, LineHistory
 from blemish.line.hosted_judge import HostedJudge
+from blemish.line.reviews import LineReviews
 from blemish.line.run import LineRun, LineSettings
 from blemish.line.shifts import ShiftCounter, shift_times
 from blemish.service.detection.detection import DetectionService
@@ -34,6 +35,7 @@ class Line:
         self.name = name
         self.folder = folder
         self.history = LineHistory(folder)
+        self.reviews = LineReviews(folder)
         self._detection = detection
         self._now = now
         self._run: LineRun | None = None

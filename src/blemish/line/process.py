@@ -147,6 +147,7 @@ def _status_document(station: Station) -> dict[str, Any]:
         "rate_per_s": round(status.rate_per_s, 1),
         "sources": [asdict(source) for source in status.sources],
         "sinks": [asdict(sink) for sink in status.sinks],
+        "alarms": [alarm.to_json() for alarm in status.alarms],
     }
 
 

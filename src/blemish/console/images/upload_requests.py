@@ -70,7 +70,7 @@ _SENT_ENTRIES = TypeAdapter(list[SentEntry])
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Upload:
+class ImageUpload:
     """An image on its way in."""
 
     dataset: DatasetKey
@@ -90,7 +90,7 @@ async def upload_image(
         body = await bounded_body(request, limit_bytes=limit_bytes, subject="The file")
     except RequestEntityTooLargeError as error:
         return image_problem(error)
-    upload = _Upload(
+    upload = ImageUpload(
         dataset=DatasetKey(project=project, type=kind),
         path=path,
         data=body.content or b"",
@@ -101,7 +101,7 @@ async def upload_image(
     mixed = answer["ProjectDescription"]["DetectorSettings"].get("MixedSizes")
     if mixed is None:
         mixed = visitor.services.mixed_sizes
-    stored = await to_thread.run_sync(_store, visitor, bucket, upload, limiter=_threads)
+    stored = await to_thread.run_sync(store_upload, visitor, bucket, upload, limiter=_threads)
     return {**stored, "mixed": mixed}
 
 
@@ -131,7 +131,8 @@ async def add_uploaded(request: Request, project: str) -> Mapping[str, Any]:
     return {"known": [{"path": path, "why": why} for path, why in known]}
 
 
-def _store(visitor: Visitor, bucket: str, upload: _Upload) -> Mapping[str, Any]:
+def store_upload(visitor: Visitor, bucket: str, upload: ImageUpload) -> Mapping[str, Any]:
+    """Check an image and store it once; return its address, or what is wrong with it."""
     visitor.check("UpdateDatasetEntries", **upload.dataset.names)
     try:
         size = _size_of_data(upload.data, limits=ImageLimits.of(visitor.services.limits))

@@ -1,6 +1,7 @@
 """Who may do what with a line: actions of policies, and the audit log.
 
-`lookoutvision:ListLines`, `DescribeLine`, `StartLine` and `StopLine` look at lines and run them.
+`lookoutvision:ListLines`, `DescribeLine`, `StartLine` and `StopLine` look at lines and run them,
+`ReviewLine` answers for uncertain images.
 `blemish:ConfigureLine` creates, changes and removes them. It has a service of its own because a
 line reads and writes files of the server and connects to other machines: a policy that allows
 `lookoutvision:*` does not allow that.
@@ -19,6 +20,7 @@ from blemish.line.line import Line
 
 LIST, DESCRIBE = "lookoutvision:ListLines", "lookoutvision:DescribeLine"
 START, STOP = "lookoutvision:StartLine", "lookoutvision:StopLine"
+REVIEW = "lookoutvision:ReviewLine"
 CONFIGURE = "blemish:ConfigureLine"
 
 Result = TypeVar("Result")

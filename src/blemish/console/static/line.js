@@ -98,6 +98,7 @@ function problemsOf(shown) {
   for (const sink of shown.sinks || [])
     if (!sink.is_connected)
       problems.push(`${sink.name} gets no verdicts. ${sink.message} ${number.format(sink.waiting)} wait and are sent later.`);
+  for (const alarm of shown.alarms || []) problems.push(`${alarm.source}: ${alarm.message}`);
   if (held) problems.push(`Paused at an earlier part. The line goes on: ${number.format(Math.max(0, shown.shift.images - heldAt))} parts since.`);
   return problems;
 }

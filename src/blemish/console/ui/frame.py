@@ -74,6 +74,8 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
                 f'<script src="{ROOT}/static/local_times.js"></script>'
                 f'<script src="{ROOT}/static/typing_ahead.js"></script>'
             )
+            if visitor().services.lines.names():
+                ui.add_head_html(f'<script src="{ROOT}/static/waiting.js"></script>')
             ui.on_exception(show_problem)
             ui.timer(SESSION_CHECK_S, visitor().principal, immediate=False)
             try:
@@ -193,7 +195,8 @@ def _bar(title: str, project: str | None) -> None:
         text(title, classes="crumb")
         ui.element("div").classes("room")
         link("Projects", "/", classes="plain")
-        link("Lines", "/lines", classes="plain")
+        with link("Lines", "/lines", classes="plain"):
+            ui.element("span").props("data-waiting")
         link("Settings", "/settings", classes="plain")
         button = ui.button(icon="contrast").props("flat round dense data-theme-button")
         button.props('aria-label="Theme"').on("click", js_handler="() => nextTheme()")

@@ -1,0 +1,142 @@
+"use strict";
+// The queue is in the server: this page only asks for the next image and sends answers. An answer
+// counts once the server has it; until then the image stays, and is sent again.
+
+const root = document.body.dataset.url;
+const mayReview = document.body.dataset.mayReview === "true";
+const byId = (id) => document.getElementById(id);
+const AGAIN_MS = 2_000;
+let image = null, last = null, isBusy = false, again = false;
+
+function problem(text) {
+  const item = document.createElement("li");
+  item.textContent = text;
+  byId("problems").replaceChildren(...(text ? [item] : []));
+}
+
+async function ask(path, body) {
+  const options = body === undefined ? {} : {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  };
+  const answer = await fetch(`${root}/${path}`, options);
+  if (answer.status === 401) { location.href = "/console/sign-in"; return null; }
+  const text = await answer.text();
+  if (!answer.ok) throw Object.assign(new Error(text.slice(0, 300)), { isRefusal: true });
+  return text ? JSON.parse(text) : {};
+}
+
+async function persist(path, body) {  // through a restart of the server
+  for (;;) {
+    try {
+      const answer = await ask(path, body);
+      problem("");
+      return answer;
+    } catch (error) {
+      if (error.isRefusal) { problem(error.message); return null; }
+      problem("The server does not answer. The page tries again by itself.");
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+function showLayer(id) {
+  const layer = byId(id);
+  layer.hidden = true;
+  if (!image) return;
+  const address = `${root}/images/${encodeURIComponent(image.id)}/${id}`;
+  layer.onload = () => { layer.hidden = false; };
+  layer.src = address;
+}
+
+const percent = (value) => `${(100 * value).toFixed(0)} %`;
+
+function agreement(pair) {
+  const item = document.createElement("li");
+  const kappa = pair.kappa === null ? pair.reason : `kappa ${pair.kappa.toFixed(2)}`;
+  item.textContent = `${pair.reviewers.join(" and ")}: the same on ${pair.same} of ${pair.images} (${percent(pair.same / pair.images)}); Cohen's ${kappa}`;
+  if (pair.kappa === null) item.textContent = item.textContent.replace("Cohen's ", "kappa ");
+  return item;
+}
+
+function show(state) {
+  const isOther = (state.image && state.image.id) !== (image && image.id);
+  image = state.image;
+  document.body.dataset.image = image ? image.id : "";
+  const rest = again ? "Second look at images that others decided on" : `${state.waiting} uncertain ${state.waiting === 1 ? "image waits" : "images wait"}`;
+  byId("waiting").textContent = image ? rest : `${rest}. There is none for you now.`;
+  byId("caption").textContent = image
+    ? `${new Date(image.time).toLocaleString()}  ${image.name}  ${again ? "" : `The model says ${image.anomalous ? "not OK" : "OK"}, score ${image.score.toFixed(2)}, limit ${image.threshold.toFixed(2)}`}`
+    : "No image";
+  byId("photo").alt = image ? `Image ${image.name}` : "";
+  if (isOther) { showLayer("photo"); showLayer("heat-map"); }
+  for (const button of document.querySelectorAll("[data-answer], #paint")) button.disabled = !(image && mayReview);
+  byId("back").disabled = !(last && mayReview);
+  const disputed = state.disputed ? ` ${state.disputed} disputed: their reviewers contradict each other.` : "";
+  byId("verified").textContent = `${state.verified} verified ${state.verified === 1 ? "image is" : "images are"} in no data set yet.${disputed}`;
+  for (const button of document.querySelectorAll("[data-dataset]")) button.disabled = !(state.verified && mayReview);
+  const pairs = state.agreements.map(agreement);
+  if (!pairs.length) {
+    const item = document.createElement("li");
+    item.textContent = "Not measurable: no two people decided on the same image.";
+    pairs.push(item);
+  }
+  byId("agreements").replaceChildren(...pairs);
+}
+
+async function next() {
+  const state = await persist(`reviews?again=${again}`);
+  if (state) show(state);
+}
+
+async function act(work) {
+  if (isBusy) return;
+  isBusy = true;
+  try { await work(); } finally { isBusy = false; }
+}
+
+const say = (answer) => act(async () => {
+  if (!image || !mayReview) return;
+  const id = image.id;
+  if (await persist("reviews", { id, answer })) last = id;
+  await next();
+});
+
+const takeBack = () => act(async () => {
+  if (!last) return;
+  await persist("reviews", { id: last, answer: null });
+  last = null;
+  await next();
+});
+
+const paint = () => act(async () => {
+  if (!image || !mayReview) return;
+  const answer = await persist("reviews/paint", { id: image.id });
+  if (answer) location.href = answer.url; else await next();
+});
+
+for (const button of document.querySelectorAll("[data-answer]"))
+  button.addEventListener("click", () => say(button.dataset.answer));
+for (const button of document.querySelectorAll("[data-dataset]"))
+  button.addEventListener("click", () => act(async () => {
+    await persist("reviews/add", { dataset: button.dataset.dataset });
+    await next();
+  }));
+byId("paint").addEventListener("click", paint);
+byId("back").addEventListener("click", takeBack);
+byId("again").addEventListener("click", () => act(async () => {
+  again = !again;
+  byId("again").setAttribute("aria-pressed", String(again));
+  await next();
+}));
+byId("with-heat").addEventListener("change", (event) =>
+  byId("image").classList.toggle("without-heat", !event.target.checked));
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const answers = { 1: "ok", 2: "not-ok", 3: "unsure" };
+  if (answers[event.key]) say(answers[event.key]);
+  else if (event.key.toLowerCase() === "p") paint();
+  else if (event.key.toLowerCase() === "z") takeBack();
+});
+setInterval(() => { if (!isBusy && !image) act(next); }, 5_000);
+addEventListener("focus", () => { if (!isBusy) act(next); });
+act(next);

@@ -1,0 +1,17 @@
+"use strict";
+// How many uncertain images wait for a review, beside each link that leads there.
+(() => {
+  const show = async () => {
+    if (document.hidden) return;
+    const answer = await fetch("/console/lines/waiting").catch(() => null);
+    if (!answer || !answer.ok) return;
+    const { waiting } = await answer.json();
+    for (const mark of document.querySelectorAll("[data-waiting]")) {
+      mark.textContent = waiting ? ` (${waiting})` : "";
+      mark.title = waiting ? `${waiting} uncertain images wait for a review` : "";
+    }
+  };
+  addEventListener("DOMContentLoaded", show);
+  addEventListener("load", () => setTimeout(show, 500));
+  setInterval(show, 20_000);
+})();
