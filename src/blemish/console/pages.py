@@ -24,12 +24,14 @@ from blemish.console.images import (
     upload_requests,
 )
 from blemish.console.line import (
+    drift_page,
     history_page,
     line_page,
     line_requests,
     lines_page,
     review_page,
     review_requests,
+    shadow_page,
 )
 from blemish.console.masks import (
     overlay_requests,
@@ -64,6 +66,8 @@ PAGES = (
     lines_page,
     review_page,
     review_requests,
+    drift_page,
+    shadow_page,
     model_page,
     models_page,
     overview_page,

@@ -4,6 +4,10 @@
 project = "plates"
 version = "1"
 
+[shadow]                # a second model that judges silently; it may be left out
+project = "plates"
+version = "2"
+
 [line]                  # when shifts begin; it may be left out
 shifts = ["06:00", "14:00", "22:00"]
 time_zone = "Europe/Berlin"
@@ -16,6 +20,7 @@ time_zone = "Europe/Berlin"
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +29,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from blemish.line.line_model import LineModel
 from blemish.line.pushed_images import build_pushed_images
 from blemish.line.shifts import shift_times
 from blemish.station.build import build_connections
@@ -41,6 +47,8 @@ BROWSER = "browser"
 
 LINE_SOURCE_TYPES: Mapping[str, SourceBuilder] = {**SOURCE_TYPES, BROWSER: build_pushed_images}
 
+_MODEL_TABLE = re.compile(r"^\[(?:model|shadow)\](?=\s*(?:#.*)?$)", re.MULTILINE)
+
 _ELSEWHERE = {
     "directory": "The server has a folder for each line.",
     "page": "The page of a line is in the console.",
@@ -54,6 +62,8 @@ class LineConfig:
 
     project: str
     version: str
+    #: judges silently; None without one
+    shadow: LineModel | None
     #: when shifts begin, in order
     shifts: tuple[time, ...]
     #: None for that of the server
@@ -86,18 +96,47 @@ def parse_line_config(
         if name in document:
             raise ConfigError(f"A line has no setting {name!r}. {reason}")
     _check_secrets(document)
-    model = _table(document.pop("model", {}), "[model]")
-    project, version = model.text("project"), model.text("version")
-    model.finish()
+    model = _line_model(_table(document.pop("model", {}), "[model]"))
+    shadow = None
+    if "shadow" in document:
+        shadow = _line_model(_table(document.pop("shadow"), "[shadow]"))
+    if shadow == model:
+        raise ConfigError(f"[shadow] names {model}, as [model] does. Name another model.")
     line = _table(document.pop("line", {}), "[line]")
     shifts = _shifts(line)
     time_zone = _time_zone(line)
     line.finish()
-    document |= {"directory": str(directory), "model": {"component": project}}
+    document |= {"directory": str(directory), "model": {"component": model.project}}
     station = parse_station_config(document, environment=environment)
     return LineConfig(
-        project=project, version=version, shifts=shifts, time_zone=time_zone, station=station
+        project=model.project,
+        version=model.version,
+        shadow=shadow,
+        shifts=shifts,
+        time_zone=time_zone,
+        station=station,
     )
+
+
+def exchange_models(text: str, *, directory: Path) -> str:
+    """Return the settings with the two models exchanged; the rest of the text stays as it is.
+
+    Raises:
+        ConfigError: there is no second model, or the text is not plain enough to change.
+    """
+    before = parse_line_config(text, directory=directory)
+    if before.shadow is None:
+        raise ConfigError("The line has no second model. Add a table [shadow].")
+    names = {"[model]": "[shadow]", "[shadow]": "[model]"}
+    exchanged = _MODEL_TABLE.sub(lambda match: names[match[0]], text)
+    problem = ConfigError("Write [model] and [shadow] as tables of their own to exchange them.")
+    try:
+        after = parse_line_config(exchanged, directory=directory)
+    except ConfigError:
+        raise problem from None
+    if LineModel(project=after.project, version=after.version) != before.shadow:
+        raise problem
+    return exchanged
 
 
 def check_line_config(text: str, *, directory: Path) -> LineConfig:
@@ -115,6 +154,12 @@ def _table(values: Any, name: str) -> ConfigTable:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{name[1:-1]} must be a table: {name}.")
     return ConfigTable(values, name=name)
+
+
+def _line_model(table: ConfigTable) -> LineModel:
+    model = LineModel(project=table.text("project"), version=table.text("version"))
+    table.finish()
+    return model
 
 
 def _shifts(table: ConfigTable) -> tuple[time, ...]:

@@ -21,6 +21,8 @@ from blemish.engine.images.decode import media_type
 from blemish.engine.runtime import Detection
 from blemish.line.channel import Channel, LineMessage
 from blemish.line.detection_message import detection_document
+from blemish.line.line_model import LineModel
+from blemish.line.shadow import Shadow, ShadowImage
 from blemish.service.detection.detection import DetectionService
 from blemish.station.page.shown_image import ShownImage
 from blemish.station.verdict import Verdict
@@ -35,9 +37,13 @@ WAITING = 4
 class HostedJudge:
     """Judges the images of one line; its thread uses it as a context."""
 
-    def __init__(self, detection: DetectionService, *, project: str, version: str) -> None:
+    def __init__(
+        self, detection: DetectionService, *, model: LineModel, shadow: Shadow | None = None
+    ) -> None:
         self._detection = detection
-        self._project, self._version = project, version
+        #: judges from the next image on; any thread may set it
+        self.model = model
+        self._shadow = shadow
         self._images: OrderedDict[str, tuple[bytes, Detection]] = OrderedDict()
         #: why the model cannot judge; empty if it can
         self.message = ""
@@ -60,15 +66,16 @@ class HostedJudge:
         Raises:
             ChannelClosedError: the process is gone.
         """
+        model = self.model
         try:
-            detection = self._runner.run(self._detect(message.content))
+            detection = self._runner.run(self._detect(message.content, model))
         except ValidationError as error:
             self.message = ""
             channel.send("unreadable", {"reason": str(error)})
         except ThrottlingError as error:
             channel.send("away", {"reason": str(error)})
         except (ServiceError, StorageError) as error:
-            self.message = self._reason(error)
+            self.message = _reason(error, model)
             channel.send("away", {"reason": self.message})
         except Exception:
             logger.exception("an image of a line cannot be judged", image=message.document["name"])
@@ -79,8 +86,17 @@ class HostedJudge:
             while len(self._images) > WAITING:
                 self._images.popitem(last=False)
             document, parts = detection_document(detection)
-            model = {"project": self._project, "version": self._version}
-            channel.send("detection", document | model, parts)
+            names = {"project": model.project, "version": model.version}
+            channel.send("detection", document | names, parts)
+            if self._shadow is not None:
+                self._shadow.offer(
+                    ShadowImage(
+                        id=message.document["id"],
+                        content=message.content,
+                        first=model,
+                        detection=detection,
+                    )
+                )
 
     def shown_image(self, verdict: Verdict) -> ShownImage | None:
         """Return the image of a verdict that is on record now, once."""
@@ -90,23 +106,23 @@ class HostedJudge:
         content, detection = image
         return ShownImage(verdict=verdict, content=content, anomaly_map=detection.anomaly_map)
 
-    async def _detect(self, content: bytes) -> Detection:
-        model = self._detection.model_for(
-            self._project,
-            self._version,
+    async def _detect(self, content: bytes, model: LineModel) -> Detection:
+        row = self._detection.model_for(
+            model.project,
+            model.version,
             body=content,
             media_type=media_type(content) or "image/jpeg",
         )
-        return await self._detection.detect(model, content)
+        return await self._detection.detect(row, content)
 
-    def _reason(self, error: Exception) -> str:
-        match error:
-            case ConflictError():
-                return (
-                    f"Model {self._version} of {self._project} does not run. Start it; "
-                    "the images wait."
-                )
-            case ResourceNotFoundError():
-                return f"There is no model {self._version} of {self._project}."
-            case _:
-                return str(error)
+
+def _reason(error: Exception, model: LineModel) -> str:
+    match error:
+        case ConflictError():
+            return (
+                f"Model {model.version} of {model.project} does not run. Start it; the images wait."
+            )
+        case ResourceNotFoundError():
+            return f"There is no model {model.version} of {model.project}."
+        case _:
+            return str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,11 @@ class LineKeeper:
             )
         return line
 
+    def alarms(self) -> Iterator[tuple[str, str, str, bool]]:
+        """Yield line, source and kind of each alarm, and whether it lasts, of lines that run."""
+        for line in self._lines.values():
+            yield from line.alarms()
+
     def create(self, name: str, settings: str) -> None:
         """Create a line and run it.
 
@@ -127,6 +132,26 @@ class LineKeeper:
             line.change(settings)
             if not self._files.is_stopped(name):
                 line.start()
+
+    def exchange_models(self, name: str) -> None:
+        """Let the second model of a line judge, and the first one silently, without a pause.
+
+        Raises:
+            ResourceNotFoundError: there is no such line.
+            ValidationError: it has no second model, or its settings cannot be changed.
+            StorageError: they cannot be written.
+        """
+        from blemish.line.config import exchange_models  # noqa: PLC0415 - as above
+        from blemish.station.errors import ConfigError  # noqa: PLC0415
+
+        with self._changing:
+            line = self.line(name)
+            try:
+                settings = exchange_models(line.settings, directory=line.folder)
+            except ConfigError as error:
+                raise ValidationError(str(error)) from None
+            self._files.write(name, settings)
+            line.exchange_models(settings)
 
     def run(self, name: str, *, stopped: bool) -> None:
         """Start or stop a line; it stays so after a restart of the server.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from blemish.line.agreement import Agreement, agreements
 from blemish.station.schema import BUSY_S, DATABASE
@@ -149,7 +150,7 @@ class LineReviews:
         )
         return agreements((image, reviewer, bool(answer)) for image, reviewer, answer in rows)
 
-    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[str, int]]:
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         with self._writing() as database:
             return [] if database is None else database.execute(statement, values).fetchall()
 

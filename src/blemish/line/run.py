@@ -24,6 +24,7 @@ from blemish.line.channel import Channel, ChannelClosedError, LineMessage
 from blemish.line.feed import LineFeed, LineState
 from blemish.line.history import LineHistory
 from blemish.line.hosted_judge import HostedJudge
+from blemish.line.line_model import LineModel
 from blemish.station.verdict import Verdict
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -91,6 +92,11 @@ class LineRun:
         """Start the thread."""
         self._feed.set_state(LineState.STARTING)
         self._thread.start()
+
+    def exchange(self, settings: LineSettings, model: LineModel) -> None:
+        """Let another model judge from the next image on; the process goes on as it is."""
+        self._settings = settings
+        self._judge.model = model
 
     def ask_to_stop(self) -> None:
         """Let the process judge what it has in memory, and end."""

@@ -211,6 +211,7 @@ def _build_front(
     lines: LineKeeper,
 ) -> Front:
     """Build the ASGI application: the API, S3, the console and the pages for monitors."""
+    monitors.watch_lines(lines.alarms)
     gate = ApiGate(service_model(), foundation.database, arns=foundation.arns)
     api = build_api(foundation, services, gate=gate, observers=monitors.observers(service_model()))
     s3 = build_s3(foundation, storage, services, observers=monitors.observers(s3_model()))

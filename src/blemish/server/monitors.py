@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from botocore.model import ServiceModel
@@ -16,6 +16,7 @@ from blemish.monitoring.audit_files import AuditFiles
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.audit_records import S3, SIGN_IN, AuditRecords, audit
 from blemish.monitoring.audit_search import AuditSearch
+from blemish.monitoring.line_metrics import LineAlarm, LineMetrics
 from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics, server_registry
 from blemish.monitoring.readiness import (
     Readiness,
@@ -81,6 +82,10 @@ class Monitors:
                 data_events=self._settings.audit_s3_objects,
             ),
         ]
+
+    def watch_lines(self, alarms: Callable[[], Iterable[LineAlarm]]) -> None:
+        """Report the alarms of lines among the metrics; to be called once."""
+        self._registry.register(LineMetrics(alarms))
 
     def console_audits(self) -> ConsoleAudits:
         """Return the observers of what people do in the console, and the log's reader."""

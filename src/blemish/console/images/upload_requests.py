@@ -70,7 +70,7 @@ _SENT_ENTRIES = TypeAdapter(list[SentEntry])
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageUpload:
+class UploadedImage:
     """An image on its way in."""
 
     dataset: DatasetKey
@@ -90,7 +90,7 @@ async def upload_image(
         body = await bounded_body(request, limit_bytes=limit_bytes, subject="The file")
     except RequestEntityTooLargeError as error:
         return image_problem(error)
-    upload = ImageUpload(
+    upload = UploadedImage(
         dataset=DatasetKey(project=project, type=kind),
         path=path,
         data=body.content or b"",
@@ -131,7 +131,7 @@ async def add_uploaded(request: Request, project: str) -> Mapping[str, Any]:
     return {"known": [{"path": path, "why": why} for path, why in known]}
 
 
-def store_upload(visitor: Visitor, bucket: str, upload: ImageUpload) -> Mapping[str, Any]:
+def store_upload(visitor: Visitor, bucket: str, upload: UploadedImage) -> Mapping[str, Any]:
     """Check an image and store it once; return its address, or what is wrong with it."""
     visitor.check("UpdateDatasetEntries", **upload.dataset.names)
     try:

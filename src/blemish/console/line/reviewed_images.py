@@ -10,7 +10,7 @@ from blemish.console.images.add_entries import add_entries
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.folder_labels import ImportCandidate
 from blemish.console.images.image_bucket import image_bucket
-from blemish.console.images.upload_requests import ImageUpload, store_upload
+from blemish.console.images.upload_requests import UploadedImage, store_upload
 from blemish.console.paths import ROOT, project_path
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, Label
@@ -34,7 +34,7 @@ async def add_reviewed(
     refs, candidates = {}, []
     for image in images:
         name, data = await in_thread(_read, line, image.id)
-        upload = ImageUpload(
+        upload = UploadedImage(
             dataset=DatasetKey(project=line.project, type=kind),
             path=name,
             data=data,
@@ -59,7 +59,7 @@ def painter_address(project: str, ref: str) -> str:
 
 def _read(line: Line, verdict_id: str) -> tuple[str, bytes]:
     entry = line.history.entry(verdict_id)
-    path = entry and entry.verdict.image_path
+    path = None if entry is None else entry.verdict.image_path
     try:
         data = path.read_bytes() if path else None
     except FileNotFoundError:

@@ -27,6 +27,7 @@ _ACTIONS: Mapping[UserRole, tuple[str, ...]] = {
     UserRole.OPERATOR: (
         *_READING,
         "lookoutvision:DetectAnomalies",
+        "lookoutvision:ReviewLine",
         "lookoutvision:StartLine",
         "lookoutvision:StartModel",
         "lookoutvision:StartTrialDetection",
@@ -40,6 +41,7 @@ _ACTIONS: Mapping[UserRole, tuple[str, ...]] = {
         "lookoutvision:CreateDataset",
         "lookoutvision:DeleteDatasetEntries",
         "lookoutvision:DetectAnomalies",
+        "lookoutvision:ReviewLine",
         "lookoutvision:StartTrialDetection",
         "lookoutvision:UpdateDatasetEntries",
         "lookoutvision:ValidateDataset",

@@ -87,7 +87,7 @@ class DriftRecords:
     ) -> None:
         """Count a new verdict, within the transaction that records it."""
         self._add_to_hour(connection, verdict, comparison)
-        before = _watch(connection, verdict.source)
+        before = watch_of(connection, verdict.source)
         watch = before.add(
             comparison,
             model=f"{verdict.component} {verdict.component_version} {verdict.threshold:g}",
@@ -109,13 +109,8 @@ class DriftRecords:
 
     def alarms(self, *, limit: int = 100, only_active: bool = False) -> list[Alarm]:
         """Return the newest alarms, the newest first."""
-        condition = "WHERE ended_at IS NULL " if only_active else ""
         with self._lock:
-            rows = self._connection.execute(
-                f"SELECT {_ALARM} FROM alarms {condition}ORDER BY number DESC LIMIT ?",  # noqa: S608
-                (limit,),
-            ).fetchall()
-        return [_alarm(row) for row in rows]
+            return newest_alarms(self._connection, limit=limit, only_active=only_active)
 
     def hours(self, *, since: datetime) -> list[MeasuredHour]:
         """Return the measures of each source and hour, the oldest first."""
@@ -213,7 +208,20 @@ def measured_hours(connection: sqlite3.Connection, *, since: datetime) -> list[M
     ]
 
 
-def _watch(connection: sqlite3.Connection, source: str) -> SourceWatch:
+def newest_alarms(
+    connection: sqlite3.Connection, *, limit: int, only_active: bool = False
+) -> list[Alarm]:
+    """Return the newest alarms, the newest first."""
+    condition = "WHERE ended_at IS NULL " if only_active else ""
+    rows = connection.execute(
+        f"SELECT {_ALARM} FROM alarms {condition}ORDER BY number DESC LIMIT ?",  # noqa: S608
+        (limit,),
+    ).fetchall()
+    return [_alarm(row) for row in rows]
+
+
+def watch_of(connection: sqlite3.Connection, source: str) -> SourceWatch:
+    """Return what is known of the images of a source."""
     row = connection.execute("SELECT document FROM watches WHERE source = ?", (source,)).fetchone()
     return SourceWatch() if row is None else SourceWatch.from_json(json.loads(row[0]))
 
