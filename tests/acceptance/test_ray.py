@@ -189,7 +189,7 @@ def test_a_batch_is_whole_after_a_lost_worker(served: ServedDirectory) -> None:
 def test_doctor_says_that_the_nodes_have_the_versions_of_the_server(
     python: Path, cluster: str, tmp_path: Path
 ) -> None:
-    command = [python, "-m", "blemish.cli.main", "doctor", "--json"]
+    command = (str(python), "-m", "blemish.cli.main", "doctor", "--json")
     settings = {"BLEMISH_RAY_ADDRESS": cluster, "BLEMISH_DATA_DIR": str(tmp_path)}
 
     answer = subprocess.run(
