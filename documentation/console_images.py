@@ -34,6 +34,20 @@ MISTAKE = "plate-417.jpg"
 """Shows a chip, and is labelled as normal."""
 
 TRAINING_PATIENCE_MS = 600_000
+LINE = """
+[model]
+project = "plates"
+version = "1"
+
+[[source]]
+type = "folder"
+name = "camera"
+when_busy = "never-drop"
+path = "{folder}"
+
+[records]
+images = ["all"]
+"""
 
 
 class Tour:
@@ -109,6 +123,25 @@ class Tour:
         expect(page.locator(".painter-stage.ready")).to_be_visible()
         self._shoot(page, "console-paint")
 
+    def watch_line(self, watched_folder: Path, images: list[Path]) -> None:
+        """Create a line, let parts go by, and look at the last one and at the history."""
+        page = self._watched.open("/lines/new")
+        page.get_by_label("Name").fill("hall-2")
+        page.get_by_label("Settings (TOML)").fill(LINE.format(folder=watched_folder))
+        page.get_by_role("button", name="Create and start").click()
+        expect(page.get_by_role("heading", name="Line hall-2")).to_be_visible()
+        page.goto(f"{self._watched.root}/line/hall-2")
+        for number, image in enumerate(images, start=1):
+            shutil.copy(image, watched_folder / f"plate-{number}{image.suffix}")
+            expect(page.locator("#caption")).to_contain_text(f"plate-{number}.", timeout=60_000)
+        expect(page.locator("#last img[src]")).to_have_count(min(len(images), 10))
+        expect(page.locator("#heat-map")).to_be_visible()
+        _wait_for_images(page)
+        self._shoot(page, "console-line")
+        page.goto(f"{self._watched.root}/line/hall-2/history")
+        _wait_for_images(page)
+        self._shoot(page, "console-line-history")
+
     def _open_images(self) -> None:
         page = self._watched.open(f"/projects/{PROJECT}/images?set=train")
         expect(page.locator(".cell img").first).to_be_visible()
@@ -140,6 +173,9 @@ def take_images(target: Path) -> None:
             tour.add_images()
             tour.train()
             tour.find()
+            parts = Path(name) / "parts"
+            parts.mkdir()
+            tour.watch_line(parts, _parts(folder))
             tour.paint(_add_mask(server, masks))
             watched.close()
             browser.close()
@@ -171,6 +207,13 @@ def _write_folder(folder: Path, drawn: Path) -> Path:
     chip = next((folder / "test" / "anomaly").glob("chip*"))
     chip.rename(folder / "test" / "normal" / MISTAKE)
     return drawn / "masks" / "train"
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return images of parts that go by; the last one has a defect."""
+    normal = sorted((folder / "test" / "normal").iterdir())
+    anomalous = sorted((folder / "test" / "anomaly").iterdir())
+    return [*normal[:5], anomalous[0], *normal[5:8], anomalous[-1]]
 
 
 def _add_mask(server: ServedDirectory, masks: Path) -> str:
