@@ -33,11 +33,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 
 
-def history_table(entries: Iterable[HistoryEntry]) -> Iterator[bytes]:
-    """Yield a CSV file, some rows at a time."""
+def history_table(entries: Iterable[HistoryEntry], *, is_begin: bool = True) -> Iterator[bytes]:
+    """Yield a CSV file, or a later part of one, some rows at a time."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    if is_begin:
+        writer.writerow(COLUMNS)
     for number, entry in enumerate(entries, start=1):
         writer.writerow(_row(entry))
         if number % ROWS == 0:
@@ -51,9 +52,14 @@ def history_archive(entries: Iterable[HistoryEntry], *, now: datetime) -> Iterat
     """Yield a ZIP archive of the stored images, by verdict, and of their table."""
     archive = DatasetArchive(now=now)
     with tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES) as table:
-        for part in history_table(_stored(entries, archive)):
-            table.write(part)
-            yield archive.drain()
+        stored: list[HistoryEntry] = []
+        for entry in _stored(entries, archive):
+            yield archive.drain()  # one image at a time is in memory
+            stored.append(entry)
+            if len(stored) == ROWS:
+                table.writelines(history_table(stored, is_begin=not table.tell()))
+                stored.clear()
+        table.writelines(history_table(stored, is_begin=not table.tell()))
         table.seek(0)
         archive.write_parts("verdicts.csv", iter(lambda: table.read(_CHUNK_BYTES), b""))
     archive.close()

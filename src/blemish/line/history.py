@@ -100,7 +100,8 @@ class LineHistory:
         if before:
             moment, _, number = before.rpartition("/")
             condition += " AND (judged_at, number) < (?, ?)"
-            values += [moment, int(number) if number.isdecimal() else 0]
+            is_number = number.isascii() and number.isdecimal() and len(number) < 19  # of 64 bits
+            values += [moment, int(number) if is_number else 0]
         return self._entries(
             f"WHERE {condition} ORDER BY judged_at DESC, number DESC LIMIT ?", [*values, limit]
         )

@@ -46,7 +46,7 @@ class LineFiles:
 
     def settings(self, name: str) -> str:
         """Return the settings of a line that exists."""
-        return (self._root / name / SETTINGS).read_text()
+        return (self._root / name / SETTINGS).read_text("utf-8", "replace")
 
     def write(self, name: str, settings: str) -> None:
         """Create a line or change the settings of one.

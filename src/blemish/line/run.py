@@ -101,9 +101,10 @@ class LineRun:
     def ask_to_stop(self) -> None:
         """Let the process judge what it has in memory, and end."""
         self._stopping.set()
-        if self._channel is not None:
+        channel = self._channel
+        if channel is not None:
             try:
-                self._channel.send("stop", {})
+                channel.send("stop", {})
             except ChannelClosedError:
                 logger.debug("the process of the line is gone", line=self._name)
 
@@ -135,12 +136,15 @@ class LineRun:
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
-        self._feed.restore(
-            [entry.verdict for entry in LineHistory(self._settings.folder).newest(LAST)]
-        )
         with self._judge:
             while not self._stopping.is_set():
-                has_run, reason = self._run_process()
+                try:
+                    newest = LineHistory(self._settings.folder).newest(LAST)
+                    self._feed.restore([entry.verdict for entry in newest])
+                    has_run, reason = self._run_process()
+                except Exception as error:  # the edge of a thread: it tries again
+                    logger.exception("a line failed", line=self._name)
+                    has_run, reason = False, f"{type(error).__name__}: {error}"
                 if self._stopping.is_set():
                     break
                 pause_s = FIRST_PAUSE_S if has_run else min(2 * pause_s, LONGEST_PAUSE_S)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from contextlib import aclosing, suppress
+import time
+from contextlib import aclosing
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +23,8 @@ from blemish.console.line.line_access import (
     act_on_line,
     visible_line,
 )
-from blemish.console.visitor import Visitor, in_thread
-from blemish.domain.errors import ResourceNotFoundError, ResourceType
+from blemish.console.visitor import SignedOutError, Visitor, in_thread
+from blemish.domain.errors import AccessDeniedError, ResourceNotFoundError, ResourceType
 from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.orientation import turn
 from blemish.line.history import HistoryEntry
@@ -36,42 +37,58 @@ CACHED = {"Cache-Control": "private, max-age=3600, immutable"}
 REFUSED = 4403
 """Close code for a page whose visitor may not see the line any more."""
 
+FAILED = 1011
+"""Source: RFC 6455, section 7.4.1."""
+
+RECHECK_S = 4.0
+"""How long a page shows a line after its visitor may not see it any more, at most."""
+
 
 @framework.websocket("/line/{name}/events")
 async def send_events(socket: WebSocket, name: str) -> None:
     """Send the state of a line with every change, until the page is closed."""
     visitor: Visitor = socket.state.visitor
     await socket.accept()
+    tasks = {
+        asyncio.create_task(_send_states(socket, visitor, name)),
+        asyncio.create_task(_listen(socket)),
+    }
     try:
-        line = await visible_line(visitor, name)
-        sending = asyncio.create_task(_send_states(socket, line))
-        try:
-            await _listen(socket, visitor, name)
-        finally:
-            sending.cancel()
-            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                await sending
-    except WebSocketDisconnect:
-        return
-    except EXPECTED:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    except (SignedOutError, AccessDeniedError, ResourceNotFoundError):
         await socket.close(REFUSED)
+    except EXPECTED:
+        await socket.close(FAILED)  # the page connects again
+    except (WebSocketDisconnect, RuntimeError):  # it is closed already
+        return
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send_states(socket: WebSocket, line: Line) -> None:
-    async with aclosing(line.feed.states()) as states:
-        async for state in states:
-            await socket.send_text(state)
-
-
-async def _listen(socket: WebSocket, visitor: Visitor, name: str) -> None:
-    """Take the page's signs of life; with each, look whether its visitor may still see the line.
+async def _send_states(socket: WebSocket, visitor: Visitor, name: str) -> None:
+    """Send states; look every few seconds whether the visitor may still see the line.
 
     Raises:
         SignedOutError, AccessDeniedError, ResourceNotFoundError: not any more.
     """
-    while True:
-        await socket.receive_text()
-        await visible_line(visitor, name)
+    line = await visible_line(visitor, name)
+    checked_at = time.monotonic()
+    async with aclosing(line.feed.states()) as states:
+        async for state in states:
+            if time.monotonic() - checked_at > RECHECK_S:
+                await visible_line(visitor, name)
+                checked_at = time.monotonic()
+            await socket.send_text(state)
+
+
+async def _listen(socket: WebSocket) -> None:
+    """Take the page's signs of life until it is closed."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        continue
 
 
 @framework.get("/line/{name}/images/{verdict_id}/{layer}")
