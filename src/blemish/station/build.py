@@ -80,6 +80,7 @@ def running_station(
         for name, count in records.waiting_for_others().items():
             logger.warning("%d verdicts wait for the sink %s, which is not configured", count, name)
         try:
+            records.drift.forget_others({source.name for source in config.sources}, at=utc_time())
             station = Station(
                 judge=judge,
                 records=records,

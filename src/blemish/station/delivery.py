@@ -39,11 +39,13 @@ class SinkWorker:
 
     def run(self) -> None:
         """Deliver until the station stops."""
-        if (alarm_sink := self._alarm_sink) is not None:
-            self.records.drift.begin_events(alarm_sink.name)
+        is_registered = False
         while not self.stopping.is_set():
             self.wake.clear()
             try:
+                if not is_registered and (alarm_sink := self._alarm_sink) is not None:
+                    self.records.drift.begin_events(alarm_sink.name)
+                is_registered = True
                 deliveries = [*self._alarm_deliveries(), *self._verdict_deliveries()]
                 if not deliveries:
                     self.wake.wait()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,7 +105,19 @@ class DriftRecords:
             ).lastrowid
             _add_event(connection, number, AlarmStep.BEGINS)
         for kind in sorted(before.alarms - watch.alarms):
-            self._end(connection, kind, verdict)
+            _end(connection, kind, verdict.source, at=verdict.time)
+
+    def forget_others(self, sources: Collection[str], *, at: datetime) -> None:
+        """End the alarms of all sources but these, and forget what is known of their images."""
+        with self._lock, self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            active = connection.execute("SELECT kind, source FROM alarms WHERE ended_at IS NULL")
+            for kind, source in active.fetchall():
+                if source not in sources:
+                    _end(connection, kind, source, at=at)
+            for (source,) in connection.execute("SELECT source FROM watches").fetchall():
+                if source not in sources:
+                    connection.execute("DELETE FROM watches WHERE source = ?", (source,))
 
     def alarms(self, *, limit: int = 100, only_active: bool = False) -> list[Alarm]:
         """Return the newest alarms, the newest first."""
@@ -170,22 +182,6 @@ class DriftRecords:
             oldest = _text(moment - timedelta(days=HOURS_DAYS))
             connection.execute("DELETE FROM hours WHERE hour < ?", (oldest,))
 
-    def _end(self, connection: sqlite3.Connection, kind: AlarmKind, verdict: Verdict) -> None:
-        rows = connection.execute(
-            "SELECT number FROM alarms WHERE kind = ? AND source = ? AND ended_at IS NULL",
-            (kind, verdict.source),
-        ).fetchall()
-        for (number,) in rows:
-            connection.execute(
-                "UPDATE alarms SET ended_at = ? WHERE number = ?", (_text(verdict.time), number)
-            )
-            _add_event(connection, number, AlarmStep.ENDS)
-        connection.execute(
-            "DELETE FROM alarms WHERE ended_at IS NOT NULL AND number <="
-            " (SELECT max(number) FROM alarms) - ?",
-            (MOST_ALARMS,),
-        )
-
 
 def measured_hours(connection: sqlite3.Connection, *, since: datetime) -> list[MeasuredHour]:
     """Return the measures of each source and hour, the oldest first."""
@@ -224,6 +220,21 @@ def watch_of(connection: sqlite3.Connection, source: str) -> SourceWatch:
     """Return what is known of the images of a source."""
     row = connection.execute("SELECT document FROM watches WHERE source = ?", (source,)).fetchone()
     return SourceWatch() if row is None else SourceWatch.from_json(json.loads(row[0]))
+
+
+def _end(connection: sqlite3.Connection, kind: str, source: str, *, at: datetime) -> None:
+    rows = connection.execute(
+        "SELECT number FROM alarms WHERE kind = ? AND source = ? AND ended_at IS NULL",
+        (kind, source),
+    ).fetchall()
+    for (number,) in rows:
+        connection.execute("UPDATE alarms SET ended_at = ? WHERE number = ?", (_text(at), number))
+        _add_event(connection, number, AlarmStep.ENDS)
+    connection.execute(
+        "DELETE FROM alarms WHERE ended_at IS NOT NULL AND number <="
+        " (SELECT max(number) FROM alarms) - ?",
+        (MOST_ALARMS,),
+    )
 
 
 def _add_event(connection: sqlite3.Connection, alarm: int | None, step: AlarmStep) -> None:

@@ -139,7 +139,9 @@ def _alarms(watch: SourceWatch) -> frozenset[AlarmKind]:
     alarms = set(watch.alarms - {AlarmKind.SHARE})
     if watch.share.is_outside:
         alarms.add(AlarmKind.SHARE)
-    if len(watch.windows.get(BRIGHTNESS, [])) < MEDIAN_OF or not watch.ranges:
+    if not watch.windows:  # a model without normal images: no image would ever end them
+        return frozenset(alarms & {AlarmKind.SHARE})
+    if len(watch.windows[BRIGHTNESS]) < MEDIAN_OF or not watch.ranges:
         return frozenset(alarms)
     for kinds in _excesses(watch):
         for kind, excess in kinds.items():
@@ -169,6 +171,8 @@ def _excesses(watch: SourceWatch) -> Iterator[dict[AlarmKind, float]]:
         )
         lost = _lost_alignment(middles, watch.ranges)
         yield {AlarmKind.MOVED: max(shift / SHIFT_TOLERANCE, lost)}
+    else:
+        yield {AlarmKind.MOVED: 0.0}  # another model began it, and nothing else would end it
 
 
 def _lost_alignment(middles: Mapping[str, float], ranges: Mapping[str, MeasuredRange]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from blemish.engine.normal_images import Comparison, MeasuredRange
+from blemish.engine.normal_images import MEDIAN_OF, Comparison, MeasuredRange
 from blemish.station.config import ImageRule
+from blemish.station.delivery import SinkWorker
 from blemish.station.drift.alarms import AlarmEvent, AlarmKind
+from blemish.station.drift.watch import SourceWatch
 from blemish.station.errors import SinkError
 from blemish.station.page.metrics import metrics_text
 from blemish.station.records import Records
@@ -95,6 +99,56 @@ def test_a_restart_neither_ends_nor_repeats_an_alarm(folder: Path) -> None:
     assert [alarm.kind for alarm in second.drift.alarms(only_active=True)] == [AlarmKind.DARK]
     assert second.drift.pending_events("table", limit=10) == []
     second.close()
+
+
+def test_the_alarms_of_a_source_that_is_gone_end(records: Records) -> None:
+    add(records, 0.1, range(40))
+
+    records.drift.forget_others({"line-1"}, at=TIME)
+    (before,) = records.drift.alarms()
+    records.drift.forget_others({"line-2"}, at=TIME)
+    (after,) = records.drift.alarms()
+    add(records, 0.1, range(40, 80))  # it is there again
+
+    assert (before.ended_at, after.ended_at) == (None, TIME)
+    steps = [event.step for event in records.drift.pending_events("table", limit=10)]
+    assert steps == ["begins", "ends", "begins"]
+
+
+def test_a_model_without_normal_images_ends_the_alarms_of_another() -> None:
+    dark = SourceWatch(model="plates 1", alarms=frozenset({AlarmKind.DARK, AlarmKind.MOVED}))
+    unaligned = dark
+    for _ in range(MEDIAN_OF):
+        unaligned = unaligned.add(comparison(0.5), model="plates 2", is_anomalous=False, band=None)
+
+    assert dark.add(None, model="plates 2", is_anomalous=False, band=None).alarms == set()
+    assert dark.add(comparison(0.5), model="p", is_anomalous=False, band=None).alarms == dark.alarms
+    assert unaligned.alarms == set()
+
+
+def test_a_sink_goes_on_after_its_records_failed_once(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping, calls = threading.Event(), list[str]()
+
+    def begin_events(sink: str) -> None:
+        calls.append(sink)
+        if len(calls) == 1:
+            raise sqlite3.OperationalError("disk I/O error")
+        stopping.set()
+
+    monkeypatch.setattr(records.drift, "begin_events", begin_events)
+    worker = SinkWorker(
+        sink=AlarmMemorySink(), records=records, stopping=stopping, first_pause_s=0.01
+    )
+    worker.wake.set()
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    stopping.wait(10)
+    worker.wake.set()
+    thread.join(10)
+
+    assert calls == ["table", "table"]
 
 
 def test_an_image_that_is_recorded_twice_counts_once(records: Records) -> None:
