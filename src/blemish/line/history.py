@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from blemish.domain.errors import ValidationError
 from blemish.station.schema import BUSY_S, DATABASE
 from blemish.station.stored_images import IMAGES
 from blemish.station.verdict import Verdict
@@ -17,6 +19,9 @@ from blemish.station.verdict import Verdict
 OK, NOT_OK, UNCERTAIN = "ok", "not-ok", "uncertain"
 VERDICTS = (OK, NOT_OK, UNCERTAIN)
 PAGE = 48
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""SQLite has integers of 64 bits."""
+
 _COLUMNS = "number, document, is_uncertain, image_file, heat_map_file, mask_file"
 _VERDICT = {OK: "NOT is_anomalous", NOT_OK: "is_anomalous", UNCERTAIN: "is_uncertain"}
 
@@ -95,13 +100,20 @@ class LineHistory:
     def page(
         self, wanted: HistoryFilter, *, before: str = "", limit: int = PAGE
     ) -> list[HistoryEntry]:
-        """Return verdicts, the newest first; `before` is the position of the last one known."""
+        """Return verdicts, the newest first; `before` is the position of the last one known.
+
+        Raises:
+            ValidationError: there is no such position.
+        """
         condition, values = wanted.condition()
         if before:
             moment, _, number = before.rpartition("/")
+            if _NUMBER.fullmatch(number) is None:
+                raise ValidationError(
+                    f"before is {before[:60]!r}; it must be the position that a page ended with."
+                )
             condition += " AND (judged_at, number) < (?, ?)"
-            is_number = number.isascii() and number.isdecimal() and len(number) < 19  # of 64 bits
-            values += [moment, int(number) if is_number else 0]
+            values += [moment, int(number)]
         return self._entries(
             f"WHERE {condition} ORDER BY judged_at DESC, number DESC LIMIT ?", [*values, limit]
         )

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from blemish.domain.errors import ValidationError
+from blemish.line.exports import history_archive
 from blemish.line.history import HistoryFilter, LineHistory, VerdictCount
 from blemish.line.shifts import ShiftCounter, shift_beginning
 from blemish.station.records import Records
@@ -60,6 +65,27 @@ def test_pages_go_on_where_the_last_one_ended(history: LineHistory) -> None:
 
     assert [entry.number for entry in second] == [5, 4, 3, 2]
     assert [entry.number for entry in history.entries(HistoryFilter())] == list(range(9, 0, -1))
+
+
+@pytest.mark.parametrize("number", ["9223372036854775808", "²", "-1", ""])
+def test_a_position_that_is_none_is_refused(history: LineHistory, number: str) -> None:
+    with pytest.raises(ValidationError, match="before is"):
+        history.page(HistoryFilter(), before=f"2026-01-01T00:00:00+00:00/{number}")
+
+
+def test_an_archive_has_one_image_in_memory(history: LineHistory) -> None:
+    (entry,) = history.page(HistoryFilter(only_stored=True))
+    assert entry.verdict.image_path is not None
+    image = entry.verdict.image_path.read_bytes() + bytes(100_000)
+    entry.verdict.image_path.write_bytes(image)
+
+    entries = [replace(entry, verdict=replace(entry.verdict, id=name)) for name in "abc"]
+    chunks = list(history_archive(entries, now=TIME))
+
+    assert max(map(len, chunks)) < len(image) + 10_000
+    with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as archive:
+        assert archive.read(archive.namelist()[0]) == image
+        assert len(archive.read("verdicts.csv").splitlines()) == 4
 
 
 def test_the_choices_are_those_on_record(history: LineHistory) -> None:
