@@ -41,6 +41,7 @@ STATUS_S = 0.5
 SIGN_OF_LIFE_S = 5.0
 ORPHANED = 3
 PUSHES_AT_ONCE = 8
+"""None waits for a thread: the server gives up soon after one, and its image would stay."""
 
 
 class _ServerChannel(Channel):
@@ -61,6 +62,7 @@ class LineProcess:
         self._ended = threading.Event()
         self._pushed: dict[str, PushedImages] = {}
         self._pushes = ThreadPoolExecutor(PUSHES_AT_ONCE, thread_name_prefix="push")
+        self._push_places = threading.BoundedSemaphore(PUSHES_AT_ONCE)
 
     def run(self) -> None:
         """Run until the server says stop.
@@ -83,7 +85,7 @@ class LineProcess:
         def build_pushed(name: str, table: ConfigTable, when_busy: WhenBusy) -> Source:
             source = LINE_SOURCE_TYPES["browser"](name, table, when_busy)
             assert isinstance(source, PushedImages)
-            self._pushed[name] = source
+            self.add_pushed(source)
             return source
 
         return running_station(
@@ -92,6 +94,10 @@ class LineProcess:
             source_types={**LINE_SOURCE_TYPES, "browser": build_pushed},
             recorded=self._send_verdict,
         )
+
+    def add_pushed(self, source: PushedImages) -> None:
+        """Let a source get images of pages."""
+        self._pushed[source.name] = source
 
     def _report(self, station: Station) -> None:
         """Report the state until the end.
@@ -121,19 +127,31 @@ class LineProcess:
                 case "stop":
                     self._ended.set()
                 case "push":
-                    self._pushes.submit(self._push, message)
+                    self.take_push(message)
                 case _:
                     judge.answer(message)
 
-    def _push(self, message: LineMessage) -> None:
-        source = self._pushed.get(message.document["source"])
-        if source is None:
-            pushed: tuple[int, Mapping[str, Any]] = (404, {"error": "There is no such source."})
+    def take_push(self, message: LineMessage) -> None:
+        """Let a thread push an image, or refuse it while all are busy."""
+        if self._push_places.acquire(blocking=False):
+            self._pushes.submit(self._push, message)
         else:
-            pushed = source.push(message.content, name=message.document["name"])
-        status, verdict = pushed
-        answer = {"number": message.document["number"], "status": status, "answer": verdict}
-        self._channel.send("pushed", answer)
+            self._answer_push(message, 503, {"error": "The line is busy. Send the image later."})
+
+    def _push(self, message: LineMessage) -> None:
+        try:
+            source = self._pushed.get(message.document["source"])
+            if source is None:
+                pushed: tuple[int, Mapping[str, Any]] = (404, {"error": "There is no such source."})
+            else:
+                pushed = source.push(message.content, name=message.document["name"])
+        finally:
+            self._push_places.release()
+        self._answer_push(message, *pushed)
+
+    def _answer_push(self, message: LineMessage, status: int, answer: Mapping[str, Any]) -> None:
+        document = {"number": message.document["number"], "status": status, "answer": answer}
+        self._channel.send("pushed", document)
 
     def _send_verdict(self, verdict: Verdict) -> None:
         self._channel.send("verdict", {"verdict": verdict.to_json()})
