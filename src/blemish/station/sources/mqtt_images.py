@@ -31,7 +31,11 @@ logger = logging.getLogger(__name__)
 
 STOP_LOOK_S = 0.2
 WAITING = 20
-"""Messages that the broker sends before the first is acknowledged: they wait in memory."""
+"""Messages in memory.
+
+One more of quality of service 1 stays with the broker, which repeats it after the next connection;
+one of 0 is lost, and counted.
+"""
 
 
 class MqttImages:
@@ -55,7 +59,7 @@ class MqttImages:
             client = self._broker.client(session=self._client_id)
         except OSError as error:
             raise SourceError(f"{self._broker} cannot be connected to: {error}.") from None
-        messages: queue.SimpleQueue[MQTTMessage] = queue.SimpleQueue()
+        messages: queue.Queue[MQTTMessage] = queue.Queue(WAITING)
 
         def subscribe(client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
             if reason.is_failure:
@@ -69,8 +73,7 @@ class MqttImages:
 
         client.on_connect = subscribe
         client.on_disconnect = client.on_connect_fail = lose
-        client.on_message = lambda _client, _data, message: messages.put(message)
-        client.max_inflight_messages_set(WAITING)
+        client.on_message = lambda _client, _data, message: self.take(intake, messages, message)
         intake.disconnected(f"{self._broker} has not answered yet.")
         client.connect_async(self._broker.host, self._broker.port, keepalive=30)
         client.loop_start()
@@ -84,6 +87,17 @@ class MqttImages:
         finally:
             client.disconnect()
             client.loop_stop()
+
+    def take(
+        self, intake: Intake, messages: queue.Queue[MQTTMessage], message: MQTTMessage
+    ) -> None:
+        """Take a message while there is room in memory."""
+        try:
+            messages.put_nowait(message)
+        except queue.Full:
+            logger.warning("source %s is busy: a message of the broker is not taken", self.name)
+            if message.qos == 0:
+                intake.drop([str(message.mid)], is_remembered=False)
 
     def _offer(self, intake: Intake, client: Client, message: MQTTMessage) -> None:
         """Offer an image, and acknowledge it once it is dealt with."""
