@@ -69,6 +69,8 @@ Pages call the operations of the API as the person of the session. Beyond that t
 | | `s3:CreateBucket` | the bucket, if it does not exist |
 | add images from a bucket | `s3:ListBucket` | the bucket |
 | paint a mask | `s3:PutObject` | the mask |
+| send images of a browser's camera to a line | `lookoutvision:SendLineImage` | the line |
+| | as DetectAnomalies | the model of the line |
 | see the access keys | `iam:ListAccessKeys` | `*` |
 | create an access key | `iam:CreateAccessKey` | `*` |
 | change an access key | `iam:UpdateAccessKey` | `*` |
@@ -86,6 +88,7 @@ Pages call the operations of the API as the person of the session. Beyond that t
 CONSOLE_ACTS = (
     ("see images and masks", "s3:GetObject"),
     ("add images, paint masks", "s3:PutObject"),
+    ("send images to a line", "lookoutvision:SendLineImage"),
     ("see the access keys", "iam:ListAccessKeys"),
     ("create access keys", "iam:CreateAccessKey"),
     ("see the users", "iam:ListUsers"),

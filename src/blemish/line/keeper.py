@@ -18,9 +18,11 @@ from blemish.domain.errors import (
     ValidationError,
 )
 from blemish.line.line_files import LineFiles, is_line_name
+from blemish.line.line_model import LineModel
 from blemish.storage.data_directory import DataDirectory
 
 if TYPE_CHECKING:
+    from blemish.line.config import LineConfig
     from blemish.line.line import Line
     from blemish.service.detection.detection import DetectionService
 
@@ -85,6 +87,16 @@ class LineKeeper:
                 resource_id=name[:100],
             )
         return line
+
+    def models(self, name: str, settings: str) -> tuple[LineModel, ...]:
+        """Return the models that settings name.
+
+        Raises:
+            ValidationError: a setting is wrong.
+        """
+        config = self._check(name, settings)
+        first = LineModel(project=config.project, version=config.version)
+        return (first,) if config.shadow is None else (first, config.shadow)
 
     def alarms(self) -> Iterator[tuple[str, str, str, bool]]:
         """Yield line, source and kind of each alarm, and whether it lasts, of lines that run."""
@@ -184,19 +196,25 @@ class LineKeeper:
     def _opened(self, name: str) -> Line:
         from blemish.line.line import Line  # noqa: PLC0415 - a server without lines needs none
 
+        settings, problem = "", ""
+        try:
+            settings = self._files.settings(name)
+        except OSError as error:  # of one line: the others run
+            problem = f"The settings cannot be read: {error}."
         return Line(
             name,
             folder=self._files.folder(name),
-            settings=self._files.settings(name),
+            settings=settings,
+            problem=problem,
             detection=self._detection,
             now=self._now,
         )
 
-    def _check(self, name: str, settings: str) -> None:
+    def _check(self, name: str, settings: str) -> LineConfig:
         from blemish.line.config import check_line_config  # noqa: PLC0415 - as above
         from blemish.station.errors import ConfigError  # noqa: PLC0415
 
         try:
-            check_line_config(settings, directory=self._files.folder(name))
+            return check_line_config(settings, directory=self._files.folder(name))
         except ConfigError as error:
             raise ValidationError(str(error)) from None

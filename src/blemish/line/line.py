@@ -35,8 +35,9 @@ class Line:
         settings: str,
         detection: DetectionService,
         now: Callable[[], datetime],
+        problem: str = "",
     ) -> None:
-        """Read the settings; what is wrong with them becomes the message of the line."""
+        """Read the settings; what is wrong with them, or `problem`, is the line's message."""
         self.name = name
         self.folder = folder
         self.history = LineHistory(folder)
@@ -47,7 +48,7 @@ class Line:
         self._now = now
         self._shadow = Shadow(detection, self.shadows)
         self._run: LineRun | None = None
-        self._read(settings)
+        self._read(settings, problem)
         self.feed = LineFeed(self._counter())
 
     @property
@@ -152,14 +153,14 @@ class Line:
             return 503, {"error": "The line is stopped."}
         return await self._run.push(sources[0], content, name=name)
 
-    def _read(self, settings: str) -> None:
+    def _read(self, settings: str, problem: str = "") -> None:
         self.settings = settings
         self.config: LineConfig | None = None
-        self._problem = ""
+        self._problem = problem
         try:
             self.config = parse_line_config(settings, directory=self.folder)
         except ConfigError as error:
-            self._problem = str(error)
+            self._problem = problem or str(error)
 
     def _counter(self) -> ShiftCounter:
         config = self.config

@@ -12,9 +12,9 @@ from starlette.responses import Response, StreamingResponse
 from blemish.console.http import request_visitor
 from blemish.console.line.documents import document
 from blemish.console.line.history_query import history_filter, query_text
-from blemish.console.line.line_access import line_url, visible_line
+from blemish.console.line.line_access import DESCRIBE, act_on_line, line_url, visible_line
 from blemish.console.paths import ROOT
-from blemish.console.visitor import in_thread
+from blemish.console.visitor import Visitor, in_thread
 from blemish.line.exports import history_archive, history_table
 from blemish.line.history import PAGE, HistoryFilter
 from blemish.line.line import Line
@@ -43,7 +43,7 @@ async def show_history(request: Request, name: str) -> Response:
 @framework.get("/line/{name}/export.csv")
 async def export_table(request: Request, name: str) -> Response:
     """Answer with the wanted verdicts as a table."""
-    line = await visible_line(request_visitor(request), name)
+    line = await _exported_line(request_visitor(request), name, "ExportLineTable")
     entries = line.history.entries(history_filter(request.query_params))
     return _file(history_table(entries), f"{name}.csv", "text/csv; charset=utf-8")
 
@@ -52,10 +52,16 @@ async def export_table(request: Request, name: str) -> Response:
 async def export_images(request: Request, name: str) -> Response:
     """Answer with the stored images of the wanted verdicts."""
     visitor = request_visitor(request)
-    line = await visible_line(visitor, name)
+    line = await _exported_line(visitor, name, "ExportLineImages")
     entries = line.history.entries(history_filter(request.query_params))
     chunks = history_archive(entries, now=visitor.services.clock())
     return _file(chunks, f"{name}.zip", "application/zip")
+
+
+async def _exported_line(visitor: Visitor, name: str, operation: str) -> Line:
+    """Return a line that the visitor may see; the audit log records what leaves the server."""
+    lines = visitor.services.lines
+    return await act_on_line(visitor, DESCRIBE, name, operation, lambda: lines.line(name))
 
 
 def _values(line: Line, wanted: HistoryFilter, before: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Who may do what with a line: actions of policies, and the audit log.
 
 `lookoutvision:ListLines`, `DescribeLine`, `StartLine` and `StopLine` look at lines and run them,
-`ReviewLine` answers for uncertain images.
+`ReviewLine` answers for uncertain images, `SendLineImage` gives it images of a page.
 `blemish:ConfigureLine` creates, changes and removes them. It has a service of its own because a
 line reads and writes files of the server and connects to other machines: a policy that allows
 `lookoutvision:*` does not allow that.
@@ -20,7 +20,7 @@ from blemish.line.line import Line
 
 LIST, DESCRIBE = "lookoutvision:ListLines", "lookoutvision:DescribeLine"
 START, STOP = "lookoutvision:StartLine", "lookoutvision:StopLine"
-REVIEW = "lookoutvision:ReviewLine"
+REVIEW, SEND = "lookoutvision:ReviewLine", "lookoutvision:SendLineImage"
 CONFIGURE = "blemish:ConfigureLine"
 
 Result = TypeVar("Result")
@@ -89,3 +89,15 @@ async def act_on_line(
             return act()
 
     return await in_thread(acted)
+
+
+def check_models(visitor: Visitor, name: str, settings: str) -> None:
+    """Allow the models that settings of a line name, from a thread.
+
+    Raises:
+        SignedOutError: the session is over.
+        AccessDeniedError: the visitor may not let one of them judge images.
+        ValidationError: a setting is wrong.
+    """
+    for model in visitor.services.lines.models(name, settings):
+        visitor.check("DetectAnomalies", ProjectName=model.project, ModelVersion=model.version)

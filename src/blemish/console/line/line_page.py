@@ -12,9 +12,17 @@ from starlette.responses import Response
 
 from blemish.console.http import request_visitor
 from blemish.console.line.documents import document
-from blemish.console.line.line_access import START, STOP, line_url, may_on_line, visible_line
+from blemish.console.line.line_access import (
+    SEND,
+    START,
+    STOP,
+    line_url,
+    may_on_line,
+    visible_line,
+)
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor
+from blemish.line.line import Line
 
 
 @framework.get("/line/{name}")
@@ -36,10 +44,12 @@ async def show_camera(request: Request, name: str) -> Response:
         line=line,
         url=line_url(name),
         root=ROOT,
-        may_send=await _may_send(visitor, line.project, line.version),
+        may_send=await _may_send(visitor, line),
         has_source=bool(line.config and line.config.browser_sources()),
     )
 
 
-async def _may_send(visitor: Visitor, project: str, version: str) -> bool:
-    return await visitor.may("DetectAnomalies", ProjectName=project, ModelVersion=version)
+async def _may_send(visitor: Visitor, line: Line) -> bool:
+    return await may_on_line(visitor, SEND, line.name) and await visitor.may(
+        "DetectAnomalies", ProjectName=line.project, ModelVersion=line.version
+    )

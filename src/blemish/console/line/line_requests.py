@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from blemish.console.http import EXPECTED, bounded_body, request_visitor
 from blemish.console.line.line_access import (
     DESCRIBE,
+    SEND,
     START,
     STOP,
     act_on_line,
@@ -110,8 +111,9 @@ async def send_line_image(request: Request, name: str, verdict_id: str, layer: s
 async def take_line_image(request: Request, name: str) -> Response:
     """Let a line judge an image of the page; answer with the verdict."""
     visitor = request_visitor(request)
-    line = await visible_line(visitor, name)
-    await in_thread(_check_detection, visitor, line)
+    line = await act_on_line(
+        visitor, SEND, name, "SendLineImage", lambda: _line_to_send_to(visitor, name)
+    )
     limit_bytes = visitor.services.limits.detect_body_bytes
     body = await bounded_body(request, limit_bytes=limit_bytes, subject="The image")
     status, answer = await line.push(body.content or b"", name=request.query_params.get("name"))
@@ -145,9 +147,11 @@ async def set_line_stopped(visitor: Visitor, name: str, *, stopped: bool) -> Non
     await act_on_line(visitor, action, name, operation, lambda: lines.run(name, stopped=stopped))
 
 
-def _check_detection(visitor: Visitor, line: Line) -> None:
-    visitor.authorize_blocking(DESCRIBE, visitor.services.lines.arn(line.name))
+def _line_to_send_to(visitor: Visitor, name: str) -> Line:
+    visitor.authorize_blocking(DESCRIBE, visitor.services.lines.arn(name))
+    line = visitor.services.lines.line(name)
     visitor.check("DetectAnomalies", ProjectName=line.project, ModelVersion=line.version)
+    return line
 
 
 def _drawn(line: Line, verdict_id: str, layer: str) -> bytes | None:

@@ -12,6 +12,7 @@ from blemish.console.line.line_access import (
     START,
     STOP,
     act_on_line,
+    check_models,
     line_path,
     may_on_line,
     visible_line,
@@ -102,8 +103,23 @@ async def new_line() -> None:
 
 async def _create(looking: Visitor, name: str, settings: str) -> None:
     lines = looking.services.lines
-    await act_on_line(looking, CONFIGURE, name, "CreateLine", lambda: lines.create(name, settings))
+
+    def create() -> None:
+        check_models(looking, name, settings)
+        lines.create(name, settings)
+
+    await act_on_line(looking, CONFIGURE, name, "CreateLine", create)
     ui.navigate.to(line_path(name, "/settings"))
+
+
+async def _change(looking: Visitor, name: str, settings: str) -> None:
+    lines = looking.services.lines
+
+    def change() -> None:
+        check_models(looking, name, settings)
+        lines.change(name, settings)
+
+    await act_on_line(looking, CONFIGURE, name, "UpdateLine", change)
 
 
 @page("/line/{name}/settings", title="Line")
@@ -130,11 +146,7 @@ async def line_settings(name: str) -> None:
             area.props("autogrow spellcheck=false")
 
             async def change() -> None:
-                lines, looking = visitor().services.lines, visitor()
-                settings = area.value or ""
-                await act_on_line(
-                    looking, CONFIGURE, name, "UpdateLine", lambda: lines.change(name, settings)
-                )
+                await _change(visitor(), name, area.value or "")
                 ui.notify("The line runs with the new settings.", type="positive")
 
             ui.button("Save", on_click=change)

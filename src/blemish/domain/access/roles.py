@@ -28,6 +28,7 @@ _ACTIONS: Mapping[UserRole, tuple[str, ...]] = {
         *_READING,
         "lookoutvision:DetectAnomalies",
         "lookoutvision:ReviewLine",
+        "lookoutvision:SendLineImage",
         "lookoutvision:StartLine",
         "lookoutvision:StartModel",
         "lookoutvision:StartTrialDetection",

@@ -57,10 +57,13 @@ def test_a_role_may_do_in_the_console_what_the_guide_says(
     browser = user(console, f"one-{role}", role)
 
     see_image = browser.get("/image", ref="s3://none/b.jpg").status_code
+    sent = browser.ask("POST", "/line/none/images", content=b"image").status_code
     users_page = browser.ask("GET", "/users").text
     settings = browser.ask("GET", "/settings").text
 
     assert see_image == 404  # as nothing is there; 403 would say that it is not allowed
+    may_send = role in {UserRole.OPERATOR, UserRole.ENGINEER, UserRole.ADMIN}
+    assert sent == (404 if may_send else 403)
     assert ("People who sign in by name" in users_page) == (role is UserRole.ADMIN)
     assert ("policies do not allow ListUsers" in users_page) == (role is not UserRole.ADMIN)
     assert ("New access key" in settings) == (role is UserRole.ADMIN)
