@@ -57,7 +57,10 @@ _ACTIONS: Mapping[UserRole, tuple[str, ...]] = {
 DESCRIPTIONS: Mapping[UserRole, str] = {
     UserRole.VIEWER: "looks at everything and changes nothing",
     UserRole.OPERATOR: "also judges images, runs models and lines, and reviews verdicts",
-    UserRole.LABELLER: "also adds, labels and paints images, and tries models on them",
+    UserRole.LABELLER: (
+        "also adds, labels, paints and removes images, and tries models on them; may replace any "
+        "object in the buckets"
+    ),
     UserRole.ENGINEER: "does everything with projects, models and buckets",
     UserRole.ADMIN: "does everything, users and access keys included",
 }
