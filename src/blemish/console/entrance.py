@@ -23,14 +23,14 @@ from blemish.console.auth.sign_in import SignIn
 from blemish.console.browser_rules import with_headers
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
-from blemish.wire.wrong_secrets import WrongSecrets
+from blemish.wire.wrong_secrets import FREE_OF_ALL_NAMES, WrongSecrets
 
 
 class Entrance:
     """Answers sign-in itself, and passes signed-in people to the framework."""
 
     def __init__(self, services: Services) -> None:
-        wrong_secrets = WrongSecrets(monotonic=time.monotonic)
+        wrong_secrets = WrongSecrets(monotonic=time.monotonic, free=FREE_OF_ALL_NAMES)
         self._entries = (SignIn(services, wrong_secrets), KioskEntrance(services, wrong_secrets))
         self._guard = Guard(self._framework, services)
         self._loading: asyncio.Task[ASGIApp] | None = None

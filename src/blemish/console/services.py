@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ from blemish.service.training.backbones import Backbones
 from blemish.service.training.log import TrainingLog
 from blemish.storage.data_directory import DataDirectory
 from blemish.wire.calls import Call, Gate, Observer
+from blemish.wire.wrong_secrets import WrongSecrets
 
 
 class Api(Protocol):
@@ -97,4 +99,8 @@ class Services:
     region: str
     clock: Callable[[], datetime]
     new_name: Callable[[], str]
+    #: old passwords, by the name of the user
+    wrong_passwords: WrongSecrets = field(
+        default_factory=lambda: WrongSecrets(monotonic=time.monotonic)
+    )
     memory: ConsoleMemory = field(default_factory=ConsoleMemory)

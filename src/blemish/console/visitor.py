@@ -6,6 +6,7 @@ disabled, its holder may do nothing more, whatever is still on their screen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,8 +20,11 @@ from blemish.domain.access.authorization import Circumstances, Wanted, authorize
 from blemish.domain.access.principals import Principal
 from blemish.domain.entities import ObjectRef
 from blemish.domain.errors import AccessDeniedError, ServiceError, ValidationError
+from blemish.service.access.passwords import PasswordError
+from blemish.service.access.user_accounts import WrongPasswordError
 from blemish.storage.errors import StorageError
 from blemish.wire.calls import Call, Observer, observed
+from blemish.wire.errors import ServiceUnavailableError
 from blemish.wire.signature import Caller
 
 SERVICE = "lookoutvision"
@@ -39,6 +43,9 @@ _threads = CapacityLimiter(4)
 
 _hashing = CapacityLimiter(1)
 """For passwords: one hash at a time needs little memory, and other pages go on."""
+
+MOST_WAITING = 16
+"""Passwords that wait for the thread: about a second of work."""
 
 
 class SignedOutError(Exception):
@@ -143,17 +150,34 @@ class Visitor:
 
         Raises:
             SignedOutError: the session is over.
-            UserError, PasswordError: as `UserAccounts.change_password`.
+            UserError, PasswordError: as `UserAccounts.change_password`; PasswordError also if too
+                many old passwords were wrong.
         """
         call = await in_thread(self._call, "ChangePassword", {})
         assert call.caller is not None
-        change = partial(
-            self.services.users.change_password, call.caller.principal.name, old=old, new=new
-        )
+        name = call.caller.principal.name
+        change = partial(self.services.users.change_password, name, old=old, new=new)
         with observed(call, [self.services.audits.keys]):
             call.error = REFUSED  # unless it is known better
-            await in_hashing_thread(change)
+            await self._with_old_password(name, change)
             call.error, call.status = None, 200
+
+    async def _with_old_password(self, name: str, change: Callable[[], None]) -> None:
+        """Change a password; whoever found an open session may not guess the old one."""
+        wrong_passwords = self.services.wrong_passwords
+        if (wait_s := wrong_passwords.begin(name)) > 0:
+            raise PasswordError(
+                f"Too many old passwords were wrong. Try again in {math.ceil(wait_s)} seconds."
+            )
+        wrong = False
+        try:
+            await in_hashing_thread(change)
+        except WrongPasswordError:
+            wrong = True
+            raise
+        finally:
+            wrong_passwords.end(name, wrong=wrong)
+        wrong_passwords.forget(name)
 
     async def read_object(self, ref: ObjectRef) -> bytes:
         """Read an object that is no larger than a manifest may be.
@@ -307,5 +331,11 @@ async def in_thread(
 async def in_hashing_thread(
     function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
 ) -> Result:
-    """Run what makes or checks the hash of a password in a thread, one after the other."""
+    """Run what makes or checks the hash of a password in a thread, one after the other.
+
+    Raises:
+        ServiceUnavailableError: too many wait already.
+    """
+    if _hashing.statistics().tasks_waiting >= MOST_WAITING:
+        raise ServiceUnavailableError("Too many people sign in right now. Try again in a moment.")
     return await to_thread.run_sync(function, *arguments, limiter=_hashing)

@@ -7,11 +7,12 @@ a good guess from a bad one.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from blemish.wire.errors import (
@@ -23,11 +24,17 @@ from blemish.wire.errors import (
 FREE_ATTEMPTS = 5
 """Wrong secrets in a row that cost nothing, in a form that people fill in."""
 
+FREE_OF_ALL_NAMES = 20
+"""Wrong secrets in a row that cost nothing, whatever names they are for."""
+
 FREE_SIGNATURES = 20
 """Wrong signatures in a row that cost nothing: programs send several requests at once."""
 
 PAUSE_S = 60.0
 """Between two attempts from then on. After twice as long without one, all are free again."""
+
+PENDING_S = 1.0
+"""How long an attempt waits while others of the same subject are being checked."""
 
 MAX_REMEMBERED = 4_096
 """Subjects that are remembered; the longest unused are forgotten."""
@@ -41,6 +48,8 @@ IPV6_PREFIX_BITS = 64
 class _Failures:
     count: int
     last_s: float
+    #: attempts whose secret is being checked
+    pending: int = 0
 
 
 class WrongSecrets:
@@ -67,9 +76,39 @@ class WrongSecrets:
             failures = self._failures.pop(subject, None)
             is_first = failures is None or now_s - failures.last_s > 2 * PAUSE_S
             count = 1 if failures is None or is_first else failures.count + 1
-            self._failures[subject] = _Failures(count=count, last_s=now_s)
+            pending = failures.pending if failures else 0
+            self._failures[subject] = _Failures(count=count, last_s=now_s, pending=pending)
             while len(self._failures) > MAX_REMEMBERED:
                 self._failures.popitem(last=False)
+
+    def begin(self, subject: str) -> float:
+        """Begin an attempt, which `end` ends; return how long it has to wait instead, or 0.
+
+        Attempts that are being checked count as wrong ones, so that many at once are no more than
+        many in a row.
+        """
+        now_s = self._monotonic()
+        with self._lock:
+            failures = self._failures.get(subject) or _Failures(count=0, last_s=-math.inf)
+            if now_s - failures.last_s > 2 * PAUSE_S:
+                failures = replace(failures, count=0)
+            left_s = failures.last_s + PAUSE_S - now_s
+            if failures.count >= self._free and left_s > 0:
+                return left_s
+            if failures.pending and failures.count + failures.pending >= self._free:
+                return PENDING_S
+            self._failures[subject] = replace(failures, pending=failures.pending + 1)
+            self._failures.move_to_end(subject)
+            return 0.0
+
+    def end(self, subject: str, *, wrong: bool) -> None:
+        """End an attempt. A correct one changes no count: others may be guessed at meanwhile."""
+        with self._lock:
+            failures = self._failures.get(subject)
+            if failures is not None:
+                self._failures[subject] = replace(failures, pending=max(0, failures.pending - 1))
+        if wrong:
+            self.note(subject)
 
     def forget(self, subject: str) -> None:
         """Forget the wrong secrets of a subject, which has sent the correct one."""

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from blemish.console.visitor import Visitor
 from blemish.domain.access.builtin_policies import FULL_ACCESS, READ_ONLY
 from blemish.domain.arns import ArnScope
 from blemish.server.app import Server, running_server
@@ -96,6 +97,15 @@ class InProcessConsole:
         if key is not None:
             assert browser.sign_in(*self.keys[key]).status_code == 303
         return browser
+
+    def change_password(self, name: str, password: str, *, old: str, new: str) -> None:
+        """Sign in as a user and change the password, as the settings do."""
+        services = self._server.application._console._services  # type: ignore[attr-defined]
+        token = services.sessions.begin_as_user(name, password)
+        visitor = Visitor(
+            services=services, token=token, source_ip=None, user_agent=None, secure=False
+        )
+        self._portal.call(partial(visitor.change_password, old=old, new=new))
 
     def api_calls(self) -> int:
         """Return how many calls of the API were answered so far."""

@@ -64,6 +64,39 @@ def test_a_correct_secret_and_a_rest_make_all_free_again() -> None:
     assert secrets.wait_s("b") == 0
 
 
+def test_attempts_that_are_checked_at_once_are_no_more_than_those_in_a_row() -> None:
+    watch = Stopwatch()
+    secrets = WrongSecrets(monotonic=watch)
+
+    begun = [secrets.begin("a") == 0 for _ in range(2 * FREE_ATTEMPTS)]
+    for _ in range(FREE_ATTEMPTS):
+        secrets.end("a", wrong=True)
+    pause_s = secrets.begin("a")
+    watch.time += PAUSE_S
+    after = [secrets.begin("a") == 0 for _ in range(2)]
+    secrets.end("a", wrong=True)
+
+    assert begun == [True] * FREE_ATTEMPTS + [False] * FREE_ATTEMPTS
+    assert pause_s == PAUSE_S
+    assert after == [True, False]
+    assert secrets.begin("a") == PAUSE_S
+
+
+def test_a_correct_attempt_forgives_no_wrong_ones() -> None:
+    secrets = WrongSecrets(monotonic=Stopwatch())
+    for _ in range(FREE_ATTEMPTS):
+        assert secrets.begin("a") == 0
+        secrets.end("a", wrong=False)
+    for _ in range(FREE_ATTEMPTS - 1):
+        secrets.note("a")
+
+    assert secrets.begin("a") == 0
+    secrets.end("a", wrong=False)
+    secrets.note("a")
+
+    assert secrets.begin("a") == PAUSE_S
+
+
 def test_wrong_signatures_stop_the_address_and_not_the_key_or_its_neighbours() -> None:
     secrets = WrongSecrets(monotonic=Stopwatch())
 

@@ -63,7 +63,6 @@ class KioskEntrance:
             self._wrong_secrets.note(group)
             await in_thread(partial(record, problem=WRONG))
             return _page(403, WRONG)
-        self._wrong_secrets.forget(group)
         await in_thread(partial(record, principal=principal))
         response = leading_to(quote(full_screen_path(principal.only_line)))
         set_session_cookie(response, request, token, max_age_s=MAX_AGE_S)

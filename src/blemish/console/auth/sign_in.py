@@ -6,6 +6,7 @@ So the page is there at once, also while the framework is still being loaded.
 from __future__ import annotations
 
 import math
+import time
 from functools import cache, partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -35,7 +36,10 @@ FORM_BYTES = 16 * 1024
 WRONG = (
     "Nobody has this name or access key, it is disabled, or the password or the secret is wrong."
 )
-WAIT = "Too many wrong attempts from your address. Try again in {seconds} seconds."
+WAIT = (
+    "Too many attempts from your address were wrong, or came at once. Try again in {seconds} "
+    "seconds."
+)
 
 
 class SignIn:
@@ -45,7 +49,10 @@ class SignIn:
 
     def __init__(self, services: Services, wrong_secrets: WrongSecrets) -> None:
         self._services = services
-        self._wrong_secrets = wrong_secrets
+        #: by address: whoever guesses at many names pays for each
+        self._of_address = wrong_secrets
+        #: by address and name, which the right secret of this name alone forgives
+        self._of_name = WrongSecrets(monotonic=time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -80,34 +87,51 @@ class SignIn:
     async def _sign_in(self, request: Request) -> Response:
         body = await bounded_body(request, limit_bytes=FORM_BYTES, subject="The form")
         form = parse_qs((body.content or b"").decode(errors="replace"))
-        name, secret, target = (
-            form.get(name, [""])[0].strip() for name in ("key", "secret", "next")
-        )
-        target = target_of(target)
+        name, secret, target = (form.get(name, [""])[0] for name in ("key", "secret", "next"))
+        name, target = name.strip(), target_of(target.strip())
         address = request.client.host if request.client else None
         group = address_group(address)
         record = partial(record_sign_in, self._services, request, name)
-        if (wait_s := self._wrong_secrets.wait_s(group)) > 0:
+        if (wait_s := self._begin_attempt(group, name)) > 0:
             text = WAIT.format(seconds=math.ceil(wait_s))
             await in_thread(partial(record, problem=text))
             return _form(429, problem=text, name=name, target=target)
-        token = await self._begin(name, secret, address)
+        is_right: bool | None = None
+        try:
+            token = await self._begin(name, secret, address)
+            is_right = token is not None
+        finally:
+            self._end_attempt(group, name, is_right=is_right)
         if token is None:
-            self._wrong_secrets.note(group)
             logger.warning("sign-in failed", address=address)
             await in_thread(partial(record, problem=WRONG))
             return _form(403, problem=WRONG, name=name, target=target)
-        self._wrong_secrets.forget(group)
         principal = await in_thread(self._services.sessions.principal, token)
         await in_thread(partial(record, principal=principal))
         response = _redirect(target)
         set_session_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response
 
+    def _begin_attempt(self, group: str, name: str) -> float:
+        """Begin an attempt before its secret is checked; return how long it has to wait, or 0."""
+        if (wait_s := self._of_name.begin(_subject(group, name))) > 0:
+            return wait_s
+        if (wait_s := self._of_address.begin(group)) > 0:
+            self._of_name.end(_subject(group, name), wrong=False)
+        return wait_s
+
+    def _end_attempt(self, group: str, name: str, *, is_right: bool | None) -> None:
+        """End an attempt; None if its secret could not be checked."""
+        self._of_name.end(_subject(group, name), wrong=is_right is False)
+        self._of_address.end(group, wrong=is_right is False)
+        if is_right:
+            self._of_name.forget(_subject(group, name))
+
     async def _begin(self, name: str, secret: str, address: str | None) -> str | None:
         sessions = self._services.sessions
         if is_key_id(name):
-            return await in_thread(partial(sessions.begin, address=address), name, secret)
+            begin = partial(sessions.begin, address=address)
+            return await in_thread(begin, name, secret.strip())  # as pasted; it has no spaces
         return await in_hashing_thread(
             partial(sessions.begin_as_user, address=address), name, secret
         )
@@ -130,6 +154,10 @@ def target_of(text: str) -> str:
     if parts.scheme or parts.netloc or not inside or not text.isprintable() or "\\" in text:
         return f"{ROOT}/"
     return text
+
+
+def _subject(group: str, name: str) -> str:
+    return f"{group} {name:.128}"
 
 
 def _redirect(target: str) -> Response:

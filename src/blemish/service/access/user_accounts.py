@@ -10,7 +10,7 @@ from datetime import datetime
 from blemish.domain.access.principals import user_holder_id
 from blemish.domain.access.roles import UserRole
 from blemish.domain.entities import User
-from blemish.service.access.holder_names import HolderNameError, check_holder_name
+from blemish.service.access.holder_names import NAME, HolderNameError, check_holder_name
 from blemish.service.access.passwords import (
     SALT_BYTES,
     PasswordError,
@@ -24,6 +24,10 @@ from blemish.storage.rows.all_rows import Rows
 
 class UserError(Exception):
     """A user cannot be created or changed; the message says why."""
+
+
+class WrongPasswordError(PasswordError):
+    """The old password is not the user's."""
 
 
 class UserAccounts:
@@ -47,13 +51,11 @@ class UserAccounts:
 
     def exists(self, name: str) -> bool:
         """Return whether there is a user of this name."""
-        with self._database.looking_up() as rows:
-            return rows.users.named(name) is not None
+        return self._named(name) is not None
 
     def has_password(self, name: str) -> bool:
         """Return whether a user signs in by a password."""
-        with self._database.looking_up() as rows:
-            user = rows.users.named(name)
+        user = self._named(name)
         return user is not None and user.password_hash is not None
 
     def authenticated(self, name: str, password: str) -> User | None:
@@ -61,8 +63,7 @@ class UserAccounts:
 
         It takes memory and a core for some hundredths of a second: call it one at a time.
         """
-        with self._database.looking_up() as rows:
-            user = rows.users.named(name)
+        user = self._named(name)
         is_right = is_password(password, user.password_hash if user else None)
         return user if is_right and user is not None and user.enabled else None
 
@@ -105,10 +106,11 @@ class UserAccounts:
         """Replace the password of a user who knows the old one.
 
         Raises:
-            UserError, PasswordError: as `set_password`; PasswordError also if the old one is wrong.
+            WrongPasswordError: the old one is wrong.
+            UserError, PasswordError: as `set_password`.
         """
         if self.authenticated(name, old) is None:
-            raise PasswordError("The old password is wrong.")
+            raise WrongPasswordError("The old password is wrong.")
         self.set_password(name, new)
 
     def set_role(self, name: str, role: UserRole) -> None:
@@ -130,6 +132,13 @@ class UserAccounts:
             rows.users.replace(replace(user, enabled=enabled))
             if not enabled:
                 rows.sessions.delete_of(user_holder_id(name))
+
+    def _named(self, name: str) -> User | None:
+        """Return the user of what somebody typed; the database refuses some characters."""
+        if not NAME.fullmatch(name):
+            return None
+        with self._database.looking_up() as rows:
+            return rows.users.named(name)
 
     def _hash(self, password: str) -> str:
         return password_hash(password, salt=self._random_bytes(SALT_BYTES))

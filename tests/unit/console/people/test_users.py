@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from blemish.domain.access.roles import UserRole
+from blemish.service.access.passwords import PasswordError
+from blemish.wire.wrong_secrets import FREE_ATTEMPTS
 from tests.unit.console.in_process import Browser, InProcessConsole
 
 PASSWORD = "correct horse battery"
@@ -47,7 +49,6 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(
 
     assert answer.status_code == 403
     assert "the password or the secret is wrong" in answer.text
-    user(console, "carl", UserRole.VIEWER)  # so that the address has no wrong ones any more
 
 
 @pytest.mark.parametrize("role", list(UserRole))
@@ -76,6 +77,36 @@ def test_a_disabled_user_is_signed_out_at_once(console: InProcessConsole) -> Non
     console.users.set_enabled("dora", enabled=False)
 
     assert browser.get("/image", ref="s3://none/b.jpg").status_code == 401
+
+
+def test_signing_in_as_oneself_forgives_no_guesses_at_others(console: InProcessConsole) -> None:
+    statuses = []
+    for _ in range(FREE_ATTEMPTS + 1):
+        statuses.append(console.browser(None).sign_in("guessed", "wrong").status_code)
+        user(console, "gerd", UserRole.VIEWER)
+
+    assert statuses == [403] * FREE_ATTEMPTS + [429]
+
+
+def test_a_name_that_no_user_can_have_is_refused_like_any_other(console: InProcessConsole) -> None:
+    assert console.browser(None).sign_in("a\0b", PASSWORD).status_code == 403
+
+
+def test_a_space_at_the_end_of_a_password_is_a_part_of_it(console: InProcessConsole) -> None:
+    console.users.add("spaced", f"{PASSWORD} ", role=UserRole.VIEWER)
+
+    assert console.browser(None).sign_in("spaced", f"{PASSWORD} ").status_code == 303
+
+
+def test_old_passwords_are_not_guessed_without_end(console: InProcessConsole) -> None:
+    console.users.add("ida", PASSWORD, role=UserRole.VIEWER)
+    console.change_password("ida", PASSWORD, old=PASSWORD, new=PASSWORD)
+
+    for _ in range(FREE_ATTEMPTS):
+        with pytest.raises(PasswordError, match="The old password is wrong"):
+            console.change_password("ida", PASSWORD, old="wrong", new=PASSWORD)
+    with pytest.raises(PasswordError, match="Try again in"):
+        console.change_password("ida", PASSWORD, old=PASSWORD, new=PASSWORD)
 
 
 def test_the_audit_log_names_users_and_holds_no_password(console: InProcessConsole) -> None:
