@@ -98,7 +98,7 @@ def may_open(principal: Principal, connection: HTTPConnection) -> bool:
     if principal.only_line is None:
         return True
     path, own = connection.scope["path"], full_screen_path(principal.only_line)
-    return bool(path == own or path.startswith(f"{own}/"))
+    return bool(path in {own, f"{own}/events"} or path.startswith(f"{own}/images/"))
 
 
 def origin_problem(connection: HTTPConnection) -> str | None:

@@ -31,9 +31,14 @@ def test_a_link_opens_its_line_and_nothing_else(console: InProcessConsole, token
         path: browser.ask("GET", path).status_code
         for path in ("/", "/settings", "/line/press-40", "/image?ref=s3://a/b", "/line/press-4/..")
     }
+    more_of_line = {
+        browser.ask("GET", f"/line/press-4/{page}").status_code
+        for page in ("history", "export.zip", "export.csv", "review", "reviews", "camera")
+    }
     elsewhere = browser.ask("GET", "/settings", headers=page)
 
-    assert set(statuses.values()) == {403}
+    assert set(statuses.values()) == more_of_line == {403}
+    assert browser.ask("GET", "/line/press-4/images/1/image").status_code != 403
     assert (elsewhere.status_code, elsewhere.headers["location"]) == (303, "/console/line/press-4")
     assert browser.ask("GET", "/line/press-4").status_code != 403
 
@@ -49,7 +54,7 @@ def test_a_revoked_link_and_a_wrong_one_open_nothing(console: InProcessConsole) 
     assert console.browser(None).get("/kiosk", token=token).status_code == 403
     assert console.browser(None).get("/kiosk", token="").status_code == 403
     assert token not in str(console.kiosks.all())
-    opened(console, console.kiosks.create("press-4", note="x", by="owner"))  # forgets wrong ones
+    opened(console, console.kiosks.create("press-4", note="x", by="owner"))
 
 
 def test_who_may_see_access_keys_sees_links(console: InProcessConsole, token: str) -> None:
