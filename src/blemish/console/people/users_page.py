@@ -19,6 +19,7 @@ from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
 from blemish.domain.access.roles import UserRole
 from blemish.domain.entities import User
+from blemish.service.access.user_accounts import UserError
 
 LIST, CREATE, UPDATE = "iam:ListUsers", "iam:CreateUser", "iam:UpdateUser"
 
@@ -123,7 +124,10 @@ class UsersPanel:
     async def _change(
         self, user: User, change: str, act: Callable[[], None], *, hashes: bool = False
     ) -> None:
-        await visitor().act_on_keys(UPDATE, act, hashes=hashes, UserName=user.name, Change=change)
+        looking = visitor()
+        if (await looking.principal()).name == user.name:  # a browser may send more than it shows
+            raise UserError(OWN)
+        await looking.act_on_keys(UPDATE, act, hashes=hashes, UserName=user.name, Change=change)
         await self._fill()
 
     async def _role(self, user: User) -> None:
