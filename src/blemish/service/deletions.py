@@ -93,19 +93,19 @@ class TrashService:
         """Take a project out of the trash.
 
         Raises:
-            ResourceNotFoundError: it is not in the trash.
+            ResourceNotFoundError: it is not in the trash, or its day is over.
         """
         with self._database.writing() as rows:
-            _take_out(rows, name, None)
+            _take_out(rows, name, None, since=self._now() - UNDO_AGE)
 
     def restore_model(self, project: str, version: str) -> None:
         """Take a model out of the trash.
 
         Raises:
-            ResourceNotFoundError: it is not in the trash.
+            ResourceNotFoundError: it is not in the trash, or its day is over.
         """
         with self._database.writing() as rows:
-            _take_out(rows, project, version)
+            _take_out(rows, project, version, since=self._now() - UNDO_AGE)
 
     def delete_older(self, before: datetime) -> None:
         """Delete what was moved to the trash before a time, as far as statuses allow it now.
@@ -163,14 +163,16 @@ class TrashService:
             self._models.stop(project, str(version))
 
 
-def _take_out(rows: Rows, project: str, version: str | None) -> None:
+def _take_out(rows: Rows, project: str, version: str | None, *, since: datetime) -> None:
+    """Take out what was moved since a time: what is older may be half deleted already."""
     for item in rows.trash.all():
-        if item.project == project and version == (item.version and str(item.version)):
+        is_it = item.project == project and version == (item.version and str(item.version))
+        if is_it and item.moved_at >= since:
             rows.trash.delete(item.project_id, item.model_id)
             return
     name = project if version is None else f"Model {version} of {project}"
     raise ResourceNotFoundError(
-        f"{name} is not in the trash.",
+        f"{name} is not in the trash, or is being deleted since its day there is over.",
         resource_type=ResourceType.PROJECT if version is None else ResourceType.MODEL,
         resource_id=project,
     )

@@ -40,6 +40,18 @@ def test_a_project_in_the_trash_is_unchanged_and_comes_back(
     assert house.described(model).status is ModelStatus.HOSTED
 
 
+def test_what_may_be_half_deleted_is_not_restored(house: House, trash: TrashService) -> None:
+    house.images(normal=15)
+    house.trained()
+    trash.move_project(PROJECT, by="anna")
+
+    pass_a_day(house, trash)  # the model is deleted, the project follows
+    with pytest.raises(ResourceNotFoundError, match="being deleted"):
+        trash.restore_project(PROJECT)
+
+    assert trash.projects() == {PROJECT}
+
+
 def test_nothing_is_deleted_before_the_day_is_over(house: House, trash: TrashService) -> None:
     trash.move_project(PROJECT, by="anna")
     house.clock.advance(UNDO_AGE.total_seconds() - 1)
