@@ -111,7 +111,10 @@ def test_every_fold_and_every_pair_of_folds_is_left_out_once(folds: int, fits: i
 
     cross_validate(features(normal=6, folds=folds), seed=0, threads=1, progress=steps.append)
 
-    assert [step.done for step in steps] == list(range(1, fits + 1))
+    # half of the progress is of the fits, half of the images that they score
+    assert [(step.done, step.total) for step in steps] == [
+        (done, 2 * fits) for done in range(2 * fits + 1)
+    ]
 
 
 def test_with_two_folds_each_is_scored_by_the_other() -> None:
