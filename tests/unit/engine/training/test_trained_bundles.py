@@ -6,7 +6,8 @@ packages. The last bits of a
 matrix product depend on the processor and on the libraries: OPENBLAS_CORETYPE=Haswell alone changes
 the digest of every model, and the scores by 4e-7. So the digest of `model.onnx` is compared only
 where `arithmetic`, a short computation, has the recorded digest too. Everywhere else the structure
-of the graph must be the same, and the scores of new images equal within 1e-4.
+of the graph must be the same, and the scores of new images equal within 1e-3: ONNX Runtime has
+other kernels for processors without AVX-512, and the scores differ by up to 4e-4 there.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def test_a_training_makes_the_recorded_bundle(
     selection = report.bundle.info.history["selection"]
     assert selection["chosen"] == record.selection
     assert structure(report.bundle.model) == record.structure
-    assert scores(report) == pytest.approx(record.scores, rel=1e-4)
+    assert scores(report) == pytest.approx(record.scores, rel=1e-3)
     if record.model is not None and arithmetic() == ARITHMETIC:
         assert hashlib.sha256(report.bundle.model).hexdigest() == record.model
 
