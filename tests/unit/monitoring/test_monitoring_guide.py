@@ -15,6 +15,7 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.errors import ConflictError, ResourceType
 from blemish.monitoring.access_log import access_log
 from blemish.monitoring.audit_records import AuditRecords
+from blemish.monitoring.line_metrics import LineMetrics
 from blemish.monitoring.metrics import DetectionMetrics, RequestMetrics
 from blemish.wire.calls import Call
 from blemish.wire.signature import Caller
@@ -81,6 +82,7 @@ def test_the_metrics_in_the_guide_are_those_that_can_be_read(
 ) -> None:
     state({})
     RequestMetrics(registry)
+    registry.register(LineMetrics(lambda: [("line-1", "camera", "dark", True)]))
     rows = re.findall(r"^\| `(blemish_\w+)` \| (counter|gauge|histogram) \|", GUIDE, re.MULTILINE)
 
     kinds = {
