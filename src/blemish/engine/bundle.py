@@ -13,12 +13,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blemish.engine.backbones.catalogue import current_name
 from blemish.engine.errors import BundleError
 from blemish.engine.images.sizes import ImageSize
-from blemish.engine.normal_images import NormalImages
+
+if TYPE_CHECKING:
+    from blemish.engine.normal_images import NormalImages
 
 FORMAT = 1
 MODEL, INFO, CHECKSUMS = "model.onnx", "bundle.json", "SHA256SUMS"
@@ -244,9 +246,7 @@ def _from_json(document: Any) -> BundleInfo:
         moved_from=None if trained == threshold else trained,
         test_scores=_scores(document.get("test_scores")),
         regions=_regions(document.get("regions")),
-        normal_images=NormalImages.from_json(normal)
-        if (normal := document.get("normal_images"))
-        else None,
+        normal_images=_normal_images(document.get("normal_images")),
     )
 
 
@@ -255,6 +255,14 @@ def _scores(value: Any) -> MeasuredScores | None:
         return None
     normal, anomaly = (tuple(map(float, value[label])) for label in ("normal", "anomaly"))
     return MeasuredScores(normal=normal, anomaly=anomaly)
+
+
+def _normal_images(document: Mapping[str, Any] | None) -> NormalImages | None:
+    if not document:
+        return None
+    from blemish.engine.normal_images import NormalImages  # noqa: PLC0415 - it imports NumPy
+
+    return NormalImages.from_json(document)
 
 
 def _regions(value: Any) -> BundleRegions | None:
