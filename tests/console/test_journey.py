@@ -54,7 +54,8 @@ def test_from_a_folder_to_a_model_that_is_trusted_and_away(
     delete(watched)
 
     page = watched.open("/trash")
-    expect(page.get_by_text(PROJECT, exact=True)).to_be_visible()  # for a day
+    row = page.get_by_role("cell", name=f"Project {PROJECT}", exact=True)
+    expect(row).to_be_visible()  # for a day
 
 
 def make_project(page: Page) -> None:

@@ -78,7 +78,8 @@ def test_a_name_that_is_not_allowed_is_refused_by_the_api(visit: Visit) -> None:
     page.get_by_label("Name").fill("no spaces")
     page.get_by_role("button", name="Create").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("rojectName")
+    problem = "The name of the project has letters, digits, - and _"
+    expect(page.get_by_role("alert")).to_contain_text(problem)
 
 
 def restore_project_and_delete_model(watched: Watched, client: Any) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-from blemish.console.projects.delete_project import delete_project
+from blemish.console.projects.delete_project import POLL_S, delete_project
 from blemish.console.ui.dialog import ask_by_name
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.ui.permissions import forbid
@@ -16,6 +17,9 @@ from blemish.domain.entities import TrashItem
 from blemish.service.deletions import UNDO_AGE
 
 COLUMNS = ("What", "Deleted by", "Deleted (UTC)", "Kept until (UTC)", "")
+
+MOST_LOOKS = 100
+"""At a model that is deleted, before the page shows it as it is."""
 
 FORBIDDEN = "You may not delete it, so you may not restore it either."
 
@@ -107,11 +111,19 @@ class _TrashTable:
                 await delete_project(visitor(), item.project, report=ui.notify)
             else:
                 await visitor().call("DeleteModel", **_members(item))
+                for _ in range(MOST_LOOKS):  # it is deleted in the background
+                    if await _is_gone(item):
+                        break
+                    await asyncio.sleep(POLL_S)
             await self._fill()
 
         name = item.project if item.version is None else f"{item.project} {item.version}"
         with self._dialogs:
             ask_by_name(f"Delete {name_of(item)} now?", "Nothing brings it back.", name, delete)
+
+
+async def _is_gone(item: TrashItem) -> bool:
+    return item not in await in_thread(visitor().services.trash.items)
 
 
 def name_of(item: TrashItem) -> str:
