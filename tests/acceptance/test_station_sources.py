@@ -414,7 +414,7 @@ def test_a_genicam_camera_that_is_not_there_says_which_are(lines: Lines, tmp_pat
 @pytest.mark.parametrize(
     ("when_busy", "settings", "message"),
     [
-        ("never-drop", {"type": "lens"}, "there are camera, folder, genicam, http, video"),
+        ("never-drop", {"type": "lens"}, "there are camera, folder, genicam, http, mqtt, video"),
         ("never-drop", {"type": "http", "host": "0.0.0.0"}, "there is no token_env"),
         ("never-drop", {"type": "camera", "address": "ftp://a"}, "must be a device /dev/"),
         ("never-drop", {"type": "camera", "address": "rtsp://a:secret@b/"}, "password_env instead"),
