@@ -17,6 +17,7 @@ from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
+from blemish.console.ui.table_panel import draw_table_panel
 from blemish.domain.access.roles import UserRole
 from blemish.domain.entities import User
 from blemish.service.access.user_accounts import UserError
@@ -52,15 +53,7 @@ class UsersPanel:
         Raises:
             AccessDeniedError: the visitor may not see the users.
         """
-        with ui.element("section").classes("panel").props("aria-labelledby=users"):
-            with ui.element("div").classes("head"):
-                with ui.element("h2").props("id=users"):
-                    text("People who sign in by name")
-                ui.element("div").classes("room")
-                self._bar = ui.element("div")
-            self._body = ui.element("div")
-        #: where dialogs are: the rows that open them are drawn anew when something changes
-        self._dialogs = ui.element("div").classes("dialogs")
+        self._panel = draw_table_panel("People who sign in by name", anchor="users")
         await self._fill()
 
     async def _fill(self) -> None:
@@ -71,11 +64,10 @@ class UsersPanel:
             action: None if await may_act(looking, action) else FORBIDDEN.format(action)
             for action in (CREATE, UPDATE)
         }
-        self._bar.clear()
-        self._body.clear()
-        with self._bar:
+        self._panel.clear()
+        with self._panel.bar:
             forbid(ui.button("New user", icon="add", on_click=self._create), forbidden[CREATE])
-        with self._body:
+        with self._panel.body:
             if accounts:
                 update = forbidden[UPDATE]
                 table(COLUMNS, [self._row(user, own=own, update=update) for user in accounts])
@@ -118,7 +110,7 @@ class UsersPanel:
             )
             await self._fill()
 
-        with self._dialogs:
+        with self._panel.dialogs:
             ask_for_user(create)
 
     async def _change(
@@ -136,7 +128,7 @@ class UsersPanel:
         async def change(role: UserRole) -> None:
             await self._change(user, f"role {role}", lambda: accounts.set_role(user.name, role))
 
-        with self._dialogs:
+        with self._panel.dialogs:
             ask_for_role(user, change)
 
     async def _password(self, user: User) -> None:
@@ -150,7 +142,7 @@ class UsersPanel:
                 hashes=True,
             )
 
-        with self._dialogs:
+        with self._panel.dialogs:
             ask_for_password(user.name, change)
 
     async def _turn(self, user: User) -> None:
@@ -167,5 +159,5 @@ class UsersPanel:
             await turn()
             return
         consequence = "The pages that are open there show the sign-in form within seconds."
-        with self._dialogs:
+        with self._panel.dialogs:
             confirm(f"Disable {user.name}?", consequence, "Disable", turn, negative=True)

@@ -16,6 +16,7 @@ from blemish.console.ui.frame import text, visitor
 from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
+from blemish.console.ui.table_panel import draw_table_panel
 from blemish.domain.access.builtin_policies import BUILT_IN
 from blemish.domain.entities import AccessKey, KeyPair
 from blemish.domain.errors import AccessDeniedError
@@ -36,25 +37,16 @@ class AccessKeysPanel:
 
     async def draw(self) -> None:
         """Draw it, or say why the visitor may not see the keys."""
-        with ui.element("section").classes("panel").props("aria-labelledby=keys"):
-            with ui.element("div").classes("head"):
-                with ui.element("h2").props("id=keys"):
-                    text("Access keys")
-                ui.element("div").classes("room")
-                self._bar = ui.element("div")
-            self._body = ui.element("div")
-        #: where dialogs are: the rows that open them are drawn anew when something changes
-        self._dialogs = ui.element("div").classes("dialogs")
+        self._panel = draw_table_panel("Access keys", anchor="keys")
         await self._fill()
 
     async def _fill(self) -> None:
         looking = visitor()
-        self._bar.clear()
-        self._body.clear()
+        self._panel.clear()
         try:
             keys = await looking.act_on_keys(LIST, looking.services.keys.all)
         except AccessDeniedError as error:
-            with self._body:
+            with self._panel.body:
                 text(error.message, classes="quiet", tag="p")
             return
         own = (await looking.principal()).name
@@ -62,10 +54,10 @@ class AccessKeysPanel:
             action: None if await may_act(looking, action) else FORBIDDEN.format(action)
             for action in (CREATE, UPDATE, DELETE)
         }
-        with self._bar:
+        with self._panel.bar:
             button = ui.button("New access key", icon="add", on_click=self._create)
             forbid(button, forbidden[CREATE])
-        with self._body:
+        with self._panel.body:
             table(
                 COLUMNS,
                 [self._row(key, own=key.name == own, forbidden=forbidden) for key in keys],
@@ -116,10 +108,10 @@ class AccessKeysPanel:
 
             pair = await looking.act_on_keys(CREATE, make, UserName=name)
             await self._fill()
-            with self._dialogs:
+            with self._panel.dialogs:
                 show_secret(name, pair)
 
-        with self._dialogs:
+        with self._panel.dialogs:
             ask_for_key(create)
 
     async def _policy(self, key: AccessKey) -> None:
@@ -133,7 +125,7 @@ class AccessKeysPanel:
             )
             await self._fill()
 
-        with self._dialogs:
+        with self._panel.dialogs:
             ask_for_policy(key, change)
 
     async def _turn(self, key: AccessKey) -> None:
@@ -158,11 +150,11 @@ class AccessKeysPanel:
 
             pair = await looking.act_on_keys(UPDATE, renew, UserName=key.name, Change="rotated")
             await self._fill()
-            with self._dialogs:
+            with self._panel.dialogs:
                 show_secret(key.name, pair)
 
         consequence = "It gets a new ID and a new secret. The ID and secret of now end at once."
-        with self._dialogs:
+        with self._panel.dialogs:
             confirm(f"Rotate {key.name}?", consequence, "Rotate", rotate)
 
     async def _delete(self, key: AccessKey) -> None:
@@ -174,7 +166,7 @@ class AccessKeysPanel:
             await self._fill()
 
         consequence = "Requests with it fail from now on. Disable it to refuse them for a while."
-        with self._dialogs:
+        with self._panel.dialogs:
             confirm(f"Delete {key.name}?", consequence, "Delete", delete, negative=True)
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from nicegui import ui
 
 from blemish.console.ui.dialog import confirm
-from blemish.console.ui.frame import text, visitor
+from blemish.console.ui.frame import visitor
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
+from blemish.console.ui.table_panel import draw_table_panel
 from blemish.console.visitor import in_thread
 from blemish.service.access.sessions import ListedSession
 
@@ -22,26 +23,18 @@ class SessionsPanel:
 
     async def draw(self) -> None:
         """Draw it."""
-        with ui.element("section").classes("panel").props("aria-labelledby=sessions"):
-            with ui.element("div").classes("head"):
-                with ui.element("h2").props("id=sessions"):
-                    text("Your sessions")
-                ui.element("div").classes("room")
-                self._bar = ui.element("div")
-            self._body = ui.element("div")
-        self._dialogs = ui.element("div").classes("dialogs")
+        self._panel = draw_table_panel("Your sessions", anchor="sessions")
         await self._fill()
 
     async def _fill(self) -> None:
         looking = visitor()
         sessions = await in_thread(looking.services.sessions.of_holder, looking.token)
-        self._bar.clear()
-        self._body.clear()
-        with self._bar:
+        self._panel.clear()
+        with self._panel.bar:
             button = ui.button("End all others", on_click=lambda: self._end(None))
             if len(sessions) < 2:
                 button.disable()
-        with self._body:
+        with self._panel.body:
             table(COLUMNS, [self._row(session) for session in sessions])
 
     def _row(self, session: ListedSession) -> tuple[Cell, ...]:
@@ -66,7 +59,7 @@ class SessionsPanel:
 
         subject = f"the session from {session.address}" if session else "all other sessions"
         consequence = "The pages there show the sign-in form within seconds."
-        with self._dialogs:
+        with self._panel.dialogs:
             confirm(f"End {subject}?", consequence, "End", end, negative=True)
 
 
