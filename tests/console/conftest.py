@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from blemish.server.stores import bundles_of
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
 from tests.acceptance.served import ServedDirectory
 from tests.console.watched import Watched
 from tests.once import made_once
@@ -42,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def two_models(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with two models; the second one has the bundle and the files of the first.
+    """A data directory with two models; the second one has a copy of the bundle of the first.
 
     So no test of the console has to wait for a training, but those that are about one.
     """
@@ -51,10 +54,14 @@ def two_models(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("reserve"))
         with closing(sqlite3.connect(folder / "blemish.db")) as database, database:
             names = [row[1] for row in database.execute("PRAGMA table_info(models)")]
-            copied = [name for name in names if name not in {"id", "version"}]
+            copied = [name for name in names if name not in {"id", "version", "bundle"}]
             columns = ", ".join(copied)
+            ((bundle,),) = database.execute("SELECT bundle FROM models")
+            bundles = bundles_of(Settings(data_dir=folder), DataDirectory(folder))
+            bundles.add(f"2-{bundle}", bundles.read(bundle), kms_key_id=None)
             database.execute(
-                f"INSERT INTO models (version, {columns}) SELECT 2, {columns} FROM models"
+                f"INSERT INTO models (version, bundle, {columns}) "
+                f"SELECT 2, '2-' || bundle, {columns} FROM models"
             )
 
     return made_once("two-models", make, temporary=tmp_path_factory)
