@@ -208,7 +208,7 @@ def test_a_batch_that_is_cut_off_begins_again_and_ends_whole(
     assert not result.exists()
     served.start()
     client = served.client(models=installed_models())
-    wait_until(lambda: status_of(client, batch) == "SUCCEEDED", patience_s=60)
+    wait_until(lambda: status_of(client, batch) == "SUCCEEDED", patience_s=240)
 
     found = [json.loads(line) for line in result.read_text().splitlines()]
     assert [line["source-ref"] for line in found] == [line["source-ref"] for line in lines]

@@ -12,13 +12,13 @@ from playwright.sync_api import Page, expect
 from tests.acceptance.served import ServedDirectory
 from tests.console.watched import Watched
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 Visit = Callable[..., Watched]
 
 PROJECT = "cookies"
 NORMAL, ANOMALY = 20, 6
-TRAINED_IN_MS = 120_000
+TRAINED_IN_MS = 600_000
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,7 @@ def add_images(watched: Watched, folder: Path) -> None:
     page = watched.open(f"/projects/{PROJECT}/add")
     page.get_by_label("A folder").set_input_files(folder)
     page.get_by_role("button", name=f"Add {NORMAL + ANOMALY} files").click()
-    expect(page.get_by_role("heading", name=f"{NORMAL + ANOMALY} images added")).to_be_visible(
-        timeout=60_000
-    )
+    expect(page.get_by_role("heading", name=f"{NORMAL + ANOMALY} images added")).to_be_visible()
 
 
 def label(watched: Watched) -> None:
@@ -136,7 +134,7 @@ def look(watched: Watched) -> None:
 def try_out(watched: Watched, image: Path) -> None:
     page = watched.open(f"/projects/{PROJECT}/try")
     page.get_by_role("button", name="Start the model").click()
-    expect(page.get_by_label("Images to try")).to_be_enabled(timeout=30_000)
+    expect(page.get_by_label("Images to try")).to_be_enabled()
     page.get_by_label("Images to try").set_input_files(image)
     expect(page.get_by_text("sure")).to_be_visible()
     # with the lowest threshold all images are anomalies, and this one is none
@@ -154,5 +152,5 @@ def delete(watched: Watched) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_label(f"Type {PROJECT}").fill(PROJECT)
     dialog.get_by_role("button", name="Delete project").click()
-    expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible()
     expect(page.get_by_role("link", name=PROJECT)).to_have_count(0)

@@ -133,6 +133,7 @@ def test_a_line_waits_for_its_model_judges_and_survives_kills(
     expect(page.locator("#problems")).to_contain_text("No connection to the server")
     put(parts, 4)
     served._port = int(served.endpoint.rsplit(":", 1)[1])
+    page.goto("about:blank")  # it tries to connect no more
     watched.problems.clear()  # a socket that is refused is an error of the console
 
 

@@ -14,7 +14,8 @@ from tests.acceptance.served import ServedDirectory
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(os.environ.get("BLEMISH_SCREENSHOTS", ROOT / "build" / "screenshots"))
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
+"""How long a page may take: only what hangs should fail, on a busy machine too."""
 WIDE, NARROW = (1920, 1080), (1280, 800)
 
 expect.set_options(timeout=PATIENCE_MS)
