@@ -79,6 +79,20 @@ class DetectionJob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DetectionSegment:
+    """Results of a job in progress that all servers find: those since the segment before."""
+
+    #: stored file with a line for each image
+    file: str
+    #: digest of the list and the bundle that the results are of
+    origin_sha256: str
+    #: images up to the end of this segment
+    normal: int
+    anomaly: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialImage:
     """The result of a trial for one image, and its verification by a person."""
 

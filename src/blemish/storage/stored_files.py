@@ -34,6 +34,11 @@ class StoredFiles:
         #: None for parts of the user's own objects, which are not sealed
         self._encryption = encryption
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers find the files, too."""
+        return self._shared is not None
+
     def path(self, name: str) -> Path:
         """Return the path of a file to read.
 

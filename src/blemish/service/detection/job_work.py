@@ -2,7 +2,8 @@
 
 The images are looked at in threads of the server with low priority, or on the nodes of a cluster.
 An image without a result does not fail the job. After a crash or a restart the job goes on at its
-last checkpoint, unless the list or the model has changed since: then it starts again.
+last checkpoint, unless the list or the model has changed since: then it starts again. Servers that
+share files go on where another one was.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from blemish.service.detection.job_images import (
 )
 from blemish.service.detection.job_results import BatchResults, Results, TrialResults
 from blemish.service.detection.result_lines import ResultLines
+from blemish.service.detection.shared_lines import SharedLines, StoppedError
 from blemish.service.models.bundles import Bundles, use_current
 from blemish.service.models.models import require_model
 from blemish.service.objects import Objects
@@ -69,10 +71,6 @@ CHECKPOINT_IMAGES = 64
 
 LINE_THREADS = 4
 """Threads that store masks, mostly waiting for the store."""
-
-
-class StoppedError(Exception):
-    """The server ends, or the attempt lost the row."""
 
 
 class DetectionJobWork:
@@ -137,8 +135,9 @@ class DetectionJobWork:
                 status_message=f"The images were not judged: {reason}",
                 now=self._now(),
             )
+            files = rows.detection_segments.delete(job.id) if current else []
         if current:
-            self._clear(job)
+            self._clear(job, files)
 
     def _judge_all(self, job: DetectionJob, attempt: int) -> None:
         self._check_stopping()
@@ -160,7 +159,9 @@ class DetectionJobWork:
 
         origin = f"{job.kind} {job.project} {job.name} {job.created_at} {model.bundle} {digest}"
         folder = self._folder / str(job.id)
-        with closing(ResultLines(folder, origin=origin, total=len(entries))) as lines:
+        shared = self._shared_lines(job, attempt)
+        opened = ResultLines(folder, origin=origin, total=len(entries), shared=shared)
+        with closing(opened) as lines:
             progress = _Progress(
                 lambda counts, message: self._report(job, attempt, counts, message),
                 now=self._now,
@@ -219,15 +220,23 @@ class DetectionJobWork:
             )
             if current:
                 results.keep(rows, lines)
+            files = rows.detection_segments.delete(job.id) if current else []
         if current:
-            self._clear(job)
+            self._clear(job, files)
 
-    def _clear(self, job: DetectionJob) -> None:
+    def _clear(self, job: DetectionJob, segment_files: Sequence[str]) -> None:
         """Delete the files that a job in progress needs."""
-        if job.images:
-            self._stored_files.delete(job.images)
+        for name in (*([job.images] if job.images else []), *segment_files):
+            self._stored_files.delete(name)
         with suppress(StorageError):  # the next start of the server removes it
             remove_tree(self._folder / str(job.id), staging=self._folder)
+
+    def _shared_lines(self, job: DetectionJob, attempt: int) -> SharedLines | None:
+        if not self._stored_files.is_shared:
+            return None
+        return SharedLines(
+            self._database, self._stored_files, job_id=job.id, attempt=attempt, now=self._now
+        )
 
     def _entries(self, job: DetectionJob) -> tuple[Sequence[DatasetEntry], str]:
         """Read the list of images; return it with a digest of its lines.

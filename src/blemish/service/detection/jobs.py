@@ -191,8 +191,9 @@ class DetectionJobService:
             message = f"Cancelled by {by}."
             rows.detection_jobs.cancel(job.id, status_message=message, now=self._now())
             cancelled = require_job(rows, project, kind, name)
-        if job.images:
-            self._stored_files.delete(job.images)
+            files = rows.detection_segments.delete(job.id)
+        for file in (*([job.images] if job.images else []), *files):
+            self._stored_files.delete(file)
         return cancelled
 
     def _check_output(self, output: Output, rights: ObjectRights | None, *, key: str) -> None:

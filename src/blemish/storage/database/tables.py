@@ -336,6 +336,20 @@ DETECTION_JOBS = Table(
     sqlite_autoincrement=True,
 )
 
+DETECTION_SEGMENTS = Table(
+    "detection_segments",
+    METADATA,
+    # an older server, which knows no segments, may delete the job
+    Column("job_id", ForeignKey("detection_jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", NUMBER, primary_key=True, autoincrement=False),
+    Column("file", short_text(255), nullable=False),
+    # of the list and the bundle that the results are of
+    Column("origin_sha256", short_text(64), nullable=False),
+    Column("normal_images", NUMBER, nullable=False),
+    Column("anomaly_images", NUMBER, nullable=False),
+    Column("failed_images", NUMBER, nullable=False),
+)
+
 TRIAL_IMAGES = Table(
     "trial_images",
     METADATA,

@@ -11,6 +11,7 @@ from blemish.storage.rows.client_tokens import ClientTokens
 from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_counts import DetectionCountRows
 from blemish.storage.rows.detection_jobs import DetectionJobs
+from blemish.storage.rows.detection_segments import DetectionSegments
 from blemish.storage.rows.directory import DirectoryRow
 from blemish.storage.rows.entries import Entries
 from blemish.storage.rows.folder_markers import FolderMarkerRows
@@ -48,6 +49,7 @@ class Rows:
     uploads: Uploads
     client_tokens: ClientTokens
     detection_jobs: DetectionJobs
+    detection_segments: DetectionSegments
     trial_images: TrialImages
     sessions: Sessions
     detection_counts: DetectionCountRows
@@ -61,6 +63,7 @@ class Rows:
             self.models.stored_names()
             | self.datasets.stored_names()
             | self.detection_jobs.stored_names()
+            | self.detection_segments.stored_names()
         )
 
 
@@ -82,6 +85,7 @@ def rows_of(connection: Connection) -> Rows:
         uploads=Uploads(connection),
         client_tokens=ClientTokens(connection),
         detection_jobs=DetectionJobs(connection),
+        detection_segments=DetectionSegments(connection),
         trial_images=TrialImages(connection),
         sessions=Sessions(connection),
         detection_counts=DetectionCountRows(connection),

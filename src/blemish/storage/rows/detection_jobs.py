@@ -106,6 +106,10 @@ class DetectionJobs:
         """Extend the lease; return False for a stale attempt."""
         return self._write(job_id, attempt=attempt, lease_until=lease_until)
 
+    def hold(self, job_id: int, *, attempt: int) -> bool:
+        """Lock the row until the end of the transaction; return False for a stale attempt."""
+        return self._write(job_id, attempt=attempt, status=DetectionJobStatus.RUNNING)
+
     def report(
         self,
         job_id: int,

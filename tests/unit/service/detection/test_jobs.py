@@ -27,10 +27,12 @@ from blemish.service.client_tokens import ALWAYS, AnsweredBeforeError, Once
 from blemish.service.detection.job_images import NICENESS
 from blemish.service.detection.job_work import CHECKPOINT_IMAGES, DetectionJobWork
 from blemish.service.detection.jobs import ImageList, Output
+from blemish.service.detection.shared_lines import SHARE_EVERY
 from blemish.service.models.bundles import Bundles
 from blemish.service.projects import require_project
 from blemish.storage.errors import StoreUnavailableError
 from blemish.storage.rows.all_rows import Rows
+from blemish.storage.stored_files import StoredFiles
 from tests.products import (
     anomalous_images,
     draw,
@@ -43,6 +45,7 @@ from tests.products import (
 from tests.unit.house import LEASE, OWNER, PROJECT, House
 from tests.unit.manifests import BUCKET, json_line, url
 from tests.unit.principals import allow, document
+from tests.unit.storage.shared_folders import shared_folders
 
 BATCH, TRIAL = DetectionJobKind.BATCH, DetectionJobKind.TRIAL
 TRAIN, TEST = DatasetType.TRAIN, DatasetType.TEST
@@ -315,6 +318,66 @@ def test_a_job_whose_model_has_moved_begins_again(judging: House) -> None:
     ended = settle(judging, job)
 
     assert ended.counts.anomaly == ended.counts.total
+
+
+def server_of(house: House, root: Path, name: str, objects: Any) -> DetectionJobWork:
+    """Return the work on a server that shares its files with others, each with its own disk."""
+    folder = root / name / "detection-jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return DetectionJobWork(
+        house.database,
+        objects=objects,
+        stored_files=kept_by(house, root, name),
+        bundles=house.bundles,
+        folder=folder,
+        images=LocalImages(objects, threads=2),
+        arns=house.arns,
+        limits=house.limits,
+        mixed_sizes=False,
+        rights=house.services.access.rights,
+        now=lambda: house.clock.advance(SHARE_EVERY.total_seconds() / CHECKPOINT_IMAGES),
+    )
+
+
+def kept_by(house: House, root: Path, name: str) -> StoredFiles:
+    shared = shared_folders(root, name, kind="kept")
+    return StoredFiles(
+        root / name, staging=root / name / "staging", encryption=house.encryption, shared=shared
+    )
+
+
+@pytest.mark.parametrize("kind", list(DetectionJobKind))
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_another_server_goes_on_where_the_first_shared_its_results(
+    judging: House, tmp_path: Path, *, kind: DetectionJobKind, is_damaged: bool
+) -> None:
+    refs = many(judging)
+    keys = [ref.removeprefix(url("")) for ref in refs]
+    place = judging.put_manifest([json_line(key) for key in keys], key="list.jsonl")
+    job = start(judging, kind, [], manifest=place)
+    stopping: list[DetectionJobWork] = []
+    reads = CHECKPOINT_IMAGES + 32
+    watched = Watched(judging.objects, reads=reads, then=lambda: stopping.pop().stop())
+    stopping.append(server_of(judging, tmp_path, "first", watched))
+    settle(judging, job, work=stopping[0])
+    with judging.database.writing() as rows:
+        rows.work.free_all()
+        (segment,) = rows.stored_names() & set(shared_folders(tmp_path, "", kind="kept").names())
+    if is_damaged:
+        kept_by(judging, tmp_path, "first").delete(segment)
+    watched = Watched(judging.objects, reads=0, then=lambda: None)
+
+    ended = settle(judging, job, work=server_of(judging, tmp_path, "second", watched))
+
+    assert ended.status_message == f"{len(refs)} of {len(refs)} images were judged."
+    assert len(watched.refs) == len(refs) - (0 if is_damaged else CHECKPOINT_IMAGES)
+    if kind is BATCH:
+        lines = result(judging, job).read_text().splitlines()
+        assert [json.loads(line)["source-ref"] for line in lines] == refs
+    else:
+        images, _ = judging.trials.images(PROJECT, "job", verified=None, token=None, limit=100)
+        assert [image.source_ref for image in images] == refs
+    assert shared_folders(tmp_path, "", kind="kept").names() == {}
 
 
 class Away:
