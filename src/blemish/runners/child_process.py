@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, TextIO, TypeAlias
 
 Message: TypeAlias = dict[str, Any]
@@ -95,6 +95,48 @@ def messages(stream: IO[bytes], *, silence_s: float) -> Iterator[Message]:
             return
         *lines, rest = (rest + data).split(b"\n")
         yield from map(json.loads, lines)
+
+
+class PatientPipe:
+    """Writes to a child, as long as it reads.
+
+    A plain pipe holds its writer for as long as a child hangs.
+    """
+
+    def __init__(
+        self, stream: IO[bytes], *, silence_s: float, report: Callable[[None], None] | None = None
+    ) -> None:
+        """Take a pipe over, to which nothing was written.
+
+        Args:
+            stream: standard input of the child.
+            silence_s: how long the child may read nothing.
+            report: is called once a second while nothing is read; an error from it ends the write.
+        """
+        os.set_blocking(stream.fileno(), False)
+        self._stream = stream
+        self._silence_s = silence_s
+        self._report = report
+        self._poll = select.poll()
+        self._poll.register(stream, select.POLLOUT)
+
+    def write(self, data: bytes) -> None:
+        """Write everything.
+
+        Raises:
+            BrokenPipeError: the child has ended.
+            SilentProcessError: it reads nothing for too long.
+        """
+        rest, waited_s = memoryview(data), 0.0
+        while rest:
+            if self._poll.poll(HEARTBEAT_S * 1_000):
+                rest, waited_s = rest[os.write(self._stream.fileno(), rest) :], 0.0
+                continue
+            waited_s += HEARTBEAT_S
+            if waited_s >= self._silence_s:
+                raise SilentProcessError(f"the process read nothing for {self._silence_s:g} s")
+            if self._report is not None:
+                self._report(None)
 
 
 def child_environment() -> dict[str, str]:

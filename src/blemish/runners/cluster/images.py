@@ -13,6 +13,7 @@ from blemish.domain.entities import ObjectRef
 from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.errors import BundleError
 from blemish.runners.child_process import (
+    PatientPipe,
     SilentProcessError,
     child_environment,
     ending,
@@ -69,8 +70,9 @@ class ClusterImages:
             assert process.stdin is not None
             assert process.stdout is not None
             try:
+                pipe = PatientPipe(process.stdin, silence_s=self._silence_s, report=report)
                 write_request(
-                    process.stdin,
+                    pipe.write,
                     task=asdict(task),
                     options=self._options,
                     files=bundle_files(bundle),

@@ -33,6 +33,9 @@ SHARDS_PER_SLOT = 2
 """Shards that are in work or wait at a node, for each that it can take at once."""
 
 
+LINES_PER_WRITE = 1_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What the server wrote."""
@@ -59,26 +62,22 @@ def read_request(stream: IO[bytes]) -> JobRequest:
 
 
 def write_request(
-    stream: IO[bytes],
+    write: Callable[[bytes], None],
     *,
     task: Mapping[str, Any],
     options: Mapping[str, Any],
     files: Mapping[str, bytes],
     images: Iterable[tuple[str, str]],
 ) -> None:
-    """Write a request.
-
-    Raises:
-        BrokenPipeError: the process has ended.
-    """
+    """Write a request; errors of `write` pass through."""
     sizes = {name: len(data) for name, data in files.items()}
-    stream.write(json.dumps({"task": task, "options": options, "files": sizes}).encode() + b"\n")
+    write(json.dumps({"task": task, "options": options, "files": sizes}).encode() + b"\n")
     for data in files.values():
-        stream.write(data)
-    for image in images:
-        stream.write(json.dumps(image).encode() + b"\n")
-    stream.write(b"\n")
-    stream.flush()
+        write(data)
+    lines = (json.dumps(image).encode() + b"\n" for image in images)
+    while block := b"".join(islice(lines, LINES_PER_WRITE)):
+        write(block)
+    write(b"\n")
 
 
 def shard_results(

@@ -62,6 +62,9 @@ time.sleep(600)
 """
 
 
+READING_NOTHING = "import time; time.sleep(600)"
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle")
@@ -93,12 +96,13 @@ def results(
     *,
     refs: list[ObjectRef] = REFS,
     report: Callable[[str | None], None] = lambda _: None,
+    silence_s: float = 60,
 ) -> list[ImageResult]:
     """Have images looked at by a driver."""
     runner = ClusterImages(
         command=(sys.executable, "-c", program),
         options={"threads": 1, "providers": ("cpu",)},
-        silence_s=60,
+        silence_s=silence_s,
         local=LocalImages(objects, threads=1),
     )
     with closing(runner.results(task(objects), refs, bundle=bundle, report=report)) as generator:
@@ -159,6 +163,21 @@ def test_a_job_that_is_cancelled_while_it_waits_ends_its_driver(
 
     with pytest.raises(InterruptedError):
         results(WAITING, objects, bundle, report=cancel)
+
+
+def test_a_driver_that_reads_nothing_is_given_up(objects: ObjectStore, bundle: Bundle) -> None:
+    with pytest.raises(ClusterUnavailableError, match="read nothing for 1 s"):
+        results(READING_NOTHING, objects, bundle, silence_s=1)
+
+
+def test_a_job_that_is_cancelled_while_a_driver_reads_nothing_ends(
+    objects: ObjectStore, bundle: Bundle
+) -> None:
+    def cancel(_: str | None) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        results(READING_NOTHING, objects, bundle, report=cancel)
 
 
 def test_a_node_that_does_not_see_the_buckets_says_what_to_do(
