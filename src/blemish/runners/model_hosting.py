@@ -1,4 +1,4 @@
-"""This machine as a runner of hosted models: sessions in memory, within a budget.
+"""Hosted models: those that are loaded, within a budget of memory, each with a queue.
 
 A hosted model is loaded when its start is carried out, and again when an image comes for it. If
 there is no memory left, the least recently used models are unloaded; their rows stay HOSTED.
@@ -7,7 +7,6 @@ there is no memory left, the least recently used models are unloaded; their rows
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import time
 from collections import OrderedDict, defaultdict
@@ -23,8 +22,8 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.engine.errors import BundleError
-from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.images.sizes import ImageLimits
+from blemish.runners.detectors import DetectorLoader, HostedDetector
 from blemish.runners.model_memory import give_back_memory, model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
 from blemish.service.detection.detection import ModelBusyError
@@ -33,7 +32,7 @@ from blemish.service.models.hosting import Capacity
 from blemish.storage.errors import EncryptionError
 
 if TYPE_CHECKING:
-    from blemish.engine.runtime import Detection, Detector
+    from blemish.engine.runtime import Detection
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -48,8 +47,12 @@ class _Hosted:
     #: the folder that it was loaded from
     bundle: str
     units: InferenceUnits
-    detector: Detector
-    size_bytes: int
+    detector: HostedDetector
+
+    def capacity(self) -> Capacity:
+        """Return the units that judge images, and how many images wait for one."""
+        units = self.detector.in_service(self.queue.units)
+        return Capacity(units=units, waiting=max(0, self.queue.requests - units))
 
     def is_older_than(self, model: Model) -> bool:
         """Return whether the row asks for something that was loaded in a later attempt.
@@ -63,34 +66,31 @@ class _Hosted:
         )
 
 
-class LocalHosting:
-    """Holds the detectors of hosted models in memory, each with a queue of images."""
+class ModelHosting:
+    """Holds the detectors of hosted models, each with a queue of images."""
 
     def __init__(
         self,
         *,
         bundles: Bundles,
-        threads: int,
+        detectors: DetectorLoader,
         hosted_row: Callable[[int], Model | None],
         memory_bytes: int,
-        providers: Sequence[str] = ON_CPU,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Only store the arguments.
 
         Args:
             bundles: of all models.
-            threads: of one run.
+            detectors: loads what judges images.
             hosted_row: returns the row of a model if it is to answer detections.
-            memory_bytes: for all loaded models, as `model_bytes` estimates it.
-            providers: what runs the models.
+            memory_bytes: of this machine for all loaded models, as `model_bytes` estimates it.
             clock: monotonic, in seconds.
         """
         self._bundles = bundles
-        self._threads = threads
+        self._detectors = detectors
         self._hosted_row = hosted_row
         self._memory_bytes = memory_bytes
-        self._providers = providers
         self._clock = clock
         #: the least recently used first
         self._hosted: OrderedDict[int, _Hosted] = OrderedDict()
@@ -104,8 +104,6 @@ class LocalHosting:
         self._loading: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
         #: bundles that were loaded
         self._loads = 0
-        #: whether the modules that run models are imported
-        self._has_runtime = False
         self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="loading")
 
     def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
@@ -117,14 +115,16 @@ class LocalHosting:
             else:
                 queue = RequestQueue(units=units.maximum or units.minimum, clock=self._clock)
                 if loaded and loaded.bundle == bundle:  # nothing but the units can be other
-                    detector, size_bytes = loaded.detector, loaded.size_bytes
+                    detector = loaded.detector
+                    detector.change_units(units)
                 else:
-                    detector, size_bytes = self._loaded(bundle, other_than=model_id)
-                hosted = _Hosted(queue, attempt, bundle, units, detector, size_bytes)
+                    detector = self._loaded(bundle, units, other_than=model_id)
+                hosted = _Hosted(queue, attempt, bundle, units, detector)
             with self._lock:
                 replaced = self._hosted.get(model_id)
                 if replaced and replaced.queue is not hosted.queue:
-                    replaced.queue.close()
+                    is_used = replaced.detector is hosted.detector
+                    replaced.queue.close(None if is_used else replaced.detector.close)
                 self._hosted[model_id] = hosted
                 self._hosted.move_to_end(model_id)
         self._wake(model_id, None)
@@ -165,7 +165,7 @@ class LocalHosting:
     def capacities(self) -> dict[int, Capacity]:
         """Return the capacity of each loaded model."""
         with self._lock:
-            return {model: hosted.queue.capacity for model, hosted in self._hosted.items()}
+            return {model: hosted.capacity() for model, hosted in self._hosted.items()}
 
     async def detect(
         self,
@@ -198,31 +198,26 @@ class LocalHosting:
             return None
         return await asyncio.wrap_future(future)
 
-    def _loaded(self, bundle: str, *, other_than: int) -> tuple[Detector, int]:
-        """Load a bundle once there is memory for it; return the detector and its bytes."""
-        content = self._bundles.read(bundle)
-        size_bytes = model_bytes(len(content.model))
+    def _loaded(self, bundle: str, units: InferenceUnits, *, other_than: int) -> HostedDetector:
+        """Load a bundle once there is memory for it."""
+
+        def make_room(size_bytes: int) -> None:
+            with self._lock:
+                unloaded = self._make_room(size_bytes, other_than=other_than)
+            if unloaded:
+                give_back_memory()
+
+        detector = self._detectors.load(bundle, units=units, make_room=make_room)
         with self._lock:
             self._loads += 1
-            unloaded = self._make_room(size_bytes, other_than=other_than)
-        if unloaded:
-            give_back_memory()
-        from blemish.engine.runtime import Detector
-
-        detector = Detector.load(
-            content, threads=self._threads, providers=self._providers, shared_arena=True
-        )
-        if not self._has_runtime:
-            self._has_runtime = True
-            gc.freeze()  # the modules that came with the first one stay: see server/serve.py
-        return detector, size_bytes
+        return detector
 
     def _make_room(self, size_bytes: int, *, other_than: int) -> bool:
         """Unload the least recently used models; return whether any was unloaded.
 
         A model that is too large alone is loaded anyway.
         """
-        sizes = {key: loaded.size_bytes for key, loaded in self._hosted.items()}
+        sizes = {key: loaded.detector.size_bytes for key, loaded in self._hosted.items()}
         sizes.pop(other_than, None)
         total_bytes = sum(sizes.values())
         count = len(self._hosted)
@@ -235,7 +230,7 @@ class LocalHosting:
 
     def _close(self, model_id: int) -> None:
         if hosted := self._hosted.pop(model_id, None):
-            hosted.queue.close()
+            hosted.queue.close(hosted.detector.close)
 
     def _add_waiter(self, model: Model, timeout_s: float) -> Future[None]:
         waiters = self._waiters[model.id]

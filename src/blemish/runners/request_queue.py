@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from blemish.service.detection.detection import ModelBusyError
-from blemish.service.models.hosting import Capacity
 
 WAITING_PER_UNIT = 32
 """Images that may wait for each inference unit: at a second an image, for half a minute, within
@@ -31,7 +30,7 @@ class RequestQueue:
     """Carries out requests in order, as many at once as there are inference units."""
 
     def __init__(self, *, units: int, clock: Callable[[], float]) -> None:
-        self._units = units
+        self.units = units
         self._clock = clock
         self._pool = ThreadPoolExecutor(units, thread_name_prefix="detection")
         self._lock = threading.Lock()
@@ -41,9 +40,9 @@ class RequestQueue:
         self._request_s: float | None = None
 
     @property
-    def capacity(self) -> Capacity:
-        """The numbers of requests that are carried out at once, and that wait."""
-        return Capacity(units=self._units, waiting=max(0, self._count - self._units))
+    def requests(self) -> int:
+        """The number of requests that are carried out, or wait."""
+        return self._count
 
     def submit(self, request: Callable[[], T]) -> Future[T]:
         """Let a request wait; return the future of its result.
@@ -52,16 +51,22 @@ class RequestQueue:
             ModelBusyError: the queue is full.
         """
         with self._lock:
-            if self._count >= self._units * (1 + WAITING_PER_UNIT):
+            if self._count >= self.units * (1 + WAITING_PER_UNIT):
                 mean_s = FIRST_GUESS_S if self._request_s is None else self._request_s
-                raise ModelBusyError(wait_s=mean_s * self._count / self._units)
+                raise ModelBusyError(wait_s=mean_s * self._count / self.units)
             self._count += 1
         future = self._pool.submit(self._timed, request)
         future.add_done_callback(self._count_down)
         return future
 
-    def close(self) -> None:
-        """Accept no more requests; waiting ones are still carried out."""
+    def close(self, last: Callable[[], object] | None = None) -> None:
+        """Accept no more requests; waiting ones are still carried out.
+
+        Args:
+            last: is called when the last of them has begun.
+        """
+        if last is not None:
+            self._pool.submit(last)
         self._pool.shutdown(wait=False)
 
     def _timed(self, request: Callable[[], T]) -> T:

@@ -28,7 +28,7 @@ from blemish.monitoring.readiness import (
 )
 from blemish.monitoring.state_metrics import Sources, StateMetrics
 from blemish.monitoring.status_pages import StatusPages
-from blemish.runners.local_hosting import LocalHosting
+from blemish.runners.model_hosting import ModelHosting
 from blemish.s3.service_model import s3_model
 from blemish.service.data_ages import DataAges
 from blemish.service.objects import Objects
@@ -105,7 +105,7 @@ class Monitors:
         database: Database,
         *,
         objects: Objects,
-        hosting: LocalHosting,
+        hosting: ModelHosting,
         cluster: Callable[[], str | None] | None,
         running_trainings: Callable[[], int],
         waiting_requests: dict[str, Callable[[], int]],

@@ -12,9 +12,10 @@ from functools import partial
 from blemish.domain.limits import MIB
 from blemish.runners.cluster.check import ClusterCheck
 from blemish.runners.cluster.images import ClusterImages
+from blemish.runners.detectors import LocalDetectors
 from blemish.runners.local import PROCESS, LocalTrainings
-from blemish.runners.local_hosting import LocalHosting
 from blemish.runners.local_images import LocalImages
+from blemish.runners.model_hosting import ModelHosting
 from blemish.runners.model_memory import default_memory_bytes
 from blemish.runners.reconciler import Reconciler
 from blemish.server.backbones import backbones_of
@@ -42,7 +43,7 @@ class Workers:
     reconciler: Reconciler
     trainings: LocalTrainings
     training_log: TrainingLog
-    hosting: LocalHosting
+    hosting: ModelHosting
     hosting_work: HostingWork
     detection_job_work: DetectionJobWork
     #: of the Ray cluster that the settings name
@@ -54,16 +55,17 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
     settings = foundation.settings
     trainings = LocalTrainings(silence_s=LEASE.total_seconds(), command=_training_command(settings))
     training_log = TrainingLog(now=foundation.now)
-    hosting = LocalHosting(
+    hosting = ModelHosting(
         bundles=storage.bundles,
-        threads=settings.detection_threads,
+        detectors=LocalDetectors(
+            storage.bundles, threads=settings.detection_threads, providers=settings.providers
+        ),
         hosted_row=partial(hosted_row, foundation.database),
         memory_bytes=(
             default_memory_bytes()
             if settings.model_memory_mib is None
             else settings.model_memory_mib * MIB
         ),
-        providers=settings.providers,
     )
     hosting_work = build_hosting_work(foundation, storage, runner=hosting)
     detection_job_work = build_detection_job_work(foundation, storage)

@@ -15,7 +15,8 @@ from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.engine.bundle import Bundle, read_bundle
 from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detection
-from blemish.runners.local_hosting import LocalHosting
+from blemish.runners.detectors import LocalDetectors
+from blemish.runners.model_hosting import ModelHosting
 from blemish.runners.model_memory import model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT
 from blemish.service.detection.detection import ModelBusyError
@@ -95,9 +96,14 @@ def rows() -> dict[int, Model]:
 
 
 @pytest.fixture
-def hosting(bundles: CountingBundles, rows: dict[int, Model]) -> LocalHosting:
+def hosting(bundles: CountingBundles, rows: dict[int, Model]) -> ModelHosting:
     room = 2 * model_bytes(bundles.size_bytes(BUNDLE))
-    return LocalHosting(bundles=bundles, threads=1, hosted_row=rows.get, memory_bytes=room)
+    return ModelHosting(
+        bundles=bundles,
+        detectors=LocalDetectors(bundles, threads=1),
+        hosted_row=rows.get,
+        memory_bytes=room,
+    )
 
 
 @pytest.fixture
@@ -120,7 +126,7 @@ INTERRUPTED = row(status=ModelStatus.SYSTEM_UPDATING, interruptions=1)
 class Client:
     """Sends images to hosted models."""
 
-    def __init__(self, hosting: LocalHosting, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, hosting: ModelHosting, loop: asyncio.AbstractEventLoop) -> None:
         self._hosting = hosting
         self._loop = loop
 
@@ -147,11 +153,11 @@ class Client:
 
 
 @pytest.fixture
-def client(hosting: LocalHosting, loop: asyncio.AbstractEventLoop) -> Client:
+def client(hosting: ModelHosting, loop: asyncio.AbstractEventLoop) -> Client:
     return Client(hosting, loop)
 
 
-def test_a_loaded_model_judges_images(hosting: LocalHosting, client: Client) -> None:
+def test_a_loaded_model_judges_images(hosting: ModelHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
     normal = client.detect()
@@ -163,13 +169,13 @@ def test_a_loaded_model_judges_images(hosting: LocalHosting, client: Client) -> 
     assert (normal.is_anomalous, anomalous.is_anomalous) == (False, True)
 
 
-def test_another_model_is_not_there(hosting: LocalHosting, client: Client) -> None:
+def test_another_model_is_not_there(hosting: ModelHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
     assert client.detect(model=row(8)) is None
 
 
-def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting, client: Client) -> None:
+def test_a_detection_waits_for_a_model_that_comes(hosting: ModelHosting, client: Client) -> None:
     answers = [client.begin(model=INTERRUPTED, timeout_s=PATIENCE_S) for _ in range(3)]
 
     hosting.load(6, BUNDLE, units=ONE, attempt=1)
@@ -180,7 +186,7 @@ def test_a_detection_waits_for_a_model_that_comes(hosting: LocalHosting, client:
 
 
 def test_only_so_many_detections_wait_for_a_model_that_comes(
-    hosting: LocalHosting, client: Client
+    hosting: ModelHosting, client: Client
 ) -> None:
     answers = [client.begin(model=INTERRUPTED, timeout_s=1) for _ in range(WAITING_PER_UNIT)]
 
@@ -195,7 +201,7 @@ def test_only_so_many_detections_wait_for_a_model_that_comes(
 
 
 def test_what_waits_for_a_model_that_is_stopped_is_judged_before(
-    hosting: LocalHosting, client: Client
+    hosting: ModelHosting, client: Client
 ) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     answers = [client.begin() for _ in range(5)]
@@ -207,14 +213,14 @@ def test_what_waits_for_a_model_that_is_stopped_is_judged_before(
 
 @pytest.mark.parametrize(("minimum", "maximum", "most"), [(1, None, 1), (2, None, 2), (1, 3, 3)])
 def test_the_line_is_as_long_as_the_units_let_it_be(
-    hosting: LocalHosting, minimum: int, maximum: int | None, most: int
+    hosting: ModelHosting, minimum: int, maximum: int | None, most: int
 ) -> None:
     hosting.load(7, BUNDLE, units=InferenceUnits(minimum=minimum, maximum=maximum), attempt=1)
 
-    assert hosting._hosted[7].queue._units == most
+    assert hosting._hosted[7].queue.units == most
 
 
-def test_an_unloaded_model_is_gone(hosting: LocalHosting, client: Client) -> None:
+def test_an_unloaded_model_is_gone(hosting: ModelHosting, client: Client) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
 
     hosting.unload(7)
@@ -225,7 +231,7 @@ def test_an_unloaded_model_is_gone(hosting: LocalHosting, client: Client) -> Non
 
 @pytest.mark.parametrize(("attempt", "there"), [(1, True), (2, False), (3, False)])
 def test_an_attempt_unloads_what_no_later_one_loaded(
-    hosting: LocalHosting, client: Client, attempt: int, *, there: bool
+    hosting: ModelHosting, client: Client, attempt: int, *, there: bool
 ) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     hosting.load(7, BUNDLE, units=ONE, attempt=2)
@@ -236,7 +242,7 @@ def test_an_attempt_unloads_what_no_later_one_loaded(
 
 
 def test_a_damaged_bundle_is_not_loaded(
-    hosting: LocalHosting, client: Client, tmp_path: Path
+    hosting: ModelHosting, client: Client, tmp_path: Path
 ) -> None:
     with (tmp_path / "bundles" / BUNDLE / "model.onnx.sealed").open("r+b") as file:
         file.seek(-100, os.SEEK_END)
@@ -249,7 +255,7 @@ def test_a_damaged_bundle_is_not_loaded(
 
 
 def test_a_image_that_cannot_be_judged_takes_no_unit_with_it(
-    hosting: LocalHosting, client: Client
+    hosting: ModelHosting, client: Client
 ) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     for _ in range(3):
@@ -260,7 +266,7 @@ def test_a_image_that_cannot_be_judged_takes_no_unit_with_it(
 
 
 def test_a_model_gets_other_units_without_being_loaded_again(
-    hosting: LocalHosting, client: Client, tmp_path: Path
+    hosting: ModelHosting, client: Client, tmp_path: Path
 ) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     shutil.rmtree(tmp_path / "bundles" / BUNDLE)
@@ -268,12 +274,12 @@ def test_a_model_gets_other_units_without_being_loaded_again(
 
     hosting.load(7, BUNDLE, units=InferenceUnits(minimum=3, maximum=None), attempt=2)
 
-    assert hosting._hosted[7].queue._units == 3
+    assert hosting._hosted[7].queue.units == 3
     assert all(isinstance(answer.result(PATIENCE_S), Detection) for answer in waiting)
     assert client.detect() is not None
 
 
-def test_a_model_that_was_stopped_is_loaded_anew(hosting: LocalHosting) -> None:
+def test_a_model_that_was_stopped_is_loaded_anew(hosting: ModelHosting) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     before = hosting._hosted[7].detector
     hosting.unload(7)
@@ -284,7 +290,7 @@ def test_a_model_that_was_stopped_is_loaded_anew(hosting: LocalHosting) -> None:
 
 
 def test_a_hosted_model_is_loaded_once_for_all_images_that_come(
-    hosting: LocalHosting, client: Client, rows: dict[int, Model], bundles: CountingBundles
+    hosting: ModelHosting, client: Client, rows: dict[int, Model], bundles: CountingBundles
 ) -> None:
     rows[7] = SEVENTH
 
@@ -296,7 +302,7 @@ def test_a_hosted_model_is_loaded_once_for_all_images_that_come(
 
 
 def test_the_least_recently_used_model_makes_room(
-    hosting: LocalHosting, client: Client, rows: dict[int, Model]
+    hosting: ModelHosting, client: Client, rows: dict[int, Model]
 ) -> None:
     rows.update({number: row(number) for number in (7, 8, 9)})
     for number in (7, 8, 7):
@@ -313,8 +319,11 @@ def test_a_model_that_is_stopped_while_it_is_loaded_does_not_stay(
     bundles: CountingBundles, loop: asyncio.AbstractEventLoop
 ) -> None:
     answers = iter([SEVENTH, None])
-    hosting = LocalHosting(
-        bundles=bundles, threads=1, hosted_row=lambda _: next(answers), memory_bytes=0
+    hosting = ModelHosting(
+        bundles=bundles,
+        detectors=LocalDetectors(bundles, threads=1),
+        hosted_row=lambda _: next(answers),
+        memory_bytes=0,
     )
 
     Client(hosting, loop).detect(timeout_s=PATIENCE_S)
@@ -337,7 +346,7 @@ def test_a_load_fails_for_those_who_wait_while_the_store_is_away_and_heals(
 
 
 def test_what_was_loaded_answers_until_the_row_is_hosted_with_another_bundle(
-    hosting: LocalHosting,
+    hosting: ModelHosting,
     client: Client,
     rows: dict[int, Model],
     bundles: CountingBundles,
@@ -361,14 +370,17 @@ def test_a_bundle_that_was_replaced_before_it_was_read_is_no_error(
     bundles: CountingBundles, loop: asyncio.AbstractEventLoop
 ) -> None:
     answers = iter([row(bundle="7-0"), *[row(attempt=2)] * 3])
-    hosting = LocalHosting(
-        bundles=bundles, threads=1, hosted_row=lambda _: next(answers), memory_bytes=0
+    hosting = ModelHosting(
+        bundles=bundles,
+        detectors=LocalDetectors(bundles, threads=1),
+        hosted_row=lambda _: next(answers),
+        memory_bytes=0,
     )
 
     assert Client(hosting, loop).detect(timeout_s=PATIENCE_S)
 
 
-def test_what_the_rows_no_longer_ask_for_is_unloaded(hosting: LocalHosting) -> None:
+def test_what_the_rows_no_longer_ask_for_is_unloaded(hosting: ModelHosting) -> None:
     hosting.load(7, BUNDLE, units=ONE, attempt=1)
     hosting.load(8, BUNDLE, units=ONE, attempt=1)
 
