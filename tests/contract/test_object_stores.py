@@ -108,6 +108,20 @@ def test_what_is_written_is_read(filled: Filled, key: str) -> None:
     assert filled.store.read(ref(key), max_bytes=MOST) == b"last"
 
 
+def test_an_object_that_others_have_changed_is_not_replaced(filled: Filled) -> None:
+    assert filled.store.version(ref("a")) is None
+    assert filled.store.replace(ref("a"), [b"fi", b"rst"], version=None)
+    assert not filled.store.replace(ref("a"), b"late", version=None)
+    version = filled.store.version(ref("a"))
+    assert filled.store.replace(ref("a"), b"second", version=version)
+
+    assert not filled.store.replace(ref("a"), b"late", version=version)
+
+    assert filled.store.read(ref("a"), max_bytes=MOST) == b"second"
+    filled.store.delete(ref("a"))
+    assert not filled.store.replace(ref("a"), b"late", version=version)
+
+
 def test_what_is_written_in_pieces_is_one_object(filled: Filled) -> None:
     pieces = [bytes([number]) * CHUNK_BYTES for number in range(12)]  # S3 takes parts of 5 MiB
 

@@ -78,6 +78,27 @@ class Objects(Protocol):
             ObjectError: it cannot be written.
         """
 
+    def version(self, ref: ObjectRef) -> str | None:
+        """Return a text that changes with the content of an object; None if it does not exist.
+
+        Raises:
+            ObjectError: the store does not answer.
+        """
+
+    def replace(
+        self, ref: ObjectRef, data: bytes | Iterable[bytes], *, version: str | None
+    ) -> bool:
+        """Write an object, unless it has another version by then; return whether it is written.
+
+        Args:
+            ref: the object.
+            data: the content.
+            version: what `version` returned before.
+
+        Raises:
+            ObjectError: it cannot be written.
+        """
+
     def delete(self, ref: ObjectRef) -> None:
         """Delete an object, if it exists.
 

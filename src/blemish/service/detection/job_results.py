@@ -21,10 +21,14 @@ from blemish.service.detection.job_images import ImageDetection, ImageResult
 from blemish.service.detection.result_lines import ResultLines
 from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import EvaluatedModel, detected_members
+from blemish.storage.errors import StoreWriteError
 from blemish.storage.rows.all_rows import Rows
 
 ERROR = "error"
 """Field of a line with the reason why its image has no detection."""
+
+PUBLISHINGS = 5
+"""How often a result is written while others change it."""
 
 OURS = frozenset({ERROR, *DETECTED_FIELDS})
 """Result fields of a line; those of an earlier job are removed."""
@@ -40,8 +44,12 @@ class Results(Protocol):
             ObjectError: a file beside it cannot be stored.
         """
 
-    def publish(self, lines: ResultLines) -> None:
+    def publish(self, lines: ResultLines, *, check: Callable[[], None]) -> None:
         """Write the objects that must exist before the job succeeds.
+
+        Args:
+            lines: of all images.
+            check: raises if the attempt has lost the job; then nothing is written.
 
         Raises:
             ObjectError: it cannot be written.
@@ -69,8 +77,9 @@ class TrialResults:
         )
         return json.dumps(asdict(image), ensure_ascii=False)
 
-    def publish(self, lines: ResultLines) -> None:
+    def publish(self, lines: ResultLines, *, check: Callable[[], None]) -> None:  # noqa: ARG002
         """See `Results`."""
+        check()
 
     def keep(self, rows: Rows, lines: ResultLines) -> None:
         """See `Results`."""
@@ -110,11 +119,21 @@ class BatchResults:
         more = {ERROR: result} if isinstance(result, str) else self._members(position, result)
         return json.dumps(listed | more, ensure_ascii=False)
 
-    def publish(self, lines: ResultLines) -> None:
-        """See `Results`."""
+    def publish(self, lines: ResultLines, *, check: Callable[[], None]) -> None:
+        """See `Results`.
+
+        A server that is suspended after the check may go on when another one has published: then
+        the object has another version than before the check, and stays.
+        """
         job = self._job
         key = result_key(job.output_prefix, job.project, job.name)
-        self._objects.write(ObjectRef(bucket=self._bucket, key=key), lines.chunks())
+        ref = ObjectRef(bucket=self._bucket, key=key)
+        for _ in range(PUBLISHINGS):
+            version = self._objects.version(ref)
+            check()
+            if self._objects.replace(ref, lines.chunks(), version=version):
+                return
+        raise StoreWriteError(f"{ref} cannot be written: others change it again and again.")
 
     def keep(self, rows: Rows, lines: ResultLines) -> None:
         """See `Results`."""

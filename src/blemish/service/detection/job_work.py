@@ -173,8 +173,7 @@ class DetectionJobWork:
                 progress.count(result)
                 if progress.done % CHECKPOINT_IMAGES == 0:
                     lines.keep(progress.counts)
-            progress.tell()  # raises if the job was cancelled, before anything is published
-            results.publish(lines)
+            results.publish(lines, check=progress.tell)
             self._succeed(job, attempt, progress, results, lines)
 
     def _results_of(

@@ -16,7 +16,12 @@ from datetime import timedelta
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from obstore.exceptions import BaseError, PreconditionError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 from obstore.store import S3Store
 
 from blemish.domain.entities import ObjectRef
@@ -36,7 +41,7 @@ from blemish.storage.objects.s3_address import S3Address
 from blemish.storage.objects.store import ObjectInfo, text_lines
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult
+    from obstore import GetOptions, GetResult, PutMode
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Size of a request for a part of a text."""
@@ -206,6 +211,41 @@ class S3ObjectStore:
                 self._bucket(ref.bucket).put(ref.key, data, use_multipart=not whole)
             except FileNotFoundError:
                 raise _bucket_missing(ref.bucket) from None
+
+    def version(self, ref: ObjectRef) -> str | None:
+        """Return the ETag of an object; None if it does not exist.
+
+        Raises:
+            ObjectError: what `size` raises.
+        """
+        try:
+            with self._reading(ref):
+                return self._checked_bucket(ref.bucket).head(ref.key)["e_tag"]
+        except ObjectMissingError:
+            return None
+
+    def replace(
+        self, ref: ObjectRef, data: bytes | Iterable[bytes], *, version: str | None
+    ) -> bool:
+        """Write an object, unless it has another version by then; return whether it is written.
+
+        It is written by one request, from memory. A store that knows no conditions ignores them.
+
+        Raises:
+            ObjectError: what `write` raises.
+        """
+        _check_name(ref)
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        mode: PutMode = "create" if version is None else {"e_tag": version}
+        with self._clear_errors(str(ref), "written", StoreWriteError):
+            try:
+                self._bucket(ref.bucket).put(ref.key, whole, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            except FileNotFoundError:
+                self._check_bucket(ref.bucket)
+                return False  # it was deleted
+        return True
 
     def delete(self, ref: ObjectRef) -> None:
         """Delete an object, if it exists.

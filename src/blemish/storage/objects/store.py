@@ -183,6 +183,29 @@ class ObjectStore:
         with self._streams.staged(ref, data) as staged_object, self.paths.names:
             self._streams.publish(staged_object, ref)
 
+    def version(self, ref: ObjectRef) -> str | None:
+        """Return a text that changes with the content of an object; None if it does not exist.
+
+        Raises:
+            ObjectError: what `check_key` raises.
+        """
+        version = self._streams.version(ref)
+        return f"{version.size_bytes}-{version.modified_ns}" if version else None
+
+    def replace(
+        self, ref: ObjectRef, data: bytes | Iterable[bytes], *, version: str | None
+    ) -> bool:
+        """Write an object, unless it has another version by then; return whether it is written.
+
+        Raises:
+            ObjectError: what `write` raises.
+        """
+        with self._streams.staged(ref, data) as staged_object, self.paths.names:
+            if self.version(ref) != version:
+                return False
+            self._streams.publish(staged_object, ref)
+        return True
+
     def delete(self, ref: ObjectRef) -> None:
         """Delete an object, if it exists, and folders that become empty.
 

@@ -562,6 +562,57 @@ def test_a_stale_attempt_changes_nothing(judging: House) -> None:
     assert judging.trials.images(PROJECT, job.name, verified=None, token=None) == ([], None)
 
 
+class Suspended:
+    """The objects of a server that is suspended just before it publishes a result."""
+
+    def __init__(self, objects: Any, *, meanwhile: Callable[[], object]) -> None:
+        self._objects = objects
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    def replace(self, ref: ObjectRef, data: Any, *, version: str | None) -> bool:
+        self._meanwhile()
+        written: bool = self._objects.replace(ref, data, version=version)
+        return written
+
+
+def test_a_server_that_is_suspended_at_the_end_of_a_job_publishes_over_no_other(
+    judging: House,
+) -> None:
+    job = start(judging, BATCH, NEW)
+    published: list[bytes] = []
+
+    def another_server() -> None:
+        judging.clock.advance(LEASE.total_seconds() + 1)
+        judging.thresholds.move(PROJECT, "1", threshold=-1e6)
+        assert settle(judging, job).counts.anomaly == len(NEW)
+        published.append(result(judging, job).read_bytes())
+
+    first = work_over(judging, Suspended(judging.objects, meanwhile=another_server))
+    settle(judging, job, work=first)
+
+    assert [result(judging, job).read_bytes()] == published
+    assert described(judging, job).counts.anomaly == len(NEW)
+
+
+def test_the_attempt_in_force_publishes_over_a_suspended_one(judging: House) -> None:
+    job = start(judging, BATCH, NEW)
+    late = [lambda: result(judging, job).write_bytes(b"of a suspended server")]
+
+    def another_server() -> None:
+        if late:
+            result(judging, job).parent.mkdir(parents=True, exist_ok=True)
+            late.pop()()
+
+    work = work_over(judging, Suspended(judging.objects, meanwhile=another_server))
+    ended = settle(judging, job, work=work)
+
+    assert ended.status == "SUCCEEDED"
+    assert len(result(judging, job).read_text().splitlines()) == len(NEW)
+
+
 def test_a_model_that_a_job_needs_cannot_be_deleted(judging: House) -> None:
     job = start(judging, TRIAL, NEW)
 
