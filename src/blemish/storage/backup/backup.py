@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from blemish.storage.backup.archive import ArchiveWriter
+from blemish.storage.backup.line_folders import LineFolders
 from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
@@ -65,6 +66,7 @@ class Backup:
         self._address = database or directory.database
         self._with_objects = with_objects
         self._objects = ObjectStore(directory.buckets)
+        self._lines = LineFolders(directory.lines, with_images=with_objects)
 
     def size_bytes(self) -> int:
         """Return the approximate size of the backup.
@@ -76,7 +78,7 @@ class Backup:
         with closing(Database.open_current(self._address)) as database:
             names, of_rows = self._names(database), database.size_bytes()
         sizes = [file.size_bytes for file in self._files_of(names)]
-        sizes.append(of_rows)
+        sizes += [of_rows, self._lines.size_bytes()]
         if self._with_objects:
             sizes += [
                 stored_object.size_bytes
@@ -104,13 +106,15 @@ class Backup:
         """
         with (
             new_file(to) as file,
-            _scratch(to) as rows,
+            _scratch(to, "rows") as rows,
+            _scratch(to, "lines") as lines,
             ArchiveWriter.into(file, progress=progress) as writer,
         ):
             writer.begin(version=version, now=now)
             self._add_named(writer, rows)
             self._forget_what_is_left_out(rows)
             writer.add("blemish.db", rows)
+            self._lines.add_to(writer, scratch=lines)
             if self._with_objects:
                 self._add_objects(writer)
 
@@ -201,9 +205,9 @@ class Backup:
 
 
 @contextmanager
-def _scratch(to: Path) -> Iterator[Path]:
-    """Return a temporary path beside the archive for the copy of the rows."""
-    path = to.with_name(f"{to.name}.rows.partial")
+def _scratch(to: Path, what: str) -> Iterator[Path]:
+    """Return a temporary path beside the archive for a copy of a database."""
+    path = to.with_name(f"{to.name}.{what}.partial")
     try:
         yield path
     finally:

@@ -35,7 +35,7 @@ from blemish.storage.files import clear_file_errors, sync_folder
 DATABASE = "blemish.db"
 IDENTITY = "identity"
 
-FOLDERS = ("buckets", "bundles", "kept", "keyring", "uploads")
+FOLDERS = ("buckets", "bundles", "kept", "keyring", "lines", "uploads")
 """Folders that a restore moves into place before the database."""
 
 NOTHING = frozenset({"lost+found", "serve.lock", "restoring"})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +62,33 @@ def test_objects_come_along_where_they_are_asked_for(served: Served, folder: Pat
     assert (directory.uploads / "part").read_bytes() == b"part"
     assert not bare.buckets.exists()
     assert uploads_of(bare) == set()
+
+
+@pytest.mark.parametrize("with_objects", [False, True])
+def test_lines_come_along_while_they_run(
+    served: Served, folder: Path, *, with_objects: bool
+) -> None:
+    line = served.directory.lines / "press"
+    (line / "images").mkdir(parents=True)
+    (line / "line.toml").write_text("[model]")
+    (line / "images" / "1.jpg").write_bytes(b"image")
+    (line / "images" / ".2.jpg.unfinished").write_bytes(b"half an image")
+    with closing(sqlite3.connect(line / "station.db")) as records:
+        records.execute("PRAGMA journal_mode = WAL")
+        with records:
+            records.execute("CREATE TABLE images (file TEXT)")
+            records.execute("INSERT INTO images VALUES ('1.jpg')")
+        records.execute("INSERT INTO images VALUES ('not committed.jpg')")
+
+        archive = back_up(served, folder / "backup.tar", with_objects=with_objects)
+
+    again = restored(archive, folder / "again").lines / "press"
+    assert (again / "line.toml").read_text() == "[model]"
+    with closing(sqlite3.connect(again / "station.db")) as records:
+        assert records.execute("SELECT file FROM images").fetchall() == [("1.jpg",)]
+    images = [path.name for path in again.glob("images/*")]
+    assert images == (["1.jpg"] if with_objects else [])
+    assert [path.name for path in folder.glob("*.partial")] == []
 
 
 def test_models_that_come_and_go_meanwhile_are_there_whole_or_not_at_all(
