@@ -22,7 +22,9 @@ pytestmark = [
 DEPLOY = ROOT / "deploy"
 SESSION = Path(__file__).with_name("container_session.py")
 MOST_MIB = 400
-COMPOSE_FILES = tuple(f"deploy/compose{name}.yaml" for name in ("", "-postgresql", "-cluster"))
+COMPOSE_FILES = tuple(
+    f"deploy/compose{name}.yaml" for name in ("", "-postgresql", "-cluster", "-servers")
+)
 NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -39,6 +41,7 @@ def tools() -> Path:
         ["hadolint", "deploy/Dockerfile-cluster"],
         ["check-jsonschema", "--builtin-schema=vendor.compose-spec", *COMPOSE_FILES],
         ["kubernetes-validate", "--strict", "deploy/kubernetes.yaml"],
+        ["kubernetes-validate", "--strict", "deploy/kubernetes-servers.yaml"],
         ["yamllint", "--strict", "deploy", ".github", ".yamllint"],
         ["check-jsonschema", "--builtin-schema=vendor.dependabot", ".github/dependabot.yml"],
         ["zizmor", "--offline", "--config=.github/zizmor.yml", ".github"],
