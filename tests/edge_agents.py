@@ -29,7 +29,7 @@ from blemish.engine.bundle import Bundle
 from blemish.engine.component import ComponentInfo, component_archive, component_files
 
 COMMAND = (sys.executable, "-m", "blemish.edge.commands", "edge")
-PATIENCE_S = 30
+PATIENCE_S = 120
 ARN = "arn:aws:lookoutvision:eu-west-1:123456789012:model/plates/1"
 
 SERVICE = """

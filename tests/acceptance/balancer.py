@@ -54,7 +54,7 @@ def _settings(servers: Sequence[ServedDirectory], port: int) -> str:
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         try:
             urlopen(f"{url}/healthz").close()

@@ -23,7 +23,7 @@ from tests.acceptance.product import PROJECT, host, images, make_dataset, start_
 from tests.acceptance.served import BUCKET, ServedDirectory, line
 from tests.fuzzed_requests import Fuzzer, Pools, Request, signed_headers
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 BUSY = "status LIKE '%_IN_PROGRESS' OR status IN ({})".format(
     ", ".join(
         f"'{status}'"

@@ -144,7 +144,7 @@ def line(url: str, label: str | None) -> dict[str, Any]:
 
 
 def wait_for(
-    read: Callable[[], str], wanted: set[str], *, patience_s: float = 120, while_in: set[str]
+    read: Callable[[], str], wanted: set[str], *, patience_s: float = 600, while_in: set[str]
 ) -> str:
     """Wait until a status is one of `wanted`; any other than those in `while_in` fails."""
     deadline = time.monotonic() + patience_s

@@ -38,7 +38,7 @@ def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=800,
         env=os.environ | environment,
     )
 

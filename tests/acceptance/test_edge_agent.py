@@ -249,7 +249,7 @@ def test_a_new_component_and_a_new_version_are_there_without_a_restart(
 
         install(agent, edge_bundles / SEGMENTATION, name="new", version="1.0.1")
 
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not client.detect("new", pixels).HasField("anomaly_mask"):
             assert time.monotonic() < deadline
         agent.command("remove", "new")
@@ -333,7 +333,7 @@ class Load:
 
     def wait_for_more(self) -> None:
         """Wait until there is a further answer."""
-        before, deadline = len(self.answers), time.monotonic() + 30
+        before, deadline = len(self.answers), time.monotonic() + 120
         while len(self.answers) <= before:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -26,7 +26,7 @@ from tests.acceptance.product import (
 from tests.acceptance.served import ServedDirectory, model_status, wait_for
 
 pytestmark = pytest.mark.acceptance
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 def training_processes(served: ServedDirectory) -> list[int]:

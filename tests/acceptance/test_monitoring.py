@@ -129,7 +129,7 @@ def test_after_a_kill_the_audit_log_lacks_at_most_the_last_moment(served: Served
     for _ in range(20):
         client.list_projects()
     files = served.folder / "audit"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while sum(path.read_bytes().count(b"\n") for path in files.glob("*.jsonl")) < 20:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -152,7 +152,7 @@ def test_a_full_disk_stops_no_call_and_the_audit_log_goes_on_when_there_is_room(
         assert len(audited(served)) < 21
 
         ballast.unlink()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while len(audited(served)) < 21:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -245,7 +245,7 @@ def ready(served: ServedDirectory) -> tuple[int, dict[str, str]]:
 
 
 def wait_until_ready_is(served: ServedDirectory, status: int) -> tuple[int, dict[str, str]]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while (found := ready(served))[0] != status:
         assert time.monotonic() < deadline, found
         time.sleep(0.1)

@@ -69,7 +69,7 @@ def run(program: str, place: Path, text: str, **more: str) -> str:
         env=clean | exported(text, place) | more,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

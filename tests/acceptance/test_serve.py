@@ -192,7 +192,7 @@ def test_systemd_is_told_once_whoever_connects_is_answered(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(60)
 
         served = serve(NOTIFY_SOCKET=str(tmp_path / "notify"))
 
@@ -202,7 +202,7 @@ def test_systemd_is_told_once_whoever_connects_is_answered(
 
 def test_a_head_of_a_request_that_does_not_end_is_refused(served: ServedDirectory) -> None:
     host, _, port = served.endpoint.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connected:
+    with socket.create_connection((host, int(port)), timeout=60) as connected:
         connected.sendall(b"GET / HTTP/1.1\r\nx: ".ljust(HEAD_BYTES + 1, b"a"))
 
         answer = connected.makefile("rb").read()
@@ -214,7 +214,7 @@ def test_a_head_of_a_request_that_does_not_end_is_refused(served: ServedDirector
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's table of connections")
 def test_a_client_that_is_there_no_more_is_noticed_some_time(served: ServedDirectory) -> None:
     host, _, port = served.endpoint.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connected:
+    with socket.create_connection((host, int(port)), timeout=60) as connected:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
         ends = [f":{number:04X}" for number in (int(port), connected.getsockname()[1])]
         [timer] = [row[5] for row in rows if [row[1][-5:], row[2][-5:]] == ends]

@@ -16,9 +16,6 @@ from tests.acceptance.served import ServedDirectory
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-PATIENCE_S = 5
-"""A request that needs no S3 is answered in this time; an S3 has ten seconds."""
-
 WAITING = 8
 """More requests than the API has threads."""
 
@@ -52,17 +49,16 @@ def test_only_requests_that_need_a_silent_s3_wait_for_it_and_not_for_long(
         for thread in threads:
             thread.start()
         wait_until_all_wait(served)
-        began = time.monotonic()
         for number in range(5):
             client.create_project(ProjectName=f"other-{number}")
             client.list_projects()
-        took_s = time.monotonic() - began
+        answered_before = len(codes)
         for thread in threads:
             thread.join()
     finally:
         elsewhere.process.send_signal(signal.SIGCONT)
 
-    assert took_s < PATIENCE_S
+    assert answered_before == 0  # what needs no S3 did not wait for them
     assert len(codes) == WAITING
     assert set(codes) <= {"ServiceUnavailableException", "InternalServerException"}, codes
     with pytest.raises(ClientError, match="dataset"):  # the S3 answers again
@@ -74,7 +70,7 @@ def test_only_requests_that_need_a_silent_s3_wait_for_it_and_not_for_long(
 def wait_until_all_wait(served: ServedDirectory) -> None:
     """Wait until more requests wait than have a thread."""
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     pattern = r'blemish_requests_waiting\{service="lookoutvision"\} (\S+)'
     while True:
         text = urlopen(f"{served.endpoint}/metrics").read().decode()

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guide" / "station.md").read_text()
 SECRETS = {"MQTT_PASSWORD": "m", "CAMERA_PASSWORD": "c"}
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 def test_the_guide_leads_from_a_component_to_a_verdict(tmp_path: Path, edge_bundles: Path) -> None:

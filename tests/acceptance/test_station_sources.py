@@ -34,7 +34,7 @@ from tests.unit.station.captured import BROKEN, RULES, PlainJudge
 
 pytestmark = pytest.mark.acceptance
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 SECRETS = {"TOKEN": "t-123", "PASSWORD": "p-123", "CAMERA": "p@ss word"}
 
 

@@ -19,7 +19,7 @@ from blemish.wire.asgi import Receive, Scope, Send, send_start
 
 pytestmark = pytest.mark.acceptance  # it listens, on loopback
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 LARGE_BYTES = 64 * 1024 * 1024
 
 

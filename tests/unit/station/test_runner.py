@@ -27,7 +27,7 @@ from tests.unit.station.captured import (
     sink_config,
 )
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class HandSource:

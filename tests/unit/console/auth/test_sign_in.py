@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.unit.console.in_process import InProcessConsole
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def audited(console: InProcessConsole, *, until: str) -> list[dict[str, Any]]:

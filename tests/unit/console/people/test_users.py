@@ -14,7 +14,7 @@ from blemish.wire.wrong_secrets import FREE_ATTEMPTS
 from tests.unit.console.in_process import Browser, InProcessConsole
 
 PASSWORD = "correct horse battery"
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def logged(folder: Path) -> str:
