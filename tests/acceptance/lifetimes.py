@@ -308,7 +308,7 @@ class Lifetimes(RuleBasedStateMachine):
             case Refused("ConflictException", message):
                 model.see(message.partition(" is ")[2].partition(";")[0])
                 assert model.status not in {M.HOSTED, M.SYSTEM_UPDATING}
-            case dict():
+            case dict() | Refused("ThrottlingException"):
                 assert {M.HOSTED, M.SYSTEM_UPDATING} & may_follow(model.status)
             case answered:
                 raise AssertionError(answered)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from anyio import to_thread
 
 from blemish.domain.arns import ArnScope
-from blemish.domain.entities import Model, ModelStatus
+from blemish.domain.entities import Model
 from blemish.domain.errors import (
     ConflictError,
     ResourceType,
@@ -32,7 +32,7 @@ MEDIA_TYPES = tuple(FORMATS)
 """The original's two, and ours; the format of the body is found by its content."""
 
 UPDATE_TIMEOUT_S = 10.0
-"""How long a detection waits for a hosted model that is loaded again after a restart."""
+"""How long a detection waits for a hosted model that is not loaded, or not any more."""
 
 
 class ModelBusyError(Exception):
@@ -121,7 +121,7 @@ class DetectionService:
         """Return the result of one image.
 
         Raises:
-            ThrottlingError: the queue of the model is full.
+            ThrottlingError: the queue of the model is full, or it takes long to load.
             ConflictError: the model is not hosted.
             ValidationError: the body is no image that the model can take.
         """
@@ -158,7 +158,7 @@ class DetectionService:
             raise self._unusable(model, str(error)) from error
         if detection is None:  # its status may have changed since
             newest = await to_thread.run_sync(self._model, model.project, str(model.version))
-            if newest.status is ModelStatus.HOSTED:
+            if newest.status in MODEL_ANSWERING:
                 raise _loading(newest)
             raise self._not_hosted(newest)
         return detection

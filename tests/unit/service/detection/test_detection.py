@@ -225,6 +225,19 @@ def test_a_model_that_does_not_come_back_is_named_with_its_status_of_now(
     assert "is HOSTING_FAILED;" in caught.value.message
 
 
+@pytest.mark.parametrize("status", [S.HOSTED, S.SYSTEM_UPDATING])
+def test_a_detection_is_to_come_again_while_a_model_takes_long_to_load(
+    house: House, service: DetectionService, runner: FakeHosting, status: ModelStatus
+) -> None:
+    house.trained(status)
+    runner.answer = None
+
+    with pytest.raises(ThrottlingError, match="is still being loaded") as caught:
+        detect(service, "circuits", "1", body=b"an image", media_type="image/png")
+
+    assert caught.value.members()["RetryAfterSeconds"] == 1
+
+
 def test_a_hosted_model_that_cannot_be_loaded_says_why(
     house: House, service: DetectionService, runner: FakeHosting
 ) -> None:
