@@ -87,19 +87,35 @@ class FileCache:
         """
         remove_tree(self.path(key), staging=self._staging)
 
+    def remove_unused(self, key: str) -> bool:
+        """Remove a folder of copies unless one was used of late; return whether it was removed.
+
+        Raises:
+            StoreWriteError: it cannot be removed.
+        """
+        with self._lock:  # so that none is used between the look and the removal
+            files = self._files(self.path(key))
+            if any(used_at > self._clock() - IN_USE_S for used_at, _, _ in files):
+                return False
+            self.remove(key)
+            if self._size_bytes is not None:
+                self._size_bytes -= sum(size for _, size, _ in files)
+        return True
+
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder of the cache."""
         path = self.path(folder)
         return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
 
     def _mark_used(self, path: Path) -> None:
-        now = self._clock()
-        os.utime(path, (now, now))
+        with self._lock:
+            now = self._clock()
+            os.utime(path, (now, now))
 
     def _make_room(self, added_bytes: int) -> None:
         with self._lock:
             if self._size_bytes is None:
-                self._size_bytes = sum(size for _, size, _ in self._files())
+                self._size_bytes = sum(size for _, size, _ in self._files(self._root))
             else:
                 self._size_bytes += added_bytes
             if self._size_bytes > self._max_bytes:
@@ -107,7 +123,7 @@ class FileCache:
 
     def _shrink(self, size_bytes: int) -> int:
         """Remove the least recently used files down to a size; return the size that is left."""
-        files = sorted(self._files())
+        files = sorted(self._files(self._root))
         left_bytes = sum(size for _, size, _ in files)
         for used_at, size, path in files:
             if left_bytes <= size_bytes or used_at > self._clock() - IN_USE_S:
@@ -119,10 +135,11 @@ class FileCache:
                 path.parent.rmdir()
         return left_bytes
 
-    def _files(self) -> list[tuple[float, int, Path]]:
+    @staticmethod
+    def _files(folder: Path) -> list[tuple[float, int, Path]]:
         """Return when each file was used, with its size."""
         files = []
-        for top, _, names in os.walk(self._root):
+        for top, _, names in os.walk(folder):
             for name in names:
                 path = Path(top, name)
                 with suppress(OSError):

@@ -209,10 +209,13 @@ class SharedFolders:
         self._at.store.delete(self._at.ref(f"{MARKS}/{self.kind}/{name}"))
 
     def forget_copies(self, needed: Collection[str]) -> None:
-        """Remove the copies of folders that are not needed."""
+        """Remove the copies of folders that are not needed, and were not used of late.
+
+        A folder is fetched or published before a row names it.
+        """
         for name in set(self._cache.names(self.kind)).difference(needed):
             with suppress(StoreWriteError):
-                self._cache.remove(self._key(name))
+                self._cache.remove_unused(self._key(name))
 
     def _intact_copy(self, name: str, file: str, info: SharedFile) -> Path | None:
         """Return the path of a copy, fetched if there is none; None if it is damaged."""

@@ -42,3 +42,22 @@ def test_files_in_use_stay_though_they_are_too_many(tmp_path: Path) -> None:
         cache.write(f"bundles/{name}/model", bytes(3 * KIB))
 
     assert cache.names("bundles") == ["a", "b", "c"]
+
+
+def test_a_folder_whose_copies_were_used_of_late_stays(tmp_path: Path) -> None:
+    clock = Clock()
+    cache = FileCache(
+        tmp_path / "cache", staging=tmp_path / "staging", max_bytes=10 * KIB, clock=clock
+    )
+    for name in "ab":
+        cache.write(f"bundles/{name}/model", bytes(KIB))
+        cache.write(f"bundles/{name}/folder.json", b"{}")
+    assert not cache.remove_unused("bundles/a")  # just fetched, and no row names it yet
+    clock.time += IN_USE_S
+    assert cache.intact("bundles/a/model", sha256=hashlib.sha256(bytes(KIB)).hexdigest())
+
+    assert not cache.remove_unused("bundles/a")
+    assert cache.remove_unused("bundles/b")
+    assert cache.remove_unused("bundles/b")  # by another server's housekeeping
+
+    assert cache.names("bundles") == ["a"]
