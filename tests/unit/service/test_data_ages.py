@@ -71,3 +71,29 @@ def test_the_next_server_knows_the_jumps(house: House) -> None:
     cutoff = ages_of(house, Timer()).cutoff(ahead, 90 * DAY)
 
     assert cutoff == before - 90 * DAY
+
+
+def test_of_two_servers_the_one_whose_clock_jumps_ages_nothing_for_either(house: House) -> None:
+    """Both write the one row; whichever wrote last, and whichever starts again, ages are true."""
+    clock, ahead, timer = house.clock, 730 * DAY, Timer()
+    right, jumping = ages_of(house, timer), ages_of(house, timer)
+    right.write(clock())
+    jumping.write(clock())
+
+    for last in ("the jumping one", "the right one"):
+        timer.s += 60
+        clock.advance(60)
+        now = clock()
+        writes = [(right, now), (jumping, now + ahead)]
+        for ages, shown in writes if last == "the jumping one" else writes[::-1]:
+            ages.write(shown)
+        starts_right, starts_jumping = ages_of(house, Timer()), ages_of(house, Timer())
+
+        for ages, shown in (
+            (right, now),
+            (jumping, now + ahead),
+            (starts_right, now),
+            (starts_jumping, now + ahead),
+        ):
+            cutoff = ages.cutoff(shown, 90 * DAY)
+            assert now - 90 * DAY - MINUTE <= cutoff <= now - 89 * DAY, last
