@@ -21,7 +21,7 @@ from blemish.storage.errors import (
 )
 from blemish.storage.objects.open_store import open_store
 from blemish.storage.objects.s3_address import S3Address
-from blemish.storage.objects.s3_store import CHUNK_BYTES, S3ObjectStore
+from blemish.storage.objects.s3_store import CHUNK_BYTES, WHOLE_CHUNKS, S3ObjectStore
 from blemish.storage.objects.store import MAX_LINE_LENGTH, ObjectStore
 from tests.acceptance.moto import KEY, REGION, moto_client, moto_server
 
@@ -120,6 +120,17 @@ def test_an_object_that_others_have_changed_is_not_replaced(filled: Filled) -> N
     assert filled.store.read(ref("a"), max_bytes=MOST) == b"second"
     filled.store.delete(ref("a"))
     assert not filled.store.replace(ref("a"), b"late", version=version)
+
+
+def test_an_object_that_is_too_large_for_one_request_is_replaced(filled: Filled) -> None:
+    pieces = [bytes([number]) * 150_000 for number in range(2 * WHOLE_CHUNKS)]
+    filled.put("a", b"first")
+    version = filled.store.version(ref("a"))
+
+    assert not filled.store.replace(ref("a"), iter(pieces), version=None)
+    assert filled.store.replace(ref("a"), iter(pieces), version=version)
+
+    assert filled.store.read(ref("a"), max_bytes=MOST) == b"".join(pieces)
 
 
 def test_what_is_written_in_pieces_is_one_object(filled: Filled) -> None:

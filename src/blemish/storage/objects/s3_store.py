@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from functools import cache, lru_cache, partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import (
@@ -42,6 +43,9 @@ from blemish.storage.objects.store import ObjectInfo, text_lines
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, PutMode
+
+WHOLE_CHUNKS = 32
+"""An object of no more chunks is replaced by one request, from memory."""
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Size of a request for a part of a text."""
@@ -229,13 +233,19 @@ class S3ObjectStore:
     ) -> bool:
         """Write an object, unless it has another version by then; return whether it is written.
 
-        It is written by one request, from memory. A store that knows no conditions ignores them.
+        A store that knows no conditions ignores them. None knows one for an upload in parts: with
+        more than `WHOLE_CHUNKS`, another writer is noticed only until the upload begins.
 
         Raises:
             ObjectError: what `write` raises.
         """
         _check_name(ref)
-        whole = data if isinstance(data, bytes) else b"".join(data)
+        chunks = iter((data,) if isinstance(data, bytes) else data)
+        whole = b"".join(islice(chunks, WHOLE_CHUNKS))
+        if (more := next(chunks, None)) is not None:
+            if is_same := self.version(ref) == version:
+                self.write(ref, chain((whole, more), chunks))
+            return is_same
         mode: PutMode = "create" if version is None else {"e_tag": version}
         with self._clear_errors(str(ref), "written", StoreWriteError):
             try:
