@@ -144,6 +144,29 @@ class Settings(BaseSettings):
     ray_detection_gpus: Annotated[float, Field(ge=0)] = 0.0
     """GPUs that a shard of a batch or a trial takes of a node; 0.25 lets four share one."""
 
+    hosting: Literal["local", "ray"] = "local"
+    """Where hosted models judge images: in this server, or on the nodes of the Ray cluster."""
+
+    ray_hosting_cpus: Annotated[float, Field(gt=0)] = 1.0
+    """CPUs that an inference unit of a hosted model takes of a node of the Ray cluster."""
+
+    ray_hosting_gpus: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs that an inference unit takes of a node; 0.25 lets four share one."""
+
+    @model_validator(mode="after")
+    def _check_hosting(self) -> Self:
+        """Allow hosting on a cluster where there is one; its models take no memory here."""
+        if self.hosting == "local":
+            return self
+        if self.ray_address is None:
+            raise ValueError("BLEMISH_HOSTING is ray: set BLEMISH_RAY_ADDRESS too")
+        if self.model_memory_mib is not None:
+            raise ValueError(
+                "BLEMISH_HOSTING is ray: hosted models take no memory of this server, so do not "
+                "set BLEMISH_MODEL_MEMORY_MIB"
+            )
+        return self
+
     detection_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     """Threads of one run of a hosted model."""
 

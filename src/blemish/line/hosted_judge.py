@@ -74,7 +74,7 @@ class HostedJudge:
             channel.send("unreadable", {"reason": str(error)})
         except ThrottlingError as error:
             channel.send("away", {"reason": str(error)})
-        except (ServiceError, StorageError) as error:
+        except (ServiceError, StorageError, OSError) as error:
             self.message = _reason(error, model)
             channel.send("away", {"reason": self.message})
         except Exception:

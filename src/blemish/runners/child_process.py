@@ -119,6 +119,7 @@ class PatientPipe:
         self._report = report
         self._poll = select.poll()
         self._poll.register(stream, select.POLLOUT)
+        self._lock = threading.Lock()
 
     def write(self, data: bytes) -> None:
         """Write everything.
@@ -128,15 +129,24 @@ class PatientPipe:
             SilentProcessError: it reads nothing for too long.
         """
         rest, waited_s = memoryview(data), 0.0
-        while rest:
-            if self._poll.poll(HEARTBEAT_S * 1_000):
-                rest, waited_s = rest[os.write(self._stream.fileno(), rest) :], 0.0
-                continue
-            waited_s += HEARTBEAT_S
-            if waited_s >= self._silence_s:
-                raise SilentProcessError(f"the process read nothing for {self._silence_s:g} s")
-            if self._report is not None:
-                self._report(None)
+        with self._lock:
+            while rest:
+                if self._poll.poll(HEARTBEAT_S * 1_000):
+                    rest, waited_s = rest[os.write(self._stream.fileno(), rest) :], 0.0
+                    continue
+                waited_s += HEARTBEAT_S
+                if waited_s >= self._silence_s:
+                    raise SilentProcessError(f"the process read nothing for {self._silence_s:g} s")
+                if self._report is not None:
+                    self._report(None)
+
+    def flush(self) -> None:
+        """Do nothing: everything is written."""
+
+    def close(self) -> None:
+        """Close the pipe; a write that goes on ends before, as it does when the child has ended."""
+        with self._lock:
+            self._stream.close()
 
 
 def child_environment() -> dict[str, str]:

@@ -190,12 +190,16 @@ def _settled(foundation: Foundation, address: DatabaseAddress) -> Iterator[None]
 def _hosting_alone(workers: Workers, monitors: Monitors) -> Iterator[None]:
     """Load what was hosted, and do no other work, since nothing can be written."""
     monitors.audit_log.start()
+    if workers.cluster_detectors is not None:
+        workers.cluster_detectors.start()
     workers.hosting_work.begin()
     loading = threading.Thread(target=workers.hosting_work.load_all, name="hosting", daemon=True)
     loading.start()
     try:
         yield
     finally:
+        if workers.cluster_detectors is not None:
+            workers.cluster_detectors.stop()
         loading.join()
         monitors.audit_log.stop()
 
@@ -232,6 +236,7 @@ def _build_front(
         objects=storage.objects,
         hosting=workers.hosting,
         cluster=workers.cluster_check.problem if workers.cluster_check else None,
+        broker=workers.cluster_detectors.problem if workers.cluster_detectors else None,
         running_trainings=workers.reconciler.running_trainings,
         waiting_requests={"lookoutvision": lambda: api.waiting, "s3": lambda: s3.waiting},
     )
@@ -257,6 +262,9 @@ def _background(
         workers.hosting_work.begin()
         workers.reconciler.start()
         stack.callback(workers.reconciler.stop)
+        if workers.cluster_detectors is not None:
+            workers.cluster_detectors.start()
+            stack.callback(workers.cluster_detectors.stop)
         stack.callback(workers.trainings.stop)
         stack.callback(workers.detection_job_work.stop)
         if workers.cluster_check is not None:

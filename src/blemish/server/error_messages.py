@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.storage.errors import (
     DatabaseBusyError,
     DatabaseUnavailableError,
@@ -18,6 +19,9 @@ from blemish.wire.errors import InsufficientStorageError, ServiceUnavailableErro
 
 NO_ROOM = "The server has no room on its disk, or may not write there; nothing was changed."
 ERROR_MESSAGES: Mapping[type[Exception], str | WireError] = {
+    ClusterUnavailableError: ServiceUnavailableError(
+        "The machines that judge images do not answer. Try again."
+    ),
     StoreFullError: InsufficientStorageError(NO_ROOM),
     StoreWriteError: NO_ROOM,
     DatabaseBusyError: ServiceUnavailableError(

@@ -107,6 +107,7 @@ class Monitors:
         objects: Objects,
         hosting: ModelHosting,
         cluster: Callable[[], str | None] | None,
+        broker: Callable[[], str | None] | None,
         running_trainings: Callable[[], int],
         waiting_requests: dict[str, Callable[[], int]],
     ) -> StatusPages:
@@ -138,9 +139,10 @@ class Monitors:
                     ),
                     "clock": self._ages.problem,
                 }
-                | ({"ray": cluster} if cluster else {}),
+                | ({"ray": cluster} if cluster else {})
+                | ({"hosting": broker} if broker else {}),
                 # a model that one server cannot load, the others cannot load either
-                harmless={"clock", "ray", *(["models"] if is_shared else [])},
+                harmless={"clock", "ray", *(["models", "hosting"] if is_shared else [])},
             ),
             registry=self._registry,
             token=token.get_secret_value() if token else None,

@@ -11,8 +11,9 @@ from functools import partial
 
 from blemish.domain.limits import MIB
 from blemish.runners.cluster.check import ClusterCheck
+from blemish.runners.cluster.cluster_detectors import ClusterDetectors
 from blemish.runners.cluster.images import ClusterImages
-from blemish.runners.detectors import LocalDetectors
+from blemish.runners.detectors import DetectorLoader, LocalDetectors
 from blemish.runners.local import PROCESS, LocalTrainings
 from blemish.runners.local_images import LocalImages
 from blemish.runners.model_hosting import ModelHosting
@@ -48,6 +49,8 @@ class Workers:
     detection_job_work: DetectionJobWork
     #: of the Ray cluster that the settings name
     cluster_check: ClusterCheck | None
+    #: that run hosted models, if the settings say so
+    cluster_detectors: ClusterDetectors | None
 
 
 def build_workers(foundation: Foundation, storage: Storage) -> Workers:
@@ -55,17 +58,12 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
     settings = foundation.settings
     trainings = LocalTrainings(silence_s=LEASE.total_seconds(), command=_training_command(settings))
     training_log = TrainingLog(now=foundation.now)
+    cluster_detectors = _cluster_detectors(settings, storage)
     hosting = ModelHosting(
         bundles=storage.bundles,
-        detectors=LocalDetectors(
-            storage.bundles, threads=settings.detection_threads, providers=settings.providers
-        ),
+        detectors=cluster_detectors or _local_detectors(settings, storage),
         hosted_row=partial(hosted_row, foundation.database),
-        memory_bytes=(
-            default_memory_bytes()
-            if settings.model_memory_mib is None
-            else settings.model_memory_mib * MIB
-        ),
+        memory_bytes=sys.maxsize if cluster_detectors else _model_memory_bytes(settings),
     )
     hosting_work = build_hosting_work(foundation, storage, runner=hosting)
     detection_job_work = build_detection_job_work(foundation, storage)
@@ -90,6 +88,39 @@ def build_workers(foundation: Foundation, storage: Storage) -> Workers:
         hosting_work=hosting_work,
         detection_job_work=detection_job_work,
         cluster_check=ClusterCheck(settings.ray_address) if settings.ray_address else None,
+        cluster_detectors=cluster_detectors,
+    )
+
+
+def _local_detectors(settings: Settings, storage: Storage) -> DetectorLoader:
+    return LocalDetectors(
+        storage.bundles, threads=settings.detection_threads, providers=settings.providers
+    )
+
+
+def _model_memory_bytes(settings: Settings) -> int:
+    if settings.model_memory_mib is None:
+        return default_memory_bytes()
+    return settings.model_memory_mib * MIB
+
+
+def _cluster_detectors(settings: Settings, storage: Storage) -> ClusterDetectors | None:
+    """Return what runs hosted models on the Ray cluster; None if this server runs them."""
+    if settings.hosting == "local":
+        return None
+    assert settings.ray_address is not None
+    return ClusterDetectors(
+        storage.bundles,
+        command=(
+            sys.executable,
+            "-m",
+            "blemish.runners.cluster.ray_broker",
+            settings.ray_address,
+            f"--cpus={settings.ray_hosting_cpus:g}",
+            f"--gpus={settings.ray_hosting_gpus:g}",
+            f"--providers={','.join(settings.providers)}",
+        ),
+        silence_s=LEASE.total_seconds(),
     )
 
 

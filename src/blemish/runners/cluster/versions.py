@@ -72,3 +72,15 @@ def stream_from_node(
     Ray streams the results of generator functions alone.
     """
     yield from call_on_node(expected, module, function, *arguments)
+
+
+class NodeObject:
+    """An actor: an object of a class of Blemish, on a node with the versions of the server."""
+
+    def make(self, expected: Mapping[str, str], module: str, name: str, *arguments: Any) -> None:
+        """Make the object; errors as `call_on_node`."""
+        self._object = call_on_node(expected, module, name, *arguments)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the object."""
+        return getattr(self._object, method)(*arguments)

@@ -1,0 +1,339 @@
+"""The nodes of a Ray cluster as the place where hosted models judge images.
+
+A broker process starts an actor for each inference unit. It may end at any time: it is started
+again, and gets all models anew. Until then, detections fail with ClusterUnavailableError.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from blemish.domain.entities import InferenceUnits
+from blemish.engine.bundle import bundle_files
+from blemish.engine.errors import BundleError
+from blemish.engine.images.formats import ImageError
+from blemish.engine.images.sizes import ImageLimits
+from blemish.line.channel import LineMessage
+from blemish.runners.cluster.broker_process import LOST, BrokerProcess
+from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.unit_scaling import UnitScaling
+from blemish.service.models.bundles import Bundles
+from blemish.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from blemish.engine.runtime import Detection
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
+
+CONNECTING = "The broker of hosted models connects to the Ray cluster."
+STOPPING = "The server stops."
+
+LOAD_PATIENCE_S = 120.0
+"""How long the least units of a model may take to start: a busy node takes half a minute."""
+
+ANSWER_PATIENCE_S = 40.0
+"""How long a detection may take, in the queue of the broker and in an actor."""
+
+LOOK_S = 0.5
+"""How often the units of all models are compared with what they are to be."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+"""Between the end of a broker and the next one, doubled from end to end."""
+
+
+@dataclass(eq=False)
+class _ClusterModel:
+    number: int
+    #: of the bundle
+    name: str
+    scaling: UnitScaling
+    #: held while the broker is told of the model, so that it hears of changes in order
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: the broker that has the model
+    broker: BrokerProcess | None = None
+    #: that it was asked for
+    asked_units: int = 0
+    #: units that judge images
+    ready_units: int = 0
+    problem: str | None = None
+
+
+class ClusterDetectors:
+    """Loads detectors into actors of a cluster, through a broker that is started again."""
+
+    def __init__(
+        self,
+        bundles: Bundles,
+        *,
+        command: Sequence[str],
+        silence_s: float,
+        load_patience_s: float = LOAD_PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Only store the arguments.
+
+        Args:
+            bundles: of all models.
+            command: starts a broker.
+            silence_s: after which a broker that says nothing is replaced.
+            load_patience_s: how long the least units of a model may take to start.
+            clock: monotonic, in seconds.
+        """
+        self._bundles = bundles
+        self._command = command
+        self._silence_s = silence_s
+        self._load_patience_s = load_patience_s
+        self._clock = clock
+        self._numbers = count(1)
+        self._models: dict[int, _ClusterModel] = {}
+        #: the one that runs, and whether it is connected
+        self._process: BrokerProcess | None = None
+        self._broker: BrokerProcess | None = None
+        self._problem: str | None = CONNECTING
+        #: of all these, and of what the models have; notified at every change
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run_brokers, name="broker", daemon=True),
+            threading.Thread(target=self._look_again, name="inference-units", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start the broker."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the broker, and with it all actors."""
+        self._stopping.set()
+        with self._changed:
+            if self._process is not None:
+                self._process.kill()
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.ident:
+                thread.join()
+
+    def problem(self) -> str | None:
+        """Return why images cannot be judged now, or None."""
+        with self._changed:
+            lacking = sum(not model.ready_units for model in self._models.values())
+            if self._problem is None and lacking:
+                return f"{lacking} of {len(self._models)} models have no inference unit yet."
+            return self._problem
+
+    def load(
+        self, name: str, *, units: InferenceUnits, make_room: Callable[[int], None]
+    ) -> ClusterDetector:
+        """See `runners.detectors.DetectorLoader`; it takes no memory here."""
+        del make_room
+        scaling = UnitScaling(units, clock=self._clock)
+        with self._changed:
+            model = _ClusterModel(next(self._numbers), name, scaling)
+            self._models[model.number] = model
+        try:
+            self._host(model)
+            self._wait_for_units(model, units.minimum)
+        except BaseException:
+            self.unload(model)
+            raise
+        return ClusterDetector(self, model)
+
+    def detect(
+        self, model: _ClusterModel, data: bytes, *, limits: ImageLimits, mixed_sizes: bool
+    ) -> Detection:
+        """Have an image judged; see `runners.detectors.HostedDetector`.
+
+        Raises:
+            ClusterUnavailableError: no unit judges it.
+        """
+        with self._changed:
+            broker = model.broker
+            if broker is None or broker is not self._broker:
+                raise ClusterUnavailableError(self._problem or LOST)
+        model.scaling.begin()
+        try:
+            answer = broker.ask(
+                {"model": model.number, "limits": asdict(limits), "mixed_sizes": mixed_sizes},
+                data,
+                patience_s=ANSWER_PATIENCE_S,
+            )
+        finally:
+            model.scaling.end()
+        return _detection(answer)
+
+    def change_units(self, model: _ClusterModel, units: InferenceUnits) -> None:
+        """Let a model have other units."""
+        model.scaling.change(units)
+
+    def ready_units(self, model: _ClusterModel) -> int:
+        """Return how many units of a model judge images."""
+        with self._changed:
+            return model.ready_units
+
+    def unload(self, model: _ClusterModel) -> None:
+        """End the units of a model when its images are judged."""
+        with model.lock:
+            with self._changed:
+                self._models.pop(model.number, None)
+                broker, model.broker = model.broker, None
+            if broker is not None:
+                with suppress(ClusterUnavailableError):  # it has no units any more
+                    broker.send("units", {"model": model.number, "count": 0})
+
+    def _host(self, model: _ClusterModel) -> None:
+        """Hand a model to the broker that is connected, if it has not got it."""
+        with model.lock:
+            with self._changed:
+                broker = self._broker
+            if broker is None or model.broker is broker or model.number not in self._models:
+                return
+            files = bundle_files(self._bundles.read(model.name))
+            units = model.scaling.wanted(0)
+            sizes = {file: len(data) for file, data in files.items()}
+            broker.send(
+                "host",
+                {"model": model.number, "units": units, "files": sizes},
+                list(files.values()),
+            )
+            with self._changed:
+                model.broker, model.asked_units, model.problem = broker, units, None
+
+    def _wait_for_units(self, model: _ClusterModel, least: int) -> None:
+        deadline = time.monotonic() + self._load_patience_s
+        with self._changed:
+            while model.ready_units < least:
+                left_s = deadline - time.monotonic()
+                if self._stopping.is_set():
+                    raise ClusterUnavailableError(STOPPING)
+                if self._problem not in {None, CONNECTING}:
+                    raise ClusterUnavailableError(self._problem)
+                if model.problem is not None:
+                    raise BundleError(model.problem)
+                if left_s <= 0:
+                    raise BundleError(
+                        f"the Ray cluster has started {model.ready_units} of {least} inference "
+                        f"units in {self._load_patience_s:g} s; perhaps no node has room."
+                    )
+                self._changed.wait(left_s)
+
+    def _run_brokers(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            was_connected, problem = self._run_broker()
+            if self._stopping.is_set():
+                return
+            pause_s = FIRST_PAUSE_S if was_connected else min(2 * pause_s, LONGEST_PAUSE_S)
+            logger.warning(
+                "the broker of hosted models has ended", reason=problem, again_in_s=pause_s
+            )
+            self._stopping.wait(pause_s)
+
+    def _run_broker(self) -> tuple[bool, str]:
+        """Run a broker until it ends; return whether it was connected, and how it ended."""
+        process = BrokerProcess(self._command, silence_s=self._silence_s)
+        unavailable: str | None = None
+        with self._changed:
+            self._process = process
+        if self._stopping.is_set():
+            process.kill()
+        for message in process.messages():
+            with self._changed:
+                match message.kind:
+                    case "connected":
+                        self._broker, self._problem = process, None
+                        logger.info("the broker of hosted models is connected")
+                    case "away":
+                        unavailable = str(message.document["reason"])
+                    case _:
+                        self._note(message)
+                self._changed.notify_all()
+        with self._changed:
+            was_connected = self._broker is process
+            self._broker = self._process = None
+            for model in self._models.values():
+                model.broker, model.ready_units = None, 0
+        reason = f"The broker of hosted models has ended: {process.close()}."
+        with self._changed:
+            self._problem = unavailable or reason
+        return was_connected, self._problem
+
+    def _note(self, message: LineMessage) -> None:
+        model = self._models.get(message.document["model"])
+        if model is None:
+            return
+        if message.kind == "units":
+            model.ready_units = message.document["count"]
+            model.problem = None if model.ready_units else model.problem
+        else:
+            model.problem = message.document["reason"]
+            logger.warning("an inference unit failed", bundle=model.name, reason=model.problem)
+
+    def _look_again(self) -> None:
+        """Hand models to a new broker, and change the number of their units, again and again."""
+        while not self._stopping.wait(LOOK_S):
+            with self._changed:
+                process, models = self._process, list(self._models.values())
+            if process is not None:
+                process.end_if_silent()
+            for model in models:
+                try:
+                    self._host(model)
+                    self._scale(model)
+                except (ClusterUnavailableError, BundleError, StorageError) as error:
+                    with self._changed:
+                        model.problem = str(error)
+
+    def _scale(self, model: _ClusterModel) -> None:
+        with model.lock:
+            broker, wanted = model.broker, model.scaling.wanted(model.ready_units)
+            if broker is None or wanted == model.asked_units:
+                return
+            logger.info("inference units change", bundle=model.name, units=wanted)
+            broker.send("units", {"model": model.number, "count": wanted})
+            model.asked_units = wanted
+
+
+class ClusterDetector:
+    """A detector in actors of a cluster."""
+
+    #: of this process
+    size_bytes = 0
+
+    def __init__(self, cluster: ClusterDetectors, model: _ClusterModel) -> None:
+        self._cluster = cluster
+        self._model = model
+
+    def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:
+        """See `runners.detectors.HostedDetector`."""
+        return self._cluster.detect(self._model, data, limits=limits, mixed_sizes=mixed_sizes)
+
+    def in_service(self, most: int) -> int:
+        """See `runners.detectors.HostedDetector`."""
+        return min(most, self._cluster.ready_units(self._model))
+
+    def change_units(self, units: InferenceUnits) -> None:
+        """See `runners.detectors.HostedDetector`."""
+        self._cluster.change_units(self._model, units)
+
+    def close(self) -> None:
+        """See `runners.detectors.HostedDetector`."""
+        self._cluster.unload(self._model)
+
+
+def _detection(answer: LineMessage) -> Detection:
+    from blemish.line.detection_message import detection_of
+
+    if answer.kind == "detection":
+        return detection_of(answer)
+    reason = answer.document["reason"]
+    raise (ImageError if answer.kind == "unreadable" else ClusterUnavailableError)(reason)

@@ -1,0 +1,132 @@
+"""The broker of hosted models: the process of a server that has them judge images elsewhere.
+
+The server sends messages through standard input, and gets others. The process ends with standard
+input, and says every second that it is alive. What starts actors is passed in.
+
+| from the server | with |
+|---|---|
+| `host` | a `model`, the `units` that it is to have, the sizes of its `files`, and these files |
+| `units` | a `model`, the `count` that it is to have; with 0 it ends |
+| `detect` | the number of the `request`, its `model`, `limits`, `mixed_sizes`, and the image |
+
+| to the server | with |
+|---|---|
+| `connected`, `alive` | |
+| `away` | the `reason` why there is no cluster; the process ends |
+| `units`, `problem` | a `model`, the `count` of units in service, or the `reason` why one is not |
+| `detection`, `unreadable`, `unavailable` | the number of the `request`, and its result |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from blemish.line.channel import Channel, ChannelClosedError, LineMessage
+from blemish.runners.child_process import HEARTBEAT_S, ORPHANED
+from blemish.runners.cluster.model_units import (
+    QUEUE_PATIENCE_S,
+    Answer,
+    DetectionRequest,
+    ModelUnits,
+    UnitActor,
+)
+
+StartActor: TypeAlias = Callable[[], UnitActor]
+PrepareModel: TypeAlias = Callable[[Mapping[str, bytes]], StartActor]
+"""Takes the files of a bundle; returns what starts an actor for it."""
+
+STOPPED: Answer = ("unavailable", {"reason": "The model has been stopped."}, [])
+
+
+class ServerLink:
+    """The channel to the server; this process ends with it."""
+
+    def __init__(self) -> None:
+        """Take standard output over: what libraries print goes to standard error."""
+        output = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        self._channel = Channel(reading=sys.stdin.buffer, writing=output)
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def send(self, kind: str, document: Mapping[str, Any], parts: Sequence[bytes] = ()) -> None:
+        """Send a message."""
+        try:
+            self._channel.send(kind, document, parts)
+        except ChannelClosedError:
+            os._exit(ORPHANED)
+
+    def receive(self) -> LineMessage:
+        """Wait for a message."""
+        try:
+            return self._channel.receive()
+        except ChannelClosedError:
+            os._exit(ORPHANED)
+
+    def _beat(self) -> None:
+        while True:
+            self.send("alive", {})
+            time.sleep(HEARTBEAT_S)
+
+
+class HostingBroker:
+    """Carries out the messages of a server."""
+
+    def __init__(self, link: ServerLink, *, prepare: PrepareModel) -> None:
+        self._link = link
+        self._prepare = prepare
+        self._models: dict[int, ModelUnits] = {}
+
+    async def run(self) -> None:
+        """Carry out what comes until the process ends with the link."""
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            while True:
+                loop.call_soon_threadsafe(self._carry_out, self._link.receive())
+
+        threading.Thread(target=read, daemon=True).start()
+        self._link.send("connected", {})
+        await asyncio.Event().wait()
+
+    def _carry_out(self, message: LineMessage) -> None:
+        document = message.document
+        number = document["model"]
+        match message.kind:
+            case "host":
+                files = _files(document["files"], message.content)
+                self._models[number] = ModelUnits(
+                    self._prepare(files),
+                    answer=self._answer,
+                    report=lambda kind, what: self._link.send(kind, {"model": number, **what}),
+                )
+                self._models[number].set_units(document["units"])
+            case "units":
+                self._models[number].set_units(document["count"])
+                if not document["count"]:
+                    del self._models[number]
+            case "detect":
+                expires_at = asyncio.get_running_loop().time() + QUEUE_PATIENCE_S
+                request = DetectionRequest(document, message.content, expires_at)
+                if number in self._models:
+                    self._models[number].submit(request)
+                else:
+                    self._answer(request, STOPPED)
+
+    def _answer(self, request: DetectionRequest, answer: Answer) -> None:
+        kind, document, parts = answer
+        self._link.send(kind, {"request": request.document["request"], **document}, parts)
+
+
+def _files(sizes: Mapping[str, int], content: bytes) -> dict[str, bytes]:
+    files, first = {}, 0
+    for name, size in sizes.items():
+        files[name] = content[first : first + size]
+        first += size
+    return files

@@ -1,0 +1,197 @@
+"""The inference units of a hosted model in the broker: each takes images from one queue.
+
+A unit is a task with an actor on a node. When the actor is lost, the image goes back into the
+queue, and the unit starts another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from blemish.engine.errors import BundleError
+
+DETECTION_PATIENCE_S = 30.0
+"""How long a detection may take before its actor is replaced."""
+
+QUEUE_PATIENCE_S = 30.0
+"""How long an image waits for a unit."""
+
+CHECK_S = 2.0
+"""How often an idle actor is asked whether it is there."""
+
+MOST_LOST_ACTORS = 2
+"""An image that this many actors were lost with is given up."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+
+Answer: TypeAlias = tuple[str, Mapping[str, Any], Sequence[bytes]]
+"""Kind, document and bytes of a message: `detection`, `unreadable`, or `unavailable`."""
+
+T = TypeVar("T")
+
+
+class ActorLostError(Exception):
+    """An actor cannot be started, or has ended; the message is a sentence."""
+
+
+class UnitActor(Protocol):
+    """A detector on a node. All methods raise ActorLostError; `load` BundleError too."""
+
+    async def load(self) -> None:
+        """Load the bundle."""
+
+    async def detect(self, document: Mapping[str, Any], data: bytes) -> Answer:
+        """Return the result of an image; the document has the limits."""
+
+    async def check(self) -> None:
+        """Return if the actor is there."""
+
+    def end(self) -> None:
+        """End the actor, whatever it does."""
+
+
+@dataclass
+class DetectionRequest:
+    """An image that waits for a unit, or is with one."""
+
+    document: Mapping[str, Any]
+    data: bytes
+    #: by the clock of the event loop
+    expires_at: float
+    lost_actors: int = 0
+
+
+class ModelUnits:
+    """The units of one model; to be used in the event loop alone."""
+
+    def __init__(
+        self,
+        start: Callable[[], UnitActor],
+        *,
+        answer: Callable[[DetectionRequest, Answer], None],
+        report: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        """Have no units yet.
+
+        Args:
+            start: starts an actor.
+            answer: is called with the result of each request.
+            report: is called with `units` in service, or a `problem`, when these change.
+        """
+        self._start = start
+        self._answer = answer
+        self._report = report
+        #: images, and None to wake a unit that may have to end
+        self._queue: asyncio.Queue[DetectionRequest | None] = asyncio.Queue()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._ready: set[asyncio.Task[None]] = set()
+        #: units that shall be there
+        self._count = 0
+
+    def submit(self, request: DetectionRequest) -> None:
+        """Let an image wait for a unit."""
+        if self._count:
+            self._queue.put_nowait(request)
+        else:
+            self._give_up(request, "The model has been stopped.")
+
+    def set_units(self, count: int) -> None:
+        """Start units, or end them: those that only start at once, others after their images."""
+        self._count = count
+        while len(self._starting) + len(self._ready) < count:
+            task = asyncio.get_running_loop().create_task(self._unit())
+            self._starting.add(task)
+            task.add_done_callback(self._ended)
+        while self._starting and self._is_surplus():
+            self._starting.pop().cancel()
+        for _ in self._ready if self._is_surplus() else ():
+            self._queue.put_nowait(None)
+
+    def _is_surplus(self) -> bool:
+        return len(self._starting) + len(self._ready) > self._count
+
+    async def _unit(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        task = asyncio.current_task()
+        assert task is not None
+        while True:
+            actor = self._start()
+            try:
+                await actor.load()
+                self._move(task, self._starting, self._ready)
+                pause_s = FIRST_PAUSE_S
+                await self._work(actor)
+                return
+            except (ActorLostError, BundleError) as error:
+                self._report("problem", {"reason": str(error)})
+            finally:
+                actor.end()
+            if self._is_surplus():
+                return
+            self._move(task, self._ready, self._starting)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _work(self, actor: UnitActor) -> None:
+        """Judge images until this unit is to end.
+
+        Raises:
+            ActorLostError: another actor has to go on.
+        """
+        while True:
+            try:
+                request = await asyncio.wait_for(self._queue.get(), CHECK_S)
+            except TimeoutError:
+                await _in_time(actor.check())
+                continue
+            if request is None:
+                if self._is_surplus():
+                    return
+                continue
+            if request.expires_at < asyncio.get_running_loop().time():
+                self._give_up(request, "No inference unit was free in time.")
+                continue
+            try:
+                answer = await _in_time(actor.detect(request.document, request.data))
+            except ActorLostError as error:
+                request.lost_actors += 1
+                if request.lost_actors < MOST_LOST_ACTORS:
+                    self._queue.put_nowait(request)
+                else:
+                    self._give_up(request, str(error))
+                raise
+            self._answer(request, answer)
+
+    def _move(
+        self,
+        task: asyncio.Task[None],
+        source: set[asyncio.Task[None]],
+        target: set[asyncio.Task[None]],
+    ) -> None:
+        source.discard(task)
+        target.add(task)
+        self._report("units", {"count": len(self._ready)})
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._starting.discard(task)
+        self._ready.discard(task)
+        self._report("units", {"count": len(self._ready)})
+        if self._starting or self._ready or self._count:
+            return
+        while not self._queue.empty():
+            request = self._queue.get_nowait()
+            if request is not None:
+                self._give_up(request, "The model has been stopped.")
+
+    def _give_up(self, request: DetectionRequest, reason: str) -> None:
+        self._answer(request, ("unavailable", {"reason": reason}, []))
+
+
+async def _in_time(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await asyncio.wait_for(work, DETECTION_PATIENCE_S)
+    except TimeoutError:
+        raise ActorLostError(f"an actor did not answer for {DETECTION_PATIENCE_S:g} s") from None

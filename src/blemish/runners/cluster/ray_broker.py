@@ -1,0 +1,55 @@
+"""The broker of hosted models on a Ray cluster: one actor for each inference unit.
+
+The server opens the sealed bundles, so no key reaches this process or a node. Actors belong to this
+process: Ray ends them with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+
+from blemish.runners.cluster.check_process import NO_RAY
+from blemish.runners.cluster.hosting_broker import HostingBroker, ServerLink, StartActor
+from blemish.runners.cluster.unavailable import ClusterUnavailableError
+
+
+def run_broker() -> None:
+    """Host models on the cluster that the command line names, until standard input ends."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("address")
+    parser.add_argument("--cpus", type=float, required=True)
+    parser.add_argument("--gpus", type=float, required=True)
+    parser.add_argument("--providers", required=True, help="separated by commas")
+    options = parser.parse_args()
+    link = ServerLink()
+    try:
+        from blemish.runners.cluster.connection import connect
+        from blemish.runners.cluster.ray_actors import RayActor, stored_files
+
+        connect(options.address)
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        link.send("away", {"reason": NO_RAY})
+        return
+    except ClusterUnavailableError as error:
+        link.send("away", {"reason": str(error)})
+        return
+    resources = {"num_cpus": options.cpus, "num_gpus": options.gpus}
+    loading = {
+        "threads": max(1, int(options.cpus)),
+        "providers": options.providers.split(","),
+        "shared_arena": True,
+    }
+
+    def prepare(files: Mapping[str, bytes]) -> StartActor:
+        stored = stored_files(files)
+        return lambda: RayActor(stored, resources=resources, loading=loading)
+
+    asyncio.run(HostingBroker(link, prepare=prepare).run())
+
+
+if __name__ == "__main__":
+    run_broker()

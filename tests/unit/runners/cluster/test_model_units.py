@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from blemish.runners.cluster import model_units
+from blemish.runners.cluster.model_units import (
+    MOST_LOST_ACTORS,
+    ActorLostError,
+    Answer,
+    DetectionRequest,
+    ModelUnits,
+)
+
+PATIENCE_S = 60.0
+
+
+class Actor:
+    """An actor of a cluster that the test is."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.has_ended = False
+
+    async def load(self) -> None:
+        await self._cluster.has_room.wait()
+
+    async def detect(self, document: Mapping[str, Any], data: bytes) -> Answer:
+        await self._cluster.may_answer.wait()
+        if data in self._cluster.fatal or self._cluster.losses:
+            self._cluster.losses = max(0, self._cluster.losses - 1)
+            raise ActorLostError("the node was lost")
+        return "detection", document, [data]
+
+    async def check(self) -> None:
+        if self._cluster.losses:
+            self._cluster.losses -= 1
+            raise ActorLostError("the node was lost")
+
+    def end(self) -> None:
+        self.has_ended = True
+
+
+class Cluster:
+    def __init__(self) -> None:
+        self.actors: list[Actor] = []
+        self.has_room, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.has_room.set()
+        self.may_answer.set()
+        #: calls that are to lose their actor
+        self.losses = 0
+        #: images that end every actor
+        self.fatal = {b"fatal"}
+        self.answers: list[Answer] = []
+        self.reports: list[tuple[str, Mapping[str, Any]]] = []
+        self.units = ModelUnits(
+            self._start,
+            answer=lambda _, answer: self.answers.append(answer),
+            report=lambda kind, document: self.reports.append((kind, document)),
+        )
+
+    def _start(self) -> Actor:
+        self.actors.append(Actor(self))
+        return self.actors[-1]
+
+    @property
+    def alive(self) -> int:
+        return sum(not actor.has_ended for actor in self.actors)
+
+    @property
+    def ready(self) -> int:
+        return next(
+            (int(report["count"]) for kind, report in self.reports[::-1] if kind == "units"), 0
+        )
+
+    def submit(self, *images: bytes) -> None:
+        for image in images:
+            expires_at = asyncio.get_running_loop().time() + PATIENCE_S
+            self.units.submit(DetectionRequest({}, image, expires_at))
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+def run(scenario: Callable[[Cluster], Awaitable[None]]) -> None:
+    async def within() -> None:
+        await scenario(Cluster())
+
+    asyncio.run(within())
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_units, "CHECK_S", 0.01)
+    monkeypatch.setattr(model_units, "FIRST_PAUSE_S", 0.01)
+
+
+def test_units_judge_and_end_after_what_waits() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(2)
+        await until(lambda: cluster.ready == 2)
+        cluster.may_answer.clear()
+        cluster.submit(*[b"image"] * 6)
+
+        cluster.units.set_units(0)
+        cluster.may_answer.set()
+        await until(lambda: not cluster.alive)
+
+        assert [kind for kind, _, _ in cluster.answers] == ["detection"] * 6
+        cluster.submit(b"late")
+        assert cluster.answers[-1][0] == "unavailable"
+
+    run(scenario)
+
+
+def test_a_lost_actor_is_replaced_and_loses_no_image() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        await until(lambda: cluster.ready == 1)
+        cluster.losses = 1
+
+        cluster.submit(b"image")
+        await until(lambda: cluster.answers)
+
+        assert cluster.answers == [("detection", {}, [b"image"])]
+        assert (len(cluster.actors), cluster.alive) == (2, 1)
+        assert ("problem", {"reason": "the node was lost"}) in cluster.reports
+
+    run(scenario)
+
+
+def test_an_idle_actor_that_is_lost_is_replaced() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        await until(lambda: cluster.ready == 1)
+
+        cluster.losses = 1
+        await until(lambda: len(cluster.actors) == 2 and cluster.ready == 1)
+
+        assert cluster.alive == 1
+
+    run(scenario)
+
+
+def test_an_image_that_ends_actors_is_given_up() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+
+        cluster.submit(b"fatal", b"image")
+        await until(lambda: len(cluster.answers) == 2)
+
+        assert sorted(kind for kind, _, _ in cluster.answers) == ["detection", "unavailable"]
+        await until(lambda: len(cluster.actors) == MOST_LOST_ACTORS + 1)
+
+    run(scenario)
+
+
+def test_a_unit_that_finds_no_room_ends_at_once() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        await until(lambda: cluster.ready == 1)
+        cluster.has_room.clear()
+        cluster.units.set_units(3)
+        await until(lambda: cluster.alive == 3)
+
+        cluster.units.set_units(1)
+        await until(lambda: cluster.alive == 1)
+
+        assert cluster.ready == 1
+        assert not cluster.actors[0].has_ended
+
+    run(scenario)
+
+
+def test_units_that_never_started_leave_no_image_without_an_answer() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.has_room.clear()
+        cluster.units.set_units(1)
+        cluster.submit(b"image")
+
+        cluster.units.set_units(0)
+        await until(lambda: cluster.answers)
+
+        assert cluster.answers[0][0] == "unavailable"
+        assert not cluster.alive
+
+    run(scenario)
+
+
+def test_an_image_that_nobody_waits_for_any_more_is_not_judged() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        cluster.units.submit(DetectionRequest({}, b"image", expires_at=0.0))
+
+        await until(lambda: cluster.answers)
+
+        assert cluster.answers[0][0] == "unavailable"
+
+    run(scenario)
