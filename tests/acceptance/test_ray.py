@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 
 from benchmarks.batch import IN_WORK, POLL_S, described, put_list, start
 from tests.acceptance.product import PROJECT, make_dataset, start_training
-from tests.acceptance.registry import ROOT, kept_environment, pip_for, run
+from tests.acceptance.ray_cluster import RayCluster, cluster_python, environment, processes
 from tests.acceptance.served import BUCKET, SERVE, ServedDirectory, model_status, wait_for
 from tests.asgi_client import installed_models
 
@@ -29,51 +27,23 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-OBJECT_STORE_BYTES = 100_000_000
-"""Ray takes a third of the memory otherwise."""
-
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of server and nodes, with the wheel of these sources."""
-    python = kept_environment(ROOT / "requirements-cluster.lock", folder=".venv-cluster")
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, folder=ROOT)
-    install = ("install", "--no-deps", "--no-index", "--force-reinstall", "--no-compile")
-    run(*pip_for(python), *install, *folder.iterdir())
-    return python
+    """The interpreter of server and nodes."""
+    return cluster_python(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def cluster(python: Path) -> Iterator[str]:
     """The address of a cluster of one node."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with TemporaryDirectory(prefix="ray") as folder:  # Ray's sockets need a short path
-        head = subprocess.Popen(
-            [
-                python.with_name("ray"),
-                "start",
-                "--head",
-                "--block",
-                f"--port={port}",
-                "--node-ip-address=127.0.0.1",
-                "--num-cpus=2",
-                "--include-dashboard=false",
-                f"--object-store-memory={OBJECT_STORE_BYTES}",
-                f"--temp-dir={folder}",
-            ],
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    with TemporaryDirectory(prefix="ray") as folder:
+        cluster = RayCluster(python, folder)
         try:
-            yield f"127.0.0.1:{port}"
+            cluster.start_head(cpus=2)
+            yield cluster.address
         finally:
-            os.killpg(head.pid, signal.SIGTERM)
-            head.wait(60)
+            cluster.stop()
 
 
 @pytest.fixture
@@ -93,31 +63,6 @@ def served(python: Path, cluster: str, tmp_path: Path) -> Iterator[ServedDirecto
         yield served
     finally:
         served.end()
-
-
-def environment() -> dict[str, str]:
-    """Return an environment in which Ray reports to nobody, and asks for a token."""
-    settings = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": "of-this-test",
-    }
-    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return others | settings
-
-
-def processes(*words: str) -> list[int]:
-    """Return the processes whose command line has all these words."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if all(word in line for word in words):
-                found.append(int(folder.name))
-    return found
 
 
 def message(client: Any, version: str) -> Callable[[], str]:

@@ -144,7 +144,8 @@ def _units(models: list[Model], capacities: Mapping[int, Capacity]) -> Iterator[
         capacity = capacities.get(model.id, Capacity(units=0, waiting=0))
         least.add_metric(labels, model.units.minimum)
         most.add_metric(labels, maximum)
-        desired.add_metric(labels, 0 if stopping else maximum)
+        wanted = maximum if capacity.desired is None else capacity.desired
+        desired.add_metric(labels, 0 if stopping else wanted)
         in_service.add_metric(labels, capacity.units)
         waiting.add_metric(labels, capacity.waiting)
     yield from (least, most, desired, in_service, waiting)

@@ -30,6 +30,9 @@ class HostedDetector(Protocol):
     def in_service(self, most: int) -> int:
         """Return how many of the units that the model may have judge images now."""
 
+    def desired_units(self) -> int | None:
+        """Return how many there shall be for the images of now; None for all that may be."""
+
     def change_units(self, units: InferenceUnits) -> None:
         """Have as many units as the model was started with anew."""
 
@@ -41,7 +44,12 @@ class DetectorLoader(Protocol):
     """Loads the detectors of hosted models."""
 
     def load(
-        self, name: str, *, units: InferenceUnits, make_room: Callable[[int], None]
+        self,
+        name: str,
+        *,
+        units: InferenceUnits,
+        make_room: Callable[[int], None],
+        instead_of: HostedDetector | None,
     ) -> HostedDetector:
         """Load a bundle.
 
@@ -49,6 +57,7 @@ class DetectorLoader(Protocol):
             name: of the bundle.
             units: that the model is to have.
             make_room: is called with the bytes of this machine's memory before they are taken.
+            instead_of: what the model has now, which may be changed and returned.
 
         Raises:
             BundleError: the bundle cannot be used.
@@ -71,6 +80,10 @@ class LocalDetector:
     def in_service(self, most: int) -> int:
         """See `HostedDetector`; units are threads, which are there at once."""
         return most
+
+    def desired_units(self) -> int | None:
+        """See `HostedDetector`."""
+        return None
 
     def change_units(self, units: InferenceUnits) -> None:
         """See `HostedDetector`; the queue has the threads."""
@@ -99,6 +112,7 @@ class LocalDetectors:
         *,
         units: InferenceUnits,  # noqa: ARG002 - the queue has a thread for each
         make_room: Callable[[int], None],
+        instead_of: HostedDetector | None = None,  # noqa: ARG002 - it is used to the end
     ) -> LocalDetector:
         """See `DetectorLoader`."""
         content = self._bundles.read(name)

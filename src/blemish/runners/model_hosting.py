@@ -52,7 +52,11 @@ class _Hosted:
     def capacity(self) -> Capacity:
         """Return the units that judge images, and how many images wait for one."""
         units = self.detector.in_service(self.queue.units)
-        return Capacity(units=units, waiting=max(0, self.queue.requests - units))
+        return Capacity(
+            units=units,
+            waiting=max(0, self.queue.requests - units),
+            desired=self.detector.desired_units(),
+        )
 
     def is_older_than(self, model: Model) -> bool:
         """Return whether the row asks for something that was loaded in a later attempt.
@@ -118,7 +122,8 @@ class ModelHosting:
                     detector = loaded.detector
                     detector.change_units(units)
                 else:
-                    detector = self._loaded(bundle, units, other_than=model_id)
+                    now = loaded.detector if loaded else None
+                    detector = self._loaded(bundle, units, instead_of=now, other_than=model_id)
                 hosted = _Hosted(queue, attempt, bundle, units, detector)
             with self._lock:
                 replaced = self._hosted.get(model_id)
@@ -198,7 +203,14 @@ class ModelHosting:
             return None
         return await asyncio.wrap_future(future)
 
-    def _loaded(self, bundle: str, units: InferenceUnits, *, other_than: int) -> HostedDetector:
+    def _loaded(
+        self,
+        bundle: str,
+        units: InferenceUnits,
+        *,
+        instead_of: HostedDetector | None,
+        other_than: int,
+    ) -> HostedDetector:
         """Load a bundle once there is memory for it."""
 
         def make_room(size_bytes: int) -> None:
@@ -207,7 +219,9 @@ class ModelHosting:
             if unloaded:
                 give_back_memory()
 
-        detector = self._detectors.load(bundle, units=units, make_room=make_room)
+        detector = self._detectors.load(
+            bundle, units=units, make_room=make_room, instead_of=instead_of
+        )
         with self._lock:
             self._loads += 1
         return detector

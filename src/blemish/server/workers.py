@@ -36,6 +36,9 @@ from blemish.settings import Settings, TrainingResources
 LEASE = timedelta(seconds=10)
 """How long the owner of a row may be silent before another process may take the row."""
 
+BROKER_SILENCE_S = 30.0
+"""How long a broker of hosted models may be silent: on a busy machine it imports Ray for long."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
@@ -120,7 +123,7 @@ def _cluster_detectors(settings: Settings, storage: Storage) -> ClusterDetectors
             f"--gpus={settings.ray_hosting_gpus:g}",
             f"--providers={','.join(settings.providers)}",
         ),
-        silence_s=LEASE.total_seconds(),
+        silence_s=BROKER_SILENCE_S,
     )
 
 

@@ -26,6 +26,7 @@ from blemish.line.channel import LineMessage
 from blemish.runners.cluster.broker_process import LOST, BrokerProcess
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.runners.cluster.unit_scaling import UnitScaling
+from blemish.runners.detectors import HostedDetector
 from blemish.service.models.bundles import Bundles
 from blemish.storage.errors import StorageError
 
@@ -36,6 +37,7 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 CONNECTING = "The broker of hosted models connects to the Ray cluster."
 STOPPING = "The server stops."
+STOPPED = "The model has been stopped."
 
 LOAD_PATIENCE_S = 120.0
 """How long the least units of a model may take to start: a busy node takes half a minute."""
@@ -58,10 +60,14 @@ class _ClusterModel:
     scaling: UnitScaling
     #: held while the broker is told of the model, so that it hears of changes in order
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: counts the bundles that it had
+    version: int = 1
     #: the broker that has the model
     broker: BrokerProcess | None = None
-    #: that it was asked for
-    asked_units: int = 0
+    #: version of the bundle that the broker has
+    sent_version: int = 0
+    #: units that the broker was told to have
+    sent_units: int = 0
     #: units that judge images
     ready_units: int = 0
     problem: str | None = None
@@ -132,21 +138,32 @@ class ClusterDetectors:
             return self._problem
 
     def load(
-        self, name: str, *, units: InferenceUnits, make_room: Callable[[int], None]
+        self,
+        name: str,
+        *,
+        units: InferenceUnits,
+        make_room: Callable[[int], None],  # noqa: ARG002 - it takes no memory here
+        instead_of: HostedDetector | None = None,
     ) -> ClusterDetector:
-        """See `runners.detectors.DetectorLoader`; it takes no memory here."""
-        del make_room
-        scaling = UnitScaling(units, clock=self._clock)
-        with self._changed:
+        """See `runners.detectors.DetectorLoader`; actors that are there load the new bundle."""
+        if isinstance(instead_of, ClusterDetector) and instead_of.model.number in self._models:
+            detector, model = instead_of, instead_of.model
+            with model.lock, self._changed:
+                model.name, model.version, model.ready_units = name, model.version + 1, 0
+            model.scaling.change(units)
+        else:
+            scaling = UnitScaling(units, clock=self._clock)
             model = _ClusterModel(next(self._numbers), name, scaling)
-            self._models[model.number] = model
+            detector = ClusterDetector(self, model)
+            with self._changed:
+                self._models[model.number] = model
         try:
             self._host(model)
             self._wait_for_units(model, units.minimum)
         except BaseException:
             self.unload(model)
             raise
-        return ClusterDetector(self, model)
+        return detector
 
     def detect(
         self, model: _ClusterModel, data: bytes, *, limits: ImageLimits, mixed_sizes: bool
@@ -171,15 +188,6 @@ class ClusterDetectors:
             model.scaling.end()
         return _detection(answer)
 
-    def change_units(self, model: _ClusterModel, units: InferenceUnits) -> None:
-        """Let a model have other units."""
-        model.scaling.change(units)
-
-    def ready_units(self, model: _ClusterModel) -> int:
-        """Return how many units of a model judge images."""
-        with self._changed:
-            return model.ready_units
-
     def unload(self, model: _ClusterModel) -> None:
         """End the units of a model when its images are judged."""
         with model.lock:
@@ -190,23 +198,32 @@ class ClusterDetectors:
                 with suppress(ClusterUnavailableError):  # it has no units any more
                     broker.send("units", {"model": model.number, "count": 0})
 
+    def _is_gone(self, model: _ClusterModel) -> bool:
+        return model.number not in self._models
+
     def _host(self, model: _ClusterModel) -> None:
         """Hand a model to the broker that is connected, if it has not got it."""
         with model.lock:
             with self._changed:
                 broker = self._broker
-            if broker is None or model.broker is broker or model.number not in self._models:
+            sent = (model.broker, model.sent_version)
+            if broker is None or sent == (broker, model.version) or self._is_gone(model):
                 return
             files = bundle_files(self._bundles.read(model.name))
-            units = model.scaling.wanted(0)
+            units, model.problem = model.scaling.units, None
             sizes = {file: len(data) for file, data in files.items()}
             broker.send(
                 "host",
-                {"model": model.number, "units": units, "files": sizes},
+                {
+                    "model": model.number,
+                    "version": model.version,
+                    "units": units,
+                    "files": sizes,
+                },
                 list(files.values()),
             )
             with self._changed:
-                model.broker, model.asked_units, model.problem = broker, units, None
+                model.broker, model.sent_version, model.sent_units = broker, model.version, units
 
     def _wait_for_units(self, model: _ClusterModel, least: int) -> None:
         deadline = time.monotonic() + self._load_patience_s
@@ -215,6 +232,8 @@ class ClusterDetectors:
                 left_s = deadline - time.monotonic()
                 if self._stopping.is_set():
                     raise ClusterUnavailableError(STOPPING)
+                if self._is_gone(model):
+                    raise ClusterUnavailableError(STOPPED)
                 if self._problem not in {None, CONNECTING}:
                     raise ClusterUnavailableError(self._problem)
                 if model.problem is not None:
@@ -261,7 +280,7 @@ class ClusterDetectors:
             was_connected = self._broker is process
             self._broker = self._process = None
             for model in self._models.values():
-                model.broker, model.ready_units = None, 0
+                model.broker, model.sent_version, model.ready_units = None, 0, 0
         reason = f"The broker of hosted models has ended: {process.close()}."
         with self._changed:
             self._problem = unavailable or reason
@@ -272,6 +291,8 @@ class ClusterDetectors:
         if model is None:
             return
         if message.kind == "units":
+            if message.document["version"] != model.version:
+                return
             model.ready_units = message.document["count"]
             model.problem = None if model.ready_units else model.problem
         else:
@@ -296,11 +317,11 @@ class ClusterDetectors:
     def _scale(self, model: _ClusterModel) -> None:
         with model.lock:
             broker, wanted = model.broker, model.scaling.wanted(model.ready_units)
-            if broker is None or wanted == model.asked_units:
+            if broker is None or wanted == model.sent_units:
                 return
             logger.info("inference units change", bundle=model.name, units=wanted)
             broker.send("units", {"model": model.number, "count": wanted})
-            model.asked_units = wanted
+            model.sent_units = wanted
 
 
 class ClusterDetector:
@@ -311,23 +332,27 @@ class ClusterDetector:
 
     def __init__(self, cluster: ClusterDetectors, model: _ClusterModel) -> None:
         self._cluster = cluster
-        self._model = model
+        self.model = model
 
     def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:
         """See `runners.detectors.HostedDetector`."""
-        return self._cluster.detect(self._model, data, limits=limits, mixed_sizes=mixed_sizes)
+        return self._cluster.detect(self.model, data, limits=limits, mixed_sizes=mixed_sizes)
 
     def in_service(self, most: int) -> int:
         """See `runners.detectors.HostedDetector`."""
-        return min(most, self._cluster.ready_units(self._model))
+        return min(most, self.model.ready_units)
+
+    def desired_units(self) -> int:
+        """See `runners.detectors.HostedDetector`."""
+        return self.model.scaling.units
 
     def change_units(self, units: InferenceUnits) -> None:
         """See `runners.detectors.HostedDetector`."""
-        self._cluster.change_units(self._model, units)
+        self.model.scaling.change(units)
 
     def close(self) -> None:
         """See `runners.detectors.HostedDetector`."""
-        self._cluster.unload(self._model)
+        self._cluster.unload(self.model)
 
 
 def _detection(answer: LineMessage) -> Detection:

@@ -5,7 +5,7 @@ input, and says every second that it is alive. What starts actors is passed in.
 
 | from the server | with |
 |---|---|
-| `host` | a `model`, the `units` that it is to have, the sizes of its `files`, and these files |
+| `host` | a `model`, its `files` by size, and as bytes, their `version`, the number of `units` |
 | `units` | a `model`, the `count` that it is to have; with 0 it ends |
 | `detect` | the number of the `request`, its `model`, `limits`, `mixed_sizes`, and the image |
 
@@ -13,7 +13,8 @@ input, and says every second that it is alive. What starts actors is passed in.
 |---|---|
 | `connected`, `alive` | |
 | `away` | the `reason` why there is no cluster; the process ends |
-| `units`, `problem` | a `model`, the `count` of units in service, or the `reason` why one is not |
+| `units` | a `model`, the `count` in service with the newest `version` of the bundle |
+| `problem` | a `model`, and the `reason` why a unit is not in service |
 | `detection`, `unreadable`, `unavailable` | the number of the `request`, and its result |
 """
 
@@ -25,7 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from blemish.line.channel import Channel, ChannelClosedError, LineMessage
 from blemish.runners.child_process import HEARTBEAT_S, ORPHANED
@@ -36,10 +37,6 @@ from blemish.runners.cluster.model_units import (
     ModelUnits,
     UnitActor,
 )
-
-StartActor: TypeAlias = Callable[[], UnitActor]
-PrepareModel: TypeAlias = Callable[[Mapping[str, bytes]], StartActor]
-"""Takes the files of a bundle; returns what starts an actor for it."""
 
 STOPPED: Answer = ("unavailable", {"reason": "The model has been stopped."}, [])
 
@@ -78,9 +75,23 @@ class ServerLink:
 class HostingBroker:
     """Carries out the messages of a server."""
 
-    def __init__(self, link: ServerLink, *, prepare: PrepareModel) -> None:
+    def __init__(
+        self,
+        link: ServerLink,
+        *,
+        start: Callable[[], UnitActor],
+        store: Callable[[Mapping[str, bytes]], object],
+    ) -> None:
+        """Host nothing yet.
+
+        Args:
+            link: to the server.
+            start: starts an actor.
+            store: returns the files of a bundle as an actor loads them.
+        """
         self._link = link
-        self._prepare = prepare
+        self._start = start
+        self._store = store
         self._models: dict[int, ModelUnits] = {}
 
     async def run(self) -> None:
@@ -100,13 +111,7 @@ class HostingBroker:
         number = document["model"]
         match message.kind:
             case "host":
-                files = _files(document["files"], message.content)
-                self._models[number] = ModelUnits(
-                    self._prepare(files),
-                    answer=self._answer,
-                    report=lambda kind, what: self._link.send(kind, {"model": number, **what}),
-                )
-                self._models[number].set_units(document["units"])
+                self._host(document, _files(document["files"], message.content))
             case "units":
                 self._models[number].set_units(document["count"])
                 if not document["count"]:
@@ -118,6 +123,17 @@ class HostingBroker:
                     self._models[number].submit(request)
                 else:
                     self._answer(request, STOPPED)
+
+    def _host(self, document: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        number = document["model"]
+        if number not in self._models:
+            self._models[number] = ModelUnits(
+                self._start,
+                answer=self._answer,
+                report=lambda kind, what: self._link.send(kind, {"model": number, **what}),
+            )
+        self._models[number].set_bundle(self._store(files), version=document["version"])
+        self._models[number].set_units(document["units"])
 
     def _answer(self, request: DetectionRequest, answer: Answer) -> None:
         kind, document, parts = answer

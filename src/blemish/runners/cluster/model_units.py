@@ -1,7 +1,7 @@
 """The inference units of a hosted model in the broker: each takes images from one queue.
 
 A unit is a task with an actor on a node. When the actor is lost, the image goes back into the
-queue, and the unit starts another one.
+queue, and the unit starts another one. A changed bundle is loaded into the same actors.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class ActorLostError(Exception):
 class UnitActor(Protocol):
     """A detector on a node. All methods raise ActorLostError; `load` BundleError too."""
 
-    async def load(self) -> None:
-        """Load the bundle."""
+    async def load(self, bundle: Any) -> None:
+        """Load a bundle, instead of an earlier one."""
 
     async def detect(self, document: Mapping[str, Any], data: bytes) -> Answer:
         """Return the result of an image; the document has the limits."""
@@ -82,12 +82,16 @@ class ModelUnits:
             report: is called with `units` in service, or a `problem`, when these change.
         """
         self._start = start
+        #: what actors load, and its version
+        self._bundle: Any = None
+        self._version = 0
         self._answer = answer
         self._report = report
         #: images, and None to wake a unit that may have to end
         self._queue: asyncio.Queue[DetectionRequest | None] = asyncio.Queue()
         self._starting: set[asyncio.Task[None]] = set()
-        self._ready: set[asyncio.Task[None]] = set()
+        #: the units that judge images, with the version of the bundle that they have
+        self._ready: dict[asyncio.Task[None], int] = {}
         #: units that shall be there
         self._count = 0
 
@@ -97,6 +101,12 @@ class ModelUnits:
             self._queue.put_nowait(request)
         else:
             self._give_up(request, "The model has been stopped.")
+
+    def set_bundle(self, bundle: Any, *, version: int) -> None:
+        """Have all units load a bundle, each after the image that it judges now."""
+        self._bundle, self._version = bundle, version
+        for _ in self._ready:
+            self._queue.put_nowait(None)
 
     def set_units(self, count: int) -> None:
         """Start units, or end them: those that only start at once, others after their images."""
@@ -120,22 +130,33 @@ class ModelUnits:
         while True:
             actor = self._start()
             try:
-                await actor.load()
-                self._move(task, self._starting, self._ready)
+                await self._load(task, actor)
                 pause_s = FIRST_PAUSE_S
-                await self._work(actor)
+                await self._work(task, actor)
                 return
             except (ActorLostError, BundleError) as error:
                 self._report("problem", {"reason": str(error)})
             finally:
                 actor.end()
-            if self._is_surplus():
+            self._ready.pop(task, None)
+            self._starting.discard(task)
+            if len(self._starting) + len(self._ready) >= self._count:
                 return
-            self._move(task, self._ready, self._starting)
+            self._starting.add(task)
+            self._report_units()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _work(self, actor: UnitActor) -> None:
+    async def _load(self, task: asyncio.Task[None], actor: UnitActor) -> None:
+        """Load the newest bundle, unless the actor has it; then the unit is ready."""
+        while self._ready.get(task) != self._version:
+            version = self._version
+            await actor.load(self._bundle)
+            self._starting.discard(task)
+            self._ready[task] = version
+            self._report_units()
+
+    async def _work(self, task: asyncio.Task[None], actor: UnitActor) -> None:
         """Judge images until this unit is to end.
 
         Raises:
@@ -149,14 +170,17 @@ class ModelUnits:
                 continue
             if request is None:
                 if self._is_surplus():
+                    del self._ready[task]  # now: the next unit counts again
                     return
+                await self._load(task, actor)  # a bundle may have been exchanged
                 continue
             if request.expires_at < asyncio.get_running_loop().time():
                 self._give_up(request, "No inference unit was free in time.")
                 continue
             try:
+                await self._load(task, actor)
                 answer = await _in_time(actor.detect(request.document, request.data))
-            except ActorLostError as error:
+            except (ActorLostError, BundleError) as error:
                 request.lost_actors += 1
                 if request.lost_actors < MOST_LOST_ACTORS:
                     self._queue.put_nowait(request)
@@ -165,20 +189,14 @@ class ModelUnits:
                 raise
             self._answer(request, answer)
 
-    def _move(
-        self,
-        task: asyncio.Task[None],
-        source: set[asyncio.Task[None]],
-        target: set[asyncio.Task[None]],
-    ) -> None:
-        source.discard(task)
-        target.add(task)
-        self._report("units", {"count": len(self._ready)})
+    def _report_units(self) -> None:
+        count = sum(version == self._version for version in self._ready.values())
+        self._report("units", {"count": count, "version": self._version})
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._starting.discard(task)
-        self._ready.discard(task)
-        self._report("units", {"count": len(self._ready)})
+        self._ready.pop(task, None)
+        self._report_units()
         if self._starting or self._ready or self._count:
             return
         while not self._queue.empty():

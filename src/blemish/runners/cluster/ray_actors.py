@@ -23,25 +23,21 @@ def stored_files(files: Mapping[str, bytes]) -> Any:
 class RayActor:
     """A `UnitActor` on a node, which Ray selects; it waits until one has the resources."""
 
-    def __init__(
-        self, files: Any, *, resources: Mapping[str, float], loading: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, *, resources: Mapping[str, float], loading: Mapping[str, Any]) -> None:
         """Ask for a process on a node.
 
         Args:
-            files: of the bundle, as `stored_files` returns them.
             resources: that the actor takes of a node, as arguments of a Ray actor.
             loading: options of `Detector.load`.
         """
-        self._files = files
         self._loading = loading
         actor = ray.remote(NodeObject).options(**resources, max_restarts=0, max_task_retries=0)
         self._actor = actor.remote()
 
-    async def load(self) -> None:
-        """See `UnitActor`."""
+    async def load(self, bundle: Any) -> None:
+        """See `UnitActor`; the bundle is what `stored_files` returned."""
         start = (installed_versions(), NodeDetector.__module__, NodeDetector.__name__)
-        await self._result(self._actor.make.remote(*start, self._files, self._loading))
+        await self._result(self._actor.make.remote(*start, bundle, self._loading))
 
     async def detect(self, document: Mapping[str, Any], data: bytes) -> Answer:
         """See `UnitActor`."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Mapping
+from functools import partial
 
 from blemish.runners.cluster.check_process import NO_RAY
-from blemish.runners.cluster.hosting_broker import HostingBroker, ServerLink, StartActor
+from blemish.runners.cluster.hosting_broker import HostingBroker, ServerLink
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
 
 
@@ -43,12 +43,8 @@ def run_broker() -> None:
         "providers": options.providers.split(","),
         "shared_arena": True,
     }
-
-    def prepare(files: Mapping[str, bytes]) -> StartActor:
-        stored = stored_files(files)
-        return lambda: RayActor(stored, resources=resources, loading=loading)
-
-    asyncio.run(HostingBroker(link, prepare=prepare).run())
+    start = partial(RayActor, resources=resources, loading=loading)
+    asyncio.run(HostingBroker(link, start=start, store=stored_files).run())
 
 
 if __name__ == "__main__":

@@ -28,10 +28,15 @@ class UnitScaling:
         self.change(units)
 
     def change(self, units: InferenceUnits) -> None:
-        """Take other bounds."""
+        """Take other bounds, and begin with the least units."""
         with self._lock:
             self._least, self._most = units.minimum, units.maximum or units.minimum
             self._set(self._least)
+
+    @property
+    def units(self) -> int:
+        """How many units there shall be, as of the last decision."""
+        return self._units
 
     def begin(self) -> None:
         """Count a request that was sent."""

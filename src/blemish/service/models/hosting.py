@@ -44,6 +44,8 @@ class Capacity:
     units: int
     #: images that wait for a unit
     waiting: int
+    #: units that the model is to have now; None for the most that it may have
+    desired: int | None = None
 
 
 class HostingRunner(Protocol):

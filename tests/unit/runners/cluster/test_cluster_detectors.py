@@ -37,11 +37,8 @@ link = ServerLink()
 from blemish.runners.cluster.node_hosting import NodeDetector
 
 class Actor:
-    def __init__(self, files):
-        self.files = files
-
-    async def load(self):
-        self.node = NodeDetector(self.files, {"threads": 1})
+    async def load(self, files):
+        self.node = NodeDetector(files, {"threads": 1})
 
     async def detect(self, document, data):
         return self.node.detect(data, document["limits"], document["mixed_sizes"])
@@ -52,7 +49,7 @@ class Actor:
     def end(self):
         pass
 
-asyncio.run(HostingBroker(link, prepare=lambda files: lambda: Actor(files)).run())
+asyncio.run(HostingBroker(link, start=Actor, store=dict).run())
 """
 
 AWAY = """
@@ -139,6 +136,10 @@ def test_a_broker_gives_the_results_of_this_process_and_is_started_again(
 
         detector.change_units(InferenceUnits(minimum=3, maximum=None))
         eventually(lambda: detector.in_service(9) == 3, patience_s=PATIENCE_S)
+        bundles.add("7-2", read_bundle(bundle), kms_key_id=None)
+        exchanged = detectors.load("7-2", units=ONE, make_room=lambda _: None, instead_of=detector)
+        assert exchanged is detector
+        assert answers(detector)()
         detector.close()
         assert not answers(detector)()
 

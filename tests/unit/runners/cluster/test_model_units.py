@@ -25,15 +25,16 @@ class Actor:
         self._cluster = cluster
         self.has_ended = False
 
-    async def load(self) -> None:
+    async def load(self, bundle: str) -> None:
         await self._cluster.has_room.wait()
+        self._bundle = bundle
 
-    async def detect(self, document: Mapping[str, Any], data: bytes) -> Answer:
+    async def detect(self, _: Mapping[str, Any], data: bytes) -> Answer:
         await self._cluster.may_answer.wait()
         if data in self._cluster.fatal or self._cluster.losses:
             self._cluster.losses = max(0, self._cluster.losses - 1)
             raise ActorLostError("the node was lost")
-        return "detection", document, [data]
+        return "detection", {"bundle": self._bundle}, [data]
 
     async def check(self) -> None:
         if self._cluster.losses:
@@ -61,6 +62,7 @@ class Cluster:
             answer=lambda _, answer: self.answers.append(answer),
             report=lambda kind, document: self.reports.append((kind, document)),
         )
+        self.units.set_bundle("old", version=1)
 
     def _start(self) -> Actor:
         self.actors.append(Actor(self))
@@ -128,9 +130,31 @@ def test_a_lost_actor_is_replaced_and_loses_no_image() -> None:
         cluster.submit(b"image")
         await until(lambda: cluster.answers)
 
-        assert cluster.answers == [("detection", {}, [b"image"])]
+        assert cluster.answers == [("detection", {"bundle": "old"}, [b"image"])]
         assert (len(cluster.actors), cluster.alive) == (2, 1)
         assert ("problem", {"reason": "the node was lost"}) in cluster.reports
+
+    run(scenario)
+
+
+def test_a_bundle_is_exchanged_in_the_same_actors_for_the_next_image() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(2)
+        await until(lambda: cluster.ready == 2)
+        cluster.may_answer.clear()
+        cluster.submit(b"judged now")
+        await asyncio.sleep(0)
+
+        cluster.units.set_bundle("new", version=2)
+        cluster.submit(*[b"next"] * 4)
+        cluster.may_answer.set()
+        await until(lambda: len(cluster.answers) == 5 and cluster.ready == 2)
+
+        assert [
+            document["bundle"] for _, document, [data] in cluster.answers if data == b"next"
+        ] == ["new"] * 4
+        assert cluster.reports[-1] == ("units", {"count": 2, "version": 2})
+        assert len(cluster.actors) == 2
 
     run(scenario)
 
@@ -201,5 +225,21 @@ def test_an_image_that_nobody_waits_for_any_more_is_not_judged() -> None:
         await until(lambda: cluster.answers)
 
         assert cluster.answers[0][0] == "unavailable"
+
+    run(scenario)
+
+
+def test_a_bundle_and_fewer_units_at_once_leave_the_units_that_are_wanted() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(3)
+        await until(lambda: cluster.ready == 3)
+
+        cluster.units.set_bundle("new", version=2)
+        cluster.units.set_units(1)
+        await until(lambda: cluster.reports[-1] == ("units", {"count": 1, "version": 2}))
+        cluster.submit(b"image")
+        await until(lambda: cluster.answers)
+
+        assert cluster.alive == 1
 
     run(scenario)
