@@ -98,6 +98,9 @@ docs: $(VENV)/.dev ## Write the site of the documentation to ./build/site (SITE=
 	@$(BIN)/python -m documentation.website '$(SITE)'
 	@echo "To read it: python3 -m http.server --directory $(SITE)"
 
+messages: $(VENV)/.dev ## Bring the catalogues of the console's languages up to date
+	@$(BIN)/python -m documentation.messages
+
 lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group build -o requirements.lock pyproject.toml
 	$(LOCK) --extra edge --extra genicam --extra postgresql --extra station --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml

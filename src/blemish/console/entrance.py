@@ -2,10 +2,11 @@
 
     /console/sign-in, /console/sign-out -> sign_in
     /console/kiosk -> kiosk
+    /console/language/de.js -> language.scripts
     else -> guard -> the framework and its pages
 
-The sign-in form is answered at once. The framework takes a second to load; it loads while people
-fill the form in.
+Each answer is in the language of its sender. The sign-in form is answered at once. The framework
+takes a second to load; it loads while people fill the form in.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import time
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blemish.console.auth.guard import Guard
 from blemish.console.auth.kiosk import KioskEntrance
 from blemish.console.auth.sign_in import SignIn
 from blemish.console.browser_rules import with_headers
+from blemish.console.language.scripts import LanguageScripts, load_language
+from blemish.console.language.visitor_language import language_of, use_language
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
 from blemish.wire.wrong_secrets import FREE_OF_ALL_NAMES, WrongSecrets
@@ -31,7 +35,11 @@ class Entrance:
 
     def __init__(self, services: Services) -> None:
         wrong_secrets = WrongSecrets(monotonic=time.monotonic, free=FREE_OF_ALL_NAMES)
-        self._entries = (SignIn(services, wrong_secrets), KioskEntrance(services, wrong_secrets))
+        self._entries = (
+            SignIn(services, wrong_secrets),
+            KioskEntrance(services, wrong_secrets),
+            LanguageScripts(),
+        )
         self._guard = Guard(self._framework, services)
         self._loading: asyncio.Task[ASGIApp] | None = None
         self._running: AbstractAsyncContextManager[Any] | None = None
@@ -39,6 +47,9 @@ class Entrance:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hold one socket."""
         loading = self._load()
+        language = language_of(HTTPConnection(scope))
+        await load_language(language)
+        use_language(language)
         path = scope["path"] if scope["type"] == "http" else ""
         entry = next((entry for entry in self._entries if path in entry.paths), None)
         send = with_headers(scope, send, of_framework=entry is None)

@@ -14,6 +14,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text
 from blemish.console.plain_errors import plain_text
 from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.access.policies import PolicyError
@@ -100,7 +102,7 @@ Such a request succeeds all the same. Its answer has the member `problem`, as th
 the other images.
 """
 
-FAULT = "The server failed. Its log says why."
+FAULT = later("The server failed. Its log says why.")
 """The message of an error that nobody expected."""
 
 JSON_BYTES = 8 * 1024 * 1024
@@ -120,7 +122,7 @@ def status_of(error: Exception) -> int:
 
 def problem_text(error: Exception) -> str:
     """Return the message of an error for people."""
-    return plain_text(str(error)) if isinstance(error, EXPECTED) else FAULT
+    return plain_text(str(error)) if isinstance(error, EXPECTED) else say(FAULT)
 
 
 def image_problem(error: Exception) -> dict[str, Any]:
@@ -153,7 +155,11 @@ async def bounded_body(request: Request, *, limit_bytes: int, subject: str) -> B
         BodyTimeoutError: nothing came for too long.
         ClientGoneError: the client hung up.
     """
-    message = f"{subject} is too large: at most {_size_text(limit_bytes)} are allowed."
+    message = say(
+        "{subject} is too large: at most {size_text} are allowed.",
+        subject=subject,
+        size_text=_size_text(limit_bytes),
+    )
     try:
         body = await read_body(request.receive, limit_bytes=limit_bytes, declared_bytes=None)
     except RequestEntityTooLargeError:
@@ -171,7 +177,7 @@ async def json_body(request: Request) -> Any:
         SerializationError: it has too many elements.
         RequestEntityTooLargeError, BodyTimeoutError, ClientGoneError: as `bounded_body`.
     """
-    body = await bounded_body(request, limit_bytes=JSON_BYTES, subject="The request")
+    body = await bounded_body(request, limit_bytes=JSON_BYTES, subject=say("The request"))
     check_elements(body.content or b"")
     try:
         return json.loads(body.content or b"")
@@ -191,4 +197,8 @@ async def _error_response(_request: Request, error: Exception) -> Response:
 
 def _size_text(size_bytes: int) -> str:
     mib = size_bytes / 2**20
-    return f"{mib:g} MiB" if mib >= 1 else f"{size_bytes:,} bytes"
+    return (
+        f"{mib:g} MiB"
+        if mib >= 1
+        else say("{size_bytes} bytes", size_bytes=number_text(size_bytes))
+    )

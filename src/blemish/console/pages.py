@@ -96,6 +96,7 @@ RECONNECT_S = 10.0
 
 _QUASAR = """
 app.use(Quasar, {config: vue_config});
+Object.assign(app.config.globalProperties, {say, counted, numberText});
 applyColors(vue_config.brand);
 darkSetter = () => showTheme();
 showTheme();

@@ -13,6 +13,9 @@ KIOSK = f"{ROOT}/kiosk"
 STATIC = f"{ROOT}/static/"
 """Our style sheets and scripts. An update changes them under the same names."""
 
+LANGUAGE = f"{ROOT}/language/"
+"""The messages of scripts, a file for each language."""
+
 API_PORT = "blemish.api_port"
 """Key of a request's scope with the port of the API, where the console has a port of its own."""
 

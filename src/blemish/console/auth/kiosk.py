@@ -18,6 +18,8 @@ from blemish.console.auth.guard import origin_problem
 from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
 from blemish.console.auth.sign_in_records import record_kiosk
 from blemish.console.http import EXPECTED, status_of
+from blemish.console.language.messages import later, say
+from blemish.console.language.visitor_language import current_language
 from blemish.console.paths import KIOSK, full_screen_path
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
@@ -26,8 +28,8 @@ from blemish.wire.wrong_secrets import WrongSecrets, address_group
 MAX_AGE_S = 400 * 24 * 3_600
 """How long a browser keeps the cookie, at most. Source: RFC 6265bis, section 5.5."""
 
-WRONG = "This link does not exist, or it was revoked. Ask for a new one."
-WAIT = "Too many wrong attempts from your address. Try again in a minute."
+WRONG = later("This link does not exist, or it was revoked. Ask for a new one.")
+WAIT = later("Too many wrong attempts from your address. Try again in a minute.")
 
 
 class KioskEntrance:
@@ -52,17 +54,17 @@ class KioskEntrance:
         if problem := origin_problem(request):
             return _page(403, problem)
         if request.method != "GET":
-            return _page(405, "This address takes GET alone.")
+            return _page(405, say("This address takes GET alone."))
         group = address_group(request.client.host if request.client else None)
         if self._wrong_secrets.wait_s(group) > 0:
-            return _page(429, WAIT)
+            return _page(429, say(WAIT))
         token = request.query_params.get("token", "")
         principal = await in_thread(self._services.kiosks.principal, token)
         record = partial(record_kiosk, self._services, request)
         if principal is None or principal.only_line is None:
             self._wrong_secrets.note(group)
             await in_thread(partial(record, problem=WRONG))
-            return _page(403, WRONG)
+            return _page(403, say(WRONG))
         await in_thread(partial(record, principal=principal))
         response = leading_to(quote(full_screen_path(principal.only_line)))
         set_session_cookie(response, request, token, max_age_s=MAX_AGE_S)
@@ -83,7 +85,8 @@ def leading_to(target: str) -> Response:
 def _page(status: int, text: str, *, head: str = "", is_html: bool = False) -> Response:
     body = text if is_html else html.escape(text)
     content = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Blemish</title>'
+        f'<!doctype html><html lang="{current_language()}"><head><meta charset="utf-8">'
+        f"<title>Blemish</title>"
         f"{head}</head><body><p>{body}</p></body></html>"
     )
     headers = {**NO_STORE, "Referrer-Policy": "no-referrer"}

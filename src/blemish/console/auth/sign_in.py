@@ -21,6 +21,8 @@ from blemish.console.auth.guard import origin_problem, visitor_of
 from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
 from blemish.console.auth.sign_in_records import is_key_id, record_sign_in, record_sign_out
 from blemish.console.http import EXPECTED, bounded_body, status_of
+from blemish.console.language.messages import later, say
+from blemish.console.language.visitor_language import current_language
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_hashing_thread, in_thread
@@ -33,12 +35,12 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 FORM_BYTES = 16 * 1024
 """The largest form."""
 
-WRONG = (
+WRONG = later(
     "Nobody has this name or access key, it is disabled, or the password or the secret is wrong."
 )
-WAIT = (
-    "Too many attempts from your address were wrong, or came at once. Try again in {seconds} "
-    "seconds."
+WAIT = later(
+    "Too many attempts from your address were wrong, or came at once. Try again "
+    "in {seconds} seconds."
 )
 
 
@@ -71,7 +73,7 @@ class SignIn:
         if request.method in {"GET", "HEAD"}:
             return await self._show(request)
         if request.method != "POST":
-            return _form(405, problem="This address takes GET and POST alone.")
+            return _form(405, problem=say("This address takes GET and POST alone."))
         if request.url.path == SIGN_OUT:
             return await self._sign_out(request)
         return await self._sign_in(request)
@@ -85,7 +87,7 @@ class SignIn:
         return _redirect(target)
 
     async def _sign_in(self, request: Request) -> Response:
-        body = await bounded_body(request, limit_bytes=FORM_BYTES, subject="The form")
+        body = await bounded_body(request, limit_bytes=FORM_BYTES, subject=say("The form"))
         form = parse_qs((body.content or b"").decode(errors="replace"))
         name, secret, target = (form.get(name, [""])[0] for name in ("key", "secret", "next"))
         name, target = name.strip(), target_of(target.strip())
@@ -93,7 +95,7 @@ class SignIn:
         group = address_group(address)
         record = partial(record_sign_in, self._services, request, name)
         if (wait_s := self._begin_attempt(group, name)) > 0:
-            text = WAIT.format(seconds=math.ceil(wait_s))
+            text = say(WAIT, seconds=math.ceil(wait_s))
             await in_thread(partial(record, problem=text))
             return _form(429, problem=text, name=name, target=target)
         is_right: bool | None = None
@@ -105,7 +107,7 @@ class SignIn:
         if token is None:
             logger.warning("sign-in failed", address=address)
             await in_thread(partial(record, problem=WRONG))
-            return _form(403, problem=WRONG, name=name, target=target)
+            return _form(403, problem=say(WRONG), name=name, target=target)
         principal = await in_thread(self._services.sessions.principal, token)
         await in_thread(partial(record, principal=principal))
         response = _redirect(target)
@@ -170,6 +172,7 @@ def _form(status: int, *, problem: str = "", name: str = "", target: str = f"{RO
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         _template()
     )
+    template.globals.update(say=say, language=current_language())
     text = template.render(root=ROOT, sign_in=SIGN_IN, problem=problem, name=name, target=target)
     content = text.encode(errors="replace")
     return HTMLResponse(content, status_code=status, headers=NO_STORE)

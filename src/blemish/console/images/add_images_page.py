@@ -10,11 +10,12 @@ from nicegui.element import Element
 
 from blemish.console.images.bucket_import import BucketImport
 from blemish.console.images.manifest_import import ManifestImport
+from blemish.console.language.messages import later, say
 from blemish.console.paths import ROOT, project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.interchange.label_names import LABEL_NAMES
 
-DENIED = (
+DENIED = later(
     "Your access key lets you look at this project, and not change it "
     "(lookoutvision:UpdateDatasetEntries). Ask the person who gave you the key."
 )
@@ -42,7 +43,7 @@ class LabelledFolder(Element, component="../static/labelled_folder.js"):
         self._props["gallery"] = f"{ROOT}{project_path(project, '/images')}"
 
 
-@page("/projects/{project}/add", title="Add images")
+@page("/projects/{project}/add", title=later("Add images"))
 async def add_images(project: str) -> None:
     """Show the ways in which images come into a project."""
     looking = visitor()
@@ -50,13 +51,13 @@ async def add_images(project: str) -> None:
     kinds = {dataset["DatasetType"] for dataset in answer["ProjectDescription"]["Datasets"]}
     may = await looking.may("UpdateDatasetEntries", ProjectName=project, DatasetType="train")
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/add_images.css">')
-    with frame("Add images", project=project, section="images"):
+    with frame(say("Add images"), project=project, section="images"):
         with ui.element("div").classes("head"):
-            heading("Add images")
+            heading(say("Add images"))
             ui.element("div").classes("room")
-            link("Show the images", project_path(project, "/images"), classes="plain")
+            link(say("Show the images"), project_path(project, "/images"), classes="plain")
         if not may:
-            text(DENIED, classes="problem", tag="p")
+            text(say(DENIED), classes="problem", tag="p")
         most_bytes = looking.services.limits.detect_body_bytes
         LabelledFolder(project)
         ImageUpload(project, kinds=kinds, most_bytes=most_bytes, may=may)

@@ -15,10 +15,11 @@ from blemish.console.images.folder_labels import (
     is_image_name,
     kind_of,
 )
+from blemish.console.language.messages import counted, later, say, say_all
+from blemish.console.language.numbers import number_text
 from blemish.console.paths import project_path
 from blemish.console.ui.busy import busy
-from blemish.console.ui.frame import heading, link, text, visitor
-from blemish.console.ui.words import counted
+from blemish.console.ui.frame import heading, labelled, link, text, visitor
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import ValidationError
@@ -27,7 +28,10 @@ from blemish.interchange.label_names import label_in_path
 
 BY_FOLDERS = "folders"
 
-SET_CHOICES = {str(kind): f"{name.capitalize()} set" for kind, name in SET_NAMES.items()}
+SET_CHOICES = {
+    str(DatasetType.TRAIN): later("Training set"),
+    str(DatasetType.TEST): later("Test set"),
+}
 """Data set -> what people read in a list of them."""
 
 _FOLDER = re.compile(r"\s*s3://([^/\s]+)(?:/(.*?))?\s*")
@@ -39,16 +43,20 @@ class BucketImport:
     def __init__(self, project: str, *, may: bool) -> None:
         self._project = project
         self._candidates: Sequence[ImportCandidate] = ()
-        with ui.element("section").classes("panel").props('aria-label="From a bucket"'):
-            heading("From a bucket", 2)
-            text("Images stay where they are.", classes="quiet", tag="p")
-            self._address = ui.input("Address", placeholder="s3://bucket/folder/")
-            into = {**SET_CHOICES, BY_FOLDERS: "By folders named train and test"}
-            self._into = ui.select(into, value=str(DatasetType.TRAIN), label="Into")
-            self._labels = ui.checkbox("Folder names such as good and ng are labels", value=True)
+        with labelled(ui.element("section").classes("panel"), say("From a bucket")):
+            heading(say("From a bucket"), 2)
+            text(say("Images stay where they are."), classes="quiet", tag="p")
+            self._address = ui.input(say("Address"), placeholder="s3://bucket/folder/")
+            into = {**say_all(SET_CHOICES), BY_FOLDERS: say("By folders named train and test")}
+            self._into = ui.select(into, value=str(DatasetType.TRAIN), label=say("Into"))
+            self._labels = ui.checkbox(
+                say("Folder names such as good and ng are labels"), value=True
+            )
             with ui.element("div").classes("line"):
-                self._look = ui.button("Look what is there", on_click=self._show).props("outline")
-                self._add = ui.button("Add", on_click=self._add_all)
+                self._look = ui.button(say("Look what is there"), on_click=self._show).props(
+                    "outline"
+                )
+                self._add = ui.button(say("Add"), on_click=self._add_all)
                 self._add.set_visibility(False)
             self._message = ui.element("div").props("role=status")
         self._address.on("keydown.enter", self._show)
@@ -72,7 +80,12 @@ class BucketImport:
             )
         with self._message:
             text(import_summary(self._candidates, others=others), tag="p")
-        self._add.set_text(f"Add {counted(len(self._candidates), 'image')}")
+        self._add.set_text(
+            say(
+                "Add {number}",
+                number=counted(len(self._candidates), "{count} image", "{count} images"),
+            )
+        )
         self._add.set_visibility(bool(self._candidates))
 
     async def _add_all(self) -> None:
@@ -81,15 +94,24 @@ class BucketImport:
         added = len(self._candidates) - len(known)
         self._forget()
         with self._message:
-            already = f" {len(known):,} were there already." if known else ""
-            draw_outcome(self._project, f"{counted(added, 'image')} added.{already}")
+            already = (
+                say(" {known} were there already.", known=number_text(len(known))) if known else ""
+            )
+            draw_outcome(
+                self._project,
+                say(
+                    "{number} added.{already}",
+                    number=counted(added, "{count} image", "{count} images"),
+                    already=already,
+                ),
+            )
 
 
 def draw_outcome(project: str, message: str) -> None:
     """Draw what an import did, with the way to the images."""
     with ui.element("div").classes("line"):
         text(message)
-        link("Show the images", project_path(project, "/images"))
+        link(say("Show the images"), project_path(project, "/images"))
 
 
 async def images_below(
@@ -107,16 +129,27 @@ async def images_below(
 
 def import_summary(candidates: Sequence[ImportCandidate], *, others: int) -> str:
     """Say what is below an address."""
-    left_out = f" {counted(others, 'other object')} left out." if others else ""
+    left_out = (
+        say(
+            " {number} left out.",
+            number=counted(others, "{count} other object", "{count} other objects"),
+        )
+        if others
+        else ""
+    )
     if not candidates:
-        return f"There are no images ({', '.join(SUFFIXES)}).{left_out}"
-    labels = Counter(candidate.label or "without a label" for candidate in candidates)
+        return say(
+            "There are no images ({join}).{left_out}", join=", ".join(SUFFIXES), left_out=left_out
+        )
+    labels = Counter(candidate.label or say("without a label") for candidate in candidates)
     kinds = Counter(candidate.kind for candidate in candidates)
     label_counts = ", ".join(f"{count:,} {name}" for name, count in sorted(labels.items()))
     set_counts = ", ".join(
-        f"{count:,} for the {SET_NAMES[kind]} set" for kind, count in kinds.items()
+        say("{number} for the {set}", number=number_text(count), set=say(SET_NAMES[kind]))
+        for kind, count in kinds.items()
     )
-    return f"{counted(len(candidates), 'image')}: {label_counts}; {set_counts}.{left_out}"
+    images = counted(len(candidates), "{count} image", "{count} images")
+    return f"{images}: {label_counts}; {set_counts}.{left_out}"
 
 
 def folder_of(address: str) -> tuple[str, str]:
@@ -127,7 +160,12 @@ def folder_of(address: str) -> tuple[str, str]:
     """
     match = _FOLDER.fullmatch(address)
     if match is None:
-        raise ValidationError(f"{address!r:.300} is no address such as s3://bucket/folder/.")
+        raise ValidationError(
+            say(
+                "{address} is no address such as s3://bucket/folder/.",
+                address=repr(f"{address:.300}"),
+            )
+        )
     folder = (match[2] or "").rstrip("/")
     return match[1], f"{folder}/" if folder else ""
 
@@ -145,7 +183,13 @@ def _images_below(
         else:
             others += 1
         if len(keys) > limit:
-            raise ValidationError(f"There are more than {limit:,} images below {address}.")
+            raise ValidationError(
+                say(
+                    "There are more than {limit} images below {address}.",
+                    limit=number_text(limit),
+                    address=address,
+                )
+            )
     return [_candidate(bucket, key, into, labels) for key in sorted(keys)], others
 
 

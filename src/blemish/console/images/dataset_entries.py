@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blemish.console.images.entry import DatasetKey, Entry, entry_of
+from blemish.console.language.messages import say
 from blemish.console.memory import DatasetState
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import Dataset
@@ -41,7 +42,9 @@ async def find_entry(visitor: Visitor, dataset: DatasetKey, ref: str) -> Entry:
     for entry in await all_entries(visitor, dataset):
         if entry.ref == ref:
             return entry
-    raise ValidationError(f"{ref:.300} is not in the {dataset.title} any more.")
+    raise ValidationError(
+        say("{ref} is not in the {title} any more.", ref=f"{ref:.300}", title=dataset.title)
+    )
 
 
 def remember_changes(visitor: Visitor, applied: AppliedChanges) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from blemish.console.language.messages import later, say
 from blemish.domain.entities import DatasetType, Label, MaskOrientation, ObjectRef
 from blemish.domain.errors import ValidationError
 from blemish.domain.manifest import (
@@ -19,8 +20,14 @@ from blemish.domain.manifest import (
 )
 from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
 
-SET_NAMES: Mapping[DatasetType, str] = {DatasetType.TRAIN: "training", DatasetType.TEST: "test"}
+SET_NAMES: Mapping[DatasetType, str] = {
+    DatasetType.TRAIN: later("training set"),
+    DatasetType.TEST: later("test set"),
+}
 """What people call the data sets."""
+
+LABEL_NAMES: Mapping[Label, str] = {Label.NORMAL: later("normal"), Label.ANOMALY: later("anomaly")}
+"""What people call the labels."""
 
 SET_ASIDE = "blemish-set-aside-mask"
 """The member of a JSON Line that names a mask that does not count; nothing else reads it."""
@@ -41,7 +48,7 @@ class DatasetKey:
     @property
     def title(self) -> str:
         """What people call it."""
-        return f"{SET_NAMES[self.type]} set"
+        return say(SET_NAMES[self.type])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +178,9 @@ def object_address(ref: str) -> ObjectRef:
     """
     address = object_ref(ref)
     if address is None:
-        raise ValidationError(f"{ref!r:.300} is not an address such as s3://bucket/key.")
+        raise ValidationError(
+            say("{ref} is not an address such as s3://bucket/key.", ref=repr(f"{ref:.300}"))
+        )
     return address
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from blemish.console.http import request_visitor
 from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey
+from blemish.console.language.messages import say
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ObjectRef
@@ -46,7 +47,9 @@ async def export_project(request: Request, project: str) -> Response:
         for entry in await all_entries(visitor, DatasetKey(project=project, type=kind))
     ]
     if not lines:
-        raise ValidationError(f"The project {project:.300} has no images.")
+        raise ValidationError(
+            say("The project {project} has no images.", project=f"{project:.300}")
+        )
     now = visitor.services.clock()
     chunks = export_archive(
         lines,

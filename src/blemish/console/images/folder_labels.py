@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from blemish.console.images.entry import SET_NAMES
+from blemish.console.language.messages import say
 from blemish.console.masks.mask_files import is_mask_key
 from blemish.domain.entities import DatasetType, Label
 from blemish.domain.file_managers import is_file_manager_file
@@ -70,5 +71,5 @@ def split_new(
         if owner is None:
             new.append(candidate)
         else:
-            known.append((candidate.path, f"already in the {SET_NAMES[owner]} set"))
+            known.append((candidate.path, say("already in the {set}", set=say(SET_NAMES[owner]))))
     return new, known

@@ -17,6 +17,7 @@ from blemish.console.images.entry import (
     entry_of,
 )
 from blemish.console.images.gallery_memory import Undo
+from blemish.console.language.messages import say
 from blemish.console.memory import put_under_new_name
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import Label
@@ -161,7 +162,7 @@ def _apply(
     if change.undo is not None:
         undo = visitor.services.memory.undos.find(change.undo)
         if undo is None or undo.dataset != dataset:
-            raise _forgotten(dataset, "That can no longer be undone.")
+            raise _forgotten(dataset, say("That can no longer be undone."))
         if undo.removed:
             _restore(undo.entries, entries)
         else:  # of an entry of now, as somebody may have painted on it
@@ -173,7 +174,7 @@ def _apply(
         labels = dict.fromkeys(_refs(visitor, dataset, change), change.label)
     changed = [entries[ref] for ref in labels if ref in entries]
     if labels and not changed:  # to say that nothing is saved would be a lie
-        raise ValidationError("These images are no longer in the data set. Reload the page.")
+        raise ValidationError(say("These images are no longer in the data set. Reload the page."))
     entries.update((e.ref, relabelled(e, labels[e.ref], now=now)) for e in changed)
     return undo_members(visitor, Undo(dataset=dataset, entries=changed, removed=False))
 
@@ -187,13 +188,13 @@ def _restore(removed: Iterable[Entry], entries: dict[str, Entry]) -> None:
 def _refs(visitor: Visitor, dataset: DatasetKey, change: GalleryChange) -> list[str]:
     view = visitor.services.memory.views.find(change.view)
     if view is None or view.dataset != dataset:
-        raise _forgotten(dataset, "The server no longer knows the order of these images.")
+        raise _forgotten(dataset, say("The server no longer knows the order of these images."))
     return refs_in_ranges(view.refs, change.ranges)
 
 
 def _forgotten(dataset: DatasetKey, problem: str) -> ConflictError:
     return ConflictError(
-        f"{problem} Reload the page.",
+        say("{problem} Reload the page.", problem=problem),
         resource_type=ResourceType.DATASET,
         resource_id=f"{dataset.project}/{dataset.type}",
     )

@@ -11,30 +11,31 @@ from nicegui import ui
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.export_requests import export_url
 from blemish.console.images.gallery_requests import dataset_description
+from blemish.console.language.messages import later, say, say_all
 from blemish.console.paths import ROOT, project_path
-from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.domain.entities import DatasetStatus, DatasetType
 from blemish.interchange.exports import ALL
 from blemish.interchange.registry import FORMATS
 
-SETS = {"train": "Training set", "test": "Test set"}
+SETS = {"train": later("Training set"), "test": later("Test set")}
 
 POLL_S = 1.0
 """Between two looks at a data set that is being made."""
 
 NOT_YET = {
     "train": (
-        "No images yet",
-        "Add images of your product: first good ones, then some with each kind of anomaly.",
+        later("No images yet"),
+        later("Add images of your product: first good ones, then some with each kind of anomaly."),
     ),
     "test": (
-        "No test set",
-        "Without one, some images of the training set are kept back to measure a model by.",
+        later("No test set"),
+        later("Without one, some images of the training set are kept back to measure a model by."),
     ),
 }
 
 
-EXPORTS = {ALL: "ZIP of all formats"} | {
+EXPORTS = {ALL: later("ZIP of all formats")} | {
     known.name: known.title[:1].upper() + known.title[1:] for known in FORMATS
 }
 """Format of an archive -> what people read."""
@@ -61,7 +62,7 @@ class Gallery(ui.element, component="../static/gallery.js"):
         self._props["removes"] = removes
 
 
-@page("/projects/{project}/images", title="Images")
+@page("/projects/{project}/images", title=later("Images"))
 async def images(project: str) -> None:
     """Show the training set or the test set of a project."""
     looking = visitor()
@@ -72,7 +73,7 @@ async def images(project: str) -> None:
     await looking.call("DescribeProject", ProjectName=project)
     description = await dataset_description(looking, dataset)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/gallery.css">')
-    with frame("Images", project=project, section="images"):
+    with frame(say("Images"), project=project, section="images"):
         has_images = description is not None and description["ImageStats"]["Total"] > 0
         may_label = await looking.may("UpdateDatasetEntries", **dataset.names)
         _head(project, dataset.type, has_images=has_images, may_add=may_label)
@@ -90,9 +91,9 @@ async def images(project: str) -> None:
 
 def _head(project: str, kind: str, *, has_images: bool, may_add: bool) -> None:
     with ui.element("div").classes("head"):
-        heading("Images")
-        with ui.element("nav").classes("sets").props('aria-label="Data sets"'):
-            for name, title in SETS.items():
+        heading(say("Images"))
+        with labelled(ui.element("nav").classes("sets"), say("Data sets")):
+            for name, title in say_all(SETS).items():
                 tab = link(title, project_path(project, f"/images?set={name}"))
                 if name == kind:
                     tab.props("aria-current=page")
@@ -105,13 +106,13 @@ def _head(project: str, kind: str, *, has_images: bool, may_add: bool) -> None:
 
 def _export_button(project: str) -> None:
     """Draw the formats in which all images of the project can be had."""
-    with ui.button("Export", icon="download").props("outline"), ui.menu():
-        for name, title in EXPORTS.items():
+    with ui.button(say("Export"), icon="download").props("outline"), ui.menu():
+        for name, title in say_all(EXPORTS).items():
             ui.menu_item(title).props["href"] = export_url(project, name)
 
 
 def _add_button(project: str) -> None:
-    button = ui.button("Add images", icon="add_photo_alternate")
+    button = ui.button(say("Add images"), icon="add_photo_alternate")
     button.props["href"] = f"{ROOT}{project_path(project, '/add')}"
 
 
@@ -120,11 +121,13 @@ def _none(project: str, kind: str, description: Mapping[str, Any] | None, *, may
     description = description or {}
     status = description.get("Status")
     if status == DatasetStatus.CREATE_IN_PROGRESS:
-        with empty("The images are being read", "They are shown here as soon as they are."):
+        with empty(
+            say("The images are being read"), say("They are shown here as soon as they are.")
+        ):
             ui.spinner(size="32px")
         ui.timer(POLL_S, lambda: ui.run_javascript("location.reload()"), once=True)
         return
-    with empty(*NOT_YET[kind]):
+    with empty(*map(say, NOT_YET[kind])):
         if status == DatasetStatus.CREATE_FAILED:
             text(str(description.get("StatusMessage", "")), classes="problem", tag="p")
         if may_add:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from blemish.console.images.entry import Entry
+from blemish.console.language.messages import say
 from blemish.domain.entities import Label
 from blemish.domain.errors import ValidationError
 from blemish.service.training.trainable import Need
@@ -170,7 +171,12 @@ def scores_of(manifest: bytes) -> dict[str, float]:
 def need_texts(needs: Iterable[Need]) -> list[str]:
     """Say what is missing before a training, a sentence each; nothing when nothing is."""
     return [
-        f"{need.missing} more {need.label} in the {need.dataset} set"
+        say(
+            "{missing} more {label} in the {set}",
+            missing=need.missing,
+            label=need.label,
+            set=say(f"{need.dataset} set"),
+        )
         for need in needs
         if need.missing
     ]

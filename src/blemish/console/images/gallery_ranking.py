@@ -23,13 +23,14 @@ from blemish.console.images.named_trials import (
     trial_results,
 )
 from blemish.console.images.teaching_order import descriptor_of, teaching_order
+from blemish.console.language.messages import later, say
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.errors import ServiceError, ValidationError
 from blemish.engine.errors import EngineError
 from blemish.engine.images.formats import ImageError
 from blemish.storage.errors import StorageError
 
-NO_MODEL = "There is no trained model yet. Train one, and it ranks the images."
+NO_MODEL = later("There is no trained model yet. Train one, and it ranks the images.")
 
 BATCH = 20
 """Thumbnails that are compared before anything else gets its turn."""
@@ -71,7 +72,7 @@ async def start_ranking(visitor: Visitor, ranking: Ranking) -> None:
         ServiceError: it cannot be started.
     """
     if ranking.trial is None:
-        raise ValidationError(NO_MODEL)
+        raise ValidationError(say(NO_MODEL))
     await start_trial(visitor, ranking.project, ranking.trial, ranking.refs)
 
 
@@ -83,7 +84,7 @@ async def ranking_state(visitor: Visitor, ranking: Ranking) -> dict[str, Any]:
     total = 2 * len(ranking.refs)
     trial = ranking.trial
     if trial is None:
-        return {"state": "none", "total": 0, "problem": NO_MODEL}
+        return {"state": "none", "total": 0, "problem": say(NO_MODEL)}
     if not trial.succeeded:
         state = "running" if trial.runs else "none"
         return {"state": state, "done": trial.done, "total": total, "problem": trial.problem}

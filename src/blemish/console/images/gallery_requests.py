@@ -43,6 +43,7 @@ from blemish.console.images.gallery_ranking import (
     teaching_refs,
 )
 from blemish.console.images.image_requests import thumbnail_url
+from blemish.console.language.messages import say
 from blemish.console.memory import put_under_new_name
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor, in_thread
@@ -203,7 +204,7 @@ def _missing(visitor: Visitor, project: str) -> list[str]:
             stats.append(visitor.services.datasets.describe(project, kind)[1])
         except ResourceNotFoundError:
             if kind is DatasetType.TRAIN:
-                return ["a training set"]
+                return [say("a training set")]
     return need_texts(image_needs(stats, visitor.services.limits))
 
 

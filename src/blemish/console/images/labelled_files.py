@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from blemish.console.images.labelled_uploads import LabelledUpload
+from blemish.console.language.messages import later, say
 from blemish.interchange.files import DatasetFiles, ZipSource
 from blemish.interchange.labelled import InterchangeError
 
@@ -28,7 +29,7 @@ def upload_files(upload: LabelledUpload) -> DatasetFiles:
 class _SentFiles:
     """Files of a browser as a source."""
 
-    name = "the folder"
+    name = later("the folder")
 
     def __init__(self, files: dict[str, Path]) -> None:
         self._files = files
@@ -41,4 +42,6 @@ class _SentFiles:
             with self._files[path].open("rb") as file:
                 return file.read(max_bytes)
         except OSError as error:
-            raise InterchangeError(f"{path}: it cannot be read ({error.strerror}).") from None
+            raise InterchangeError(
+                say("{path}: it cannot be read ({strerror}).", path=path, strerror=error.strerror)
+            ) from None

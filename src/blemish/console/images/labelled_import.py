@@ -15,6 +15,7 @@ from blemish.console.images.folder_labels import object_name
 from blemish.console.images.image_bucket import image_bucket
 from blemish.console.images.labelled_files import upload_files
 from blemish.console.images.labelled_uploads import LabelledUpload
+from blemish.console.language.messages import say
 from blemish.console.masks.mask_files import is_mask_key, key_beside
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, ObjectRef
@@ -82,7 +83,12 @@ def _store(
         ref = _stored_image(work, entry)
         owner = next((kind for kind, refs in work.existing.items() if str(ref) in refs), entry.kind)
         if owner is not entry.kind:
-            known.append({"path": entry.path, "why": f"already in the {SET_NAMES[owner]} set"})
+            known.append(
+                {
+                    "path": entry.path,
+                    "why": say("already in the {set}", set=say(SET_NAMES[owner])),
+                }
+            )
             continue
         line = entry_line(
             str(ref),

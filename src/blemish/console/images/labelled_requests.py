@@ -24,6 +24,8 @@ from blemish.console.http import EXPECTED, problem_text, request_visitor
 from blemish.console.images.labelled_files import upload_files
 from blemish.console.images.labelled_import import add_drafts
 from blemish.console.images.labelled_uploads import LabelledUpload
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import number_text
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
 from blemish.interchange.drafts import anomaly_types, draft_entries, read_dataset
@@ -60,7 +62,11 @@ async def take_file(request: Request, project: str, name: str, path: str) -> Map
     try:
         return {"bytes": await _take(request, file, path, limit)}
     except OSError as error:
-        raise StoreFullError(f"{path:.300} cannot be stored: {error.strerror}.") from None
+        raise StoreFullError(
+            say(
+                "{path} cannot be stored: {strerror}.", path=f"{path:.300}", strerror=error.strerror
+            )
+        ) from None
 
 
 @framework.post("/labelled/{project}/{name}/read")
@@ -121,7 +127,11 @@ async def _take(request: Request, file: Path, path: str, limit_bytes: int) -> in
             size += len(chunk)
             if size > limit_bytes:
                 raise RequestEntityTooLargeError(
-                    f"{path:.300} is too large: at most {limit_bytes:,} bytes are allowed."
+                    say(
+                        "{path} is too large: at most {limit_bytes} bytes are allowed.",
+                        path=f"{path:.300}",
+                        limit_bytes=number_text(limit_bytes),
+                    )
                 )
             await output.write(chunk)
             more = message.get("more_body", False)
@@ -137,7 +147,9 @@ def _read(upload: LabelledUpload, format_name: str | None) -> Mapping[str, Any]:
     except InterchangeError as error:
         return {"problem": str(error)}
     except OSError as error:
-        raise StoreFullError(f"The masks cannot be stored: {error.strerror}.") from None
+        raise StoreFullError(
+            say("The masks cannot be stored: {strerror}.", strerror=error.strerror)
+        ) from None
     upload.entries = entries
     groups = Counter((str(entry.kind), str(entry.label or "")) for entry in entries)
     return {

@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import number_text
 from blemish.domain.errors import ValidationError
 from blemish.storage.files import remove_tree
 
@@ -69,7 +71,7 @@ class LabelledUploads:
         with self._lock:
             upload = self._uploads.get(name)
         if upload is None or (upload.owner, upload.project) != (owner, project):
-            raise ValidationError("This upload is over. Choose the folder again.")
+            raise ValidationError(say("This upload is over. Choose the folder again."))
         return upload
 
     def new_file(self, upload: LabelledUpload, path: str) -> Path:
@@ -80,7 +82,12 @@ class LabelledUploads:
         """
         with self._lock:
             if len(upload.files) >= MAX_FILES:
-                raise ValidationError(f"An upload can have {MAX_FILES:,} files at most.")
+                raise ValidationError(
+                    say(
+                        "An upload can have {max_files} files at most.",
+                        max_files=number_text(MAX_FILES),
+                    )
+                )
             return upload.files.setdefault(path, upload.folder / str(len(upload.files)))
 
     def end(self, name: str, staging: Path) -> None:

@@ -14,8 +14,10 @@ from blemish.console.images.dataset_changes import (
     make_missing_dataset,
 )
 from blemish.console.images.entry import DatasetKey, object_address
+from blemish.console.language.messages import say, say_all
+from blemish.console.language.numbers import number_text
 from blemish.console.ui.busy import busy
-from blemish.console.ui.frame import heading, text, visitor
+from blemish.console.ui.frame import heading, labelled, text, visitor
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType, ObjectRef
 from blemish.domain.errors import (
@@ -34,22 +36,24 @@ class ManifestImport:
 
     def __init__(self, project: str, *, may: bool) -> None:
         self._project = project
-        with ui.element("section").classes("panel").props('aria-label="By a manifest"'):
-            heading("By a manifest", 2)
+        with labelled(ui.element("section").classes("panel"), say("By a manifest")):
+            heading(say("By a manifest"), 2)
             text(
-                "JSON Lines as SageMaker Ground Truth writes them: images, labels and masks.",
+                say("JSON Lines as SageMaker Ground Truth writes them: images, labels and masks."),
                 classes="quiet",
                 tag="p",
             )
-            self._address = ui.input("Address", placeholder="s3://bucket/train.manifest")
-            self._into = ui.select(SET_CHOICES, value=str(DatasetType.TRAIN), label="Into")
+            self._address = ui.input(say("Address"), placeholder="s3://bucket/train.manifest")
+            self._into = ui.select(
+                say_all(SET_CHOICES), value=str(DatasetType.TRAIN), label=say("Into")
+            )
             with ui.element("div").classes("line"):
-                self._read = ui.button("Read it", on_click=self._at_address).props("outline")
+                self._read = ui.button(say("Read it"), on_click=self._at_address).props("outline")
                 self._file = ui.upload(
                     auto_upload=True, max_file_size=MANIFEST_BYTES, on_upload=self._sent
                 )
                 self._file.classes("unseen")  # a hidden one would refuse files
-                self._pick = ui.button("Choose a file instead", on_click=self._pick_file)
+                self._pick = ui.button(say("Choose a file instead"), on_click=self._pick_file)
                 self._pick.props("flat")
             self._message = ui.element("div").props("role=status")
         self._address.on("keydown.enter", self._at_address)
@@ -80,7 +84,10 @@ class ManifestImport:
 
     def _show_outcome(self) -> None:
         with self._message:
-            draw_outcome(self._project, f"The {self._dataset.title} has what the manifest says.")
+            draw_outcome(
+                self._project,
+                say("The {title} has what the manifest says.", title=self._dataset.title),
+            )
 
 
 async def read_manifest(visitor: Visitor, dataset: DatasetKey, manifest: ObjectRef) -> None:
@@ -124,7 +131,12 @@ async def _make_from(visitor: Visitor, dataset: DatasetKey, manifest: ObjectRef)
 
 def _lines(data: bytes) -> Sequence[str]:
     if len(data) > MANIFEST_BYTES:
-        raise ValidationError(f"The manifest has more than {MANIFEST_BYTES:,} bytes.")
+        raise ValidationError(
+            say(
+                "The manifest has more than {manifest_bytes} bytes.",
+                manifest_bytes=number_text(MANIFEST_BYTES),
+            )
+        )
     try:
         return [line for line in data.decode("utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blemish.console.language.messages import say
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.detection_jobs import DetectionJobStatus, TrialImage
 from blemish.domain.errors import ResourceNotFoundError
@@ -53,7 +54,7 @@ class ModelTrial:
     def done(self) -> int:
         """How many images are judged so far."""
         stats = (self.members or {}).get("ImageStats") or {}
-        return sum(stats.get(name, 0) for name in ("Normal", "Anomaly", "Failed"))
+        return sum(stats.get(name, 0) for name in (say("Normal"), say("Anomaly"), say("Failed")))
 
 
 async def find_trial(

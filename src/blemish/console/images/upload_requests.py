@@ -29,6 +29,7 @@ from blemish.console.images.add_entries import add_entries
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.folder_labels import ImportCandidate, object_name
 from blemish.console.images.image_bucket import image_bucket
+from blemish.console.language.messages import say
 from blemish.console.services import Services
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType, Label, ObjectRef
@@ -87,7 +88,7 @@ async def upload_image(
     visitor = request_visitor(request)
     limit_bytes = visitor.services.limits.detect_body_bytes
     try:
-        body = await bounded_body(request, limit_bytes=limit_bytes, subject="The file")
+        body = await bounded_body(request, limit_bytes=limit_bytes, subject=say("The file"))
     except RequestEntityTooLargeError as error:
         return image_problem(error)
     upload = UploadedImage(

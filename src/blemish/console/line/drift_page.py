@@ -9,8 +9,10 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say, say_all
+from blemish.console.language.numbers import utc_text
 from blemish.console.line.line_access import line_path, visible_line
-from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import table
 from blemish.console.visitor import in_thread
@@ -24,17 +26,17 @@ DAYS = 7
 ALARMS = 50
 
 MEASURES: Mapping[str, str] = {
-    ANOMALOUS: "Share of anomalies",
-    "score": "Score",
-    "brightness": "Brightness",
-    "sharpness": "Sharpness",
-    "shift_x": "Shift to the right",
-    "shift_y": "Shift downwards",
-    "embedding_distance": "Embedding distance",
+    ANOMALOUS: later("Share of anomalies"),
+    "score": later("Score"),
+    "brightness": later("Brightness"),
+    "sharpness": later("Sharpness"),
+    "shift_x": later("Shift to the right"),
+    "shift_y": later("Shift downwards"),
+    "embedding_distance": later("Embedding distance"),
 }
 
 
-@page("/line/{name}/drift", title="Drift")
+@page("/line/{name}/drift", title=later("Drift"))
 async def show_drift(name: str) -> None:
     """Show alarms, and a chart of each measure."""
     looking = visitor()
@@ -42,15 +44,18 @@ async def show_drift(name: str) -> None:
     since = looking.services.clock() - timedelta(days=DAYS)
     hours = await in_thread(lambda: line.drift.hours(since=since))
     alarms = await in_thread(lambda: line.drift.alarms(limit=ALARMS))
-    with frame(f"Drift of {name}"):
+    with frame(say("Drift of {name}", name=name)):
         with ui.element("div").classes("head"):
-            heading(f"Drift of {name}")
+            heading(say("Drift of {name}", name=name))
             ui.element("div").classes("room")
-            link("Full screen", line_path(name), classes="action")
-            link("History", line_path(name, "/history"), classes="action")
+            link(say("Full screen"), line_path(name), classes="action")
+            link(say("History"), line_path(name, "/history"), classes="action")
         _draw_alarms(alarms)
         if not hours:
-            empty("No image in the last week", "Charts appear with the first images of the line.")
+            empty(
+                say("No image in the last week"),
+                say("Charts appear with the first images of the line."),
+            )
             return
         for source in sorted({hour.source for hour in hours}):
             await _draw_source(line, source, [hour for hour in hours if hour.source == source])
@@ -58,18 +63,18 @@ async def show_drift(name: str) -> None:
 
 def _draw_alarms(alarms: Sequence[Alarm]) -> None:
     with ui.element("section").classes("panel"):
-        heading("Alarms", 2)
+        heading(say("Alarms"), 2)
         if not alarms:
-            text("None yet.", classes="quiet", tag="p")
+            text(say("None yet."), classes="quiet", tag="p")
             return
         table(
-            ("Alarm", "Source", "From", "To", ""),
+            (say("Alarm"), say("Source"), say("From"), say("To"), ""),
             [
                 (
                     partial(_alarm_pill, alarm),
                     alarm.source,
-                    f"{alarm.began_at:%Y-%m-%d %H:%M} UTC",
-                    "lasts" if alarm.ended_at is None else f"{alarm.ended_at:%Y-%m-%d %H:%M} UTC",
+                    utc_text(alarm.began_at),
+                    say("lasts") if alarm.ended_at is None else utc_text(alarm.ended_at),
                     alarm.message,
                 )
                 for alarm in alarms
@@ -85,15 +90,18 @@ async def _draw_source(line: Line, source: str, hours: Sequence[MeasuredHour]) -
     watch = await in_thread(line.drift.watch, source)
     band = watch.share.band(line.config.station.records.share_band if line.config else None)
     with ui.element("section").classes("panel"):
-        heading(f"Source {source}", 2)
+        heading(say("Source {source}", source=source), 2)
         if not watch.ranges:
             text(
-                "The model carries nothing about its normal images: it was trained by an earlier "
-                "version, or on fewer than 10. Train again to watch brightness, blur and shift.",
+                say(
+                    "The model carries nothing about its normal images: it was trained by an "
+                    "earlier version, or on fewer than 10. Train again to watch brightness, blur "
+                    "and shift."
+                ),
                 classes="quiet",
                 tag="p",
             )
-        for name, title in MEASURES.items():
+        for name, title in say_all(MEASURES).items():
             entry = watch.ranges.get(name)
             if name == ANOMALOUS:
                 entry = None if band is None else _range_of(band)
@@ -110,12 +118,14 @@ def _draw_chart(
     title: str, points: Sequence[tuple[MeasuredHour, float]], entry: MeasuredRange | None
 ) -> None:
     heading(title, 3)
-    words = f"{title}: {points[-1][1]:.3g} in the last hour"
+    words = say("{title}: {points} in the last hour", title=title, points=f"{points[-1][1]:.3g}")
     if entry is not None:
-        words += f"; normal is {entry.low:.3g} to {entry.high:.3g}"
+        words += say(
+            "; normal is {low} to {high}", low=f"{entry.low:.3g}", high=f"{entry.high:.3g}"
+        )
     text(f"{words}.", classes="quiet", tag="p")
     chart = ui.echart(chart_options(points, entry)).classes("drift-chart")
-    chart.props(f'role=img aria-label="{title} by hour"').style("height: 200px")
+    labelled(chart.props("role=img"), say("{title} by hour", title=title)).style("height: 200px")
 
 
 def chart_options(

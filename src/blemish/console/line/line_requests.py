@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from blemish.console.http import EXPECTED, bounded_body, request_visitor
+from blemish.console.language.messages import say
 from blemish.console.line.line_access import (
     DESCRIBE,
     SEND,
@@ -99,7 +100,7 @@ async def send_line_image(request: Request, name: str, verdict_id: str, layer: s
     drawn = await in_thread(_drawn, line, verdict_id, layer)
     if drawn is None:
         raise ResourceNotFoundError(
-            "The image of this verdict is not stored.",
+            say("The image of this verdict is not stored."),
             resource_type=ResourceType.LINE,
             resource_id=name,
         )
@@ -115,7 +116,7 @@ async def take_line_image(request: Request, name: str) -> Response:
         visitor, SEND, name, "SendLineImage", lambda: _line_to_send_to(visitor, name)
     )
     limit_bytes = visitor.services.limits.detect_body_bytes
-    body = await bounded_body(request, limit_bytes=limit_bytes, subject="The image")
+    body = await bounded_body(request, limit_bytes=limit_bytes, subject=say("The image"))
     status, answer = await line.push(body.content or b"", name=request.query_params.get("name"))
     return JSONResponse(dict(answer), status)
 

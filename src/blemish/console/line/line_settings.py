@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say, say_all
 from blemish.console.projects.projects_page import project_names
 from blemish.console.ui.frame import heading, text
 from blemish.console.visitor import Visitor
@@ -16,29 +17,29 @@ from blemish.domain.lifecycle import MODEL_WITH_BUNDLE
 Values = Mapping[str, object]
 
 SOURCES: Mapping[str, tuple[str, Values]] = {
-    "folder": ("Folder that is watched", {"path": "/srv/images"}),
+    "folder": (later("Folder that is watched"), {"path": "/srv/images"}),
     "camera": (
-        "Camera (USB or RTSP)",
+        later("Camera (USB or RTSP)"),
         {
             "address": "rtsp://192.168.10.30/stream1",
             "trigger": {"type": "interval", "interval_s": 1.0},
         },
     ),
-    "mqtt": ("Images by MQTT", {"host": "broker.example", "topic": "line-1/images"}),
-    "http": ("Images by HTTP", {"host": "127.0.0.1", "port": 8078}),
-    "browser": ("Camera of a browser", {}),
+    "mqtt": (later("Images by MQTT"), {"host": "broker.example", "topic": "line-1/images"}),
+    "http": (later("Images by HTTP"), {"host": "127.0.0.1", "port": 8078}),
+    "browser": (later("Camera of a browser"), {}),
 }
 SINKS: Mapping[str, tuple[str, Values]] = {
     "mqtt": ("MQTT", {"host": "broker.example", "topic": "line-1/verdicts"}),
     "webhook": ("Webhook", {"url": "https://mes.example/verdicts"}),
-    "folders": ("Folders ok and not-ok", {"directory": "/srv/verdicts"}),
-    "json-lines": ("File of JSON Lines", {"path": "/srv/verdicts.jsonl"}),
+    "folders": (later("Folders ok and not-ok"), {"directory": "/srv/verdicts"}),
+    "json-lines": (later("File of JSON Lines"), {"path": "/srv/verdicts.jsonl"}),
     "modbus": ("Modbus", {"host": "192.168.10.20", "coil": 16, "pulse_ms": 200}),
 }
 RULES = {
-    "anomalies": "Anomalies",
-    "uncertain": "Uncertain ones, near the threshold",
-    "all": "All",
+    "anomalies": later("Anomalies"),
+    "uncertain": later("Uncertain ones, near the threshold"),
+    "all": later("All"),
 }
 
 
@@ -99,37 +100,38 @@ class LineForm:
             f"{name} {version}" for name, all_of in self._models.items() for version in all_of
         ]
         with ui.element("section").classes("panel stack"):
-            self._name = ui.input("Name").props(
-                'autofocus maxlength=63 hint="Letters, digits, underscores and hyphens"'
-            )
-            ui.select(models, label="Model", on_change=lambda event: self._set_model(event.value))
+            self._name = ui.input(say("Name")).props("autofocus maxlength=63")
+            self._name.props["hint"] = say("Letters, digits, underscores and hyphens")
             ui.select(
-                {kind: title for kind, (title, _) in SOURCES.items()},
+                models, label=say("Model"), on_change=lambda event: self._set_model(event.value)
+            )
+            ui.select(
+                {kind: say(title) for kind, (title, _) in SOURCES.items()},
                 value=self._choice.source,
-                label="Images come from",
+                label=say("Images come from"),
                 on_change=lambda event: self._set("source", event.value),
             )
             ui.select(
-                {kind: title for kind, (title, _) in SINKS.items()},
+                {kind: say(title) for kind, (title, _) in SINKS.items()},
                 multiple=True,
-                label="Verdicts go to",
+                label=say("Verdicts go to"),
                 on_change=lambda event: self._set("sinks", tuple(event.value or ())),
             )
             ui.select(
-                RULES,
+                say_all(RULES),
                 multiple=True,
                 value=list(self._choice.images),
-                label="Images that are stored",
+                label=say("Images that are stored"),
                 on_change=lambda event: self._set("images", tuple(event.value or ("none",))),
             )
         with ui.element("section").classes("panel"):
-            heading("All settings", 2)
+            heading(say("All settings"), 2)
             text(
-                "Fill in the addresses. Further settings are in the guide, At the line.",
+                say("Fill in the addresses. Further settings are in the guide, At the line."),
                 classes="quiet",
                 tag="p",
             )
-            self._area = ui.textarea("Settings (TOML)", value=self._choice.toml())
+            self._area = ui.textarea(say("Settings (TOML)"), value=self._choice.toml())
             self._area.props("autogrow spellcheck=false").classes("line-settings")
 
     def _set_model(self, words: str) -> None:

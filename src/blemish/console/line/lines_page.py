@@ -6,6 +6,7 @@ from functools import partial
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.line.line_access import (
     CONFIGURE,
     LIST,
@@ -35,37 +36,37 @@ LOOKS: dict[LineState, Look] = {
     LineState.RUNNING: "good",
     LineState.FAILED: "bad",
 }
-ADVICE = (
-    "A line takes images from a camera or a folder, lets a model of this server judge each, and "
-    "hands the verdicts on."
+ADVICE = later(
+    "A line takes images from a camera or a folder, lets a model of this server "
+    "judge each, and hands the verdicts on."
 )
 
 
-@page("/lines", title="Lines")
+@page("/lines", title=later("Lines"))
 async def show_lines() -> None:
     """Show all lines."""
     looking = visitor()
     await looking.authorize(LIST, looking.services.lines.arn("*"))
     lines = await visible_lines(looking)
     may_create = await may_on_line(looking, CONFIGURE, "new")
-    with frame("Lines"):
+    with frame(say("Lines")):
         with ui.element("div").classes("head"):
-            heading("Lines")
+            heading(say("Lines"))
             ui.element("div").classes("room")
             if may_create:
-                link("New line", "/lines/new", classes="action")
+                link(say("New line"), "/lines/new", classes="action")
         if not lines:
-            empty("No lines yet", ADVICE)
+            empty(say("No lines yet"), say(ADVICE))
             return
         table(
-            ("Line", "Model", "State", "", ""),
+            (say("Line"), say("Model"), say("State"), "", ""),
             [
                 (
                     partial(link, line.name, line_path(line.name)),
                     f"{line.project} {line.version}",
                     partial(_state, line),
-                    partial(link, "History", line_path(line.name, "/history")),
-                    partial(link, "Settings", line_path(line.name, "/settings")),
+                    partial(link, say("History"), line_path(line.name, "/history")),
+                    partial(link, say("Settings"), line_path(line.name, "/settings")),
                 )
                 for line in lines
             ],
@@ -84,21 +85,21 @@ def _state(line: Line) -> None:
     ui.timer(REFRESH_S, refresh)
 
 
-@page("/lines/new", title="New line")
+@page("/lines/new", title=later("New line"))
 async def new_line() -> None:
     """Show an empty form."""
     looking = visitor()
     await looking.authorize(CONFIGURE, looking.services.lines.arn("new"))
-    with frame("New line"):
-        heading("New line")
-        text(ADVICE, classes="quiet", tag="p")
+    with frame(say("New line")):
+        heading(say("New line"))
+        text(say(ADVICE), classes="quiet", tag="p")
         form = LineForm()
         await form.draw(looking)
 
         async def create() -> None:
             await _create(visitor(), form.name, form.settings)
 
-        ui.button("Create and start", on_click=create)
+        ui.button(say("Create and start"), on_click=create)
 
 
 async def _create(looking: Visitor, name: str, settings: str) -> None:
@@ -122,47 +123,49 @@ async def _change(looking: Visitor, name: str, settings: str) -> None:
     await act_on_line(looking, CONFIGURE, name, "UpdateLine", change)
 
 
-@page("/line/{name}/settings", title="Line")
+@page("/line/{name}/settings", title=later("Line"))
 async def line_settings(name: str) -> None:
     """Show the settings of a line, and change them."""
     looking = visitor()
     line = await visible_line(looking, name)
     may_change = await may_on_line(looking, CONFIGURE, name)
-    with frame(f"Line {name}"):
+    with frame(say("Line {name}", name=name)):
         with ui.element("div").classes("head"):
-            heading(f"Line {name}")
+            heading(say("Line {name}", name=name))
             _state(line)
             ui.element("div").classes("room")
-            link("Full screen", line_path(name), classes="action")
-            link("History", line_path(name, "/history"), classes="action")
+            link(say("Full screen"), line_path(name), classes="action")
+            link(say("History"), line_path(name, "/history"), classes="action")
             if line.config and line.config.browser_sources():
-                link("Camera", line_path(name, "/camera"), classes="action")
+                link(say("Camera"), line_path(name, "/camera"), classes="action")
             await _run_buttons(looking, name)
         if not may_change:
             return
         with ui.element("section").classes("panel"):
-            heading("Settings", 2)
-            area = ui.textarea("Settings (TOML)", value=line.settings).classes("line-settings")
+            heading(say("Settings"), 2)
+            area = ui.textarea(say("Settings (TOML)"), value=line.settings).classes("line-settings")
             area.props("autogrow spellcheck=false")
 
             async def change() -> None:
                 await _change(visitor(), name, area.value or "")
-                ui.notify("The line runs with the new settings.", type="positive")
+                ui.notify(say("The line runs with the new settings."), type="positive")
 
-            ui.button("Save", on_click=change)
+            ui.button(say("Save"), on_click=change)
         with ui.element("section").classes("panel"):
-            heading("Delete", 2)
-            text("Its records and stored images go too.", classes="quiet", tag="p")
-            ui.button("Delete the line", on_click=lambda: _ask_to_delete(name), color="negative")
+            heading(say("Delete"), 2)
+            text(say("Its records and stored images go too."), classes="quiet", tag="p")
+            ui.button(
+                say("Delete the line"), on_click=lambda: _ask_to_delete(name), color="negative"
+            )
 
 
 async def _run_buttons(looking: Visitor, name: str) -> None:
     if await may_on_line(looking, START, name):
-        ui.button("Start", on_click=lambda: set_line_stopped(visitor(), name, stopped=False))
+        ui.button(say("Start"), on_click=lambda: set_line_stopped(visitor(), name, stopped=False))
     if await may_on_line(looking, STOP, name):
-        ui.button("Stop", on_click=lambda: set_line_stopped(visitor(), name, stopped=True)).props(
-            "outline"
-        )
+        ui.button(
+            say("Stop"), on_click=lambda: set_line_stopped(visitor(), name, stopped=True)
+        ).props("outline")
 
 
 def _ask_to_delete(name: str) -> None:
@@ -173,9 +176,9 @@ def _ask_to_delete(name: str) -> None:
         ui.navigate.to("/lines")
 
     confirm(
-        f"Delete line {name}?",
-        "Its records and stored images are removed for good.",
-        "Delete",
+        say("Delete line {name}?", name=name),
+        say("Its records and stored images are removed for good."),
+        say("Delete"),
         delete,
         negative=True,
     )

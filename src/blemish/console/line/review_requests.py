@@ -16,6 +16,7 @@ from nicegui import app as framework
 from starlette.requests import Request
 
 from blemish.console.http import json_body, request_visitor
+from blemish.console.language.messages import say
 from blemish.console.line.line_access import REVIEW, visible_line, visible_lines
 from blemish.console.line.reviewed_images import add_reviewed, painter_address
 from blemish.console.visitor import Visitor, in_thread
@@ -103,7 +104,7 @@ async def _answer(visitor: Visitor, line: Line, verdict_id: str, answer: ReviewA
 
     if not await in_thread(record):
         raise ResourceNotFoundError(
-            "The line has no such image any more.",
+            say("The line has no such image any more."),
             resource_type=ResourceType.LINE,
             resource_id=line.name,
         )

@@ -11,6 +11,7 @@ from blemish.console.images.entry import DatasetKey
 from blemish.console.images.folder_labels import ImportCandidate
 from blemish.console.images.image_bucket import image_bucket
 from blemish.console.images.upload_requests import UploadedImage, store_upload
+from blemish.console.language.messages import say
 from blemish.console.paths import ROOT, project_path
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DatasetType, Label
@@ -42,7 +43,9 @@ async def add_reviewed(
         )
         stored = await in_thread(store_upload, visitor, bucket, upload)
         if "ref" not in stored:
-            raise _refusal(line, f"{name} cannot be added: {stored['problem']}")
+            raise _refusal(
+                line, say("{name} cannot be added: {problem}", name=name, problem=stored["problem"])
+            )
         refs[image.id] = str(stored["ref"])
         label = Label.ANOMALY if image.is_anomalous else Label.NORMAL
         candidates.append(ImportCandidate(path=name, ref=refs[image.id], kind=kind, label=label))
@@ -65,7 +68,9 @@ def _read(line: Line, verdict_id: str) -> tuple[str, bytes]:
     except FileNotFoundError:
         data = None
     if entry is None or path is None or data is None:
-        raise _refusal(line, "The records of the line removed the image. Raise image_budget_mb.")
+        raise _refusal(
+            line, say("The records of the line removed the image. Raise image_budget_mb.")
+        )
     stem = entry.verdict.image_name.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "image"
     return f"{stem}{path.suffix}", data
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text, percent_text
 from blemish.console.line.line_access import (
     CONFIGURE,
     act_on_line,
@@ -13,7 +15,7 @@ from blemish.console.line.line_access import (
     visible_line,
 )
 from blemish.console.ui.dialog import confirm
-from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.table import table
 from blemish.console.visitor import in_thread
 from blemish.line.line import Line
@@ -25,50 +27,73 @@ NORMAL_DEVIATIONS = 1.96
 """Of an interval that holds the true share in 95 of 100 cases."""
 
 
-@page("/line/{name}/compare", title="Second model")
+@page("/line/{name}/compare", title=later("Second model"))
 async def compare_models(name: str) -> None:
     """Show how often both models agree, and the images on which they differ."""
     looking = visitor()
     line = await visible_line(looking, name)
     pair = line.pair
-    with frame(f"Second model of {name}"):
+    with frame(say("Second model of {name}", name=name)):
         with ui.element("div").classes("head"):
-            heading(f"Second model of {name}")
+            heading(say("Second model of {name}", name=name))
             ui.element("div").classes("room")
-            link("Full screen", line_path(name), classes="action")
-            link("Settings", line_path(name, "/settings"), classes="action")
+            link(say("Full screen"), line_path(name), classes="action")
+            link(say("Settings"), line_path(name, "/settings"), classes="action")
         if pair is None:
             empty(
-                "No second model judges this line",
-                "Add a table [shadow] with project and version to the settings: that model judges "
-                "the same images silently, and this page compares both.",
+                say("No second model judges this line"),
+                say(
+                    "Add a table [shadow] with project and version to the settings: that model "
+                    "judges the same images silently, and this page compares both."
+                ),
             )
             return
         counts = await in_thread(line.shadows.table, pair)
         _draw_agreement(line, pair, counts)
         if await may_on_line(looking, CONFIGURE, name):
-            ui.button(f"Let {pair.second} judge", on_click=lambda: _ask_to_exchange(name, pair))
+            ui.button(
+                say("Let {second} judge", second=pair.second),
+                on_click=lambda: _ask_to_exchange(name, pair),
+            )
         differing = await in_thread(lambda: line.shadows.differing(pair, limit=SHOWN))
         await _draw_differing(line, differing)
 
 
 def _draw_agreement(line: Line, pair: ModelPair, counts: AgreementTable) -> None:
     with ui.element("section").classes("panel"):
-        heading("Agreement", 2)
-        text(f"{pair.first} judges; {pair.second} judges silently.", tag="p")
+        heading(say("Agreement"), 2)
+        text(
+            say("{first} judges; {second} judges silently.", first=pair.first, second=pair.second),
+            tag="p",
+        )
         if line.shadow.message:
             text(line.shadow.message, classes="problem", tag="p")
         table(
-            ("Model", f"{pair.second}: OK", f"{pair.second}: not OK"),
+            (
+                say("Model"),
+                say("{second}: OK", second=pair.second),
+                say("{second}: not OK", second=pair.second),
+            ),
             [
-                (f"{pair.first}: OK", f"{counts.both_ok:,}", f"{counts.second_alone:,}"),
-                (f"{pair.first}: not OK", f"{counts.first_alone:,}", f"{counts.both_not_ok:,}"),
+                (
+                    say("{first}: OK", first=pair.first),
+                    f"{counts.both_ok:,}",
+                    f"{counts.second_alone:,}",
+                ),
+                (
+                    say("{first}: not OK", first=pair.first),
+                    f"{counts.first_alone:,}",
+                    f"{counts.both_not_ok:,}",
+                ),
             ],
         )
         text(_agreement_words(counts), tag="p")
         text(
-            f"{line.shadow.skipped:,} images since the start were skipped: the second model works "
-            "a quarter of the time at most, so that it holds no verdict up.",
+            say(
+                "{skipped} images since the start were skipped: the second model works a "
+                "quarter of the time at most, so that it holds no verdict up.",
+                skipped=number_text(line.shadow.skipped),
+            ),
             classes="quiet",
             tag="p",
         )
@@ -76,36 +101,50 @@ def _draw_agreement(line: Line, pair: ModelPair, counts: AgreementTable) -> None
 
 def _agreement_words(counts: AgreementTable) -> str:
     if not counts.images:
-        return "No image was judged by both yet."
+        return say("No image was judged by both yet.")
     same = counts.both_ok + counts.both_not_ok
     count = ShareCount(images=counts.images, anomalous=same)
     interval = expected_band(count, deviations=NORMAL_DEVIATIONS)
-    return (
-        f"The same on {same:,} of {counts.images:,} images, "
-        f"{interval.low:.1%} to {interval.high:.1%} with 95 % confidence."
+    return say(
+        "The same on {same} of {images} images, {low} to {high} with 95 % confidence.",
+        same=number_text(same),
+        images=number_text(counts.images),
+        low=percent_text(interval.low, digits=1),
+        high=percent_text(interval.high, digits=1),
     )
 
 
 async def _draw_differing(line: Line, differing: list[ShadowVerdict]) -> None:
     with ui.element("section").classes("panel"):
-        heading("Where they differ", 2)
+        heading(say("Where they differ"), 2)
         if not differing:
-            text("Nowhere so far.", classes="quiet", tag="p")
+            text(say("Nowhere so far."), classes="quiet", tag="p")
             return
-        with ui.element("ul").classes("cards").props('aria-label="Images where the models differ"'):
+        with labelled(ui.element("ul").classes("cards"), say("Images where the models differ")):
             for verdict in differing:
                 entry = await in_thread(line.history.entry, verdict.id)
                 with ui.element("li").classes("panel"):
                     if entry is None or entry.verdict.image_path is None:
-                        text("The image is not stored.", classes="quiet", tag="p")
+                        text(say("The image is not stored."), classes="quiet", tag="p")
                     else:
                         image = ui.element("img").props("loading=lazy")
                         image.props["src"] = line_url(line.name, f"/images/{verdict.id}/thumbnail")
                         image.props["alt"] = entry.verdict.image_name
-                    words = ("not OK", "OK") if verdict.first_is_anomalous else ("OK", "not OK")
-                    text(f"First: {words[0]}. Second: {words[1]}.", tag="p")
+                    words = (
+                        (say("not OK"), "OK")
+                        if verdict.first_is_anomalous
+                        else ("OK", say("not OK"))
+                    )
                     text(
-                        f"Second score {verdict.score:.2f}, limit {verdict.threshold:.2f}",
+                        say("First: {words}. Second: {words_2}.", words=words[0], words_2=words[1]),
+                        tag="p",
+                    )
+                    text(
+                        say(
+                            "Second score {score}, limit {threshold}",
+                            score=number_text(verdict.score, digits=2),
+                            threshold=number_text(verdict.threshold, digits=2),
+                        ),
                         classes="quiet",
                         tag="p",
                     )
@@ -121,8 +160,11 @@ def _ask_to_exchange(name: str, pair: ModelPair) -> None:
         ui.navigate.reload()
 
     confirm(
-        f"Let {pair.second} judge {name}?",
-        f"It judges from the next image on, and {pair.first} judges silently. No image is lost.",
-        "Exchange",
+        say("Let {second} judge {name}?", second=pair.second, name=name),
+        say(
+            "It judges from the next image on, and {first} judges silently. No image is lost.",
+            first=pair.first,
+        ),
+        say("Exchange"),
         exchange,
     )

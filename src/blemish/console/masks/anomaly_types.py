@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from blemish.console.images.dataset_changes import change_entries
 from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import SET_ASIDE, DatasetKey, Entry
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import number_text
 from blemish.console.masks.added_types import AddedTypes
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
@@ -51,7 +53,9 @@ async def add_type(visitor: Visitor, project: str, name: str) -> str:
     types = await project_types(visitor, project)
     stored = checked_name(name, types)
     if len(types) >= visitor.services.limits.max_anomaly_types:
-        raise ValidationError(f"A project can have {len(types)} anomaly types at most.")
+        raise ValidationError(
+            say("A project can have {types} anomaly types at most.", types=len(types))
+        )
     _added(visitor).add(project, stored)
     return stored
 
@@ -65,8 +69,12 @@ async def drop_type(visitor: Visitor, project: str, name: str) -> None:
     for anomaly_type in await project_types(visitor, project):
         if anomaly_type.name == name and anomaly_type.used:
             raise ValidationError(
-                f"{name} is painted on {anomaly_type.used:,} images. A type that is in use cannot "
-                "be deleted; rename it, or erase it from them first."
+                say(
+                    "{name} is painted on {used} images. A type that is in use cannot be "
+                    "deleted; rename it, or erase it from them first.",
+                    name=name,
+                    used=number_text(anomaly_type.used),
+                )
             )
     _added(visitor).forget(project, name)
 
@@ -123,11 +131,15 @@ def checked_name(name: str, others: Iterable[ProjectAnomalyType]) -> str:
     """
     checked = " ".join(name.split())
     if not checked or len(checked) > MAX_NAME:
-        raise ValidationError(f"The name of an anomaly type has 1 to {MAX_NAME} characters.")
+        raise ValidationError(
+            say("The name of an anomaly type has 1 to {max_name} characters.", max_name=MAX_NAME)
+        )
     if checked.casefold() == BACKGROUND_CLASS:
-        raise ValidationError(f"No anomaly type can be called {checked}: unpainted pixels are.")
+        raise ValidationError(
+            say("No anomaly type can be called {checked}: unpainted pixels are.", checked=checked)
+        )
     if any(checked.casefold() == other.name.casefold() for other in others):
-        raise ValidationError(f"There is an anomaly type {checked} already.")
+        raise ValidationError(say("There is an anomaly type {checked} already.", checked=checked))
     return checked
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.console.language.messages import say
 from blemish.domain.entities import Label, MaskOrientation
 from blemish.domain.errors import ValidationError
 from blemish.domain.palette import BACKGROUND
@@ -82,9 +83,9 @@ def unpack(data: bytes, *, size: tuple[int, int]) -> PaintedMask:
     try:
         plain = stream.decompress(data, most)
     except zlib.error as error:
-        raise ValidationError(f"The mask is damaged: {error}.") from None
+        raise ValidationError(say("The mask is damaged: {error}.", error=error)) from None
     if not stream.eof:
-        raise ValidationError("The mask is cut off, or larger than its image.")
+        raise ValidationError(say("The mask is cut off, or larger than its image."))
     head, _, body = plain.partition(b"\n")
     if len(body) != width * height:
         raise ValidationError(

@@ -14,6 +14,7 @@ from blemish.console.images.dataset_entries import all_entries, find_entry
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.gallery_query import query_of
 from blemish.console.images.gallery_requests import new_view
+from blemish.console.language.messages import later, say
 from blemish.console.masks.painter_requests import painter_url, types_url
 from blemish.console.paths import ROOT, project_path
 from blemish.console.ui.frame import empty, frame, link, page, visitor
@@ -39,7 +40,7 @@ class Painter(Element, component="../static/painter.js"):
         self._props["back"] = back
 
 
-@page("/projects/{project}/paint", title="Paint")
+@page("/projects/{project}/paint", title=later("Paint"))
 async def paint(project: str) -> None:
     """Show the painter on one image of a data set, the first one unless the query names another."""
     parameters = ui.context.client.request.query_params
@@ -54,7 +55,7 @@ async def paint(project: str) -> None:
     entries = await all_entries(visitor(), dataset)
     view = await new_view(visitor(), dataset, entries, query_of(query))
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/painter.css">')
-    with frame("Paint", project=project, section="images"):
+    with frame(say("Paint"), project=project, section="images"):
         if not ref and not view.refs:
             _nothing(dataset)
             return
@@ -69,6 +70,9 @@ async def paint(project: str) -> None:
 
 
 def _nothing(dataset: DatasetKey) -> None:
-    with empty("No images to paint on", f"The {dataset.title} has none that this shows."):
-        link("Add images", project_path(dataset.project, "/add"))
-        link("All images", project_path(dataset.project, f"/images?set={dataset.type}"))
+    with empty(
+        say("No images to paint on"),
+        say("The {title} has none that this shows.", title=dataset.title),
+    ):
+        link(say("Add images"), project_path(dataset.project, "/add"))
+        link(say("All images"), project_path(dataset.project, f"/images?set={dataset.type}"))

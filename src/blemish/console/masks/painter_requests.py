@@ -34,6 +34,8 @@ from blemish.console.images.gallery_memory import View
 from blemish.console.images.gallery_query import query_of
 from blemish.console.images.gallery_requests import new_view
 from blemish.console.images.image_requests import image_url
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text
 from blemish.console.masks.anomaly_types import (
     add_type,
     drop_type,
@@ -65,7 +67,7 @@ BODY_SLACK = 1.01
 
 NO_STORE = {"Cache-Control": "no-store"}
 
-CHANGED = "Somebody else changed this image after you opened it."
+CHANGED = later("Somebody else changed this image after you opened it.")
 
 
 def painter_url(dataset: DatasetKey) -> str:
@@ -97,7 +99,12 @@ async def painter_image(request: Request, project: str, kind: DatasetType) -> di
         "ref": entry.ref,
         "name": entry.name,
         "label": entry.label,
-        "position": f"{row + 1:,} of {len(view.refs):,}, {dataset.title}",
+        "position": say(
+            "{value} of {refs}, {title}",
+            value=number_text(row + 1),
+            refs=number_text(len(view.refs)),
+            title=dataset.title,
+        ),
         "first": row == 0,
         "last": row == len(view.refs) - 1,
         "url": image_url(entry.ref),
@@ -148,13 +155,13 @@ async def save_mask(request: Request) -> Response:
     visitor, dataset = request_visitor(request), _dataset(request)
     ref = request.query_params.get("ref", "")
     limit_bytes = int(visitor.services.limits.image_max_pixels * BODY_SLACK) + HEAD_BYTES
-    body = await bounded_body(request, limit_bytes=limit_bytes, subject="The mask")
+    body = await bounded_body(request, limit_bytes=limit_bytes, subject=say("The mask"))
     await in_thread(_check_allowed, visitor, dataset)
     async with visitor.services.memory.saving_masks:
         entry = await find_entry(visitor, dataset, ref)
         if request.headers.get("if-match", entry.version) != entry.version:
             raise ConflictError(
-                CHANGED,
+                say(CHANGED),
                 resource_type=ResourceType.DATASET,
                 resource_id=f"{dataset.project}/{dataset.type}",
             )
@@ -177,7 +184,7 @@ async def _view(
         await find_entry(visitor, dataset, ref)
         view = View(dataset=dataset, refs=[ref, *view.refs], scores=view.scores)
     if not view.refs:
-        raise ValidationError(f"The {dataset.title} has no image that this shows.")
+        raise ValidationError(say("The {title} has no image that this shows.", title=dataset.title))
     return put_under_new_name(visitor.services.memory.views, view), view
 
 
@@ -212,7 +219,9 @@ def _packed(visitor: Visitor, entry: Entry) -> bytes:
     try:
         types, pixels = stored_pixels(visitor, entry, mask, header)
     except (ImageError, StorageError) as error:
-        return pack(None, {**head, "problem": f"The stored mask cannot be shown: {error}"})
+        return pack(
+            None, {**head, "problem": say("The stored mask cannot be shown: {error}", error=error)}
+        )
     colors = {name: color for color, name in mask.colors.items()}
     shown = [{"name": name, "color": colors[name]} for name in types]
     return pack(turn(pixels, header.orientation), {**head, "types": shown})

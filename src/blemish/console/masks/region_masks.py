@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.console.images.entry import object_address
+from blemish.console.language.messages import say
 from blemish.console.masks.mask_files import PaintedMask, encode_png, key_beside
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import ObjectRef
@@ -71,8 +72,10 @@ async def put_regions(visitor: Visitor, owner: RegionOwner, regions: Mapping[str
     if owner.version:
         if not regions:
             raise ValidationError(
-                "A model that was trained with regions needs some. Paint what is ignored, or train "
-                "a model without regions."
+                say(
+                    "A model that was trained with regions needs some. Paint what is ignored, or "
+                    "train a model without regions."
+                )
             )
         await visitor.call(owner.change, Regions=regions, **owner.names)
         return

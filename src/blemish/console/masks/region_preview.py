@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from blemish.console.images.image_requests import thumbnail_url
+from blemish.console.language.messages import later, say
 from blemish.console.masks.region_masks import RegionOwner, put_regions
 from blemish.console.masks.region_requests import region_overlay_url, typical_images
 from blemish.console.paths import project_path
@@ -15,10 +16,10 @@ from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import link, text, visitor
 
 MEANINGS = {
-    "Ignored": "What is painted is ignored.",
-    "OfInterest": "Only what is painted counts.",
+    "Ignored": later("What is painted is ignored."),
+    "OfInterest": later("Only what is painted counts."),
 }
-EVERYTHING_COUNTS = "No regions: the whole image counts."
+EVERYTHING_COUNTS = later("No regions: the whole image counts.")
 
 
 async def region_preview(
@@ -39,21 +40,21 @@ async def region_preview(
             _image(owner, images[0].ref)
         with ui.element("div").classes("stack"):
             meaning = next(iter(regions), "")
-            text(MEANINGS.get(meaning, EVERYTHING_COUNTS), tag="p")
+            text(say(MEANINGS.get(meaning, EVERYTHING_COUNTS)), tag="p")
             if locked or not await visitor().may(owner.change, **owner.names):
                 return
             with ui.element("div").classes("line"):
                 if images:
                     query = f"?{urlencode({'version': owner.version})}" if owner.version else ""
                     link(
-                        "Paint on an image",
+                        say("Paint on an image"),
                         project_path(owner.project, f"/regions{query}"),
                         classes="action",
                     )
                 if regions and not owner.version:
-                    ui.button("Clear the regions", on_click=lambda: _ask_to_clear(owner)).props(
-                        "flat"
-                    )
+                    ui.button(
+                        say("Clear the regions"), on_click=lambda: _ask_to_clear(owner)
+                    ).props("flat")
 
 
 def _image(owner: RegionOwner, ref: str) -> None:
@@ -70,8 +71,8 @@ def _ask_to_clear(owner: RegionOwner) -> None:
 
     with ui.context.client.content:
         confirm(
-            "Clear the regions?",
-            "The next model looks at the whole image. Models that exist keep their regions.",
-            "Clear",
+            say("Clear the regions?"),
+            say("The next model looks at the whole image. Models that exist keep their regions."),
+            say("Clear"),
             clear,
         )

@@ -21,6 +21,8 @@ from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey, Entry, object_address
 from blemish.console.images.gallery_query import GalleryQuery, LabelFilter, matching_entries
 from blemish.console.images.image_requests import image_url
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text
 from blemish.console.masks.mask_files import HEAD_BYTES, pack, unpack_upright
 from blemish.console.masks.mask_overlays import overlay_png
 from blemish.console.masks.painter_requests import BODY_SLACK, NO_STORE
@@ -48,7 +50,7 @@ from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.orientation import turn, turn_size
 from blemish.storage.errors import StorageError
 
-CHANGED = "Somebody else changed these regions after you opened them."
+CHANGED = later("Somebody else changed these regions after you opened them.")
 
 
 def region_painter_url(owner: RegionOwner) -> str:
@@ -63,7 +65,7 @@ async def region_painter_image(request: Request, project: str, version: str = ""
     parameters = request.query_params
     entries = await typical_images(visitor, project)
     if not entries:
-        raise ValidationError("The training set has no image to paint on.")
+        raise ValidationError(say("The training set has no image to paint on."))
     refs = [entry.ref for entry in entries]
     row = refs.index(parameters["ref"]) if parameters.get("ref") in refs else 0
     row += {"1": 1, "-1": -1}.get(parameters.get("step", ""), 0)
@@ -72,7 +74,9 @@ async def region_painter_image(request: Request, project: str, version: str = ""
         "ref": refs[row],
         "name": entries[row].name,
         "label": entries[row].label,
-        "position": f"{row + 1:,} of {len(refs):,}",
+        "position": say(
+            "{value} of {refs}", value=number_text(row + 1), refs=number_text(len(refs))
+        ),
         "first": row == 0,
         "last": row == len(refs) - 1,
         "url": image_url(refs[row]),
@@ -96,13 +100,13 @@ async def save_regions(request: Request, project: str, ref: str, version: str = 
     """Put the painted regions in force, unless they were changed after they were opened."""
     visitor, owner = request_visitor(request), RegionOwner(project=project, version=version)
     limit_bytes = int(visitor.services.limits.image_max_pixels * BODY_SLACK) + HEAD_BYTES
-    body = await bounded_body(request, limit_bytes=limit_bytes, subject="The mask")
+    body = await bounded_body(request, limit_bytes=limit_bytes, subject=say("The mask"))
     await in_thread(_check_allowed, visitor, owner)
     async with visitor.services.memory.saving_masks:
         before = version_of(await present_regions(visitor, owner))
         if request.headers.get("if-match", before) != before:
             raise ConflictError(
-                CHANGED, resource_type=ResourceType.PROJECT, resource_id=owner.project
+                say(CHANGED), resource_type=ResourceType.PROJECT, resource_id=owner.project
             )
         regions = await in_thread(_stored_regions, visitor, ref, body.content or b"")
         await put_regions(visitor, owner, regions)
@@ -161,7 +165,10 @@ def _packed_regions(visitor: Visitor, regions: Mapping[str, str], ref: str) -> b
     try:
         member, painted = read_painted(visitor, regions, header)
     except (AccessDeniedError, ImageError, ServiceError, StorageError) as error:
-        return pack(None, {**head, "problem": f"The present regions cannot be shown: {error}"})
+        return pack(
+            None,
+            {**head, "problem": say("The present regions cannot be shown: {error}", error=error)},
+        )
     shown = [{"name": member, "color": COLORS[member]}]
     return pack(turn(painted.view("u1"), header.orientation), {**head, "types": shown})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 from nicegui.element import Element
 
+from blemish.console.language.messages import later, say
 from blemish.console.masks.region_masks import RegionOwner
 from blemish.console.masks.region_requests import region_painter_url, typical_images
 from blemish.console.paths import ROOT, project_path
@@ -23,13 +24,13 @@ class RegionPainter(Element, component="../static/region_painter.js"):
         self._props["back"] = back
 
 
-@page("/projects/{project}/regions", title="Regions")
+@page("/projects/{project}/regions", title=later("Regions"))
 async def paint_regions(project: str, version: str = "", ref: str = "") -> None:
     """Show the painter of the regions of a project; of a model if the query names a version."""
     owner = RegionOwner(project=project, version=version)
     images = await typical_images(visitor(), project)
     ui.add_head_html(f'<link rel="stylesheet" href="{ROOT}/static/painter.css">')
-    with frame("Regions", project=project, section="models" if version else "overview"):
+    with frame(say("Regions"), project=project, section="models" if version else "overview"):
         if not images:
             _nothing(project)
             return
@@ -43,5 +44,7 @@ async def paint_regions(project: str, version: str = "", ref: str = "") -> None:
 
 
 def _nothing(project: str) -> None:
-    with empty("No images to paint on", "Add images of the product to the training set first."):
-        link("Add images", project_path(project, "/add"))
+    with empty(
+        say("No images to paint on"), say("Add images of the product to the training set first.")
+    ):
+        link(say("Add images"), project_path(project, "/add"))

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from blemish.console.http import request_visitor
 from blemish.console.images.entry import object_address
 from blemish.console.images.model_in_force import model_in_force
+from blemish.console.language.messages import later, say
 from blemish.console.masks.mask_files import pack
 from blemish.console.masks.painter_requests import NO_STORE
 from blemish.console.masks.suggestions import suggested_mask
@@ -20,7 +21,7 @@ from blemish.console.visitor import in_thread
 from blemish.domain.errors import ValidationError
 from blemish.engine.images.orientation import turn
 
-NO_MODEL = "There is no trained model yet. Train one, and it suggests masks."
+NO_MODEL = later("There is no trained model yet. Train one, and it suggests masks.")
 
 _detecting = CapacityLimiter(1)
 """Images are scored one at a time, in a thread that no page waits for."""
@@ -32,7 +33,7 @@ async def suggestion(request: Request, project: str, ref: str) -> Response:
     visitor, address = request_visitor(request), object_address(ref)
     version = await model_in_force(visitor, project)
     if version is None:
-        raise ValidationError(NO_MODEL)
+        raise ValidationError(say(NO_MODEL))
 
     def check() -> None:
         visitor.check("DetectAnomalies", ProjectName=project, ModelVersion=version)

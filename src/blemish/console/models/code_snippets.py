@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from blemish.console.language.messages import later, say
+
 IMAGE = "image.jpg"
 """The name of the image in all of them."""
 
@@ -31,10 +33,10 @@ class SnippetTarget:
     version: str
 
 
-NEEDS = (
-    "The access key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. "
-    "A boto3 newer than 1.40.60, and the AWS CLI of its time, do not know the service: "
-    "run `blemish sdk-model install` once where they are."
+NEEDS = later(
+    "The access key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. A "
+    "boto3 newer than 1.40.60, and the AWS CLI of its time, do not know the "
+    "service: run `blemish sdk-model install` once where they are."
 )
 """What the code needs to run."""
 
@@ -42,21 +44,21 @@ NEEDS = (
 def snippets(target: SnippetTarget) -> Mapping[str, Sequence[Snippet]]:
     """Return what to paste: name of the tool -> examples of code."""
     return {
-        "Python (boto3)": (Snippet(title="Detect anomalies", code=_boto3(target)),),
+        "Python (boto3)": (Snippet(title=say("Detect anomalies"), code=_boto3(target)),),
         "AWS CLI": (
             Snippet(
-                title="Start the model",
+                title=say("Start the model"),
                 code=_cli(target, "start-model", {"min-inference-units": "1"}),
             ),
             Snippet(
-                title="Detect anomalies",
+                title=say("Detect anomalies"),
                 code=_cli(
                     target, "detect-anomalies", {"content-type": "image/jpeg", "body": IMAGE}
                 ),
             ),
-            Snippet(title="Stop the model", code=_cli(target, "stop-model", {})),
+            Snippet(title=say("Stop the model"), code=_cli(target, "stop-model", {})),
         ),
-        "curl": (Snippet(title="Detect anomalies", code=_curl(target)),),
+        "curl": (Snippet(title=say("Detect anomalies"), code=_curl(target)),),
     }
 
 

@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.images.named_trials import ModelTrial, start_trial
+from blemish.console.language.messages import counted, later, say
 from blemish.console.models.evaluation import (
     Cell,
     ComparedImage,
@@ -37,24 +38,25 @@ from blemish.console.models.threshold_results import UNPAIRED, images_in_force
 from blemish.console.models.verdicts import verdict_caption
 from blemish.console.paths import project_path
 from blemish.console.ui.busy import busy
-from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.table import table
-from blemish.console.ui.words import counted
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import AccessDeniedError
 
-DIFFERENT_TESTS = (
-    "They were tested on different images, so these numbers cannot be compared. Let both judge the "
-    "same images."
+DIFFERENT_TESTS = later(
+    "They were tested on different images, so these numbers cannot be compared. "
+    "Let both judge the same images."
 )
 
-NO_IMAGES = "They cannot judge the same images now: no image of the project has a label."
-NO_BUNDLE = "Model {} cannot judge images now: you may not read it, or its files are gone."
+NO_IMAGES = later("They cannot judge the same images now: no image of the project has a label.")
+NO_BUNDLE = later(
+    "Model {version} cannot judge images now: you may not read it, or its files are gone."
+)
 
-LEARNED = (
-    "There is no test set, so these are training images, which the models may have learned. "
-    "Compare their verdicts rather than their rates."
+LEARNED = later(
+    "There is no test set, so these are training images, which the models may "
+    "have learned. Compare their verdicts rather than their rates."
 )
 
 POLL_S = 1.0
@@ -64,17 +66,19 @@ TRAIN = DatasetType.TRAIN
 _VALUE = "(event) => emit(event.target.value)"
 
 
-@page("/projects/{project}/compare", title="Compare")
+@page("/projects/{project}/compare", title=later("Compare"))
 async def compare(project: str, a: str = "", b: str = "", part: int = 1) -> None:
     """Compare the models of two versions."""
     load_style()
     models = await all_models(project)
     versions = [model["ModelVersion"] for model in models if model.get("Performance")]
-    with frame("Compare", project=project, section="models"):
-        heading("Compare two models")
+    with frame(say("Compare"), project=project, section="models"):
+        heading(say("Compare two models"))
         if len(versions) < 2:
-            with empty("There are not two models yet", "Two trained models can be compared here."):
-                link("Train a model", project_path(project, "/train"))
+            with empty(
+                say("There are not two models yet"), say("Two trained models can be compared here.")
+            ):
+                link(say("Train a model"), project_path(project, "/train"))
             return
         a, b = compared_versions(versions, a, b)
         _choices(project, versions, a, b)
@@ -131,11 +135,11 @@ async def _together(project: str, sides: Sequence[_Side]) -> _Together:
     try:
         images = await shared_images(visitor(), project)
         if images is None:
-            return _Together(images=None, trials=(), problem=NO_IMAGES)
+            return _Together(images=None, trials=(), problem=say(NO_IMAGES))
         trials = []
         for side in sides:
             if side.threshold is None:
-                problem = NO_BUNDLE.format(side.version)
+                problem = say(NO_BUNDLE, version=side.version)
                 return _Together(images=images, trials=(), problem=problem)
             trials.append(
                 await find_comparison(
@@ -164,12 +168,16 @@ async def _together_panel(project: str, sides: Sequence[_Side], together: _Toget
         return
     for trial in together.trials:
         if trial.problem:
-            text(f"Model {trial.version}: {trial.problem}", tag="p", classes="problem")
+            text(
+                say("Model {version}: {problem}", version=trial.version, problem=trial.problem),
+                tag="p",
+                classes="problem",
+            )
     if any(trial.runs for trial in together.trials):
         _progress(project, sides, together)
         return
-    source = "test set" if images.kind is DatasetType.TEST else "training set"
-    first = "the first " if images.cut else ""
+    source = say("test set") if images.kind is DatasetType.TEST else say("training set")
+    first = say("the first ") if images.cut else ""
 
     async def start() -> None:
         with busy(button):
@@ -178,7 +186,12 @@ async def _together_panel(project: str, sides: Sequence[_Side], together: _Toget
         ui.navigate.reload()
 
     with ui.element("div").classes("line"):
-        words = f"Let both judge {first}{counted(len(images.refs), 'image')} of the {source} now"
+        words = say(
+            "Let both judge {first}{number} of the {source} now",
+            first=first,
+            number=counted(len(images.refs), "{count} image", "{count} images"),
+            source=source,
+        )
         button = ui.button(words, on_click=start)
         await permit(visitor(), button, "StartTrialDetection", ProjectName=project)
 
@@ -189,7 +202,7 @@ def _progress(project: str, sides: Sequence[_Side], together: _Together) -> None
     total = 2 * len(together.images.refs)
     with ui.element("div").classes("line"):
         words = ui.label().props("role=status")
-        bar = ui.element("progress").props(f'value=0 max={total} aria-label="Verdicts"')
+        bar = labelled(ui.element("progress").props(f"value=0 max={total}"), say("Verdicts"))
 
     async def look() -> None:
         trials = (await _together(project, sides)).trials
@@ -197,7 +210,7 @@ def _progress(project: str, sides: Sequence[_Side], together: _Together) -> None
             ui.navigate.reload()
             return
         done = sum(trial.done for trial in trials)
-        words.text = f"{done} of {total} verdicts are there."
+        words.text = say("{done} of {total} verdicts are there.", done=done, total=total)
         bar.props(f"value={done}")
 
     ui.timer(POLL_S, look)
@@ -211,7 +224,7 @@ async def _side(project: str, version: str) -> _Side:
     return _Side(
         version=version,
         images=images or (),
-        problem=UNPAIRED if images is None else files.problem,
+        problem=say(UNPAIRED) if images is None else files.problem,
         preview=await previewed_model(visitor(), project, version),
         threshold=info.threshold if info else None,
     )
@@ -219,13 +232,18 @@ async def _side(project: str, version: str) -> _Side:
 
 def _choices(project: str, versions: Sequence[str], a: str, b: str) -> None:
     with ui.element("div").classes("line"):
-        for title, selected, other, first in (("Model A", a, b, True), ("Model B", b, a, False)):
+        for title, selected, other, first in (
+            (say("Model A"), a, b, True),
+            (say("Model B"), b, a, False),
+        ):
             with ui.element("label").classes("line"):
                 text(title)
-                choice = ui.element("select").classes("choice").props(f'aria-label="{title}"')
+                choice = labelled(ui.element("select").classes("choice"), title)
             with choice:
                 for version in versions:
-                    option = text(f"Model {version}", tag="option").props(f"value={version}")
+                    option = text(say("Model {version}", version=version), tag="option").props(
+                        f"value={version}"
+                    )
                     if version == selected:
                         option.props("selected")
 
@@ -240,28 +258,47 @@ def _summary(sides: Sequence[_Side], pairs: Sequence[ComparedImage], together: _
     """Draw the results of both on the images that both were tested on."""
     a, b = sides
     rows = [
-        _result_row(f"A: model {a.version}", [pair.a for pair in pairs]),
-        _result_row(f"B: model {b.version}", [pair.b for pair in pairs]),
+        _result_row(say("A: model {version}", version=a.version), [pair.a for pair in pairs]),
+        _result_row(say("B: model {version}", version=b.version), [pair.b for pair in pairs]),
     ]
     with ui.element("section").classes("panel"):
         if pairs:
-            table(("", "Anomalies found", "Alarms right", "False alarms", "Right verdicts"), rows)
+            table(
+                (
+                    "",
+                    say("Anomalies found"),
+                    say("Alarms right"),
+                    say("False alarms"),
+                    say("Right verdicts"),
+                ),
+                rows,
+            )
             text(_measured_on(pairs, together), tag="p", classes="quiet")
             if together.is_through and together.images and together.images.kind is TRAIN:
-                text(LEARNED, tag="p", classes="warning")
+                text(say(LEARNED), tag="p", classes="warning")
         elif a.images and b.images:
-            text(DIFFERENT_TESTS, tag="p", classes="problem")
+            text(say(DIFFERENT_TESTS), tag="p", classes="problem")
         for side in sides:
             if side.problem:
-                text(f"Model {side.version}: {side.problem}", tag="p", classes="problem")
+                text(
+                    say("Model {version}: {problem}", version=side.version, problem=side.problem),
+                    tag="p",
+                    classes="problem",
+                )
 
 
 def _measured_on(pairs: Sequence[ComparedImage], together: _Together) -> str:
-    count = counted(len(pairs), "image")
+    count = counted(len(pairs), "{count} image", "{count} images")
     if together.is_through and together.images is not None:
-        source = "training set" if together.images.kind is TRAIN else "test set"
-        return f"On {count} of the {source}, which both judged at the thresholds in force."
-    return f"On the {count} that both were tested on, at the thresholds in force."
+        source = say("training set") if together.images.kind is TRAIN else say("test set")
+        return say(
+            "On {number} of the {source}, which both judged at the thresholds in force.",
+            number=count,
+            source=source,
+        )
+    return say(
+        "On the {number} that both were tested on, at the thresholds in force.", number=count
+    )
 
 
 def _result_row(title: str, images: Sequence[EvaluatedImage]) -> tuple[str, ...]:
@@ -284,12 +321,16 @@ def _images(
     differing = sum(pair.differs for pair in pairs)
     alone = len(a.images) + len(b.images) - 2 * len(pairs)
     with ui.element("div").classes("head"):
-        heading("Image by image", 2)
+        heading(say("Image by image"), 2)
         ui.element("div").classes("room")
         Faders(mask=any(side.preview is not None and side.preview.mask for side in sides)).draw()
-    summary = f"{len(pairs)} images that both judged; verdicts differ at {differing}."
+    summary = say(
+        "{pairs} images that both judged; verdicts differ at {differing}.",
+        pairs=len(pairs),
+        differing=differing,
+    )
     if alone:
-        summary += f" {alone} more were judged by only one of them."
+        summary += say(" {alone} more were judged by only one of them.", alone=alone)
     text(summary, tag="p", classes="quiet")
     parts = max(1, -(-len(pairs) // PART))
     part = min(max(1, part), parts)
@@ -297,12 +338,12 @@ def _images(
         for pair in pairs[(part - 1) * PART : part * PART]:
             _pair(pair, a, b)
     if parts > 1:
-        with ui.element("nav").classes("line").props('aria-label="Pages of images"'):
-            for name, to in (("Previous", part - 1), ("Next", part + 1)):
+        with labelled(ui.element("nav").classes("line"), say("Pages of images")):
+            for name, to in ((say("Previous"), part - 1), (say("Next"), part + 1)):
                 if 1 <= to <= parts:
                     query = f"/compare?a={a.version}&b={b.version}&part={to}"
                     link(name, project_path(project, query))
-            text(f"Page {part} of {parts}", classes="quiet")
+            text(say("Page {part} of {parts}", part=part, parts=parts), classes="quiet")
 
 
 def _pair(pair: ComparedImage, a: _Side, b: _Side) -> None:
@@ -313,7 +354,12 @@ def _pair(pair: ComparedImage, a: _Side, b: _Side) -> None:
             for letter, side, image in (("A", a, pair.a), ("B", b, pair.b)):
                 with ui.element("figure"):
                     draw_image_layers(
-                        image.ref, f"{image.name}, model {side.version}", model=side.preview
+                        image.ref,
+                        say("{name}, model {version}", name=image.name, version=side.version),
+                        model=side.preview,
                     )
-                    text(f"{letter}: model {side.version}", classes="quiet")
+                    text(
+                        say("{letter}: model {version}", letter=letter, version=side.version),
+                        classes="quiet",
+                    )
                     verdict_caption(image, name=False)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import number_text, percent_text
 from blemish.console.ui.chart import AXIS, CROSS, TOOLTIP
 from blemish.engine.bundle import MeasuredScores
 from blemish.engine.thresholds import ThresholdEffect, threshold_effect
@@ -87,17 +89,20 @@ def roc_curve(scores: MeasuredScores, threshold: float) -> Curve | None:
         return None
     effect = threshold_effect(scores, threshold)
     at = (effect.false_positives / len(scores.normal), effect.true_positives / len(scores.anomaly))
-    description = (
-        f"ROC curve. The area below it is {area_below(points):.3f}. At the threshold in force "
-        f"{at[1]:.0%} of the anomalies are found, and {at[0]:.0%} of the normal images are "
-        "false alarms."
+    description = say(
+        "ROC curve. The area below it is {area_below}. At the threshold in force "
+        "{at} of the anomalies are found, and {at_2} of the normal images are false "
+        "alarms.",
+        area_below=number_text(area_below(points), digits=3),
+        at=percent_text(at[1]),
+        at_2=percent_text(at[0]),
     )
     return Curve(
         points=_thinned(points),
         at=at,
         description=description,
-        x="False alarms among the normal",
-        y="Anomalies found",
+        x=say("False alarms among the normal"),
+        y=say("Anomalies found"),
     )
 
 
@@ -107,12 +112,18 @@ def precision_recall_curve(scores: MeasuredScores, threshold: float) -> Curve | 
     if not points:
         return None
     at = _recall_and_precision(threshold_effect(scores, threshold))
-    description = "Precision-recall curve. At the threshold in force "
+    description = say("Precision-recall curve. At the threshold in force ")
     if at is None:
-        description += "nothing is called an anomaly."
+        description += say("nothing is called an anomaly.")
     else:
-        description += f"the recall is {at[0]:.0%} and the precision {at[1]:.0%}."
-    return Curve(points=_thinned(points), at=at, description=description, x="Recall", y="Precision")
+        description += say(
+            "the recall is {at} and the precision {at_2}.",
+            at=percent_text(at[0]),
+            at_2=percent_text(at[1]),
+        )
+    return Curve(
+        points=_thinned(points), at=at, description=description, x=say("Recall"), y=say("Precision")
+    )
 
 
 def curve_options(curve: Curve) -> Mapping[str, Any]:
@@ -132,7 +143,7 @@ def curve_options(curve: Curve) -> Mapping[str, Any]:
         series.append(
             {
                 "type": "scatter",
-                "name": "Threshold in force",
+                "name": say("Threshold in force"),
                 "data": [[_percent(share) for share in curve.at]],
                 "symbolSize": 11,
                 "emphasis": {"disabled": True},

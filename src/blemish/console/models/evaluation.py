@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from blemish.console.language.messages import later
 from blemish.domain.entities import Label
 
 
@@ -22,17 +23,17 @@ class Cell(StrEnum):
 
 
 CELL_NAMES: Mapping[Cell, str] = {
-    Cell.DETECTED: "anomalies found",
-    Cell.MISSED: "anomalies missed",
-    Cell.FALSE_ALARM: "false alarms",
-    Cell.PASSED: "normal passed",
+    Cell.DETECTED: later("anomalies found"),
+    Cell.MISSED: later("anomalies missed"),
+    Cell.FALSE_ALARM: later("false alarms"),
+    Cell.PASSED: later("normal passed"),
 }
 """Cell -> what people read."""
 
 ORDERS: Mapping[str, str] = {
-    "wrong": "Most wrong first",
-    "anomalous": "Most anomalous first",
-    "name": "By name",
+    "wrong": later("Most wrong first"),
+    "anomalous": later("Most anomalous first"),
+    "name": later("By name"),
 }
 """The orders of test images -> what people read."""
 

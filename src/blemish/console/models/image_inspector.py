@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
+from blemish.console.images.entry import LABEL_NAMES
+from blemish.console.language.messages import later, say
 from blemish.console.models.evaluation import EvaluatedImage
 from blemish.console.models.image_cures import (
     PlacedEntry,
@@ -24,8 +26,8 @@ from blemish.console.ui.dialog import dialog
 from blemish.console.ui.frame import link, text, visitor
 from blemish.domain.entities import DatasetType, Label
 
-GONE = "This image is no longer in the project."
-STAYS = "The numbers of this page change with the next training."
+GONE = later("This image is no longer in the project.")
+STAYS = later("The numbers of this page change with the next training.")
 
 
 class ImageInspector:
@@ -50,16 +52,19 @@ class ImageInspector:
 
     async def open(self) -> None:
         """Open the dialog on its first image."""
-        with ui.context.client.content, dialog("Image", classes="large", heads=False) as opened:
+        with (
+            ui.context.client.content,
+            dialog(say("Image"), classes="large", heads=False) as opened,
+        ):
             with ui.element("div").classes("line"):
                 self._name = text("", tag="h2", classes="name")
                 self._position = text("", classes="quiet").props("role=status")
                 ui.element("div").classes("room")
                 self._buttons = {
                     by: ui.button(word, on_click=lambda by=by: self._step(by)).props("flat")
-                    for word, by in (("Previous", -1), ("Next", 1))
+                    for word, by in ((say("Previous"), -1), (say("Next"), 1))
                 }
-                ui.button("Close", on_click=opened.close).props("flat")
+                ui.button(say("Close"), on_click=opened.close).props("flat")
             with ui.element("div").classes("line"):
                 self._verdict = ui.element("div").classes("verdict")
                 ui.element("div").classes("room")
@@ -78,7 +83,9 @@ class ImageInspector:
     async def _show(self) -> None:
         image = self._images[self._row]
         self._name.set_content(_escaped(image.name))
-        self._position.set_content(f"{self._row + 1} of {len(self._images)}")
+        self._position.set_content(
+            say("{value} of {images}", value=self._row + 1, images=len(self._images))
+        )
         self._buttons[-1].set_enabled(self._row > 0)
         self._buttons[1].set_enabled(self._row < len(self._images) - 1)
         self._verdict.clear()
@@ -101,36 +108,43 @@ class ImageInspector:
         self._acts.clear()
         with self._acts:
             if placed is None:
-                text(GONE, classes="quiet")
+                text(say(GONE), classes="quiet")
                 return
             await self._draw_acts(placed)
             ui.element("div").classes("room")
             if done:
-                text(f"{done} {STAYS}", classes="quiet").props("role=status")
+                text(f"{done} {say(STAYS)}", classes="quiet").props("role=status")
             if before is not None:
-                self._act("Take it back", lambda: put_back(self._visitor, before), placed, "")
+                self._act(say("Take it back"), lambda: put_back(self._visitor, before), placed, "")
 
     async def _draw_acts(self, placed: PlacedEntry) -> None:
         label = placed.entry.label
-        words = "left out: it has no label" if label is None else f"labelled {label}"
-        text(f"In the {placed.dataset.title}, {words}.")
+        words = (
+            say("left out: it has no label")
+            if label is None
+            else say("labelled {label}", label=say(LABEL_NAMES[label]))
+        )
+        text(say("In the {title}, {words}.", title=placed.dataset.title, words=words))
         may_change = await self._allowed("UpdateDatasetEntries", placed.dataset.type)
         if may_change:
             for other in Label:
                 if other is not label:
-                    article = "an anomaly" if other is Label.ANOMALY else "normal"
-                    self._relabelling(f"It is {article}", placed, other, f"It is {other} now.")
+                    if other is Label.ANOMALY:
+                        words, done = say("It is an anomaly"), say("It is an anomaly now.")
+                    else:
+                        words, done = say("It is normal"), say("It is normal now.")
+                    self._relabelling(words, placed, other, done)
         ref = urlencode({"set": placed.dataset.type, "ref": placed.entry.ref})
-        words = "Paint" if may_change else "Look at the mask"
+        words = say("Paint") if may_change else say("Look at the mask")
         link(words, project_path(self._project, f"/paint?{ref}"), classes="action")
         if may_change and label is not None:
-            self._relabelling("Leave out", placed, None, "It is left out now.")
+            self._relabelling(say("Leave out"), placed, None, say("It is left out now."))
         if placed.dataset.type is DatasetType.TEST and await self._may_move():
             self._act(
-                "Move to training",
+                say("Move to training"),
                 lambda: move_to(self._visitor, placed, DatasetType.TRAIN),
                 placed,
-                "It is in the training set now.",
+                say("It is in the training set now."),
             )
 
     def _relabelling(self, words: str, placed: PlacedEntry, label: Label | None, done: str) -> None:

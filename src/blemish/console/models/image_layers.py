@@ -8,6 +8,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.images.image_requests import image_url, thumbnail_url
+from blemish.console.language.messages import say
 from blemish.console.models.preview_requests import heat_map_url, mask_url
 from blemish.console.ui.frame import text
 
@@ -33,7 +34,7 @@ class Faders:
     def __init__(self, *, mask: bool) -> None:
         self._values = {"heat": 100, "mask": 0}
         self._drawn: list[tuple[str, ui.element]] = []
-        self._titles = {"heat": "Heat map"} | ({"mask": "Mask"} if mask else {})
+        self._titles = {"heat": say("Heat map")} | ({"mask": say("Mask")} if mask else {})
 
     def draw(self) -> None:
         """Draw the sliders, once more in a dialog; they stand where people left them."""
@@ -68,7 +69,7 @@ def draw_image_layers(
     """
     outer = ui.element("button" if button else "div").classes("layers")
     if button:
-        outer.props("type=button").props["aria-label"] = f"Look at {name}"
+        outer.props("type=button").props["aria-label"] = say("Look at {name}", name=name)
     with outer:
         url = image_url(ref) if large else thumbnail_url(ref)
         _image(url, "" if button else name, lazy=not large)

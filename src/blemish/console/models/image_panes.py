@@ -9,6 +9,7 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.images.gallery_requests import mask_overlay_url
 from blemish.console.images.image_requests import image_url
+from blemish.console.language.messages import say
 from blemish.console.models.image_cures import PlacedEntry
 from blemish.console.models.image_layers import PreviewedModel
 from blemish.console.models.preview_requests import heat_map_url, mask_url
@@ -40,15 +41,25 @@ class ImagePanes(ui.element, component="../static/image_panes.js"):
             model: whose heat map and mask lie on panes of their own; None leaves them out.
         """
         image = {"url": image_url(ref), "kind": "", "name": name}
-        title = "As it is labelled" if placed else "The image"
+        title = say("As it is labelled") if placed else say("The image")
         panes = [{"title": title, "layers": [image, *_label_layers(placed)]}]
         if model is not None:
             names = (model.project, model.version, ref)
             heat = {"url": heat_map_url(*names, threshold=model.threshold), "kind": "over heat"}
-            panes.append({"title": f"Heat map of model {model.version}", "layers": [image, heat]})
+            panes.append(
+                {
+                    "title": say("Heat map of model {version}", version=model.version),
+                    "layers": [image, heat],
+                }
+            )
             if model.mask:
                 mask = {"url": mask_url(*names, threshold=model.threshold), "kind": "painted"}
-                panes.append({"title": f"Mask of model {model.version}", "layers": [image, mask]})
+                panes.append(
+                    {
+                        "title": say("Mask of model {version}", version=model.version),
+                        "layers": [image, mask],
+                    }
+                )
         self.props["panes"] = panes
         self.update()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.paths import project_path
 from blemish.console.ui.dialog import ask_by_name
 from blemish.console.ui.frame import visitor
@@ -15,7 +16,7 @@ from blemish.domain.lifecycle import MODEL_DELETABLE, MODEL_STARTABLE, MODEL_STO
 POLL_S = 1.0
 """How often a page looks whether a status changed."""
 
-FORBIDDEN = "The policies of your access key do not allow it."
+FORBIDDEN = later("The policies of your access key do not allow it.")
 
 
 def load_style() -> None:
@@ -37,16 +38,16 @@ def draw_actions(project: str, model: Mapping[str, Any], allowed: frozenset[str]
 
     async def start() -> None:
         await visitor().call("StartModel", MinInferenceUnits=1, **names)
-        ui.notify(f"Model {version} starts.")
+        ui.notify(say("Model {version} starts.", version=version))
 
     async def stop() -> None:
         await visitor().call("StopModel", **names)
-        ui.notify(f"Model {version} stops.")
+        ui.notify(say("Model {version} stops.", version=version))
 
     if status in MODEL_STARTABLE and "StartModel" in allowed:
-        _button("Start", "play_arrow", f"Start model {version}", start)
+        _button(say("Start"), "play_arrow", say("Start model {version}", version=version), start)
     if status in MODEL_STOPPABLE and "StopModel" in allowed:
-        _button("Stop", "stop", f"Stop model {version}", stop)
+        _button(say("Stop"), "stop", say("Stop model {version}", version=version), stop)
 
 
 def draw_delete(project: str, model: Mapping[str, Any], allowed: frozenset[str]) -> None:
@@ -54,7 +55,10 @@ def draw_delete(project: str, model: Mapping[str, Any], allowed: frozenset[str])
     version = model["ModelVersion"]
     if model["Status"] in MODEL_DELETABLE and "DeleteModel" in allowed:
         button = _button(
-            "Delete", "delete", f"Delete model {version}", lambda: _ask_to_delete(project, version)
+            say("Delete"),
+            "delete",
+            say("Delete model {version}", version=version),
+            lambda: _ask_to_delete(project, version),
         )
         button.props("color=negative")
 
@@ -75,14 +79,16 @@ def _ask_to_delete(project: str, version: str) -> None:
             ProjectName=project,
             ModelVersion=version,
         )
-        ui.notify(f"Model {version} is in the trash. Restore it within a day.")
+        ui.notify(say("Model {version} is in the trash. Restore it within a day.", version=version))
         ui.navigate.to(project_path(project, "/models"))
 
     with ui.context.client.content:  # a button's own slot is drawn anew when a status changes
         ask_by_name(
-            f"Delete model {version}?",
-            "It goes to the trash. Restore it within a day; then the model and its tags are lost. "
-            "The evaluation files that it wrote into your bucket stay.",
+            say("Delete model {version}?", version=version),
+            say(
+                "It goes to the trash. Restore it within a day; then the model and its tags "
+                "are lost. The evaluation files that it wrote into your bucket stay."
+            ),
             f"{project} {version}",
             delete,
         )

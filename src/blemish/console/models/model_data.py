@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blemish.console.language.messages import say
 from blemish.console.models.evaluation import (
     EvaluatedImage,
     TypeResult,
@@ -43,7 +44,7 @@ async def read_evaluation(visitor: Visitor, model: Mapping[str, Any]) -> Evaluat
     """Read the evaluation files of a model, which may be gone or not for the visitor."""
     manifest, result = model.get("EvaluationManifest"), model.get("EvaluationResult")
     if not manifest or not result:
-        return EvaluationFiles(problem="This model has not been evaluated.")
+        return EvaluationFiles(problem=say("This model has not been evaluated."))
     try:
         return EvaluationFiles(
             images=parse_evaluation_manifest(await visitor.read_object(_ref(manifest))),
@@ -52,7 +53,9 @@ async def read_evaluation(visitor: Visitor, model: Mapping[str, Any]) -> Evaluat
     except AccessDeniedError as error:
         return EvaluationFiles(problem=error.message)
     except (ObjectError, ValueError) as error:
-        return EvaluationFiles(problem=f"The evaluation files cannot be read. {error}")
+        return EvaluationFiles(
+            problem=say("The evaluation files cannot be read. {error}", error=error)
+        )
 
 
 async def bundle_info(

@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.models.evaluation import Cell, EvaluatedImage, TypeResult
 from blemish.console.models.model_actions import (
     POLL_S,
@@ -49,7 +50,7 @@ QUIET = frozenset({ModelStatus.TRAINED, ModelStatus.HOSTED})
 """Statuses whose message says nothing more."""
 
 
-@page("/projects/{project}/models/{version}", title="Model")
+@page("/projects/{project}/models/{version}", title=later("Model"))
 async def model(
     project: str, version: str, cell: str = "", order: str = "wrong", part: int = 1
 ) -> None:
@@ -58,7 +59,7 @@ async def model(
     description = await describe_model(visitor(), project, version)
     info = await bundle_info(visitor(), project, description)
     files = await read_evaluation(visitor(), description)
-    with frame(f"Model {version}", project=project, section="models"):
+    with frame(say("Model {version}", version=version), project=project, section="models"):
         allowed = await allowed_actions(project, version)
         await _head(project, description, allowed)
         results_panel(description, info)
@@ -81,7 +82,7 @@ async def model(
                 info=info,
                 images=in_force or (),
                 types=files.types,
-                problem=UNPAIRED if in_force is None else files.problem,
+                problem=say(UNPAIRED) if in_force is None else files.problem,
             )
             await measured.draw(gallery)
         await tags_panel(description["ModelArn"])
@@ -120,20 +121,20 @@ class _Measured:
 async def _head(project: str, model: Mapping[str, Any], allowed: frozenset[str]) -> None:
     version = model["ModelVersion"]
     with ui.element("div").classes("head"):
-        heading(f"Model {version}")
+        heading(say("Model {version}", version=version))
         status = model_status(model["Status"])
         pill(status.words, status.look)
         ui.element("div").classes("room")
         if model.get("Performance"):
-            link("Compare", project_path(project, f"/compare?a={version}"))
-            link("Package", project_path(project, f"/packages?version={version}"))
+            link(say("Compare"), project_path(project, f"/compare?a={version}"))
+            link(say("Package"), project_path(project, f"/packages?version={version}"))
             _download(project, version, may=await may_download(visitor(), project, version))
         draw_actions(project, model, allowed)
     if model["Status"] not in QUIET and model.get("StatusMessage"):
         failed = model["Status"] in MODEL_FAILED
         text(model["StatusMessage"], tag="p", classes="problem" if failed else "quiet")
     if model["Status"] == ModelStatus.TRAINING:
-        link("Watch the training", project_path(project, "/train"))
+        link(say("Watch the training"), project_path(project, "/train"))
     _follow(project, model)
 
 
@@ -154,17 +155,25 @@ def _download(project: str, version: str, *, may: bool) -> None:
         anchor = ui.element("a").props("download")
         anchor.props["href"] = bundle_url(project, version)
         with anchor:
-            text("Download as ONNX")
+            text(say("Download as ONNX"))
 
 
 def _facts(model: Mapping[str, Any], info: BundleInfo | None) -> None:
     with ui.element("dl").classes("facts panel"):
-        text("Made", tag="dt")
+        text(say("Made"), tag="dt")
         moment(model["CreationTimestamp"], tag="dd")
-        _fact("Description", model.get("Description") or "-")
+        _fact(say("Description"), model.get("Description") or "-")
         if info is not None:
-            kind = "finds and marks anomaly types" if info.anomaly_types else "classifies"
-            _fact("Kind", f"{kind}, {info.graph_size[0]} x {info.graph_size[1]} pixels")
+            kind = say("finds and marks anomaly types") if info.anomaly_types else say("classifies")
+            _fact(
+                say("Kind"),
+                say(
+                    "{kind}, {width} x {height} pixels",
+                    kind=kind,
+                    width=info.graph_size[0],
+                    height=info.graph_size[1],
+                ),
+            )
 
 
 def _fact(title: str, value: str) -> None:

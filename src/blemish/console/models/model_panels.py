@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from blemish.console.language.messages import later, say
 from blemish.console.models.curves import curve_options, precision_recall_curve, roc_curve
 from blemish.console.models.evaluation import (
     CELL_NAMES,
@@ -26,18 +27,19 @@ from blemish.domain.lifecycle import MODEL_ADJUSTABLE
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.training.selection_report import ReportedCandidate, selection_report
 
-STAYS = (
-    "A new threshold changes the verdicts from now on, and the numbers on this page. The "
-    "evaluation files and the performance in DescribeModel stay those of the training."
+STAYS = later(
+    "A new threshold changes the verdicts from now on, and the numbers on this "
+    "page. The evaluation files and the performance in DescribeModel stay those "
+    "of the training."
 )
-NO_SCORES = (
-    "An older version of Blemish trained this model and did not keep the scores of its test "
-    "images. Train it again to see what a threshold does to them."
+NO_SCORES = later(
+    "An older version of Blemish trained this model and did not keep the scores "
+    "of its test images. Train it again to see what a threshold does to them."
 )
 
 MATRIX = (
-    ("Anomaly", ((Cell.DETECTED, "good"), (Cell.MISSED, "bad"))),
-    ("Normal", ((Cell.FALSE_ALARM, "bad"), (Cell.PASSED, "good"))),
+    (later("Anomaly"), ((Cell.DETECTED, "good"), (Cell.MISSED, "bad"))),
+    (later("Normal"), ((Cell.FALSE_ALARM, "bad"), (Cell.PASSED, "good"))),
 )
 """Rows by label, columns by verdict: anomaly, then normal."""
 
@@ -64,30 +66,30 @@ class ThresholdSlider(ui.element, component="../static/threshold.js"):
 def matrix_panel(images: Sequence[EvaluatedImage], gallery: TestImages, *, problem: str) -> None:
     """Draw the confusion matrix; its cells select the test images that are shown."""
     with ui.element("section").classes("panel"):
-        heading("Confusion matrix", 2)
+        heading(say("Confusion matrix"), 2)
         if not images:
-            text(problem or "There are no test images.", tag="p", classes="quiet")
+            text(problem or say("There are no test images."), tag="p", classes="quiet")
             return
         counts = cell_counts(images)
         with ui.element("table").classes("matrix"):
             with ui.element("tr"):
-                text("Labelled", tag="th")
-                text("Model: anomaly", tag="th")
-                text("Model: normal", tag="th")
+                text(say("Labelled"), tag="th")
+                text(say("Model: anomaly"), tag="th")
+                text(say("Model: normal"), tag="th")
             for truth, cells in MATRIX:
                 with ui.element("tr"):
                     text(truth, tag="th")
                     for cell, look in cells:
                         with ui.element("td"):
                             _cell(cell, look if counts[cell] else "none", counts[cell], gallery)
-        text("Press a cell to see its images below.", tag="p", classes="quiet")
+        text(say("Press a cell to see its images below."), tag="p", classes="quiet")
 
 
 def _cell(cell: Cell, look: str, count: int, gallery: TestImages) -> None:
     button = ui.element("button").props("type=button").classes(f"cell {look}")
     with button:
         text(f"{count}", tag="b")
-        text(CELL_NAMES[cell])
+        text(say(CELL_NAMES[cell]))
     button.on("click", lambda: gallery.select(cell))
     gallery.connect(cell, button)
 
@@ -103,21 +105,25 @@ async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleIn
         ui.navigate.reload()
 
     with ui.element("section").classes("panel"):
-        heading("Threshold", 2)
+        heading(say("Threshold"), 2)
         if info.test_scores is None:
-            text(NO_SCORES, tag="p", classes="quiet")
+            text(say(NO_SCORES), tag="p", classes="quiet")
             return
         may = await visitor().may("UpdateModelThreshold", **names)
         locked = model["Status"] not in MODEL_ADJUSTABLE
         ThresholdSlider(info, locked=locked, may=may).on("use", use)
         if not may:
-            text(FORBIDDEN, tag="p", classes="quiet")
+            text(say(FORBIDDEN), tag="p", classes="quiet")
         if info.moved_from is not None:
             text(
-                f"In force is {info.threshold:.4g}; the training chose {info.moved_from:.4g}.",
+                say(
+                    "In force is {threshold}; the training chose {moved_from}.",
+                    threshold=f"{info.threshold:.4g}",
+                    moved_from=f"{info.moved_from:.4g}",
+                ),
                 tag="p",
             )
-        text(STAYS, tag="p", classes="quiet")
+        text(say(STAYS), tag="p", classes="quiet")
 
 
 def curve_panels(info: BundleInfo) -> None:
@@ -125,13 +131,13 @@ def curve_panels(info: BundleInfo) -> None:
     if info.test_scores is None:
         return
     for title, curve in (
-        ("ROC curve", roc_curve(info.test_scores, info.threshold)),
-        ("Precision and recall", precision_recall_curve(info.test_scores, info.threshold)),
+        (say("ROC curve"), roc_curve(info.test_scores, info.threshold)),
+        (say("Precision and recall"), precision_recall_curve(info.test_scores, info.threshold)),
     ):
         with ui.element("section").classes("panel"):
             heading(title, 2)
             if curve is None:
-                text("Not measurable: the images lack one kind.", tag="p", classes="quiet")
+                text(say("Not measurable: the images lack one kind."), tag="p", classes="quiet")
             else:
                 chart(curve_options(curve), curve.description, classes="curve")
 
@@ -142,7 +148,7 @@ def notes_panel(info: BundleInfo) -> None:
     if not notes:
         return
     with ui.element("section").classes("panel"):
-        heading("Notes of the training", 2)
+        heading(say("Notes of the training"), 2)
         for note in notes:
             text(note, tag="p")
 
@@ -153,15 +159,15 @@ def choice_panel(info: BundleInfo) -> None:
     if report is None:
         return
     with ui.element("section").classes("panel"):
-        heading("Detector", 2)
+        heading(say("Detector"), 2)
         with ui.element("div").classes("line"):
-            text("Chosen:", classes="quiet")
+            text(say("Chosen:"), classes="quiet")
             text(report.name, tag="b")
         parts = ", ".join(f"{name} {part:.2g}" for name, part in report.shares.items())
-        text(f"Made of {parts}.", tag="p", classes="quiet")
+        text(say("Made of {parts}.", parts=parts), tag="p", classes="quiet")
         if not report.candidates:
             text(
-                "No others were tried: what is labelled is not enough to choose by.",
+                say("No others were tried: what is labelled is not enough to choose by."),
                 tag="p",
                 classes="quiet",
             )
@@ -170,19 +176,21 @@ def choice_panel(info: BundleInfo) -> None:
         _candidates(best[:BEST])
         if len(best) > BEST:
             with ui.element("details"):
-                text(f"The other {len(best) - BEST} that were tried", tag="summary")
+                text(
+                    say("The other {value} that were tried", value=len(best) - BEST), tag="summary"
+                )
                 _candidates(best[BEST:])
 
 
 def _candidates(candidates: Sequence[ReportedCandidate]) -> None:
     table(
-        ("Candidate", "AUROC", "Error", ""),
+        (say("Candidate"), "AUROC", say("Error"), ""),
         (
             (
                 candidate.name,
                 f"{candidate.image_auroc:.3f}",
                 f"{candidate.standard_error:.3f}",
-                "selected" if candidate.is_selected else "",
+                say("selected") if candidate.is_selected else "",
             )
             for candidate in candidates
         ),
@@ -194,17 +202,19 @@ def types_panel(types: Sequence[TypeResult]) -> None:
     if not types:
         return
     with ui.element("section").classes("panel"):
-        heading("Anomaly types", 2)
+        heading(say("Anomaly types"), 2)
         table(
-            ("Type", "F1", "IoU", "Precision", "Recall"),
+            (say("Type"), "F1", "IoU", say("Precision"), say("Recall")),
             [
                 (row.name, *map(share_text, (row.f1, row.iou, row.precision, row.recall)))
                 for row in types
             ],
         )
         text(
-            "Of the pixels in the test images that have a mask. Training images that were "
-            "cross-validated do not count.",
+            say(
+                "Of the pixels in the test images that have a mask. Training images that "
+                "were cross-validated do not count."
+            ),
             tag="p",
             classes="quiet",
         )

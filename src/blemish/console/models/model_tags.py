@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from blemish.console.language.messages import say
 from blemish.console.ui.frame import heading, text, visitor
 
 
@@ -12,7 +13,7 @@ async def tags_panel(arn: str) -> None:
     if not await visitor().may("ListTagsForResource", ResourceArn=arn):
         return
     with ui.element("section").classes("panel"):
-        heading("Tags", 2)
+        heading(say("Tags"), 2)
         await _ModelTags(arn).draw()
 
 
@@ -29,14 +30,14 @@ class _ModelTags:
         may_untag = await visitor().may("UntagResource", ResourceArn=self._arn)
         with ui.element("div").classes("line"):
             if not tags:
-                text("None yet.", classes="quiet")
+                text(say("None yet."), classes="quiet")
             for tag in tags:
                 self._tag(tag["Key"], tag["Value"], may_untag=may_untag)
         if not await visitor().may("TagResource", ResourceArn=self._arn):
             return
         with ui.element("div").classes("line"):
-            key, value = ui.input("Key"), ui.input("Value")
-            ui.button("Add the tag", on_click=lambda: self._add(key.value, value.value))
+            key, value = ui.input(say("Key")), ui.input(say("Value"))
+            ui.button(say("Add the tag"), on_click=lambda: self._add(key.value, value.value))
 
     def _tag(self, key: str, value: str, *, may_untag: bool) -> None:
         with ui.element("span").classes("tag"):
@@ -44,7 +45,7 @@ class _ModelTags:
             if may_untag:
                 button = ui.button(icon="close", on_click=lambda: self._remove(key))
                 button.props("flat round dense size=sm")
-                button.props["aria-label"] = f"Remove the tag {key}"
+                button.props["aria-label"] = say("Remove the tag {key}", key=key)
 
     async def _add(self, key: str, value: str) -> None:
         tag = {"Key": key.strip(), "Value": value.strip()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.models.model_actions import (
     POLL_S,
     allowed_actions,
@@ -22,25 +23,36 @@ from blemish.console.ui.table import Cell, table
 from blemish.console.ui.words import share_text
 from blemish.console.visitor import in_thread
 
-COLUMNS = ("Model", "Status", "", "Made", "F1", "Precision", "Recall", "Description", "Tags", "")
+COLUMNS = (
+    later("Model"),
+    later("Status"),
+    "",
+    later("Made"),
+    "F1",
+    later("Precision"),
+    later("Recall"),
+    later("Description"),
+    later("Tags"),
+    "",
+)
 
 ModelMembers = Mapping[str, Any]
 
 
-@page("/projects/{project}/models", title="Models")
+@page("/projects/{project}/models", title=later("Models"))
 async def models(project: str) -> None:
     """Show the models in a table that follows what becomes of them."""
     listed = await all_models(project)
     load_style()
-    with frame("Models", project=project, section="models"):
+    with frame(say("Models"), project=project, section="models"):
         with ui.element("div").classes("head"):
-            heading("Models")
+            heading(say("Models"))
             ui.element("div").classes("room")
             measured = [model["ModelVersion"] for model in listed if model.get("Performance")]
             if len(measured) > 1:
                 a, b = measured[1], measured[0]
-                link("Compare two models", project_path(project, f"/compare?a={a}&b={b}"))
-            link("Train a model", project_path(project, "/train"))
+                link(say("Compare two models"), project_path(project, f"/compare?a={a}&b={b}"))
+            link(say("Train a model"), project_path(project, "/train"))
         shown = _ModelTable(project, listed)
         await shown.draw()
         ui.timer(POLL_S, shown.follow, immediate=False)
@@ -80,14 +92,14 @@ class _ModelTable:
         """Draw the table, or what to do to get a first model."""
         if not self._models:
             with empty(
-                "No models yet",
-                "Label a few images as normal and anomaly; then train a first model.",
+                say("No models yet"),
+                say("Label a few images as normal and anomaly; then train a first model."),
             ):
-                link("Go to training", project_path(self._project, "/train"))
+                link(say("Go to training"), project_path(self._project, "/train"))
             return
         rows = [await self._row(model) for model in self._models]
         with ui.element("div").classes("panel"):
-            table(COLUMNS, rows)
+            table([say(title) for title in COLUMNS], rows)
 
     async def _row(self, model: ModelMembers) -> tuple[Cell, ...]:
         version, performance = model["ModelVersion"], model.get("Performance") or {}
@@ -101,7 +113,7 @@ class _ModelTable:
 
         status = model_status(model["Status"])
         return (
-            lambda: link(f"Model {version}", path),
+            lambda: link(say("Model {version}", version=version), path),
             lambda: pill(status.words, status.look),
             draw_buttons,
             lambda: moment(model["CreationTimestamp"]),

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from blemish.console.http import request_visitor
 from blemish.console.images.entry import object_address
 from blemish.console.images.image_requests import CACHE_S
+from blemish.console.language.messages import say
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor, in_thread
 from blemish.engine.bundle import bundle_files
@@ -113,7 +114,9 @@ async def _drawn(
     )
     image = part(preview)
     if image is None:
-        return PlainTextResponse("A model without anomaly types makes no mask.", status_code=404)
+        return PlainTextResponse(
+            say("A model without anomaly types makes no mask."), status_code=404
+        )
     headers = {"Cache-Control": f"private, max-age={CACHE_S}"}
     return Response(image, media_type="image/png", headers=headers)
 

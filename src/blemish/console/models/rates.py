@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text, percent_text
+
 Z = 1.959964
 """The normal quantile of an interval that holds the true rate in 95 of 100 cases."""
 
-NOT_MEASURABLE = "not measurable"
+NOT_MEASURABLE = later("not measurable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,13 @@ class Rate:
     @property
     def text(self) -> str:
         """The counts, as people read them."""
-        return f"{self.count:,} of {self.total:,}" if self.total else NOT_MEASURABLE
+        return (
+            say(
+                "{number} of {total}", number=number_text(self.count), total=number_text(self.total)
+            )
+            if self.total
+            else say(NOT_MEASURABLE)
+        )
 
     @property
     def interval_text(self) -> str:
@@ -29,7 +38,12 @@ class Rate:
         if not self.total:
             return ""
         low, high = wilson_interval(self.count, self.total)
-        return f"{self.count / self.total:.0%}, likely {low:.0%} to {high:.0%}"
+        return say(
+            "{value}, likely {low} to {high}",
+            value=percent_text(self.count / self.total),
+            low=percent_text(low),
+            high=percent_text(high),
+        )
 
 
 def wilson_interval(count: int, total: int) -> tuple[float, float]:
@@ -50,4 +64,4 @@ def wilson_interval(count: int, total: int) -> tuple[float, float]:
 
 def f1_text(f1: float | None) -> str:
     """Return F1 as people read it: no more digits than a test set of hundreds can tell apart."""
-    return NOT_MEASURABLE if f1 is None else f"{f1:.2f}"
+    return say(NOT_MEASURABLE) if f1 is None else number_text(f1, digits=2)

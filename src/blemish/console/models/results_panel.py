@@ -7,15 +7,17 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.models.rates import NOT_MEASURABLE, f1_text
 from blemish.console.models.threshold_results import ThresholdResults, results_at
-from blemish.console.ui.frame import text
+from blemish.console.ui.frame import labelled, text
 from blemish.domain.entities import EvaluationMethod
 from blemish.engine.bundle import BundleInfo
 
-CROSS_VALIDATED = (
-    "Few images are held out, so the others were cross-validated: detectors that had not seen an "
-    "image judged it. The heat map of an image comes from this model, which may have learned it."
+CROSS_VALIDATED = later(
+    "Few images are held out, so the others were cross-validated: detectors that "
+    "had not seen an image judged it. The heat map of an image comes from this "
+    "model, which may have learned it."
 )
 
 
@@ -31,8 +33,10 @@ def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
     if results is None and not performance:
         return
     is_cross_validated = _is_cross_validated(model)
-    images = "On all images of the dataset" if is_cross_validated else "On the test images"
-    with ui.element("section").classes("panel").props("aria-label=Results"):
+    images = (
+        say("On all images of the dataset") if is_cross_validated else say("On the test images")
+    )
+    with labelled(ui.element("section").classes("panel"), say("Results")):
         if results is None or info is None:
             _draw_performance(performance or {})
             return
@@ -40,19 +44,26 @@ def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
         moved = info.moved_from is not None and trained is not None
         _draw_results(results, trained if moved else None)
         if is_cross_validated:
-            text(CROSS_VALIDATED, tag="p", classes="quiet")
-        words = f"{images}, at the threshold of the training, {info.threshold:.4g}."
+            text(say(CROSS_VALIDATED), tag="p", classes="quiet")
+        words = say(
+            "{images}, at the threshold of the training, {threshold}.",
+            images=images,
+            threshold=f"{info.threshold:.4g}",
+        )
         if moved:
-            words = (
-                f"{images}, at the threshold in force, {info.threshold:.4g}; beside it at the "
-                f"threshold of the training, {info.moved_from:.4g}."
+            words = say(
+                "{images}, at the threshold in force, {threshold}; beside it at the "
+                "threshold of the training, {moved_from}.",
+                images=images,
+                threshold=f"{info.threshold:.4g}",
+                moved_from=f"{info.moved_from:.4g}",
             )
         text(words, tag="p", classes="quiet")
 
 
 def subject_of(model: Mapping[str, Any]) -> str:
     """Return what people call the images that a model was measured on."""
-    return "cross-validated images" if _is_cross_validated(model) else "test images"
+    return say("cross-validated images") if _is_cross_validated(model) else say("test images")
 
 
 def _is_cross_validated(model: Mapping[str, Any]) -> bool:
@@ -62,9 +73,9 @@ def _is_cross_validated(model: Mapping[str, Any]) -> bool:
 def _draw_results(results: ThresholdResults, trained: ThresholdResults | None) -> None:
     with ui.element("div").classes("figures"):
         for title, rate, before in (
-            ("Anomalies found", results.recall, trained and trained.recall),
-            ("Alarms that are right", results.precision, trained and trained.precision),
-            ("False alarms", results.false_alarms, trained and trained.false_alarms),
+            (say("Anomalies found"), results.recall, trained and trained.recall),
+            (say("Alarms that are right"), results.precision, trained and trained.precision),
+            (say("False alarms"), results.false_alarms, trained and trained.false_alarms),
         ):
             _card(title, rate.text, rate.interval_text, before.text if before else "")
         _card("F1", f1_text(results.f1), "", f1_text(trained.f1) if trained else "")
@@ -73,15 +84,19 @@ def _draw_results(results: ThresholdResults, trained: ThresholdResults | None) -
 def _card(title: str, number: str, note: str, trained: str = "") -> None:
     with ui.element("div"):
         text(title, classes="quiet", tag="p")
-        text(number, classes="number" if number != NOT_MEASURABLE else "", tag="p")
+        text(number, classes="number" if number != say(NOT_MEASURABLE) else "", tag="p")
         text(note, classes="quiet", tag="p")
         if trained:
-            text(f"As trained: {trained}", tag="p")
+            text(say("As trained: {trained}", trained=trained), tag="p")
 
 
 def _draw_performance(performance: Mapping[str, float]) -> None:
     """Draw the numbers of a training that did not keep the scores of its test images."""
     with ui.element("div").classes("figures"):
-        for name, title in (("F1Score", "F1"), ("Precision", "Precision"), ("Recall", "Recall")):
+        for name, title in (
+            ("F1Score", "F1"),
+            ("Precision", say("Precision")),
+            ("Recall", say("Recall")),
+        ):
             _card(title, f1_text(performance.get(name)), "")
-    text("Measured by the training, at its own threshold.", tag="p", classes="quiet")
+    text(say("Measured by the training, at its own threshold."), tag="p", classes="quiet")

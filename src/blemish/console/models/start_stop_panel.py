@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.ui.frame import text, visitor
 from blemish.console.ui.pill import ChangingPill, PillContent, model_status
 from blemish.console.visitor import in_thread
@@ -14,9 +15,10 @@ from blemish.domain.lifecycle import MODEL_ANSWERING, MODEL_STARTABLE, MODEL_STO
 
 POLL_S = 1.0
 
-NEEDS = (
-    "A running model stays in this server's memory. Each inference unit scores one image at a "
-    "time; more units than processor cores give nothing. Stop it when nobody needs it."
+NEEDS = later(
+    "A running model stays in this server's memory. Each inference unit scores "
+    "one image at a time; more units than processor cores give nothing. Stop it "
+    "when nobody needs it."
 )
 
 STOPPED = PillContent("stopped")
@@ -35,11 +37,11 @@ class StartStopPanel:
                 self._pill = ChangingPill()
                 self._message = ui.label().classes("quiet")
                 ui.element("div").classes("room")
-                self._units = ui.number("Inference units", value=1, min=1, precision=0)
-                self._start = ui.button("Start the model", on_click=self._start_model)
-                self._stop = ui.button("Stop the model", on_click=self._stop_model)
+                self._units = ui.number(say("Inference units"), value=1, min=1, precision=0)
+                self._start = ui.button(say("Start the model"), on_click=self._start_model)
+                self._stop = ui.button(say("Stop the model"), on_click=self._stop_model)
                 self._stop.props("outline")
-            text(NEEDS, classes="quiet", tag="p")
+            text(say(NEEDS), classes="quiet", tag="p")
         ui.timer(POLL_S, self.refresh, immediate=False)
 
     def on_ready(self, callback: Callable[[bool], None]) -> None:

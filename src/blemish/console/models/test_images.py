@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from blemish.console.language.messages import say, say_all
 from blemish.console.models.evaluation import (
     CELL_NAMES,
     ORDERS,
@@ -18,7 +19,7 @@ from blemish.console.models.evaluation import (
 from blemish.console.models.image_inspector import ImageInspector
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
 from blemish.console.models.verdicts import verdict_caption
-from blemish.console.ui.frame import heading, text
+from blemish.console.ui.frame import heading, labelled, text
 
 PART = 24
 """Images that are shown at once; a heat map is made when its image is shown first."""
@@ -85,19 +86,19 @@ class TestImages:
         """Draw the section."""
         with ui.element("section").classes("stack").props("id=test-images"):
             with ui.element("div").classes("head"):
-                heading(self._subject.capitalize(), 2)
+                heading(self._subject[:1].upper() + self._subject[1:], 2)
                 ui.element("div").classes("room")
                 if self._model is None:
-                    text("No heat maps: your access key may not detect with this model.")
+                    text(say("No heat maps: your access key may not detect with this model."))
                 else:
                     self._faders.draw()
                 self._orders()
             self._draw_images()
 
     def _orders(self) -> None:
-        choice = ui.element("select").classes("choice").props('aria-label="Order"')
+        choice = labelled(ui.element("select").classes("choice"), say("Order"))
         with choice:
-            for name, title in ORDERS.items():
+            for name, title in say_all(ORDERS).items():
                 option = text(title, tag="option").props(f"value={name}")
                 if name == self._order:
                     option.props("selected")
@@ -114,10 +115,14 @@ class TestImages:
         parts = max(1, -(-len(matching) // PART))
         self._part = min(self._part, parts)
         with ui.element("div").classes("line"):
-            which = f"all {self._subject}" if self._cell is None else CELL_NAMES[self._cell]
+            which = (
+                say("all {subject}", subject=self._subject)
+                if self._cell is None
+                else say(CELL_NAMES[self._cell])
+            )
             text(f"{len(matching)}: {which}", classes="quiet").props("role=status")
             if self._cell is not None:
-                ui.button("Show all", on_click=lambda: self.select(None)).props("flat dense")
+                ui.button(say("Show all"), on_click=lambda: self.select(None)).props("flat dense")
         with ui.element("div").classes("judged"):
             for image in matching[(self._part - 1) * PART : self._part * PART]:
                 self._draw_image(image)
@@ -141,11 +146,11 @@ class TestImages:
         ).open()
 
     def _turner(self, parts: int) -> None:
-        with ui.element("nav").classes("line").props('aria-label="Pages of images"'):
-            for word, to in (("Previous", self._part - 1), ("Next", self._part + 1)):
+        with labelled(ui.element("nav").classes("line"), say("Pages of images")):
+            for word, to in ((say("Previous"), self._part - 1), (say("Next"), self._part + 1)):
                 button = ui.button(word, on_click=lambda _, to=to: self._turn(to)).props("flat")
                 button.set_enabled(1 <= to <= parts)
-            text(f"Page {self._part} of {parts}", classes="quiet")
+            text(say("Page {part} of {parts}", part=self._part, parts=parts), classes="quiet")
 
     def _turn(self, part: int) -> None:
         self._part = part

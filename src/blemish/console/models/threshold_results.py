@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from blemish.console.language.messages import later
 from blemish.console.models.evaluation import EvaluatedImage
 from blemish.console.models.rates import Rate
 from blemish.domain.entities import Label
 from blemish.engine.bundle import BundleInfo
 from blemish.engine.thresholds import ThresholdEffect, threshold_effect
 
-UNPAIRED = (
-    "The evaluation files do not fit the scores of the model, so the verdicts at the threshold in "
-    "force are not known."
+UNPAIRED = later(
+    "The evaluation files do not fit the scores of the model, so the verdicts at "
+    "the threshold in force are not known."
 )
 """Why the test images are not shown."""
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from blemish.console.images.gallery_query import natural_key
 from blemish.console.images.named_trials import anomaly_probability
+from blemish.console.language.messages import later
 from blemish.domain.detection_jobs import TrialImage
 
 ORDERS: Mapping[str, str] = {
-    "given": "As they were added",
-    "anomalous": "Most anomalous first",
-    "unsure": "Least sure first",
-    "name": "By name",
+    "given": later("As they were added"),
+    "anomalous": later("Most anomalous first"),
+    "unsure": later("Least sure first"),
+    "name": later("By name"),
 }
 """The orders of results -> what people read."""
 

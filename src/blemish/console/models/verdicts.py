@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from blemish.console.images.entry import LABEL_NAMES
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import percent_text
 from blemish.console.models.evaluation import EvaluatedImage
 from blemish.console.ui.frame import text
 from blemish.console.ui.pill import pill
@@ -14,8 +17,18 @@ def verdict_caption(image: EvaluatedImage, *, name: bool = True) -> None:
     with ui.element("figcaption" if name else "div").classes("caption"):
         if name:
             text(image.name, classes="name")
-        pill(image.truth, image.truth.value)
+        pill(say(LABEL_NAMES[image.truth]), image.truth.value)
         if image.right:
-            text(f"right, {image.confidence:.0%} sure", classes="quiet")
+            text(
+                say("right, {confidence} sure", confidence=percent_text(image.confidence)),
+                classes="quiet",
+            )
         else:
-            pill(f"wrong: {image.verdict}, {image.confidence:.0%} sure", "warning")
+            pill(
+                say(
+                    "wrong: {verdict}, {confidence} sure",
+                    verdict=say(LABEL_NAMES[image.verdict]),
+                    confidence=percent_text(image.confidence),
+                ),
+                "warning",
+            )

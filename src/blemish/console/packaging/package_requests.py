@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from blemish.console.http import request_visitor
+from blemish.console.language.messages import say
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import ObjectRef
@@ -30,7 +31,7 @@ async def package(request: Request, project: str, job: str) -> Response:
     answer = await visitor.call("DescribeModelPackagingJob", **names)
     description = answer["ModelPackagingDescription"]
     if description["Status"] != PackagingJobStatus.SUCCEEDED:
-        return PlainTextResponse("The job has not made its package.", status_code=404)
+        return PlainTextResponse(say("The job has not made its package."), status_code=404)
     greengrass = description["ModelPackagingConfiguration"]["Greengrass"]
     location = greengrass["S3OutputLocation"]
     name, version = greengrass["ComponentName"], greengrass["ComponentVersion"]

@@ -8,6 +8,8 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.images.image_bucket import image_bucket
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import utc_text
 from blemish.console.packaging.package_requests import package_url
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
@@ -22,33 +24,35 @@ POLL_S = 1.0
 JETSON = "jetson_xavier"
 
 TARGETS: Mapping[str, Mapping[str, Any]] = {
-    "A PC (x86-64)": {"TargetPlatform": {"Os": "LINUX", "Arch": "X86_64"}},
-    "An ARM64 device": {"TargetPlatform": {"Os": "LINUX", "Arch": "ARM64"}},
-    "A PC with an NVIDIA card": {
+    later("A PC (x86-64)"): {"TargetPlatform": {"Os": "LINUX", "Arch": "X86_64"}},
+    later("An ARM64 device"): {"TargetPlatform": {"Os": "LINUX", "Arch": "ARM64"}},
+    later("A PC with an NVIDIA card"): {
         "TargetPlatform": {"Os": "LINUX", "Arch": "X86_64", "Accelerator": NVIDIA}
     },
-    "An ARM64 device with an NVIDIA card": {
+    later("An ARM64 device with an NVIDIA card"): {
         "TargetPlatform": {"Os": "LINUX", "Arch": "ARM64", "Accelerator": NVIDIA}
     },
-    "A Jetson AGX Xavier": {"TargetDevice": JETSON},
+    later("A Jetson AGX Xavier"): {"TargetDevice": JETSON},
 }
 """What people read -> members of the configuration."""
 
 NVIDIA_OPTIONS = '{"gpu-code": "sm_75", "trt-ver": "8.2.0", "cuda-ver": "11.2"}'
 
 
-@page("/projects/{project}/packages", title="Packages")
+@page("/projects/{project}/packages", title=later("Packages"))
 async def packages(project: str, version: str = "latest") -> None:
     """Show the packaging jobs of a project, and the form that starts one."""
-    with frame("Packages", project=project, section="models"):
+    with frame(say("Packages"), project=project, section="models"):
         with ui.element("div").classes("head"):
-            heading("Packages for the edge")
+            heading(say("Packages for the edge"))
             ui.element("div").classes("room")
-            link("Models", project_path(project, "/models"))
+            link(say("Models"), project_path(project, "/models"))
         with ui.element("section").classes("panel training-form"):
             text(
-                "A package is a model as a zip, for a device at the line. Download it, copy it to "
-                "the device, and run blemish edge install there.",
+                say(
+                    "A package is a model as a zip, for a device at the line. Download it, copy "
+                    "it to the device, and run blemish edge install there."
+                ),
                 classes="quiet",
                 tag="p",
             )
@@ -74,15 +78,17 @@ class _PackagingForm:
         self._visitor = visitor()
         #: called after a start
         self.started = _nothing
-        self._version = ui.input("Model version", value=version)
-        self._name = ui.input("Name of the component", value=project)
+        self._version = ui.input(say("Model version"), value=version)
+        self._name = ui.input(say("Name of the component"), value=project)
         first = next(iter(TARGETS))
-        self._target = ui.select(list(TARGETS), value=first, label="Device")
-        self._options = ui.input("Compiler options", value=NVIDIA_OPTIONS)
+        self._target = ui.select(
+            {title: say(title) for title in TARGETS}, value=first, label=say("Device")
+        )
+        self._options = ui.input(say("Compiler options"), value=NVIDIA_OPTIONS)
         self._options.bind_visibility_from(self._target, "value", _needs_options)
-        self._bucket = ui.input("Bucket", value=bucket)
-        self._prefix = ui.input("Prefix", value="components/")
-        self._button = ui.button("Package", on_click=self._start)
+        self._bucket = ui.input(say("Bucket"), value=bucket)
+        self._prefix = ui.input(say("Prefix"), value="components/")
+        self._button = ui.button(say("Package"), on_click=self._start)
 
     async def permit(self) -> None:
         """Disable what the visitor may not do."""
@@ -106,7 +112,7 @@ class _PackagingForm:
             ModelVersion=self._version.value.strip(),
             Configuration={"Greengrass": greengrass},
         )
-        ui.notify(f"Job {answer['JobName']} has begun.")
+        ui.notify(say("Job {job_name} has begun.", job_name=answer["JobName"]))
         await self.started()
 
 
@@ -130,7 +136,7 @@ class _JobList:
 
     async def _poll(self) -> None:
         """Ask only while a job goes on: every look is a call."""
-        if any(job["Status"] in IN_PROGRESS for job in self._shown or ()):
+        if any(job[say("Status")] in IN_PROGRESS for job in self._shown or ()):
             await self.refresh()
 
     async def refresh(self) -> None:
@@ -145,9 +151,9 @@ class _JobList:
         self._list.clear()
         with self._list:
             if not jobs:
-                text("No model of this project was packaged yet.", classes="quiet", tag="p")
+                text(say("No model of this project was packaged yet."), classes="quiet", tag="p")
                 return
-            headings = ("Job", "Model", "Status", "Started", "Package")
+            headings = (say("Job"), say("Model"), "Status", say("Started"), say("Package"))
             table(headings, [_row(self._project, job) for job in jobs])
 
 
@@ -157,7 +163,7 @@ def _row(project: str, job: Mapping[str, Any]) -> tuple[Cell, ...]:
         name,
         job["ModelVersion"],
         lambda: pill(status.words, status.look),
-        f"{job['CreationTimestamp']:%Y-%m-%d %H:%M} UTC",
+        utc_text(job["CreationTimestamp"]),
         lambda: _package(project, job),
     )
 
@@ -171,4 +177,4 @@ def _package(project: str, job: Mapping[str, Any]) -> None:
     anchor = ui.element("a").props("download")
     anchor.props["href"] = package_url(project, job["JobName"])
     with anchor:
-        text("Download")
+        text(say("Download"))

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
-from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.language.messages import later, say, say_all
+from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
 from blemish.domain.audit_search import AuditEntry, AuditFilter, AuditOutcome, AuditResults
@@ -17,15 +18,26 @@ from blemish.domain.errors import ValidationError
 
 LOOK = "cloudtrail:LookupEvents"
 
-COLUMNS = ("Time (UTC)", "Who", "Did what", "Details", "Outcome", "From")
+COLUMNS = (
+    later("Time (UTC)"),
+    later("Who"),
+    later("Did what"),
+    later("Details"),
+    later("Outcome"),
+    later("From"),
+)
 
-OUTCOMES: dict[str, str] = {"": "any outcome", "done": "done", "failed": "failed"}
+OUTCOMES: dict[str, str] = {
+    "": later("any outcome"),
+    "done": later("done"),
+    "failed": later("failed"),
+}
 
 DETAIL_CHARACTERS = 200
 """Of the details and of a problem; the files of the log have the rest."""
 
 
-@page("/audit", title="Who did what")
+@page("/audit", title=later("Who did what"))
 async def show_audit(  # noqa: PLR0917 - the framework reads the query by position
     user: str = "",
     action: str = "",
@@ -41,16 +53,16 @@ async def show_audit(  # noqa: PLR0917 - the framework reads the query by positi
     results = await looking.act_on_keys(
         LOOK, partial(looking.services.audits.reader.page, wanted, position=position or None)
     )
-    with frame("Who did what"):
+    with frame(say("Who did what")):
         with ui.element("div").classes("head"):
-            heading("Who did what")
+            heading(say("Who did what"))
             ui.element("div").classes("room")
-            link("Settings", "/settings")
+            link(say("Settings"), "/settings")
         _draw_filter(query)
         if results.entries:
-            table(COLUMNS, [_row(entry) for entry in results.entries])
+            table([say(title) for title in COLUMNS], [_row(entry) for entry in results.entries])
         else:
-            empty("Nothing here", "No record of this time matches the filter.")
+            empty(say("Nothing here"), say("No record of this time matches the filter."))
         _draw_pages(query, results, position)
 
 
@@ -80,14 +92,16 @@ def _day(value: str) -> date | None:
 
 
 def _draw_filter(query: dict[str, str]) -> None:
-    panel = ui.element("section").classes("panel").props('aria-label="Filter"')
+    panel = labelled(ui.element("section").classes("panel"), say("Filter"))
     with panel, ui.element("div").classes("line"):
         fields: dict[str, Any] = {
-            "user": ui.input("Who", value=query["user"]),
-            "action": ui.input("Did what", value=query["action"]),
-            "outcome": ui.select(OUTCOMES, label="Outcome", value=query["outcome"]),
-            "first": ui.input("First day", value=query["first"]).props("type=date stack-label"),
-            "last": ui.input("Last day", value=query["last"]).props("type=date stack-label"),
+            "user": ui.input(say("Who"), value=query["user"]),
+            "action": ui.input(say("Did what"), value=query["action"]),
+            "outcome": ui.select(say_all(OUTCOMES), label=say("Outcome"), value=query["outcome"]),
+            "first": ui.input(say("First day"), value=query["first"]).props(
+                "type=date stack-label"
+            ),
+            "last": ui.input(say("Last day"), value=query["last"]).props("type=date stack-label"),
         }
 
         def show() -> None:
@@ -96,21 +110,24 @@ def _draw_filter(query: dict[str, str]) -> None:
 
         for name in ("user", "action"):
             fields[name].on("keydown.enter", show)
-        ui.button("Show", on_click=show)
+        ui.button(say("Show"), on_click=show)
 
 
 def _draw_pages(query: dict[str, str], results: AuditResults, position: str) -> None:
     if results.read_back_to is not None:
         text(
-            f"The search has read back to {results.read_back_to:%Y-%m-%d %H:%M:%S}.",
+            say(
+                "The search has read back to {read_back_to}.",
+                read_back_to=f"{results.read_back_to:%Y-%m-%d %H:%M:%S}",
+            ),
             classes="quiet",
             tag="p",
         )
     with ui.element("div").classes("line"):
         if position:
-            link("Newest", f"/audit?{_encoded(query)}")
+            link(say("Newest"), f"/audit?{_encoded(query)}")
         if results.next_position is not None:
-            link("Older", f"/audit?{_encoded({**query, 'position': results.next_position})}")
+            link(say("Older"), f"/audit?{_encoded({**query, 'position': results.next_position})}")
 
 
 def _encoded(values: dict[str, str]) -> str:
@@ -130,9 +147,9 @@ def _row(entry: AuditEntry) -> tuple[Cell, ...]:
 
 def _draw_outcome(entry: AuditEntry) -> None:
     if entry.outcome is AuditOutcome.DONE:
-        pill("done", "good")
+        pill(say("done"), "good")
         return
-    pill("failed", "bad")
+    pill(say("failed"), "bad")
     text(f" {_shortened(entry.problem)}", classes="quiet")
 
 

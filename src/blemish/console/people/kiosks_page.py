@@ -6,10 +6,11 @@ from functools import partial
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.paths import KIOSK
 from blemish.console.settings.key_dialogs import COPY
 from blemish.console.ui.dialog import confirm, dialog, dialog_buttons
-from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.table import Cell, table
 from blemish.domain.entities import KioskLink
@@ -17,22 +18,24 @@ from blemish.service.access.kiosk_links import MOST_NOTE, SHOWN_ID
 
 LIST, CREATE, DELETE = "iam:ListAccessKeys", "iam:CreateAccessKey", "iam:DeleteAccessKey"
 
-COLUMNS = ("Line", "Note", "ID", "Created by", "Created", "")
+COLUMNS = (later("Line"), later("Note"), "ID", later("Created by"), later("Created"), "")
 
-FORBIDDEN = "You may not do it ({})."
+FORBIDDEN = later("You may not do it ({action}).")
 
 
-@page("/kiosks", title="Kiosk links")
+@page("/kiosks", title=later("Kiosk links"))
 async def kiosks() -> None:
     """Show the links."""
-    with frame("Kiosk links"):
+    with frame(say("Kiosk links")):
         with ui.element("div").classes("head"):
-            heading("Kiosk links")
+            heading(say("Kiosk links"))
             ui.element("div").classes("room")
-            link("Settings", "/settings")
+            link(say("Settings"), "/settings")
         text(
-            "A kiosk link opens the full screen of one line without signing in, and nothing else. "
-            "It works until it is revoked.",
+            say(
+                "A kiosk link opens the full screen of one line without signing in, and "
+                "nothing else. It works until it is revoked."
+            ),
             classes="quiet",
             tag="p",
         )
@@ -61,20 +64,25 @@ class _KioskPanel:
         self._bar.clear()
         self._body.clear()
         with self._bar:
-            button = ui.button("New kiosk link", icon="add", on_click=self._create)
-            forbid(button, None if may_create else FORBIDDEN.format(CREATE))
+            button = ui.button(say("New kiosk link"), icon="add", on_click=self._create)
+            forbid(button, None if may_create else say(FORBIDDEN, action=CREATE))
         with self._body:
             if links:
                 with ui.element("div").classes("panel"):
-                    table(COLUMNS, [self._row(kiosk, may_delete=may_delete) for kiosk in links])
+                    table(
+                        [say(title) for title in COLUMNS],
+                        [self._row(kiosk, may_delete=may_delete) for kiosk in links],
+                    )
             else:
-                text("There are none.", classes="quiet", tag="p")
+                text(say("There are none."), classes="quiet", tag="p")
 
     def _row(self, kiosk: KioskLink, *, may_delete: bool) -> tuple[Cell, ...]:
         def draw_button() -> None:
-            button = ui.button("Revoke", on_click=partial(self._revoke, kiosk))
-            button.props("flat dense").props["aria-label"] = f"Revoke {_shown_id(kiosk)}"
-            forbid(button, None if may_delete else FORBIDDEN.format(DELETE))
+            button = ui.button(say("Revoke"), on_click=partial(self._revoke, kiosk))
+            button.props("flat dense").props["aria-label"] = say(
+                "Revoke {shown_id}", shown_id=_shown_id(kiosk)
+            )
+            forbid(button, None if may_delete else say(FORBIDDEN, action=DELETE))
 
         return (
             kiosk.line,
@@ -86,9 +94,11 @@ class _KioskPanel:
         )
 
     def _create(self) -> None:
-        with self._dialogs, dialog("New kiosk link") as opened:
-            line = ui.input("Name of the line").props("autofocus maxlength=63")
-            note = ui.input("Note, such as where the screen is").props(f"maxlength={MOST_NOTE}")
+        with self._dialogs, dialog(say("New kiosk link")) as opened:
+            line = ui.input(say("Name of the line")).props("autofocus maxlength=63")
+            note = ui.input(say("Note, such as where the screen is")).props(
+                f"maxlength={MOST_NOTE}"
+            )
 
             async def act() -> None:
                 looking = visitor()
@@ -104,7 +114,7 @@ class _KioskPanel:
                 with self._dialogs:
                     await _show_link(token)
 
-            dialog_buttons(opened, "Create", act)
+            dialog_buttons(opened, say("Create"), act)
 
     def _revoke(self, kiosk: KioskLink) -> None:
         async def revoke() -> None:
@@ -118,9 +128,15 @@ class _KioskPanel:
             )
             await self._fill()
 
-        consequence = "The screens that it opened show nothing more within seconds."
+        consequence = say("The screens that it opened show nothing more within seconds.")
         with self._dialogs:
-            confirm(f"Revoke {_shown_id(kiosk)}?", consequence, "Revoke", revoke, negative=True)
+            confirm(
+                say("Revoke {shown_id}?", shown_id=_shown_id(kiosk)),
+                consequence,
+                say("Revoke"),
+                revoke,
+                negative=True,
+            )
 
 
 def _shown_id(kiosk: KioskLink) -> str:
@@ -131,10 +147,12 @@ async def _show_link(token: str) -> None:
     """Show a link, this once."""
     request = ui.context.client.request
     address = f"{request.url.scheme}://{request.url.netloc}{KIOSK}?token={token}"
-    with dialog("Kiosk link", persistent=True) as opened:
-        text("The link is shown this once. Open it on the screen at the line.", tag="p")
+    with dialog(say("Kiosk link"), persistent=True) as opened:
+        text(say("The link is shown this once. Open it on the screen at the line."), tag="p")
         with ui.element("div").classes("secret-line"):
-            ui.input("Link", value=address).props("readonly").classes("code")
-            ui.button("Copy").props("outline aria-label='Copy link'").on("click", js_handler=COPY)
+            ui.input(say("Link"), value=address).props("readonly").classes("code")
+            labelled(ui.button(say("Copy")).props("outline"), say("Copy link")).on(
+                "click", js_handler=COPY
+            )
         with ui.element("div").classes("line dialog-actions"):
-            ui.button("I have copied it", on_click=opened.close)
+            ui.button(say("I have copied it"), on_click=opened.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from blemish.console.language.messages import say
 from blemish.console.people.user_dialogs import password_field
 from blemish.console.ui.dialog import dialog, dialog_buttons
 from blemish.console.ui.frame import text, visitor
@@ -19,18 +20,18 @@ async def draw_password() -> None:
     panel = ui.element("section").classes("panel").props("aria-labelledby=password")
     with panel, ui.element("div").classes("head"):
         with ui.element("h2").props("id=password"):
-            text("Your password")
+            text(say("Your password"))
         ui.element("div").classes("room")
-        ui.button("Change password", on_click=_ask)
+        ui.button(say("Change password"), on_click=_ask)
 
 
 def _ask() -> None:
-    with dialog("Change password") as opened:
-        old = password_field("Old password", "current-password")
-        new = password_field("New password", "new-password")
-        text("You sign in again afterwards, on every device.", tag="p")
+    with dialog(say("Change password")) as opened:
+        old = password_field(say("Old password"), "current-password")
+        new = password_field(say("New password"), "new-password")
+        text(say("You sign in again afterwards, on every device."), tag="p")
 
         async def act() -> None:
             await visitor().change_password(old=old.value or "", new=new.value or "")
 
-        dialog_buttons(opened, "Change", act)
+        dialog_buttons(opened, say("Change"), act)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.people.roles_panel import draw_roles
 from blemish.console.people.user_dialogs import ask_for_password, ask_for_role, ask_for_user
 from blemish.console.ui.dialog import confirm
@@ -24,22 +25,29 @@ from blemish.service.access.user_accounts import UserError
 
 LIST, CREATE, UPDATE = "iam:ListUsers", "iam:CreateUser", "iam:UpdateUser"
 
-COLUMNS = ("Name", "Role", "Signs in by", "State", "Created", "Change")
+COLUMNS = (
+    later("Name"),
+    later("Role"),
+    later("Signs in by"),
+    later("State"),
+    later("Created"),
+    later("Change"),
+)
 
-OWN = "This is you. Another admin can change it; your password is under Settings."
-ELSEWHERE = "The identity provider decides this."
-FORBIDDEN = "You may not do it ({})."
+OWN = later("This is you. Another admin can change it; your password is under Settings.")
+ELSEWHERE = later("The identity provider decides this.")
+FORBIDDEN = later("You may not do it ({action}).")
 
 
-@page("/users", title="Users")
+@page("/users", title=later("Users"))
 async def users() -> None:
     """Show the users and the roles."""
-    with frame("Users"):
+    with frame(say("Users")):
         with ui.element("div").classes("head"):
-            heading("Users")
+            heading(say("Users"))
             ui.element("div").classes("room")
-            link("Who did what", "/audit")
-            link("Settings", "/settings")
+            link(say("Who did what"), "/audit")
+            link(say("Settings"), "/settings")
         await UsersPanel().draw()
         draw_roles()
 
@@ -53,7 +61,7 @@ class UsersPanel:
         Raises:
             AccessDeniedError: the visitor may not see the users.
         """
-        self._panel = draw_table_panel("People who sign in by name", anchor="users")
+        self._panel = draw_table_panel(say("People who sign in by name"), anchor="users")
         await self._fill()
 
     async def _fill(self) -> None:
@@ -61,36 +69,43 @@ class UsersPanel:
         accounts = await looking.act_on_keys(LIST, looking.services.users.all)
         own = (await looking.principal()).name
         forbidden = {
-            action: None if await may_act(looking, action) else FORBIDDEN.format(action)
+            action: None if await may_act(looking, action) else say(FORBIDDEN, action=action)
             for action in (CREATE, UPDATE)
         }
         self._panel.clear()
         with self._panel.bar:
-            forbid(ui.button("New user", icon="add", on_click=self._create), forbidden[CREATE])
+            forbid(ui.button(say("New user"), icon="add", on_click=self._create), forbidden[CREATE])
         with self._panel.body:
             if accounts:
                 update = forbidden[UPDATE]
-                table(COLUMNS, [self._row(user, own=own, update=update) for user in accounts])
+                table(
+                    [say(title) for title in COLUMNS],
+                    [self._row(user, own=own, update=update) for user in accounts],
+                )
             else:
-                text("There are none yet. People sign in with access keys.", classes="quiet")
+                text(say("There are none yet. People sign in with access keys."), classes="quiet")
 
     def _row(self, user: User, *, own: str, update: str | None) -> tuple[Cell, ...]:
         is_own = user.name == own
         return (
-            lambda: text(f"{user.name} (you)" if is_own else user.name, tag="strong"),
+            lambda: text(
+                say("{name} (you)", name=user.name) if is_own else user.name, tag="strong"
+            ),
             str(user.role),
-            "password" if user.identity is None else "identity provider",
-            lambda: pill("Enabled", "good") if user.enabled else pill("Disabled", "bad"),
+            say("password") if user.identity is None else say("identity provider"),
+            lambda: pill(say("Enabled"), "good") if user.enabled else pill(say("Disabled"), "bad"),
             f"{user.created_at:%Y-%m-%d}",
-            lambda: self._draw_actions(user, why_not=update or (OWN if is_own else None)),
+            lambda: self._draw_actions(user, why_not=update or (say(OWN) if is_own else None)),
         )
 
     def _draw_actions(self, user: User, *, why_not: str | None) -> None:
-        elsewhere = ELSEWHERE if user.identity is not None else None
+        elsewhere = say(ELSEWHERE) if user.identity is not None else None
         with ui.element("div").classes("actions"):
-            self._action("Role", user, self._role, why_not or elsewhere)
-            self._action("Password", user, self._password, why_not or elsewhere)
-            self._action("Disable" if user.enabled else "Enable", user, self._turn, why_not)
+            self._action(say("Role"), user, self._role, why_not or elsewhere)
+            self._action(say("Password"), user, self._password, why_not or elsewhere)
+            self._action(
+                say("Disable") if user.enabled else say("Enable"), user, self._turn, why_not
+            )
 
     @staticmethod
     def _action(word: str, user: User, act: Callable[[User], object], why_not: str | None) -> None:
@@ -118,7 +133,7 @@ class UsersPanel:
     ) -> None:
         looking = visitor()
         if (await looking.principal()).name == user.name:  # a browser may send more than it shows
-            raise UserError(OWN)
+            raise UserError(say(OWN))
         await looking.act_on_keys(UPDATE, act, hashes=hashes, UserName=user.name, Change=change)
         await self._fill()
 
@@ -158,6 +173,12 @@ class UsersPanel:
         if enabled:
             await turn()
             return
-        consequence = "The pages that are open there show the sign-in form within seconds."
+        consequence = say("The pages that are open there show the sign-in form within seconds.")
         with self._panel.dialogs:
-            confirm(f"Disable {user.name}?", consequence, "Disable", turn, negative=True)
+            confirm(
+                say("Disable {name}?", name=user.name),
+                consequence,
+                say("Disable"),
+                turn,
+                negative=True,
+            )

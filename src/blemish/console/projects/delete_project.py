@@ -9,6 +9,8 @@ from typing import Any
 
 from nicegui import ui
 
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import number_text
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.dialog import dialog
 from blemish.console.ui.frame import text
@@ -31,7 +33,9 @@ async def ask_to_delete(visitor: Visitor, project: str) -> None:
         ui.navigate.to("/")
         return
     allowed = await visitor.may("DeleteProject", ProjectName=project)
-    with dialog(f"Delete {summary.name}?", persistent=True, classes="delete-dialog") as opened:
+    with dialog(
+        say("Delete {name}?", name=summary.name), persistent=True, classes="delete-dialog"
+    ) as opened:
         _Question(visitor, summary, opened, allowed=allowed)
 
 
@@ -44,18 +48,18 @@ class _Question:
         self._visitor = visitor
         self._project = summary.name
         self._allowed = allowed
-        text("It goes to the trash. Restore it within a day; then this is deleted:", tag="p")
+        text(say("It goes to the trash. Restore it within a day; then this is deleted:"), tag="p")
         with ui.element("ul"):
             for line in losses(summary):
                 text(line, tag="li")
-        text("The images, masks and reports in the buckets stay where they are.", tag="p")
-        self._name = ui.input(f"Type {summary.name} to delete it").props("autofocus")
+        text(say("The images, masks and reports in the buckets stay where they are."), tag="p")
+        self._name = ui.input(say("Type {name} to delete it", name=summary.name)).props("autofocus")
         self._name.on_value_change(self._show)
         if not allowed:
-            text("You may not delete this project.", classes="quiet")
+            text(say("You may not delete this project."), classes="quiet")
         with ui.element("div").classes("line dialog-actions"):
-            self._cancel = ui.button("Cancel", on_click=opened.close).props("flat")
-            self._delete = ui.button("Delete project", color="negative", on_click=self._act)
+            self._cancel = ui.button(say("Cancel"), on_click=opened.close).props("flat")
+            self._delete = ui.button(say("Delete project"), color="negative", on_click=self._act)
         self._show()
 
     def _show(self) -> None:
@@ -81,20 +85,35 @@ def losses(summary: ProjectSummary) -> list[str]:
     lines = []
     for kind, dataset in summary.datasets.items():
         stats = dataset["ImageStats"]
-        word = "Training" if kind == "train" else "Test"
         lines.append(
-            f"{word} set: {stats['Total']:,} entries, {stats['Labeled']:,} of them labelled."
+            say(
+                "{set}: {total} entries, {labeled} of them labelled.",
+                set=say("Training set") if kind == "train" else say("Test set"),
+                total=number_text(stats["Total"]),
+                labeled=number_text(stats["Labeled"]),
+            )
         )
     if summary.models:
-        count = f"{len(summary.models)}{' or more' if summary.more_models else ''}"
-        lines.append(f"Models: {count}, and all that they learned.")
+        count = number_text(len(summary.models))
+        lines.append(
+            say("Models: {number} or more, and all that they learned.", number=count)
+            if summary.more_models
+            else say("Models: {number}, and all that they learned.", number=count)
+        )
     if summary.running:
-        lines.append(f"Running now, and stopped at once: version {', '.join(summary.running)}.")
+        lines.append(
+            say(
+                "Running now, and stopped at once: version {join}.", join=", ".join(summary.running)
+            )
+        )
     if summary.training:
         lines.append(
-            f"In training, and cancelled after the day: version {', '.join(summary.training)}."
+            say(
+                "In training, and cancelled after the day: version {join}.",
+                join=", ".join(summary.training),
+            )
         )
-    return [*lines, "The counts of its dashboard."]
+    return [*lines, say("The counts of its dashboard.")]
 
 
 async def trash_project(visitor: Visitor, project: str) -> None:
@@ -127,7 +146,7 @@ async def delete_project(visitor: Visitor, project: str, *, report: ReportProgre
     """
     await _repeat(lambda: _models_step(visitor, project, report))
     await _repeat(lambda: _datasets_step(visitor, project, report))
-    report("Deleting the project.")
+    report(say("Deleting the project."))
     await visitor.call("DeleteProject", ProjectName=project)
 
 
@@ -136,14 +155,14 @@ async def _repeat(step: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while await step():
         if time.monotonic() > deadline:
-            raise TimeoutError("The deletion makes no progress.")
+            raise TimeoutError(say("The deletion makes no progress."))
         await asyncio.sleep(POLL_S)
 
 
 async def _models_step(visitor: Visitor, project: str, report: ReportProgress) -> bool:
     models = (await visitor.call("ListModels", ProjectName=project, MaxResults=100))["Models"]
     if models:
-        report(f"Deleting models: {len(models)} to go.")
+        report(say("Deleting models: {models} to go.", models=len(models)))
     for model in models:
         operation = _model_operation(model)
         if operation is None:
@@ -172,7 +191,7 @@ async def _datasets_step(visitor: Visitor, project: str, report: ReportProgress)
     for dataset in datasets:
         if dataset["Status"] in DATASET_IN_PROGRESS:
             continue
-        report("Deleting the data sets.")
+        report(say("Deleting the data sets."))
         kind = dataset["DatasetType"]
         await visitor.call("DeleteDataset", ProjectName=project, DatasetType=kind)
     return bool(datasets)

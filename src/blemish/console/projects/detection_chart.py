@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text
 from blemish.domain.entities import DetectionCount
 
 DAY = timedelta(days=1)
@@ -31,10 +33,10 @@ class Range:
 
 
 RANGES = {
-    "24h": Range(title="24 hours", span=timedelta(hours=1), spans=24, format="%H:%M"),
-    "7d": Range(title="7 days", span=timedelta(hours=6), spans=28, format="%d %b %H:%M"),
-    "30d": Range(title="30 days", span=DAY, spans=30, format="%d %b"),
-    "12m": Range(title="12 months", span=7 * DAY, spans=52, format="%d %b %Y"),
+    "24h": Range(title=later("24 hours"), span=timedelta(hours=1), spans=24, format="%H:%M"),
+    "7d": Range(title=later("7 days"), span=timedelta(hours=6), spans=28, format="%d %b %H:%M"),
+    "30d": Range(title=later("30 days"), span=DAY, spans=30, format="%d %b"),
+    "12m": Range(title=later("12 months"), span=7 * DAY, spans=52, format="%d %b %Y"),
 }
 
 
@@ -87,7 +89,7 @@ def bars(spans: list[Span], wanted: Range, *, address: Callable[[Span], str] | N
     most = nice_ceiling(max(span.images for span in spans))
     half = f"{most // 2:,}"
     drawn = "".join(_bar(span, wanted, most, address) for span in spans)
-    description = f"Images processed and anomalies found, by {_length(wanted)}"
+    description = say("Images processed and anomalies found, by {length}", length=_length(wanted))
     return (
         f'<div class="chart" role="{"group" if address else "img"}" aria-label="{description}">'
         f"{_scale(f'{most:,}', half)}"
@@ -113,7 +115,7 @@ def ratio_line(spans: list[Span], wanted: Range) -> str:
         )
         pen_down = True
     scale = _scale(f"{top:.0%}", f"{top / 2:.0%}")
-    description = f"Share of anomalies, by {_length(wanted)}"
+    description = say("Share of anomalies, by {length}", length=_length(wanted))
     return (
         f'<div class="chart" role="img" aria-label="{description}">{scale}'
         f'<div class="plot"><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" '
@@ -134,7 +136,12 @@ def nice_ceiling(number: int) -> int:
 
 
 def _bar(span: Span, wanted: Range, most: int, address: Callable[[Span], str] | None) -> str:
-    title = f"{_moment(span, wanted)}: {span.images:,} images, {span.anomalies:,} anomalies"
+    title = say(
+        "{moment}: {images} images, {anomalies} anomalies",
+        moment=_moment(span, wanted),
+        images=number_text(span.images),
+        anomalies=number_text(span.anomalies),
+    )
     normal = 100 * (span.images - span.anomalies) / most
     anomalous = 100 * span.anomalies / most
     parts = (
@@ -169,5 +176,5 @@ def _moment(span: Span, wanted: Range) -> str:
 def _length(wanted: Range) -> str:
     if wanted.span < DAY:
         hours = wanted.span // timedelta(hours=1)
-        return "the hour" if hours == 1 else f"{hours} hours"
-    return "the day" if wanted.span == DAY else "the week"
+        return say("the hour") if hours == 1 else say("{hours} hours", hours=hours)
+    return say("the day") if wanted.span == DAY else say("the week")

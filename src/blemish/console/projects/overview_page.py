@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import number_text, percent_text
 from blemish.console.line.line_access import line_url, visible_lines
 from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
@@ -25,7 +27,7 @@ from blemish.console.projects.detection_chart import (
 )
 from blemish.console.projects.detector_panel import detector_panel
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
-from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import DetectionCount
@@ -38,7 +40,7 @@ ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
 STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
 
 
-@page("/projects/{project}", title="Overview")
+@page("/projects/{project}", title=later("Overview"))
 async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") -> None:
     """Show the overview of a project."""
     looking = visitor()
@@ -46,7 +48,7 @@ async def dashboard(project: str, span: str = DEFAULT_RANGE, model: str = "") ->
     summary = await summary_of(looking, project)
     assert summary is not None
     ui.add_head_html(STYLE)
-    with frame("Overview", project=project, section="overview"):
+    with frame(say("Overview"), project=project, section="overview"):
         await _head(summary)
         _next_step(summary)
         _state(summary)
@@ -64,11 +66,11 @@ async def _head(summary: ProjectSummary) -> None:
         heading(summary.name)
         ui.element("div").classes("room")
         if await visitor().may("UpdateDatasetEntries", **names, DatasetType="train"):
-            link("Add images", project_path(summary.name, "/add"), classes="action")
+            link(say("Add images"), project_path(summary.name, "/add"), classes="action")
         if not await visitor().may("DeleteProject", **names):
             return
         ui.button(
-            "Delete project",
+            say("Delete project"),
             icon="delete_outline",
             color=None,
             on_click=lambda: ask_to_delete(visitor(), summary.name),
@@ -78,21 +80,36 @@ async def _head(summary: ProjectSummary) -> None:
 def next_step(summary: ProjectSummary) -> tuple[str, str, str] | None:
     """Return the next step: a sentence, a link's text and its path; None if there is none."""
     if not summary.images:
-        words = (
+        words = say(
             "Begin with images of the product: good ones, and some with anomalies if you have any."
         )
-        return words, "Add images", "/add"
+        return words, say("Add images"), "/add"
     if summary.labeled < summary.images and not summary.models:
         missing = summary.images - summary.labeled
-        words = f"Say which images are good: {missing:,} have no label yet, and are not used."
-        return words, "Label images", "/images"
+        words = say(
+            "Say which images are good: {missing} have no label yet, and are not used.",
+            missing=number_text(missing),
+        )
+        return words, say("Label images"), "/images"
     if summary.training:
-        return f"Version {summary.training[0]} is in training.", "See how far it is", "/train"
+        return (
+            say("Version {training} is in training.", training=summary.training[0]),
+            say("See how far it is"),
+            "/train",
+        )
     if summary.measured is None:
-        return "The images are labelled. Let a model learn from them.", "Train a model", "/train"
+        return (
+            say("The images are labelled. Let a model learn from them."),
+            say("Train a model"),
+            "/train",
+        )
     if not summary.running:
         version = summary.measured["ModelVersion"]
-        return f"Version {version} is trained. Start it, and show it images.", "Try it", "/try"
+        return (
+            say("Version {version} is trained. Start it, and show it images.", version=version),
+            say("Try it"),
+            "/try",
+        )
     return None
 
 
@@ -108,34 +125,52 @@ def _next_step(summary: ProjectSummary) -> None:
 
 def _state(summary: ProjectSummary) -> None:
     with ui.element("div").classes("figures"):
-        for kind, title in (("train", "Training set"), ("test", "Test set")):
+        for kind, title in (("train", say("Training set")), ("test", say("Test set"))):
             stats = summary.datasets.get(kind, {}).get("ImageStats")
             if stats is None:
                 if kind == "train":
-                    _figure(title, "0", "No images yet")
+                    _figure(title, "0", say("No images yet"))
                 continue
-            labels = f"{stats['Normal']:,} normal, {stats['Anomaly']:,} anomalous"
+            labels = say(
+                "{normal} normal, {anomaly} anomalous",
+                normal=number_text(stats["Normal"]),
+                anomaly=number_text(stats["Anomaly"]),
+            )
             missing = stats["Total"] - stats["Labeled"]
             _figure(
-                title, f"{stats['Total']:,}", labels + (f", {missing:,} to label" * bool(missing))
+                title,
+                f"{stats['Total']:,}",
+                labels
+                + (say(", {missing} to label", missing=number_text(missing)) * bool(missing)),
             )
         measured = summary.measured
         if measured is None:
-            _figure("Newest model", "-", "None is trained yet")
+            _figure(say("Newest model"), "-", say("None is trained yet"))
         else:
             performance = measured["Performance"]
-            rates = f"Precision {performance['Precision']:.0%}, recall {performance['Recall']:.0%}"
+            rates = say(
+                "Precision {precision}, recall {recall}",
+                precision=percent_text(performance["Precision"]),
+                recall=percent_text(performance["Recall"]),
+            )
             _figure(
-                f"F1, version {measured['ModelVersion']}", f"{performance['F1Score']:.0%}", rates
+                say("F1, version {model_version}", model_version=measured["ModelVersion"]),
+                percent_text(performance["F1Score"]),
+                rates,
             )
         running = summary.running
-        _figure("Running", f"{len(running)}", _running_text(running))
+        _figure(say("Running"), number_text(len(running)), _running_text(running))
 
 
 def _running_text(versions: list[str]) -> str:
     if not versions:
-        return "No model is running"
-    return f"Version{'' if len(versions) == 1 else 's'} {', '.join(versions)}"
+        return say("No model is running")
+    names = ", ".join(versions)
+    return (
+        say("Version {names}", names=names)
+        if len(versions) == 1
+        else say("Versions {names}", names=names)
+    )
 
 
 def _figure(name: str, number: str, note: str) -> None:
@@ -166,12 +201,12 @@ class _Detections:
         with ui.element("section").classes("panel").props("aria-labelledby=detections"):
             with ui.element("div").classes("head"):
                 with ui.element("h2").props("id=detections"):
-                    text("Detections")
+                    text(say("Detections"))
                 self._model_choice()
                 ui.element("div").classes("room")
-                with ui.element("nav").classes("choices").props('aria-label="Time"'):
+                with labelled(ui.element("nav").classes("choices"), say("Time")):
                     for name, wanted in RANGES.items():
-                        self._choice(wanted.title, name, self._model, name == self._range_name)
+                        self._choice(say(wanted.title), name, self._model, name == self._range_name)
             self._body = ui.element("div").classes("stack")
             self._fill()
 
@@ -209,19 +244,19 @@ class _Detections:
         spans = spans_of(counts, wanted, self._begin())
         with self._body:
             if not any(span.images for span in spans):
-                advice = "There were no detections in this time. Start a model, and try it."
+                advice = say("There were no detections in this time. Start a model, and try it.")
                 text(advice, classes="quiet", tag="p")
                 return
             images, anomalies = (
                 sum(getattr(span, name) for span in spans) for name in ("images", "anomalies")
             )
             with ui.element("div").classes("line totals"):
-                _total("Images processed", f"{images:,}")
-                _total("Anomalies found", f"{anomalies:,}")
-                _total("Anomaly ratio", f"{anomalies / images:.1%}")
+                _total(say("Images processed"), f"{images:,}")
+                _total(say("Anomalies found"), f"{anomalies:,}")
+                _total(say("Anomaly ratio"), f"{anomalies / images:.1%}")
             with ui.element("div").classes("head"):
-                heading("Images processed", 3)
-                for key, title in (("found", "anomalies"), ("rest", "the others")):
+                heading(say("Images processed"), 3)
+                for key, title in (("found", "anomalies"), ("rest", say("the others"))):
                     with ui.element("span").classes("legend"):
                         ui.element("i").classes(key)
                         text(title, classes="quiet")
@@ -230,9 +265,9 @@ class _Detections:
                 bars(spans, wanted, address=address(length) if self._line else None),
                 sanitize=False,
             )
-            heading("Anomaly ratio", 3)
+            heading(say("Anomaly ratio"), 3)
             ui.html(ratio_line(spans, wanted), sanitize=False)
-            text(f"Times are those of {self._zone}.", classes="quiet", tag="p")
+            text(say("Times are those of {zone}.", zone=self._zone), classes="quiet", tag="p")
             _by_model(self._project, counts)
 
     def _history_address(self, length: timedelta) -> Callable[[Span], str]:
@@ -253,11 +288,16 @@ class _Detections:
         versions = sorted({count.model_version for count in self._shown_counts}, reverse=True)
         if len(versions) < 2 and not self._model:
             return
-        with ui.element("nav").classes("choices").props('aria-label="Model"'):
-            self._choice("All models", self._range_name, "", not self._model)
+        with labelled(ui.element("nav").classes("choices"), say("Model")):
+            self._choice(say("All models"), self._range_name, "", not self._model)
             for version in versions[:8]:
                 current = self._model == str(version)
-                self._choice(f"Version {version}", self._range_name, str(version), current)
+                self._choice(
+                    say("Version {version}", version=version),
+                    self._range_name,
+                    str(version),
+                    current,
+                )
 
     def _choice(self, title: str, range_name: str, model: str, current: bool) -> None:
         query = urlencode({"span": range_name} | ({"model": model} if model else {}))
@@ -278,10 +318,14 @@ def _by_model(project: str, counts: list[DetectionCount]) -> None:
         sums[count.model_version][0] += count.images
         sums[count.model_version][1] += count.anomalies
     table(
-        ("Model", "Images processed", "Anomalies found", "Anomaly ratio"),
+        (say("Model"), say("Images processed"), say("Anomalies found"), say("Anomaly ratio")),
         [
             (
-                partial(link, f"Version {version}", project_path(project, f"/models/{version}")),
+                partial(
+                    link,
+                    say("Version {version}", version=version),
+                    project_path(project, f"/models/{version}"),
+                ),
                 images,
                 anomalies,
                 f"{anomalies / images:.1%}",

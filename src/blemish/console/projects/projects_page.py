@@ -10,13 +10,14 @@ from urllib.parse import quote
 from nicegui import ui
 
 from blemish.console.images.image_requests import thumbnail_url
+from blemish.console.language.messages import counted, later, say
+from blemish.console.language.numbers import number_text, percent_text
 from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
 from blemish.console.ui.dialog import dialog, dialog_buttons
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.ui.pill import pill
-from blemish.console.ui.words import counted
 from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.errors import ConflictError
 
@@ -26,29 +27,33 @@ CARDS = 24
 STYLE = f'<link rel="stylesheet" href="{ROOT}/static/projects.css">'
 
 
-@page("/", title="Projects")
+@page("/", title=later("Projects"))
 async def projects(q: str = "") -> None:
     """Show the projects as cards."""
     looking = visitor()
     names = await project_names(looking)
     may_create = await looking.may("CreateProject", ProjectName="new")
     ui.add_head_html(STYLE)
-    with frame("Projects"):
+    with frame(say("Projects")):
         board = _Board(looking, names)
         with ui.element("div").classes("head"):
-            heading("Projects")
+            heading(say("Projects"))
             ui.element("div").classes("room")
-            link("Trash", "/trash", classes="action")
+            link(say("Trash"), "/trash", classes="action")
             if names:
-                search = ui.input("Search", value=q).props("clearable debounce=150 type=search")
+                search = ui.input(say("Search"), value=q).props(
+                    "clearable debounce=150 type=search"
+                )
                 search.on_value_change(lambda event: board.search(event.value or ""))
                 _new_button(allowed=may_create)
         if names:
             board.draw()
             await board.search(q)
             return
-        advice = "A project is one product that you inspect: its images, and the models they teach."
-        with empty("No projects yet", advice):
+        advice = say(
+            "A project is one product that you inspect: its images, and the models they teach."
+        )
+        with empty(say("No projects yet"), advice):
             _new_button(allowed=may_create)
 
 
@@ -79,7 +84,7 @@ class _Board:
         """Draw where the cards will be."""
         self._cards = ui.element("div").classes("tiles")
         self._none = text("", classes="quiet").props("role=status")
-        self._more = ui.button("Show more", on_click=self._go_on).props("outline")
+        self._more = ui.button(say("Show more"), on_click=self._go_on).props("outline")
 
     async def search(self, query: str) -> None:
         """Show the projects that have this in their name, whatever its case."""
@@ -88,7 +93,7 @@ class _Board:
             ui.navigate.history.replace(address)
         self._query, self._shown = query, 0
         self._cards.clear()
-        self._none.set_content("" if self._matching() else "No project has that in its name.")
+        self._none.set_content("" if self._matching() else say("No project has that in its name."))
         await self._go_on()
 
     async def _go_on(self) -> None:
@@ -136,34 +141,40 @@ def _card(summary: ProjectSummary, *, may_delete: bool) -> None:
             .props("flat round dense")
             .classes("project-delete")
         )
-        button.props["aria-label"] = f"Delete project {summary.name}"
+        button.props["aria-label"] = say("Delete project {name}", name=summary.name)
         button.on_click(lambda: ask_to_delete(visitor(), summary.name))
 
 
 def _images_text(summary: ProjectSummary) -> str:
     if not summary.images:
-        return "No images yet"
-    return f"{counted(summary.images, 'image')}, {summary.labeled:,} labelled"
+        return say("No images yet")
+    return say(
+        "{number}, {labeled} labelled",
+        number=counted(summary.images, "{count} image", "{count} images"),
+        labeled=number_text(summary.labeled),
+    )
 
 
 def _pills(summary: ProjectSummary) -> None:
     measured = summary.measured
     if summary.training:
-        pill("training", "busy")
+        pill(say("training"), "busy")
     if measured is not None:
-        pill(f"F1 {measured['Performance']['F1Score']:.0%}")
+        pill(f"F1 {percent_text(measured['Performance']['F1Score'])}")
     if not summary.models:
-        pill("No model yet")
+        pill(say("No model yet"))
         return
-    count = f"{len(summary.models)}{'+' if summary.more_models else ''}"
-    pill(f"{count} model{'' if count == '1' else 's'}")
+    if summary.more_models:
+        pill(say("{number}+ models", number=number_text(len(summary.models))))
+    else:
+        pill(counted(len(summary.models), "{count} model", "{count} models"))
     if summary.running:
-        pill("running", "good")
+        pill(say("running"), "good")
 
 
 def _new_button(*, allowed: bool) -> None:
     if allowed:
-        ui.button("New project", icon="add", on_click=_ask_for_name)
+        ui.button(say("New project"), icon="add", on_click=_ask_for_name)
 
 
 async def _created(name: str) -> Mapping[str, Any]:
@@ -177,19 +188,20 @@ async def _created(name: str) -> Mapping[str, Any]:
     except ConflictError as error:
         if name not in await in_thread(visitor().services.trash.projects):
             raise
-        error.message = f"{name} is in the trash. Restore it, or delete it there for good."
+        error.message = say(
+            "{name} is in the trash. Restore it, or delete it there for good.", name=name
+        )
         error.args = (error.message,)
         raise
 
 
 def _ask_for_name() -> None:
-    with dialog("New project") as opened:
-        name = ui.input("Name").props(
-            'autofocus maxlength=255 hint="Letters, digits, underscores and hyphens"'
-        )
+    with dialog(say("New project")) as opened:
+        name = ui.input(say("Name")).props("autofocus maxlength=255")
+        name.props["hint"] = say("Letters, digits, underscores and hyphens")
 
         async def create() -> None:
             answer = await _created((name.value or "").strip())
             ui.navigate.to(project_path(answer["ProjectMetadata"]["ProjectName"]))
 
-        name.on("keydown.enter", dialog_buttons(opened, "Create", create))
+        name.on("keydown.enter", dialog_buttons(opened, say("Create"), create))

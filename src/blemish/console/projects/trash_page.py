@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.projects.delete_project import POLL_S, delete_project
 from blemish.console.ui.dialog import ask_by_name
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
@@ -16,25 +17,31 @@ from blemish.console.visitor import Visitor, in_thread
 from blemish.domain.entities import TrashItem
 from blemish.service.deletions import UNDO_AGE
 
-COLUMNS = ("What", "Deleted by", "Deleted (UTC)", "Kept until (UTC)", "")
+COLUMNS = (
+    later("What"),
+    later("Deleted by"),
+    later("Deleted (UTC)"),
+    later("Kept until (UTC)"),
+    "",
+)
 
 MOST_LOOKS = 100
 """At a model that is deleted, before the page shows it as it is."""
 
-FORBIDDEN = "You may not delete it, so you may not restore it either."
+FORBIDDEN = later("You may not delete it, so you may not restore it either.")
 
 
-@page("/trash", title="Trash")
+@page("/trash", title=later("Trash"))
 async def trash() -> None:
     """Show the trash."""
     await visitor().authorize("lookoutvision:ListProjects", "*")
-    with frame("Trash"):
+    with frame(say("Trash")):
         with ui.element("div").classes("head"):
-            heading("Trash")
+            heading(say("Trash"))
             ui.element("div").classes("room")
-            link("Projects", "/")
+            link(say("Projects"), "/")
         text(
-            "What is deleted in the console stays here for a day. Programs see it as before.",
+            say("What is deleted in the console stays here for a day. Programs see it as before."),
             classes="quiet",
             tag="p",
         )
@@ -58,17 +65,20 @@ class _TrashTable:
         with self._body:
             if rows:
                 with ui.element("div").classes("panel"):
-                    table(COLUMNS, rows)
+                    table([say(title) for title in COLUMNS], rows)
             else:
-                empty("Nothing in the trash", "Nothing was deleted here in the last day.")
+                empty(say("Nothing in the trash"), say("Nothing was deleted here in the last day."))
 
     async def _row(self, looking: Visitor, item: TrashItem) -> tuple[Cell, ...]:
         allowed = await looking.may(_operation(item), **_members(item))
-        why_not = None if allowed else FORBIDDEN
+        why_not = None if allowed else say(FORBIDDEN)
 
         def draw_actions() -> None:
             with ui.element("div").classes("actions"):
-                for word, act in (("Restore", self._restore), ("Delete now", self._delete)):
+                for word, act in (
+                    (say("Restore"), self._restore),
+                    (say("Delete now"), self._delete),
+                ):
                     self._draw_action(word, item, act, why_not)
 
         return (
@@ -102,7 +112,7 @@ class _TrashTable:
 
         event = "RestoreProject" if item.version is None else "RestoreModel"
         await looking.act_if_allowed(event, _operation(item), restore, **_members(item))
-        ui.notify(f"{name_of(item)} is back.")
+        ui.notify(say("{name_of} is back.", name_of=name_of(item)))
         await self._fill()
 
     async def _delete(self, item: TrashItem) -> None:
@@ -119,7 +129,12 @@ class _TrashTable:
 
         name = item.project if item.version is None else f"{item.project} {item.version}"
         with self._dialogs:
-            ask_by_name(f"Delete {name_of(item)} now?", "Nothing brings it back.", name, delete)
+            ask_by_name(
+                say("Delete {name_of} now?", name_of=name_of(item)),
+                say("Nothing brings it back."),
+                name,
+                delete,
+            )
 
 
 async def _is_gone(item: TrashItem) -> bool:
@@ -129,8 +144,8 @@ async def _is_gone(item: TrashItem) -> bool:
 def name_of(item: TrashItem) -> str:
     """Return what people call an item."""
     if item.version is None:
-        return f"Project {item.project}"
-    return f"Model {item.version} of {item.project}"
+        return say("Project {project}", project=item.project)
+    return say("Model {version} of {project}", version=item.version, project=item.project)
 
 
 def _operation(item: TrashItem) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
 from blemish.console.settings.key_dialogs import ask_for_key, ask_for_policy, show_secret
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import text, visitor
@@ -25,11 +26,20 @@ from blemish.service.access.access_keys import FIRST_KEY
 LIST, CREATE = "iam:ListAccessKeys", "iam:CreateAccessKey"
 UPDATE, DELETE = "iam:UpdateAccessKey", "iam:DeleteAccessKey"
 
-COLUMNS = ("Name", "Access key ID", "Policy", "State", "Created", "Change")
+COLUMNS = (
+    later("Name"),
+    later("Access key ID"),
+    later("Policy"),
+    later("State"),
+    later("Created"),
+    later("Change"),
+)
 
-OWN = "You are signed in with this key. Sign in with another one to change it."
-IN_FILE = "A file of the server holds this key too. There, `blemish keys {} first` changes both."
-FORBIDDEN = "You may not do it ({})."
+OWN = later("You are signed in with this key. Sign in with another one to change it.")
+IN_FILE = later(
+    "A file of the server holds this key too. There, `blemish keys {command} first` changes both."
+)
+FORBIDDEN = later("You may not do it ({action}).")
 
 
 class AccessKeysPanel:
@@ -37,7 +47,7 @@ class AccessKeysPanel:
 
     async def draw(self) -> None:
         """Draw it, or say why the visitor may not see the keys."""
-        self._panel = draw_table_panel("Access keys", anchor="keys")
+        self._panel = draw_table_panel(say("Access keys"), anchor="keys")
         await self._fill()
 
     async def _fill(self) -> None:
@@ -51,15 +61,15 @@ class AccessKeysPanel:
             return
         own = (await looking.principal()).name
         forbidden = {
-            action: None if await may_act(looking, action) else FORBIDDEN.format(action)
+            action: None if await may_act(looking, action) else say(FORBIDDEN, action=action)
             for action in (CREATE, UPDATE, DELETE)
         }
         with self._panel.bar:
-            button = ui.button("New access key", icon="add", on_click=self._create)
+            button = ui.button(say("New access key"), icon="add", on_click=self._create)
             forbid(button, forbidden[CREATE])
         with self._panel.body:
             table(
-                COLUMNS,
+                [say(title) for title in COLUMNS],
                 [self._row(key, own=key.name == own, forbidden=forbidden) for key in keys],
             )
 
@@ -70,23 +80,23 @@ class AccessKeysPanel:
             lambda: _draw_name(key, own=own),
             lambda: text(key.id, classes="code"),
             key.policy if key.policy in BUILT_IN else "Own document",
-            lambda: pill("Enabled", "good") if key.enabled else pill("Disabled", "bad"),
+            lambda: pill(say("Enabled"), "good") if key.enabled else pill(say("Disabled"), "bad"),
             f"{key.created_at:%Y-%m-%d}",
             lambda: self._draw_actions(key, own=own, forbidden=forbidden),
         )
 
     def _draw_actions(self, key: AccessKey, *, own: bool, forbidden: dict[str, str | None]) -> None:
         in_file = key.name == FIRST_KEY
-        update = forbidden[UPDATE] or (OWN if own else None)
-        rotate = update or (IN_FILE.format("rotate") if in_file else None)
-        delete = forbidden[DELETE] or (OWN if own else None)
-        delete = delete or (IN_FILE.format("delete") if in_file else None)
+        update = forbidden[UPDATE] or (say(OWN) if own else None)
+        rotate = update or (say(IN_FILE, command="rotate") if in_file else None)
+        delete = forbidden[DELETE] or (say(OWN) if own else None)
+        delete = delete or (say(IN_FILE, command="delete") if in_file else None)
         with ui.element("div").classes("actions"):
-            self._action("Policy", key, self._policy, update)
-            turn = "Disable" if key.enabled else "Enable"
+            self._action(say("Policy"), key, self._policy, update)
+            turn = say("Disable") if key.enabled else say("Enable")
             self._action(turn, key, self._turn, update)
-            self._action("Rotate", key, self._rotate, rotate)
-            self._action("Delete", key, self._delete, delete)
+            self._action(say("Rotate"), key, self._rotate, rotate)
+            self._action(say("Delete"), key, self._delete, delete)
 
     @staticmethod
     def _action(
@@ -153,9 +163,11 @@ class AccessKeysPanel:
             with self._panel.dialogs:
                 show_secret(key.name, pair)
 
-        consequence = "It gets a new ID and a new secret. The ID and secret of now end at once."
+        consequence = say(
+            "It gets a new ID and a new secret. The ID and secret of now end at once."
+        )
         with self._panel.dialogs:
-            confirm(f"Rotate {key.name}?", consequence, "Rotate", rotate)
+            confirm(say("Rotate {name}?", name=key.name), consequence, say("Rotate"), rotate)
 
     async def _delete(self, key: AccessKey) -> None:
         async def delete() -> None:
@@ -165,9 +177,17 @@ class AccessKeysPanel:
             )
             await self._fill()
 
-        consequence = "Requests with it fail from now on. Disable it to refuse them for a while."
+        consequence = say(
+            "Requests with it fail from now on. Disable it to refuse them for a while."
+        )
         with self._panel.dialogs:
-            confirm(f"Delete {key.name}?", consequence, "Delete", delete, negative=True)
+            confirm(
+                say("Delete {name}?", name=key.name),
+                consequence,
+                say("Delete"),
+                delete,
+                negative=True,
+            )
 
 
 def _draw_name(key: AccessKey, *, own: bool) -> None:

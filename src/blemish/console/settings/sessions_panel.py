@@ -7,6 +7,8 @@ from datetime import datetime
 
 from nicegui import ui
 
+from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import utc_text
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import visitor
 from blemish.console.ui.pill import pill
@@ -15,7 +17,7 @@ from blemish.console.ui.table_panel import draw_table_panel
 from blemish.console.visitor import in_thread
 from blemish.service.access.sessions import ListedSession
 
-COLUMNS = ("Address", "Signed in", "Last used", "End")
+COLUMNS = (later("Address"), later("Signed in"), later("Last used"), later("End"))
 
 
 class SessionsPanel:
@@ -23,7 +25,7 @@ class SessionsPanel:
 
     async def draw(self) -> None:
         """Draw it."""
-        self._panel = draw_table_panel("Your sessions", anchor="sessions")
+        self._panel = draw_table_panel(say("Your sessions"), anchor="sessions")
         await self._fill()
 
     async def _fill(self) -> None:
@@ -31,15 +33,15 @@ class SessionsPanel:
         sessions = await in_thread(looking.services.sessions.of_holder, looking.token)
         self._panel.clear()
         with self._panel.bar:
-            button = ui.button("End all others", on_click=lambda: self._end(None))
+            button = ui.button(say("End all others"), on_click=lambda: self._end(None))
             if len(sessions) < 2:
                 button.disable()
         with self._panel.body:
-            table(COLUMNS, [self._row(session) for session in sessions])
+            table([say(title) for title in COLUMNS], [self._row(session) for session in sessions])
 
     def _row(self, session: ListedSession) -> tuple[Cell, ...]:
         return (
-            session.address or "unknown",
+            session.address or say("unknown"),
             _time(session.started_at),
             _time(session.last_used_at),
             _own if session.is_own else self._button(session),
@@ -47,8 +49,10 @@ class SessionsPanel:
 
     def _button(self, session: ListedSession) -> Callable[[], None]:
         def draw() -> None:
-            button = ui.button("End", on_click=lambda: self._end(session)).props("flat dense")
-            button.props["aria-label"] = f"End the session from {session.address or 'unknown'}"
+            button = ui.button(say("End"), on_click=lambda: self._end(session)).props("flat dense")
+            button.props["aria-label"] = say(
+                "End the session from {value}", value=session.address or "unknown"
+            )
 
         return draw
 
@@ -57,15 +61,21 @@ class SessionsPanel:
             await visitor().end_other_sessions(session.id if session else None)
             await self._fill()
 
-        subject = f"the session from {session.address}" if session else "all other sessions"
-        consequence = "The pages there show the sign-in form within seconds."
+        subject = (
+            say("the session from {address}", address=session.address)
+            if session
+            else say("all other sessions")
+        )
+        consequence = say("The pages there show the sign-in form within seconds.")
         with self._panel.dialogs:
-            confirm(f"End {subject}?", consequence, "End", end, negative=True)
+            confirm(
+                say("End {subject}?", subject=subject), consequence, say("End"), end, negative=True
+            )
 
 
 def _own() -> None:
-    pill("This one", "good")
+    pill(say("This one"), "good")
 
 
 def _time(moment: datetime | None) -> str:
-    return "unknown" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+    return say("unknown") if moment is None else utc_text(moment)

@@ -10,9 +10,10 @@ from nicegui import ui
 from blemish.console.http import EXPECTED, problem_text
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.image_requests import thumbnail_url
+from blemish.console.language.messages import counted, say
 from blemish.console.memory import DatasetState
 from blemish.console.paths import project_path
-from blemish.console.ui.frame import heading, link, text, visitor
+from blemish.console.ui.frame import heading, labelled, link, text, visitor
 from blemish.console.visitor import in_thread
 
 IMAGES_PER_CALL = 50
@@ -44,10 +45,12 @@ class ImageCheck:
         self._checked = 0
         self._problems = 0
         with ui.element("section").classes("panel image-check"):
-            heading("Check of the images", 2)
-            self._status = ui.label(f"Checking {_images(self._total)}").props("role=status")
+            heading(say("Check of the images"), 2)
+            self._status = ui.label(say("Checking {images}", images=_images(self._total))).props(
+                "role=status"
+            )
             self._bar = ui.element("progress").classes("training")
-            self._bar.props(f'value=0 max={self._total} aria-label="Checked images"')
+            labelled(self._bar.props(f"value=0 max={self._total}"), say("Checked images"))
             self._list = ui.element("ul").classes("cards")
         self._timer = ui.timer(PAUSE_S, self._step)
 
@@ -63,7 +66,12 @@ class ImageCheck:
             if not self._waiting:
                 self._end()
         except EXPECTED as error:
-            self._stop(f"The images could not be checked: {problem_text(error)}")
+            self._stop(
+                say(
+                    "The images could not be checked: {problem_text}",
+                    problem_text=problem_text(error),
+                )
+            )
 
     async def _check_page(self, dataset: DatasetKey) -> None:
         answer = await self._visitor.call(
@@ -78,7 +86,11 @@ class ImageCheck:
                 self._draw_problem(dataset, problem["SourceRef"], problem["Reason"])
         self._checked += answer["CheckedImages"]
         self._bar.props(f"value={self._checked}")
-        self._status.text = f"Checking {_images(self._total)}: {self._checked} checked"
+        self._status.text = say(
+            "Checking {images}: {checked} checked",
+            images=_images(self._total),
+            checked=self._checked,
+        )
 
     def _read_states(self) -> tuple[DatasetState, ...]:
         """Return the states of the datasets, if the visitor may check them."""
@@ -92,11 +104,21 @@ class ImageCheck:
     def _end(self) -> None:
         if not self._problems:
             self._visitor.services.memory.usable_datasets.put(self._states, True)
-            self._stop("All images can be used")
+            self._stop(say("All images can be used"))
             return
-        shown = f"; the first {SHOWN_PROBLEMS} are shown" if self._problems > SHOWN_PROBLEMS else ""
-        noun = "problem" if self._problems == 1 else "problems"
-        self._stop(f"{self._problems} {noun} in {_images(self._checked)}{shown}")
+        shown = (
+            say("; the first {shown_problems} are shown", shown_problems=SHOWN_PROBLEMS)
+            if self._problems > SHOWN_PROBLEMS
+            else ""
+        )
+        self._stop(
+            say(
+                "{problems} in {images}{shown}",
+                problems=counted(self._problems, "{count} problem", "{count} problems"),
+                images=_images(self._checked),
+                shown=shown,
+            )
+        )
 
     def _stop(self, message: str) -> None:
         self._timer.deactivate()
@@ -114,4 +136,4 @@ class ImageCheck:
 
 
 def _images(count: int) -> str:
-    return f"{count} image" if count == 1 else f"{count} images"
+    return counted(count, "{count} image", "{count} images")

@@ -13,6 +13,7 @@ from blemish.console.http import problem_text
 from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey
 from blemish.console.images.image_bucket import image_bucket
+from blemish.console.language.messages import later, say
 from blemish.console.paths import project_path
 from blemish.console.training.image_check import ImageCheck
 from blemish.console.training.training_cards import TrainingCards
@@ -35,7 +36,7 @@ POLL_S = 2.0
 """How often the page checks whether a model can be trained now."""
 
 
-USES = {"train": "To train on", "test": "To test with"}
+USES = {"train": later("To train on"), "test": later("To test with")}
 """Data set -> what people read."""
 
 
@@ -49,7 +50,7 @@ class _TrainingSet:
     masks: Mapping[str, int]
 
 
-@page("/projects/{project}/train", title="Train")
+@page("/projects/{project}/train", title=later("Train"))
 async def train_page(project: str) -> None:
     """Show what a training would use, and the trainings."""
     looking = visitor()
@@ -60,15 +61,17 @@ async def train_page(project: str) -> None:
         if (training_set := await _training_set(looking, project, kind))
     ]
     ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
-    with frame("Train", project=project, section="train"):
-        heading("Train")
+    with frame(say("Train"), project=project, section="train"):
+        heading(say("Train"))
         if not any(training_set.kind == DatasetType.TRAIN for training_set in sets):
             with empty(
-                "Nothing to train on yet",
-                "A model learns from images: 20 good ones are enough to learn what is normal. "
-                "Add some, and say which are good.",
+                say("Nothing to train on yet"),
+                say(
+                    "A model learns from images: 20 good ones are enough to learn what is "
+                    "normal. Add some, and say which are good."
+                ),
             ):
-                link("Add images", project_path(project, "/add"), classes="button")
+                link(say("Add images"), project_path(project, "/add"), classes="button")
             return
         trainings = TrainingCards(project)
         with ui.element("div").classes("columns"):
@@ -89,7 +92,9 @@ def parse_tags(lines: str) -> list[dict[str, str]]:
     for line in filter(None, map(str.strip, lines.splitlines())):
         key, sign, value = line.partition("=")
         if not sign or not key.strip():
-            raise ValidationError(f"The tag {line!r} is not written as key = value.")
+            raise ValidationError(
+                say("The tag {line} is not written as key = value.", line=repr(line))
+            )
         tags.append({"Key": key.strip(), "Value": value.strip()})
     return tags
 
@@ -126,12 +131,12 @@ async def _bucket(looking: Visitor, project: str) -> str:
 
 def _draw_sets(project: str, sets: list[_TrainingSet], looking: Visitor) -> None:
     with ui.element("section").classes("panel"):
-        heading("What will be used", 2)
+        heading(say("What will be used"), 2)
         table(
-            ("Set", "Normal", "Anomaly", "Not labelled"),
+            (say("Set"), say("Normal"), say("Anomaly"), say("Not labelled")),
             [
                 (
-                    USES[training_set.kind],
+                    say(USES[training_set.kind]),
                     training_set.stats["Normal"],
                     training_set.stats["Anomaly"],
                     training_set.stats["Total"] - training_set.stats["Labeled"],
@@ -141,22 +146,26 @@ def _draw_sets(project: str, sets: list[_TrainingSet], looking: Visitor) -> None
         )
         if len(sets) == 1:
             text(
-                "There is no test set: a part of the images is held back to measure the model.",
+                say(
+                    "There is no test set: a part of the images is held back to measure the model."
+                ),
                 classes="quiet",
                 tag="p",
             )
-        text("Images without a label are left out.", classes="quiet", tag="p")
+        text(say("Images without a label are left out."), classes="quiet", tag="p")
         _draw_masks(sets, looking)
-        link("See the images", project_path(project, "/images?set=train"))
+        link(say("See the images"), project_path(project, "/images?set=train"))
 
 
 def _draw_masks(sets: list[_TrainingSet], looking: Visitor) -> None:
-    heading("Masks by anomaly type", 2)
+    heading(say("Masks by anomaly type"), 2)
     names = sorted({name for training_set in sets for name in training_set.masks})
     if not names:
         text(
-            "No masks: the model will tell normal from anomaly. Paint some, and it also learns "
-            "where each type of anomaly is.",
+            say(
+                "No masks: the model will tell normal from anomaly. Paint some, and it also "
+                "learns where each type of anomaly is."
+            ),
             classes="quiet",
             tag="p",
         )
@@ -165,12 +174,16 @@ def _draw_masks(sets: list[_TrainingSet], looking: Visitor) -> None:
     least = limits.single_min_masks_per_type if len(sets) == 1 else limits.two_min_masks_per_type
     to_train = sets[0].masks
     table(
-        ("Type", *(USES[training_set.kind] for training_set in sets)),
+        (say("Type"), *(say(USES[training_set.kind]) for training_set in sets)),
         [(name, *(training_set.masks.get(name, 0) for training_set in sets)) for name in names],
     )
     few = [name for name in names if to_train.get(name, 0) < least]
     if few:
-        text(f"Needs {least} masks to be learned: {', '.join(few)}.", classes="warning", tag="p")
+        text(
+            say("Needs {least} masks to be learned: {join}.", least=least, join=", ".join(few)),
+            classes="warning",
+            tag="p",
+        )
 
 
 class _TrainingForm:
@@ -181,14 +194,14 @@ class _TrainingForm:
         self._trainings = trainings
         self._visitor = visitor()
         with ui.element("section").classes("panel training-form") as self._section:
-            heading("A new model", 2)
-            self._description = ui.input("Description, without spaces")
-            self._tags = ui.textarea("Tags, one a line: key = value").props("autogrow rows=2")
-            self._bucket = ui.input("Bucket for the results", value=bucket)
-            self._prefix = ui.input("Folder in it", value=PREFIX)
-            self._key = ui.input("KMS key (the server's own if left empty)")
+            heading(say("A new model"), 2)
+            self._description = ui.input(say("Description, without spaces"))
+            self._tags = ui.textarea(say("Tags, one a line: key = value")).props("autogrow rows=2")
+            self._bucket = ui.input(say("Bucket for the results"), value=bucket)
+            self._prefix = ui.input(say("Folder in it"), value=PREFIX)
+            self._key = ui.input(say("KMS key (the server's own if left empty)"))
             with ui.element("div").classes("line"):
-                self._button = ui.button("Train", on_click=self._begin)
+                self._button = ui.button(say("Train"), on_click=self._begin)
                 self._button.props('aria-describedby="why-not"')
                 self._reason = ui.label().classes("reason").props("id=why-not role=status")
         ui.timer(POLL_S, self.refresh, immediate=False)

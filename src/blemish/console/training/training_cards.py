@@ -7,10 +7,17 @@ from datetime import datetime, timedelta
 
 from nicegui import ui
 
+from blemish.console.language.messages import say
+from blemish.console.language.numbers import percent_text
 from blemish.console.paths import project_path
-from blemish.console.training.training_progress import duration_text, log_text, progress_of
+from blemish.console.training.training_progress import (
+    duration_text,
+    log_text,
+    progress_of,
+    step_words,
+)
 from blemish.console.ui.dialog import confirm
-from blemish.console.ui.frame import heading, link, text, visitor
+from blemish.console.ui.frame import heading, labelled, link, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import ChangingPill, PillContent, model_status
 from blemish.console.visitor import in_thread
@@ -40,8 +47,8 @@ class TrainingCards:
         self._project = project
         self._visitor = visitor()
         self._cards: dict[int, _Card] = {}
-        self._column = (
-            ui.element("div").classes("stack").props('role=region aria-label="Trainings"')
+        self._column = labelled(
+            ui.element("div").classes("stack").props("role=region"), say("Trainings")
         )
         ui.timer(POLL_S, self.refresh, immediate=False)
 
@@ -76,18 +83,18 @@ class _Card:
         self.panel = ui.element("section").classes("panel")
         with self.panel:
             with ui.element("div").classes("head"):
-                heading(f"Model {model.version}", 2)
+                heading(say("Model {version}", version=model.version), 2)
                 self._pill = ChangingPill()
                 if model.description:
                     text(model.description, classes="quiet")
                 ui.element("div").classes("room")
                 self._actions = ui.element("div").classes("line")
             self._bar = ui.element("progress").classes("training")
-            self._bar.props(f'max=100 aria-label="Model {model.version}"')
+            labelled(self._bar.props("max=100"), say("Model {version}", version=model.version))
             self._progress = ui.label().props("role=status")
             with ui.element("details").classes("log") as self._details:
                 with ui.element("summary"):
-                    text("Log")
+                    text(say("Log"))
                 self._log = ui.label().classes("steps")
         self._shown: tuple[object, ...] = ()
 
@@ -105,7 +112,7 @@ class _Card:
             return
         progress = progress_of(steps, now=now)
         if progress is None:
-            self._progress.text = "It waits for its turn."
+            self._progress.text = say("It waits for its turn.")
             return
         percent = round(100 * progress.share)
         if self._bar.props.get("value") != percent:
@@ -114,8 +121,18 @@ class _Card:
         left = ""
         if progress.left is not None:
             moment = progress.left < timedelta(seconds=1)
-            left = f", about {'a moment' if moment else duration_text(progress.left)} left"
-        self._progress.text = f"{progress.step.capitalize()}: {percent}% of all done{left}"
+            left = (
+                say(", about a moment left")
+                if moment
+                else say(", about {duration} left", duration=duration_text(progress.left))
+            )
+        step = step_words(progress.step)
+        self._progress.text = say(
+            "{step}: {percent} of all done{left}",
+            step=step[:1].upper() + step[1:],
+            percent=percent_text(percent / 100),
+            left=left,
+        )
 
     async def _show_status(self, model: Model, *, running: bool) -> None:
         self._bar.set_visibility(running)
@@ -124,11 +141,11 @@ class _Card:
         self._actions.clear()
         with self._actions:
             if running:
-                button = ui.button("Cancel", on_click=self._ask).props("outline")
+                button = ui.button(say("Cancel"), on_click=self._ask).props("outline")
                 await permit(self._visitor, button, CANCEL, **self._names)
             elif model.status not in MODEL_FAILED:
                 path = project_path(model.project, f"/models/{model.version}")
-                link("See what it learned", path, classes="button")
+                link(say("See what it learned"), path, classes="button")
 
     def _ask(self) -> None:
         async def cancel() -> None:
@@ -136,11 +153,11 @@ class _Card:
 
         with self.panel:
             confirm(
-                f"Cancel the training of model {self._model.version}?",
-                "The work of the training is lost. The images and labels stay.",
-                "Cancel the training",
+                say("Cancel the training of model {version}?", version=self._model.version),
+                say("The work of the training is lost. The images and labels stay."),
+                say("Cancel the training"),
                 cancel,
-                cancel="Go on",
+                cancel=say("Go on"),
                 negative=True,
             )
 

@@ -11,22 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from blemish.console.language.messages import later, say
 from blemish.service.training.log import TrainingStep
 
 PARTS = {
-    "splitting off a test part": 2,
-    "reading images": 3,
-    "computing features": 12,
-    "cross-validation": 40,
-    "fitting to all images": 3,
-    "segmentation head": 32,
-    "writing the bundle": 1,
-    "evaluation": 6,
-    "writing the evaluation files": 1,
+    later("splitting off a test part"): 2,
+    later("reading images"): 3,
+    later("computing features"): 12,
+    later("cross-validation"): 40,
+    later("fitting to all images"): 3,
+    later("segmentation head"): 32,
+    later("writing the bundle"): 1,
+    later("evaluation"): 6,
+    later("writing the evaluation files"): 1,
 }
 """Step -> its share of a training in per cent, in the order of the steps."""
 
 _REPEATED = ("computing features", "cross-validation", "fitting to all images")
+_RESOLUTION = ", resolution "
 _TIMES = {1: 1, 2: 4}
 """Time of each resolution: the second has four times as many pixels."""
 
@@ -36,7 +38,7 @@ def _parts_of_two() -> dict[str, int]:
     names = list(PARTS)
     start, end = names.index(_REPEATED[0]), names.index(_REPEATED[-1]) + 1
     twice = {
-        f"{name}, resolution {number} of 2": times * PARTS[name]
+        f"{name}{_RESOLUTION}{number} of 2": times * PARTS[name]
         for number, times in _TIMES.items()
         for name in _REPEATED
     }
@@ -75,7 +77,7 @@ def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProg
     parts = PARTS_OF_TWO if texts & (PARTS_OF_TWO.keys() - PARTS) else PARTS
     known = [step for step in steps[began:] if step.text in parts]
     if not known:
-        return TrainingProgress(step="starting", share=0.0, left=None)
+        return TrainingProgress(step=later("starting"), share=0.0, left=None)
     last = known[-1]
     names = list(parts)
     before = sum(parts[name] for name in names[: names.index(last.text)])
@@ -86,6 +88,14 @@ def progress_of(steps: Sequence[TrainingStep], *, now: datetime) -> TrainingProg
         whole = taken / share
         left = max(timedelta(), whole - (now - known[0].began_at))
     return TrainingProgress(step=last.text, share=share, left=left)
+
+
+def step_words(step: str) -> str:
+    """Return the name of a step in the visitor's language."""
+    name, of_two, number = step.partition(_RESOLUTION)
+    if not of_two:
+        return say(name)
+    return say("{step}, resolution {number} of 2", step=say(name), number=number.split()[0])
 
 
 def duration_text(duration: timedelta) -> str:
@@ -101,7 +111,7 @@ def duration_text(duration: timedelta) -> str:
 def log_text(steps: Sequence[TrainingStep], *, now: datetime) -> str:
     """Return the steps of a training, one a line: when each began and how long it took."""
     if not steps:
-        return "Nothing is logged yet. Logs from before a restart are lost."
+        return say("Nothing is logged yet. Logs from before a restart are lost.")
     ends = [*(step.began_at for step in steps[1:]), now]
     return "\n".join(
         f"{'+' + duration_text(step.began_at - steps[0].began_at):>12}   {_step_text(step, end)}"
@@ -112,4 +122,4 @@ def log_text(steps: Sequence[TrainingStep], *, now: datetime) -> str:
 def _step_text(step: TrainingStep, end: datetime) -> str:
     if step.text not in PARTS and step.text not in PARTS_OF_TWO:
         return step.text
-    return f"{step.text}   ({duration_text(end - step.began_at)})"
+    return f"{step_words(step.text)}   ({duration_text(end - step.began_at)})"

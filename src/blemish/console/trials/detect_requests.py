@@ -17,6 +17,7 @@ from nicegui import app as framework
 from starlette.requests import Request
 
 from blemish.console.http import IMAGE_REFUSALS, bounded_body, image_problem, request_visitor
+from blemish.console.language.messages import say
 from blemish.console.paths import ROOT, project_path
 from blemish.domain.entities import DatasetType
 from blemish.domain.palette import BACKGROUND, BACKGROUND_CLASS
@@ -61,7 +62,7 @@ def without_background(png: bytes) -> bytes:
 async def _detection(request: Request, project: str, version: str) -> Mapping[str, Any]:
     visitor = request_visitor(request)
     limit_bytes = visitor.services.limits.detect_body_bytes
-    body = await bounded_body(request, limit_bytes=limit_bytes, subject="The image")
+    body = await bounded_body(request, limit_bytes=limit_bytes, subject=say("The image"))
     data = body.content or b""
     answer = await visitor.call(
         "DetectAnomalies",

@@ -10,8 +10,10 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.images.dataset_changes import dataset_at_rest, make_missing_dataset
-from blemish.console.images.entry import DatasetKey, entry_line
+from blemish.console.images.entry import SET_NAMES, DatasetKey, entry_line
 from blemish.console.images.named_trials import trial_results
+from blemish.console.language.messages import later, say, say_all
+from blemish.console.language.numbers import percent_text
 from blemish.console.models.image_layers import Faders, PreviewedModel, draw_image_layers
 from blemish.console.models.image_panes import ImagePanes
 from blemish.console.models.model_actions import load_style
@@ -24,7 +26,7 @@ from blemish.console.models.trial_results import (
 from blemish.console.paths import project_path
 from blemish.console.trials.trials_panel import trial_path
 from blemish.console.ui.dialog import dialog
-from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.frame import frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import pill, trial_status
 from blemish.domain.detection_jobs import DetectionJobStatus, TrialImage
@@ -39,10 +41,12 @@ VERIFY, ADD = "VerifyTrialImages", "AddTrialImagesToDataset"
 PAGE = 60
 """Images on a page of a trial."""
 
+VERDICTS = {Label.NORMAL: later("Normal"), Label.ANOMALY: later("Anomaly")}
+
 _VALUE = "(event) => emit(event.target.value)"
 
 
-@page("/projects/{project}/try/trials/{trial}", title="Trial")
+@page("/projects/{project}/try/trials/{trial}", title=later("Trial"))
 async def trial_page(project: str, trial: str, order: str = "given", part: int = 1) -> None:
     """Show the verdicts of a trial, to be verified."""
     looking = visitor()
@@ -50,13 +54,16 @@ async def trial_page(project: str, trial: str, order: str = "given", part: int =
     members = (await looking.call("DescribeTrialDetection", **names))["Trial"]
     ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
     load_style()
-    with frame("Trial", project=project, section="try"):
+    with frame(say("Trial"), project=project, section="try"):
         with ui.element("div").classes("head"):
-            heading(f"Trial {trial}")
+            heading(say("Trial {trial}", trial=trial))
             status = trial_status(members["Status"])
             pill(status.words, status.look)
             ui.element("div").classes("room")
-            link("Back to Try it", project_path(project, f"/try?version={members['ModelVersion']}"))
+            link(
+                say("Back to Try it"),
+                project_path(project, f"/try?version={members['ModelVersion']}"),
+            )
         text(members["StatusMessage"], classes="quiet", tag="p")
         if members["Status"] in JOB_IN_PROGRESS:
             ui.timer(POLL_S, lambda: _reload_when_changed(names, members), immediate=False)
@@ -101,8 +108,11 @@ class _Verification:
         detected = sum(result.is_anomalous is not None for result in results)
         await self._draw_actions()
         text(
-            f"The test set takes a trial as a whole: all {detected} images that the model "
-            "detected on, verified. Selected images would bias it.",
+            say(
+                "The test set takes a trial as a whole: all {detected} images that the model "
+                "detected on, verified. Selected images would bias it.",
+                detected=detected,
+            ),
             classes="quiet",
             tag="p",
         )
@@ -110,7 +120,7 @@ class _Verification:
         parts = max(1, -(-len(results) // PAGE))
         part = min(max(1, self._part), parts)
         shown = arranged_results(results, self._order)[(part - 1) * PAGE : part * PAGE]
-        with ui.element("ul").classes("cards").props('aria-label="Images of the trial"'):
+        with labelled(ui.element("ul").classes("cards"), say("Images of the trial")):
             for result in shown:
                 with ui.element("li").classes("panel"):
                     self._draw_card(result)
@@ -120,13 +130,15 @@ class _Verification:
         """Draw the sliders and the choice of the order."""
         with ui.element("div").classes("line controls"):
             if self._model is None:
-                text("No heat maps: the model is gone, or you may not use it.", classes="quiet")
+                text(
+                    say("No heat maps: the model is gone, or you may not use it."), classes="quiet"
+                )
             else:
                 self._faders.draw()
             ui.element("div").classes("room")
-            choice = ui.element("select").classes("choice").props('aria-label="Order"')
+            choice = labelled(ui.element("select").classes("choice"), say("Order"))
             with choice:
-                for name, title in ORDERS.items():
+                for name, title in say_all(ORDERS).items():
                     option = text(title, tag="option").props(f"value={name}")
                     if name == self._order:
                         option.props("selected")
@@ -142,22 +154,22 @@ class _Verification:
     def _draw_parts(self, part: int, parts: int) -> None:
         if parts == 1:
             return
-        with ui.element("nav").classes("line").props('aria-label="Pages of images"'):
-            for words, to in (("Previous images", part - 1), ("Next images", part + 1)):
+        with labelled(ui.element("nav").classes("line"), say("Pages of images")):
+            for words, to in ((say("Previous images"), part - 1), (say("Next images"), part + 1)):
                 if 1 <= to <= parts:
                     link(words, self._path(self._order, to))
-            text(f"Page {part} of {parts}", classes="quiet")
+            text(say("Page {part} of {parts}", part=part, parts=parts), classes="quiet")
 
     async def _draw_actions(self) -> None:
         with ui.element("div").classes("line controls"):
-            rest = ui.button("The rest on this page is right", on_click=self._say_rest)
+            rest = ui.button(say("The rest on this page is right"), on_click=self._say_rest)
             rest.props("outline")
             self._may_say = await permit(self._visitor, rest, VERIFY, **self._names)
             ui.element("div").classes("room")
-            for kind, title in ((DatasetType.TRAIN, "training"), (DatasetType.TEST, "test")):
+            for kind, title in SET_NAMES.items():
                 button = ui.button(
-                    f"Add the verified to the {title} set",
-                    on_click=lambda kind=kind, title=title: self._add(kind, title),
+                    say("Add the verified to the {set}", set=say(title)),
+                    on_click=lambda kind=kind: self._add(kind),
                 )
                 button.props("outline" if kind is DatasetType.TEST else "")
                 await permit(self._visitor, button, ADD, **self._names, DatasetType=kind)
@@ -175,13 +187,13 @@ class _Verification:
         verdict = Label.ANOMALY if image.is_anomalous else Label.NORMAL
         self._verdicts[ref] = verdict
         with ui.element("div").classes("line"):
-            pill(verdict.capitalize(), verdict.value)
-            text(f"{image.confidence:.0%} sure")
+            pill(say(VERDICTS[verdict]), verdict.value)
+            text(say("{confidence} sure", confidence=percent_text(image.confidence or 0)))
         other = Label.NORMAL if verdict is Label.ANOMALY else Label.ANOMALY
-        corrected = "It is normal" if other is Label.NORMAL else "It is an anomaly"
+        corrected = say("It is normal") if other is Label.NORMAL else say("It is an anomaly")
         with ui.element("div").classes("line") as says:
             says.set_visibility(self._may_say)
-            right = self._draw_say("Right", ref, verdict)
+            right = self._draw_say(say("Right"), ref, verdict)
             wrong = self._draw_say(corrected, ref, other)
         self._cards[ref] = (right, wrong)
         if line := image.verified_line:
@@ -195,7 +207,7 @@ class _Verification:
                 if self._model is not None:
                     self._faders.draw()
                 ui.element("div").classes("room")
-                ui.button("Close", on_click=opened.close).props("flat")
+                ui.button(say("Close"), on_click=opened.close).props("flat")
             ImagePanes(_stay).show(ref, name, placed=None, model=self._model)
 
     def _draw_say(self, words: str, ref: str, label: Label) -> ui.element:
@@ -227,9 +239,12 @@ class _Verification:
         rest = {ref: label for ref, label in self._verdicts.items() if ref not in self._labels}
         await self._say(rest)
 
-    async def _add(self, kind: DatasetType, title: str) -> None:
+    async def _add(self, kind: DatasetType) -> None:
         dataset = DatasetKey(project=self._project, type=kind)
         await make_missing_dataset(self._visitor, dataset)
         await self._visitor.call(ADD, **self._names, DatasetType=kind)
         await dataset_at_rest(self._visitor, dataset)
-        ui.notify(f"The verified images are in the {title} set now.", type="positive")
+        ui.notify(
+            say("The verified images are in the {set} now.", set=say(SET_NAMES[kind])),
+            type="positive",
+        )

@@ -10,13 +10,13 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.images.dataset_entries import all_entries
 from blemish.console.images.entry import DatasetKey, object_address
+from blemish.console.language.messages import counted, say
 from blemish.console.paths import project_path
 from blemish.console.trials.detect_requests import upload_url
 from blemish.console.ui.frame import heading, link, text, visitor
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import pill, trial_status
 from blemish.console.ui.table import Cell, table
-from blemish.console.ui.words import counted
 from blemish.console.visitor import Visitor
 from blemish.domain.entities import DatasetType
 from blemish.domain.errors import AccessDeniedError
@@ -32,10 +32,12 @@ class BatchUpload(ui.element, component="../static/upload_batch.js"):
 async def draw_trials(project: str, version: str) -> None:
     """Draw the trials of a project, and the form that starts another."""
     with ui.element("section").classes("panel training-form"):
-        heading("A whole batch", 2)
+        heading(say("A whole batch"), 2)
         text(
-            "A trial runs a model on many images in the background. Verify its verdicts, and add "
-            "the images to the training set or, all of them, to the test set.",
+            say(
+                "A trial runs a model on many images in the background. Verify its verdicts, "
+                "and add the images to the training set or, all of them, to the test set."
+            ),
             classes="quiet",
             tag="p",
         )
@@ -52,12 +54,12 @@ class _TrialForm:
         self._version = version
         self._visitor = visitor()
         self._shown: Sequence[Mapping[str, Any]] = ()
-        self._name = ui.input("Name of the trial (chosen for you if left empty)")
+        self._name = ui.input(say("Name of the trial (chosen for you if left empty)"))
         self._batch = BatchUpload().on("uploaded", self._uploaded)
         self._batch.props["uploadUrl"] = upload_url(project)
         with ui.element("div").classes("line"):
-            self._manifest = ui.input("Or a manifest: s3://bucket/key").classes("room")
-            self._button = ui.button("Start", on_click=self._start_listed).props("outline")
+            self._manifest = ui.input(say("Or a manifest: s3://bucket/key")).classes("room")
+            self._button = ui.button(say("Start"), on_click=self._start_listed).props("outline")
         self._known = ui.element("div").classes("line")
         self._list = ui.element("div")
         ui.timer(POLL_S, self._poll, immediate=False)
@@ -74,10 +76,10 @@ class _TrialForm:
     async def _offer_known(self) -> None:
         """Draw buttons that start a trial on images of the project at once."""
         for title, refs in await known_images(self._visitor, self._project):
-            count = counted(len(refs), "image")
+            count = counted(len(refs), "{count} image", "{count} images")
             with self._known:
                 ui.button(
-                    f"Start on {title}: {count}",
+                    say("Start on {title}: {number}", title=title, number=count),
                     on_click=lambda refs=refs: self._start({"Images": refs}),
                 ).props("outline")
 
@@ -117,7 +119,7 @@ class _TrialForm:
         )
         self._name.value = ""
         self._manifest.value = ""
-        ui.notify(f"Trial {answer['TrialName']} has begun.")
+        ui.notify(say("Trial {trial_name} has begun.", trial_name=answer["TrialName"]))
         await self.refresh()
 
 
@@ -131,15 +133,18 @@ async def known_images(visitor: Visitor, project: str) -> list[tuple[str, list[s
             continue
         for entry in entries:
             if entry.label is None:
-                groups.setdefault("those without a label", []).append(entry.ref)
+                groups.setdefault(say("those without a label"), []).append(entry.ref)
             if kind is DatasetType.TEST:
-                groups.setdefault("the test set", []).append(entry.ref)
+                groups.setdefault(say("the test set"), []).append(entry.ref)
     most = visitor.services.limits.max_trial_images
     return [(title, list(dict.fromkeys(refs))[:most]) for title, refs in groups.items()]
 
 
 def _draw_list(project: str, trials: Sequence[Mapping[str, Any]]) -> None:
-    table(("Trial", "Model", "Status", "Images", "Anomalies"), [_row(project, t) for t in trials])
+    table(
+        (say("Trial"), say("Model"), say("Status"), say("Images"), say("Anomalies")),
+        [_row(project, t) for t in trials],
+    )
 
 
 def _row(project: str, trial: Mapping[str, Any]) -> tuple[Cell, ...]:

@@ -10,6 +10,7 @@ from nicegui.events import GenericEventArguments
 
 from blemish.console.images.dataset_changes import change_entries
 from blemish.console.images.entry import DatasetKey, entry_line
+from blemish.console.language.messages import later, say
 from blemish.console.models.code_snippets import NEEDS, SnippetTarget, snippets
 from blemish.console.models.start_stop_panel import StartStopPanel
 from blemish.console.paths import API_PORT, project_path
@@ -31,21 +32,23 @@ class CodeBlock(ui.element, component="../static/code_block.js"):
     """Code to paste."""
 
 
-@page("/projects/{project}/try", title="Try it")
+@page("/projects/{project}/try", title=later("Try it"))
 async def try_it(project: str, version: str = "") -> None:
     """Show a model at work."""
     looking = visitor()
     models = await _models(looking, project)
     ui.add_head_html('<link rel="stylesheet" href="/console/static/try_it.css">')
-    with frame("Try it", project=project, section="try"):
+    with frame(say("Try it"), project=project, section="try"):
         if not models:
-            heading("Try it")
-            with empty("No model to try yet", "Train one first; then show it images here."):
-                link("Train a model", project_path(project, "/train"), classes="button")
+            heading(say("Try it"))
+            with empty(
+                say("No model to try yet"), say("Train one first; then show it images here.")
+            ):
+                link(say("Train a model"), project_path(project, "/train"), classes="button")
             return
         version = _version_to_try(models, version)
         with ui.element("div").classes("head"):
-            heading("Try it")
+            heading(say("Try it"))
             ui.element("div").classes("room")
             _draw_choice(project, models, version)
         panel = StartStopPanel(project, version)
@@ -71,15 +74,15 @@ def _version_to_try(models: Sequence[Mapping[str, Any]], version: str) -> str:
 
 def _draw_choice(project: str, models: Sequence[Mapping[str, Any]], version: str) -> None:
     titles = {
-        model["ModelVersion"]: f"Model {model['ModelVersion']}"
-        + (", running" if model["Status"] in MODEL_ANSWERING else "")
+        model["ModelVersion"]: say("Model {model_version}", model_version=model["ModelVersion"])
+        + (say(", running") if model["Status"] in MODEL_ANSWERING else "")
         for model in models
     }
     path = project_path(project, "/try")
     choice = ui.select(
         titles,
         value=version,
-        label="Model",
+        label=say("Model"),
         on_change=lambda event: ui.navigate.to(f"{path}?version={event.value}"),
     )
     choice.classes("model-choice")
@@ -108,7 +111,9 @@ async def _draw_images(
             added = list(labels)
         finally:
             images.run_method("added", added)
-        ui.notify(f"{len(added)} images are in the training set now.", type="positive")
+        ui.notify(
+            say("{added} images are in the training set now.", added=len(added)), type="positive"
+        )
 
     panel.on_ready(show)
     images.on("add", add)
@@ -136,8 +141,8 @@ def _draw_code(looking: Visitor, project: str, version: str) -> None:
         endpoint=endpoint, region=looking.services.region, project=project, version=version
     )
     with ui.element("section").classes("panel"):
-        heading("Call it from a program", 2)
-        text(NEEDS, classes="quiet", tag="p")
+        heading(say("Call it from a program"), 2)
+        text(say(NEEDS), classes="quiet", tag="p")
         tools = snippets(target)
         with ui.tabs().props("align=left no-caps dense") as tabs:
             for tool in tools:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from nicegui import ui
 
 from blemish.console.http import EXPECTED, problem_text
+from blemish.console.language.messages import say
 from blemish.console.ui.frame import heading, text
 from blemish.console.visitor import SignedOutError
 
@@ -39,7 +40,7 @@ def dialog(
 
 
 def dialog_buttons(
-    opened: ui.dialog, word: str, act: Act, *, cancel: str = "Cancel", negative: bool = False
+    opened: ui.dialog, word: str, act: Act, *, cancel: str = "", negative: bool = False
 ) -> Act:
     """Draw the button that acts and closes the dialog, and the one that only closes it.
 
@@ -69,7 +70,7 @@ def _draw_buttons(
         opened.close()
 
     with ui.element("div").classes("line dialog-actions"):
-        ui.button(cancel, on_click=opened.close).props("flat")
+        ui.button(cancel or say("Cancel"), on_click=opened.close).props("flat")
         color = "negative" if negative else "primary"
         button = ui.button(word, on_click=act_and_close, color=color)
     return act_and_close, button
@@ -81,7 +82,7 @@ def confirm(
     word: str,
     act: Act,
     *,
-    cancel: str = "Cancel",
+    cancel: str = "",
     negative: bool = False,
 ) -> None:
     """Ask before something is done.
@@ -91,7 +92,7 @@ def confirm(
         consequence: what it means to do it.
         word: on the button that does it.
         act: does it.
-        cancel: on the other button.
+        cancel: on the other button, else Cancel.
         negative: whether something is lost.
     """
     with dialog(title) as opened:
@@ -103,8 +104,8 @@ def ask_by_name(title: str, consequence: str, name: str, act: Act) -> None:
     """Ask before something is deleted, by its name, which has to be typed."""
     with dialog(title, persistent=True) as opened:
         text(consequence, tag="p")
-        field = ui.input(f"Type {name} to delete it").props("autofocus")
-        _, button = _draw_buttons(opened, "Delete", act, cancel="Keep it", negative=True)
+        field = ui.input(say("Type {name} to delete it", name=name)).props("autofocus")
+        _, button = _draw_buttons(opened, say("Delete"), act, cancel=say("Keep it"), negative=True)
         button.disable()
         field.on_value_change(lambda event: button.set_enabled(event.value == name))
 

@@ -12,20 +12,25 @@ replaces it; later, an error is shown above it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial, wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from nicegui import ui
+from nicegui.language import Language
 
 from blemish.console.http import EXPECTED, problem_text
+from blemish.console.language.messages import later, say
+from blemish.console.language.scripts import script_tags
+from blemish.console.language.visitor_language import current_language
 from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT, project_path
 from blemish.console.visitor import SignedOutError, Visitor, in_thread
 from blemish.domain.errors import ResourceNotFoundError, ResourceType
 
 Parameters = ParamSpec("Parameters")
+Labelled = TypeVar("Labelled", bound=ui.element)
 
 SESSION_CHECK_S = 5.0
 """How often an open page checks whether its session goes on."""
@@ -34,13 +39,21 @@ PROJECT_CHECK_S = 5.0
 """How often an open page checks whether its project is still there."""
 
 RAIL = (
-    ("overview", "Overview", "insights", ""),
-    ("images", "Images", "photo_library", "/images"),
-    ("train", "Train", "model_training", "/train"),
-    ("models", "Models", "category", "/models"),
-    ("try", "Try it", "image_search", "/try"),
+    ("overview", later("Overview"), "insights", ""),
+    ("images", later("Images"), "photo_library", "/images"),
+    ("train", later("Train"), "model_training", "/train"),
+    ("models", later("Models"), "category", "/models"),
+    ("try", later("Try it"), "image_search", "/try"),
 )
 """The pages of a project: name in `frame`, what people read, icon, end of the path."""
+
+QUASAR_LANGUAGES: Mapping[str, Language] = {
+    "de": "de-DE",
+    "es": "es",
+    "ja": "ja",
+    "zh": "zh-CN",
+}
+"""What the framework says itself, such as in the head of a table."""
 
 for kind, props in (
     (ui.button, "unelevated no-caps"),
@@ -58,17 +71,27 @@ def visitor() -> Visitor:
     return looking
 
 
+class _TranslatedPage(ui.page):
+    """A page whose title and framework speak the language of the visitor."""
+
+    def resolve_title(self) -> str:
+        return say("{say} - Blemish", say=say(self.title or ""))
+
+    def resolve_language(self) -> Language | None:
+        return QUASAR_LANGUAGES.get(current_language(), "en-US")
+
+
 def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
     """Register the function that builds the page at a path below `/console`."""
 
     def register(
         build: Callable[Parameters, Awaitable[None]],
     ) -> Callable[Parameters, Awaitable[None]]:
-        @ui.page(path, title=f"{title} - Blemish", response_timeout=30)
+        @_TranslatedPage(path, title=title, response_timeout=30)
         @wraps(build)
         async def built(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
             ui.add_head_html(
-                f'<link rel="stylesheet" href="{ROOT}/static/console.css">'
+                f'<link rel="stylesheet" href="{ROOT}/static/console.css">{script_tags()}'
                 f'<script src="{ROOT}/static/theme.js"></script>'
                 f'<script src="{ROOT}/static/signed_out.js"></script>'
                 f'<script src="{ROOT}/static/local_times.js"></script>'
@@ -124,6 +147,12 @@ def text(content: str, *, classes: str = "", tag: str = "span") -> ui.html:
     return ui.html(_escaped(content), sanitize=False, tag=tag).classes(classes)
 
 
+def labelled(element: Labelled, label: str) -> Labelled:
+    """Give an element a name for people who do not see it, and return it."""
+    element.props["aria-label"] = label
+    return element
+
+
 def empty(title: str, advice: str) -> ui.element:
     """Draw why there is nothing to show; buttons for the next step go inside."""
     block = ui.element("div").classes("empty")
@@ -142,7 +171,11 @@ def show_problem(error: Exception) -> None:
         _replace_page(error)
         return
     ui.notify(
-        problem_text(error), type="negative", multi_line=True, timeout=12_000, close_button="Close"
+        problem_text(error),
+        type="negative",
+        multi_line=True,
+        timeout=12_000,
+        close_button=say("Close"),
     )
 
 
@@ -158,8 +191,8 @@ def _show_instead(error: Exception) -> None:
     if isinstance(error, SignedOutError):
         ui.navigate.to(SIGN_IN.removeprefix(ROOT))
         return
-    with frame("Not available"), empty("This page cannot be shown", problem_text(error)):
-        link("All projects", "/")
+    with frame(say("Not available")), empty(say("This page cannot be shown"), problem_text(error)):
+        link(say("All projects"), "/")
 
 
 async def _check_project(looking: Visitor, project: str) -> None:
@@ -174,7 +207,7 @@ async def _check_project(looking: Visitor, project: str) -> None:
             looking.services.models.page(project, token=None, limit=1)
         except ResourceNotFoundError as error:
             raise ResourceNotFoundError(
-                f"The project {project} was deleted.",
+                say("The project {project} was deleted.", project=project),
                 resource_type=ResourceType.PROJECT,
                 resource_id=error.resource_id,
             ) from None
@@ -184,7 +217,8 @@ async def _check_project(looking: Visitor, project: str) -> None:
 
 def _bar(title: str, project: str | None) -> None:
     with ui.element("header").classes("bar"):
-        ui.html('<a class="skip" href="#page">Skip to the page</a>', sanitize=False)
+        with ui.element("a").props('href="#page"').classes("skip"):
+            text(say("Skip to the page"))
         with ui.element("a").props(f'href="{ROOT}/"').classes("mark"):
             ui.html(
                 f'<img src="{ROOT}/static/mark.svg" alt="" width="24" height="24">', sanitize=False
@@ -194,29 +228,29 @@ def _bar(title: str, project: str | None) -> None:
             link(project, project_path(project), classes="crumb")
         text(title, classes="crumb")
         ui.element("div").classes("room")
-        link("Projects", "/", classes="plain")
-        with link("Lines", "/lines", classes="plain"):
+        link(say("Projects"), "/", classes="plain")
+        with link(say("Lines"), "/lines", classes="plain"):
             ui.element("span").props("data-waiting")
-        link("Settings", "/settings", classes="plain")
+        link(say("Settings"), "/settings", classes="plain")
         button = ui.button(icon="contrast").props("flat round dense data-theme-button")
-        button.props('aria-label="Theme"').on("click", js_handler="() => nextTheme()")
+        labelled(button, say("Theme")).on("click", js_handler="() => nextTheme()")
         text(ui.context.client.request.state.visitor_name, classes="who")
         _sign_out()
 
 
 def _sign_out() -> None:
     with ui.element("form").props(f'method=post action="{SIGN_OUT}"'):
-        ui.button("Sign out").props("flat dense type=submit")
+        ui.button(say("Sign out")).props("flat dense type=submit")
 
 
 def _rail(project: str, section: str) -> None:
-    with ui.element("nav").classes("rail").props('aria-label="Project"'):
+    with labelled(ui.element("nav").classes("rail"), say("Project")):
         for name, title, icon, rest in RAIL:
             current = " aria-current=page" if name == section else ""
             target = f"{ROOT}{project_path(project, rest)}"
             with ui.element("a").props(f'href="{target}"{current}'):
                 ui.icon(icon, size="20px").props("aria-hidden=true")
-                text(title)
+                text(say(title))
 
 
 def _escaped(content: str) -> str:

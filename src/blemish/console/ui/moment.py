@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from nicegui import ui
 
+from blemish.console.language.numbers import utc_text
+
 
 def moment(at: datetime, *, tag: str = "span") -> None:
     """Draw a moment: local time, with UTC as its tooltip."""
     utc = at.astimezone(UTC)
     with ui.element(tag):
-        ui.html(f"{utc:%Y-%m-%d %H:%M} UTC", sanitize=False, tag="time").props(
+        ui.html(utc_text(at), sanitize=False, tag="time").props(
             f'datetime="{utc:%Y-%m-%dT%H:%M:%SZ}"'
         )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from nicegui import ui
 
+from blemish.console.language.messages import say
 from blemish.console.ui.frame import text
 from blemish.domain.detection_jobs import DetectionJobStatus
 from blemish.domain.entities import ModelStatus
@@ -37,14 +38,14 @@ def model_status(status: str) -> PillContent:
         look = "busy"
     elif known in MODEL_FAILED:
         look = "bad"
-    return PillContent(MODEL_WORDS[known], look)
+    return PillContent(say(MODEL_WORDS[known]), look)
 
 
 def trial_status(status: str) -> PillContent:
     """Return the pill of a trial's status."""
     known = DetectionJobStatus(status)
     look: Look = "bad" if known is DetectionJobStatus.FAILED else "good"
-    return PillContent(JOB_WORDS[known], "busy" if known in JOB_IN_PROGRESS else look)
+    return PillContent(say(JOB_WORDS[known]), "busy" if known in JOB_IN_PROGRESS else look)
 
 
 def pill(words: str, look: Look = "") -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nicegui import ui
 
+from blemish.console.language.numbers import number_text
 from blemish.console.ui.frame import text
 
 Cell = str | int | Callable[[], object]
@@ -35,4 +36,4 @@ def _draw(cell: Cell) -> None:
         with ui.element("td"):
             cell()
     else:
-        text(f"{cell:,}" if isinstance(cell, int) else cell, tag="td")
+        text(number_text(cell) if isinstance(cell, int) else cell, tag="td")

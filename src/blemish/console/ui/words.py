@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 image" and "2,000 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+from blemish.console.language.numbers import number_text
 
 
 def share_text(share: float | None) -> str:
     """Return a share from 0 to 1 as people read it; "-" if it was not measured."""
-    return "-" if share is None else f"{share:.3f}"
+    return "-" if share is None else number_text(share, digits=3)

@@ -1,0 +1,1 @@
+"""The languages of the console: messages, numbers and times for each visitor."""
