@@ -58,102 +58,98 @@ export default {
   props: { url: String, gallery: String, two: Boolean, most: Number, may: Boolean, names: Object },
   template: `
     <div class="add-images">
-      <section class="panel" aria-label="From this computer">
-        <h2>From this computer</h2>
+      <section class="panel" :aria-label="say('From this computer')">
+        <h2>{{ say("From this computer") }}</h2>
         <div class="drop" :class="{ over, off: !may || busy }">
-          <p class="lead">Drag images or a folder here</p>
-          <p class="quiet">JPEG or PNG, up to {{ megabytes(most) }} each. Folder names such
-            as <code>good</code>, <code>ok</code>, <code>ng</code> or <code>defect</code> become labels. A folder
-            or ZIP archive of MVTec, COCO, LabelMe, Label Studio, CVAT, VOC or YOLO comes with its masks.</p>
+          <p class="lead">{{ say("Drag images or a folder here") }}</p>
+          <p class="quiet">{{ say("JPEG or PNG, up to {size} each. Folder names such as good, ok, ng or defect become labels. A folder or ZIP archive of MVTec, COCO, LabelMe, Label Studio, CVAT, VOC or YOLO comes with its masks.", { size: megabytes(most) }) }}</p>
           <div class="line">
-            <button type="button" class="solid" :disabled="!may || busy" @click="$refs.folder.click()">Choose a folder</button>
-            <button type="button" :disabled="!may || busy" @click="$refs.files.click()">Choose files</button>
+            <button type="button" class="solid" :disabled="!may || busy" @click="$refs.folder.click()">{{ say("Choose a folder") }}</button>
+            <button type="button" :disabled="!may || busy" @click="$refs.files.click()">{{ say("Choose files") }}</button>
           </div>
-          <input ref="folder" type="file" webkitdirectory multiple hidden aria-label="A folder" @change="picked">
-          <input ref="files" type="file" accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp,.zip" multiple hidden aria-label="Files" @change="picked">
+          <input ref="folder" type="file" webkitdirectory multiple hidden :aria-label="say('A folder')" @change="picked">
+          <input ref="files" type="file" accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp,.zip" multiple hidden :aria-label="say('Files')" @change="picked">
         </div>
       </section>
 
-      <section v-if="state === 'plan'" class="panel" aria-label="What will be added">
-        <h2>{{ count(planned.length, "file") }} to add</h2>
+      <section v-if="state === 'plan'" class="panel" :aria-label="say('What will be added')">
+        <h2>{{ counted(planned.length, "{count} file to add", "{count} files to add") }}</h2>
         <div class="line labels-notice" v-if="hasLabels">
-          <span>There are labels or masks of another tool.</span>
-          <button type="button" @click="readLabels(items)">Read labels and masks</button>
+          <span>{{ say("There are labels or masks of another tool.") }}</span>
+          <button type="button" @click="readLabels(items)">{{ say("Read labels and masks") }}</button>
         </div>
         <div class="choices">
           <fieldset>
-            <legend>Data sets</legend>
-            <label><input type="radio" value="one" v-model="sets"> <span><b>One data set</b><br>
-              <span class="quiet">All images go into the training set. Blemish holds some of them back to test each model with.</span></span></label>
-            <label><input type="radio" value="two" v-model="sets"> <span><b>Train and test</b><br>
-              <span class="quiet">You decide what models are tested with. Folders named <code>train</code> and <code>test</code> say where images go.</span></span></label>
-            <label v-if="sets === 'two'" class="pick">Images in neither folder go to the
-              <select v-model="otherwise"><option value="train">training set</option><option value="test">test set</option></select></label>
+            <legend>{{ say("Data sets") }}</legend>
+            <label><input type="radio" value="one" v-model="sets"> <span><b>{{ say("One data set") }}</b><br>
+              <span class="quiet">{{ say("All images go into the training set. Blemish holds some of them back to test each model with.") }}</span></span></label>
+            <label><input type="radio" value="two" v-model="sets"> <span><b>{{ say("Train and test") }}</b><br>
+              <span class="quiet">{{ say("You decide what models are tested with. Folders named train and test say where images go.") }}</span></span></label>
+            <label v-if="sets === 'two'" class="pick">{{ say("Images in neither folder go to the") }}
+              <select v-model="otherwise"><option value="train">{{ say("training set") }}</option><option value="test">{{ say("test set") }}</option></select></label>
           </fieldset>
           <fieldset>
-            <legend>Labels</legend>
-            <label><input type="radio" value="folders" v-model="labels" @change="relabel"> <span>From the folder names</span></label>
-            <label><input type="radio" value="normal" v-model="labels" @change="relabel"> <span>All are normal</span></label>
-            <label><input type="radio" value="anomaly" v-model="labels" @change="relabel"> <span>All show an anomaly</span></label>
-            <label><input type="radio" value="none" v-model="labels" @change="relabel"> <span>None yet: I label them later</span></label>
+            <legend>{{ say("Labels") }}</legend>
+            <label><input type="radio" value="folders" v-model="labels" @change="relabel"> <span>{{ say("From the folder names") }}</span></label>
+            <label><input type="radio" value="normal" v-model="labels" @change="relabel"> <span>{{ say("All are normal") }}</span></label>
+            <label><input type="radio" value="anomaly" v-model="labels" @change="relabel"> <span>{{ say("All show an anomaly") }}</span></label>
+            <label><input type="radio" value="none" v-model="labels" @change="relabel"> <span>{{ say("None yet: I label them later") }}</span></label>
           </fieldset>
         </div>
-        <div class="rows" tabindex="0" role="region" aria-label="Folders">
+        <div class="rows" tabindex="0" role="region" :aria-label="say('Folders')">
           <table class="plain">
-            <thead><tr><th>Folder</th><th>Files</th><th>Label</th><th>Data set</th></tr></thead>
+            <thead><tr><th>{{ say("Folder") }}</th><th>{{ say("Files") }}</th><th>{{ say("Label") }}</th><th>{{ say("Data set") }}</th></tr></thead>
             <tbody>
               <tr v-for="group in groups" :key="group.folder">
-                <td><label><input type="checkbox" :checked="!left.has(group.folder)" @change="leave(group.folder)"> <span>{{ group.folder || "(no folder)" }}</span></label></td>
-                <td>{{ group.count.toLocaleString("en-US") }}</td>
-                <td><select class="folder-label" :class="labelOf(group.sample)" :aria-label="'Label of ' + (group.folder || 'files without a folder')"
+                <td><label><input type="checkbox" :checked="!left.has(group.folder)" @change="leave(group.folder)"> <span>{{ group.folder || say("(no folder)") }}</span></label></td>
+                <td>{{ numberText(group.count) }}</td>
+                <td><select class="folder-label" :class="labelOf(group.sample)" :aria-label="group.folder ? say('Label of {folder}', { folder: group.folder }) : say('Label of files without a folder')"
                   :value="labelOf(group.sample) ?? ''" @change="setLabel(group.folder, $event.target.value)">
-                  <option value="normal">normal</option><option value="anomaly">anomaly</option><option value="">no label</option></select></td>
+                  <option value="normal">{{ say("normal") }}</option><option value="anomaly">{{ say("anomaly") }}</option><option value="">{{ say("no label") }}</option></select></td>
                 <td>{{ spoken(kindOf(group.sample)) }}</td>
               </tr>
             </tbody>
           </table>
         </div>
-        <p class="quiet" v-if="hidden">{{ count(hidden, "hidden file") }} passed over, such as those that file managers leave.</p>
+        <p class="quiet" v-if="hidden">{{ counted(hidden, "{count} hidden file passed over, such as those that file managers leave.", "{count} hidden files passed over, such as those that file managers leave.") }}</p>
         <div class="line">
-          <button type="button" class="solid" ref="start" :disabled="!planned.length" @click="start">Add {{ count(planned.length, "file") }}</button>
-          <button type="button" @click="clear">Choose others</button>
+          <button type="button" class="solid" ref="start" :disabled="!planned.length" @click="start">{{ counted(planned.length, "Add {count} file", "Add {count} files") }}</button>
+          <button type="button" @click="clear">{{ say("Choose others") }}</button>
         </div>
       </section>
 
-      <section v-if="state === 'ask'" class="panel" aria-label="Other sizes">
-        <h2 ref="question" tabindex="-1">{{ count(odd.length, "image") }} of another size</h2>
-        <p>The most common size is {{ expected.text }}. {{ odd[0].path }} has {{ odd[0].size.text }}.</p>
-        <p class="quiet">Mixed sizes are a setting of the project: each image is resized for training and detection, so cameras
-          should show the product alike.</p>
+      <section v-if="state === 'ask'" class="panel" :aria-label="say('Other sizes')">
+        <h2 ref="question" tabindex="-1">{{ counted(odd.length, "{count} image of another size", "{count} images of another size") }}</h2>
+        <p>{{ say("The most common size is {size}. {path} has {other}.", { size: expected.text, path: odd[0].path, other: odd[0].size.text }) }}</p>
+        <p class="quiet">{{ say("Mixed sizes are a setting of the project: each image is resized for training and detection, so cameras should show the product alike.") }}</p>
         <p class="problem" v-if="refusal" role="alert">{{ refusal }}</p>
         <div class="line">
-          <button type="button" class="solid" @click="allowSizes">Allow mixed sizes</button>
-          <button type="button" @click="leaveOutSizes">Leave these out</button>
+          <button type="button" class="solid" @click="allowSizes">{{ say("Allow mixed sizes") }}</button>
+          <button type="button" @click="leaveOutSizes">{{ say("Leave these out") }}</button>
         </div>
       </section>
 
-      <section v-if="busy || state === 'done'" class="panel" aria-label="Progress">
+      <section v-if="busy || state === 'done'" class="panel" :aria-label="say('Progress')">
         <h2 ref="outcome" tabindex="-1">{{ headline }}</h2>
         <progress :max="total" :value="sent" :aria-label="headline"></progress>
-        <p class="quiet" v-if="busy">{{ sent.toLocaleString("en-US") }} of {{ total.toLocaleString("en-US") }} sent,
-          {{ added.toLocaleString("en-US") }} added to the project.<span v-if="waiting"> Adding&hellip;</span></p>
+        <p class="quiet" v-if="busy">{{ say("{sent} of {total} sent, {added} added to the project.", { sent: numberText(sent), total: numberText(total), added: numberText(added) }) }}<span v-if="waiting"> {{ say("Adding\u2026") }}</span></p>
         <p class="problem" v-if="fatal" role="alert">{{ fatal }}</p>
         <div class="line outcome" role="status" v-if="state === 'done'">
-          <span class="pill good">{{ added.toLocaleString("en-US") }} added</span>
-          <span class="pill" v-if="known.length">{{ known.length.toLocaleString("en-US") }} already there</span>
-          <span class="pill bad" v-if="failed.length">{{ failed.length.toLocaleString("en-US") }} not usable</span>
-          <span class="pill warning" v-if="unsent">{{ unsent.toLocaleString("en-US") }} not sent</span>
+          <span class="pill good">{{ say("{number} added", { number: numberText(added) }) }}</span>
+          <span class="pill" v-if="known.length">{{ say("{number} already there", { number: numberText(known.length) }) }}</span>
+          <span class="pill bad" v-if="failed.length">{{ say("{number} not usable", { number: numberText(failed.length) }) }}</span>
+          <span class="pill warning" v-if="unsent">{{ say("{number} not sent", { number: numberText(unsent) }) }}</span>
         </div>
         <details v-for="list in lists" :key="list.title" :open="list.open">
-          <summary>{{ list.title }} ({{ list.rows.length.toLocaleString("en-US") }})</summary>
+          <summary>{{ list.title }} ({{ numberText(list.rows.length) }})</summary>
           <ul><li v-for="row in list.rows.slice(0, shown)"><b>{{ row.path }}</b> {{ row.why }}</li>
-            <li v-if="list.rows.length > shown" class="quiet">and {{ (list.rows.length - shown).toLocaleString("en-US") }} more</li></ul>
+            <li v-if="list.rows.length > shown" class="quiet">{{ say("and {number} more", { number: numberText(list.rows.length - shown) }) }}</li></ul>
         </details>
         <div class="line">
-          <button v-if="busy" type="button" :disabled="stopped" @click="stopped = true">{{ stopped ? "Stopping" : "Stop" }}</button>
+          <button v-if="busy" type="button" :disabled="stopped" @click="stopped = true">{{ stopped ? say("Stopping") : say("Stop") }}</button>
           <template v-else>
-            <a class="solid" :href="gallery + '?set=' + (firstKind ?? 'train')">Show the images</a>
-            <button type="button" @click="clear">Add more</button>
+            <a class="solid" :href="gallery + '?set=' + (firstKind ?? 'train')">{{ say("Show the images") }}</a>
+            <button type="button" @click="clear">{{ say("Add more") }}</button>
           </template>
         </div>
       </section>
@@ -182,13 +178,13 @@ export default {
       return [...groups.values()].sort((a, b) => (a.folder < b.folder ? -1 : 1));
     },
     headline() {
-      if (this.busy) return `Adding ${this.count(this.total, "file")}`;
-      return this.fatal || this.unsent ? "Not everything was added" : `${this.count(this.added, "image")} added`;
+      if (this.busy) return counted(this.total, "Adding {count} file", "Adding {count} files");
+      return this.fatal || this.unsent ? say("Not everything was added") : counted(this.added, "{count} image added", "{count} images added");
     },
     lists() {
       return [
-        { title: "Not usable", rows: this.failed, open: true },
-        { title: "Already there", rows: this.known, open: !this.failed.length },
+        { title: say("Not usable"), rows: this.failed, open: true },
+        { title: say("Already there"), rows: this.known, open: !this.failed.length },
       ].filter(({ rows }) => rows.length);
     },
   },
@@ -205,9 +201,8 @@ export default {
       total: 0, sent: 0, unsent: 0, added: 0, known: [], failed: [], fatal: "", stopped: false, waiting: false,
       firstKind: null,
     }),
-    count: (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`,
     megabytes: (bytes) => `${Math.floor(bytes / 1048576)} MiB`,
-    spoken: (kind) => (kind === "test" ? "test set" : "training set"),
+    spoken: (kind) => (kind === "test" ? say("test set") : say("training set")),
     // the label of a file: what somebody set for its folder, else as the choice for all says
     labelOf(path) {
       const folder = folderOf(path);
@@ -309,14 +304,14 @@ export default {
       this.finish();
     },
     leaveOutSizes() {
-      const why = (size) => `has ${size.text}; the most common size is ${this.expected.text}`;
+      const why = (size) => say("has {size}; the most common size is {other}", { size: size.text, other: this.expected.text });
       this.failed.push(...this.odd.splice(0).map(({ path, size }) => ({ path, why: why(size) })));
       this.finish();
     },
     ended() { return this.stopped || this.fatal; },
     async send({ path, file, kind, label }) {
       try {
-        if (file.size > this.most) throw { problem: `has ${file.size.toLocaleString("en-US")} bytes; at most ${this.most.toLocaleString("en-US")} are taken.` };
+        if (file.size > this.most) throw { problem: say("has {size} bytes; at most {most} are taken.", { size: numberText(file.size), most: numberText(this.most) }) };
         const query = new URLSearchParams({ path });
         const answer = await persist(() => request(`${this.url}/${kind}?${query}`, { method: "PUT", body: file }));
         if (answer.problem) throw answer;
@@ -331,8 +326,11 @@ export default {
     collect(entry, mixed) {
       const first = this.paths.get(entry.ref);
       if (first) {
-        const other = first.label === entry.label ? "" : `, which counts as ${first.label ?? "not labelled"}`;
-        this.known.push({ path: entry.path, why: `is the same image as ${first.path}${other}` });
+        const values = { path: first.path, label: first.label ? say(first.label) : say("not labelled") };
+        const why = first.label === entry.label
+          ? say("is the same image as {path}", values)
+          : say("is the same image as {path}, which counts as {label}", values);
+        this.known.push({ path: entry.path, why });
         return;
       }
       this.paths.set(entry.ref, entry);
@@ -357,7 +355,7 @@ export default {
         this.known.push(...answer.known);
         this.added += entries.length - answer.known.length;
       } catch (error) {
-        this.fatal = `${this.count(entries.length, "image")} could not be added: ${error.message}`;
+        this.fatal = counted(entries.length, "{count} image could not be added: {problem}", "{count} images could not be added: {problem}", { problem: error.message });
       }
     },
   },

@@ -6,7 +6,7 @@ export default {
   template: `
     <div class="code">
       <pre ref="code" tabindex="0" role="region" :aria-label="name">{{ code }}</pre>
-      <button type="button" class="small" :aria-label="'Copy: ' + name" @click="copy">{{ message || "Copy" }}</button>
+      <button type="button" class="small" :aria-label="say('Copy: {name}', { name })" @click="copy">{{ message || say("Copy") }}</button>
     </div>`,
   methods: {
     async copy() {
@@ -15,7 +15,7 @@ export default {
         this.message = "Copied";
       } catch {
         getSelection().selectAllChildren(this.$refs.code);
-        this.message = "Selected: press Ctrl+C";
+        this.message = say("Selected: press Ctrl+C");
       }
       setTimeout(() => (this.message = ""), 3000);
     },

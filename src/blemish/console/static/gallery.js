@@ -17,13 +17,13 @@ const TYPING_MS = 250; // after which a search counts as typed
 const MOST_REFS = 500; // images that a change names one by one
 const SAVED_MS = 2500; // for which "Saved" is shown
 
-const NUMBERS = new Intl.NumberFormat("en-US");
+const NUMBERS = new Intl.NumberFormat(LOCALE);
 const CHIPS = [
-  ["all", "All"],
-  ["unlabelled", "Unlabelled"],
-  ["labelled", "Labelled"],
-  ["normal", "Normal"],
-  ["anomaly", "Anomaly"],
+  ["all", say("All")],
+  ["unlabelled", say("Unlabelled")],
+  ["labelled", say("Labelled")],
+  ["normal", say("Normal")],
+  ["anomaly", say("Anomaly")],
 ];
 
 export default {
@@ -239,11 +239,11 @@ export default {
         index,
         selected,
         name: entry?.name ?? "",
-        title: entry ? [entry.name, label ?? "no label", types].filter(Boolean).join(", ") : "loading",
+        title: entry ? [entry.name, say(label ?? "no label"), types].filter(Boolean).join(", ") : say("loading"),
         source: shown ? entry.thumbnail : "",
         mask: shown && label === "anomaly" ? entry.mask : "",
-        lost: entry === null ? "Removed" : entry?.broken ? "Cannot be shown" : "",
-        extra: scored ? entry.score.toFixed(2) : types,
+        lost: entry === null ? say("Removed") : entry?.broken ? say("Cannot be shown") : "",
+        extra: scored ? numberText(entry.score, 2) : types,
         classes: ["cell", label ?? "open", { selected, going, current: index === this.cursor }],
         style: { width: width + "px", height: ROW + "px", transform: "translate(" + x + "px," + y + "px)" },
       });

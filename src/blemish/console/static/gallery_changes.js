@@ -113,7 +113,7 @@ export class Changes {
       if (removing || undone.some((change) => change.of.kind === "remove")) return "all";
       return undone.length ? "shown" : "";
     } catch (error) {
-      this.problem = "Not saved, and taken back: " + error.message;
+      this.problem = say("Not saved, and taken back: {problem}", { problem: error.message });
       this.done = this.done.filter((change) => !some.includes(change));
       this.pending = this.pending.filter((change) => !some.includes(change.of));
       return "shown";

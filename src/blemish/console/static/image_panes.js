@@ -8,11 +8,11 @@ export default {
   data: () => ({ scale: 1, x: 0, y: 0 }),
   template: `
     <div class="panes">
-      <div class="panes-zoom" role="toolbar" aria-label="Zoom">
-        <button type="button" aria-label="Zoom out" title="Zoom out (-)" @click="zoom(1 / step)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
+      <div class="panes-zoom" role="toolbar" :aria-label="say('Zoom')">
+        <button type="button" :aria-label="say('Zoom out')" :title="say('Zoom out (-)')" @click="zoom(1 / step)"><q-icon name="zoom_out" size="20px" aria-hidden="true"></q-icon></button>
         <span class="quiet">{{ Math.round(100 * scale) }} %</span>
-        <button type="button" aria-label="Zoom in" title="Zoom in (+)" @click="zoom(step)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
-        <button type="button" aria-label="Fit" title="Fit (0)" @click="fit"><q-icon name="fit_screen" size="20px" aria-hidden="true"></q-icon></button>
+        <button type="button" :aria-label="say('Zoom in')" :title="say('Zoom in (+)')" @click="zoom(step)"><q-icon name="zoom_in" size="20px" aria-hidden="true"></q-icon></button>
+        <button type="button" :aria-label="say('Fit')" :title="say('Fit (0)')" @click="fit"><q-icon name="fit_screen" size="20px" aria-hidden="true"></q-icon></button>
       </div>
       <div class="panes-row">
         <figure v-for="pane in panes" :key="pane.title" class="pane">

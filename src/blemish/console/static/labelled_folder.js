@@ -8,37 +8,37 @@ const USED = /\.(json|xml|ya?ml|txt|manifest|jsonl|jsonlines|zip|jpe?g|jfif|png|
 export default {
   props: { url: String, gallery: String },
   template: `
-    <div v-if="state !== 'empty'" class="add-images"><section class="panel" aria-label="Labels of another tool">
+    <div v-if="state !== 'empty'" class="add-images"><section class="panel" :aria-label="say('Labels of another tool')">
       <h2 ref="head" tabindex="-1">{{ headline }}</h2>
       <template v-if="state === 'sending' || state === 'reading' || state === 'adding'">
         <progress :max="total" :value="state === 'reading' ? undefined : done" :aria-label="headline"></progress>
-        <p class="quiet" v-if="state !== 'reading'">{{ number(done) }} of {{ number(total) }}</p>
-        <div class="line" v-if="state === 'sending'"><button type="button" @click="stop">Stop</button></div>
+        <p class="quiet" v-if="state !== 'reading'">{{ say("{number} of {total}", { number: number(done), total: number(total) }) }}</p>
+        <div class="line" v-if="state === 'sending'"><button type="button" @click="stop">{{ say("Stop") }}</button></div>
       </template>
       <template v-if="state === 'read'">
-        <p>{{ summary.title }}: {{ groups }}. {{ number(summary.masks) }} with a mask.</p>
-        <p v-if="summary.types.length">Anomaly types: {{ summary.types.join(", ") }}.</p>
+        <p>{{ summary.title }}: {{ groups }}. {{ say("{number} with a mask.", { number: number(summary.masks) }) }}</p>
+        <p v-if="summary.types.length">{{ say("Anomaly types: {names}.", { names: summary.types.join(", ") }) }}</p>
         <ul v-if="summary.notes.length"><li v-for="note in summary.notes" :key="note">{{ note }}</li></ul>
-        <p class="quiet" v-if="summary.others.length">It also looks like
+        <p class="quiet" v-if="summary.others.length">{{ say("It also looks like") }}
           <template v-for="(other, index) in summary.others" :key="other.name"><span v-if="index">, </span>
             <button type="button" @click="read(other.name)">{{ other.title }}</button></template></p>
         <div class="line">
-          <button type="button" class="solid" @click="add">Add {{ count(summary.images, "image") }}</button>
-          <button type="button" @click="stop">Choose others</button>
+          <button type="button" class="solid" @click="add">{{ counted(summary.images, "Add {count} image", "Add {count} images") }}</button>
+          <button type="button" @click="stop">{{ say("Choose others") }}</button>
         </div>
       </template>
       <template v-if="state === 'refused'">
         <p class="problem labels-problem" role="alert">{{ problem }}</p>
         <div class="line">
-          <button type="button" @click="usePlain" v-if="plain">Add the images without these labels</button>
-          <button type="button" @click="stop">Choose others</button>
+          <button type="button" @click="usePlain" v-if="plain">{{ say("Add the images without these labels") }}</button>
+          <button type="button" @click="stop">{{ say("Choose others") }}</button>
         </div>
       </template>
       <template v-if="state === 'done'">
-        <details v-if="known.length"><summary>Left as they are ({{ number(known.length) }})</summary>
+        <details v-if="known.length"><summary>{{ say("Left as they are ({number})", { number: number(known.length) }) }}</summary>
           <ul><li v-for="row in known.slice(0, 200)" :key="row.path"><b>{{ row.path }}</b> {{ row.why }}</li></ul></details>
-        <div class="line"><a class="solid" :href="gallery">Show the images</a>
-          <button type="button" @click="stop">Add more</button></div>
+        <div class="line"><a class="solid" :href="gallery">{{ say("Show the images") }}</a>
+          <button type="button" @click="stop">{{ say("Add more") }}</button></div>
       </template>
     </section></div>
   `,
@@ -46,14 +46,14 @@ export default {
   computed: {
     headline() {
       const headlines = {
-        sending: "Sending the folder", reading: "Reading labels and masks", read: "Labels and masks were read",
-        refused: "The labels cannot be used", adding: "Adding images", done: `${this.count(this.added, "image")} added`,
+        sending: say("Sending the folder"), reading: say("Reading labels and masks"), read: say("Labels and masks were read"),
+        refused: say("The labels cannot be used"), adding: say("Adding images"), done: counted(this.added, "{count} image added", "{count} images added"),
       };
       return headlines[this.state] ?? "";
     },
     groups() {
       return this.summary.groups.map(({ kind, label, count }) =>
-        `${this.number(count)} ${label || "without a label"} for the ${kind === "test" ? "test" : "training"} set`).join(", ");
+        say("{number} {label} for the {set}", { number: this.number(count), label: say(label || "without a label"), set: say(kind === "test" ? "test set" : "training set") })).join(", ");
     },
   },
   mounted() {
@@ -68,8 +68,7 @@ export default {
   },
   methods: {
     nothing: () => ({ upload: "", plain: null, total: 0, done: 0, added: 0, known: [], problem: "", summary: null }),
-    number: (value) => value.toLocaleString("en-US"),
-    count(value, noun) { return `${this.number(value)} ${noun}${value === 1 ? "" : "s"}`; },
+    number: (value) => numberText(value),
     show(state) {
       this.state = state;
       this.$nextTick(() => this.$refs.head?.focus());

@@ -5,8 +5,9 @@
 const SILENCE_MS = 12_000, ALIVE_MS = 4_000, AGAIN_MS = 1_000, THUMBNAIL_MS = 400, LAST_REFUSALS = [1008, 4403];
 const root = document.body.dataset.url;
 const byId = (id) => document.getElementById(id);
+const TIMES = LANGUAGE === "en" ? [] : LOCALE; // English has no country: as the browser is set
 const number = new Intl.NumberFormat(document.documentElement.lang);
-const WORDS = { none: "NO PART YET", ok: "OK", "not-ok": "NOT OK" };
+const WORDS = { none: say("NO PART YET"), ok: say("OK"), "not-ok": say("NOT OK") };
 let silence, alive, held = null, heldAt = 0, newest = "", state = null, audio = null, lost = "";
 
 function setText(id, text) {
@@ -14,7 +15,7 @@ function setText(id, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const clock = (verdict) => new Date(verdict.time).toLocaleTimeString();
+const clock = (verdict) => new Date(verdict.time).toLocaleTimeString(TIMES);
 const kind = (verdict) => (!verdict ? "none" : verdict.is_anomalous ? "not-ok" : "ok");
 const address = (verdict, layer) => `${root}/images/${encodeURIComponent(verdict.id)}/${layer}`;
 
@@ -24,10 +25,10 @@ function showVerdict(verdict) {
   document.body.dataset.shown = verdict ? verdict.id : "";
   setText("word", WORDS[kind(verdict)]);
   const areas = verdict ? verdict.anomalies.map((area) => area.name).join(", ") : "";
-  const scores = verdict ? `score ${verdict.score.toFixed(2)}, limit ${verdict.threshold.toFixed(2)}` : "";
+  const scores = verdict ? say("score {score}, limit {threshold}", { score: numberText(verdict.score, 2), threshold: numberText(verdict.threshold, 2) }) : "";
   setText("detail", [areas, scores].filter(Boolean).join(" · "));
-  setText("caption", verdict ? `${clock(verdict)}  ${verdict.image_name}` : "No image yet");
-  byId("photo").alt = verdict ? `Image ${verdict.image_name}` : "";
+  setText("caption", verdict ? `${clock(verdict)}  ${verdict.image_name}` : say("No image yet"));
+  byId("photo").alt = verdict ? say("Image {name}", { name: verdict.image_name }) : "";
   showLayer("photo", verdict);
   showLayer("heat-map", verdict);
 }
@@ -89,17 +90,17 @@ function showLast(verdicts) {
 function problemsOf(shown) {
   const problems = lost ? [lost] : [];
   if (!shown) return problems;
-  if (shown.state === "stopped") problems.push("The line is stopped: no part is judged.");
-  else if (shown.message) problems.push(`No part is judged. ${shown.message}`);
-  else if (shown.state === "starting") problems.push("The line is starting.");
+  if (shown.state === "stopped") problems.push(say("The line is stopped: no part is judged."));
+  else if (shown.message) problems.push(say("No part is judged. {problem}", { problem: shown.message }));
+  else if (shown.state === "starting") problems.push(say("The line is starting."));
   for (const source of shown.sources || [])
     if (!source.is_connected)
-      problems.push(`Source ${source.name} gives no images. ${source.message} Check power, cable and address; the line goes on by itself.`);
+      problems.push(say("Source {name} gives no images. {message} Check power, cable and address; the line goes on by itself.", source));
   for (const sink of shown.sinks || [])
     if (!sink.is_connected)
-      problems.push(`${sink.name} gets no verdicts. ${sink.message} ${number.format(sink.waiting)} wait and are sent later.`);
+      problems.push(say("{name} gets no verdicts. {message} {number} wait and are sent later.", { ...sink, number: number.format(sink.waiting) }));
   for (const alarm of shown.alarms || []) problems.push(`${alarm.source}: ${alarm.message}`);
-  if (held) problems.push(`Paused at an earlier part. The line goes on: ${number.format(Math.max(0, shown.shift.images - heldAt))} parts since.`);
+  if (held) problems.push(say("Paused at an earlier part. The line goes on: {number} parts since.", { number: number.format(Math.max(0, shown.shift.images - heldAt)) }));
   return problems;
 }
 
@@ -116,12 +117,12 @@ function showProblems() {
 
 function showCounters(shown) {
   const shift = shown.shift;
-  setText("shift-begin", ` since ${new Date(shift.begin).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);
+  setText("shift-begin", say(" since {time}", { time: new Date(shift.begin).toLocaleTimeString(TIMES, { hour: "2-digit", minute: "2-digit" }) }));
   setText("images", number.format(shift.images));
   setText("anomalous", number.format(shift.anomalous));
-  setText("share", shift.images ? `${(100 * shift.anomalous / shift.images).toFixed(1)} %` : "–");
-  const pace = shown.rate_per_s === undefined ? "" : `${shown.rate_per_s.toFixed(1)} a second`;
-  const latency = shown.latency_s == null ? "" : `${Math.round(1000 * shown.latency_s)} ms from image to verdict`;
+  setText("share", shift.images ? `${numberText((100 * shift.anomalous) / shift.images, 1)} %` : "–");
+  const pace = shown.rate_per_s === undefined ? "" : say("{number} a second", { number: numberText(shown.rate_per_s, 1) });
+  const latency = shown.latency_s == null ? "" : say("{number} ms from image to verdict", { number: Math.round(1000 * shown.latency_s) });
   setText("pace", [pace, latency].filter(Boolean).join(" · "));
 }
 
@@ -142,7 +143,7 @@ function show(next) {
     const stopped = next.state === "stopped";
     run.hidden = false;
     run.dataset.wanted = stopped ? "start" : "stop";
-    run.textContent = stopped ? "Start the line" : "Stop the line";
+    run.textContent = stopped ? say("Start the line") : say("Stop the line");
   }
 }
 
@@ -151,7 +152,7 @@ function hold(verdict) {
   heldAt = state ? state.shift.images : 0;
   document.body.classList.toggle("is-held", Boolean(held));
   byId("hold").setAttribute("aria-pressed", String(Boolean(held)));
-  byId("hold").textContent = held ? "Back to the newest" : "Pause";
+  byId("hold").textContent = held ? say("Back to the newest") : say("Pause");
   showVerdict(held || (state && state.last[0]));
   showProblems();
 }
@@ -172,7 +173,7 @@ function beep() {
 function setSound(on) {  // browsers let a page sound only after a press
   audio = on ? audio || new AudioContext() : null;
   byId("sound").setAttribute("aria-pressed", String(on));
-  byId("sound").textContent = on ? "Sound on" : "Sound off";
+  byId("sound").textContent = on ? say("Sound on") : say("Sound off");
 }
 
 function setLost(text) {
@@ -185,7 +186,7 @@ function connect() {
   const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${root}/events`);
   const wait = () => {
     clearTimeout(silence);
-    silence = setTimeout(() => setLost("The server does not answer. This is an old part."), SILENCE_MS);
+    silence = setTimeout(() => setLost(say("The server does not answer. This is an old part.")), SILENCE_MS);
   };
   socket.onopen = () => { alive = setInterval(() => socket.send("alive"), ALIVE_MS); };
   socket.onmessage = (event) => { setLost(""); show(JSON.parse(event.data)); wait(); };
@@ -193,7 +194,7 @@ function connect() {
     clearInterval(alive);
     clearTimeout(silence);
     if (LAST_REFUSALS.includes(event.code)) { location.reload(); return; }
-    setLost("No connection to the server. This is an old part. The page connects again by itself.");
+    setLost(say("No connection to the server. This is an old part. The page connects again by itself."));
     setTimeout(connect, AGAIN_MS);
   };
   wait();

@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const video = byId("video"), verdict = byId("verdict");
 let timer = null, busy = false;
 
-function say(text) {
+function show(text) {
   const item = document.createElement("li");
   item.textContent = text;
   byId("problems").replaceChildren(...(text ? [item] : []));
@@ -13,7 +13,7 @@ function say(text) {
 
 async function openCamera(deviceId) {
   if (!navigator.mediaDevices) {
-    say("Browsers give images of a camera only to pages over HTTPS, or of this machine. Set up TLS for the server.");
+    show(say("Browsers give images of a camera only to pages over HTTPS, or of this machine. Set up TLS for the server."));
     return;
   }
   for (const track of video.srcObject?.getTracks() || []) track.stop();
@@ -21,13 +21,13 @@ async function openCamera(deviceId) {
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, width: { ideal: 1920 } } });
   } catch (error) {
-    say(`The camera cannot be used: ${error.message}. Allow it for this page, and look whether another program has it.`);
+    show(say("The camera cannot be used: {problem}. Allow it for this page, and look whether another program has it.", { problem: error.message }));
     return;
   }
   const devices = (await navigator.mediaDevices.enumerateDevices()).filter((each) => each.kind === "videoinput");
   const current = video.srcObject.getVideoTracks()[0].getSettings().deviceId;
   byId("device").replaceChildren(...devices.map((each, index) => {
-    const option = new Option(each.label || `Camera ${index + 1}`, each.deviceId);
+    const option = new Option(each.label || say("Camera {number}", { number: index + 1 }), each.deviceId);
     option.selected = each.deviceId === current;
     return option;
   }));
@@ -45,11 +45,11 @@ async function take() {
     const answer = await fetch(`${document.body.dataset.url}/images?name=${name}`, { method: "POST", body: image });
     const text = await answer.text();
     const result = answer.headers.get("content-type")?.startsWith("application/json") ? JSON.parse(text) : { error: text };
-    say(result.error || "");
+    show(result.error || "");
     verdict.dataset.verdict = result.error ? "none" : result.is_anomalous ? "not-ok" : "ok";
-    verdict.textContent = result.error ? "–" : result.is_anomalous ? "NOT OK" : "OK";
+    verdict.textContent = result.error ? "–" : result.is_anomalous ? say("NOT OK") : say("OK");
   } catch (error) {
-    say(`The server does not answer: ${error.message}`);
+    show(say("The server does not answer: {problem}", { problem: error.message }));
   } finally { busy = false; }
 }
 

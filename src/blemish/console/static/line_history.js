@@ -15,7 +15,7 @@ for (const input of document.querySelectorAll("[data-moment]")) {
 for (const button of document.querySelectorAll(".parts button")) button.onclick = () => {
   for (const layer of ["photo", "heat-map"])
     dialog.querySelector(`.${layer}`).src = `${url}/images/${encodeURIComponent(button.dataset.id)}/${layer}`;
-  dialog.querySelector(".photo").alt = `Image ${button.dataset.name}`;
+  dialog.querySelector(".photo").alt = say("Image {name}", { name: button.dataset.name });
   dialog.showModal();
 };
 dialog.querySelector("button").onclick = () => dialog.close();

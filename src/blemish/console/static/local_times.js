@@ -1,6 +1,6 @@
 // Times as the clock of the person shows them; without this script they are those of UTC.
 (() => {
-  const CLOCK = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "short" });
+  const CLOCK = new Intl.DateTimeFormat(IS_ENGLISH ? "sv-SE" : LOCALE, { dateStyle: "short", timeStyle: "short" });
 
   function show(root) {
     for (const time of root.querySelectorAll("time[datetime]:not([title])")) {

@@ -66,12 +66,12 @@ export default {
       return this.mayChange && !this.conflict && !this.suggested;
     },
     stageTitle() {
-      return `Image ${this.image.name}, ${this.label || "no label"}`;
+      return say("Image {name}, {label}", { name: this.image.name, label: say(this.label || "no label") });
     },
     progress() {
       if (this.saving) return "Saving";
       if (!this.ready) return "";
-      return this.unsaved ? "Not saved yet" : "Saved";
+      return this.unsaved ? say("Not saved yet") : say("Saved");
     },
     sizeStep() {
       return Math.round((100 * Math.log(this.size || 1)) / Math.log(MAX_SIZE));
@@ -158,7 +158,7 @@ export default {
       const { head } = stored;
       const levels = await levelsOf(blob, head.orientation);
       if (levels[0].width !== head.width || levels[0].height !== head.height) {
-        throw new Error("This browser shows the image in another size than it is stored in.");
+        throw new Error(say("This browser shows the image in another size than it is stored in."));
       }
       this.size ||= Math.max(3, Math.round(Math.max(head.width, head.height) / 60));
       this.view.stop();
@@ -202,7 +202,7 @@ export default {
       if (draft.version !== stored.head.version) return this.decide(mine, stored);
       this.replace(mine.pixels);
       this.said = head.label;
-      this.note = "Restored what was painted here and not saved.";
+      this.note = say("Restored what was painted here and not saved.");
       this.refresh();
     },
     replace(pixels) {
@@ -266,7 +266,7 @@ export default {
         this.refreshTypes();
       } catch (error) {
         if (error.status === 409) await this.decideAgain(error);
-        else this.problem = `Not saved. ${error.message}`;
+        else this.problem = say("Not saved. {problem}", { problem: error.message });
       } finally {
         this.saving = false;
         this.changed();
@@ -279,7 +279,7 @@ export default {
       if (this.loading || (this.ready && this.unsaved && this.mayChange)) return;
       await this.visit(this.image.ref, by);
     },
-    say(label) {
+    setLabel(label) {
       if (!this.mayPaint || !this.ready) return;
       this.said = label;
       this.changed();
@@ -325,7 +325,7 @@ export default {
       this.changed();
     },
     askForType() {
-      this.problem = "Name what you paint first: add an anomaly type, such as scratch.";
+      this.problem = say("Name what you paint first: add an anomaly type, such as scratch.");
     },
     // put the tool down at a point of the image; tell whether a stroke has begun
     begin(point) {

@@ -7,7 +7,7 @@ export const CONFLICT_METHODS = {
       const mine = { head: { label: this.said }, pixels: this.mask.pixels.slice() };
       this.decide(mine, await this.fetchMask());
     } catch {
-      this.problem = `Not saved. ${error.message}`;
+      this.problem = say("Not saved. {problem}", { problem: error.message });
     }
   },
   decide(mine, theirs) {

@@ -26,13 +26,13 @@ export const SUGGESTION_METHODS = {
       numbers[index] = known || this.numberOf(FIRST_TYPE);
     }
     if (!head.types.length) {
-      this.note = `Model ${head.model} finds nothing to mark here.`;
+      this.note = say("Model {version} finds nothing to mark here.", { version: head.model });
     } else {
       this.mask.add(pixels, numbers);
       this.hidden = false;
       this.$refs.stage.focus({ preventScroll: true });
       if (this.mask.before.size) this.suggested = head.model;
-      else this.note = `Model ${head.model} marks nothing that is not painted already.`;
+      else this.note = say("Model {version} marks nothing that is not painted already.", { version: head.model });
     }
   },
   async acceptSuggestion() {
@@ -40,7 +40,7 @@ export const SUGGESTION_METHODS = {
     this.finish();
     if (this.types.length) return;
     await this.changeTypes({ add: FIRST_TYPE.name });
-    if (!this.problem) this.note = `What is painted is called "${FIRST_TYPE.name}". Rename it if you like.`;
+    if (!this.problem) this.note = say('What is painted is called "{name}". Rename it if you like.', { name: FIRST_TYPE.name });
   },
   dropSuggestion() {
     if (!this.suggested) return;

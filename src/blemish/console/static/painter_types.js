@@ -8,7 +8,7 @@ export const TYPE_METHODS = {
   // the number of a type in the mask, the same for as long as the page is open
   numberOf({ name, color }) {
     if (!this.numbers.has(name)) {
-      if (this.numbers.size >= MOST_NUMBERS) throw new Error("Reload the page: it has seen too many anomaly types.");
+      if (this.numbers.size >= MOST_NUMBERS) throw new Error(say("Reload the page: it has seen too many anomaly types."));
       this.numbers.set(name, this.numbers.size + 1);
     }
     const index = this.numbers.get(name);

@@ -19,7 +19,7 @@ export default {
       return this.query.version;
     },
     stageTitle() {
-      return `Regions on ${this.image.name}`;
+      return say("Regions on {name}", { name: this.image.name });
     },
     needsPaint() {
       return this.model !== "" && !this.painted;
@@ -49,7 +49,7 @@ export default {
       await this.visit(image.ref, by);
       if (!this.ready || !unsaved) return;
       if (mask.width !== this.mask.width || mask.height !== this.mask.height) {
-        this.note = "This image has another size. What you painted and did not save is on the other image.";
+        this.note = say("This image has another size. What you painted and did not save is on the other image.");
         return;
       }
       this.replace(mask.pixels);

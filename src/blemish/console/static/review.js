@@ -33,7 +33,7 @@ async function persist(path, body) {  // through a restart of the server
       return answer;
     } catch (error) {
       if (error.isRefusal) { problem(error.message); return null; }
-      problem("The server does not answer. The page tries again by itself.");
+      problem(say("The server does not answer. The page tries again by itself."));
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
@@ -52,9 +52,13 @@ const percent = (value) => `${(100 * value).toFixed(0)} %`;
 
 function agreement(pair) {
   const item = document.createElement("li");
-  const kappa = pair.kappa === null ? pair.reason : `kappa ${pair.kappa.toFixed(2)}`;
-  item.textContent = `${pair.reviewers.join(" and ")}: the same on ${pair.same} of ${pair.images} (${percent(pair.same / pair.images)}); Cohen's ${kappa}`;
-  if (pair.kappa === null) item.textContent = item.textContent.replace("Cohen's ", "kappa ");
+  const kappa = pair.kappa === null
+    ? say("kappa {reason}", pair)
+    : say("Cohen's kappa {value}", { value: numberText(pair.kappa, 2) });
+  const agreed = say("{names}: the same on {same} of {images} ({share})", {
+    ...pair, names: pair.reviewers.join(", "), share: percent(pair.same / pair.images),
+  });
+  item.textContent = `${agreed}; ${kappa}`;
   return item;
 }
 
@@ -62,22 +66,22 @@ function show(state) {
   const isOther = (state.image && state.image.id) !== (image && image.id);
   image = state.image;
   document.body.dataset.image = image ? image.id : "";
-  const rest = again ? "Second look at images that others decided on" : `${state.waiting} uncertain ${state.waiting === 1 ? "image waits" : "images wait"}`;
-  byId("waiting").textContent = image ? rest : `${rest}. There is none for you now.`;
+  const rest = again ? say("Second look at images that others decided on") : counted(state.waiting, "{count} uncertain image waits", "{count} uncertain images wait");
+  byId("waiting").textContent = image ? rest : say("{rest}. There is none for you now.", { rest });
   byId("caption").textContent = image
-    ? `${new Date(image.time).toLocaleString()}  ${image.name}  ${again ? "" : `The model says ${image.anomalous ? "not OK" : "OK"}, score ${image.score.toFixed(2)}, limit ${image.threshold.toFixed(2)}`}`
-    : "No image";
-  byId("photo").alt = image ? `Image ${image.name}` : "";
+    ? `${new Date(image.time).toLocaleString(LANGUAGE === "en" ? [] : LOCALE)}  ${image.name}  ${again ? "" : say("The model says {verdict}, score {score}, limit {threshold}", { verdict: image.anomalous ? say("not OK") : say("OK"), score: numberText(image.score, 2), threshold: numberText(image.threshold, 2) })}`
+    : say("No image");
+  byId("photo").alt = image ? say("Image {name}", { name: image.name }) : "";
   if (isOther) { showLayer("photo"); showLayer("heat-map"); }
   for (const button of document.querySelectorAll("[data-answer], #paint")) button.disabled = !(image && mayReview);
   byId("back").disabled = !(last && mayReview);
-  const disputed = state.disputed ? ` ${state.disputed} disputed: their reviewers contradict each other.` : "";
-  byId("verified").textContent = `${state.verified} verified ${state.verified === 1 ? "image is" : "images are"} in no data set yet.${disputed}`;
+  const disputed = state.disputed ? say(" {number} disputed: their reviewers contradict each other.", { number: state.disputed }) : "";
+  byId("verified").textContent = counted(state.verified, "{count} verified image is in no data set yet.", "{count} verified images are in no data set yet.") + disputed;
   for (const button of document.querySelectorAll("[data-dataset]")) button.disabled = !(state.verified && mayReview);
   const pairs = state.agreements.map(agreement);
   if (!pairs.length) {
     const item = document.createElement("li");
-    item.textContent = "Not measurable: no two people decided on the same image.";
+    item.textContent = say("Not measurable: no two people decided on the same image.");
     pairs.push(item);
   }
   byId("agreements").replaceChildren(...pairs);

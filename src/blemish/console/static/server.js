@@ -1,6 +1,6 @@
 // Requests beside the page. What the server refuses is an Error with its sentence for people.
-const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
-const FAULT = "The server failed. Its log says why.";
+const UNREACHABLE = say("The server cannot be reached. Try again in a moment.");
+const FAULT = say("The server failed. Its log says why.");
 
 // the answer; an Error has the status of a refusal, or 0 if the server cannot be reached
 export async function request(url, options) {

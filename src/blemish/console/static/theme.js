@@ -15,8 +15,10 @@ function themeIsDark() {
 function showTheme() {
   document.documentElement.classList.toggle("dark", themeIsDark());
   if (window.Quasar) Quasar.Dark.set(themeIsDark());
-  for (const button of document.querySelectorAll("[data-theme-button]"))
-    button.setAttribute("aria-label", `Theme: ${themeWanted()}. Press for the next.`);
+  for (const button of document.querySelectorAll("[data-theme-button]")) {
+    const name = { auto: say("auto"), light: say("light"), dark: say("dark") }[themeWanted()];
+    button.setAttribute("aria-label", say("Theme: {name}. Press for the next.", { name }));
+  }
 }
 
 function nextTheme() {

@@ -13,27 +13,27 @@ export default {
         <g class="anomalies"><rect v-for="bar in bars.anomaly" v-bind="bar" /></g>
         <g class="normals"><rect v-for="bar in bars.normal" v-bind="bar" /></g>
         <line class="axis" x1="0" x2="${WIDTH}" y1="${AXIS}" y2="${AXIS}" />
-        <text x="4" y="14">anomaly</text>
-        <text x="4" y="196">normal</text>
+        <text x="4" y="14">{{ say("anomaly") }}</text>
+        <text x="4" y="196">{{ say("normal") }}</text>
         <line class="trained" v-if="trained !== current || moved" :x1="x(trained)" :x2="x(trained)" y1="0" y2="200" />
         <line class="limit" :x1="x(value)" :x2="x(value)" y1="0" y2="200" />
         <circle class="limit" :cx="x(value)" cy="${AXIS}" r="7" />
       </svg>
-      <input type="range" min="0" max="${STEPS}" step="1" :value="position" aria-label="Threshold"
+      <input type="range" min="0" max="${STEPS}" step="1" :value="position" :aria-label="say('Threshold')"
              :aria-valuetext="value.toPrecision(4)" @input="move($event.target.valueAsNumber)" />
       <dl class="effect" aria-live="polite">
-        <div><dt>Threshold</dt><dd>{{ value.toPrecision(4) }}</dd></div>
-        <div><dt>Found</dt><dd>{{ effect.found }} of {{ anomaly.length }}</dd></div>
-        <div><dt>Missed</dt><dd>{{ effect.missed }}</dd></div>
-        <div><dt>False alarms</dt><dd>{{ effect.alarms }} of {{ normal.length }}</dd></div>
-        <div><dt>Precision</dt><dd>{{ rate(effect.found, effect.found + effect.alarms) }}</dd></div>
-        <div><dt>Recall</dt><dd>{{ rate(effect.found, anomaly.length) }}</dd></div>
+        <div><dt>{{ say("Threshold") }}</dt><dd>{{ value.toPrecision(4) }}</dd></div>
+        <div><dt>{{ say("Found") }}</dt><dd>{{ say("{number} of {total}", { number: effect.found, total: anomaly.length }) }}</dd></div>
+        <div><dt>{{ say("Missed") }}</dt><dd>{{ effect.missed }}</dd></div>
+        <div><dt>{{ say("False alarms") }}</dt><dd>{{ say("{number} of {total}", { number: effect.alarms, total: normal.length }) }}</dd></div>
+        <div><dt>{{ say("Precision") }}</dt><dd>{{ rate(effect.found, effect.found + effect.alarms) }}</dd></div>
+        <div><dt>{{ say("Recall") }}</dt><dd>{{ rate(effect.found, anomaly.length) }}</dd></div>
         <div><dt>F1</dt><dd>{{ share(2 * effect.found, effect.found + effect.alarms + anomaly.length) }}</dd></div>
       </dl>
       <div class="line">
-        <q-btn unelevated no-caps color="primary" label="Use this threshold" v-if="may" :disable="locked || !moved" @click="use(value)" />
-        <q-btn flat no-caps label="Back to that in force" :disable="!moved" @click="value = current" />
-        <q-btn flat no-caps label="Use the trained one" v-if="may && trained !== current" :disable="locked" @click="use(null)" />
+        <q-btn unelevated no-caps color="primary"  :label="say('Use this threshold')" v-if="may" :disable="locked || !moved" @click="use(value)" />
+        <q-btn flat no-caps  :label="say('Back to that in force')" :disable="!moved" @click="value = current" />
+        <q-btn flat no-caps  :label="say('Use the trained one')" v-if="may && trained !== current" :disable="locked" @click="use(null)" />
       </div>
     </div>`,
   props: {
@@ -86,7 +86,7 @@ export default {
     },
     description() {
       const { found, alarms } = this.effect;
-      return `Histogram of the scores. At ${this.value.toPrecision(4)}, ${found} of ${this.anomaly.length} anomalies are found, and ${alarms} of ${this.normal.length} normal images are false alarms.`;
+      return say("Histogram of the scores. At {threshold}, {found} of {anomalies} anomalies are found, and {alarms} of {normal} normal images are false alarms.", { threshold: this.value.toPrecision(4), found, anomalies: this.anomaly.length, alarms, normal: this.normal.length });
     },
   },
   watch: {
@@ -118,10 +118,10 @@ export default {
       this.move(Math.min(1, Math.max(0, share)) * STEPS);
     },
     rate(part, whole) {
-      return whole ? `${part} of ${whole}` : "not measurable";
+      return whole ? say("{number} of {total}", { number: part, total: whole }) : say("not measurable");
     },
     share(part, whole) {
-      return whole ? (part / whole).toFixed(2) : "not measurable";
+      return whole ? numberText(part / whole, 2) : say("not measurable");
     },
     use(threshold) {
       this.$emit("use", { threshold });

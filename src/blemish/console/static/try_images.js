@@ -23,46 +23,46 @@ export default {
   template: `
     <div class="try" :class="{ over }" @dragover.prevent="over = ready" @dragleave="over = false" @drop.prevent="drop">
       <label class="drop" :class="{ off: !ready }">
-        <span>{{ ready ? "Drop images here, or choose them" : "Start the model to try images with it" }}</span>
-        <input type="file" multiple accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" :disabled="!ready" aria-label="Images to try" @change="choose">
+        <span>{{ ready ? say("Drop images here, or choose them") : say("Start the model to try images with it") }}</span>
+        <input type="file" multiple accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" :disabled="!ready" :aria-label="say('Images to try')" @change="choose">
       </label>
       <div v-if="cards.length" class="line controls">
-        <label class="line">What the model saw
+        <label class="line">{{ say("What the model saw") }}
           <select v-model="shown" class="choice">
-            <option value="heatMap">Heat map</option>
-            <option v-if="hasMasks" value="mask">Mask</option>
-            <option value="">Nothing over the image</option>
+            <option value="heatMap">{{ say("Heat map") }}</option>
+            <option v-if="hasMasks" value="mask">{{ say("Mask") }}</option>
+            <option value="">{{ say("Nothing over the image") }}</option>
           </select>
         </label>
-        <label class="line">Fade <input type="range" min="0" max="100" v-model.number="fade"></label>
+        <label class="line">{{ say("Fade") }} <input type="range" min="0" max="100" v-model.number="fade"></label>
         <span class="room"></span>
-        <button type="button" class="small" @click="clear">Clear all</button>
+        <button type="button" class="small" @click="clear">{{ say("Clear all") }}</button>
         <button v-if="mayAdd" type="button" class="small strong" :disabled="!verified.length || adding" @click="add">
-          {{ adding ? "Adding..." : "Add the verified to the training set (" + verified.length + ")" }}
+          {{ adding ? say("Adding...") : say("Add the verified to the training set ({number})", { number: verified.length }) }}
         </button>
       </div>
-      <ul class="cards" aria-label="Tried images" aria-live="polite">
+      <ul class="cards" :aria-label="say('Tried images')" aria-live="polite">
         <li v-for="card in cards" :key="card.id" class="panel" :class="{ wide: wide === card.id }">
-          <button type="button" class="look" :aria-label="'Look at ' + card.name" :aria-expanded="wide === card.id" @click="wide = wide === card.id ? null : card.id">
+          <button type="button" class="look" :aria-label="say('Look at {name}', { name: card.name })" :aria-expanded="wide === card.id" @click="wide = wide === card.id ? null : card.id">
             <img :src="card.url" :alt="card.name">
             <img v-if="card.answer?.[shown]" class="seen" :src="card.answer[shown]" alt="" :style="{ opacity: fade / 100 }">
           </button>
           <strong class="name" :title="card.name">{{ card.name }}</strong>
           <p v-if="card.problem" class="problem">{{ card.problem }}</p>
-          <p v-else-if="!card.answer" class="quiet">Waiting for the model...</p>
+          <p v-else-if="!card.answer" class="quiet">{{ say("Waiting for the model...") }}</p>
           <template v-else>
             <div class="line">
-              <span class="pill" :class="card.answer.anomalous ? 'anomaly' : 'normal'">{{ card.answer.anomalous ? "Anomaly" : "Normal" }}</span>
-              <span>{{ percent(card.answer.confidence) }} sure</span>
+              <span class="pill" :class="card.answer.anomalous ? 'anomaly' : 'normal'">{{ card.answer.anomalous ? say("Anomaly") : say("Normal") }}</span>
+              <span>{{ say("{confidence} sure", { confidence: percent(card.answer.confidence) }) }}</span>
             </div>
             <div v-if="card.answer.types.length" class="line">
               <span v-for="type in card.answer.types" class="pill"><i class="dot" :style="{ background: type.color }"></i>{{ type.name }} {{ percent(type.share) }}</span>
             </div>
-            <div v-if="card.added" class="pill good">In the training set as {{ card.label }}</div>
-            <div v-else-if="mayAdd" class="line" role="group" :aria-label="'Verdict on ' + card.name">
-              <button type="button" class="small" :aria-pressed="card.label === detected(card)" @click="say(card, detected(card))">Right</button>
-              <button type="button" class="small" :aria-pressed="card.label === other(card)" @click="say(card, other(card))">
-                {{ card.answer.anomalous ? "It is normal" : "It is an anomaly" }}</button>
+            <div v-if="card.added" class="pill good">{{ say("In the training set as {label}", { label: say(card.label) }) }}</div>
+            <div v-else-if="mayAdd" class="line" role="group" :aria-label="say('Verdict on {name}', { name: card.name })">
+              <button type="button" class="small" :aria-pressed="card.label === detected(card)" @click="verify(card, detected(card))">{{ say("Right") }}</button>
+              <button type="button" class="small" :aria-pressed="card.label === other(card)" @click="verify(card, other(card))">
+                {{ card.answer.anomalous ? say("It is normal") : say("It is an anomaly") }}</button>
             </div>
           </template>
         </li>
@@ -84,7 +84,7 @@ export default {
     },
     detected: (card) => (card.answer.anomalous ? "anomaly" : "normal"),
     other: (card) => (card.answer.anomalous ? "normal" : "anomaly"),
-    say(card, label) {
+    verify(card, label) {
       card.label = card.label === label ? null : label;
       this.keep(card);
     },

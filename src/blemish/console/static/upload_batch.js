@@ -8,10 +8,10 @@ export default {
   template: `
     <div class="stack">
       <label class="drop small" :class="{ off: disable || done < total }">
-        <span>{{ done < total ? done + " of " + total + " images are here" : "Choose the images of the batch" }}</span>
-        <input type="file" multiple accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" :disabled="disable || done < total" aria-label="Images of the batch" @change="choose">
+        <span>{{ done < total ? say("{done} of {total} images are here", { done, total }) : say("Choose the images of the batch") }}</span>
+        <input type="file" multiple accept="image/jpeg,image/png,image/tiff,image/bmp,image/webp" :disabled="disable || done < total" :aria-label="say('Images of the batch')" @change="choose">
       </label>
-      <progress v-if="done < total" class="training" :max="total" :value="done" aria-label="Images that are here"></progress>
+      <progress v-if="done < total" class="training" :max="total" :value="done" :aria-label="say('Images that are here')"></progress>
       <p v-for="problem in problems" class="problem">{{ problem }}</p>
     </div>`,
   methods: {

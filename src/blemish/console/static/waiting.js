@@ -8,7 +8,7 @@
     const { waiting } = await answer.json();
     for (const mark of document.querySelectorAll("[data-waiting]")) {
       mark.textContent = waiting ? ` (${waiting})` : "";
-      mark.title = waiting ? `${waiting} uncertain images wait for a review` : "";
+      mark.title = waiting ? counted(waiting, "{count} uncertain image waits for a review", "{count} uncertain images wait for a review") : "";
     }
   };
   addEventListener("DOMContentLoaded", show);
