@@ -20,7 +20,7 @@ OSV ?=
 SITE ?= build/site
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgresql nightly campaign check bench bench-full bench-peers wheelhouse edge release audit docs lock clean
+.PHONY: help setup demo serve test test-postgresql nightly campaign check bench bench-full bench-peers wheelhouse edge release audit docs messages lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -8,6 +8,8 @@ New messages get an empty translation, those that no source has any more are rem
 from __future__ import annotations
 
 import ast
+import io
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +32,17 @@ OF_THE_DOMAIN: Mapping[str, Iterable[str]] = {
     "domain/lifecycle.py": [*MODEL_WORDS.values(), *JOB_WORDS.values()],
 }
 """Messages that sources outside of the console have, which need no function."""
+
+HEADER = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Language: {language}\\n"
+"Plural-Forms: {plural_forms};\\n"
+"""
+"""Without times, which would change with every update."""
+
+ONE_FORM = frozenset({"ja", "zh"})
+"""Languages whose nouns have no plural; `counted` knows one form or two."""
 
 _TEXT = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _SAY = re.compile(rf"\bsay\(\s*{_TEXT}")
@@ -84,35 +97,53 @@ def catalogue_path(code: str) -> Path:
     return FOLDER / f"{code}.po"
 
 
+def header(code: str) -> str:
+    """Return the head of a catalogue, which says how many plural forms the language has."""
+    return HEADER.format(
+        language=code,
+        plural_forms="nplurals=1; plural=0" if code in ONE_FORM else "nplurals=2; plural=(n != 1)",
+    )
+
+
+def empty_catalogue(code: str) -> Catalog:
+    """Return a catalogue without messages."""
+    return read_po(io.BytesIO(header(code).encode()), locale=code)
+
+
 def read_catalogue(code: str) -> Catalog:
     """Read the catalogue of a language; an empty one if there is none yet."""
     path = catalogue_path(code)
     if not path.exists():
-        return Catalog(locale=code, project="Blemish", fuzzy=False)
+        return empty_catalogue(code)
     with path.open("rb") as file:
         return read_po(file, locale=code)
 
 
 def update(code: str, of_sources: Mapping[Message, list[str]]) -> None:
     """Write the catalogue of a language anew, with the translations that it has."""
-    known = read_catalogue(code)
-    new = Catalog(
-        locale=code,
-        project="Blemish",
-        header_comment=known.header_comment if known else "",
-        fuzzy=False,
-    )
-    by_text = {(m.id if isinstance(m.id, str) else m.id[0]): m for m in known if m.id}
+    known = {first(message): message for message in read_catalogue(code) if message.id}
+    new = empty_catalogue(code)
     for text, files in sorted(of_sources.items(), key=lambda item: (item[1], str(item[0]))):
-        old = by_text.get(text if isinstance(text, str) else text[0])
-        string = (
-            old.string
-            if old is not None and isinstance(old.id, str) == isinstance(text, str)
-            else ""
-        )
+        old = known.get(text if isinstance(text, str) else text[0])
+        fits = old is not None and isinstance(old.id, str) == isinstance(text, str)
+        string = old.string if old is not None and fits else ""
         new.add(text, string, locations=[(file, 0) for file in files])
-    with catalogue_path(code).open("wb") as file:
-        write_po(file, new, width=100, omit_header=False, include_lineno=False)
+    body = io.BytesIO()
+    write_po(body, new, width=100, omit_header=True, include_lineno=False)
+    content = f"{glossary(code)}{header(code)}\n{body.getvalue().decode()}"
+    catalogue_path(code).write_text(content, encoding="utf-8")
+
+
+def glossary(code: str) -> str:
+    """Return the comment at the head of a catalogue, which translators write."""
+    path = catalogue_path(code)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return "".join(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(True)))
+
+
+def first(message: PoMessage) -> str:
+    """Return the text of a message, or the one for a single thing."""
+    return message.id if isinstance(message.id, str) else message.id[0]
 
 
 def strings(message: PoMessage) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class _TranslatedPage(ui.page):
     """A page whose title and framework speak the language of the visitor."""
 
     def resolve_title(self) -> str:
-        return say("{say} - Blemish", say=say(self.title or ""))
+        return f"{say(self.title or '')} - Blemish"
 
     def resolve_language(self) -> Language | None:
         return QUASAR_LANGUAGES.get(current_language(), "en-US")
