@@ -136,6 +136,17 @@ def limit_facts(limits: Limits) -> dict[str, str]:
                 max_masked_test_images=number_text(limits.max_masked_test_images),
             )
         ),
+        **_training_facts(limits),
+        say("Tags of a model"): f"{limits.max_tags_per_model}",
+        say("Images of a trial"): number_text(limits.max_trial_images),
+        say("Images of a batch"): number_text(limits.max_batch_images),
+        say("Manifest"): say("{size_text} at most", size_text=size_text(limits.max_manifest_bytes)),
+    }
+
+
+def _training_facts(limits: Limits) -> dict[str, str]:
+    """Return what a training needs, and how many anomaly types it may have."""
+    return {
         say("Needed to train with one set"): (
             say(
                 "{single_min_normal} normal, {single_min_anomaly} anomalous",
@@ -167,10 +178,6 @@ def limit_facts(limits: Limits) -> dict[str, str]:
                 max_anomaly_types_per_mask=limits.max_anomaly_types_per_mask,
             )
         ),
-        say("Tags of a model"): f"{limits.max_tags_per_model}",
-        say("Images of a trial"): number_text(limits.max_trial_images),
-        say("Images of a batch"): number_text(limits.max_batch_images),
-        say("Manifest"): say("{size_text} at most", size_text=size_text(limits.max_manifest_bytes)),
     }
 
 

@@ -74,7 +74,7 @@ export const TEMPLATE = `
     <a v-if="!missing.length && total !== null" :href="training">{{ say("Train a model") }}</a>
     <template v-if="missing.length"><span class="quiet">{{ say("Before training:") }}</span><span v-for="need in missing" :key="need" class="pill warning">{{ need }}</span></template>
     <div class="room"></div>
-    <span class="quiet keys"><template v-if="labels"><kbd>N</kbd> <kbd>A</kbd> {{ say("label and go on \u00b7") }} </template><kbd>Space</kbd> {{ say("select \u00b7") }} <kbd>Shift</kbd> {{ say("range \u00b7") }} <kbd>Enter</kbd> {{ say("paint \u00b7") }} <kbd>Ctrl+Z</kbd> {{ say("undo") }}</span>
+    <span class="quiet keys"><template v-if="labels"><kbd>N</kbd> <kbd>A</kbd> {{ say("label and go on \u00b7") }} </template><kbd>{{ say("Space") }}</kbd> {{ say("select \u00b7") }} <kbd>Shift</kbd> {{ say("range \u00b7") }} <kbd>Enter</kbd> {{ say("paint \u00b7") }} <kbd>Ctrl+Z</kbd> {{ say("undo") }}</span>
   </div>
   <dialog ref="sure" class="gallery-sure" aria-labelledby="gallery-sure">
     <h2 id="gallery-sure">{{ counted(selectedCount, "Remove {count} image from this set?", "Remove {count} images from this set?") }}</h2>
