@@ -162,7 +162,9 @@ class ApiGate:
         )
         if not looked_up:
             return _target(named_resource)
-        with self._database.reading() as rows:
+        one_statement = not principal.policy.reads_resource_tags
+        read = self._database.looking_up if one_statement else self._database.reading
+        with read() as rows:
             if version == LATEST:
                 model = rows.models.latest(project)
             else:

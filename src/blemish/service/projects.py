@@ -118,7 +118,7 @@ class ProjectService:
         self, *, token: str | None, limit: int = PAGE_SIZE
     ) -> tuple[list[Project], str | None]:
         """Return a page of the projects, newest first, and the token of the next."""
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             before = token_position(token, "projects")
             page = rows.projects.page(before=before, limit=limit + 1)
         more = len(page) > limit

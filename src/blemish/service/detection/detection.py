@@ -136,7 +136,7 @@ class DetectionService:
         return detection
 
     def _model(self, project: str, version: str) -> Model:
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             return require_model(rows, project, version)
 
     async def _detection(self, model: Model, body: bytes) -> Detection:

@@ -43,7 +43,7 @@ class AdjustableModels:
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
         """
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             return require_model(rows, project, version)
 
     def adjustable(self, project: str, version: str) -> tuple[Model, str]:

@@ -210,6 +210,6 @@ class HostingWork:
 
 def hosted_row(database: Database, model_id: int) -> Model | None:
     """Return the row of a model if it is to answer detections."""
-    with database.reading() as rows:
+    with database.looking_up() as rows:
         models = rows.models.with_ids([model_id])
     return next((model for model in models if model.status in MODEL_ANSWERING), None)

@@ -194,7 +194,7 @@ class ModelService:
         Raises:
             ResourceNotFoundError: the project or the model does not exist.
         """
-        with self._database.reading() as rows:
+        with self._database.looking_up() as rows:
             return require_model(rows, project, version)
 
     def page(

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 
 from blemish.domain.entities import MaskRef, ObjectRef
 from blemish.domain.errors import ServiceQuotaExceededError
@@ -372,3 +372,26 @@ except Exception as error:
 def rename_nothing(database: Database) -> None:
     with database.writing() as rows:
         rows.keys.delete(access_key())
+
+
+def test_what_one_statement_reads_needs_no_transaction_around_it(
+    folder: Path, postgresql: PostgresqlAddress
+) -> None:
+    house = House(folder, database=postgresql)
+    house.project()
+    house.images(normal=20)
+    house.trained()
+    are_alone: list[bool] = []
+
+    def note(connection: Connection, *_: object) -> None:
+        are_alone.append(connection.get_execution_options().get("alone", False))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        house.models.describe("circuits", "latest")
+        house.projects.page(token=None)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+        house.database.close()
+
+    assert are_alone == [True, True]
