@@ -43,9 +43,9 @@ class RayCluster:
         """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
-        self._head_options = ("--head", f"--port={port}", f"--temp-dir={folder}")
+            self._port = free.getsockname()[1]
+        self.address = f"127.0.0.1:{self._port}"
+        self._head_options = ("--head", f"--port={self._port}", f"--temp-dir={folder}")
         self._ray = python.with_name("ray")
         self._nodes: list[subprocess.Popen[bytes]] = []
 
@@ -60,7 +60,7 @@ class RayCluster:
     def wait(self) -> None:
         """Wait until all nodes are there."""
         deadline = time.monotonic() + PATIENCE_S
-        while len(processes("raylet/raylet", self.address)) < len(self._nodes):
+        while len(processes("raylet/raylet", f":{self._port} ")) < len(self._nodes):
             assert time.monotonic() < deadline, "a node does not start"
             time.sleep(0.1)
 
