@@ -15,7 +15,7 @@ from tests.acceptance.registry import ROOT, kept_environment, pip_for, run
 OBJECT_STORE_BYTES = 100_000_000
 """Ray takes a third of the memory otherwise."""
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 
 
 def cluster_python(folder: Path) -> Path:
@@ -75,7 +75,7 @@ class RayCluster:
         for node in self._nodes:
             os.killpg(node.pid, signal.SIGTERM)
         for node in self._nodes:
-            node.wait(60)
+            node.wait(PATIENCE_S)
 
     def _start(self, *options: str, cpus: int) -> subprocess.Popen[bytes]:
         node = subprocess.Popen(

@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.registry,
     pytest.mark.slow,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3600),
 ]
 
 MODEL = {"ProjectName": PROJECT, "ModelVersion": "1"}

@@ -28,7 +28,6 @@ from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.runners.detectors import HostedDetector
 from blemish.service.models.bundles import Bundles
-from blemish.storage.errors import StorageError
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection
@@ -248,7 +247,13 @@ class ClusterDetectors:
     def _run_brokers(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            was_connected, problem = self._run_broker()
+            try:
+                was_connected, problem = self._run_broker()
+            except OSError as error:  # the machine is out of something
+                was_connected, problem = False, f"The broker cannot be started: {error}."
+            with self._changed:
+                self._problem = problem
+                self._changed.notify_all()
             if self._stopping.is_set():
                 return
             pause_s = FIRST_PAUSE_S if was_connected else min(2 * pause_s, LONGEST_PAUSE_S)
@@ -282,9 +287,7 @@ class ClusterDetectors:
             for model in self._models.values():
                 model.broker, model.sent_version, model.ready_units = None, 0, 0
         reason = f"The broker of hosted models has ended: {process.close()}."
-        with self._changed:
-            self._problem = unavailable or reason
-        return was_connected, self._problem
+        return was_connected, unavailable or reason
 
     def _note(self, message: LineMessage) -> None:
         model = self._models.get(message.document["model"])
@@ -310,9 +313,10 @@ class ClusterDetectors:
                 try:
                     self._host(model)
                     self._scale(model)
-                except (ClusterUnavailableError, BundleError, StorageError) as error:
+                except Exception as error:  # noqa: BLE001 - the others go on, and it is tried again
                     with self._changed:
                         model.problem = str(error)
+                        self._changed.notify_all()
 
     def _scale(self, model: _ClusterModel) -> None:
         with model.lock:

@@ -1,0 +1,227 @@
+"""What a Ray cluster costs and bears: hosted models, and trainings whose nodes are killed.
+
+    python -m benchmarks.ray --python PYTHON [--detections 200] [--trainings 8]
+        [--only hosting|trainings] [--results FILE.json]
+
+PYTHON has Blemish with the extra `ray`; server and nodes run in it, on this machine. The same work
+is done without Ray, with the same cores: two processes of one thread each.
+
+- Hosting: a server judges by itself and on a node, in turns, with one and with two clients.
+- Trainings: all of the same images, two at a time; then again on two nodes; then again while a node
+  is killed, and another one started, in each third training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tests.acceptance.product import (
+    PROJECT,
+    detect,
+    images,
+    make_dataset,
+    start_training,
+    train_into,
+)
+from tests.acceptance.ray_cluster import PATIENCE_S, RayCluster, environment
+from tests.acceptance.served import SERVE, ServedDirectory, model_status, wait_for
+
+TURNS = 3
+CLIENTS = (1, 2)
+AT_ONCE = 2
+IMAGE = images()[0][1]
+
+
+@contextmanager
+def serving(
+    python: Path, folder: Path, *, content: Path | None = None, **settings: str
+) -> Iterator[ServedDirectory]:
+    """Run a server whose trainings and detections have one thread each."""
+    common = {
+        "BLEMISH_TRAINING_THREADS": "1",
+        "BLEMISH_DETECTION_THREADS": "1",
+        "BLEMISH_CONCURRENT_TRAININGS": str(AT_ONCE),
+        "BLEMISH_RAY_TRAINING_MEMORY_MIB": "500",
+    }
+    served = ServedDirectory(
+        folder,
+        environment=environment() | common | settings,
+        content=content,
+        command=(python, *SERVE[1:]),
+    )
+    served.start()
+    try:
+        yield served
+    finally:
+        served.end()
+
+
+@contextmanager
+def cluster_of(python: Path, nodes: int) -> Iterator[tuple[RayCluster, list[Popen[bytes]]]]:
+    """Run a cluster whose head does no work, with nodes of one CPU."""
+    with TemporaryDirectory(prefix="ray") as folder:
+        cluster = RayCluster(python, folder)
+        try:
+            cluster.start_head(cpus=0)
+            cluster.wait()
+            started = [cluster.start_node(cpus=1) for _ in range(nodes)]
+            cluster.wait()
+            yield cluster, started
+        finally:
+            cluster.stop()
+
+
+def send(served: ServedDirectory, detections: int, clients: int) -> tuple[list[float], float]:
+    """Detect from several clients; return the milliseconds of each, and those of all together."""
+    took: list[float] = []
+
+    def work() -> None:
+        client = served.client(read_timeout=120)
+        detect(client, IMAGE)
+        for _ in range(detections // clients):
+            began = time.perf_counter()
+            detect(client, IMAGE)
+            took.append(1_000 * (time.perf_counter() - began))
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took, 1_000 * (time.perf_counter() - began)
+
+
+def hosting(python: Path, folder: Path, *, detections: int) -> dict[str, float]:
+    """Return latencies and throughput of one model, in the server and on a node, in turns."""
+    trained = folder / "trained"
+    train_into(trained)
+    results: dict[str, float] = {}
+    with (
+        cluster_of(python, AT_ONCE) as (cluster, _),
+        serving(python, folder / "local", content=trained) as local,
+        serving(
+            python,
+            folder / "ray",
+            content=trained,
+            BLEMISH_HOSTING="ray",
+            BLEMISH_RAY_ADDRESS=cluster.address,
+        ) as ray,
+    ):
+        servers = {"local": local, "ray": ray}
+        for name, served in servers.items():
+            client = served.client(read_timeout=120)
+            began = time.perf_counter()
+            units = {"MinInferenceUnits": AT_ONCE}
+            client.start_model(ProjectName=PROJECT, ModelVersion="1", **units)
+            status = model_status(client, PROJECT, "1")
+            wait_for(status, {"HOSTED"}, while_in={"STARTING_HOSTING"}, patience_s=PATIENCE_S)
+            results[f"{name}_start_of_model_s"] = time.perf_counter() - began
+        for clients in CLIENTS:
+            took: dict[str, list[float]] = {name: [] for name in servers}
+            total = dict.fromkeys(servers, 0.0)
+            for turn in range(TURNS * len(servers)):
+                name = ("local", "ray")[turn % 2]
+                each, all_ms = send(servers[name], detections // TURNS, clients)
+                took[name] += each
+                total[name] += all_ms
+            for name, values in took.items():
+                key = f"{name}_{clients}_clients"
+                results[f"{key}_p50_ms"] = float(np.percentile(values, 50))
+                results[f"{key}_p99_ms"] = float(np.percentile(values, 99))
+                results[f"{key}_per_s"] = 1_000 * len(values) / total[name]
+    return results
+
+
+def train_all(served: ServedDirectory, trainings: int) -> float:
+    """Train projects of the same images at once; return the seconds until all are trained."""
+    client = served.client(read_timeout=120)
+    projects = [f"{PROJECT}-{number}" for number in range(trainings)]
+    for project in projects:
+        make_dataset(served, client, project)
+    began = time.perf_counter()
+    for project in projects:
+        start_training(client, project)
+    for project in projects:
+        wait_for(
+            model_status(client, project, "1"),
+            {"TRAINED"},
+            while_in={"TRAINING"},
+            patience_s=60 * PATIENCE_S,
+        )
+    return time.perf_counter() - began
+
+
+def kill_nodes(
+    cluster: RayCluster, nodes: list[Popen[bytes]], served: ServedDirectory, ending: threading.Event
+) -> None:
+    """Kill a node in the midst of each third training, and start another one."""
+    kills = 0
+    while not ending.wait(0.2):
+        begun = served.log.read_text().count('"status": "TRAINING", "attempt": 1')
+        if begun > 3 * kills + 2:
+            cluster.kill_node(nodes.pop(0))
+            nodes.append(cluster.start_node(cpus=1))
+            kills += 1
+
+
+def trainings(python: Path, folder: Path, *, count: int) -> dict[str, float]:
+    """Return the seconds of trainings without Ray, with it, and with killed nodes."""
+    results: dict[str, float] = {}
+    with serving(python, folder / "without") as served:
+        results["without_ray_s"] = train_all(served, count)
+    with cluster_of(python, AT_ONCE) as (cluster, nodes):
+        with serving(python, folder / "with", BLEMISH_RAY_ADDRESS=cluster.address) as served:
+            results["on_ray_s"] = train_all(served, count)
+        with serving(python, folder / "kills", BLEMISH_RAY_ADDRESS=cluster.address) as served:
+            ending = threading.Event()
+            killer = threading.Thread(target=kill_nodes, args=(cluster, nodes, served, ending))
+            killer.start()
+            try:
+                results["on_ray_with_kills_s"] = train_all(served, count)
+            finally:
+                ending.set()
+                killer.join()
+            text = served.log.read_text()
+            results["interrupted_attempts"] = text.count('"event": "a training was interrupted"')
+    results["ratio"] = results["on_ray_s"] / results["without_ray_s"]
+    results["ratio_with_kills"] = results["on_ray_with_kills_s"] / results["without_ray_s"]
+    return results
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", type=Path, required=True)
+    parser.add_argument("--detections", type=int, default=200)
+    parser.add_argument("--trainings", type=int, default=8)
+    parser.add_argument("--only", choices=("hosting", "trainings"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/ray.json"))
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"load_before": os.getloadavg()[0]}
+    with TemporaryDirectory() as name:
+        if arguments.only != "trainings":
+            results |= hosting(arguments.python, Path(name), detections=arguments.detections)
+        if arguments.only != "hosting":
+            results |= trainings(arguments.python, Path(name), count=arguments.trainings)
+    results["load_after"] = os.getloadavg()[0]
+    for key, value in results.items():
+        print(f"{key:36} {value:10.3f}")
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    arguments.results.write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
