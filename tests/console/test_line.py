@@ -117,8 +117,11 @@ def test_a_line_waits_for_its_model_judges_and_survives_kills(
     expect(page.locator("#photo")).to_be_visible()
     expect(page.locator("#heat-map")).to_be_visible()
 
+    page.locator("#last button").focus()
     bad = put(parts, 2, anomalous=True)
     shown(page, bad)
+    expect(page.locator("#last li")).to_have_count(2)
+    expect(page.locator("#last button").last).to_be_focused()
     word = "NOT OK" if page.locator("body").get_attribute("data-verdict") == "not-ok" else "OK"
     expect(page.locator("#word")).to_have_text(word)
 

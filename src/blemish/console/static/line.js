@@ -20,9 +20,11 @@ const kind = (verdict) => (!verdict ? "none" : verdict.is_anomalous ? "not-ok" :
 const address = (verdict, layer) => `${root}/images/${encodeURIComponent(verdict.id)}/${layer}`;
 
 function showVerdict(verdict) {
+  const id = verdict ? verdict.id : "";
+  if (document.body.dataset.shown === id) return;
   document.body.dataset.verdict = kind(verdict);
   document.body.dataset.judgedAt = verdict ? verdict.time : "";
-  document.body.dataset.shown = verdict ? verdict.id : "";
+  document.body.dataset.shown = id;
   setText("word", WORDS[kind(verdict)]);
   const areas = verdict ? verdict.anomalies.map((area) => area.name).join(", ") : "";
   const scores = verdict ? say("score {score}, limit {threshold}", { score: numberText(verdict.score, 2), threshold: numberText(verdict.threshold, 2) }) : "";
@@ -81,10 +83,15 @@ function part(verdict) {
   return item;
 }
 
-function showLast(verdicts) {
+function showLast(verdicts) {  // parts that stay are not moved: they keep the focus
   const list = byId("last");
+  const wanted = new Set(verdicts.map((verdict) => verdict.id));
+  for (const item of [...list.children]) if (!wanted.has(item.dataset.id)) item.remove();
   const there = new Map([...list.children].map((item) => [item.dataset.id, item]));
-  list.replaceChildren(...verdicts.map((verdict) => there.get(verdict.id) || part(verdict)));
+  verdicts.forEach((verdict, place) => {
+    const item = there.get(verdict.id) || part(verdict);
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] || null);
+  });
 }
 
 function problemsOf(shown) {

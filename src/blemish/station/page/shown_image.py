@@ -12,6 +12,7 @@ from PIL import Image
 
 from blemish.engine.heat_maps import encode_heat_map
 from blemish.engine.images.decode import ImageLimits, decode
+from blemish.engine.images.headers import read_image_header
 from blemish.engine.images.orientation import turn
 from blemish.station.verdict import Verdict
 
@@ -39,7 +40,12 @@ class ShownImage:
     @cached_property
     def photo(self) -> bytes:
         """The image as a JPEG that browsers show, upright; an ImageError if it is no image."""
-        image, _ = self._upright()
+        longest = (self.longest_side, self.longest_side)
+        if isinstance(self.content, bytes):
+            image = Image.fromarray(decode(self.content, limits=LIMITS, at_least=longest).pixels)
+        else:
+            image = Image.fromarray(self.content)
+        image.thumbnail(longest)
         output = io.BytesIO()
         image.save(output, "JPEG", quality=JPEG_QUALITY)
         return output.getvalue()
@@ -47,21 +53,11 @@ class ShownImage:
     @cached_property
     def heat_map(self) -> bytes:
         """A transparent PNG of the photo's size; an ImageError if it is no image."""
-        image, orientation = self._upright()
+        orientation = 1
+        if isinstance(self.content, bytes):
+            orientation = read_image_header(self.content).orientation
         return encode_heat_map(
             np.ascontiguousarray(turn(self.anomaly_map, orientation)),
             threshold=max(self.verdict.threshold, 0),
-            size=image.size,
+            size=read_image_header(self.photo).size,
         )
-
-    def _upright(self) -> tuple[Image.Image, int]:
-        """Return the image as large as a screen shows it, and its EXIF orientation."""
-        longest = (self.longest_side, self.longest_side)
-        if isinstance(self.content, bytes):
-            decoded = decode(self.content, limits=LIMITS, at_least=longest)
-            pixels, orientation = decoded.pixels, decoded.orientation
-        else:
-            pixels, orientation = self.content, 1
-        image = Image.fromarray(pixels)
-        image.thumbnail(longest)
-        return image, orientation
