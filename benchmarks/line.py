@@ -5,7 +5,8 @@
 Images of the sample product come into a watched folder. The browser notes, by its own clock, how
 long after the verdict the page has painted it. It fails if an image has no verdict or two, if the
 memory of the server or of the line's process grows, or if the page needs more than 100 ms in the
-median.
+median. What an image costs the processor stands beside the bare graph, and how long the line took
+beside the images: a rate above what the machine can compute shows there.
 """
 
 from __future__ import annotations
@@ -13,15 +14,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import statistics
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.detection import Bare
 from benchmarks.surroundings import ROOT
+from blemish.server.stores import bundles_of
+from blemish.settings import Settings
+from blemish.storage.data_directory import DataDirectory
 from tests.acceptance.product import PROJECT, host, images, train_into
 from tests.acceptance.served import ServedDirectory
 from tests.console.conftest import CHROMIUM, FLAGS
@@ -50,12 +57,14 @@ name = "out"
 path = "{folder}/verdicts.jsonl"
 """
 WATCH = """() => {
-  window.delays = [];
+  window.delays = {};
   new MutationObserver(() => {
-    const at = Date.parse(document.body.dataset.judgedAt);
-    requestAnimationFrame(() => window.delays.push(Date.now() - at));
+    const { judgedAt, shown } = document.body.dataset;
+    if (!(shown in window.delays))
+      requestAnimationFrame(() => (window.delays[shown] ??= Date.now() - Date.parse(judgedAt)));
   }).observe(document.body, { attributes: true, attributeFilter: ["data-shown"] });
 }"""
+GRAPH_ROUNDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +91,14 @@ class LineFigures:
     median_ms: float
     p95_ms: float
     longest_ms: float
+    #: after the last image came, until all had verdicts
+    late_s: float
+    #: of the processor, for one image
+    server_cpu_ms: float
+    process_cpu_ms: float
+    graph_cpu_ms: float
+    #: of the server and the process, to the bare graph
+    cpu_over_graph: float
     server_mib: tuple[float, float]
     process_mib: tuple[float, float]
     #: of the machine, at the end
@@ -106,6 +123,28 @@ def memory_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def cpu_s(pid: int) -> float:
+    """Return the time that a process had a processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def graph_cpu_ms(data: Path) -> float:
+    """Return the time of a processor that decoding and the bare graph take for one image."""
+    with closing(sqlite3.connect(data / "blemish.db")) as database:
+        ((bundle,),) = database.execute("SELECT bundle FROM models WHERE version = 1")
+    bundles = bundles_of(Settings(data_dir=data), DataDirectory(data))
+    bare = Bare(bundles.read(bundle).model)
+    spent_ms = []
+    with NamedTemporaryFile(suffix=".jpg") as file:
+        Path(file.name).write_bytes(images()[0][1])
+        for _ in range(GRAPH_ROUNDS):
+            began = time.process_time()
+            bare.detect(Path(file.name))
+            spent_ms.append(1000 * (time.process_time() - began))
+    return statistics.median(spent_ms)
+
+
 def child_of(pid: int) -> int:
     """Return the process of the line."""
     children = Path(f"/proc/{pid}/task").glob("*/children")
@@ -125,11 +164,13 @@ def send_images(folder: Path, *, begin: int, count: int, rate: float) -> None:
 
 
 def verdict_ids(file: Path, *, wanted: int) -> list[str]:
-    """Wait until as many verdicts are there, and return their ids."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until as many verdicts are there, or no more come, and return their ids."""
+    number, deadline = 0, time.monotonic() + PATIENCE_S
     while True:
         lines = file.read_text().splitlines() if file.exists() else []
-        if len(lines) >= wanted or time.monotonic() > deadline:
+        if len(lines) > number:
+            number, deadline = len(lines), time.monotonic() + PATIENCE_S
+        if number >= wanted or time.monotonic() > deadline:
             return [str(json.loads(line)["id"]) for line in lines]
         time.sleep(0.5)
 
@@ -137,15 +178,26 @@ def verdict_ids(file: Path, *, wanted: int) -> list[str]:
 def measure(folder: Path, page: Page, served: ServedDirectory, options: Options) -> LineFigures:
     """Let images go by while a page watches."""
     assert served.process is not None
-    server, process = served.process.pid, child_of(served.process.pid)
+    pids = served.process.pid, child_of(served.process.pid)
     page.evaluate(WATCH)
     count = int(options.seconds * options.rate)
+    spent_s = [-cpu_s(pid) for pid in pids]
     send_images(folder / "in", begin=0, count=count // 5, rate=options.rate)
-    early = memory_mib(server), memory_mib(process)
+    early_mib = [memory_mib(pid) for pid in pids]
     send_images(folder / "in", begin=count // 5, count=count - count // 5, rate=options.rate)
+    sent_s = time.monotonic()
     ids = verdict_ids(folder / "verdicts.jsonl", wanted=count)
+    late_s = time.monotonic() - sent_s
     time.sleep(1)
-    delays = sorted(page.evaluate("() => window.delays"))
+    server_ms, process_ms = (
+        1000 * (spent + cpu_s(pid)) / count for spent, pid in zip(spent_s, pids, strict=True)
+    )
+    (server_mib, process_mib) = (
+        (round(early, 1), round(memory_mib(pid), 1))
+        for early, pid in zip(early_mib, pids, strict=True)
+    )
+    delays = sorted(page.evaluate("() => Object.values(window.delays)"))
+    graph_ms = graph_cpu_ms(served.folder)
     return LineFigures(
         seconds=options.seconds,
         images=count,
@@ -155,8 +207,13 @@ def measure(folder: Path, page: Page, served: ServedDirectory, options: Options)
         median_ms=statistics.median(delays),
         p95_ms=delays[int(0.95 * len(delays))],
         longest_ms=delays[-1],
-        server_mib=(round(early[0], 1), round(memory_mib(server), 1)),
-        process_mib=(round(early[1], 1), round(memory_mib(process), 1)),
+        late_s=round(late_s, 1),
+        server_cpu_ms=round(server_ms, 1),
+        process_cpu_ms=round(process_ms, 1),
+        graph_cpu_ms=round(graph_ms, 1),
+        cpu_over_graph=round((server_ms + process_ms) / graph_ms, 2),
+        server_mib=server_mib,
+        process_mib=process_mib,
         load=round(os.getloadavg()[0], 1),
     )
 
