@@ -22,6 +22,7 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,8 @@ class RecordsConfig:
     image_budget_bytes: int
     #: verdicts that are remembered; the oldest delivered ones go first
     most_verdicts: int
+    #: how old verdicts that every sink has may become; None for any age
+    retention: timedelta | None = None
     #: the shares of anomalies that are no alarm; None for those that each source learns
     share_band: ShareBand | None = None
 
@@ -251,12 +254,14 @@ def _records(table: ConfigTable) -> RecordsConfig:
         raise ConfigError(
             f"[records] images has {unknown[0]!r}; there are {', '.join(sorted(ImageRule))}."
         )
+    days = table.integer("retention_days", 0, least=0, most=36_500)
     records = RecordsConfig(
         images=frozenset(map(ImageRule, rules)),
         uncertain_band=table.number("uncertain_band", 0.1, least=0, most=1),
         share_of_rest=table.number("share_of_rest", 0.0, least=0, most=1),
         image_budget_bytes=table.integer("image_budget_mb", 1_000, least=0) * 1_000_000,
         most_verdicts=table.integer("most_verdicts", 1_000_000, least=1),
+        retention=timedelta(days=days) if days else None,
     )
     table.finish()
     return records

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from blemish.engine.normal_images import Comparison
@@ -19,14 +20,17 @@ from blemish.station.config import ImageRule, RecordsConfig, SinkConfig, WhenFul
 from blemish.station.drift.drift_records import DriftRecords
 from blemish.station.errors import RecordsError
 from blemish.station.images import CapturedImage
+from blemish.station.removal import REMOVED_AT_ONCE, remove_oldest
 from blemish.station.schema import open_station_database
 from blemish.station.stored_images import StoredImage, StoredImages
 from blemish.station.verdict import Verdict
 
 STATION = "station"
 _SELECT = "SELECT document, image_file, heat_map_file, mask_file FROM verdicts "
-_PRUNED = 100
-"""Verdicts that are removed at once, when there are as many too many."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Records:
@@ -36,7 +40,12 @@ class Records:
     """
 
     def __init__(
-        self, directory: Path, *, rules: RecordsConfig, sinks: Sequence[SinkConfig] = ()
+        self,
+        directory: Path,
+        *,
+        rules: RecordsConfig,
+        sinks: Sequence[SinkConfig] = (),
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Open the records, and create them first if there are none.
 
@@ -45,6 +54,7 @@ class Records:
         """
         self.images = StoredImages(directory)
         self._rules = rules
+        self._now = now
         self._sinks = {sink.name: sink for sink in sinks}
         self._lock = threading.RLock()
         self._durable = open_station_database(directory, synchronous="FULL")
@@ -79,6 +89,7 @@ class Records:
             RecordsError: it cannot be written.
         """
         with self._transaction(self._durable) as connection:
+            removed = self._expire(connection)
             is_new = self._insert(connection, verdict, stored)
             self._settle(connection, image)
             if is_new:
@@ -88,11 +99,26 @@ class Records:
                 self._add_count(connection, STATION, "anomalous", int(verdict.is_anomalous))
                 self._count += 1
                 self._stored_bytes += stored.size_bytes if stored else 0
-            removed = self._evict(connection) + self._prune(connection)
+            removed += self._evict(connection) + self._prune(connection)
         self.images.remove(removed)
         recorded = self.verdict(verdict.id)
         assert recorded is not None
         return recorded
+
+    def remove_expired(self) -> None:
+        """Remove verdicts that are too old while no new ones come.
+
+        Raises:
+            RecordsError: they cannot be removed.
+        """
+        if self._rules.retention is None:
+            return
+        before = -1
+        while self._count != before:
+            before = self._count
+            with self._transaction(self._quick) as connection:
+                removed = self._expire(connection)
+            self.images.remove(removed)
 
     def repeat(self, image: CapturedImage) -> Verdict | None:
         """Return the verdict on an image that was judged before, and remember it once more."""
@@ -308,19 +334,21 @@ class Records:
 
     def _prune(self, connection: sqlite3.Connection) -> list[str]:
         """Remove the oldest verdicts beyond the bound that wait for no sink; return their files."""
-        if self._count < self._rules.most_verdicts + _PRUNED:
+        if self._count < self._rules.most_verdicts + REMOVED_AT_ONCE:
             return []
-        rows = connection.execute(
-            "SELECT number, stored_bytes, image_file, heat_map_file, mask_file FROM verdicts"
-            " WHERE number NOT IN (SELECT number FROM deliveries) ORDER BY number LIMIT ?",
-            (_PRUNED,),
-        ).fetchall()
-        connection.executemany(
-            "DELETE FROM verdicts WHERE number = ?", [(number,) for number, *_ in rows]
-        )
-        self._count -= len(rows)
-        self._stored_bytes -= sum(size_bytes for _, size_bytes, *_ in rows)
-        return [name for _, _, *files in rows for name in files if name]
+        return self._remove(connection)
+
+    def _expire(self, connection: sqlite3.Connection) -> list[str]:
+        """Remove verdicts that are too old and wait for no sink; return their files."""
+        if self._rules.retention is None:
+            return []
+        return self._remove(connection, self._now() - self._rules.retention)
+
+    def _remove(self, connection: sqlite3.Connection, before: datetime | None = None) -> list[str]:
+        removed = remove_oldest(connection, before=before)
+        self._count -= removed.count
+        self._stored_bytes -= removed.size_bytes
+        return removed.files
 
     @staticmethod
     def _add_count(connection: sqlite3.Connection, owner: str, name: str, amount: int = 1) -> None:

@@ -1,7 +1,7 @@
 """The station: takes images from sources, judges them, records verdicts and hands them on.
 
-One thread for each source, one that judges, and one for each sink. It knows of no command line, no
-signal and no process: whoever runs it calls `start` and `stop`.
+One thread for each source, one that judges, one for each sink, and one that removes what is too
+old. It knows of no command line, no signal and no process: its owner calls `start` and `stop`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ LAST = 20
 RATE_WINDOW_S = 60.0
 ROOM_LOOK_S = 0.05
 """How often the station looks whether full sinks take verdicts again."""
+
+UPKEEP_S = 60.0
+"""How often the records remove what is too old while no image comes."""
 
 RETRY_S = 1.0
 """Pause before the records are written again."""
@@ -177,11 +180,13 @@ class Station:
             for worker in self._workers
         ]
         self._judging = threading.Thread(target=self._run, name="judge", daemon=True)
+        self._upkeep = threading.Thread(target=self._keep_up, name="upkeep", daemon=True)
 
     def start(self) -> None:
         """Start all threads."""
         self._records.remove_unfinished()
-        for thread in (*self._sink_threads, self._judging, *self._source_threads):
+        threads = (*self._sink_threads, self._judging, *self._source_threads, self._upkeep)
+        for thread in threads:
             thread.start()
 
     def stop(self) -> None:
@@ -195,7 +200,7 @@ class Station:
         self._ending.set()
         for worker in self._workers:
             worker.wake.set()
-        for thread in self._sink_threads:
+        for thread in (*self._sink_threads, self._upkeep):
             thread.join(STOP_S)
 
     @property
@@ -253,6 +258,16 @@ class Station:
                 self._handle(image)
         except Exception:
             logger.exception("the station ended by a fault")
+
+    def _keep_up(self) -> None:
+        """Remove what is too old, also while no image comes."""
+        while True:
+            try:
+                self._records.remove_expired()
+            except RecordsError as error:
+                logger.warning("%s", error)
+            if self._stopping.wait(UPKEEP_S):
+                return
 
     def _next_image(self) -> CapturedImage | None:
         """Wait for an image; None once the station stops and none waits in memory."""

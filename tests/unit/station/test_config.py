@@ -103,6 +103,7 @@ def test_a_page_is_there_only_if_it_is_configured() -> None:
         (LEAST + "[[sink]]\nname = 'a'\ntype = 'csv'\nqueue_limit = 0", "of at least 1"),
         (LEAST + "[records]\nimages = ['some']", "'some'; there are all, anomalies"),
         (LEAST + "[records]\nshare_of_rest = 2", "a number from 0 to 1"),
+        (LEAST + "[records]\nretention_days = -1", "a whole number from 0 to 36500"),
         (LEAST + "[page]\nhost = '0.0.0.0'", "by token_env"),
         (LEAST + SYNC + "prefix = '/line-1/'", "how keys begin"),
         (LEAST + SYNC + "prefix = 'a/../b/'", "how keys begin"),

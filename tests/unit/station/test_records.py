@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from blemish.station.lock import locked_directory
 from blemish.station.records import Records
 from blemish.station.schema import DATABASE
 from tests.unit.station.captured import DETECTION, PNG, RULES, captured, sink_config, verdict_on
+from tests.unit.station.verdicts import TIME
 
 OpenRecords = Callable[..., Records]
 
@@ -24,8 +26,10 @@ def open_records(folder: Path) -> Iterator[OpenRecords]:
     """Opens records in one directory."""
     opened: list[Records] = []
 
-    def open_again(*sinks: SinkConfig, rules: RecordsConfig = RULES) -> Records:
-        opened.append(Records(folder / "station", rules=rules, sinks=sinks))
+    def open_again(
+        *sinks: SinkConfig, rules: RecordsConfig = RULES, now: Callable[[], datetime] = lambda: TIME
+    ) -> Records:
+        opened.append(Records(folder / "station", rules=rules, sinks=sinks, now=now))
         return opened[-1]
 
     yield open_again
@@ -212,6 +216,41 @@ def test_the_oldest_delivered_verdicts_are_pruned(open_records: OpenRecords) -> 
     assert names[3] in left
     assert len(left) == 10
     assert records.waiting("a") == 6
+
+
+def test_verdicts_and_images_go_with_age_once_every_sink_has_them(
+    open_records: OpenRecords, folder: Path
+) -> None:
+    now = TIME
+    rules = replace(RULES, retention=timedelta(days=30))
+    records = open_records(sink_config("a"), rules=rules, now=lambda: now)
+    names = [add(records, number, detection=DETECTION) for number in range(3)]
+    records.delivered("a", names[0])
+    records.delivered("a", names[1])
+
+    now = TIME + timedelta(days=29)
+    records.remove_expired()
+    before = [entry.id for entry in records.last(9)]
+    now = TIME + timedelta(days=31)
+    records.remove_expired()
+    after = [entry.id for entry in records.last(9)]
+
+    assert (before, after) == (names[::-1], [names[2]])
+    files = [path.name[:32] for path in (folder / "station" / "images").iterdir()]
+    assert set(files) == {names[2]}
+
+
+def test_a_new_verdict_makes_old_ones_go(open_records: OpenRecords) -> None:
+    now = TIME
+    rules = replace(RULES, retention=timedelta(days=1))
+    records = open_records(rules=rules, now=lambda: now)
+    old = add(records, 1)
+
+    now = TIME + timedelta(days=2)
+    new = add(records, 2)
+
+    assert [entry.id for entry in records.last(9)] == [new]
+    assert records.remembered("line-1") == {old, new}  # neither is judged again
 
 
 def test_images_for_the_server_are_the_stored_ones_that_it_lacks(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,18 @@ def test_an_image_becomes_a_verdict_that_every_sink_gets(bench: Bench) -> None:
     assert latest is not None
     assert latest.verdict == verdict
     assert latest.heat_map_png().startswith(b"\x89PNG")
+
+
+def test_a_station_removes_what_is_too_old_without_an_image(bench: Bench) -> None:
+    bench.start()
+    bench.offer().result(PATIENCE_S)
+    wait_until(lambda: bench.records.waiting("table") == 0)
+    bench.stop()
+    bench.rules = replace(bench.rules, retention=timedelta(days=1))
+
+    bench.start()
+
+    wait_until(lambda: not bench.records.last(1))
 
 
 def test_the_status_counts_what_happened(bench: Bench) -> None:
