@@ -27,11 +27,25 @@ CONSOLE = FOLDER.parent
 
 ONE, MANY = ("say", "later"), "counted"
 
+STORED = (
+    "Audit log",
+    "Backbones",
+    "Database, with copies from before updates",
+    "Frozen data sets of models",
+    "Images and other objects",
+    "Models",
+    "Thumbnails",
+    "Trainings under way",
+    "Uploads that are not complete",
+)
+"""What takes room on the disk: `StorageUse.parts`."""
+
 OF_THE_DOMAIN: Mapping[str, Iterable[str]] = {
     "domain/access/roles.py": DESCRIPTIONS.values(),
+    "service/storage_use.py": STORED,
     "domain/lifecycle.py": [*MODEL_WORDS.values(), *JOB_WORDS.values()],
 }
-"""Messages that sources outside of the console have, which need no function."""
+"""Source outside of the console, which needs no function -> its messages."""
 
 HEADER = """msgid ""
 msgstr ""

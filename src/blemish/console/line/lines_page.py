@@ -78,7 +78,7 @@ def _state(line: Line) -> None:
     words = text("", classes="quiet")
 
     def refresh() -> None:
-        shown.show(PillContent(str(line.feed.state), LOOKS[line.feed.state]))
+        shown.show(PillContent(say(str(line.feed.state)), LOOKS[line.feed.state]))
         words.set_content(_escaped(line.feed.message))
 
     refresh()

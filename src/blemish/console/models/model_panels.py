@@ -78,7 +78,7 @@ def matrix_panel(images: Sequence[EvaluatedImage], gallery: TestImages, *, probl
                 text(say("Model: normal"), tag="th")
             for truth, cells in MATRIX:
                 with ui.element("tr"):
-                    text(truth, tag="th")
+                    text(say(truth), tag="th")
                     for cell, look in cells:
                         with ui.element("td"):
                             _cell(cell, look if counts[cell] else "none", counts[cell], gallery)

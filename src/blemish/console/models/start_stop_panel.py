@@ -21,7 +21,7 @@ NEEDS = later(
     "when nobody needs it."
 )
 
-STOPPED = PillContent("stopped")
+STOPPED = later("stopped")
 
 
 class StartStopPanel:
@@ -56,7 +56,7 @@ class StartStopPanel:
         if model.status is self._status:
             return
         self._status = model.status
-        self._pill.show(STOPPED if stopped else model_status(model.status))
+        self._pill.show(PillContent(say(STOPPED)) if stopped else model_status(model.status))
         may_start = await self._visitor.may("StartModel", **self._names)
         may_stop = await self._visitor.may("StopModel", **self._names)
         startable = model.status in MODEL_STARTABLE and may_start

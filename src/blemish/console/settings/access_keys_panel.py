@@ -193,4 +193,4 @@ class AccessKeysPanel:
 def _draw_name(key: AccessKey, *, own: bool) -> None:
     text(key.name, tag="strong")
     if own:
-        text(" (yours)", classes="quiet")
+        text(say(" (yours)"), classes="quiet")

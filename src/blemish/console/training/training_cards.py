@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from nicegui import ui
 
-from blemish.console.language.messages import say
+from blemish.console.language.messages import later, say
 from blemish.console.language.numbers import percent_text
 from blemish.console.paths import project_path
 from blemish.console.training.training_progress import (
@@ -35,7 +35,7 @@ POLL_S = 1.0
 
 CANCEL = "CancelModelTraining"
 
-CANCELLED = PillContent("cancelled")
+CANCELLED = later("cancelled")
 
 LoggedTraining = tuple[Model, Sequence[TrainingStep]]
 
@@ -137,7 +137,7 @@ class _Card:
     async def _show_status(self, model: Model, *, running: bool) -> None:
         self._bar.set_visibility(running)
         cancelled = model.status_message.startswith("Cancelled by")
-        self._pill.show(CANCELLED if cancelled else model_status(model.status))
+        self._pill.show(PillContent(say(CANCELLED)) if cancelled else model_status(model.status))
         self._actions.clear()
         with self._actions:
             if running:
