@@ -97,11 +97,13 @@ RECONNECT_S = 10.0
 _QUASAR = """
 app.use(Quasar, {config: vue_config});
 Object.assign(app.config.globalProperties, {say, counted, numberText});
+Quasar.Lang.set(Quasar.Lang[language.replace("-", "")]);
 applyColors(vue_config.brand);
 darkSetter = () => showTheme();
 showTheme();
 """
-"""How the framework is set up in a browser: colours and theme are those of our style sheet."""
+"""How the framework is set up in a browser: colours and theme are those of our style sheet, the
+language is that of the page, and templates have the functions of `static/say.js`."""
 
 STATIC = Path(__file__).parent / "static"
 

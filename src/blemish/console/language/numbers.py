@@ -17,6 +17,16 @@ def number_text(number: float, *, digits: int = 0) -> str:
     return format_decimal(number, _pattern(digits), locale=code)
 
 
+def significant_text(number: float, digits: int = 4) -> str:
+    """Return a number with its most significant digits, such as "1.183" of a threshold."""
+    text, code = f"{number:.{digits}g}", current_language()
+    if code in {ENGLISH, PSEUDO}:
+        return text
+    from babel.numbers import get_decimal_symbol  # noqa: PLC0415 - English needs no Babel
+
+    return text.replace(".", get_decimal_symbol(code))
+
+
 def percent_text(share: float, *, digits: int = 0) -> str:
     """Return a share from 0 to 1 in percent, such as "85%"."""
     code = current_language()

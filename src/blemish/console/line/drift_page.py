@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.language.messages import later, say, say_all
-from blemish.console.language.numbers import utc_text
+from blemish.console.language.numbers import significant_text, utc_text
 from blemish.console.line.line_access import line_path, visible_line
 from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.pill import pill
@@ -118,10 +118,14 @@ def _draw_chart(
     title: str, points: Sequence[tuple[MeasuredHour, float]], entry: MeasuredRange | None
 ) -> None:
     heading(title, 3)
-    words = say("{title}: {points} in the last hour", title=title, points=f"{points[-1][1]:.3g}")
+    words = say(
+        "{title}: {points} in the last hour", title=title, points=significant_text(points[-1][1], 3)
+    )
     if entry is not None:
         words += say(
-            "; normal is {low} to {high}", low=f"{entry.low:.3g}", high=f"{entry.high:.3g}"
+            "; normal is {low} to {high}",
+            low=significant_text(entry.low, 3),
+            high=significant_text(entry.high, 3),
         )
     text(f"{words}.", classes="quiet", tag="p")
     chart = ui.echart(chart_options(points, entry)).classes("drift-chart")

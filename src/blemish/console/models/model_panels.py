@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import significant_text
 from blemish.console.models.curves import curve_options, precision_recall_curve, roc_curve
 from blemish.console.models.evaluation import (
     CELL_NAMES,
@@ -118,8 +119,8 @@ async def threshold_panel(project: str, model: Mapping[str, Any], info: BundleIn
             text(
                 say(
                     "In force is {threshold}; the training chose {moved_from}.",
-                    threshold=f"{info.threshold:.4g}",
-                    moved_from=f"{info.moved_from:.4g}",
+                    threshold=significant_text(info.threshold),
+                    moved_from=significant_text(info.moved_from),
                 ),
                 tag="p",
             )

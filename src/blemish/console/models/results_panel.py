@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.language.messages import later, say
+from blemish.console.language.numbers import significant_text
 from blemish.console.models.rates import NOT_MEASURABLE, f1_text
 from blemish.console.models.threshold_results import ThresholdResults, results_at
 from blemish.console.ui.frame import labelled, text
@@ -48,15 +49,15 @@ def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
         words = say(
             "{images}, at the threshold of the training, {threshold}.",
             images=images,
-            threshold=f"{info.threshold:.4g}",
+            threshold=significant_text(info.threshold),
         )
         if moved:
             words = say(
                 "{images}, at the threshold in force, {threshold}; beside it at the "
                 "threshold of the training, {moved_from}.",
                 images=images,
-                threshold=f"{info.threshold:.4g}",
-                moved_from=f"{info.moved_from:.4g}",
+                threshold=significant_text(info.threshold),
+                moved_from=significant_text(info.moved_from),
             )
         text(words, tag="p", classes="quiet")
 
