@@ -57,7 +57,7 @@ def results_panel(model: Mapping[str, Any], info: BundleInfo | None) -> None:
                 "threshold of the training, {moved_from}.",
                 images=images,
                 threshold=significant_text(info.threshold),
-                moved_from=significant_text(info.moved_from),
+                moved_from=significant_text(info.moved_from or 0.0),
             )
         text(words, tag="p", classes="quiet")
 
