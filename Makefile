@@ -108,12 +108,13 @@ lock: ## Write the lock files anew (needs uv; UPGRADE=1 takes newer versions)
 	$(LOCK) -c requirements.lock -o requirements-edge.lock deploy/edge/pyproject.toml
 	$(LOCK) --group current-boto3 --upgrade -o requirements-current-boto3.lock
 	$(LOCK) --group s3-clients -o requirements-s3-clients.lock
+	$(LOCK) --group identity-provider -o requirements-identity-provider.lock
 	$(LOCK) --group release -o requirements-release.lock
 	$(LOCK) --group sample-sdk -o requirements-sample-sdk.lock
 	$(LOCK) --group peers -o requirements-peers.lock
 
 clean: ## Remove what the other targets made, but no data of a server or a demo
-	rm -rf .venv .venv-boto3-current .venv-cluster .venv-release .venv-s3-clients .venv-sample-sdk $(PEERS) build dist wheelhouse blemish-edge .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-boto3-current .venv-cluster .venv-identity-provider .venv-release .venv-s3-clients .venv-sample-sdk $(PEERS) build dist wheelhouse blemish-edge .*_cache .hypothesis .coverage*
 
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from blemish.domain.access.roles import UserRole
 from blemish.domain.entities import MaskOrientation
 from blemish.domain.limits import PROFILES, Limits, with_longest_side
 
@@ -26,6 +28,19 @@ _OF_KMS = {"kms_profile", "kms_endpoint"}
 
 _OF_S3 = {"s3_region", "s3_profile", "s3_access_key_id", "s3_secret_access_key"}
 """Settings that say nothing without `s3_endpoint`."""
+
+_OF_OIDC = {
+    "oidc_client_id",
+    "oidc_client_secret",
+    "oidc_name",
+    "oidc_roles",
+    "oidc_roles_claim",
+    "oidc_default_role",
+}
+"""Settings that say nothing without `oidc_issuer`."""
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that may be asked without TLS."""
 
 
 Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
@@ -300,6 +315,54 @@ class Settings(BaseSettings):
         if self.files_url is not None and (self.database_url is None or self.s3_endpoint is None):
             raise ValueError(
                 "BLEMISH_FILES_URL: set BLEMISH_DATABASE_URL and BLEMISH_S3_ENDPOINT too"
+            )
+        return self
+
+    oidc_issuer: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")] | None = None
+    """Issuer URL of an OpenID Connect provider that signs people in to the console."""
+
+    oidc_client_id: Annotated[str, Field(min_length=1)] | None = None
+    """Id by which the provider knows this console."""
+
+    oidc_client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """The secret of this client."""
+
+    oidc_name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """What the form calls the provider; without it, the host of the issuer."""
+
+    oidc_roles: dict[str, UserRole] | None = None
+    """JSON object: the value of a claim, such as a group, and the role that it gives."""
+
+    oidc_roles_claim: Annotated[str, Field(min_length=1)] = "groups"
+    """Claim that holds these values; dots lead into objects, as in `realm_access.roles`."""
+
+    oidc_default_role: UserRole | None = None
+    """Role of people whose claim gives none; without it, they are refused."""
+
+    @model_validator(mode="after")
+    def _check_oidc(self) -> Self:
+        """Allow a whole provider or none; the provider itself is asked at the first sign-in."""
+        names = sorted(
+            f"BLEMISH_{name.upper()}" for name in self.model_fields_set if name in _OF_OIDC
+        )
+        if self.oidc_issuer is None:
+            if names:
+                raise ValueError(f"{' and '.join(names)}: set BLEMISH_OIDC_ISSUER too")
+            return self
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme == "http" and issuer.hostname not in LOOPBACK_NAMES:
+            raise ValueError(
+                f"BLEMISH_OIDC_ISSUER: {self.oidc_issuer} must begin with https://; http:// is "
+                "for a provider on this machine alone"
+            )
+        if self.oidc_client_id is None or self.oidc_client_secret is None:
+            raise ValueError(
+                "BLEMISH_OIDC_ISSUER: set BLEMISH_OIDC_CLIENT_ID and BLEMISH_OIDC_CLIENT_SECRET too"
+            )
+        if not self.oidc_roles and self.oidc_default_role is None:
+            raise ValueError(
+                "BLEMISH_OIDC_ISSUER: set BLEMISH_OIDC_ROLES or BLEMISH_OIDC_DEFAULT_ROLE too, "
+                "because nobody would have a role"
             )
         return self
 

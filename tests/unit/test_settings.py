@@ -144,3 +144,37 @@ def test_as_many_trainings_run_as_are_told_and_only_the_original_refuses_more(
 
     assert settings.trainings_at_once == at_once
     assert settings.limit_profile.max_concurrent_trainings == refused_above
+
+
+OIDC = {
+    "oidc_issuer": "https://login.example.org",
+    "oidc_client_id": "blemish",
+    "oidc_client_secret": "not-to-be-shown",
+    "oidc_roles": {"leads": "engineer"},
+}
+
+
+@pytest.mark.parametrize("issuer", ["https://a.example.org/realms/x/", "http://localhost:9000"])
+def test_an_issuer_is_taken_as_it_is_written(issuer: str) -> None:
+    settings = Settings(**OIDC | {"oidc_issuer": issuer})  # type: ignore[arg-type]
+
+    assert settings.oidc_issuer == issuer
+    assert "not-to-be-shown" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"oidc_issuer": None}, "BLEMISH_OIDC_ROLES: set BLEMISH_OIDC_ISSUER too"),
+        ({"oidc_issuer": "http://login.example.org"}, "http://login.example.org must begin with"),
+        ({"oidc_issuer": "login.example.org"}, "oidc_issuer"),
+        ({"oidc_client_id": None}, "set BLEMISH_OIDC_CLIENT_ID and BLEMISH_OIDC_CLIENT_SECRET too"),
+        ({"oidc_client_secret": ""}, "oidc_client_secret"),
+        ({"oidc_roles": {}}, "set BLEMISH_OIDC_ROLES or BLEMISH_OIDC_DEFAULT_ROLE too"),
+        ({"oidc_roles": {"leads": "boss"}}, "Input should be 'viewer', 'operator', 'labeller'"),
+        ({"oidc_default_role": "root"}, "Input should be 'viewer', 'operator', 'labeller'"),
+    ],
+)
+def test_half_of_an_identity_provider_is_refused(told: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Settings(**OIDC | told)

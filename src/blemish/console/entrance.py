@@ -1,6 +1,7 @@
 """What every request of the console goes through first.
 
     /console/sign-in, /console/sign-out -> sign_in
+    /console/sign-in/... -> provider_sign_in, if an identity provider is set up
     /console/kiosk -> kiosk
     /console/language/de.js -> language.scripts
     else -> guard -> the framework and its pages
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blemish.console.auth.guard import Guard
 from blemish.console.auth.kiosk import KioskEntrance
+from blemish.console.auth.provider_sign_in import ProviderSignIn
 from blemish.console.auth.sign_in import SignIn
 from blemish.console.browser_rules import with_headers
 from blemish.console.language.scripts import LanguageScripts, load_language
@@ -35,10 +37,12 @@ class Entrance:
 
     def __init__(self, services: Services) -> None:
         wrong_secrets = WrongSecrets(monotonic=time.monotonic, free=FREE_OF_ALL_NAMES)
+        provider = services.provider
         self._entries = (
             SignIn(services, wrong_secrets),
             KioskEntrance(services, wrong_secrets),
             LanguageScripts(),
+            *([ProviderSignIn(services, provider, wrong_secrets)] if provider else ()),
         )
         self._guard = Guard(self._framework, services)
         self._loading: asyncio.Task[ASGIApp] | None = None

@@ -7,6 +7,15 @@ from urllib.parse import quote
 ROOT = "/console"
 SIGN_IN = f"{ROOT}/sign-in"
 SIGN_OUT = f"{ROOT}/sign-out"
+PROVIDER_SIGN_IN = f"{SIGN_IN}/provider"
+"""Leads to the identity provider."""
+
+PROVIDER_CALLBACK = f"{SIGN_IN}/callback"
+"""Where the identity provider sends browsers back to."""
+
+PROVIDER_FINISH = f"{SIGN_IN}/finish"
+"""Where the page at `PROVIDER_CALLBACK` goes on to."""
+
 KIOSK = f"{ROOT}/kiosk"
 """Where the links of screens at a line lead; the token is in the query."""
 

@@ -14,6 +14,7 @@ from blemish.domain.limits import Limits
 from blemish.line.keeper import LineKeeper
 from blemish.service.access.access_keys import AccessKeys
 from blemish.service.access.kiosk_links import KioskLinks
+from blemish.service.access.oidc.provider_settings import ProviderSettings
 from blemish.service.access.sessions import SessionService
 from blemish.service.access.user_accounts import UserAccounts
 from blemish.service.datasets.datasets import DatasetService
@@ -99,6 +100,8 @@ class Services:
     region: str
     clock: Callable[[], datetime]
     new_name: Callable[[], str]
+    #: the identity provider that signs people in; None for passwords and keys alone
+    provider: ProviderSettings | None = None
     #: old passwords, by the name of the user
     wrong_passwords: WrongSecrets = field(
         default_factory=lambda: WrongSecrets(monotonic=time.monotonic)

@@ -36,11 +36,13 @@ from blemish.server.storage_gate import StorageGate
 from blemish.server.stores import Storage, bucket_maker
 from blemish.server.workers import Workers
 from blemish.service.access.kiosk_links import KioskLinks
+from blemish.service.access.oidc.provider_settings import ProviderSettings
 from blemish.service.access.sessions import SessionService
 from blemish.service.datasets.thumbnails import Thumbnails
 from blemish.service.detection.counts import DetectionCounts
 from blemish.service.detection.previews import Previews
 from blemish.service.training.backbones import BUILT_IN
+from blemish.settings import Settings
 from blemish.storage.disk import Disk
 from blemish.sts.service import sts_dispatcher
 from blemish.wire.calls import Gate, Observer
@@ -210,7 +212,24 @@ def build_console(
             region=settings.region,
             clock=foundation.now,
             new_name=foundation.new_name,
+            provider=_provider(settings),
         )
+    )
+
+
+def _provider(settings: Settings) -> ProviderSettings | None:
+    """Return the identity provider, which is not asked for anything before somebody signs in."""
+    client_id, secret = settings.oidc_client_id, settings.oidc_client_secret
+    if settings.oidc_issuer is None or client_id is None or secret is None:
+        return None
+    return ProviderSettings(
+        issuer=settings.oidc_issuer,
+        client_id=client_id,
+        client_secret=secret.get_secret_value(),
+        name=settings.oidc_name or "",
+        roles_claim=settings.oidc_roles_claim,
+        roles=settings.oidc_roles or {},
+        default_role=settings.oidc_default_role,
     )
 
 

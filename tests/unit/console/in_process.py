@@ -72,6 +72,7 @@ class InProcessConsole:
         self._portal = portal
         self._numbers = count(1)
         self.buckets = folder / "buckets"
+        self.console: Any = server.application._console
         database = Database.open_current(DataDirectory(folder).database)
         clock = partial(datetime.now, UTC)
         self.users = UserAccounts(database, now=clock, random_bytes=os.urandom)
@@ -100,7 +101,7 @@ class InProcessConsole:
 
     def change_password(self, name: str, password: str, *, old: str, new: str) -> None:
         """Sign in as a user and change the password, as the settings do."""
-        services = self._server.application._console._services  # type: ignore[attr-defined]
+        services = self.console._services
         token = services.sessions.begin_as_user(name, password)
         visitor = Visitor(
             services=services, token=token, source_ip=None, user_agent=None, secure=False
@@ -147,13 +148,12 @@ async def lifespan(server: Server) -> AsyncIterator[None]:
 
 
 @contextmanager
-def in_process_console(folder: Path) -> Iterator[InProcessConsole]:
+def in_process_console(folder: Path, **settings: Any) -> Iterator[InProcessConsole]:
     """Run a server in this process, with an event loop in a thread of its own."""
     directory = DataDirectory(folder)
     directory.create()
-    settings = Settings(data_dir=folder)
     with (
-        running_server(settings, directory) as server,
+        running_server(Settings(data_dir=folder, **settings), directory) as server,
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(lifespan(server)),
     ):

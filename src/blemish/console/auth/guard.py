@@ -116,8 +116,8 @@ def origin_problem(connection: HTTPConnection) -> str | None:
     return None
 
 
-def cookie_name(scope: Scope) -> str:
-    """Return the name of the session's cookie: browsers do not tell the ports of a host apart.
+def cookie_name(scope: Scope, kind: str = "session") -> str:
+    """Return the name of a cookie: browsers do not tell the ports of a host apart.
 
     The port is the one in the address that the browser shows, so servers behind one balancer have
     the same name.
@@ -129,7 +129,7 @@ def cookie_name(scope: Scope) -> str:
     """
     prefix, default = ("__Host-", 443) if is_secure(scope) else ("", 80)
     _, _, port = Headers(scope=scope).get("host", "").rpartition(":")
-    return f"{prefix}blemish-session-{int(port) if _PORT.fullmatch(port) else default}"
+    return f"{prefix}blemish-{kind}-{int(port) if _PORT.fullmatch(port) else default}"
 
 
 def is_secure(scope: Scope) -> bool:

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import math
 import time
-from functools import cache, partial
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from functools import partial
+from urllib.parse import parse_qs
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from blemish.console.auth.guard import origin_problem, visitor_of
-from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
+from blemish.console.auth.session_cookie import set_session_cookie
+from blemish.console.auth.sign_in_form import SignInForm, redirect, target_of
 from blemish.console.auth.sign_in_records import is_key_id, record_sign_in, record_sign_out
 from blemish.console.http import EXPECTED, bounded_body, status_of
 from blemish.console.language.messages import later, say
-from blemish.console.language.visitor_language import current_language
-from blemish.console.paths import ROOT, SIGN_IN, SIGN_OUT
+from blemish.console.paths import SIGN_IN, SIGN_OUT
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_hashing_thread, in_thread
 from blemish.service.access.sessions import LIFETIME
@@ -51,6 +50,7 @@ class SignIn:
 
     def __init__(self, services: Services, wrong_secrets: WrongSecrets) -> None:
         self._services = services
+        self._form = SignInForm(services.provider).response
         #: by address: whoever guesses at many names pays for each
         self._of_address = wrong_secrets
         #: by address and name, which the right secret of this name alone forgives
@@ -64,16 +64,16 @@ class SignIn:
         except ClientGoneError:
             return
         except EXPECTED as error:
-            response = _form(status_of(error), problem=str(error))
+            response = self._form(status_of(error), problem=str(error))
         await response(scope, receive, send)
 
     async def _response(self, request: Request) -> Response:
         if problem := origin_problem(request):
-            return _form(403, problem=problem)
+            return self._form(403, problem=problem)
         if request.method in {"GET", "HEAD"}:
             return await self._show(request)
         if request.method != "POST":
-            return _form(405, problem=say("This address takes GET and POST alone."))
+            return self._form(405, problem=say("This address takes GET and POST alone."))
         if request.url.path == SIGN_OUT:
             return await self._sign_out(request)
         return await self._sign_in(request)
@@ -83,8 +83,8 @@ class SignIn:
         try:
             await visitor_of(request, self._services).principal()
         except SignedOutError:
-            return _form(200, target=target)
-        return _redirect(target)
+            return self._form(200, target=target)
+        return redirect(target)
 
     async def _sign_in(self, request: Request) -> Response:
         body = await bounded_body(request, limit_bytes=FORM_BYTES, subject=say("The form"))
@@ -97,7 +97,7 @@ class SignIn:
         if (wait_s := self._begin_attempt(group, name)) > 0:
             text = say(WAIT, seconds=math.ceil(wait_s))
             await in_thread(partial(record, problem=text))
-            return _form(429, problem=text, name=name, target=target)
+            return self._form(429, problem=text, name=name, target=target)
         is_right: bool | None = None
         try:
             token = await self._begin(name, secret, address)
@@ -107,10 +107,10 @@ class SignIn:
         if token is None:
             logger.warning("sign-in failed", address=address)
             await in_thread(partial(record, problem=WRONG))
-            return _form(403, problem=say(WRONG), name=name, target=target)
+            return self._form(403, problem=say(WRONG), name=name, target=target)
         principal = await in_thread(self._services.sessions.principal, token)
         await in_thread(partial(record, principal=principal))
-        response = _redirect(target)
+        response = redirect(target)
         set_session_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response
 
@@ -144,40 +144,10 @@ class SignIn:
         await in_thread(self._services.sessions.end, visitor.token)
         if principal is not None:
             record_sign_out(self._services, request, principal)
-        response = _redirect(SIGN_IN)
+        response = redirect(SIGN_IN)
         set_session_cookie(response, request, "", max_age_s=0)
         return response
 
 
-def target_of(text: str) -> str:
-    """Return where to go after signing in: a page of the console, whatever the text says."""
-    parts = urlsplit(text)
-    inside = parts.path == ROOT or parts.path.startswith(f"{ROOT}/")
-    if parts.scheme or parts.netloc or not inside or not text.isprintable() or "\\" in text:
-        return f"{ROOT}/"
-    return text
-
-
 def _subject(group: str, name: str) -> str:
     return f"{group} {name:.128}"
-
-
-def _redirect(target: str) -> Response:
-    return RedirectResponse(target, status_code=303, headers=NO_STORE)
-
-
-def _form(status: int, *, problem: str = "", name: str = "", target: str = f"{ROOT}/") -> Response:
-    import jinja2  # noqa: PLC0415 - not before somebody signs in
-
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        _template()
-    )
-    template.globals.update(say=say, language=current_language())
-    text = template.render(root=ROOT, sign_in=SIGN_IN, problem=problem, name=name, target=target)
-    content = text.encode(errors="replace")
-    return HTMLResponse(content, status_code=status, headers=NO_STORE)
-
-
-@cache
-def _template() -> str:
-    return (Path(__file__).parent / "sign_in.html.jinja").read_text(encoding="utf-8")

@@ -46,6 +46,19 @@ def record_sign_in(
     services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
 
 
+def record_provider_sign_in(
+    services: Services,
+    connection: HTTPConnection,
+    *,
+    principal: Principal | None = None,
+    problem: str | None = None,
+) -> None:
+    """Record an attempt to sign in by the identity provider; a problem says why it failed."""
+    issuer = services.provider.issuer if services.provider else ""
+    call = _call(services, connection, "ConsoleLogin", IdentityProvider=issuer)
+    services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
+
+
 def record_kiosk(
     services: Services,
     connection: HTTPConnection,

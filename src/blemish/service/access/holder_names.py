@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, count
 
 from blemish.storage.rows.all_rows import Rows
 
 NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
 """Names follow those of IAM users. Source: AWS IAM User Guide, "IAM and AWS STS quotas"."""
+
+
+_REFUSED = re.compile(r"[^A-Za-z0-9+=,.@_-]")
+_MOST = 60
+"""Characters of a name that may get a number."""
 
 
 class HolderNameError(Exception):
@@ -37,3 +43,13 @@ def check_holder_name(rows: Rows, name: str, *, kind: str) -> None:
         )
     if rows.users.named(name):
         raise HolderNameError(f"There is a user named {name} already. Choose another name.")
+
+
+def free_holder_name(rows: Rows, wanted: str) -> str:
+    """Return a name that nobody has: the wanted one, or that one with a number.
+
+    Characters that names may not have become hyphens.
+    """
+    allowed = _REFUSED.sub("-", wanted)[:_MOST] or "user"
+    names = chain([allowed], (f"{allowed}-{number}" for number in count(2)))
+    return next(name for name in names if not (rows.keys.named(name) or rows.users.named(name)))

@@ -86,10 +86,15 @@ class SessionService:
         It takes memory and a core for some hundredths of a second: call it one at a time.
         """
         user = self._users.authenticated(name, password)
-        return None if user is None else self._begin_of(user, address)
+        return None if user is None else self.begin_of(user, address=address)
 
-    def _begin_of(self, user: User, address: str | None) -> str | None:
-        """Begin a session of a user, unless the user was changed since this was read."""
+    def begin_of(self, user: User, *, address: str | None = None) -> str | None:
+        """Begin a session of somebody who proved to be a user; return its token.
+
+        None if the user is disabled, or was changed since this was read.
+        """
+        if not user.enabled:
+            return None
         token, session = self._new(user_holder_id(user.name), address)
         with self._database.writing() as rows:
             if rows.users.named(user.name) != user:

@@ -10,7 +10,12 @@ from datetime import datetime
 from blemish.domain.access.principals import user_holder_id
 from blemish.domain.access.roles import UserRole
 from blemish.domain.entities import User
-from blemish.service.access.holder_names import NAME, HolderNameError, check_holder_name
+from blemish.service.access.holder_names import (
+    NAME,
+    HolderNameError,
+    check_holder_name,
+    free_holder_name,
+)
 from blemish.service.access.passwords import (
     SALT_BYTES,
     PasswordError,
@@ -117,10 +122,48 @@ class UserAccounts:
         """Give a user another role.
 
         Raises:
-            UserError: the user does not exist.
+            UserError: the user does not exist, or the identity provider decides about the role.
         """
         with self._changing(name) as (rows, user):
+            if user.identity is not None:
+                raise UserError(
+                    f"{name} signs in by the identity provider, whose groups decide about the role."
+                )
             rows.users.replace(replace(user, role=role))
+
+    def identified(self, identity: str, *, name: str, role: UserRole) -> User:
+        """Return the user of an identity at the identity provider, with the role of now.
+
+        The first time, this adds the user, by a name that no other user and no key has.
+
+        Args:
+            identity: issuer and subject.
+            name: what the user is called there; a new user is called alike.
+            role: what the provider gives now.
+        """
+        with self._database.writing() as rows:
+            user = rows.users.identified(identity)
+            if user is None:
+                user = User(
+                    name=free_holder_name(rows, name),
+                    password_hash=None,
+                    role=role,
+                    enabled=True,
+                    created_at=self._now(),
+                    identity=identity,
+                )
+                rows.users.add(user)
+            elif user.role != role:
+                user = replace(user, role=role)
+                rows.users.replace(user)
+            return user
+
+    def sign_out_identity(self, identity: str) -> None:
+        """End the sessions of an identity that has no role any more, if it was ever here."""
+        with self._database.writing() as rows:
+            user = rows.users.identified(identity)
+            if user is not None:
+                rows.sessions.delete_of(user_holder_id(user.name))
 
     def set_enabled(self, name: str, *, enabled: bool) -> None:
         """Enable or disable a user; sessions of a disabled user end for good.

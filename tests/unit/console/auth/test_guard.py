@@ -4,7 +4,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from blemish.console.auth.guard import cookie_name, is_open, origin_problem
-from blemish.console.auth.sign_in import target_of
+from blemish.console.auth.sign_in_form import target_of
 
 HOST = {"host": "factory:8000"}
 

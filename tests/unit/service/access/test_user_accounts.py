@@ -152,3 +152,13 @@ def test_a_job_has_the_rights_that_its_user_has_when_it_runs(there: KeyHouse) ->
 
     assert before.allows_somewhere("s3:GetObject")
     assert not after.allows_somewhere("s3:GetObject")
+
+
+def test_the_provider_decides_about_password_and_role_of_its_users(there: KeyHouse) -> None:
+    user = there.users.identified("https://login.example.org 17", name="otto", role=UserRole.VIEWER)
+
+    assert there.users.authenticated(user.name, "") is None
+    with pytest.raises(UserError, match="which has the password"):
+        there.users.set_password(user.name, PASSWORD)
+    with pytest.raises(UserError, match="whose groups decide about the role"):
+        there.users.set_role(user.name, UserRole.ADMIN)

@@ -1,0 +1,252 @@
+"""The identity provider, over HTTP: what it publishes, and who somebody is who comes with a code.
+
+The provider is first asked when somebody signs in, so one that is away stops no server. What it
+publishes is read again after an hour, and when a token names a key that is not known yet.
+The standard variables name proxies (`HTTPS_PROXY`, `NO_PROXY`) and authorities (`SSL_CERT_FILE`).
+
+Source: OpenID Connect Discovery 1.0; OpenID Connect Core 1.0, sections 3.1 and 5.3.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus, urlencode, urlsplit
+
+import anyio
+import httpx
+import jwt
+
+from blemish.service.access.oidc.attempts import SignInAttempt
+from blemish.service.access.oidc.errors import IdentityProviderError, ProofError, UnknownKeyError
+from blemish.service.access.oidc.id_tokens import published_keys, verified_claims
+from blemish.service.access.oidc.provider_settings import NAME_CLAIMS, ProviderSettings
+from blemish.settings import LOOPBACK_NAMES
+
+DISCOVERY = "/.well-known/openid-configuration"
+
+PATIENCE_S = 10.0
+"""How long an answer of the provider may take."""
+
+MOST_BYTES = 1024 * 1024
+"""Of an answer."""
+
+MAX_AGE_S = 3_600.0
+"""How long what the provider publishes is believed."""
+
+SCOPES = ("openid", "profile", "email")
+
+SUCCESS, BAD_REQUEST = 200, 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Published:
+    metadata: Mapping[str, Any]
+    keys: list[jwt.PyJWK]
+    read_at_s: float
+
+
+class OidcProvider:
+    """An identity provider that signs people in."""
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        *,
+        monotonic: Callable[[], float],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._settings = settings
+        self._monotonic = monotonic
+        self._transport = transport
+        self._latest: _Published | None = None
+
+    async def sign_in_url(self, attempt: SignInAttempt, *, redirect_uri: str) -> str:
+        """Return where a browser goes to sign in.
+
+        Args:
+            attempt: of this browser.
+            redirect_uri: where the provider sends the browser back to.
+
+        Raises:
+            IdentityProviderError: the provider does not answer as it must.
+        """
+        metadata = (await self._published()).metadata
+        supported = metadata.get("scopes_supported") or ()
+        claim = self._settings.roles_claim
+        query = {
+            "response_type": "code",
+            "client_id": self._settings.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": " ".join((*SCOPES, *([claim] if claim in supported else ()))),
+            "state": attempt.state,
+            "nonce": attempt.nonce,
+            "code_challenge": attempt.challenge,
+            "code_challenge_method": "S256",
+        }
+        url = str(metadata["authorization_endpoint"])
+        return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"
+
+    async def claims(
+        self, code: str, attempt: SignInAttempt, *, redirect_uri: str
+    ) -> Mapping[str, Any]:
+        """Return what the provider says about who came back with a code.
+
+        Args:
+            code: from the address that the browser came back to; it is good for one time.
+            attempt: the one that the browser began.
+            redirect_uri: as in `sign_in_url`.
+
+        Raises:
+            ProofError: the code or the ID token is not good.
+            IdentityProviderError: the provider does not answer as it must.
+        """
+        published = await self._published()
+        tokens = await self._tokens(published.metadata, code, attempt, redirect_uri)
+        id_token = tokens.get("id_token")
+        if not isinstance(id_token, str):
+            raise ProofError("The provider sent no ID token.")
+        try:
+            claims = self._verified(id_token, published, attempt)
+        except UnknownKeyError:
+            published = await self._read()
+            claims = self._verified(id_token, published, attempt)
+        return await self._completed(claims, published.metadata, tokens.get("access_token"))
+
+    def _verified(
+        self, id_token: str, published: _Published, attempt: SignInAttempt
+    ) -> Mapping[str, Any]:
+        return verified_claims(
+            id_token,
+            published.keys,
+            issuer=self._settings.issuer,
+            client_id=self._settings.client_id,
+            nonce=attempt.nonce,
+        )
+
+    async def _tokens(
+        self, metadata: Mapping[str, Any], code: str, attempt: SignInAttempt, redirect_uri: str
+    ) -> Mapping[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": attempt.verifier,
+        }
+        client = (self._settings.client_id, self._settings.client_secret)
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        url = metadata["token_endpoint"]
+        if "client_secret_basic" in methods:
+            # Source: RFC 6749, section 2.3.1
+            basic = httpx.BasicAuth(*(quote_plus(text) for text in client))
+            status, answer = await self._ask("POST", url, data=form, auth=basic)
+        else:
+            form |= dict(zip(("client_id", "client_secret"), client, strict=True))
+            status, answer = await self._ask("POST", url, data=form)
+        problem = answer.get("error")
+        if status == BAD_REQUEST and problem == "invalid_grant":
+            raise ProofError("The provider refused the code: it was used already, or it expired.")
+        if status != SUCCESS:
+            raise IdentityProviderError(f"{url} answered {status} ({problem!r:.80})")
+        return answer
+
+    async def _completed(
+        self, claims: Mapping[str, Any], metadata: Mapping[str, Any], access_token: object
+    ) -> Mapping[str, Any]:
+        """Add what the provider tells in its answer about the user alone."""
+        url = metadata.get("userinfo_endpoint")
+        is_whole = NAME_CLAIMS[0] in claims and self._settings.role_values(claims)
+        if is_whole or url is None or not isinstance(access_token, str):
+            return claims
+        status, answer = await self._ask(
+            "GET", url, headers={"Authorization": f"Bearer {access_token}"}
+        )
+        if status != SUCCESS:
+            raise IdentityProviderError(f"{url} answered {status}")
+        if answer.get("sub") != claims["sub"]:
+            raise ProofError("The provider told about another person than the one who signed in.")
+        return {**answer, **claims}
+
+    async def _published(self) -> _Published:
+        latest = self._latest
+        if latest is None or self._monotonic() - latest.read_at_s > MAX_AGE_S:
+            return await self._read()
+        return latest
+
+    async def _read(self) -> _Published:
+        """Read what the provider publishes about itself, and its keys."""
+        issuer = self._settings.issuer
+        url = issuer.removesuffix("/") + DISCOVERY
+        metadata = await self._document(url)
+        if metadata.get("issuer") != issuer:
+            raise IdentityProviderError(
+                f"{url} names the issuer {metadata.get('issuer')!r:.200}, but BLEMISH_OIDC_ISSUER "
+                f"is {issuer!r}"
+            )
+        optional = [name for name in ("userinfo_endpoint",) if name in metadata]
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", *optional):
+            _check_url(metadata.get(name), name=name, source=url)
+        jwks_url = metadata["jwks_uri"]
+        try:
+            keys = published_keys(await self._document(jwks_url))
+        except ProofError as error:
+            raise IdentityProviderError(f"{jwks_url}: {error}") from None
+        self._latest = _Published(metadata=metadata, keys=keys, read_at_s=self._monotonic())
+        return self._latest
+
+    async def _document(self, url: str) -> Mapping[str, Any]:
+        status, document = await self._ask("GET", url)
+        if status != SUCCESS:
+            raise IdentityProviderError(f"{url} answered {status}")
+        return document
+
+    async def _ask(self, method: str, url: str, **options: Any) -> tuple[int, Mapping[str, Any]]:
+        """Return status and members of an answer; no redirect is followed."""
+        # the authorities of the system, as everywhere; httpx brings its own otherwise
+        client = httpx.AsyncClient(
+            transport=self._transport, verify=ssl.create_default_context(), timeout=PATIENCE_S
+        )
+        try:
+            with anyio.fail_after(PATIENCE_S):
+                async with client, client.stream(method, url, **options) as response:
+                    body = await _body(response)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise IdentityProviderError(f"{url}: {error or type(error).__name__}") from None
+        return response.status_code, _members(body, url=url, status=response.status_code)
+
+
+async def _body(response: httpx.Response) -> bytes:
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise IdentityProviderError(f"{response.url} answered more than {MOST_BYTES:,} bytes")
+    return body
+
+
+def _members(body: bytes, *, url: str, status: int) -> Mapping[str, Any]:
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        members = None
+    if isinstance(members, dict):
+        return members
+    if status != SUCCESS:
+        return {}
+    raise IdentityProviderError(f"{url} answered no JSON object")
+
+
+def _check_url(url: object, *, name: str, source: str) -> None:
+    """Refuse an address that secrets would be sent to without TLS."""
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+    except ValueError:
+        parts = urlsplit("")
+    is_local = parts.scheme == "http" and parts.hostname in LOOPBACK_NAMES
+    if not parts.hostname or not (is_local or parts.scheme == "https"):
+        raise IdentityProviderError(
+            f"{source}: {name} is {url!r:.200}; it must be a URL with https"
+        )
