@@ -98,7 +98,7 @@ async function act(work) {
   try { await work(); } finally { isBusy = false; }
 }
 
-const say = (answer) => act(async () => {
+const answerWith = (answer) => act(async () => {
   if (!image || !mayReview) return;
   const id = image.id;
   if (await persist("reviews", { id, answer })) last = id;
@@ -119,7 +119,7 @@ const paint = () => act(async () => {
 });
 
 for (const button of document.querySelectorAll("[data-answer]"))
-  button.addEventListener("click", () => say(button.dataset.answer));
+  button.addEventListener("click", () => answerWith(button.dataset.answer));
 for (const button of document.querySelectorAll("[data-dataset]"))
   button.addEventListener("click", () => act(async () => {
     await persist("reviews/add", { dataset: button.dataset.dataset });
@@ -137,7 +137,7 @@ byId("with-heat").addEventListener("change", (event) =>
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const answers = { 1: "ok", 2: "not-ok", 3: "unsure" };
-  if (answers[event.key]) say(answers[event.key]);
+  if (answers[event.key]) answerWith(answers[event.key]);
   else if (event.key.toLowerCase() === "p") paint();
   else if (event.key.toLowerCase() === "z") takeBack();
 });
