@@ -1,24 +1,23 @@
-"""Detections over time: counts put together into spans, and drawn as bars and a line.
-
-The drawing is plain elements of the page, since a library for charts weighs more than the page.
-"""
+"""Detections over time: counts put together into spans, as charts of bars and of a line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import Any
 
 from blemish.console.language.messages import later, say
 from blemish.console.language.numbers import number_text
+from blemish.console.ui.chart import AXIS, GREY, TOOLTIP
 from blemish.domain.entities import DetectionCount
 
 DAY = timedelta(days=1)
-CEILINGS = (0.02, 0.1, 0.2, 0.5, 1.0)
-"""The tops of the scale of shares, which are small on a good line."""
+CEILINGS = (2, 10, 20, 50, 100)
+"""The tops of the scale of shares in per cent, which are small on a good line."""
 
-LABELS = 7
-"""About how many moments are written below a chart."""
+GRID: Mapping[str, int] = {"left": 56, "right": 8, "top": 12, "bottom": 26}
+"""Pixels around the plot; the style sheet lays the links of the bars over it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,51 +77,99 @@ def spans_of(counts: Iterable[DetectionCount], wanted: Range, begin: datetime) -
     ]
 
 
-def bars(spans: list[Span], wanted: Range, *, address: Callable[[Span], str] | None = None) -> str:
-    """Draw images as bars, with anomalies as the lower part of each.
+def bar_options(spans: list[Span], wanted: Range, *, opens: bool) -> Mapping[str, Any]:
+    """Return images as a chart of bars, with anomalies as the lower part of each.
 
     Args:
-        spans: numbers alone go in.
+        spans: one for each bar.
         wanted: the time.
-        address: returns what a bar opens, as a part of HTML; None for bars that open nothing.
+        opens: whether a click on a bar opens something.
     """
     most = nice_ceiling(max(span.images for span in spans))
-    half = f"{most // 2:,}"
-    drawn = "".join(_bar(span, wanted, most, address) for span in spans)
-    description = say("Images processed and anomalies found, by {length}", length=_length(wanted))
-    return (
-        f'<div class="chart" role="{"group" if address else "img"}" aria-label="{description}">'
-        f"{_scale(f'{most:,}', half)}"
-        f'<div class="plot bars">{drawn}</div></div>{_moments(spans, wanted)}'
+    columns = [
+        {"value": most, "tooltip": {"formatter": span_title(span, wanted)}} for span in spans
+    ]
+    parts = (
+        ("var(--anomaly)", [span.anomalies for span in spans]),
+        ("var(--accent)", [span.images - span.anomalies for span in spans]),
     )
+    bar = {"type": "bar", "barCategoryGap": "12%", "barGap": "-100%"}
+    return {
+        "grid": GRID,
+        "tooltip": {**TOOLTIP, "trigger": "item"},
+        "xAxis": _moments(spans, wanted),
+        "yAxis": {**AXIS, "type": "value", "max": most, "interval": most // 2},
+        "series": [
+            {  # behind both: the pointer finds a low bar as well as a high one
+                **bar,
+                "data": columns,
+                "cursor": "pointer" if opens else "default",
+                "itemStyle": {"color": "transparent"},
+                "emphasis": {"itemStyle": {"color": "var(--sunken)"}},
+            },
+            *(
+                {
+                    **bar,
+                    "stack": "images",
+                    "silent": True,
+                    "z": 3,
+                    "data": data,
+                    "itemStyle": {"color": color},
+                }
+                for color, data in parts
+            ),
+        ],
+    }
 
 
-def ratio_line(spans: list[Span], wanted: Range) -> str:
-    """Draw the share of anomalies as a line with gaps where there were no detections."""
-    width = len(spans)
-    highest = max((span.ratio or 0.0 for span in spans), default=0.0)
+def ratio_options(spans: list[Span], wanted: Range) -> Mapping[str, Any]:
+    """Return the share of anomalies as a line with gaps where there were no detections."""
+    shares = [None if span.ratio is None else round(100 * span.ratio, 2) for span in spans]
+    highest = max((share for share in shares if share is not None), default=0.0)
     top = next(ceiling for ceiling in CEILINGS if ceiling >= highest)
-    path, dots, pen_down = [], [], False
-    for index, span in enumerate(spans):
-        if span.ratio is None:
-            pen_down = False
-            continue
-        at, height = index + 0.5, 100 - 100 * span.ratio / top
-        path.append(f"{'L' if pen_down else 'M'}{at} {height:.2f}")
-        dots.append(
-            f'<i class="dot" style="left:{100 * at / width:.2f}%;top:{height:.2f}%" '
-            f'title="{_moment(span, wanted)}: {span.ratio:.1%}"></i>'
-        )
-        pen_down = True
-    scale = _scale(f"{top:.0%}", f"{top / 2:.0%}")
-    description = say("Share of anomalies, by {length}", length=_length(wanted))
-    return (
-        f'<div class="chart" role="img" aria-label="{description}">{scale}'
-        f'<div class="plot"><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" '
-        f'aria-hidden="true"><path d="{" ".join(path) or "M0 0"}" fill="none" '
-        f'vector-effect="non-scaling-stroke"/></svg>{"".join(dots)}</div></div>'
-        f"{_moments(spans, wanted)}"
+    return {
+        "grid": GRID,
+        "tooltip": {**TOOLTIP, "trigger": "axis", "formatter": "{b}: {c} %"},
+        "xAxis": _moments(spans, wanted),
+        "yAxis": {
+            **AXIS,
+            "type": "value",
+            "min": 0,
+            "max": top,
+            "interval": top / 2,
+            "axisLabel": {"color": GREY, "formatter": "{value} %"},
+        },
+        "series": [
+            {
+                "type": "line",
+                "data": ["-" if share is None else share for share in shares],
+                "symbolSize": 8,
+                "symbol": "circle",
+                "showAllSymbol": True,
+                "emphasis": {"disabled": True},
+                "lineStyle": {"color": "var(--anomaly)"},
+                "itemStyle": {"color": "var(--anomaly)"},
+            }
+        ],
+    }
+
+
+def span_title(span: Span, wanted: Range) -> str:
+    """Return what was detected in a span, in words."""
+    return say(
+        "{moment}: {images} images, {anomalies} anomalies",
+        moment=_moment(span, wanted),
+        images=number_text(span.images),
+        anomalies=number_text(span.anomalies),
     )
+
+
+def length_text(wanted: Range) -> str:
+    """Return how long each span is, in words."""
+    if wanted.span < DAY:
+        hours = wanted.span // timedelta(hours=1)
+        return say("the hour") if hours == 1 else say("{hours} hours", hours=hours)
+    return say("the day") if wanted.span == DAY else say("the week")
 
 
 def nice_ceiling(number: int) -> int:
@@ -135,46 +182,14 @@ def nice_ceiling(number: int) -> int:
         scale *= 10
 
 
-def _bar(span: Span, wanted: Range, most: int, address: Callable[[Span], str] | None) -> str:
-    title = say(
-        "{moment}: {images} images, {anomalies} anomalies",
-        moment=_moment(span, wanted),
-        images=number_text(span.images),
-        anomalies=number_text(span.anomalies),
-    )
-    normal = 100 * (span.images - span.anomalies) / most
-    anomalous = 100 * span.anomalies / most
-    parts = (
-        f'<i class="rest" style="height:{normal:.2f}%"></i>'
-        f'<i class="found" style="height:{anomalous:.2f}%"></i>'
-    )
-    if address is None or not span.images:
-        return f'<div class="bar-place" title="{title}">{parts}</div>'
-    return (
-        f'<a class="bar-place" href="{address(span)}" title="{title}" aria-label="{title}">'
-        f"{parts}</a>"
-    )
-
-
-def _scale(most: str, half: str) -> str:
-    return f'<div class="scale"><span>{most}</span><span>{half}</span><span>0</span></div>'
-
-
-def _moments(spans: list[Span], wanted: Range) -> str:
-    every = -(-len(spans) // LABELS)
-    moments = "".join(
-        f'<span style="left:{100 * index / len(spans):.2f}%">{_moment(spans[index], wanted)}</span>'
-        for index in range(0, len(spans), every)
-    )
-    return f'<div class="moments" aria-hidden="true">{moments}</div>'
+def _moments(spans: list[Span], wanted: Range) -> Mapping[str, Any]:
+    return {
+        **AXIS,
+        "type": "category",
+        "data": [_moment(span, wanted) for span in spans],
+        "axisLabel": {"color": GREY, "hideOverlap": True},
+    }
 
 
 def _moment(span: Span, wanted: Range) -> str:
     return f"{span.begin:{wanted.format}}"
-
-
-def _length(wanted: Range) -> str:
-    if wanted.span < DAY:
-        hours = wanted.span // timedelta(hours=1)
-        return say("the hour") if hours == 1 else say("{hours} hours", hours=hours)
-    return say("the day") if wanted.span == DAY else say("the week")

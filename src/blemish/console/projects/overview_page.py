@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
-from html import escape
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,19 +12,23 @@ from nicegui import ui
 
 from blemish.console.language.messages import later, say
 from blemish.console.language.numbers import number_text, percent_text
-from blemish.console.line.line_access import line_url, visible_lines
+from blemish.console.line.line_access import line_path, visible_lines
 from blemish.console.paths import ROOT, project_path
 from blemish.console.projects.delete_project import ask_to_delete
 from blemish.console.projects.detection_chart import (
     RANGES,
+    Range,
     Span,
-    bars,
+    bar_options,
     beginning,
-    ratio_line,
+    length_text,
+    ratio_options,
+    span_title,
     spans_of,
 )
 from blemish.console.projects.detector_panel import detector_panel
 from blemish.console.projects.project_summary import ProjectSummary, summary_of
+from blemish.console.ui.chart import chart
 from blemish.console.ui.frame import frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.table import table
 from blemish.console.visitor import Visitor, in_thread
@@ -260,29 +262,57 @@ class _Detections:
                     with ui.element("span").classes("legend"):
                         ui.element("i").classes(key)
                         text(title, classes="quiet")
-            length, address = wanted.span, self._history_address
-            ui.html(
-                bars(spans, wanted, address=address(length) if self._line else None),
-                sanitize=False,
-            )
+            self._bars(spans, wanted)
             heading(say("Anomaly ratio"), 3)
-            ui.html(ratio_line(spans, wanted), sanitize=False)
+            chart(
+                ratio_options(spans, wanted),
+                say("Share of anomalies, by {length}", length=length_text(wanted)),
+                classes="detections",
+            )
             text(say("Times are those of {zone}.", zone=self._zone), classes="quiet", tag="p")
             _by_model(self._project, counts)
 
-    def _history_address(self, length: timedelta) -> Callable[[Span], str]:
-        """Return what gives the address of the line's history in a span, for HTML."""
+    def _bars(self, spans: list[Span], wanted: Range) -> None:
+        """Draw the bars; those with images open the history of the line, if there is one."""
+        paths = {
+            number: self._history_path(span, wanted)
+            for number, span in enumerate(spans)
+            if span.images and self._line
+        }
 
-        def address(span: Span) -> str:
-            members = {
-                "since": span.begin.isoformat(),
-                "until": (span.begin + length).isoformat(),
-            }
-            if self._model:
-                members["model"] = f"{self._project} {self._model}"
-            return escape(f"{line_url(self._line, '/history')}?{urlencode(members)}")
+        def open_history(number: int) -> None:
+            if number in paths:
+                ui.navigate.to(paths[number])
 
-        return address
+        with ui.element("div").classes("bars"):
+            chart(
+                bar_options(spans, wanted, opens=bool(paths)),
+                say(
+                    "Images processed and anomalies found, by {length}",
+                    length=length_text(wanted),
+                ),
+                classes="detections",
+                picked=open_history,
+            )
+            if not paths:
+                return
+            links = ui.element("div").classes("bar-links").props("role=group")
+            with labelled(links, say("History")):
+                for number, span in enumerate(spans):
+                    column = ui.element("a" if number in paths else "span")
+                    if number in paths:
+                        column.props["href"] = f"{ROOT}{paths[number]}"
+                        column.props["aria-label"] = span_title(span, wanted)
+
+    def _history_path(self, span: Span, wanted: Range) -> str:
+        """Return the path of the line's history in a span, below `/console`."""
+        members = {
+            "since": span.begin.isoformat(),
+            "until": (span.begin + wanted.span).isoformat(),
+        }
+        if self._model:
+            members["model"] = f"{self._project} {self._model}"
+        return f"{line_path(self._line, '/history')}?{urlencode(members)}"
 
     def _model_choice(self) -> None:
         versions = sorted({count.model_version for count in self._shown_counts}, reverse=True)

@@ -1,24 +1,33 @@
 // Scores of the test images by their label, and a threshold that is dragged or moved by the keyboard.
-const WIDTH = 640;
-const HALF = 84;
-const AXIS = 100;
+import { echarts } from "nicegui-echart";
+
 const BINS = 40;
 const STEPS = 1000;
+const GREY = "var(--quiet)";
+
+// where something is on the axis of the scores, which lies over that of the bins
+function mark(score, color, type) {
+  return {
+    type: "line",
+    xAxisIndex: 1,
+    data: [],
+    markLine: {
+      silent: true,
+      symbol: type === "solid" ? ["none", "circle"] : "none",
+      label: { show: false },
+      lineStyle: { color, width: 2, type },
+      itemStyle: { color },
+      data: score === null ? [] : [{ xAxis: score }],
+    },
+  };
+}
 
 export default {
   template: `
     <div class="threshold">
-      <svg ref="plot" :viewBox="'0 0 ${WIDTH} 200'" role="img" :aria-label="description"
-           @pointerdown="grab" @pointermove="drag" @pointerup="grabbed = false" @pointercancel="grabbed = false">
-        <g class="anomalies"><rect v-for="bar in bars.anomaly" v-bind="bar" /></g>
-        <g class="normals"><rect v-for="bar in bars.normal" v-bind="bar" /></g>
-        <line class="axis" x1="0" x2="${WIDTH}" y1="${AXIS}" y2="${AXIS}" />
-        <text x="4" y="14">{{ say("anomaly") }}</text>
-        <text x="4" y="196">{{ say("normal") }}</text>
-        <line class="trained" v-if="trained !== current || moved" :x1="x(trained)" :x2="x(trained)" y1="0" y2="200" />
-        <line class="limit" :x1="x(value)" :x2="x(value)" y1="0" y2="200" />
-        <circle class="limit" :cx="x(value)" cy="${AXIS}" r="7" />
-      </svg>
+      <div class="key"><span><i class="anomaly"></i>{{ say("anomaly") }}</span><span><i class="normal"></i>{{ say("normal") }}</span></div>
+      <div ref="plot" class="plot" role="img" :aria-label="description"
+           @pointerdown="grab" @pointermove="drag" @pointerup="grabbed = false" @pointercancel="grabbed = false"></div>
       <input type="range" min="0" max="${STEPS}" step="1" :value="position" :aria-label="say('Threshold')"
              :aria-valuetext="value.toPrecision(4)" @input="move($event.target.valueAsNumber)" />
       <dl class="effect" aria-live="polite">
@@ -62,20 +71,42 @@ export default {
     position() {
       return Math.round(((this.value - this.range[0]) / (this.range[1] - this.range[0])) * STEPS);
     },
-    bars() {
-      const normal = this.counted(this.normal);
-      const anomaly = this.counted(this.anomaly);
-      const most = Math.max(1, ...normal, ...anomaly);
-      const width = WIDTH / BINS;
-      const drawn = (counts, up) =>
-        counts
-          .map((count, bin) => ({ count, bin }))
-          .filter(({ count }) => count)
-          .map(({ count, bin }) => {
-            const height = Math.max(3, (count / most) * HALF);
-            return { x: bin * width + 1, width: width - 2, y: up ? AXIS - height : AXIS, height };
-          });
-      return { anomaly: drawn(anomaly, true), normal: drawn(normal, false) };
+    bins() {
+      return { anomaly: this.counted(this.anomaly), normal: this.counted(this.normal) };
+    },
+    options() {
+      const { anomaly, normal } = this.bins;
+      const most = Math.max(1, ...anomaly, ...normal);
+      const bar = { type: "bar", stack: "images", barWidth: "90%", barMinHeight: 3, emphasis: { disabled: true } };
+      const axis = { axisLabel: { color: GREY }, axisLine: { onZero: false, lineStyle: { color: GREY } } };
+      const [min, max] = this.range;
+      return {
+        animation: false,
+        grid: { left: 44, right: 12, top: 8, bottom: 26 },
+        tooltip: {
+          trigger: "axis",
+          confine: true,
+          backgroundColor: "var(--surface)",
+          borderColor: "var(--line)",
+          textStyle: { color: "var(--text)" },
+          formatter: ([{ dataIndex }]) => this.bin(dataIndex),
+        },
+        xAxis: [
+          { type: "category", show: false, data: anomaly.map((_, bin) => bin) },
+          { ...axis, type: "value", position: "bottom", min, max, splitLine: { show: false },
+            axisPointer: { show: false }, axisLabel: { color: GREY, showMinLabel: false, showMaxLabel: false } },
+        ],
+        yAxis: {
+          ...axis, type: "value", min: -most, max: most, interval: most, splitLine: { lineStyle: { color: "var(--line)" } },
+          axisLabel: { color: GREY, formatter: (count) => Math.abs(count) },
+        },
+        series: [
+          { ...bar, name: "anomaly", data: anomaly.map((count) => count || null), itemStyle: { color: "var(--anomaly)" } },
+          { ...bar, name: "normal", data: normal.map((count) => -count || null), itemStyle: { color: "var(--normal)" } },
+          mark(this.trained === this.current && !this.moved ? null : this.trained, GREY, "dashed"),
+          mark(this.value, "var(--text)", "solid"),
+        ],
+      };
     },
     // as the graph compares: in float32
     effect() {
@@ -93,15 +124,31 @@ export default {
     current(now) {
       this.value = now;
     },
+    options(now) {
+      this.chart.setOption(now);
+    },
+  },
+  mounted() {
+    this.chart = echarts.init(this.$refs.plot, null, { renderer: "svg" });
+    this.chart.setOption(this.options);
+    this.resized = new ResizeObserver(() => this.chart.resize());
+    this.resized.observe(this.$refs.plot);
+  },
+  beforeUnmount() {
+    this.resized.disconnect();
+    this.chart.dispose();
   },
   methods: {
-    x(score) {
-      return ((score - this.range[0]) / (this.range[1] - this.range[0])) * WIDTH;
-    },
     counted(scores) {
       const counts = Array(BINS).fill(0);
-      for (const score of scores) counts[Math.min(BINS - 1, Math.floor((this.x(score) / WIDTH) * BINS))] += 1;
+      const [low, high] = this.range;
+      for (const score of scores) counts[Math.min(BINS - 1, Math.floor(((score - low) / (high - low)) * BINS))] += 1;
       return counts;
+    },
+    bin(number) {
+      const [low, high] = this.range;
+      const [from, to] = [number, number + 1].map((edge) => (low + (edge / BINS) * (high - low)).toPrecision(3));
+      return `${from} – ${to}<br>${say("anomaly")}: ${this.bins.anomaly[number]}<br>${say("normal")}: ${this.bins.normal[number]}`;
     },
     move(position) {
       this.value = this.range[0] + (position / STEPS) * (this.range[1] - this.range[0]);
@@ -114,8 +161,8 @@ export default {
     drag(event) {
       if (!this.grabbed) return;
       const place = this.$refs.plot.getBoundingClientRect();
-      const share = (event.clientX - place.left) / place.width;
-      this.move(Math.min(1, Math.max(0, share)) * STEPS);
+      const score = this.chart.convertFromPixel({ xAxisIndex: 1 }, event.clientX - place.left);
+      this.value = Math.min(this.range[1], Math.max(this.range[0], score));
     },
     rate(part, whole) {
       return whole ? say("{number} of {total}", { number: part, total: whole }) : say("not measurable");

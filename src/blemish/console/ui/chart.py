@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from nicegui import ui
+from nicegui.elements.echart import EChart
 
 GREY, LINE, TEXT = "var(--quiet)", "var(--line)", "var(--text)"
 
@@ -34,13 +34,22 @@ CROSS: Mapping[str, Any] = {
 """What follows the pointer."""
 
 
-def chart(options: Mapping[str, Any], description: str, *, classes: str = "") -> None:
+def chart(
+    options: Mapping[str, Any],
+    description: str,
+    *,
+    classes: str = "",
+    picked: Callable[[int], None] | None = None,
+) -> None:
     """Draw a chart.
 
     Args:
         options: of ECharts; colours are those of our style sheet, which only SVG understands.
         description: what the chart shows, for people who do not see it.
         classes: of the element; they give it its height.
+        picked: called with the number of the point that the visitor clicks.
     """
-    drawn = ui.echart({"animation": False, **options}, renderer="svg").classes(classes)
+    drawn = EChart({"animation": False, **options}, renderer="svg").classes(classes)
     drawn.props("role=img").props["aria-label"] = description
+    if picked is not None:
+        drawn.on_point_click(lambda event: picked(event.data_index))

@@ -7,10 +7,10 @@ import pytest
 
 from blemish.console.projects.detection_chart import (
     RANGES,
-    bars,
+    bar_options,
     beginning,
     nice_ceiling,
-    ratio_line,
+    ratio_options,
     spans_of,
 )
 from blemish.domain.entities import DetectionCount
@@ -73,14 +73,16 @@ def test_scales_end_at_a_number_that_is_halved_easily(number: int, ceiling: int)
     assert nice_ceiling(number) == ceiling
 
 
-def test_charts_have_a_bar_for_each_span_and_a_dot_where_something_was_judged() -> None:
+def test_charts_have_a_bar_for_each_span_and_a_gap_where_nothing_was_judged() -> None:
     wanted = RANGES["24h"]
     begin = beginning(wanted, NOW, UTC)
     spans = spans_of([count(begin, 100, 3), count(NOW, 50, 1)], wanted, begin)
 
-    drawn, line = bars(spans, wanted), ratio_line(spans, wanted)
+    bars, line = bar_options(spans, wanted, opens=False), ratio_options(spans, wanted)
 
-    assert drawn.count("bar-place") == 24
-    assert "11:00: 100 images, 3 anomalies" in drawn
-    assert line.count('class="dot"') == 2
-    assert "<span>10%</span><span>5%</span>" in line
+    columns, anomalies, others = (series["data"] for series in bars["series"])
+    assert len(columns) == len(bars["xAxis"]["data"]) == 24
+    assert columns[0]["tooltip"]["formatter"] == "11:00: 100 images, 3 anomalies"
+    assert (anomalies[0], others[0], bars["yAxis"]["max"]) == (3, 97, 100)
+    assert line["series"][0]["data"] == [3.0, *["-"] * 22, 2.0]
+    assert line["yAxis"]["max"] == 10
