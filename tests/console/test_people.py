@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -88,3 +90,13 @@ def test_who_did_what_is_filtered_and_the_address_keeps_the_filter(visit: Visit)
     watched.shoot("who-did-what", whole=True)
     page.goto(f"{watched.root}/audit?user=nobody")
     expect(page.get_by_text("No record of this time matches")).to_be_visible()
+
+
+def test_times_are_those_of_the_visitors_clock(visit: Visit) -> None:
+    watched = visit(timezone_id="Asia/Tokyo")
+    time = watched.open("/audit").locator("time[title]").first
+    expect(time).to_have_attribute("title", re.compile("UTC$"))
+
+    utc = datetime.fromisoformat(str(time.get_attribute("datetime")))
+
+    expect(time).to_have_text(f"{utc + timedelta(hours=9):%Y-%m-%d %H:%M:%S}")

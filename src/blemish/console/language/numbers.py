@@ -49,15 +49,5 @@ def utc_text(at: datetime) -> str:
     return f"{format_datetime(utc, 'short', locale=code)} UTC"
 
 
-def day_text(at: datetime) -> str:
-    """Return a day, such as "2026-11-30"."""
-    code = current_language()
-    if code in {ENGLISH, PSEUDO}:
-        return f"{at:%Y-%m-%d}"
-    from babel.dates import format_date  # noqa: PLC0415 - English needs no Babel
-
-    return format_date(at, "short", locale=code)
-
-
 def _pattern(digits: int) -> str:
     return "#,##0" + (f".{'0' * digits}" if digits else "")

@@ -10,9 +10,10 @@ from typing import Any
 from nicegui import ui
 
 from blemish.console.language.messages import later, say, say_all
-from blemish.console.language.numbers import significant_text, utc_text
+from blemish.console.language.numbers import significant_text
 from blemish.console.line.line_access import line_path, visible_line
 from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import table
 from blemish.console.visitor import in_thread
@@ -73,8 +74,8 @@ def _draw_alarms(alarms: Sequence[Alarm]) -> None:
                 (
                     partial(_alarm_pill, alarm),
                     alarm.source,
-                    utc_text(alarm.began_at),
-                    say("lasts") if alarm.ended_at is None else utc_text(alarm.ended_at),
+                    partial(moment, alarm.began_at),
+                    say("lasts") if alarm.ended_at is None else partial(moment, alarm.ended_at),
                     alarm.message,
                 )
                 for alarm in alarms

@@ -9,10 +9,10 @@ from nicegui import ui
 
 from blemish.console.images.image_bucket import image_bucket
 from blemish.console.language.messages import later, say
-from blemish.console.language.numbers import utc_text
 from blemish.console.packaging.package_requests import package_url
 from blemish.console.paths import project_path
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.permissions import permit
 from blemish.console.ui.pill import pill, trial_status
 from blemish.console.ui.table import Cell, table
@@ -163,7 +163,7 @@ def _row(project: str, job: Mapping[str, Any]) -> tuple[Cell, ...]:
         name,
         job["ModelVersion"],
         lambda: pill(status.words, status.look),
-        utc_text(job["CreationTimestamp"]),
+        lambda: moment(job["CreationTimestamp"]),
         lambda: _package(project, job),
     )
 

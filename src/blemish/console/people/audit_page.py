@@ -11,6 +11,7 @@ from nicegui import ui
 
 from blemish.console.language.messages import later, say, say_all
 from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
 from blemish.domain.audit_search import AuditEntry, AuditFilter, AuditOutcome, AuditResults
@@ -19,7 +20,7 @@ from blemish.domain.errors import ValidationError
 LOOK = "cloudtrail:LookupEvents"
 
 COLUMNS = (
-    later("Time (UTC)"),
+    later("When"),
     later("Who"),
     later("Did what"),
     later("Details"),
@@ -32,6 +33,8 @@ OUTCOMES: dict[str, str] = {
     "done": later("done"),
     "failed": later("failed"),
 }
+
+DAY = "type=date stack-label"
 
 DETAIL_CHARACTERS = 200
 """Of the details and of a problem; the files of the log have the rest."""
@@ -98,10 +101,8 @@ def _draw_filter(query: dict[str, str]) -> None:
             "user": ui.input(say("Who"), value=query["user"]),
             "action": ui.input(say("Did what"), value=query["action"]),
             "outcome": ui.select(say_all(OUTCOMES), label=say("Outcome"), value=query["outcome"]),
-            "first": ui.input(say("First day"), value=query["first"]).props(
-                "type=date stack-label"
-            ),
-            "last": ui.input(say("Last day"), value=query["last"]).props("type=date stack-label"),
+            "first": ui.input(say("First day (UTC)"), value=query["first"]).props(DAY),
+            "last": ui.input(say("Last day (UTC)"), value=query["last"]).props(DAY),
         }
 
         def show() -> None:
@@ -115,14 +116,12 @@ def _draw_filter(query: dict[str, str]) -> None:
 
 def _draw_pages(query: dict[str, str], results: AuditResults, position: str) -> None:
     if results.read_back_to is not None:
-        text(
-            say(
-                "The search has read back to {read_back_to}.",
-                read_back_to=f"{results.read_back_to:%Y-%m-%d %H:%M:%S}",
-            ),
-            classes="quiet",
-            tag="p",
-        )
+        words = say("The search has read back to {read_back_to}.", read_back_to="\n")
+        with ui.element("p").classes("quiet"):
+            before, after = words.split("\n")
+            text(before)
+            moment(results.read_back_to, seconds=True)
+            text(after)
     with ui.element("div").classes("line"):
         if position:
             link(say("Newest"), f"/audit?{_encoded(query)}")
@@ -136,7 +135,7 @@ def _encoded(values: dict[str, str]) -> str:
 
 def _row(entry: AuditEntry) -> tuple[Cell, ...]:
     return (
-        f"{entry.at:%Y-%m-%d %H:%M:%S}",
+        partial(moment, entry.at, seconds=True),
         entry.user,
         entry.action,
         _shortened(entry.details),

@@ -11,6 +11,7 @@ from blemish.console.paths import KIOSK
 from blemish.console.settings.key_dialogs import COPY
 from blemish.console.ui.dialog import confirm, dialog, dialog_buttons
 from blemish.console.ui.frame import frame, heading, labelled, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.table import Cell, table
 from blemish.domain.entities import KioskLink
@@ -89,7 +90,7 @@ class _KioskPanel:
             kiosk.note or "-",
             _shown_id(kiosk),
             kiosk.created_by,
-            f"{kiosk.created_at:%Y-%m-%d}",
+            lambda: moment(kiosk.created_at),
             draw_button,
         )
 

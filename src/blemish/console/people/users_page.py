@@ -15,6 +15,7 @@ from blemish.console.people.roles_panel import draw_roles
 from blemish.console.people.user_dialogs import ask_for_password, ask_for_role, ask_for_user
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import frame, heading, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
@@ -94,7 +95,7 @@ class UsersPanel:
             str(user.role),
             say("password") if user.identity is None else say("identity provider"),
             lambda: pill(say("Enabled"), "good") if user.enabled else pill(say("Disabled"), "bad"),
-            f"{user.created_at:%Y-%m-%d}",
+            lambda: moment(user.created_at),
             lambda: self._draw_actions(user, why_not=update or (say(OWN) if is_own else None)),
         )
 

@@ -11,6 +11,7 @@ from blemish.console.language.messages import later, say
 from blemish.console.projects.delete_project import POLL_S, delete_project
 from blemish.console.ui.dialog import ask_by_name
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.permissions import forbid
 from blemish.console.ui.table import Cell, table
 from blemish.console.visitor import Visitor, in_thread
@@ -20,8 +21,8 @@ from blemish.service.deletions import UNDO_AGE
 COLUMNS = (
     later("What"),
     later("Deleted by"),
-    later("Deleted (UTC)"),
-    later("Kept until (UTC)"),
+    later("Deleted"),
+    later("Kept until"),
     "",
 )
 
@@ -84,8 +85,8 @@ class _TrashTable:
         return (
             name_of(item),
             item.moved_by,
-            f"{item.moved_at:%Y-%m-%d %H:%M}",
-            f"{item.moved_at + UNDO_AGE:%Y-%m-%d %H:%M}",
+            lambda: moment(item.moved_at),
+            lambda: moment(item.moved_at + UNDO_AGE),
             draw_actions,
         )
 

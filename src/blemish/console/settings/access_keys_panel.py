@@ -14,6 +14,7 @@ from blemish.console.language.messages import later, say
 from blemish.console.settings.key_dialogs import ask_for_key, ask_for_policy, show_secret
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import text, visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.permissions import forbid, may_act
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
@@ -81,7 +82,7 @@ class AccessKeysPanel:
             lambda: text(key.id, classes="code"),
             key.policy if key.policy in BUILT_IN else "Own document",
             lambda: pill(say("Enabled"), "good") if key.enabled else pill(say("Disabled"), "bad"),
-            f"{key.created_at:%Y-%m-%d}",
+            lambda: moment(key.created_at),
             lambda: self._draw_actions(key, own=own, forbidden=forbidden),
         )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from nicegui import ui
 
 from blemish.console.language.messages import later, say
-from blemish.console.language.numbers import utc_text
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import visitor
+from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import pill
 from blemish.console.ui.table import Cell, table
 from blemish.console.ui.table_panel import draw_table_panel
@@ -77,5 +78,5 @@ def _own() -> None:
     pill(say("This one"), "good")
 
 
-def _time(moment: datetime | None) -> str:
-    return say("unknown") if moment is None else utc_text(moment)
+def _time(at: datetime | None) -> Cell:
+    return say("unknown") if at is None else partial(moment, at)
