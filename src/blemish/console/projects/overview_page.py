@@ -222,9 +222,11 @@ class _Detections:
 
     async def take_zone(self) -> None:
         """Draw it anew in the time zone of the browser."""
-        name = await ui.run_javascript(ZONE)
+        name = str(await ui.run_javascript(ZONE))
+        if name == str(self._zone):
+            return
         try:
-            self._zone = ZoneInfo(str(name))
+            self._zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return  # the server does not know the zone: UTC then
         self._shown_counts = await self._counts()
