@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.acceptance.product import PROJECT, host, images
 from tests.acceptance.served import ServedDirectory, model_status
 from tests.console.conftest import CHROMIUM, FLAGS
-from tests.console.test_looks import ALL_IMAGES, findings
+from tests.console.test_looks import ALL_IMAGES, ZOOMED, findings
 from tests.console.watched import NARROW, PATIENCE_MS, WIDE, Watched
 
 pytestmark = pytest.mark.acceptance
@@ -25,9 +25,6 @@ pytestmark = pytest.mark.acceptance
 Visit = Callable[..., Watched]
 
 TABLET = (768, 1024)
-ZOOMED = (640, 400)
-"""The window of 1280 x 800 at a zoom of 200 %."""
-
 SETTINGS = """
 [model]
 project = "{project}"
@@ -186,8 +183,7 @@ def test_the_history_is_selected_and_exported(visit: Visit) -> None:
     page.goto(f"{watched.root}/projects/{PROJECT}?span=24h")
     bar = page.locator(".bar-links a").last
     expect(bar).to_have_attribute("aria-label", re.compile(r": \d images, "))
-    bar.focus()
-    page.keyboard.press("Enter")
+    bar.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("4 parts")
     page.go_back()
     expect(page.locator(".bars svg")).to_be_visible()
@@ -291,3 +287,56 @@ def test_the_camera_of_a_browser_gives_parts(browser: Browser, served: ServedDir
     # the image of the camera that Chromium draws has another size than the model was trained on
     expect(page.locator("#problems")).to_contain_text("it must have 384 x 288 pixels")
     with_camera.close()
+
+
+def kiosk_link(visit: Visit) -> tuple[Watched, str]:
+    """Make a kiosk link of the line; return the page that lists the links, and the link."""
+    admin = visit()
+    page = admin.open("/kiosks")
+    page.get_by_role("button", name="New kiosk link").click()
+    page.get_by_label("Name of the line").fill("plates-1")
+    page.get_by_label("Note").fill("beside the press")
+    page.get_by_role("button", name="Create").click()
+    address = page.get_by_label("Link", exact=True).input_value()
+    page.get_by_role("dialog").last.get_by_role("button").last.click()
+    expect(page.get_by_role("row").filter(has_text="beside the press")).to_be_visible()
+    return admin, address
+
+
+@pytest.mark.slow
+def test_a_kiosk_shows_the_full_screen_alone_until_it_is_revoked(
+    visit: Visit, served: ServedDirectory, parts: Path, judged: str
+) -> None:
+    admin, link = kiosk_link(visit)
+    screen = visit(signed_in=False, size=WIDE)
+    page = screen.page
+
+    page.goto(link)
+    full_screen = f"{screen.root}/line/plates-1"
+    page.wait_for_url(full_screen)
+    shown(page, judged)
+    expect(page.locator("#photo")).to_be_visible()
+    for path in ("/", "/lines", f"/projects/{PROJECT}", "/line/plates-1/history", "/settings"):
+        page.goto(f"{screen.root}{path}")
+        expect(page).to_have_url(full_screen)
+    for path in ("/line/plates-1/export.csv", "/line/plates-1/review"):
+        assert page.request.get(f"{screen.root}{path}").status == 403
+    shown(page, judged)
+
+    served.end(signal.SIGKILL)
+    expect(page.locator("#problems")).to_contain_text("No connection to the server")
+    served._port = int(served.endpoint.rsplit(":", 1)[1])
+    served.start()
+    name = put(parts, 200 + served.next_number())
+    shown(page, name)
+    expect(page.locator("#problems li")).to_have_count(0)
+
+    page = admin.open("/kiosks")
+    page.get_by_role("row").filter(has_text="beside the press").get_by_role("button").click()
+    page.get_by_role("button", name="Revoke", exact=True).last.click()
+    expect(screen.page.get_by_label("Name or access key")).to_be_visible()
+    screen.page.goto(link)
+    expect(screen.page.get_by_text("it was revoked")).to_be_visible()
+    # browsers say so where a socket or a page is refused, and while there is no server
+    screen.problems.clear()
+    admin.problems.clear()

@@ -35,6 +35,9 @@ LAST_DRAWN = {"images": ".cell img", "paint": ".painter-stage.ready", "model": "
 ALL_IMAGES = "() => [...document.images].every((image) => image.complete)"
 """No image is still on its way."""
 
+ZOOMED = (640, 400)
+"""The window of 1280 x 800 at a zoom of 200 %."""
+
 SERIOUS = {"serious", "critical"}
 
 
@@ -75,6 +78,26 @@ def test_nothing_bars_people_from_a_page(visit: Visit, *, dark: bool) -> None:
             found[name] = problems
         across = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         assert across <= 0, f"{name} is {across} pixels wider than the window"
+
+    assert found == {}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("product")
+def test_nothing_bars_people_from_a_page_at_a_zoom_of_200_percent(visit: Visit) -> None:
+    watched = visit(size=ZOOMED)
+    found: dict[str, list[str]] = {}
+    for name, path in PAGES.items():
+        page = watched.open(path)
+        expect(page.locator(LAST_DRAWN.get(name, "h1")).first).to_be_visible()
+        page.wait_for_function(ALL_IMAGES)
+        watched.shoot(name)
+        problems = findings(page)
+        across = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        if across > 0:
+            problems.append(f"{across} pixels wider than the window")
+        if problems:
+            found[name] = problems
 
     assert found == {}
 
