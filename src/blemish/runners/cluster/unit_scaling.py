@@ -8,7 +8,10 @@ from collections.abc import Callable
 from blemish.domain.entities import InferenceUnits
 
 ADD_AFTER_S = 5.0
-"""How long images wait for a unit without a pause before there is one more."""
+"""How long images wait for a unit again and again before there is one more."""
+
+BREAK_S = 1.0
+"""Images wait again and again while no such time passes in which none does."""
 
 REMOVE_AFTER_S = 60.0
 """How long one unit has nothing to do before it goes."""
@@ -21,8 +24,9 @@ class UnitScaling:
         self._clock = clock
         self._lock = threading.Lock()
         self._requests = 0
-        #: since when there have been more requests than units
+        #: since when there have been more requests than units again and again, and when last
         self._waiting_since: float | None = None
+        self._waited_at = 0.0
         #: since when there have been fewer
         self._idle_since: float | None = None
         self.change(units)
@@ -41,12 +45,14 @@ class UnitScaling:
     def begin(self) -> None:
         """Count a request that was sent."""
         with self._lock:
+            self._note()
             self._requests += 1
             self._note()
 
     def end(self) -> None:
         """Count a request that has ended."""
         with self._lock:
+            self._note()
             self._requests -= 1
             self._note()
 
@@ -58,6 +64,7 @@ class UnitScaling:
         """
         with self._lock:
             now = self._clock()
+            self._note()
             waiting_s = 0.0 if self._waiting_since is None else now - self._waiting_since
             idle_s = 0.0 if self._idle_since is None else now - self._idle_since
             if waiting_s >= ADD_AFTER_S and self._units <= in_service and self._units < self._most:
@@ -72,11 +79,13 @@ class UnitScaling:
         self._note()
 
     def _note(self) -> None:
+        """Take down what has been so since the last change, or is so from now on."""
         now = self._clock()
-        if self._requests <= self._units:
+        if self._requests > self._units:
+            self._waiting_since = now if self._waiting_since is None else self._waiting_since
+            self._waited_at = now
+        elif now - self._waited_at > BREAK_S:
             self._waiting_since = None
-        elif self._waiting_since is None:
-            self._waiting_since = now
         if self._requests >= self._units:
             self._idle_since = None
         elif self._idle_since is None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from blemish.domain.entities import InferenceUnits
-from blemish.runners.cluster.unit_scaling import ADD_AFTER_S, REMOVE_AFTER_S, UnitScaling
+from blemish.runners.cluster.unit_scaling import ADD_AFTER_S, BREAK_S, REMOVE_AFTER_S, UnitScaling
 
 
 class Clock:
@@ -48,8 +48,20 @@ def test_an_image_that_waits_now_and_then_adds_no_unit(scaling: UnitScaling, clo
         clock.now += ADD_AFTER_S / 2
         scaling.end()
         scaling.end()
+        clock.now += BREAK_S + 0.1
 
     assert scaling.wanted(1) == 1
+
+
+def test_images_that_wait_again_and_again_add_a_unit(scaling: UnitScaling, clock: Clock) -> None:
+    for _ in range(10):
+        begin(scaling, 2)
+        clock.now += ADD_AFTER_S / 10
+        scaling.end()
+        scaling.end()
+        clock.now += BREAK_S / 10
+
+    assert scaling.wanted(1) == 2
 
 
 def test_no_unit_is_added_while_one_is_started_nor_beyond_the_most(
