@@ -28,6 +28,7 @@ PAGES = {
     "compare": f"/projects/{PROJECT}/compare?a=1&b=1",
     "try": f"/projects/{PROJECT}/try",
     "settings": "/settings",
+    "kiosks": "/kiosks",
 }
 LAST_DRAWN = {"images": ".cell img", "paint": ".painter-stage.ready", "model": ".judged figure"}
 """What a page draws last, after it asked the server for more."""
