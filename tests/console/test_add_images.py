@@ -231,7 +231,7 @@ def test_a_key_that_may_only_look_adds_nothing(
     page = watched.open(f"/projects/{project}/add")
 
     expect(page.get_by_role("button", name="Choose a folder")).to_be_disabled()
-    expect(page.get_by_text("Your access key lets you look")).to_be_visible()
+    expect(page.get_by_text("You may look at this project")).to_be_visible()
     request = watched.context.request
     headers = {"origin": served.console}
     url = f"{watched.root}/upload/{project}"

@@ -16,8 +16,8 @@ from blemish.console.ui.frame import frame, heading, link, page, text, visitor
 from blemish.interchange.label_names import LABEL_NAMES
 
 DENIED = later(
-    "Your access key lets you look at this project, and not change it "
-    "(lookoutvision:UpdateDatasetEntries). Ask the person who gave you the key."
+    "You may look at this project, and not change it (lookoutvision:UpdateDatasetEntries). "
+    "Ask an administrator."
 )
 
 

@@ -16,7 +16,7 @@ from blemish.domain.lifecycle import MODEL_DELETABLE, MODEL_STARTABLE, MODEL_STO
 POLL_S = 1.0
 """How often a page looks whether a status changed."""
 
-FORBIDDEN = later("The policies of your access key do not allow it.")
+FORBIDDEN = later("You may not do it: no policy of yours allows it.")
 
 
 def load_style() -> None:

@@ -89,7 +89,7 @@ class TestImages:
                 heading(self._subject[:1].upper() + self._subject[1:], 2)
                 ui.element("div").classes("room")
                 if self._model is None:
-                    text(say("No heat maps: your access key may not detect with this model."))
+                    text(say("No heat maps: you may not detect with this model."))
                 else:
                     self._faders.draw()
                 self._orders()
