@@ -24,6 +24,7 @@ from tests.console.test_painter import (
     save,
     stored_mask,
 )
+from tests.console.test_security import make_key
 from tests.console.watched import Watched
 from tests.ports import free_port
 
@@ -33,7 +34,7 @@ Visit = Callable[..., Watched]
 
 
 DRAFTS = """() => new Promise((resolve) => {
-    const opening = indexedDB.open("blemish-drafts", 1);
+    const opening = indexedDB.open("blemish-drafts first", 1);
     opening.onsuccess = () => {
         const asking = opening.result.transaction("masks").objectStore("masks").count();
         asking.onsuccess = () => resolve(asking.result);
@@ -112,6 +113,32 @@ def test_the_second_of_two_people_sees_both_versions_and_decides(
     page = open_painter(first, name, ref)
     assert np.array_equal(buffer_of(page), mine if choice == "Save mine" else theirs)
     second.problems.clear()  # the browser notes the refusal
+
+
+def test_another_person_at_the_same_browser_sees_no_draft(
+    visit: Visit, served: ServedDirectory
+) -> None:
+    name, ref = "drafts", "s3://images/drafts/1.png"
+    project_of(served, name, {"1.png": grey_image()})
+    watched = visit()
+    page = open_painter(watched, name, ref)
+    add_type(page, "crack")
+    drag(page, (0.4, 0.4), (0.6, 0.6))
+    painted = buffer_of(page)
+    page.wait_for_function(DRAFTS)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Name or access key")).to_be_visible()
+
+    watched.sign_in(make_key(served, "another", "FullAccess"))
+    others = buffer_of(open_painter(watched, name, ref))
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Name or access key")).to_be_visible()
+    watched.sign_in()
+    open_painter(watched, name, ref)
+
+    assert not others.any()
+    expect(page.get_by_text("Restored what was painted here")).to_be_visible()
+    assert np.array_equal(buffer_of(page), painted)
 
 
 @pytest.fixture

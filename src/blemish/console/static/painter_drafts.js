@@ -1,8 +1,11 @@
 // What is painted and not saved yet, in the browser's own database: it survives a reload, a crash of
-// the browser and a restart of the server. A draft: {version, body, at}, by the address of its mask and
-// the tab, as no tab may drop what another one painted; `body` is what would be sent, `version` that of
-// the entry when it was opened, `at` when it was stored.
-const DATABASE = "blemish-drafts";
+// the browser and a restart of the server. Each person has a database: who signs in at the same browser
+// afterwards sees nothing of it, and who comes back finds it. A draft: {version, body, at}, by the
+// address of its mask and the tab, as no tab may drop what another one painted; `body` is what would be
+// sent, `version` that of the entry when it was opened, `at` when it was stored.
+import { visitorName } from "/console/static/visitor_name.js";
+
+const DATABASE = `blemish-drafts ${visitorName}`;
 const STORE = "masks";
 
 function tabName() {
@@ -12,6 +15,7 @@ function tabName() {
 }
 
 const TAB = tabName();
+indexedDB.deleteDatabase("blemish-drafts"); // of earlier versions, which did not say whose they were
 const adopted = new Map(); // address of a mask -> key of the draft of another tab that was taken up
 
 function opened() {

@@ -1,9 +1,13 @@
 // The images that somebody tries, with what a model said of them, in the browser's own database: they
-// survive a reload and a restart of the server. A card: {id, name, file, answer, label, added}, by the
+// survive a reload and a restart of the server. Each person has a database. A card: {id, name, file, answer, label, added}, by the
 // address of the model and its id.
-const DATABASE = "blemish-tried";
+import { visitorName } from "/console/static/visitor_name.js";
+
+const DATABASE = `blemish-tried ${visitorName}`;
 const STORE = "cards";
 const MOST = 200; // cards of a model; the oldest go
+
+indexedDB.deleteDatabase("blemish-tried"); // of earlier versions, which did not say whose they were
 
 function opened() {
   return new Promise((resolve, reject) => {

@@ -90,7 +90,9 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
         @_TranslatedPage(path, title=title, response_timeout=30)
         @wraps(build)
         async def built(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            name = _escaped(ui.context.client.request.state.visitor_name)
             ui.add_head_html(
+                f'<meta name="blemish-visitor" content="{name}">'  # whose drafts scripts show
                 f'<link rel="stylesheet" href="{ROOT}/static/console.css">{script_tags()}'
                 f'<script src="{ROOT}/static/theme.js"></script>'
                 f'<script src="{ROOT}/static/signed_out.js"></script>'
