@@ -12,6 +12,7 @@ from nicegui import ui
 from blemish.console.language.messages import later, say, say_all
 from blemish.console.language.numbers import significant_text
 from blemish.console.line.line_access import line_path, visible_line
+from blemish.console.line.reported import reported_text
 from blemish.console.ui.frame import empty, frame, heading, labelled, link, page, text, visitor
 from blemish.console.ui.moment import moment
 from blemish.console.ui.pill import pill
@@ -76,7 +77,7 @@ def _draw_alarms(alarms: Sequence[Alarm]) -> None:
                     alarm.source,
                     partial(moment, alarm.began_at),
                     say("lasts") if alarm.ended_at is None else partial(moment, alarm.ended_at),
-                    alarm.message,
+                    reported_text(alarm.message),
                 )
                 for alarm in alarms
             ],

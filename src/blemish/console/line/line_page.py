@@ -20,6 +20,7 @@ from blemish.console.line.line_access import (
     may_on_line,
     visible_line,
 )
+from blemish.console.line.reported import reported_messages
 from blemish.console.paths import ROOT
 from blemish.console.visitor import Visitor
 from blemish.line.line import Line
@@ -31,7 +32,14 @@ async def show_line(request: Request, name: str) -> Response:
     visitor = request_visitor(request)
     line = await visible_line(visitor, name)
     may_run = await may_on_line(visitor, START, name) and await may_on_line(visitor, STOP, name)
-    return document("line.html.jinja", line=line, url=line_url(name), may_run=may_run, root=ROOT)
+    return document(
+        "line.html.jinja",
+        line=line,
+        url=line_url(name),
+        may_run=may_run,
+        root=ROOT,
+        reported=reported_messages(),
+    )
 
 
 @framework.get("/line/{name}/camera")

@@ -21,6 +21,7 @@ from blemish.console.line.line_access import (
 )
 from blemish.console.line.line_requests import set_line_stopped
 from blemish.console.line.line_settings import LineForm
+from blemish.console.line.reported import reported_text
 from blemish.console.ui.dialog import confirm
 from blemish.console.ui.frame import empty, frame, heading, link, page, text, visitor
 from blemish.console.ui.pill import ChangingPill, Look, PillContent
@@ -79,7 +80,7 @@ def _state(line: Line) -> None:
 
     def refresh() -> None:
         shown.show(PillContent(say(str(line.feed.state)), LOOKS[line.feed.state]))
-        words.set_content(_escaped(line.feed.message))
+        words.set_content(_escaped(reported_text(line.feed.message)))
 
     refresh()
     ui.timer(REFRESH_S, refresh)

@@ -8,7 +8,15 @@ const byId = (id) => document.getElementById(id);
 const TIMES = LANGUAGE === "en" ? [] : LOCALE; // English has no country: as the browser is set
 const number = new Intl.NumberFormat(document.documentElement.lang);
 const WORDS = { none: say("NO PART YET"), ok: say("OK"), "not-ok": say("NOT OK") };
+const REPORTED = JSON.parse(document.body.dataset.reported).map(([message, translation]) => [
+  new RegExp(`^${message.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`, "s"), translation]);
 let silence, alive, held = null, heldAt = 0, newest = "", state = null, audio = null, lost = "";
+
+// a message that the line reports, in the language of the page
+function reported(text) {
+  const [pattern, translation] = REPORTED.find(([pattern]) => pattern.test(text)) ?? [];
+  return pattern ? filled(translation, pattern.exec(text).groups ?? {}) : text;
+}
 
 function setText(id, text) {
   const element = byId(id);
@@ -98,15 +106,15 @@ function problemsOf(shown) {
   const problems = lost ? [lost] : [];
   if (!shown) return problems;
   if (shown.state === "stopped") problems.push(say("The line is stopped: no part is judged."));
-  else if (shown.message) problems.push(say("No part is judged. {problem}", { problem: shown.message }));
+  else if (shown.message) problems.push(say("No part is judged. {problem}", { problem: reported(shown.message) }));
   else if (shown.state === "starting") problems.push(say("The line is starting."));
   for (const source of shown.sources || [])
     if (!source.is_connected)
-      problems.push(say("Source {name} gives no images. {message} Check power, cable and address; the line goes on by itself.", source));
+      problems.push(say("Source {name} gives no images. {message} Check power, cable and address; the line goes on by itself.", { ...source, message: reported(source.message) }));
   for (const sink of shown.sinks || [])
     if (!sink.is_connected)
-      problems.push(say("{name} gets no verdicts. {message} {number} wait and are sent later.", { ...sink, number: number.format(sink.waiting) }));
-  for (const alarm of shown.alarms || []) problems.push(`${alarm.source}: ${alarm.message}`);
+      problems.push(say("{name} gets no verdicts. {message} {number} wait and are sent later.", { ...sink, message: reported(sink.message), number: number.format(sink.waiting) }));
+  for (const alarm of shown.alarms || []) problems.push(`${alarm.source}: ${reported(alarm.message)}`);
   if (held) problems.push(say("Paused at an earlier part. The line goes on: {number} parts since.", { number: number.format(Math.max(0, shown.shift.images - heldAt)) }));
   return problems;
 }
