@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,9 +37,41 @@ STARTED_WITHIN_S = 60
 class PostgresqlServer:
     """A running server."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, folder: Path, command: Sequence[str]) -> None:
         self.folder = folder
-        self.process = process
+        self._command = command
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd="/")
+        _wait_for(self)
+
+    def stop(self) -> None:
+        """Stop all its processes, as a suspended machine does; `go_on` ends that."""
+        self.process.send_signal(signal.SIGSTOP)
+        self._signal_children(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let its processes go on."""
+        self._signal_children(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill all its processes; `start` starts it again, over what that left."""
+        self.process.send_signal(signal.SIGSTOP)  # it starts none meanwhile
+        self._signal_children(signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
+    def _signal_children(self, number: signal.Signals) -> None:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        if not children.exists():
+            return  # it has ended
+        for child in children.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def address(self, name: str) -> PostgresqlAddress:
         """Return the address of a database."""
@@ -82,21 +114,15 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         initdb = [*as_user, f"{programs}/initdb", "-D", data, "--no-sync", *INITDB]
         subprocess.run(initdb, check=True, capture_output=True, cwd="/")
         options = [f"-c{setting}={value}" for setting, value in SETTINGS.items()]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*as_user, f"{programs}/postgres", "-D", data, "-k", name, *options],
-                stdout=log,
-                stderr=log,
-                cwd="/",
-            )
-        server = PostgresqlServer(folder, process)
+        server = PostgresqlServer(
+            folder, [*as_user, f"{programs}/postgres", "-D", data, "-k", name, *options]
+        )
         try:
-            _wait_for(server)
             yield server
         finally:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(signal.SIGQUIT)
-            process.wait()
+            server.go_on()
+            server.process.send_signal(signal.SIGQUIT)
+            server.process.wait()
 
 
 def empty(address: PostgresqlAddress) -> None:

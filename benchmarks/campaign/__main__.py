@@ -20,7 +20,10 @@ PARTS: dict[str, Callable[[float], list[str]]] = {
     "campaign.parsers": lambda share: [f"--seconds={_at_least(600 * share, 5)}"],
     "campaign.moments": lambda share: [f"--moments={_at_least(300 * share, 6)}"],
     "connections": lambda share: [f"--connections={_at_least(10_000 * share, 200)}"],
-    "lifetimes": lambda share: [f"--examples={_at_least(100 * share, 1)}"],
+    "lifetimes": lambda share: [
+        f"--examples={_at_least(100 * share, 1)}",
+        f"--on-servers={_at_least(3 * share, 0)}",  # a test makes some steps every night
+    ],
     "campaign.upgrades": lambda share: [f"--kills={_at_least(40 * share, 2)}"],
     "campaign.steady": lambda share: [
         f"--minutes={max(1.0, 60 * share):.2f}",

@@ -109,6 +109,7 @@ def outcome(call: Callable[[], dict[str, Any]]) -> Outcome:
 class KilledServer:
     """A server over a copy of a prepared data directory."""
 
+    PATIENCE_S: ClassVar[float] = PATIENCE_S
     #: of all servers together
     steps: ClassVar[int] = 0
     starts: ClassVar[int] = 0

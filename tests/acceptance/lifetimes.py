@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -22,18 +23,19 @@ from blemish.domain.arns import ArnScope
 from blemish.domain.entities import DatasetStatus, ModelStatus
 from blemish.domain.lifecycle import DATASET_USABLE
 from blemish.settings import Settings
+from tests.acceptance.disturbed_servers import DisturbedServers
 from tests.acceptance.lifetime_rows import GONE, DatasetRow, ModelRow, may_follow
 from tests.acceptance.lifetime_server import (
     CALLS_BETWEEN_STARTS,
     GOOD_LINES,
     IMAGES,
     OUTPUT,
-    PATIENCE_S,
     SOURCES,
     KilledServer,
     Refused,
 )
 from tests.acceptance.served import BUCKET, line
+from tests.postgresql_server import PostgresqlServer
 from tests.products import draw, png
 
 D, M = DatasetStatus, ModelStatus
@@ -53,10 +55,15 @@ class Lifetimes(RuleBasedStateMachine):
 
     #: a data directory that `prepare` made
     prepared: ClassVar[Path]
+    #: whether a rule begins
+    begins_later: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.server = KilledServer(self.prepared)
+        self.server: KilledServer | DisturbedServers
+        self.has_begun = not self.begins_later
+        if self.has_begun:
+            self.server = self.begin()
         #: project -> versions that it gave
         self.projects = {"plates": 2}
         self.good = {each["source-ref"]: json.dumps(each) for each in GOOD_LINES}
@@ -69,7 +76,12 @@ class Lifetimes(RuleBasedStateMachine):
             ("plates", version): ModelRow(name=f"plates/{version}", status=M.TRAINED)
             for version in (1, 2)
         }
-        self.server.start()
+
+    def begin(self) -> KilledServer | DisturbedServers:
+        """Return what is asked, started."""
+        server = KilledServer(self.prepared)
+        server.start()
+        return server
 
     @rule()
     def look(self) -> None:
@@ -348,6 +360,8 @@ class Lifetimes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """See that everything comes to rest, and is the same after a last start."""
+        if not self.has_begun:
+            return
         try:
             self.come_to_rest()
             self.server.end(signal.SIGTERM)
@@ -358,7 +372,7 @@ class Lifetimes(RuleBasedStateMachine):
             self.server.close()
 
     def come_to_rest(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.server.PATIENCE_S
         while self.look() or not all(
             row.at_rest for row in (*self.datasets.values(), *self.models.values())
         ):
@@ -381,11 +395,45 @@ def enough(rows: list[DatasetRow | None]) -> bool:
     return train.normal >= 15 if test is None else train.normal >= 10 and bool(test.entries)
 
 
+class LifetimesOnServers(Lifetimes):
+    """The same of three servers on one PostgreSQL, which is killed and stopped as well."""
+
+    postgresql: ClassVar[PostgresqlServer]
+    begins_later = True
+
+    @initialize(is_simplest=st.sampled_from([True] + [False] * 15))
+    def pass_over_the_simplest(self, *, is_simplest: bool) -> None:
+        """Begin, unless it is the first that hypothesis tries: a `look` again and again."""
+        assume(not is_simplest)
+        self.server = self.begin()
+        self.has_begun = True
+
+    def begin(self) -> DisturbedServers:
+        """See `Lifetimes`."""
+        return DisturbedServers(self.postgresql, after_end=self.note_end)
+
+    def note_end(self) -> None:
+        """Note the models in whose load a server may have ended."""
+        for model in self.models.values():
+            if {M.STARTING_HOSTING, M.SYSTEM_UPDATING} & may_follow(model.status):
+                model.ends_in_load += 1
+
+
 def run(prepared: Path, *, examples: int, steps: int) -> None:
     """Begin so many times with what `prepare` made, and make so many steps each time."""
     Lifetimes.prepared = prepared
+    _run(Lifetimes, examples=examples, steps=steps)
+
+
+def run_on_servers(postgresql: PostgresqlServer, *, examples: int, steps: int) -> None:
+    """Begin so many times with three servers, and make so many steps each time."""
+    LifetimesOnServers.postgresql = postgresql
+    _run(LifetimesOnServers, examples=examples, steps=steps)
+
+
+def _run(machine: type[Lifetimes], *, examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        Lifetimes,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
