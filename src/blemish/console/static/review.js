@@ -56,7 +56,7 @@ function agreement(pair) {
     ? say("kappa {reason}", pair)
     : say("Cohen's kappa {value}", { value: numberText(pair.kappa, 2) });
   const agreed = say("{names}: the same on {same} of {images} ({share})", {
-    ...pair, names: pair.reviewers.join(", "), share: percent(pair.same / pair.images),
+    ...pair, names: new Intl.ListFormat(LOCALE).format(pair.reviewers), share: percent(pair.same / pair.images),
   });
   item.textContent = `${agreed}; ${kappa}`;
   return item;
