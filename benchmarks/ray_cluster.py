@@ -1,6 +1,6 @@
 """What a Ray cluster costs and bears: hosted models, and trainings whose nodes are killed.
 
-    python -m benchmarks.ray --python PYTHON [--detections 200] [--trainings 8]
+    python -m benchmarks.ray_cluster --python PYTHON [--detections 200] [--trainings 8]
         [--only hosting|trainings] [--results FILE.json]
 
 PYTHON has Blemish with the extra `ray`; server and nodes run in it, on this machine. The same work
@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--detections", type=int, default=200)
     parser.add_argument("--trainings", type=int, default=8)
     parser.add_argument("--only", choices=("hosting", "trainings"))
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/ray.json"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/ray_cluster.json"))
     arguments = parser.parse_args()
     results: dict[str, Any] = {"load_before": os.getloadavg()[0]}
     with TemporaryDirectory() as name:
