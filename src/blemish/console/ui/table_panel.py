@@ -34,6 +34,7 @@ def draw_table_panel(title: str, *, anchor: str) -> TablePanel:
                 text(title)
             ui.element("div").classes("room")
             bar = ui.element("div")
-        body = ui.element("div")
+        # a wide table scrolls in it, also by the keyboard
+        body = ui.element("div").props(f"tabindex=0 role=group aria-labelledby={anchor}")
     dialogs = ui.element("div").classes("dialogs")
     return TablePanel(bar=bar, body=body, dialogs=dialogs)
