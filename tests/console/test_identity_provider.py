@@ -14,7 +14,7 @@ from tests.acceptance.served import ServedDirectory
 from tests.console.test_looks import findings
 from tests.console.watched import Watched
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.registry]
 
 Visit = Callable[..., Watched]
 
