@@ -114,7 +114,8 @@ class KilledServer:
     steps: ClassVar[int] = 0
     starts: ClassVar[int] = 0
 
-    def __init__(self, prepared: Path) -> None:
+    def __init__(self, prepared: Path, *, after_kill: Callable[[], None]) -> None:
+        self._after_kill = after_kill
         self._home = Path(
             mkdtemp(prefix="blemish-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
         )
@@ -140,6 +141,8 @@ class KilledServer:
         """End the server by a signal."""
         status = self._served.end(number)
         assert status == (0 if number is signal.SIGTERM else -number), self.log()
+        if number is signal.SIGKILL:
+            self._after_kill()
 
     def close(self) -> None:
         """Kill the server, and remove its folder."""
@@ -172,6 +175,7 @@ class KilledServer:
             first = self.call(operation, **members)
         killer.join()
         self._served.end(signal.SIGKILL)
+        self._after_kill()
         self.start()
         second = self.call(operation, **members)
         if isinstance(first, dict):

@@ -55,15 +55,11 @@ class Lifetimes(RuleBasedStateMachine):
 
     #: a data directory that `prepare` made
     prepared: ClassVar[Path]
-    #: whether a rule begins
-    begins_later: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
         self.server: KilledServer | DisturbedServers
-        self.has_begun = not self.begins_later
-        if self.has_begun:
-            self.server = self.begin()
+        self.has_begun = False
         #: project -> versions that it gave
         self.projects = {"plates": 2}
         self.good = {each["source-ref"]: json.dumps(each) for each in GOOD_LINES}
@@ -77,11 +73,24 @@ class Lifetimes(RuleBasedStateMachine):
             for version in (1, 2)
         }
 
+    @initialize(is_simplest=st.sampled_from([True] + [False] * 15))
+    def pass_over_the_simplest(self, *, is_simplest: bool) -> None:
+        """Begin, unless it is the first that hypothesis tries: a `look` again and again."""
+        assume(not is_simplest)
+        self.server = self.begin()
+        self.has_begun = True
+
     def begin(self) -> KilledServer | DisturbedServers:
         """Return what is asked, started."""
-        server = KilledServer(self.prepared)
+        server = KilledServer(self.prepared, after_kill=self.note_end)
         server.start()
         return server
+
+    def note_end(self) -> None:
+        """Note the models in whose load a server may have ended."""
+        for model in self.models.values():
+            if {M.STARTING_HOSTING, M.SYSTEM_UPDATING} & may_follow(model.status):
+                model.ends_in_load += 1
 
     @rule()
     def look(self) -> None:
@@ -399,24 +408,10 @@ class LifetimesOnServers(Lifetimes):
     """The same of three servers on one PostgreSQL, which is killed and stopped as well."""
 
     postgresql: ClassVar[PostgresqlServer]
-    begins_later = True
-
-    @initialize(is_simplest=st.sampled_from([True] + [False] * 15))
-    def pass_over_the_simplest(self, *, is_simplest: bool) -> None:
-        """Begin, unless it is the first that hypothesis tries: a `look` again and again."""
-        assume(not is_simplest)
-        self.server = self.begin()
-        self.has_begun = True
 
     def begin(self) -> DisturbedServers:
         """See `Lifetimes`."""
         return DisturbedServers(self.postgresql, after_end=self.note_end)
-
-    def note_end(self) -> None:
-        """Note the models in whose load a server may have ended."""
-        for model in self.models.values():
-            if {M.STARTING_HOSTING, M.SYSTEM_UPDATING} & may_follow(model.status):
-                model.ends_in_load += 1
 
 
 def run(prepared: Path, *, examples: int, steps: int) -> None:
