@@ -112,6 +112,7 @@ def test_help_names_every_target_that_people_use(project: Path) -> None:
         "release",
         "audit",
         "docs",
+        "messages",
         "lock",
         "clean",
         "help",
