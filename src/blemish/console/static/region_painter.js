@@ -57,7 +57,7 @@ export default {
       dropDraft(image.mask);
     },
     suggest() {},
-    say() {}, // an image has no label here
+    setLabel() {}, // an image has no label here
     refreshTypes() {},
   },
 };
