@@ -21,7 +21,6 @@ Visit = Callable[..., Watched]
 
 MANY = 5_000
 MOST_CELLS = 200
-LONGEST_TASK_MS = 200
 ALL_THE_WAY_PX = 1_000_000
 MOST_WEIGHT = 1_500_000
 """Bytes of a page, the framework included and the thumbnails not, as a browser gets them."""
@@ -213,7 +212,7 @@ def test_five_thousand_images_scroll_without_a_stutter(
     page.wait_for_load_state("networkidle")
     assert 100_000 < sum(weight.values()) < MOST_WEIGHT, weight
 
-    assert longest_frame_ms(watched) < LONGEST_TASK_MS
+    assert longest_frame_ms(watched) < 2 * sorting_ms(watched)
     expect(cell(page, MANY - 1)).to_have_attribute("aria-label", f"{MANY - 1}.jpg, no label")
 
     page.get_by_role("button", name="Select all 5,000").click()
@@ -246,6 +245,25 @@ def longest_frame_ms(watched: Watched) -> float:
         passes.append(took)
     return max(min(frame) for frame in zip(passes[0], passes[1], strict=True))
 
+
+def sorting_ms(watched: Watched) -> float:
+    """Return how long the page's thread sorts 100,000 objects: 0.1 to 0.25 s, by processor."""
+    worked_ms = watched.clock()
+    took: list[float] = []
+    for _ in range(3):
+        before = worked_ms()
+        assert watched.page.evaluate(SORT) == 100_000
+        took.append(worked_ms() - before)
+    return min(took)
+
+
+SORT = """() => {
+  const things = [];
+  for (let number = 0; number < 100_000; number += 1)
+    things.push({ name: `${(number * 7919) % 100_003}.jpg`, label: null });
+  things.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return new Set(things.map((each) => each.name)).size;
+}"""
 
 SCROLL = """async (step) => {
   document.querySelector(".gallery-view").scrollTop += step;
