@@ -256,13 +256,15 @@ def test_a_script_that_gets_into_a_page_of_the_console_does_not_run(visit: Visit
     watched.problems.clear()
 
 
-FORGED_EVENTS = """async (client) => {
-    const answers = [];
+EVENTS = """(client) => {
     for (const [id, element] of client.elements)
         for (const event of element.events || [])
             window.socket.emit("event", {
                 id: Number(id), client_id: client.id, listener_id: event.listener_id, args: ["{}"],
             });
+}"""
+FORGED_MESSAGES = """async (client) => {
+    const answers = [];
     const query = {
         client_id: client.id, tab_id: client.tab, document_id: "forged", next_message_id: 0,
     };
@@ -293,14 +295,15 @@ def test_messages_reach_only_pages_of_their_own_session(visit: Visit) -> None:
     dialog = page.get_by_role("dialog")
     names = page.evaluate(PAGE)
 
-    answers = forger.evaluate(FORGED_EVENTS, names)
+    forger.evaluate(EVENTS, names)
+    answers = forger.evaluate(FORGED_MESSAGES, names)
     forger.get_by_role("link", name="Projects").first.wait_for()
     forged_dialogs = dialog.count()
-    page.evaluate(FORGED_EVENTS, names)
+    page.evaluate(EVENTS, names)
 
     assert any(element["events"] for _, element in names["elements"])
     assert answers == [False, "refused", 403]
     assert forged_dialogs == 0
-    expect(dialog.first).to_be_visible()  # the same messages by the owner's own socket
+    expect(dialog.first).to_be_visible()  # the same events by the owner's own socket
     owner.problems.clear()
     other.problems.clear()
