@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from blemish.console.language.visitor_language import COOKIE, PSEUDO
 from tests.acceptance.product import PROJECT
+from tests.acceptance.served import ServedDirectory
 from tests.console.watched import Watched
 
 pytestmark = pytest.mark.acceptance
@@ -69,6 +70,12 @@ OF_THE_API = re.compile(
     r"(Training completed|The threshold is set|Scores are learned) .*", re.DOTALL
 )
 """Messages of the API, which answers in English."""
+
+
+@pytest.fixture(scope="module")
+def served(trained_server: ServedDirectory) -> ServedDirectory:
+    """A server without the projects and keys of other modules, whose names are no messages."""
+    return trained_server
 
 
 def unsaid(page: Page) -> list[str]:
