@@ -27,6 +27,8 @@ MOST_LOST_ACTORS = 2
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
+NOT_IN_TIME = "No inference unit was free in time."
+
 Answer: TypeAlias = tuple[str, Mapping[str, Any], Sequence[bytes]]
 """Kind, document and bytes of a message: `detection`, `unreadable`, or `unavailable`."""
 
@@ -98,9 +100,23 @@ class ModelUnits:
     def submit(self, request: DetectionRequest) -> None:
         """Let an image wait for a unit."""
         if self._count:
-            self._queue.put_nowait(request)
+            self._let_wait(request)
         else:
             self._give_up(request, "The model has been stopped.")
+
+    def _let_wait(self, request: DetectionRequest) -> None:
+        self._queue.put_nowait(request)
+        loop = asyncio.get_running_loop()
+        loop.call_at(request.expires_at, self._drop_expired, request.expires_at)
+
+    def _drop_expired(self, now: float) -> None:
+        """Answer what has waited for too long: there may be no unit that takes it."""
+        for _ in range(self._queue.qsize()):
+            request = self._queue.get_nowait()
+            if request is None or request.expires_at > now:
+                self._queue.put_nowait(request)
+            else:
+                self._give_up(request, NOT_IN_TIME)
 
     def set_bundle(self, bundle: Any, *, version: int) -> None:
         """Have all units load a bundle, each after the image that it judges now."""
@@ -175,7 +191,7 @@ class ModelUnits:
                 await self._load(task, actor)  # a bundle may have been exchanged
                 continue
             if request.expires_at < asyncio.get_running_loop().time():
-                self._give_up(request, "No inference unit was free in time.")
+                self._give_up(request, NOT_IN_TIME)
                 continue
             try:
                 await self._load(task, actor)
@@ -183,7 +199,7 @@ class ModelUnits:
             except (ActorLostError, BundleError) as error:
                 request.lost_actors += 1
                 if request.lost_actors < MOST_LOST_ACTORS:
-                    self._queue.put_nowait(request)
+                    self._let_wait(request)
                 else:
                     self._give_up(request, str(error))
                 raise

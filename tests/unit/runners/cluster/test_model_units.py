@@ -9,6 +9,7 @@ import pytest
 from blemish.runners.cluster import model_units
 from blemish.runners.cluster.model_units import (
     MOST_LOST_ACTORS,
+    NOT_IN_TIME,
     ActorLostError,
     Answer,
     DetectionRequest,
@@ -225,6 +226,26 @@ def test_an_image_that_nobody_waits_for_any_more_is_not_judged() -> None:
         await until(lambda: cluster.answers)
 
         assert cluster.answers[0][0] == "unavailable"
+
+    run(scenario)
+
+
+def test_images_that_no_unit_takes_are_answered_and_leave_the_queue() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.has_room.clear()
+        cluster.units.set_units(1)
+        now = asyncio.get_running_loop().time()
+        for _ in range(3):
+            cluster.units.submit(DetectionRequest({}, b"image", expires_at=now + 0.01))
+        cluster.submit(b"patient")
+
+        await until(lambda: len(cluster.answers) == 3)
+
+        assert {document["reason"] for _, document, _ in cluster.answers} == {NOT_IN_TIME}
+        assert cluster.units._queue.qsize() == 1
+        cluster.has_room.set()
+        await until(lambda: len(cluster.answers) == 4)
+        assert cluster.answers[-1] == ("detection", {"bundle": "old"}, [b"patient"])
 
     run(scenario)
 
