@@ -12,7 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from blemish.runners.cluster import versions
-from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.unavailable import ClusterUnavailableError, first_line
 from blemish.runners.cluster.versions import (
     call_on_node,
     installed_versions,
@@ -55,7 +55,7 @@ def connect(address: str) -> None:
         }
         problem = version_problem(cluster, expected=installed_versions(), where=where)
         raise ClusterUnavailableError(
-            problem or f"{where} does not answer: {text.strip().splitlines()[0]}"
+            problem or f"{where} does not answer: {first_line(error)}"
         ) from error
 
 
@@ -89,7 +89,7 @@ def loss(error: RayError) -> str:
         if isinstance(error.cause, (ImportError, ClusterUnavailableError)):
             return str(error.cause)
         raise error
-    return f"the node was lost: {str(error).strip().splitlines()[0]}"
+    return f"the node was lost: {first_line(error)}"
 
 
 def node_problems() -> list[str]:
@@ -109,6 +109,6 @@ def node_problems() -> list[str]:
                 ray.get(answer), expected=installed_versions(), where=answers[answer]
             )
         except RayError as error:
-            problem = f"{answers[answer]} cannot run a task: {str(error).splitlines()[0]}"
+            problem = f"{answers[answer]} cannot run a task: {first_line(error)}"
         problems += [problem] if problem else []
     return problems

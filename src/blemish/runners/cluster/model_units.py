@@ -11,7 +11,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+import structlog
+from structlog.typing import FilteringBoundLogger
+
 from blemish.engine.errors import BundleError
+from blemish.runners.cluster.unavailable import first_line
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 DETECTION_PATIENCE_S = 30.0
 """How long a detection may take before its actor is replaced."""
@@ -144,16 +150,18 @@ class ModelUnits:
         task = asyncio.current_task()
         assert task is not None
         while True:
-            actor = self._start()
+            actor: UnitActor | None = None
             try:
+                actor = self._start()
                 await self._load(task, actor)
                 pause_s = FIRST_PAUSE_S
                 await self._work(task, actor)
                 return
-            except (ActorLostError, BundleError) as error:
-                self._report("problem", {"reason": str(error)})
+            except Exception as error:  # noqa: BLE001 - a unit goes on, whatever ended its actor
+                self._report("problem", {"reason": _reason(error)})
             finally:
-                actor.end()
+                if actor is not None:
+                    _end(actor)
             self._ready.pop(task, None)
             self._starting.discard(task)
             if len(self._starting) + len(self._ready) >= self._count:
@@ -176,7 +184,7 @@ class ModelUnits:
         """Judge images until this unit is to end.
 
         Raises:
-            ActorLostError: another actor has to go on.
+            Exception: another actor has to go on.
         """
         while True:
             try:
@@ -196,12 +204,12 @@ class ModelUnits:
             try:
                 await self._load(task, actor)
                 answer = await _in_time(actor.detect(request.document, request.data))
-            except (ActorLostError, BundleError) as error:
+            except Exception as error:
                 request.lost_actors += 1
                 if request.lost_actors < MOST_LOST_ACTORS:
                     self._let_wait(request)
                 else:
-                    self._give_up(request, str(error))
+                    self._give_up(request, _reason(error))
                 raise
             self._answer(request, answer)
 
@@ -222,6 +230,19 @@ class ModelUnits:
 
     def _give_up(self, request: DetectionRequest, reason: str) -> None:
         self._answer(request, ("unavailable", {"reason": reason}, []))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ActorLostError | BundleError):
+        return str(error)
+    return f"an actor failed: {first_line(error)}"
+
+
+def _end(actor: UnitActor) -> None:
+    try:
+        actor.end()
+    except Exception as error:  # noqa: BLE001 - there will be another actor
+        logger.warning("an actor could not be ended", reason=first_line(error))
 
 
 async def _in_time(work: Coroutine[Any, Any, T]) -> T:

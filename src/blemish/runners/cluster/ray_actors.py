@@ -12,6 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from blemish.engine.errors import BundleError
 from blemish.runners.cluster.model_units import ActorLostError, Answer
 from blemish.runners.cluster.node_hosting import NodeDetector
+from blemish.runners.cluster.unavailable import first_line
 from blemish.runners.cluster.versions import NodeObject, installed_versions
 
 
@@ -62,5 +63,4 @@ class RayActor:
                 raise BundleError(str(error.cause)) from error
             raise ActorLostError(f"a node failed: {error.cause}") from error
         except RayError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ActorLostError(f"an actor was lost: {reason}") from error
+            raise ActorLostError(f"an actor was lost: {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""The error of a cluster that cannot be used for now."""
+"""The error of a cluster that cannot be used for now, and how errors of Ray are told."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ class ClusterUnavailableError(OSError):
 
     def __str__(self) -> str:
         return str(self.strerror)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -27,10 +27,12 @@ class Actor:
         self.has_ended = False
 
     async def load(self, bundle: str) -> None:
+        self._cluster.fail_once("load")
         await self._cluster.has_room.wait()
         self._bundle = bundle
 
     async def detect(self, _: Mapping[str, Any], data: bytes) -> Answer:
+        self._cluster.fail_once("detect")
         await self._cluster.may_answer.wait()
         if data in self._cluster.fatal or self._cluster.losses:
             self._cluster.losses = max(0, self._cluster.losses - 1)
@@ -44,6 +46,7 @@ class Actor:
 
     def end(self) -> None:
         self.has_ended = True
+        self._cluster.fail_once("end")
 
 
 class Cluster:
@@ -56,6 +59,8 @@ class Cluster:
         self.losses = 0
         #: images that end every actor
         self.fatal = {b"fatal"}
+        #: methods that are to raise something else than they may
+        self.unexpected: set[str] = set()
         self.answers: list[Answer] = []
         self.reports: list[tuple[str, Mapping[str, Any]]] = []
         self.units = ModelUnits(
@@ -65,7 +70,13 @@ class Cluster:
         )
         self.units.set_bundle("old", version=1)
 
+    def fail_once(self, method: str) -> None:
+        if method in self.unexpected:
+            self.unexpected.remove(method)
+            raise RuntimeError(*[method] if method == "start" else [])
+
     def _start(self) -> Actor:
+        self.fail_once("start")
         self.actors.append(Actor(self))
         return self.actors[-1]
 
@@ -246,6 +257,22 @@ def test_images_that_no_unit_takes_are_answered_and_leave_the_queue() -> None:
         cluster.has_room.set()
         await until(lambda: len(cluster.answers) == 4)
         assert cluster.answers[-1] == ("detection", {"bundle": "old"}, [b"patient"])
+
+    run(scenario)
+
+
+def test_a_unit_goes_on_after_errors_that_nobody_expects() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.unexpected = {"start", "load", "detect", "end"}
+        cluster.units.set_units(1)
+        cluster.submit(b"image")
+
+        await until(lambda: cluster.answers)
+
+        assert cluster.answers == [("detection", {"bundle": "old"}, [b"image"])]
+        assert cluster.unexpected == set()
+        problems = [report["reason"] for kind, report in cluster.reports if kind == "problem"]
+        assert problems == ["an actor failed: start", *["an actor failed: RuntimeError"] * 2]
 
     run(scenario)
 
