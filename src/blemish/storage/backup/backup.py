@@ -6,7 +6,8 @@ whatever the server did in the meantime. The first start after a restore deletes
 row.
 
 A backup leaves out `aws/`, which holds a plain secret; the keyring, which opens all sealed data;
-and temporary files of running work.
+and what running work has so far: its temporary files, and the segments of batches, which come
+faster than a large backup is written.
 """
 
 from __future__ import annotations
@@ -140,6 +141,7 @@ class Backup:
 
     def _forget_what_is_left_out(self, copy: Path) -> None:
         with closing(Database.open_current(copy)) as database, database.writing() as rows:
+            rows.detection_segments.delete_all()
             if not self._with_objects:
                 rows.uploads.delete_all()
 
@@ -154,7 +156,7 @@ class Backup:
         with database.reading() as rows:
             names = {
                 f"{folder}/{name}"
-                for name in rows.stored_names()
+                for name in rows.names_without_segments()
                 for folder in FOLDERS_OF_STORED_FILES
             }
             return names | (self._uploaded(rows) if self._with_objects else set())

@@ -59,11 +59,14 @@ class Rows:
 
     def stored_names(self) -> set[str]:
         """Return the names of the bundles and stored files that rows refer to."""
+        return self.names_without_segments() | self.detection_segments.stored_names()
+
+    def names_without_segments(self) -> set[str]:
+        """Return the same, except files that running batches add every few seconds."""
         return (
             self.models.stored_names()
             | self.datasets.stored_names()
             | self.detection_jobs.stored_names()
-            | self.detection_segments.stored_names()
         )
 
 

@@ -50,6 +50,10 @@ class DetectionSegments:
             self._connection.execute(delete(DETECTION_SEGMENTS).where(mine))
         return files
 
+    def delete_all(self) -> None:
+        """Delete every segment, and no file."""
+        self._connection.execute(delete(DETECTION_SEGMENTS))
+
     def stored_names(self) -> set[str]:
         """Return the names of the files of jobs in progress.
 

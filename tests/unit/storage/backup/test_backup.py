@@ -9,6 +9,7 @@ import pytest
 
 from blemish.storage.backup.backup import Backup
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.database import Database
 from blemish.storage.errors import DatabaseError, StoreWriteError
 from blemish.storage.shared.adoption import share_files
 from tests.unit.storage.directories import (
@@ -109,6 +110,27 @@ def test_models_that_come_and_go_meanwhile_are_there_whole_or_not_at_all(
 
     assert doings == {}
     assert rows_of(restored(archive, folder / "again")) == ["2-1", "4-1", "5-1"]
+
+
+def test_a_batch_that_runs_meanwhile_begins_anew_after_a_restore(
+    served: Served, folder: Path
+) -> None:
+    segments = {served.add_segment()}
+
+    def work_on(_: int) -> None:
+        segments.add(served.add_segment())
+
+    archive = back_up(served, folder / "backup.tar", progress=work_on)
+
+    directory = restored(archive, folder / "again")
+    assert rows_of(directory) == ["1-1"]
+    assert segments.isdisjoint(path.name for path in directory.stored_files.iterdir())
+    with (
+        closing(Database.open_current(directory.database)) as database,
+        database.reading() as rows,
+    ):
+        (job,) = rows.detection_jobs.unsettled()
+        assert rows.detection_segments.of_job(job.id) == []
 
 
 def test_files_that_several_servers_share_are_in_a_backup(served: Served, folder: Path) -> None:
