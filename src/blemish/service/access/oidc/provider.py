@@ -1,7 +1,8 @@
 """The identity provider, over HTTP: what it publishes, and who somebody is who comes with a code.
 
 The provider is first asked when somebody signs in, so one that is away stops no server. What it
-publishes is read again after an hour, and when a token names a key that is not known yet.
+publishes is read again after an hour, and when a token names a key that is not known yet. One
+request reads it, the others wait for the same answer; visitors cannot make many of it.
 The standard variables name proxies (`HTTPS_PROXY`, `NO_PROXY`) and authorities (`SSL_CERT_FILE`).
 
 Source: OpenID Connect Discovery 1.0; OpenID Connect Core 1.0, sections 3.1 and 5.3.
@@ -13,12 +14,13 @@ import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import anyio
 import httpx
 import jwt
+from anyio import to_thread
 
 from blemish.service.access.oidc.attempts import SignInAttempt
 from blemish.service.access.oidc.errors import IdentityProviderError, ProofError, UnknownKeyError
@@ -37,9 +39,12 @@ MOST_BYTES = 1024 * 1024
 MAX_AGE_S = 3_600.0
 """How long what the provider publishes is believed."""
 
+FAILURE_S = 5.0
+"""How long a provider that failed is not asked for what it publishes."""
+
 SCOPES = ("openid", "profile", "email")
 
-SUCCESS, BAD_REQUEST = 200, 400
+SUCCESS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,11 @@ class _Published:
     metadata: Mapping[str, Any]
     keys: list[jwt.PyJWK]
     read_at_s: float
+
+
+class _Failure(NamedTuple):
+    reason: str
+    at_s: float
 
 
 class OidcProvider:
@@ -63,6 +73,9 @@ class OidcProvider:
         self._monotonic = monotonic
         self._transport = transport
         self._latest: _Published | None = None
+        self._failure: _Failure | None = None
+        self._reading = anyio.Lock()
+        self._authorities: ssl.SSLContext | None = None
 
     async def sign_in_url(self, attempt: SignInAttempt, *, redirect_uri: str) -> str:
         """Return where a browser goes to sign in.
@@ -112,7 +125,7 @@ class OidcProvider:
         try:
             claims = self._verified(id_token, published, attempt)
         except UnknownKeyError:
-            published = await self._read()
+            published = await self._published(outdated=published)
             claims = self._verified(id_token, published, attempt)
         return await self._completed(claims, published.metadata, tokens.get("access_token"))
 
@@ -147,7 +160,7 @@ class OidcProvider:
             form |= dict(zip(("client_id", "client_secret"), client, strict=True))
             status, answer = await self._ask("POST", url, data=form)
         problem = answer.get("error")
-        if status == BAD_REQUEST and problem == "invalid_grant":
+        if problem == "invalid_grant":  # with 400, as RFC 6749 says, or 403
             raise ProofError("The provider refused the code: it was used already, or it expired.")
         if status != SUCCESS:
             raise IdentityProviderError(f"{url} answered {status} ({problem!r:.80})")
@@ -170,11 +183,30 @@ class OidcProvider:
             raise ProofError("The provider told about another person than the one who signed in.")
         return {**answer, **claims}
 
-    async def _published(self) -> _Published:
+    async def _published(self, *, outdated: _Published | None = None) -> _Published:
+        """Return what the provider publishes, and never what is known to be outdated."""
+        latest = self._believed(outdated)
+        if latest is not None:
+            return latest
+        async with self._reading:
+            latest = self._believed(outdated)
+            if latest is not None:
+                return latest
+            failure = self._failure
+            if failure is not None and self._monotonic() - failure.at_s < FAILURE_S:
+                raise IdentityProviderError(failure.reason)
+            try:
+                self._latest = await self._read()
+            except IdentityProviderError as error:
+                self._failure = _Failure(reason=str(error), at_s=self._monotonic())
+                raise
+            return self._latest
+
+    def _believed(self, outdated: _Published | None) -> _Published | None:
         latest = self._latest
-        if latest is None or self._monotonic() - latest.read_at_s > MAX_AGE_S:
-            return await self._read()
-        return latest
+        if latest is None or latest is outdated:
+            return None
+        return latest if self._monotonic() - latest.read_at_s <= MAX_AGE_S else None
 
     async def _read(self) -> _Published:
         """Read what the provider publishes about itself, and its keys."""
@@ -194,8 +226,7 @@ class OidcProvider:
             keys = published_keys(await self._document(jwks_url))
         except ProofError as error:
             raise IdentityProviderError(f"{jwks_url}: {error}") from None
-        self._latest = _Published(metadata=metadata, keys=keys, read_at_s=self._monotonic())
-        return self._latest
+        return _Published(metadata=metadata, keys=keys, read_at_s=self._monotonic())
 
     async def _document(self, url: str) -> Mapping[str, Any]:
         status, document = await self._ask("GET", url)
@@ -205,17 +236,25 @@ class OidcProvider:
 
     async def _ask(self, method: str, url: str, **options: Any) -> tuple[int, Mapping[str, Any]]:
         """Return status and members of an answer; no redirect is followed."""
-        # the authorities of the system, as everywhere; httpx brings its own otherwise
-        client = httpx.AsyncClient(
-            transport=self._transport, verify=ssl.create_default_context(), timeout=PATIENCE_S
-        )
         try:
+            client = httpx.AsyncClient(
+                transport=self._transport, verify=await self._trusted(), timeout=PATIENCE_S
+            )
             with anyio.fail_after(PATIENCE_S):
                 async with client, client.stream(method, url, **options) as response:
                     body = await _body(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise IdentityProviderError(f"{url}: {error or type(error).__name__}") from None
         return response.status_code, _members(body, url=url, status=response.status_code)
+
+    async def _trusted(self) -> ssl.SSLContext:
+        """Return the authorities of the system, as everywhere; httpx brings its own otherwise.
+
+        Reading them takes so long that the requests of others would wait.
+        """
+        if self._authorities is None:
+            self._authorities = await to_thread.run_sync(ssl.create_default_context)
+        return self._authorities
 
 
 async def _body(response: httpx.Response) -> bytes:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from blemish.domain.access.roles import UserRole
 from blemish.service.access.oidc.attempts import SignInAttempt
 from blemish.service.access.oidc.errors import IdentityProviderError, ProofError
-from blemish.service.access.oidc.provider import MAX_AGE_S, OidcProvider
+from blemish.service.access.oidc.provider import FAILURE_S, MAX_AGE_S, OidcProvider
 from blemish.service.access.oidc.provider_settings import ProviderSettings
 from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, ISSUER, OpenIdProvider, SigningKey
 
@@ -38,6 +40,15 @@ class Client:
 
     def url(self) -> str:
         return asyncio.run(self._ours.sign_in_url(ATTEMPT, redirect_uri=BACK))
+
+    def urls(self, count: int) -> list[str | BaseException]:
+        """Ask for as many at once."""
+
+        async def ask() -> list[str | BaseException]:
+            asking = [self._ours.sign_in_url(ATTEMPT, redirect_uri=BACK) for _ in range(count)]
+            return await asyncio.gather(*asking, return_exceptions=True)
+
+        return asyncio.run(ask())
 
     def code(self) -> str:
         return self.provider.authorize(self.url())["code"]
@@ -165,13 +176,57 @@ def test_what_is_wrong_with_the_provider_is_told(
         client.url()
 
 
-def test_a_provider_that_is_away_is_asked_again_the_next_time(client: Client) -> None:
+def test_a_provider_that_is_away_is_asked_again_a_moment_later(client: Client) -> None:
     client.provider.is_away = True
     with pytest.raises(IdentityProviderError, match="All connection attempts failed"):
         client.url()
     client.provider.is_away = False
+    with pytest.raises(IdentityProviderError, match="All connection attempts failed"):
+        client.url()
+    assert not client.provider.asked
+    client.now_s += FAILURE_S
 
     assert client.claims(client.code())["sub"] == "anna-17"
+
+
+def test_many_at_once_ask_the_provider_as_often_as_one(client: Client) -> None:
+    client.provider.wrong[DISCOVERY] = Response(status_code=502)
+    failures = client.urls(20)
+    asked_in_vain = client.provider.asked.copy()
+    client.provider.wrong.clear()
+    client.now_s += FAILURE_S
+    urls = client.urls(20)
+
+    assert all(isinstance(each, IdentityProviderError) for each in failures)
+    assert asked_in_vain == [DISCOVERY]
+    assert len(set(urls)) == 1
+    assert client.provider.asked == [DISCOVERY, DISCOVERY, "/keys"]
+
+
+def test_the_authorities_are_read_once_and_hold_no_other_request_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    read = ssl.create_default_context
+
+    def noted() -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return read()
+
+    monkeypatch.setattr(ssl, "create_default_context", noted)
+    client.claims(client.code())
+
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_refused_code_is_known_by_the_name_of_the_error(client: Client, status: int) -> None:
+    code = client.code()
+    client.provider.wrong["/token"] = JSONResponse({"error": "invalid_grant"}, status)
+
+    with pytest.raises(ProofError, match="used already"):
+        client.claims(code)
 
 
 def test_a_wrong_secret_of_the_client_is_told_without_it(client: Client) -> None:
