@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from blemish.service.access.oidc.provider import FAILURE_S
 from tests.acceptance.identity_provider import IdentityProvider
 from tests.acceptance.served import ServedDirectory
 from tests.console.test_looks import findings
@@ -73,6 +74,7 @@ def test_people_of_the_provider_sign_in_with_the_role_of_their_groups(
     watched.problems.clear()  # the browser says that the answer was 503
 
     provider.start(redirect_uri=f"{watched.root}/sign-in/callback")
+    page.wait_for_timeout(FAILURE_S * 1_000)  # only then the provider is asked again
     page.get_by_role("link", name="Sign in with Canaille").click()
     sign_in_at_the_provider(page, "anna")
     page.get_by_role("button", name="Accept").click()

@@ -10,10 +10,12 @@ Source: OpenID Connect Core 1.0, section 3.1; RFC 9207 (the issuer in the answer
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -25,8 +27,9 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from blemish.console.auth.guard import cookie_name, origin_problem
-from blemish.console.auth.kiosk import WAIT, leading_to
+from blemish.console.auth.kiosk import leading_to
 from blemish.console.auth.session_cookie import set_cookie, set_session_cookie
+from blemish.console.auth.sign_in import WAIT
 from blemish.console.auth.sign_in_form import SignInForm, redirect, target_of
 from blemish.console.auth.sign_in_records import record_provider_sign_in
 from blemish.console.http import EXPECTED, status_of
@@ -39,7 +42,7 @@ from blemish.service.access.oidc.attempts import SECRET_BYTES, SignInAttempt
 from blemish.service.access.oidc.errors import IdentityProviderError, ProofError
 from blemish.service.access.oidc.provider_settings import ProviderSettings, called_name
 from blemish.service.access.sessions import LIFETIME
-from blemish.wire.wrong_secrets import WrongSecrets, address_group
+from blemish.wire.wrong_secrets import FREE_OF_ALL_NAMES, WrongSecrets, address_group
 
 if TYPE_CHECKING:
     from blemish.service.access.oidc.provider import OidcProvider
@@ -50,12 +53,14 @@ COOKIE = "attempt"
 ATTEMPT_S = 600
 """How long somebody may take at the provider."""
 
+TOO_MANY = 429
+
 MOST_NAME = 100
 """Characters of a name that are read."""
 
 AWAY = later(
-    "{name} cannot sign anybody in right now: {error}. Sign in by a password or an access key, or "
-    "try again later."
+    "{name} cannot sign anybody in right now. Sign in by a password or an access key, or try again "
+    "later."
 )
 REFUSED = later("{name} did not sign you in ({error}). Try again, or sign in by a password.")
 ANOTHER = later(
@@ -71,6 +76,10 @@ _ERROR = re.compile(r"[a-z_]{1,64}")
 """Codes of errors. Source: RFC 6749, section 4.1.2.1."""
 
 
+class _TooManyError(Exception):
+    """An address has to wait so many seconds."""
+
+
 class ProviderSignIn:
     """Answers the paths of signing in by the identity provider, which need no session."""
 
@@ -82,6 +91,8 @@ class ProviderSignIn:
         self._services = services
         self._settings = settings
         self._wrong_secrets = wrong_secrets
+        #: apart: while the provider is away, people may still sign in by a password
+        self._in_vain = WrongSecrets(monotonic=time.monotonic, free=FREE_OF_ALL_NAMES)
         self._form = SignInForm(settings).response
         self._provider: OidcProvider | None = None
 
@@ -93,11 +104,12 @@ class ProviderSignIn:
         except EXPECTED as error:
             response = await self._refusal(request, status_of(error), "{error}", error=str(error))
         except ProofError as error:
-            self._wrong_secrets.note(_group(request))
             reason = str(error).rstrip(".")
             response = await self._refusal(request, 403, REFUSED, error=reason)
+        except _TooManyError as error:
+            response = await self._refusal(request, TOO_MANY, WAIT, seconds=str(error))
         except IdentityProviderError as error:
-            response = await self._refusal(request, 503, AWAY, error=str(error))
+            response = await self._refusal(request, 503, AWAY, cause=str(error))
         await response(scope, receive, send)
 
     async def _response(self, request: Request) -> Response:
@@ -113,21 +125,24 @@ class ProviderSignIn:
 
     async def _begin(self, request: Request) -> Response:
         attempt = SignInAttempt(secret=secrets.token_hex(SECRET_BYTES))
-        url = await self._identity_provider().sign_in_url(
-            attempt, redirect_uri=_redirect_uri(request)
-        )
+        with _counted(self._in_vain, request, wrong=IdentityProviderError):
+            url = await self._identity_provider().sign_in_url(
+                attempt, redirect_uri=_redirect_uri(request)
+            )
         response = redirect(url)
         value = f"{attempt.secret}:{quote(_wanted(request), safe='')}"
         set_cookie(response, request, value, kind=COOKIE, max_age_s=ATTEMPT_S)
         return response
 
     async def _finish(self, request: Request) -> Response:
-        if self._wrong_secrets.wait_s(_group(request)) > 0:
-            return await self._refusal(request, 429, WAIT)
         attempt, target = _attempt(request)
         if attempt is None:
             return await self._refusal(request, 403, ANOTHER)
-        claims = await self._claims(request, attempt)
+        with (
+            _counted(self._in_vain, request, wrong=IdentityProviderError),
+            _counted(self._wrong_secrets, request, wrong=ProofError),
+        ):
+            claims = await self._claims(request, attempt)
         response = await self._session(request, claims, target)
         set_cookie(response, request, "", kind=COOKIE, max_age_s=0)
         return response
@@ -164,18 +179,30 @@ class ProviderSignIn:
         return response
 
     async def _refusal(
-        self, request: Request, status: int, message: str, **values: str
+        self, request: Request, status: int, message: str, *, cause: str = "", **values: str
     ) -> Response:
-        """Return the form, and note in log and audit log why somebody is not signed in."""
+        """Return the form, and note in log and audit log why somebody is not signed in.
+
+        Args:
+            request: of the browser.
+            status: of the answer.
+            message: what the form says.
+            cause: what log and audit log say instead; it is nothing for visitors.
+            values: of the message.
+        """
         values["name"] = self._settings.label
         address = request.client.host if request.client else None
-        reason = message.format(**values)
+        reason = cause or message.format(**values)
         logger.warning("sign-in by the identity provider failed", address=address, reason=reason)
         await in_thread(partial(record_provider_sign_in, self._services, request, problem=reason))
         has_state = "state" in request.query_params
-        target = _attempt(request)[1] if has_state else _wanted(request)
+        attempt, began_for = _attempt(request)
+        target = began_for if has_state else _wanted(request)
         response = self._form(status, problem=say(message, **values), target=target)
-        set_cookie(response, request, "", kind=COOKIE, max_age_s=0)
+        if (
+            attempt is not None and status != TOO_MANY
+        ):  # any site can lead a browser to the callback
+            set_cookie(response, request, "", kind=COOKIE, max_age_s=0)
         return response
 
     def _identity_provider(self) -> OidcProvider:
@@ -207,5 +234,26 @@ def _redirect_uri(request: Request) -> str:
     return f"{scheme}://{host}{PROVIDER_CALLBACK}"
 
 
-def _group(request: Request) -> str:
-    return address_group(request.client.host if request.client else None)
+@contextmanager
+def _counted(attempts: WrongSecrets, request: Request, *, wrong: type[Exception]) -> Iterator[None]:
+    """Count an attempt of an address, also while it goes on.
+
+    Args:
+        attempts: of all addresses.
+        request: whose address it is.
+        wrong: what is raised in the context when the attempt is a wrong one.
+
+    Raises:
+        _TooManyError: too many were wrong, or go on; the context is not entered.
+    """
+    group = address_group(request.client.host if request.client else None)
+    if (wait_s := attempts.begin(group)) > 0:
+        raise _TooManyError(math.ceil(wait_s))
+    is_wrong = False
+    try:
+        yield
+    except wrong:
+        is_wrong = True
+        raise
+    finally:
+        attempts.end(group, wrong=is_wrong)

@@ -53,7 +53,10 @@ class SignInForm:
 
 def target_of(text: str) -> str:
     """Return where to go after signing in: a page of the console, whatever the text says."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as //[
+        return f"{ROOT}/"
     inside = parts.path == ROOT or parts.path.startswith(f"{ROOT}/")
     if parts.scheme or parts.netloc or not inside or not text.isprintable() or "\\" in text:
         return f"{ROOT}/"
