@@ -135,6 +135,16 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+def make_own_file(path: Path) -> None:
+    """Make an empty file for its owner alone (mode 0600), in place of a file or link of a crash.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def remove_tree(path: Path, *, staging: Path) -> None:
     """Remove a file or a folder with its content; a crash leaves all of it or nothing.
 

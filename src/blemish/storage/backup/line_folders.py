@@ -15,6 +15,7 @@ from pathlib import Path
 
 from blemish.storage.backup.archive import ArchiveWriter
 from blemish.storage.errors import BackupError
+from blemish.storage.files import clear_file_errors, make_own_file
 
 FOLDER = "lines"
 IMAGES = "images"
@@ -42,10 +43,11 @@ class LineFolders:
 
         Args:
             writer: of the archive.
-            scratch: path of a temporary file that does not exist.
+            scratch: path of a temporary file; one of a crash is replaced.
 
         Raises:
             BackupError: a file cannot be read.
+            StoreWriteError: the temporary file cannot be written.
         """
         for folder in self._folders():
             done: set[Path] = set()
@@ -79,11 +81,14 @@ class LineFolders:
 
 
 def _copy(database: Path, target: Path) -> None:
-    """Copy the records while others write them.
+    """Copy the records while others write them (mode 0600).
 
     Raises:
         BackupError: they cannot be read.
+        StoreWriteError: the copy cannot be written.
     """
+    with clear_file_errors(target):
+        make_own_file(target)
     try:
         with (
             closing(sqlite3.connect(database, timeout=BUSY_S)) as source,

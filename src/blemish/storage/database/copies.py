@@ -10,7 +10,7 @@ from typing import Any
 
 from blemish.storage.database.engines import DatabaseSummary, summary_from_rows
 from blemish.storage.errors import DatabaseError, DatabaseWriteError
-from blemish.storage.files import sync_folder
+from blemish.storage.files import make_own_file, sync_folder
 
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
@@ -27,8 +27,7 @@ def copy_database(source: Path, target: Path) -> None:
     """
     partial = target.with_name(f"{target.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
+        make_own_file(partial)
         with closing(sqlite3.connect(source, isolation_level=None)) as connection:
             connection.execute("VACUUM INTO ?", (str(partial),))
         with closing(sqlite3.connect(partial, isolation_level=None)) as connection:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -23,6 +24,18 @@ from tests.unit.storage.directories import (
 )
 from tests.unit.storage.samples import make_old_database
 from tests.unit.storage.shared_folders import shared_folders
+
+
+def add_line(served: Served, *, images: int) -> Path:
+    """Add a line with images, and without records."""
+    line = served.directory.lines / "press"
+    (line / "images").mkdir(parents=True)
+    (line / "line.toml").write_text("[model]")
+    for number in range(images):
+        (line / "images" / f"{number}.jpg").write_bytes(b"image")
+    with closing(sqlite3.connect(line / "station.db")) as records, records:
+        records.execute("CREATE TABLE images (file TEXT)")
+    return line
 
 
 def test_rows_and_their_files_come_back_and_secrets_do_not(served: Served, folder: Path) -> None:
@@ -90,6 +103,27 @@ def test_lines_come_along_while_they_run(
     images = [path.name for path in again.glob("images/*")]
     assert images == (["1.jpg"] if with_objects else [])
     assert [path.name for path in folder.glob("*.partial")] == []
+
+
+def test_nobody_else_reads_the_copy_of_the_records_of_a_line(served: Served, folder: Path) -> None:
+    add_line(served, images=0)
+    copy, foreign = folder / "backup.tar.lines.partial", folder / "of-somebody"
+    foreign.write_text("mine")
+    copy.symlink_to(foreign)
+    modes = set()
+
+    def look(_: int) -> None:
+        if copy.exists() and not copy.is_symlink():
+            modes.add(copy.stat().st_mode & 0o777)
+
+    umask = os.umask(0o022)
+    try:
+        back_up(served, folder / "backup.tar", progress=look)
+    finally:
+        os.umask(umask)
+
+    assert modes == {0o600}
+    assert foreign.read_text() == "mine"
 
 
 def test_models_that_come_and_go_meanwhile_are_there_whole_or_not_at_all(
