@@ -145,6 +145,15 @@ def make_own_file(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
+def size_of_file(path: Path) -> int:
+    """Return the bytes of a file; 0 if it is deleted now, or is no regular file."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
+
+
 def remove_tree(path: Path, *, staging: Path) -> None:
     """Remove a file or a folder with its content; a crash leaves all of it or nothing.
 

@@ -26,7 +26,7 @@ from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.database import Database
 from blemish.storage.errors import BackupError, BucketMissingError, ObjectMissingError
-from blemish.storage.files import new_file
+from blemish.storage.files import new_file, size_of_file
 from blemish.storage.objects.buckets import Buckets
 from blemish.storage.objects.store import ObjectInfo, ObjectStore
 from blemish.storage.rows.all_rows import Rows
@@ -179,7 +179,7 @@ class Backup:
     def _local_file(self, path: Path) -> _StoredFile:
         return _StoredFile(
             name=str(path.relative_to(self._directory.root)),
-            size_bytes=_size(path),
+            size_bytes=size_of_file(path),
             path=lambda: path,
         )
 
@@ -215,11 +215,3 @@ def _scratch(to: Path, what: str) -> Iterator[Path]:
     finally:
         for ending in ("", "-wal", "-shm"):
             path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file; 0 if it is deleted now."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

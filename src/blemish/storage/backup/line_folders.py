@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from blemish.storage.backup.archive import ArchiveWriter
 from blemish.storage.errors import BackupError
-from blemish.storage.files import clear_file_errors, make_own_file
+from blemish.storage.files import clear_file_errors, make_own_file, size_of_file
 
 FOLDER = "lines"
 IMAGES = "images"
@@ -36,7 +36,7 @@ class LineFolders:
         """Return the approximate size of what goes into the backup."""
         paths = [path for folder in self._folders() for path in self._files(folder)]
         paths += [folder / DATABASE for folder in self._folders()]
-        return sum(path.stat().st_size for path in paths if path.is_file())
+        return sum(map(size_of_file, paths))
 
     def add_to(self, writer: ArchiveWriter, *, scratch: Path) -> None:
         """Add the folders to an archive.
@@ -63,9 +63,8 @@ class LineFolders:
 
     def _add(self, writer: ArchiveWriter, folder: Path, done: set[Path]) -> None:
         for path in self._files(folder):
-            if path not in done:
-                writer.add(str(path.relative_to(self._root.parent)), path)
-                done.add(path)
+            if path not in done and writer.add(str(path.relative_to(self._root.parent)), path):
+                done.add(path)  # one that is removed now is left out
 
     def _folders(self) -> list[Path]:
         if not self._root.is_dir():
@@ -74,8 +73,11 @@ class LineFolders:
 
     def _files(self, folder: Path) -> Iterator[Path]:
         yield from (folder / name for name in SETTINGS if (folder / name).is_file())
-        if self._with_images and (folder / IMAGES).is_dir():
-            with os.scandir(folder / IMAGES) as entries:
+        if self._with_images:
+            with (
+                suppress(FileNotFoundError, NotADirectoryError),
+                os.scandir(folder / IMAGES) as entries,
+            ):
                 # a file that is being written has a name with a dot first
                 yield from (Path(entry) for entry in entries if not entry.name.startswith("."))
 

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,31 @@ def test_nobody_else_reads_the_copy_of_the_records_of_a_line(served: Served, fol
 
     assert modes == {0o600}
     assert foreign.read_text() == "mine"
+
+
+def test_images_that_a_line_removes_meanwhile_are_left_out(
+    served: Served, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = add_line(served, images=3) / "images"
+    backup, look = Backup(served.directory, with_objects=True), os.stat
+
+    def remove_after_look(path: Any, **options: Any) -> os.stat_result:
+        found_now = look(path, **options)
+        if isinstance(path, Path) and path.name == "0.jpg":
+            path.unlink()
+        return found_now
+
+    def remove_the_next(_: int) -> None:
+        if (images / "1.jpg").exists() and not (images / "0.jpg").exists():
+            (images / "1.jpg").unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", remove_after_look)
+        assert backup.size_bytes() > 0
+    archive = back_up(served, folder / "backup.tar", with_objects=True, progress=remove_the_next)
+
+    again = restored(archive, folder / "again").lines / "press" / "images"
+    assert [path.name for path in again.iterdir()] == ["2.jpg"]
 
 
 def test_models_that_come_and_go_meanwhile_are_there_whole_or_not_at_all(
