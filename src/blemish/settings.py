@@ -385,3 +385,11 @@ class Settings(BaseSettings):
         """How many trainings run; in ours, one for every two cores."""
         of_profile = PROFILES[self.limits].max_concurrent_trainings
         return self.concurrent_trainings or of_profile or max(1, (os.cpu_count() or 1) // 2)
+
+
+SECRET_VARIABLES = frozenset(
+    f"BLEMISH_{name.upper()}"
+    for name, setting in Settings.model_fields.items()
+    if SecretStr.__name__ in repr(setting.annotation)
+)
+"""Environment variables that hold a secret, which no child of the server needs."""

@@ -25,13 +25,14 @@ from blemish.line.feed import LineFeed, LineState
 from blemish.line.history import LineHistory
 from blemish.line.hosted_judge import HostedJudge
 from blemish.line.line_model import LineModel
+from blemish.settings import SECRET_VARIABLES
 from blemish.station.verdict import Verdict
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 PROCESS = (sys.executable, "-m", "blemish.line.process")
 WITHHELD = ("BLEMISH_S3_", "AWS_")
-"""What the names of environment variables begin with that the process does not get."""
+"""What the names of environment variables begin with that the process does not get, either."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 SILENCE_S = 30.0
@@ -70,6 +71,15 @@ class _Pushes:
             future = self.futures.pop(number, None)
             if future is not None and future.set_running_or_notify_cancel():
                 future.set_result((503, {"error": "The line has stopped."}))
+
+
+def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the process of a line gets of the server's: no secret of it."""
+    return {
+        name: text
+        for name, text in environment.items()
+        if not name.upper().startswith(WITHHELD) and name.upper() not in SECRET_VARIABLES
+    }
 
 
 class LineRun:
@@ -159,7 +169,7 @@ class LineRun:
             PROCESS,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={k: v for k, v in os.environ.items() if not k.startswith(WITHHELD)},
+            env=process_environment(os.environ),
             start_new_session=True,
         )
         assert process.stdin is not None

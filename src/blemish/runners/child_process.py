@@ -150,8 +150,17 @@ class PatientPipe:
 
 
 def child_environment() -> dict[str, str]:
-    """Return our environment without the settings of the store, which come through the pipe."""
-    return {name: text for name, text in os.environ.items() if not name.startswith(STORE_SETTINGS)}
+    """Return our environment without secrets, and without the settings of the store.
+
+    Those that a child needs come through the pipe.
+    """
+    from blemish.settings import SECRET_VARIABLES  # noqa: PLC0415 - children need no settings
+
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if not name.upper().startswith(STORE_SETTINGS) and name.upper() not in SECRET_VARIABLES
+    }
 
 
 def ending(process: subprocess.Popen[bytes]) -> str:

@@ -6,6 +6,7 @@ import threading
 from blemish.line.channel import Channel
 from blemish.line.process import PUSHES_AT_ONCE, LineProcess
 from blemish.line.pushed_images import PushedImages
+from blemish.line.run import process_environment
 
 
 class SlowImages(PushedImages):
@@ -44,3 +45,16 @@ def test_images_of_pages_beyond_the_bound_are_refused_at_once() -> None:
     assert statuses == [503, *[200] * PUSHES_AT_ONCE, 404]
     server.close()
     channel.close()
+
+
+def test_the_process_gets_the_secrets_of_lines_and_none_of_the_server() -> None:
+    environment = {
+        "LINE_MES": "token",
+        "PATH": "/usr/bin",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "BLEMISH_DATABASE_URL": "postgresql://blemish:secret@rows",
+        "BLEMISH_OIDC_CLIENT_SECRET": "secret",
+        "BLEMISH_S3_PROFILE": "store",
+    }
+
+    assert process_environment(environment) == {"LINE_MES": "token", "PATH": "/usr/bin"}

@@ -146,13 +146,21 @@ def test_a_process_uses_so_many_threads(reports: Reports, name: str) -> None:
     assert reports.texts == ["3"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BLEMISH_DATABASE_URL",
+        "BLEMISH_METRICS_TOKEN",
+        "BLEMISH_OIDC_CLIENT_SECRET",
+        "BLEMISH_S3_SECRET_ACCESS_KEY",
+        "blemish_oidc_client_secret",
+    ],
+)
 def test_a_process_has_no_secret_in_its_environment(
-    reports: Reports, monkeypatch: pytest.MonkeyPatch
+    reports: Reports, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("BLEMISH_S3_SECRET_ACCESS_KEY", "not-to-be-shown")
-    told = replace(
-        job({"say": "BLEMISH_S3_SECRET_ACCESS_KEY"}, TRAINED), store_connection={"key": "hidden"}
-    )
+    monkeypatch.setenv(name, "not-to-be-shown")
+    told = replace(job({"say": name}, TRAINED), store_connection={"key": "hidden"})
 
     local().train(told, report=reports)
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from blemish.runners.child_process import child_environment
+
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 PATIENCE_S = 120.0
@@ -61,6 +63,7 @@ class ClusterCheck:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=child_environment(),
                 start_new_session=True,
             )
             self._process = process

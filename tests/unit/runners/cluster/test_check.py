@@ -29,6 +29,13 @@ def test_the_process_says_what_is_wrong(program: str, problem: str | None) -> No
     assert check(program).check() == problem
 
 
+def test_the_process_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLEMISH_DATABASE_URL", "postgresql://blemish:secret@rows")
+    program = 'import json, os; print(json.dumps({"problem": os.getenv("BLEMISH_DATABASE_URL")}))'
+
+    assert check(program).check() is None
+
+
 def test_the_server_goes_on_while_the_cluster_is_checked_and_ends_the_check() -> None:
     checking = check("import time; time.sleep(600)")
 
