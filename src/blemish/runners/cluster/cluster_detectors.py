@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
 from blemish.line.channel import LineMessage
 from blemish.runners.cluster.broker_process import LOST, BrokerProcess
+from blemish.runners.cluster.cluster_model import ClusterModel
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.runners.detectors import HostedDetector
@@ -36,6 +38,7 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 CONNECTING = "The broker of hosted models connects to the Ray cluster."
 STOPPING = "The server stops."
+NO_ROOM = "perhaps no node has room"
 STOPPED = "The model has been stopped."
 
 LOAD_PATIENCE_S = 120.0
@@ -49,27 +52,6 @@ LOOK_S = 0.5
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between the end of a broker and the next one, doubled from end to end."""
-
-
-@dataclass(eq=False)
-class _ClusterModel:
-    number: int
-    #: of the bundle
-    name: str
-    scaling: UnitScaling
-    #: held while the broker is told of the model, so that it hears of changes in order
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    #: counts the bundles that it had
-    version: int = 1
-    #: the broker that has the model
-    broker: BrokerProcess | None = None
-    #: version of the bundle that the broker has
-    sent_version: int = 0
-    #: units that the broker was told to have
-    sent_units: int = 0
-    #: units that judge images
-    ready_units: int = 0
-    problem: str | None = None
 
 
 class ClusterDetectors:
@@ -99,7 +81,7 @@ class ClusterDetectors:
         self._load_patience_s = load_patience_s
         self._clock = clock
         self._numbers = count(1)
-        self._models: dict[int, _ClusterModel] = {}
+        self._models: dict[int, ClusterModel] = {}
         #: the one that runs, and whether it is connected
         self._process: BrokerProcess | None = None
         self._broker: BrokerProcess | None = None
@@ -145,27 +127,29 @@ class ClusterDetectors:
         instead_of: HostedDetector | None = None,
     ) -> ClusterDetector:
         """See `runners.detectors.DetectorLoader`; actors that are there load the new bundle."""
-        if isinstance(instead_of, ClusterDetector) and instead_of.model.number in self._models:
+        files = bundle_files(self._bundles.read(name))  # nothing has changed if that fails
+        if isinstance(instead_of, ClusterDetector) and not self._is_gone(instead_of.model):
             detector, model = instead_of, instead_of.model
+            undo = partial(self._go_back, model, model.name, model.scaling.bounds)
             with model.lock, self._changed:
-                model.name, model.version, model.ready_units = name, model.version + 1, 0
-            model.scaling.change(units)
+                model.exchange(name, units)
         else:
             scaling = UnitScaling(units, clock=self._clock)
-            model = _ClusterModel(next(self._numbers), name, scaling)
+            model = ClusterModel(next(self._numbers), name, scaling)
             detector = ClusterDetector(self, model)
+            undo = partial(self.unload, model)
             with self._changed:
                 self._models[model.number] = model
         try:
-            self._host(model)
+            self._host(model, files)
             self._wait_for_units(model, units.minimum)
         except BaseException:
-            self.unload(model)
+            undo()
             raise
         return detector
 
     def detect(
-        self, model: _ClusterModel, data: bytes, *, limits: ImageLimits, mixed_sizes: bool
+        self, model: ClusterModel, data: bytes, *, limits: ImageLimits, mixed_sizes: bool
     ) -> Detection:
         """Have an image judged; see `runners.detectors.HostedDetector`.
 
@@ -187,7 +171,7 @@ class ClusterDetectors:
             model.scaling.end()
         return _detection(answer)
 
-    def unload(self, model: _ClusterModel) -> None:
+    def unload(self, model: ClusterModel) -> None:
         """End the units of a model when its images are judged."""
         with model.lock:
             with self._changed:
@@ -197,19 +181,41 @@ class ClusterDetectors:
                 with suppress(ClusterUnavailableError):  # it has no units any more
                     broker.send("units", {"model": model.number, "count": 0})
 
-    def _is_gone(self, model: _ClusterModel) -> bool:
+    def _is_gone(self, model: ClusterModel) -> bool:
         return model.number not in self._models
 
-    def _host(self, model: _ClusterModel) -> None:
-        """Hand a model to the broker that is connected, if it has not got it."""
+    def _go_back(self, model: ClusterModel, name: str, units: InferenceUnits) -> None:
+        """Have the bundle judge again that did before an exchange that failed."""
+        with model.lock:
+            with self._changed:
+                failed, broker = model.version, model.broker
+                model.exchange(name, units)
+                if broker is None or self._is_gone(model):
+                    return
+                model.sent_version = model.version
+            with suppress(ClusterUnavailableError):  # the next broker gets it
+                broker.send(
+                    "back", {"model": model.number, "from": failed, "version": model.version}
+                )
+
+    def _host(self, model: ClusterModel, files: Mapping[str, bytes] | None = None) -> None:
+        """Hand a model to the broker that is connected, if it has not got it.
+
+        Args:
+            model: with its newest bundle.
+            files: of that, if they have been read.
+        """
         with model.lock:
             with self._changed:
                 broker = self._broker
             sent = (model.broker, model.sent_version)
             if broker is None or sent == (broker, model.version) or self._is_gone(model):
                 return
-            files = bundle_files(self._bundles.read(model.name))
-            units, model.problem = model.scaling.units, None
+            files = files or bundle_files(self._bundles.read(model.name))
+            units = model.scaling.units
+            model.problem = model.loss = None
+            # before it is sent: the broker may refuse it at once
+            model.sent_version, model.sent_units = model.version, units
             sizes = {file: len(data) for file, data in files.items()}
             broker.send(
                 "host",
@@ -222,9 +228,9 @@ class ClusterDetectors:
                 list(files.values()),
             )
             with self._changed:
-                model.broker, model.sent_version, model.sent_units = broker, model.version, units
+                model.broker = broker
 
-    def _wait_for_units(self, model: _ClusterModel, least: int) -> None:
+    def _wait_for_units(self, model: ClusterModel, least: int) -> None:
         deadline = time.monotonic() + self._load_patience_s
         with self._changed:
             while model.ready_units < least:
@@ -236,11 +242,11 @@ class ClusterDetectors:
                 if self._problem not in {None, CONNECTING}:
                     raise ClusterUnavailableError(self._problem)
                 if model.problem is not None:
-                    raise BundleError(model.problem)
+                    raise BundleError(str(model.problem))
                 if left_s <= 0:
                     raise BundleError(
                         f"the Ray cluster has started {model.ready_units} of {least} inference "
-                        f"units in {self._load_patience_s:g} s; perhaps no node has room."
+                        f"units in {self._load_patience_s:g} s; {model.loss or NO_ROOM}."
                     )
                 self._changed.wait(left_s)
 
@@ -291,16 +297,12 @@ class ClusterDetectors:
 
     def _note(self, message: LineMessage) -> None:
         model = self._models.get(message.document["model"])
-        if model is None:
+        if model is None or message.document["version"] != model.version:
             return
-        if message.kind == "units":
-            if message.document["version"] != model.version:
-                return
-            model.ready_units = message.document["count"]
-            model.problem = None if model.ready_units else model.problem
-        else:
-            model.problem = message.document["reason"]
-            logger.warning("an inference unit failed", bundle=model.name, reason=model.problem)
+        if message.kind != "units":
+            reason = message.document["reason"]
+            logger.warning("an inference unit failed", bundle=model.name, reason=reason)
+        model.note(message)
 
     def _look_again(self) -> None:
         """Hand models to a new broker, and change the number of their units, again and again."""
@@ -315,10 +317,10 @@ class ClusterDetectors:
                     self._scale(model)
                 except Exception as error:  # noqa: BLE001 - the others go on, and it is tried again
                     with self._changed:
-                        model.problem = str(error)
+                        model.problem = error
                         self._changed.notify_all()
 
-    def _scale(self, model: _ClusterModel) -> None:
+    def _scale(self, model: ClusterModel) -> None:
         with model.lock:
             broker, wanted = model.broker, model.scaling.wanted(model.ready_units)
             if broker is None or wanted == model.sent_units:
@@ -334,7 +336,7 @@ class ClusterDetector:
     #: of this process
     size_bytes = 0
 
-    def __init__(self, cluster: ClusterDetectors, model: _ClusterModel) -> None:
+    def __init__(self, cluster: ClusterDetectors, model: ClusterModel) -> None:
         self._cluster = cluster
         self.model = model
 

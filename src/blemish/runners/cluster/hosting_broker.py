@@ -7,6 +7,7 @@ input, and says every second that it is alive. What starts actors is passed in.
 |---|---|
 | `host` | a `model`, its `files` by size, and as bytes, their `version`, the number of `units` |
 | `units` | a `model`, the `count` that it is to have; with 0 it ends |
+| `back` | a `model` that gets the bundle before version `from` again, as this `version` |
 | `detect` | the number of the `request`, its `model`, `limits`, `mixed_sizes`, and the image |
 
 | to the server | with |
@@ -14,7 +15,8 @@ input, and says every second that it is alive. What starts actors is passed in.
 | `connected`, `alive` | |
 | `away` | the `reason` why there is no cluster; the process ends |
 | `units` | a `model`, the `count` in service with the newest `version` of the bundle |
-| `problem` | a `model`, and the `reason` why a unit is not in service |
+| `problem` | a `model`, its `version`, the `reason` why a unit is lost, whether it `may_pass` |
+| `refused` | a `model`, the `version` of a bundle that it has not got, and the `reason` |
 | `detection`, `unreadable`, `unavailable` | the number of the `request`, and its result |
 """
 
@@ -37,6 +39,7 @@ from blemish.runners.cluster.model_units import (
     ModelUnits,
     UnitActor,
 )
+from blemish.runners.cluster.unavailable import first_line
 
 STOPPED: Answer = ("unavailable", {"reason": "The model has been stopped."}, [])
 
@@ -111,11 +114,19 @@ class HostingBroker:
         number = document["model"]
         match message.kind:
             case "host":
-                self._host(document, _files(document["files"], message.content))
+                try:
+                    self._host(document, _files(document["files"], message.content))
+                except Exception as error:  # noqa: BLE001 - Ray may have no room for the bundle
+                    self._refuse(document, f"the bundle cannot be stored: {first_line(error)}")
+            case "back":
+                units, version = self._models.get(number), document["version"]
+                if units is None or not units.go_back(document["from"], version=version):
+                    self._refuse(document, "the bundle before is not there any more")
             case "units":
-                self._models[number].set_units(document["count"])
-                if not document["count"]:
-                    del self._models[number]
+                if units := self._models.get(number):  # it may have been refused
+                    units.set_units(document["count"])
+                    if not document["count"]:
+                        del self._models[number]
             case "detect":
                 expires_at = asyncio.get_running_loop().time() + QUEUE_PATIENCE_S
                 request = DetectionRequest(document, message.content, expires_at)
@@ -125,15 +136,19 @@ class HostingBroker:
                     self._answer(request, STOPPED)
 
     def _host(self, document: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-        number = document["model"]
+        number, bundle = document["model"], self._store(files)
         if number not in self._models:
             self._models[number] = ModelUnits(
                 self._start,
                 answer=self._answer,
                 report=lambda kind, what: self._link.send(kind, {"model": number, **what}),
             )
-        self._models[number].set_bundle(self._store(files), version=document["version"])
+        self._models[number].set_bundle(bundle, version=document["version"])
         self._models[number].set_units(document["units"])
+
+    def _refuse(self, document: Mapping[str, Any], reason: str) -> None:
+        number, version = document["model"], document["version"]
+        self._link.send("refused", {"model": number, "version": version, "reason": reason})
 
     def _answer(self, request: DetectionRequest, answer: Answer) -> None:
         kind, document, parts = answer

@@ -93,6 +93,8 @@ class ModelUnits:
         #: what actors load, and its version
         self._bundle: Any = None
         self._version = 0
+        #: what they had before, until all units have the newest bundle
+        self._former: Any = None
         self._answer = answer
         self._report = report
         #: images, and None to wake a unit that may have to end
@@ -126,9 +128,24 @@ class ModelUnits:
 
     def set_bundle(self, bundle: Any, *, version: int) -> None:
         """Have all units load a bundle, each after the image that it judges now."""
-        self._bundle, self._version = bundle, version
+        self._former, self._bundle, self._version = self._bundle, bundle, version
         for _ in self._ready:
             self._queue.put_nowait(None)
+
+    def go_back(self, failed: int, *, version: int) -> bool:
+        """Have all units load what they had before an exchange that failed.
+
+        Args:
+            failed: version of the bundle that cannot be used; it may not have come this far.
+            version: from now on.
+
+        Returns:
+            Whether the bundle is there.
+        """
+        bundle = self._former if failed == self._version else self._bundle
+        if bundle is not None:
+            self.set_bundle(bundle, version=version)
+        return bundle is not None
 
     def set_units(self, count: int) -> None:
         """Start units, or end them: those that only start at once, others after their images."""
@@ -158,7 +175,7 @@ class ModelUnits:
                 await self._work(task, actor)
                 return
             except Exception as error:  # noqa: BLE001 - a unit goes on, whatever ended its actor
-                self._report("problem", {"reason": _reason(error)})
+                self._report_problem(error)
             finally:
                 if actor is not None:
                     _end(actor)
@@ -175,9 +192,16 @@ class ModelUnits:
         """Load the newest bundle, unless the actor has it; then the unit is ready."""
         while self._ready.get(task) != self._version:
             version = self._version
-            await actor.load(self._bundle)
+            try:
+                await actor.load(self._bundle)
+            except BundleError:
+                if version == self._version:
+                    raise
+                continue  # there is a newer one
             self._starting.discard(task)
             self._ready[task] = version
+            if self._newest() >= self._count:
+                self._former = None
             self._report_units()
 
     async def _work(self, task: asyncio.Task[None], actor: UnitActor) -> None:
@@ -214,8 +238,14 @@ class ModelUnits:
             self._answer(request, answer)
 
     def _report_units(self) -> None:
-        count = sum(version == self._version for version in self._ready.values())
-        self._report("units", {"count": count, "version": self._version})
+        self._report("units", {"count": self._newest(), "version": self._version})
+
+    def _report_problem(self, error: Exception) -> None:
+        document = {"reason": _reason(error), "version": self._version}
+        self._report("problem", {**document, "may_pass": not isinstance(error, BundleError)})
+
+    def _newest(self) -> int:
+        return sum(version == self._version for version in self._ready.values())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._starting.discard(task)

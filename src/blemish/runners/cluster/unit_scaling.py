@@ -34,6 +34,7 @@ class UnitScaling:
     def change(self, units: InferenceUnits) -> None:
         """Take other bounds, and begin with the least units."""
         with self._lock:
+            self.bounds = units
             self._least, self._most = units.minimum, units.maximum or units.minimum
             self._set(self._least)
 

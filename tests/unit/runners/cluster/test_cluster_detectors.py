@@ -62,6 +62,37 @@ NO_ROOM = BROKER.replace(LOADING, f"await asyncio.sleep(600); {LOADING}")
 NO_GPU = "from blemish.engine.errors import BundleError; raise BundleError('no GPU'); "
 FAILING = BROKER.replace(LOADING, f"{NO_GPU}{LOADING}")
 
+FULL_AT_FIRST = BROKER.replace("store=dict", "store=store").replace(
+    "asyncio.run",
+    """
+from pathlib import Path
+def store(files):
+    if (full := Path("FULL")).exists():
+        full.unlink()
+        raise RuntimeError("the object store is full")
+    return dict(files)
+asyncio.run""",
+)
+LOSING_AT_FIRST = BROKER.replace(
+    "    async def load",
+    """
+    def __init__(self):
+        Actor.count = getattr(Actor, "count", 0) + 1
+        if Actor.count == 1:
+            raise RuntimeError("the node was lost")
+
+    async def load""",
+)
+FAILING_SECOND = BROKER.replace("store=dict", "store=store").replace(
+    "asyncio.run",
+    """
+stored = []
+def store(files):
+    stored.append(files)
+    return dict.fromkeys(files, b"") if len(stored) == 2 else dict(files)
+asyncio.run""",
+)
+
 
 @pytest.fixture
 def bundles(bundle: Path, tmp_path: Path) -> Bundles:
@@ -167,6 +198,43 @@ def test_units_that_cannot_be_started_fail_the_start_of_the_model(
             load(detectors)
 
         assert detectors.problem() is None
+
+
+def test_a_bundle_that_cannot_be_stored_is_sent_again(bundles: Bundles, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.touch()
+    with cluster(bundles, FULL_AT_FIRST.replace("FULL", str(full))) as detectors:
+        eventually(lambda: detectors.problem() is None, patience_s=PATIENCE_S)
+
+        assert answers(load(detectors))()
+
+    assert not full.exists()
+
+
+def test_a_lost_actor_fails_no_start(bundles: Bundles) -> None:
+    with cluster(bundles, LOSING_AT_FIRST) as detectors:
+        eventually(lambda: detectors.problem() is None, patience_s=PATIENCE_S)
+
+        assert answers(load(detectors))()
+
+
+def test_an_update_that_fails_leaves_the_model_that_answers(bundles: Bundles, bundle: Path) -> None:
+    bundles.add("7-2", read_bundle(bundle), kms_key_id=None)
+    with cluster(bundles, FAILING_SECOND) as detectors:
+        eventually(lambda: detectors.problem() is None, patience_s=PATIENCE_S)
+        detector = load(detectors)
+        bundles.remove(BUNDLE)  # as an update does
+
+        for name in ("7-2", "missing"):
+            with pytest.raises(BundleError):
+                detectors.load(
+                    name,
+                    units=InferenceUnits(minimum=2, maximum=None),
+                    make_room=lambda _: None,
+                    instead_of=detector,
+                )
+            eventually(lambda: detector.in_service(9) == 1, patience_s=PATIENCE_S)
+            assert answers(detector)()
 
 
 def test_a_broker_that_says_nothing_is_ended() -> None:

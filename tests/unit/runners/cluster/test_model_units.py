@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from blemish.engine.errors import BundleError
 from blemish.runners.cluster import model_units
 from blemish.runners.cluster.model_units import (
     MOST_LOST_ACTORS,
@@ -29,6 +30,8 @@ class Actor:
     async def load(self, bundle: str) -> None:
         self._cluster.fail_once("load")
         await self._cluster.has_room.wait()
+        if bundle == "broken":
+            raise BundleError(bundle)
         self._bundle = bundle
 
     async def detect(self, _: Mapping[str, Any], data: bytes) -> Answer:
@@ -144,7 +147,8 @@ def test_a_lost_actor_is_replaced_and_loses_no_image() -> None:
 
         assert cluster.answers == [("detection", {"bundle": "old"}, [b"image"])]
         assert (len(cluster.actors), cluster.alive) == (2, 1)
-        assert ("problem", {"reason": "the node was lost"}) in cluster.reports
+        problem = {"reason": "the node was lost", "version": 1, "may_pass": True}
+        assert ("problem", problem) in cluster.reports
 
     run(scenario)
 
@@ -273,6 +277,27 @@ def test_a_unit_goes_on_after_errors_that_nobody_expects() -> None:
         assert cluster.unexpected == set()
         problems = [report["reason"] for kind, report in cluster.reports if kind == "problem"]
         assert problems == ["an actor failed: start", *["an actor failed: RuntimeError"] * 2]
+
+    run(scenario)
+
+
+def test_a_bundle_that_fails_gives_way_to_the_one_before() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        await until(lambda: cluster.ready == 1)
+        cluster.units.set_bundle("broken", version=2)
+        problem = {"reason": "broken", "version": 2, "may_pass": False}
+        await until(lambda: ("problem", problem) in cluster.reports)
+
+        assert cluster.units.go_back(2, version=3)
+        await until(lambda: cluster.reports[-1] == ("units", {"count": 1, "version": 3}))
+        cluster.submit(b"image")
+        await until(lambda: cluster.answers)
+
+        assert cluster.answers == [("detection", {"bundle": "old"}, [b"image"])]
+        assert cluster.units.go_back(4, version=5)  # the broker never had version 4
+        await until(lambda: cluster.reports[-1] == ("units", {"count": 1, "version": 5}))
+        assert not cluster.units.go_back(5, version=6)  # no longer in memory
 
     run(scenario)
 
