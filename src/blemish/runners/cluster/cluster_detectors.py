@@ -30,6 +30,7 @@ from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.runners.detectors import HostedDetector
 from blemish.service.models.bundles import Bundles
+from blemish.storage.errors import is_passing
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection
@@ -242,6 +243,8 @@ class ClusterDetectors:
                 if self._problem not in {None, CONNECTING}:
                     raise ClusterUnavailableError(self._problem)
                 if model.problem is not None:
+                    if is_passing(model.problem):
+                        raise model.problem
                     raise BundleError(str(model.problem))
                 if left_s <= 0:
                     raise BundleError(

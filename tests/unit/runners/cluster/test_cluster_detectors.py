@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,7 +22,7 @@ from blemish.runners.cluster.broker_process import BrokerProcess
 from blemish.runners.cluster.cluster_detectors import ClusterDetector, ClusterDetectors
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
 from blemish.service.models.bundles import Bundles
-from blemish.storage.errors import is_passing
+from blemish.storage.errors import StoreUnavailableError, is_passing
 from tests.products import LIMITS, draw, png
 from tests.unit.runners.waiting import eventually
 from tests.unit.storage.sealing import new_encryption, new_keyring
@@ -235,6 +237,28 @@ def test_an_update_that_fails_leaves_the_model_that_answers(bundles: Bundles, bu
                 )
             eventually(lambda: detector.in_service(9) == 1, patience_s=PATIENCE_S)
             assert answers(detector)()
+
+
+def test_a_store_that_is_away_for_now_is_a_matter_of_a_later_attempt(
+    bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_: str) -> NoReturn:
+        raise StoreUnavailableError("The store does not answer.")
+
+    gate = tmp_path / "gate"
+    late = f"""
+import pathlib, time
+while not pathlib.Path({str(gate)!r}).exists():
+    time.sleep(0.01)
+{BROKER}"""
+    with cluster(bundles, late) as detectors, ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load, detectors)
+        eventually(lambda: detectors._models)
+        monkeypatch.setattr(bundles, "read", read)
+        gate.touch()
+
+        with pytest.raises(StoreUnavailableError):
+            loading.result(PATIENCE_S)
 
 
 def test_a_broker_that_says_nothing_is_ended() -> None:
