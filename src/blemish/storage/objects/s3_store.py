@@ -7,7 +7,6 @@ clients of this server.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,6 +38,7 @@ from blemish.storage.errors import (
 )
 from blemish.storage.objects.names import is_bucket_name, refusal
 from blemish.storage.objects.s3_address import S3Address
+from blemish.storage.objects.s3_errors import error_code, error_status, version_errors
 from blemish.storage.objects.store import ObjectInfo, text_lines
 
 if TYPE_CHECKING:
@@ -65,17 +65,11 @@ CHECK_TIMEOUT = timedelta(seconds=10)
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 
-NO_SUCH_VERSION = frozenset({"InvalidArgument", "MethodNotAllowed"})
-"""Codes for an impossible version id, and for one of a deletion.
-
-Source: S3 user guide, "Deleting object versions"; an unknown but possible id is NoSuchVersion.
-"""
+NOT_IMPLEMENTED = "501"
+"""Status of a store that refuses a header which it does not know."""
 
 NO_SUCH_PREFIX = ".blemish-looks-for-the-bucket"
 """An empty listing is the fastest request that shows a missing bucket."""
-
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_STATUS = re.compile(r"non-2xx status code: (\d{3})")
 
 
 class S3ObjectStore:
@@ -105,7 +99,7 @@ class S3ObjectStore:
             try:
                 next(iter(self._checked_bucket(bucket).list(NO_SUCH_PREFIX)), None)
             except BaseError as error:
-                if _code(error) != "NoSuchBucket":
+                if error_code(error) != "NoSuchBucket":
                     raise
                 return False
         return True
@@ -233,8 +227,9 @@ class S3ObjectStore:
     ) -> bool:
         """Write an object, unless it has another version by then; return whether it is written.
 
-        A store that knows no conditions ignores them. None knows one for an upload in parts: with
-        more than `WHOLE_CHUNKS`, another writer is noticed only until the upload begins.
+        A store that knows no conditions ignores them, or answers 501. None knows one for an upload
+        in parts. After a 501, and with more than `WHOLE_CHUNKS`, another writer is noticed only
+        until the upload begins.
 
         Raises:
             ObjectError: what `write` raises.
@@ -243,9 +238,7 @@ class S3ObjectStore:
         chunks = iter((data,) if isinstance(data, bytes) else data)
         whole = b"".join(islice(chunks, WHOLE_CHUNKS))
         if (more := next(chunks, None)) is not None:
-            if is_same := self.version(ref) == version:
-                self.write(ref, chain((whole, more), chunks))
-            return is_same
+            return self._write_if_same(ref, chain((whole, more), chunks), version)
         mode: PutMode = "create" if version is None else {"e_tag": version}
         with self._clear_errors(str(ref), "written", StoreWriteError):
             try:
@@ -255,6 +248,10 @@ class S3ObjectStore:
             except FileNotFoundError:
                 self._check_bucket(ref.bucket)
                 return False  # it was deleted
+            except BaseError as error:
+                if error_status(error) != NOT_IMPLEMENTED:
+                    raise
+                return self._write_if_same(ref, whole, version)
         return True
 
     def delete(self, ref: ObjectRef) -> None:
@@ -272,6 +269,13 @@ class S3ObjectStore:
                 self._bucket(ref.bucket).delete(ref.key)
             except FileNotFoundError:
                 raise _bucket_missing(ref.bucket) from None
+
+    def _write_if_same(
+        self, ref: ObjectRef, data: bytes | Iterable[bytes], version: str | None
+    ) -> bool:
+        if is_same := self.version(ref) == version:
+            self.write(ref, data)
+        return is_same
 
     def _exists(self, ref: ObjectRef) -> bool:
         try:
@@ -291,7 +295,7 @@ class S3ObjectStore:
         try:
             with (
                 self._clear_errors(str(ref), "read", ObjectReadError),
-                _version_errors(ref, version),
+                version_errors(ref, version),
             ):
                 yield self._bucket(ref.bucket)
         except FileNotFoundError as error:
@@ -311,7 +315,7 @@ class S3ObjectStore:
         except PreconditionError as error:
             raise ObjectReadError(f"{name} was changed while it was read.") from error
         except BaseError as error:
-            status = _STATUS.search(str(error))
+            status = error_status(error)
             if isinstance(error, UnauthenticatedError) and status is None:
                 raise StoreCredentialsError(
                     f"{name} cannot be {done}: the credentials for the store cannot be had."
@@ -320,12 +324,12 @@ class S3ObjectStore:
                 raise refused(
                     f"{name} cannot be {done}: it is not in the region {self._address.region}."
                 ) from error
-            if status is None or status[1].startswith("5"):
+            if status is None or status.startswith("5"):
                 raise StoreUnavailableError(
                     f"{name} cannot be {done}: the store at {self._address.endpoint} "
                     f"{'fails' if status else 'cannot be reached'}."
                 ) from error
-            reason = _code(error) or f"status {status[1]}"
+            reason = error_code(error) or f"status {status}"
             raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
 
     def _opened(self, timeout: timedelta, bucket: str) -> S3Store:
@@ -347,16 +351,6 @@ class S3ObjectStore:
             },
             retry_config={"max_retries": RETRIES, "retry_timeout": timeout},
         )
-
-
-@contextmanager
-def _version_errors(ref: ObjectRef, version: str | None) -> Iterator[None]:
-    try:
-        yield
-    except BaseError as error:
-        if version is not None and _code(error) in NO_SUCH_VERSION:
-            raise VersionMissingError(ref, version) from error
-        raise
 
 
 def _read_whole(result: GetResult, ref: ObjectRef, *, max_bytes: int) -> bytes:
@@ -392,9 +386,3 @@ def _check_name(ref: ObjectRef) -> None:
 
 def _bucket_missing(bucket: str) -> BucketMissingError:
     return BucketMissingError(f"There is no bucket {bucket!r:.100}.")
-
-
-def _code(error: BaseError) -> str | None:
-    """Return the error code of S3; an answer to HEAD has none."""
-    match = _CODE.search(str(error))
-    return match[1] if match else None

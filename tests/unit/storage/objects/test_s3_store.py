@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -150,3 +152,51 @@ def test_what_the_store_says_of_a_version_is_told_from_other_refusals(
 ) -> None:
     with refusing_server(status, code) as url, pytest.raises(error, match=reason):
         list(S3ObjectStore(address(url)).read_lines(REF, max_bytes=1, version="x"))
+
+
+class UnconditionalHandler(QuietHandler):
+    """Holds one object, and refuses conditions of a request."""
+
+    objects: ClassVar[list[bytes]]
+
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if "If-Match" in self.headers or "If-None-Match" in self.headers:
+            self._answer(501, b"<Error><Code>NotImplemented</Code></Error>")
+        else:
+            self.objects[:] = [data]
+            self._answer(200)
+
+    def do_GET(self) -> None:
+        if "list-type" in self.path:
+            self._answer(200, b"<ListBucketResult></ListBucketResult>")
+        else:
+            self._answer(200 if self.objects else 404, *self.objects)
+
+    do_HEAD = do_GET  # noqa: N815 - name of the standard library
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("Last-Modified", "Mon, 02 Mar 2026 10:00:00 GMT")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+@pytest.mark.acceptance
+def test_a_store_that_refuses_conditions_is_asked_for_the_version_instead() -> None:
+    class Handler(UnconditionalHandler):
+        objects: ClassVar[list[bytes]] = []
+
+    with served(Handler) as url:
+        store = S3ObjectStore(address(url))
+
+        assert store.replace(REF, [b"fi", b"rst"], version=None)
+        assert not store.replace(REF, b"late", version=None)
+        version = store.version(REF)
+        assert store.replace(REF, b"second", version=version)
+        assert not store.replace(REF, b"late", version=version)
+
+    assert Handler.objects == [b"second"]
