@@ -31,8 +31,8 @@ from blemish.engine.training.labeled_images import ProgressCallback
 from blemish.engine.training.train import TrainingOptions, TrainingReport, train_validated
 from blemish.engine.training.unseen_images import UnseenImage
 from blemish.engine.training.validation import ValidatedImage, validate_datasets
+from blemish.runners.attempt_folder import seal_bundle
 from blemish.runners.training_images import TrainingImages, open_training_images
-from blemish.service.models.bundles import write_sealed
 from blemish.service.objects import Objects
 from blemish.service.training.evaluation_files import (
     EvaluatedModel,
@@ -40,7 +40,7 @@ from blemish.service.training.evaluation_files import (
     result_document,
 )
 from blemish.service.training.runner import TrainingResult, TrainingSpec
-from blemish.storage.encryption.encryption import Encryption, open_encryption
+from blemish.storage.encryption.encryption import open_encryption
 from blemish.storage.objects.open_store import open_store
 from blemish.storage.stored_files import stored_lines
 
@@ -120,20 +120,6 @@ def train_entries(
         ),
     ) as images:
         return _train_and_evaluate(spec, entries, images, regions=regions, progress=progress)
-
-
-def seal_bundle(spec: TrainingSpec, bundle: Bundle, *, encryption: Encryption) -> None:
-    """Write the sealed bundle into the attempt's folder.
-
-    Raises:
-        EncryptionError: it cannot be sealed.
-        OSError: the disk has no room for it.
-    """
-    folder = Path(spec.folder) / "bundle"
-    folder.mkdir()
-    write_sealed(
-        bundle, folder, name=spec.bundle, kms_key_id=spec.kms_key_id, encryption=encryption
-    )
 
 
 def _train_and_evaluate(

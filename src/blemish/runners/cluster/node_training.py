@@ -1,6 +1,7 @@
 """A training on another machine, which gets neither keys nor files of the server.
 
-What it needs comes as arguments, and what it made goes back as messages.
+What it needs comes as arguments, and what it made goes back as messages. The driver imports this
+module, too, so what trains is imported on the node.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
 from blemish.runners.child_process import Message
-from blemish.runners.training_job import train_entries
 from blemish.runners.training_process import outcome
 from blemish.service.training.runner import TrainingResult, TrainingSpec
 from blemish.storage.objects.open_store import open_store
@@ -58,6 +58,8 @@ def _trained(
     backbone: bytes | str | None,
     report: ProgressCallback,
 ) -> Message:
+    from blemish.runners.training_job import train_entries
+
     bundles: list[Bundle] = []
     with TemporaryDirectory(prefix="blemish-training-") as folder:
         spec = replace(TrainingSpec.of_json(document), folder=folder)

@@ -12,10 +12,10 @@ from ray.exceptions import RayError
 
 from blemish.engine.bundle import parse_bundle
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
+from blemish.runners.attempt_folder import seal_bundle
 from blemish.runners.child_process import Message
 from blemish.runners.cluster.connection import connect, loss, on_node
 from blemish.runners.cluster.node_training import backbone_file, node_document, train_on_node
-from blemish.runners.training_job import seal_bundle
 from blemish.runners.training_process import outcome
 from blemish.service.training.runner import TrainingResult, TrainingSpec
 from blemish.storage.encryption.encryption import open_encryption

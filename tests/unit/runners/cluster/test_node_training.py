@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,3 +80,13 @@ def test_a_node_that_does_not_see_the_buckets_says_what_to_do() -> None:
     assert "/no/such/folder" in reason
     assert "BLEMISH_S3_ENDPOINT" in reason
     assert unreachable_folder({"endpoint": "http://127.0.0.1:9000"}) is None
+
+
+def test_a_driver_loads_nothing_that_trains() -> None:
+    program = f"import sys, {train_on_node.__module__}; print({{'numpy'}} & set(sys.modules))"
+
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert printed.stdout.strip() == "set()"
