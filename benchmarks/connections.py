@@ -1,6 +1,7 @@
 """Detections beside thousands of connections, slow and fast, and without them.
 
     python -m benchmarks.connections [--connections 10000] [--rate 20] [--seconds 30] [--rounds 2]
+        [--backbone joined]
 
 20 detections a second go to one hosted model, by turns alone and beside the crowd: four tenths of
 the connections send nothing, three tenths a byte of a head every two seconds, two tenths a byte of
@@ -8,7 +9,7 @@ a body, and one tenth whole requests, 50 a second together. What the server clos
 
 Where the server needs most of the machine for the detections alone (`busy_alone`), whatever comes
 beside them makes a queue that grows: then the ratio of the p99 tells how long it was measured. A
-smaller rate tells what the crowd costs.
+smaller rate, or a quicker backbone, tells what the crowd costs.
 """
 
 from __future__ import annotations
@@ -157,10 +158,12 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=DETECTIONS_PER_S)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--backbone", default="joined")
     parser.add_argument(
         "--results", type=Path, default=ROOT / "benchmarks/results/connections.json"
     )
     arguments = parser.parse_args()
+    os.environ["BLEMISH_BACKBONE"] = arguments.backbone  # servers inherit it
     measured = measure(
         connections=arguments.connections,
         rate=arguments.rate,

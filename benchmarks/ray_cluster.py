@@ -1,14 +1,15 @@
 """What a Ray cluster costs and bears: hosted models, and trainings whose nodes are killed.
 
     python -m benchmarks.ray_cluster --python PYTHON [--detections 200] [--trainings 8]
-        [--only hosting|trainings] [--results FILE.json]
+        [--images 90] [--only hosting|trainings] [--results FILE.json]
 
 PYTHON has Blemish with the extra `ray`; server and nodes run in it, on this machine. The same work
 is done without Ray, with the same cores: two processes of one thread each.
 
 - Hosting: a server judges by itself and on a node, in turns, with one and with two clients.
 - Trainings: all of the same images, two at a time; then again on two nodes; then again while a node
-  is killed, and another one started, in each third training.
+  is killed, and another one started, in each third training. What a driver and a process on a node
+  take is the same for any number of images.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 from tempfile import TemporaryDirectory
@@ -29,14 +31,22 @@ import numpy as np
 
 from tests.acceptance.product import (
     PROJECT,
+    STEPS,
     detect,
     images,
-    make_dataset,
     start_training,
     train_into,
+    wait_for_step,
 )
 from tests.acceptance.ray_cluster import PATIENCE_S, RayCluster, environment
-from tests.acceptance.served import SERVE, ServedDirectory, model_status, wait_for
+from tests.acceptance.served import (
+    SERVE,
+    ServedDirectory,
+    dataset_status,
+    line,
+    model_status,
+    wait_for,
+)
 
 TURNS = 3
 CLIENTS = (1, 2)
@@ -76,8 +86,10 @@ def cluster_of(python: Path, nodes: int) -> Iterator[tuple[RayCluster, list[Pope
         try:
             cluster.start_head(cpus=0)
             cluster.wait()
-            started = [cluster.start_node(cpus=1) for _ in range(nodes)]
-            cluster.wait()
+            started = []
+            for _ in range(nodes):  # two that start at once may take the same ports
+                started.append(cluster.start_node(cpus=1))
+                cluster.wait()
             yield cluster, started
         finally:
             cluster.stop()
@@ -145,55 +157,80 @@ def hosting(python: Path, folder: Path, *, detections: int) -> dict[str, float]:
     return results
 
 
-def train_all(served: ServedDirectory, trainings: int) -> float:
-    """Train projects of the same images at once; return the seconds until all are trained."""
+def put_images(served: ServedDirectory, count: int) -> dict[str, Any]:
+    """Put so many images into the bucket, the same few again; return them as a DatasetSource."""
+    product = images()
+    lines = []
+    for number in range(count):
+        label, data = product[number % len(product)]
+        lines.append(line(served.put(f"plates/{number}.jpg", data), label))
+    return served.put_manifest("plates.manifest", lines)
+
+
+def train_all(
+    served: ServedDirectory,
+    *,
+    projects: list[str],
+    count: int,
+    beside: Callable[[], None] = lambda: None,
+) -> float:
+    """Train projects of the same images at once; return the seconds until all are trained.
+
+    Args:
+        served: the server.
+        projects: their names.
+        count: of the images of each.
+        beside: is run meanwhile.
+    """
     client = served.client(read_timeout=120)
-    projects = [f"{PROJECT}-{number}" for number in range(trainings)]
+    source = put_images(served, count)
     for project in projects:
-        make_dataset(served, client, project)
+        client.create_project(ProjectName=project)
+        client.create_dataset(ProjectName=project, DatasetType="train", DatasetSource=source)
+    for project in projects:
+        status = dataset_status(client, project, "train")
+        wait_for(status, {"CREATE_COMPLETE"}, while_in={"CREATE_IN_PROGRESS"})
     began = time.perf_counter()
     for project in projects:
         start_training(client, project)
+    thread = threading.Thread(target=beside)
+    thread.start()
     for project in projects:
         wait_for(
             model_status(client, project, "1"),
             {"TRAINED"},
             while_in={"TRAINING"},
-            patience_s=60 * PATIENCE_S,
+            patience_s=PATIENCE_S,
         )
+    thread.join()
     return time.perf_counter() - began
 
 
 def kill_nodes(
-    cluster: RayCluster, nodes: list[Popen[bytes]], served: ServedDirectory, ending: threading.Event
+    cluster: RayCluster, nodes: list[Popen[bytes]], served: ServedDirectory, third: list[str]
 ) -> None:
-    """Kill a node in the midst of each third training, and start another one."""
-    kills = 0
-    while not ending.wait(0.2):
-        begun = served.log.read_text().count('"status": "TRAINING", "attempt": 1')
-        if begun > 3 * kills + 2:
-            cluster.kill_node(nodes.pop(0))
-            nodes.append(cluster.start_node(cpus=1))
-            kills += 1
+    """Kill a node in the midst of each of some trainings, and start another one."""
+    client = served.client(read_timeout=120)
+    for project in third:
+        wait_for_step(client, "1", STEPS[1], project)
+        cluster.kill_node(nodes.pop(0))
+        nodes.append(cluster.start_node(cpus=1))
 
 
-def trainings(python: Path, folder: Path, *, count: int) -> dict[str, float]:
+def trainings(python: Path, folder: Path, *, count: int, images_each: int) -> dict[str, float]:
     """Return the seconds of trainings without Ray, with it, and with killed nodes."""
     results: dict[str, float] = {}
+    projects = [f"{PROJECT}-{number}" for number in range(count)]
+
+    train = partial(train_all, projects=projects, count=images_each)
     with serving(python, folder / "without") as served:
-        results["without_ray_s"] = train_all(served, count)
+        results["without_ray_s"] = train(served)
     with cluster_of(python, AT_ONCE) as (cluster, nodes):
         with serving(python, folder / "with", BLEMISH_RAY_ADDRESS=cluster.address) as served:
-            results["on_ray_s"] = train_all(served, count)
+            results["on_ray_s"] = train(served)
         with serving(python, folder / "kills", BLEMISH_RAY_ADDRESS=cluster.address) as served:
-            ending = threading.Event()
-            killer = threading.Thread(target=kill_nodes, args=(cluster, nodes, served, ending))
-            killer.start()
-            try:
-                results["on_ray_with_kills_s"] = train_all(served, count)
-            finally:
-                ending.set()
-                killer.join()
+            kill = partial(kill_nodes, cluster, nodes, served, projects[2::3])
+            results["on_ray_with_kills_s"] = train(served, beside=kill)
             text = served.log.read_text()
             results["interrupted_attempts"] = text.count('"event": "a training was interrupted"')
     results["ratio"] = results["on_ray_s"] / results["without_ray_s"]
@@ -207,6 +244,7 @@ def main() -> None:
     parser.add_argument("--python", type=Path, required=True)
     parser.add_argument("--detections", type=int, default=200)
     parser.add_argument("--trainings", type=int, default=8)
+    parser.add_argument("--images", type=int, default=90, help="of each training")
     parser.add_argument("--only", choices=("hosting", "trainings"))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/ray_cluster.json"))
     arguments = parser.parse_args()
@@ -215,7 +253,12 @@ def main() -> None:
         if arguments.only != "trainings":
             results |= hosting(arguments.python, Path(name), detections=arguments.detections)
         if arguments.only != "hosting":
-            results |= trainings(arguments.python, Path(name), count=arguments.trainings)
+            results |= trainings(
+                arguments.python,
+                Path(name),
+                count=arguments.trainings,
+                images_each=arguments.images,
+            )
     results["load_after"] = os.getloadavg()[0]
     for key, value in results.items():
         print(f"{key:36} {value:10.3f}")

@@ -62,6 +62,7 @@ class RayCluster:
         deadline = time.monotonic() + PATIENCE_S
         while len(processes("raylet/raylet", f":{self._port} ")) < len(self._nodes):
             assert time.monotonic() < deadline, "a node does not start"
+            assert all(node.poll() is None for node in self._nodes), "a node has ended"
             time.sleep(0.1)
 
     def kill_node(self, node: subprocess.Popen[bytes]) -> None:
