@@ -67,6 +67,8 @@ class FakeHosting:
         self.damage: BundleError | EncryptionError | None = None
         #: models that fit into memory; None for all
         self.room: int | None = None
+        #: units that judge images, of each loaded model
+        self.units = 1
         #: called when a model is loaded, or waited for
         self.meanwhile: Callable[[], object] = lambda: None
         #: model -> (bundle, units, attempt)
@@ -88,7 +90,7 @@ class FakeHosting:
         return len(bundles) if self.room is None else min(self.room, len(bundles))
 
     def capacities(self) -> Mapping[int, Capacity]:
-        return {model_id: Capacity(units=1, waiting=0) for model_id in self.loaded}
+        return {model_id: Capacity(units=self.units, waiting=0) for model_id in self.loaded}
 
     def unload_outdated(self, models: Sequence[Model]) -> None:
         self.loaded = {model.id: self.loaded[model.id] for model in models}

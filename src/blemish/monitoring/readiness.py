@@ -170,7 +170,11 @@ def models_look(
     def look() -> str | None:
         with reading() as rows:
             updating = rows.models.with_status(ModelStatus.SYSTEM_UPDATING)
-            failed = rows.models.waiting_for_hosting()
+            failed = [
+                model
+                for model in rows.models.waiting_for_hosting()
+                if model.status is ModelStatus.HOSTING_FAILED
+            ]
         missing = []
         if loaded is not None:
             ready = loaded()

@@ -111,7 +111,7 @@ class StateMetrics(Collector):
 def _down(models: list[Model]) -> Metric:
     metric = GaugeMetricFamily(
         "blemish_model_hosting_failures",
-        "Failed starts in a row of a model that is down and tried again.",
+        "Failed starts or updates in a row of a model, which is tried again.",
         labels=MODEL,
     )
     for model in models:

@@ -159,3 +159,18 @@ def test_models_that_are_updated_must_be_loaded_and_others_need_not(trainable: H
     assert models_look(reading, loaded=lambda: {2, 3})() is None
     assert models_look(reading, loaded=lambda: {loaded.id})() == "not loaded yet: circuits/3"
     assert models_look(reading, loaded=None)() is None
+
+
+def test_a_model_whose_update_failed_is_not_down(trainable: House) -> None:
+    model = trainable.trained(ModelStatus.SYSTEM_UPDATING)
+    attempt = trainable.claim_model(model)
+    with trainable.database.writing() as rows:
+        assert rows.models.fail_hosting(
+            model,
+            attempt=attempt,
+            target=ModelStatus.SYSTEM_UPDATING,
+            status_message="The key is away.",
+            not_before=trainable.clock(),
+        )
+
+    assert models_look(trainable.database.reading, loaded=lambda: {model.id})() is None

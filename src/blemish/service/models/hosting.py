@@ -24,7 +24,7 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 HOSTED = "The model is running."
 STOPPED = "The model was stopped."
 MOVING = "The model is being loaded again after a restart."
-RETRIED = "It is tried again by itself, until you stop or delete the model."
+RETRIED = "It is tried again by itself until you stop the model."
 
 LOAD_LEASE = timedelta(hours=1)
 
@@ -152,14 +152,33 @@ class HostingWork:
                 self._delete(model)
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
-        """Mark the start of a model as failed, if this attempt still holds the row."""
-        if model.status in MODEL_LOADING:
+        """Mark the start of a model as failed, if this attempt still holds the row.
+
+        A model that still answers as before an update stays SYSTEM_UPDATING, and goes on answering.
+        """
+        if model.status not in MODEL_LOADING:
+            return
+        pause = pause_after(model.hosting_failures + 1)
+        is_update = model.status is ModelStatus.SYSTEM_UPDATING and self._may_answer(model.id)
+        logger.warning(
+            "a model could not be updated" if is_update else "a model could not be started",
+            reason=reason,
+            again_in_s=pause.total_seconds(),
+        )
+        if not is_update:
             self._runner.unload(model.id, attempt=attempt)
-            pause = pause_after(model.hosting_failures + 1)
-            logger.warning(
-                "a model could not be started", reason=reason, again_in_s=pause.total_seconds()
-            )
-            self._fail(model, attempt, f"{reason} {RETRIED}", not_before=self._now() + pause)
+        self._fail(
+            model,
+            attempt,
+            f"{reason} {RETRIED}",
+            not_before=self._now() + pause,
+            is_update=is_update,
+        )
+
+    def _may_answer(self, model_id: int) -> bool:
+        """Return whether a model that is being updated answers here, or perhaps elsewhere."""
+        capacity = self._runner.capacities().get(model_id)
+        return self._is_shared or (capacity is not None and capacity.units > 0)
 
     def _load(self, model: Model, attempt: int) -> None:
         assert model.bundle is not None
@@ -185,16 +204,25 @@ class HostingWork:
             rows.models.delete(model.id)
 
     def _fail(
-        self, model: Model, attempt: int, reason: str, *, not_before: datetime | None
+        self,
+        model: Model,
+        attempt: int,
+        reason: str,
+        *,
+        not_before: datetime | None,
+        is_update: bool = False,
     ) -> None:
         with self._database.writing() as rows:
             current = rows.models.fail_hosting(
                 model,
                 attempt=attempt,
-                status_message=f"The model could not be started: {reason}",
+                target=model.status if is_update else ModelStatus.HOSTING_FAILED,
+                status_message=(
+                    f"The model could not be {'updated' if is_update else 'started'}: {reason}"
+                ),
                 not_before=not_before,
             )
-            if current:
+            if current and not is_update:
                 rows.client_tokens.spend(model.id)  # a repeated StartModel must start it again
 
     def _finish(self, model: Model, attempt: int, target: ModelStatus, message: str) -> bool:

@@ -28,7 +28,7 @@ from blemish.domain.entities import (
     ObjectRef,
     Performance,
 )
-from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS, MODEL_WITH_WORK
+from blemish.domain.lifecycle import MODEL_HOSTED, MODEL_IN_PROGRESS, MODEL_LOADING, MODEL_WITH_WORK
 from blemish.storage.database import leases
 from blemish.storage.database.tables import MAX_ID, MODELS, PROJECTS, TAGS
 
@@ -44,8 +44,8 @@ _PAGE = (
     .order_by(MODELS.c.version.desc())
     .limit(bindparam("most"))
 )
-#: the start failed, and the customer still wants the model to be hosted
-_WANTED = (MODELS.c.status == ModelStatus.HOSTING_FAILED) & MODELS.c.not_before.is_not(None)
+#: the start failed, or an update of a model that still answers, and it is tried again
+_RETRIED = MODELS.c.status.in_(MODEL_LOADING) & (MODELS.c.hosting_failures > 0)
 _NO_UNITS = {"minimum_units": None, "maximum_units": None}
 
 
@@ -112,9 +112,8 @@ class Models:
 
     def count_hosted(self, *, other_than: int | None = None) -> int:
         """Count the models that are hosted, or about to be."""
-        return self._count(
-            (MODELS.c.status.in_(MODEL_HOSTED) | _WANTED) & (MODELS.c.id != (other_than or 0))
-        )
+        hosted = MODELS.c.status.in_(MODEL_HOSTED) | _RETRIED
+        return self._count(hosted & (MODELS.c.id != (other_than or 0)))
 
     def count_training(self) -> int:
         """Count the models in training."""
@@ -128,7 +127,7 @@ class Models:
     def unsettled(self) -> list[Model]:
         """Return the models in progress, oldest first."""
         return self._all(
-            _SELECT.where(MODELS.c.status.in_(MODEL_IN_PROGRESS) | _WANTED).order_by(MODELS.c.id)
+            _SELECT.where(MODELS.c.status.in_(MODEL_IN_PROGRESS) | _RETRIED).order_by(MODELS.c.id)
         )
 
     def with_status(self, status: ModelStatus) -> list[Model]:
@@ -294,10 +293,11 @@ class Models:
         model: Model,
         *,
         attempt: int,
+        target: ModelStatus,
         status_message: str,
         not_before: datetime | None,
     ) -> bool:
-        """Move a model to HOSTING_FAILED; return False for a stale attempt.
+        """Move a model to HOSTING_FAILED, or leave its status; return False for a stale attempt.
 
         It is tried again from `not_before` on; never, if that is None.
         """
@@ -305,19 +305,19 @@ class Models:
             model.id,
             attempt=attempt,
             sources={model.status},
-            status=ModelStatus.HOSTING_FAILED,
+            status=target,
             status_message=status_message,
             hosting_failures=model.hosting_failures + 1 if not_before else 0,
             not_before=not_before,
         )
 
     def retry_hosting(self, now: datetime) -> None:
-        """Let failed starts be tried again at once, after a start of the server."""
-        self._connection.execute(update(MODELS).where(_WANTED).values(not_before=now))
+        """Let what failed be tried again at once, after a start of the server."""
+        self._connection.execute(update(MODELS).where(_RETRIED).values(not_before=now))
 
     def waiting_for_hosting(self) -> list[Model]:
-        """Return the models whose start failed and is tried again, oldest first."""
-        return self._all(_SELECT.where(_WANTED).order_by(MODELS.c.id))
+        """Return the models whose start or update failed and is tried again, oldest first."""
+        return self._all(_SELECT.where(_RETRIED).order_by(MODELS.c.id))
 
     def delete(self, model_id: int) -> None:
         """Delete a model with its tags; the caller deletes its files."""

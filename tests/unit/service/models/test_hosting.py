@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from blemish.domain.entities import InferenceUnits, Model, ModelStatus
@@ -25,6 +27,18 @@ def work(house: House, runner: FakeHosting) -> HostingWork:
     house.project()
     house.images(normal=15)
     return house.hosting_work(runner)
+
+
+def shared_work(house: House, runner: FakeHosting) -> HostingWork:
+    """Return the work of one of several servers."""
+    return HostingWork(
+        house.database,
+        runner=runner,
+        stored_files=house.stored_files,
+        bundles=house.bundles,
+        now=house.clock,
+        is_shared=True,
+    )
 
 
 def carry_out(house: House, work: HostingWork, model: Model) -> Model:
@@ -66,18 +80,74 @@ def test_a_bundle_that_cannot_be_loaded_is_the_reason(
     assert runner.loaded == {}
 
 
-def test_a_hosted_model_that_cannot_be_moved_answers_no_longer(
+def test_a_hosted_model_that_cannot_be_moved_goes_on_answering_and_is_tried_again(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    first = carry_out(house, work, model)
+    answering = dict(runner.loaded)
+    house.put_into(model, S.SYSTEM_UPDATING)
+    runner.damage = KeyUnavailableError("The key is away.")
+
+    for failures in (1, 2):
+        model = carry_out(house, work, house.described(model))
+
+        assert model.status is S.SYSTEM_UPDATING
+        reason = f"The model could not be updated: The key is away. {RETRIED}"
+        assert (model.status_message, model.hosting_failures) == (reason, failures)
+        assert model.not_before == house.clock() + timedelta(seconds=failures)
+        assert runner.loaded == answering
+    with house.database.reading() as rows:
+        assert rows.models.waiting_for_hosting() == [model]
+    runner.damage = None
+    found = carry_out(house, work, model)
+    assert (found.status, found.not_before, found.hosting_failures) == (S.HOSTED, None, 0)
+    assert runner.loaded[model.id][2] == found.attempt > first.attempt
+
+
+def test_a_failed_update_without_a_unit_that_answers_is_a_failed_start(
     house: House, work: HostingWork, runner: FakeHosting
 ) -> None:
     model = house.trained(S.STARTING_HOSTING)
     carry_out(house, work, model)
-    runner.damage = BundleError("The checksum of model.onnx is wrong.")
     house.put_into(model, S.SYSTEM_UPDATING)
+    runner.damage = BundleError("No node has a GPU.")
+    runner.units = 0  # they were lost
 
     found = carry_out(house, work, house.described(model))
 
     assert found.status is S.HOSTING_FAILED
     assert runner.loaded == {}
+
+
+def test_a_failed_update_is_tried_again_at_once_after_a_restart(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.STARTING_HOSTING)
+    carry_out(house, work, model)
+    house.put_into(model, S.SYSTEM_UPDATING)
+    runner.damage = KeyUnavailableError("The key is away.")
+    for _ in range(9):
+        model = carry_out(house, work, house.described(model))
+    runner.loaded.clear()
+
+    work.begin()
+
+    assert house.described(model).not_before == house.clock()
+    assert carry_out(house, work, model).status is S.HOSTING_FAILED
+
+
+def test_beside_other_servers_a_failed_update_leaves_those_answering_that_have_the_model(
+    house: House, runner: FakeHosting
+) -> None:
+    house.project()
+    house.images(normal=15)
+    runner.damage = KeyUnavailableError("The keyring was not copied.")
+
+    found = carry_out(house, shared_work(house, runner), house.trained(S.SYSTEM_UPDATING))
+
+    assert found.status is S.SYSTEM_UPDATING
+    assert "The keyring was not copied." in found.status_message
 
 
 def test_a_hosted_model_answers_as_before_until_it_is_moved(
@@ -162,14 +232,7 @@ def test_a_start_beside_other_servers_leaves_hosted_models_alone(
     house.images(normal=15)
     model = house.trained(S.HOSTED)
 
-    HostingWork(
-        house.database,
-        runner=runner,
-        stored_files=house.stored_files,
-        bundles=house.bundles,
-        now=house.clock,
-        is_shared=True,
-    ).begin()
+    shared_work(house, runner).begin()
 
     assert house.described(model) == model
 
@@ -257,11 +320,10 @@ def test_a_stale_attempt_does_not_unload_what_a_later_one_loaded(
     assert runner.loaded[model.id][2] == later
 
 
-@pytest.mark.parametrize("status", [S.STARTING_HOSTING, S.SYSTEM_UPDATING])
 def test_a_start_that_is_given_up_has_failed(
-    house: House, work: HostingWork, runner: FakeHosting, status: ModelStatus
+    house: House, work: HostingWork, runner: FakeHosting
 ) -> None:
-    model = house.trained(status)
+    model = house.trained(S.STARTING_HOSTING)
     attempt = house.claim_model(model)
     runner.load(model.id, "1-1", units=ONE_UNIT, attempt=attempt)
 
