@@ -39,7 +39,10 @@ POLL_S = 1.0
 """Interval of reading rows if nothing wakes the loop, and of renewing leases."""
 
 SHORT_WORKERS = 4
-"""Threads for imports, and as many for hosting, so that hosting does not wait for imports."""
+"""Threads for imports, as many for starting models, and as many for stopping and deleting them.
+
+A start may wait for room that only a stop makes.
+"""
 
 MOST_IMPORTS = 2 * SHORT_WORKERS
 """Imports that are claimed at once; other servers may take the rest."""
@@ -105,7 +108,8 @@ class Reconciler:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
         self._imports = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="import")
-        self._hosts = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="hosting")
+        self._starts = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="start-model")
+        self._stops = ThreadPoolExecutor(SHORT_WORKERS, thread_name_prefix="stop-model")
         self._long = ThreadPoolExecutor(trainings_at_once, thread_name_prefix="training")
         self._single = ThreadPoolExecutor(1, thread_name_prefix="detection-job")
         self._packager = ThreadPoolExecutor(1, thread_name_prefix="packaging-job")
@@ -131,7 +135,8 @@ class Reconciler:
         if self._thread.ident:
             self._thread.join()
         self._imports.shutdown()
-        self._hosts.shutdown()
+        self._starts.shutdown()
+        self._stops.shutdown()
         self._long.shutdown()
         self._single.shutdown()
         self._packager.shutdown()
@@ -193,7 +198,7 @@ class Reconciler:
                 if self._count("training") < self._trainings_at_once:
                     self._take("training", model, self._trainings, self._long)
             elif model.status not in MODEL_LOADING:
-                self._take("model", model, self._hosting, self._hosts)
+                self._take("model", model, self._hosting, self._stops)
         self._take_loads([model for model in models if model.status in MODEL_LOADING])
 
     def _take_loads(self, models: Sequence[Model]) -> None:
@@ -208,7 +213,7 @@ class Reconciler:
             if loading & suspects or len(loading) >= SHORT_WORKERS:
                 return
             if model.id not in suspects or not loading:
-                self._take("model", model, self._hosting, self._hosts)
+                self._take("model", model, self._hosting, self._starts)
                 self._loading = loading | {model.id}
 
     def _take(self, kind: str, row: Row, work: Work[Row], pool: ThreadPoolExecutor) -> None:

@@ -301,6 +301,20 @@ def test_imports_keep_no_hosted_model_waiting(house: House, works: Works) -> Non
     assert works.datasets.given_up == []  # as they would be who had to end first
 
 
+def test_starts_keep_no_model_waiting_that_is_to_be_stopped(house: House, works: Works) -> None:
+    starting = hosted_models(house, SHORT_WORKERS)
+    works.hosting.may_end.clear()
+    reconciler = works.reconciler()
+    reconciler._look()
+    begun(works.hosting, SHORT_WORKERS)
+    stopping = house.trained(S.STOPPING_HOSTING)
+
+    reconciler._look()
+
+    rows = [row.id for row, _ in begun(works.hosting, SHORT_WORKERS + 1)]
+    assert sorted(rows) == [model.id for model in [*starting, stopping]]
+
+
 def test_a_row_that_another_server_holds_is_left_alone_until_its_lease_is_over(
     house: House, works: Works
 ) -> None:
@@ -336,7 +350,7 @@ def test_a_row_that_changed_since_it_was_looked_at_is_not_taken(house: House, wo
     house.models.stop("circuits", "1")
     reconciler = works.reconciler()
 
-    reconciler._take("model", old, works.hosting, reconciler._hosts)
+    reconciler._take("model", old, works.hosting, reconciler._starts)
     assert works.hosting.begun == []
 
     reconciler._look()
