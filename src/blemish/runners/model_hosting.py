@@ -153,6 +153,8 @@ class ModelHosting:
     def unload_outdated(self, models: Sequence[Model]) -> None:
         """Unload what the rows no longer ask for.
 
+        What images wait for is being loaded instead of the older one, and may take it over.
+
         Args:
             models: the rows of all loaded models that are to answer detections.
         """
@@ -160,7 +162,8 @@ class ModelHosting:
         with self._lock:
             for model_id, loaded in list(self._hosted.items()):
                 row = rows.get(model_id)
-                if row is None or loaded.is_older_than(row):
+                is_old = row is not None and loaded.is_older_than(row)
+                if row is None or (is_old and model_id not in self._demanded):
                     self._close(model_id)
 
     def loads(self) -> int:

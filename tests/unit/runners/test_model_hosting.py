@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from blemish.domain.entities import InferenceUnits, Model, ModelStatus
 from blemish.engine.bundle import Bundle, read_bundle
 from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detection
-from blemish.runners.detectors import LocalDetectors
+from blemish.runners.detectors import HostedDetector, LocalDetector, LocalDetectors
 from blemish.runners.model_hosting import ModelHosting
 from blemish.runners.model_memory import model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT
@@ -42,6 +42,29 @@ class CountingBundles(Bundles):
         if self.away:
             raise StoreUnavailableError("The store cannot be reached.")
         return super().read(name)
+
+
+class GatedDetectors(LocalDetectors):
+    """Loads detectors when a test lets it."""
+
+    def __init__(self, bundles: Bundles, *, threads: int) -> None:
+        super().__init__(bundles, threads=threads)
+        self.may_load = Event()
+        self.may_load.set()
+        #: what each load was to take the place of
+        self.former: list[HostedDetector | None] = []
+
+    def load(
+        self,
+        name: str,
+        *,
+        units: InferenceUnits,
+        make_room: Callable[[int], None],
+        instead_of: HostedDetector | None = None,
+    ) -> LocalDetector:
+        self.former.append(instead_of)
+        assert self.may_load.wait(PATIENCE_S)
+        return super().load(name, units=units, make_room=make_room)
 
 
 def row(
@@ -386,3 +409,26 @@ def test_what_the_rows_no_longer_ask_for_is_unloaded(hosting: ModelHosting) -> N
     hosting.unload_outdated([row(7), row(8, bundle="8-2", attempt=2)])
 
     assert set(hosting.capacities()) == {7}
+
+
+def test_what_an_image_has_loaded_anew_takes_the_older_one_over(
+    bundles: CountingBundles, bundle: Path, rows: dict[int, Model], loop: asyncio.AbstractEventLoop
+) -> None:
+    detectors = GatedDetectors(bundles, threads=1)
+    hosting = ModelHosting(
+        bundles=bundles, detectors=detectors, hosted_row=rows.get, memory_bytes=0
+    )
+    hosting.load(7, BUNDLE, units=ONE, attempt=1)
+    before = hosting._hosted[7].detector
+    bundles.add("7-2", read_bundle(bundle), kms_key_id=None)
+    rows[7] = row(bundle="7-2", attempt=2)
+    detectors.may_load.clear()
+    answer = Client(hosting, loop).begin(model=rows[7], timeout_s=PATIENCE_S)
+    eventually(lambda: len(detectors.former) == 2)
+
+    hosting.unload_outdated([rows[7]])
+
+    assert hosting._hosted[7].detector is before is detectors.former[1]
+    detectors.may_load.set()
+    assert isinstance(answer.result(PATIENCE_S), Detection)
+    assert hosting._hosted[7].bundle == "7-2"
