@@ -14,7 +14,7 @@ input, and says every second that it is alive. What starts actors is passed in.
 |---|---|
 | `connected`, `alive` | |
 | `away` | the `reason` why there is no cluster; the process ends |
-| `units` | a `model`, the `count` in service with the newest `version` of the bundle |
+| `units` | a `model`, the units `in_service`, the `count` with the newest `version` of the bundle |
 | `problem` | a `model`, its `version`, the `reason` why a unit is lost, whether it `may_pass` |
 | `refused` | a `model`, the `version` of a bundle that it has not got, and the `reason` |
 | `detection`, `unreadable`, `unavailable` | the number of the `request`, and its result |

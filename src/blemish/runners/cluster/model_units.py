@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -21,6 +22,12 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 DETECTION_PATIENCE_S = 30.0
 """How long a detection may take before its actor is replaced."""
+
+RELOAD_PATIENCE_S = 120.0
+"""How long an actor that is there may take to load another bundle before it is replaced."""
+
+GO_BACK_PATIENCE_S = 5.0
+"""How long an actor that cannot load a bundle waits for the one before: it still has that one."""
 
 QUEUE_PATIENCE_S = 30.0
 """How long an image waits for a unit."""
@@ -87,7 +94,7 @@ class ModelUnits:
         Args:
             start: starts an actor.
             answer: is called with the result of each request.
-            report: is called with `units` in service, or a `problem`, when these change.
+            report: is called with the counts of `units`, or a `problem`, when these change.
         """
         self._start = start
         #: what actors load, and its version
@@ -95,6 +102,8 @@ class ModelUnits:
         self._version = 0
         #: what they had before, until all units have the newest bundle
         self._former: Any = None
+        #: set when there is a newer bundle; then there is another event
+        self._exchanged = asyncio.Event()
         self._answer = answer
         self._report = report
         #: images, and None to wake a unit that may have to end
@@ -129,6 +138,8 @@ class ModelUnits:
     def set_bundle(self, bundle: Any, *, version: int) -> None:
         """Have all units load a bundle, each after the image that it judges now."""
         self._former, self._bundle, self._version = self._bundle, bundle, version
+        self._exchanged.set()
+        self._exchanged = asyncio.Event()
         for _ in self._ready:
             self._queue.put_nowait(None)
 
@@ -190,11 +201,16 @@ class ModelUnits:
 
     async def _load(self, task: asyncio.Task[None], actor: UnitActor) -> None:
         """Load the newest bundle, unless the actor has it; then the unit is ready."""
-        while self._ready.get(task) != self._version:
-            version = self._version
+        while (loaded_version := self._ready.get(task)) != self._version:
+            version, load = self._version, actor.load(self._bundle)
             try:
-                await actor.load(self._bundle)
-            except BundleError:
+                # a new actor waits for a node, however long that takes
+                await (load if loaded_version is None else _in_time(load, RELOAD_PATIENCE_S))
+            except BundleError as error:
+                if version == self._version and loaded_version is not None:
+                    self._report_problem(error)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._exchanged.wait(), GO_BACK_PATIENCE_S)
                 if version == self._version:
                     raise
                 continue  # there is a newer one
@@ -214,8 +230,8 @@ class ModelUnits:
             try:
                 request = await asyncio.wait_for(self._queue.get(), CHECK_S)
             except TimeoutError:
-                await _in_time(actor.check())
-                continue
+                await _in_time(actor.check(), DETECTION_PATIENCE_S)
+                request = None  # another unit may have been woken in place of this one
             if request is None:
                 if self._is_surplus():
                     del self._ready[task]  # now: the next unit counts again
@@ -227,7 +243,8 @@ class ModelUnits:
                 continue
             try:
                 await self._load(task, actor)
-                answer = await _in_time(actor.detect(request.document, request.data))
+                detection = actor.detect(request.document, request.data)
+                answer = await _in_time(detection, DETECTION_PATIENCE_S)
             except Exception as error:
                 request.lost_actors += 1
                 if request.lost_actors < MOST_LOST_ACTORS:
@@ -238,7 +255,8 @@ class ModelUnits:
             self._answer(request, answer)
 
     def _report_units(self) -> None:
-        self._report("units", {"count": self._newest(), "version": self._version})
+        counts = {"in_service": len(self._ready), "count": self._newest()}
+        self._report("units", {**counts, "version": self._version})
 
     def _report_problem(self, error: Exception) -> None:
         document = {"reason": _reason(error), "version": self._version}
@@ -275,8 +293,8 @@ def _end(actor: UnitActor) -> None:
         logger.warning("an actor could not be ended", reason=first_line(error))
 
 
-async def _in_time(work: Coroutine[Any, Any, T]) -> T:
+async def _in_time(work: Coroutine[Any, Any, T], patience_s: float) -> T:
     try:
-        return await asyncio.wait_for(work, DETECTION_PATIENCE_S)
+        return await asyncio.wait_for(work, patience_s)
     except TimeoutError:
-        raise ActorLostError(f"an actor did not answer for {DETECTION_PATIENCE_S:g} s") from None
+        raise ActorLostError(f"an actor did not answer for {patience_s:g} s") from None

@@ -32,10 +32,13 @@ class Actor:
         await self._cluster.has_room.wait()
         if bundle == "broken":
             raise BundleError(bundle)
+        if bundle == "endless":
+            await asyncio.Event().wait()
         self._bundle = bundle
 
     async def detect(self, _: Mapping[str, Any], data: bytes) -> Answer:
         self._cluster.fail_once("detect")
+        self._cluster.judging += 1
         await self._cluster.may_answer.wait()
         if data in self._cluster.fatal or self._cluster.losses:
             self._cluster.losses = max(0, self._cluster.losses - 1)
@@ -64,6 +67,8 @@ class Cluster:
         self.fatal = {b"fatal"}
         #: methods that are to raise something else than they may
         self.unexpected: set[str] = set()
+        #: images that actors have begun to judge
+        self.judging = 0
         self.answers: list[Answer] = []
         self.reports: list[tuple[str, Mapping[str, Any]]] = []
         self.units = ModelUnits(
@@ -97,6 +102,10 @@ class Cluster:
         for image in images:
             expires_at = asyncio.get_running_loop().time() + PATIENCE_S
             self.units.submit(DetectionRequest({}, image, expires_at))
+
+
+def units_report(count: int, *, version: int) -> tuple[str, Mapping[str, Any]]:
+    return "units", {"in_service": count, "count": count, "version": version}
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -169,7 +178,7 @@ def test_a_bundle_is_exchanged_in_the_same_actors_for_the_next_image() -> None:
         assert [
             document["bundle"] for _, document, [data] in cluster.answers if data == b"next"
         ] == ["new"] * 4
-        assert cluster.reports[-1] == ("units", {"count": 2, "version": 2})
+        assert cluster.reports[-1] == units_report(2, version=2)
         assert len(cluster.actors) == 2
 
     run(scenario)
@@ -290,13 +299,14 @@ def test_a_bundle_that_fails_gives_way_to_the_one_before() -> None:
         await until(lambda: ("problem", problem) in cluster.reports)
 
         assert cluster.units.go_back(2, version=3)
-        await until(lambda: cluster.reports[-1] == ("units", {"count": 1, "version": 3}))
+        await until(lambda: cluster.reports[-1] == units_report(1, version=3))
         cluster.submit(b"image")
         await until(lambda: cluster.answers)
 
         assert cluster.answers == [("detection", {"bundle": "old"}, [b"image"])]
+        assert len(cluster.actors) == 1  # it answered all the time
         assert cluster.units.go_back(4, version=5)  # the broker never had version 4
-        await until(lambda: cluster.reports[-1] == ("units", {"count": 1, "version": 5}))
+        await until(lambda: cluster.reports[-1] == units_report(1, version=5))
         assert not cluster.units.go_back(5, version=6)  # no longer in memory
 
     run(scenario)
@@ -309,10 +319,62 @@ def test_a_bundle_and_fewer_units_at_once_leave_the_units_that_are_wanted() -> N
 
         cluster.units.set_bundle("new", version=2)
         cluster.units.set_units(1)
-        await until(lambda: cluster.reports[-1] == ("units", {"count": 1, "version": 2}))
+        await until(lambda: cluster.reports[-1] == units_report(1, version=2))
         cluster.submit(b"image")
         await until(lambda: cluster.answers)
 
         assert cluster.alive == 1
+
+    run(scenario)
+
+
+def test_a_bundle_that_fails_for_good_gets_other_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_units, "GO_BACK_PATIENCE_S", 0.01)
+
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        await until(lambda: cluster.ready == 1)
+
+        cluster.units.set_bundle("broken", version=2)
+
+        await until(lambda: len(cluster.actors) == 2)
+        assert cluster.actors[0].has_ended
+
+    run(scenario)
+
+
+def test_an_actor_that_hangs_while_it_loads_another_bundle_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_units, "RELOAD_PATIENCE_S", 0.01)
+
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(1)
+        await until(lambda: cluster.ready == 1)
+        cluster.units.set_bundle("endless", version=2)
+        await until(lambda: len(cluster.actors) == 2)
+
+        cluster.units.set_bundle("new", version=3)
+        cluster.units.set_units(2)  # the second actor waits for the endless bundle without end
+        await until(lambda: units_report(1, version=3) in cluster.reports)
+
+        assert cluster.actors[0].has_ended
+
+    run(scenario)
+
+
+def test_a_unit_that_judges_during_an_exchange_loads_the_bundle_when_it_is_idle() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        cluster.units.set_units(2)
+        await until(lambda: cluster.ready == 2)
+        cluster.may_answer.clear()
+        cluster.submit(b"long")
+        await until(lambda: cluster.judging == 1)
+
+        cluster.units.set_bundle("new", version=2)
+        await until(lambda: not cluster.units._queue.qsize())  # the idle unit takes both signs
+        cluster.may_answer.set()
+
+        await until(lambda: cluster.reports[-1] == units_report(2, version=2))
 
     run(scenario)
