@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import count
 from typing import Any, BinaryIO, cast
 
@@ -18,6 +19,12 @@ from blemish.runners.child_process import (
     ending,
 )
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
+
+CONNECT_PATIENCE_S = 120.0
+"""How long a broker may take to connect to the cluster."""
+
+END_PATIENCE_S = 1.0
+"""How long a broker that closed its pipe may take to end by itself, and so say how."""
 
 LOST = "The broker of hosted models has ended, and is started again. Try again."
 
@@ -46,7 +53,9 @@ class BrokerProcess:
         self._channel = Channel(
             reading=cast("BinaryIO", self._process.stdout), writing=cast("BinaryIO", pipe)
         )
-        self._heard_at = time.monotonic()
+        self._started_at = self._heard_at = time.monotonic()
+        #: why it was killed
+        self._fault: str | None = None
         self._numbers = count(1)
         #: requests without an answer
         self._pending: dict[int, Future[LineMessage]] = {}
@@ -78,7 +87,8 @@ class BrokerProcess:
         try:
             self._channel.send(kind, document, parts)
         except (ChannelClosedError, SilentProcessError) as error:
-            self.kill()  # the rest of a message cannot be sent
+            # the rest of a message cannot be sent
+            self.kill(str(error) or None)
             raise ClusterUnavailableError(LOST) from error
 
     def ask(self, document: Mapping[str, Any], image: bytes, *, patience_s: float) -> LineMessage:
@@ -102,17 +112,23 @@ class BrokerProcess:
             with self._lock:
                 self._pending.pop(number, None)
 
-    def end_if_silent(self) -> None:
-        """Kill the process if it has sent nothing for too long."""
-        if time.monotonic() - self._heard_at > self._silence_s:
-            self.kill()
+    def end_if_stuck(self, *, is_connected: bool) -> None:
+        """Kill the process if it says nothing, or does not connect, for too long."""
+        now = time.monotonic()
+        if now - self._heard_at > self._silence_s:
+            self.kill(f"the process said nothing for {self._silence_s:g} s")
+        elif not is_connected and now - self._started_at > CONNECT_PATIENCE_S:
+            self.kill(f"the process did not connect within {CONNECT_PATIENCE_S:g} s")
 
-    def kill(self) -> None:
-        """Kill the process, which ends `messages`."""
+    def kill(self, fault: str | None = None) -> None:
+        """Kill the process, which ends `messages`; a fault is how it ended then."""
+        self._fault = self._fault or fault
         self._process.kill()
 
     def close(self) -> str:
         """End the process and fail what waits for it; return how it ended, for a sentence."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_PATIENCE_S)
         self._process.kill()
         reason = ending(self._process)
         with self._lock:
@@ -121,4 +137,4 @@ class BrokerProcess:
         for future in pending.values():
             future.set_exception(ClusterUnavailableError(LOST))
         self._channel.close()
-        return reason
+        return self._fault or reason

@@ -25,8 +25,9 @@ from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
 from blemish.line.channel import LineMessage
 from blemish.runners.cluster.broker_process import LOST, BrokerProcess
+from blemish.runners.cluster.cluster_detector import ClusterDetector
 from blemish.runners.cluster.cluster_model import ClusterModel
-from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.unavailable import ClusterUnavailableError, first_line
 from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.runners.detectors import HostedDetector
 from blemish.service.models.bundles import Bundles
@@ -39,7 +40,6 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 CONNECTING = "The broker of hosted models connects to the Ray cluster."
 STOPPING = "The server stops."
-NO_ROOM = "perhaps no node has room"
 STOPPED = "The model has been stopped."
 
 LOAD_PATIENCE_S = 120.0
@@ -92,6 +92,7 @@ class ClusterDetectors:
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._run_brokers, name="broker", daemon=True),
+            threading.Thread(target=self._watch_broker, name="broker-watch", daemon=True),
             threading.Thread(target=self._look_again, name="inference-units", daemon=True),
         ]
 
@@ -114,9 +115,16 @@ class ClusterDetectors:
     def problem(self) -> str | None:
         """Return why images cannot be judged now, or None."""
         with self._changed:
-            lacking = sum(not model.ready_units for model in self._models.values())
+            lacking = [
+                model
+                for model in self._models.values()
+                if model.has_started and not model.units_in_service
+            ]
             if self._problem is None and lacking:
-                return f"{lacking} of {len(self._models)} models have no inference unit yet."
+                return (
+                    f"{len(lacking)} of {len(self._models)} models have no inference unit yet; "
+                    f"{lacking[0].obstacle}."
+                )
             return self._problem
 
     def load(
@@ -131,7 +139,7 @@ class ClusterDetectors:
         files = bundle_files(self._bundles.read(name))  # nothing has changed if that fails
         if isinstance(instead_of, ClusterDetector) and not self._is_gone(instead_of.model):
             detector, model = instead_of, instead_of.model
-            undo = partial(self._go_back, model, model.name, model.scaling.bounds)
+            undo = partial(self._go_back, model, model.broker, model.name, model.scaling.bounds)
             with model.lock, self._changed:
                 model.exchange(name, units)
         else:
@@ -147,6 +155,7 @@ class ClusterDetectors:
         except BaseException:
             undo()
             raise
+        model.has_started = True
         return detector
 
     def detect(
@@ -159,8 +168,11 @@ class ClusterDetectors:
         """
         with self._changed:
             broker = model.broker
+            if self._is_gone(model):
+                raise ClusterUnavailableError(STOPPED)
             if broker is None or broker is not self._broker:
-                raise ClusterUnavailableError(self._problem or LOST)
+                problem = self._problem or (model.problem and str(model.problem)) or LOST
+                raise ClusterUnavailableError(problem)
         model.scaling.begin()
         try:
             answer = broker.ask(
@@ -178,6 +190,7 @@ class ClusterDetectors:
             with self._changed:
                 self._models.pop(model.number, None)
                 broker, model.broker = model.broker, None
+                self._changed.notify_all()
             if broker is not None:
                 with suppress(ClusterUnavailableError):  # it has no units any more
                     broker.send("units", {"model": model.number, "count": 0})
@@ -185,14 +198,23 @@ class ClusterDetectors:
     def _is_gone(self, model: ClusterModel) -> bool:
         return model.number not in self._models
 
-    def _go_back(self, model: ClusterModel, name: str, units: InferenceUnits) -> None:
-        """Have the bundle judge again that did before an exchange that failed."""
+    def _go_back(
+        self, model: ClusterModel, broker: BrokerProcess | None, name: str, units: InferenceUnits
+    ) -> None:
+        """Have the bundle judge again that did before an exchange that failed.
+
+        Args:
+            model: with the bundle that cannot be used.
+            broker: that had the former bundle. If it has ended, nobody has that any more.
+            name: of the former bundle.
+            units: that the model had.
+        """
         with model.lock:
             with self._changed:
-                failed, broker = model.version, model.broker
-                model.exchange(name, units)
-                if broker is None or self._is_gone(model):
+                if broker is None or broker is not model.broker or self._is_gone(model):
                     return
+                failed = model.version
+                model.exchange(name, units)
                 model.sent_version = model.version
             with suppress(ClusterUnavailableError):  # the next broker gets it
                 broker.send(
@@ -211,6 +233,8 @@ class ClusterDetectors:
                 broker = self._broker
             sent = (model.broker, model.sent_version)
             if broker is None or sent == (broker, model.version) or self._is_gone(model):
+                return
+            if self._clock() < model.not_before:
                 return
             files = files or bundle_files(self._bundles.read(model.name))
             units = model.scaling.units
@@ -246,10 +270,12 @@ class ClusterDetectors:
                     if is_passing(model.problem):
                         raise model.problem
                     raise BundleError(str(model.problem))
+                if left_s <= 0 and self._problem is not None:
+                    raise ClusterUnavailableError(self._problem)
                 if left_s <= 0:
                     raise BundleError(
                         f"the Ray cluster has started {model.ready_units} of {least} inference "
-                        f"units in {self._load_patience_s:g} s; {model.loss or NO_ROOM}."
+                        f"units in {self._load_patience_s:g} s; {model.obstacle}."
                     )
                 self._changed.wait(left_s)
 
@@ -258,8 +284,8 @@ class ClusterDetectors:
         while not self._stopping.is_set():
             try:
                 was_connected, problem = self._run_broker()
-            except OSError as error:  # the machine is out of something
-                was_connected, problem = False, f"The broker cannot be started: {error}."
+            except Exception as error:  # noqa: BLE001 - there will be another broker
+                was_connected, problem = False, f"The broker cannot be run: {first_line(error)}."
             with self._changed:
                 self._problem = problem
                 self._changed.notify_all()
@@ -279,49 +305,66 @@ class ClusterDetectors:
             self._process = process
         if self._stopping.is_set():
             process.kill()
-        for message in process.messages():
+        try:
+            for message in process.messages():
+                with self._changed:
+                    match message.kind:
+                        case "connected":
+                            self._broker, self._problem = process, None
+                            logger.info("the broker of hosted models is connected")
+                        case "away":
+                            unavailable = str(message.document["reason"])
+                        case _:
+                            self._note(message)
+                    self._changed.notify_all()
+        finally:
             with self._changed:
-                match message.kind:
-                    case "connected":
-                        self._broker, self._problem = process, None
-                        logger.info("the broker of hosted models is connected")
-                    case "away":
-                        unavailable = str(message.document["reason"])
-                    case _:
-                        self._note(message)
-                self._changed.notify_all()
-        with self._changed:
-            was_connected = self._broker is process
-            self._broker = self._process = None
-            for model in self._models.values():
-                model.broker, model.sent_version, model.ready_units = None, 0, 0
-        reason = f"The broker of hosted models has ended: {process.close()}."
+                was_connected = self._broker is process
+                self._broker = self._process = None
+                for model in self._models.values():
+                    model.lose_broker()
+            reason = f"The broker of hosted models has ended: {process.close()}."
         return was_connected, unavailable or reason
 
     def _note(self, message: LineMessage) -> None:
         model = self._models.get(message.document["model"])
-        if model is None or message.document["version"] != model.version:
+        if model is None:
             return
-        if message.kind != "units":
+        if message.kind != "units" and message.document["version"] == model.version:
             reason = message.document["reason"]
             logger.warning("an inference unit failed", bundle=model.name, reason=reason)
-        model.note(message)
+        model.note(message, now=self._clock())
+
+    def _watch_broker(self) -> None:
+        """End a broker that hangs; this thread waits for nothing else."""
+        while not self._stopping.wait(LOOK_S):
+            with self._changed:
+                process, is_connected = self._process, self._broker is not None
+            if process is not None:
+                process.end_if_stuck(is_connected=is_connected)
 
     def _look_again(self) -> None:
         """Hand models to a new broker, and change the number of their units, again and again."""
         while not self._stopping.wait(LOOK_S):
             with self._changed:
-                process, models = self._process, list(self._models.values())
-            if process is not None:
-                process.end_if_silent()
+                models = list(self._models.values())
             for model in models:
                 try:
                     self._host(model)
                     self._scale(model)
+                except ClusterUnavailableError:
+                    break  # the next broker gets them all
                 except Exception as error:  # noqa: BLE001 - the others go on, and it is tried again
                     with self._changed:
                         model.problem = error
+                        pause_s = model.delay(now=self._clock())
                         self._changed.notify_all()
+                    logger.warning(
+                        "a model cannot be handed to the broker",
+                        bundle=model.name,
+                        reason=first_line(error),
+                        again_in_s=pause_s,
+                    )
 
     def _scale(self, model: ClusterModel) -> None:
         with model.lock:
@@ -331,37 +374,6 @@ class ClusterDetectors:
             logger.info("inference units change", bundle=model.name, units=wanted)
             broker.send("units", {"model": model.number, "count": wanted})
             model.sent_units = wanted
-
-
-class ClusterDetector:
-    """A detector in actors of a cluster."""
-
-    #: of this process
-    size_bytes = 0
-
-    def __init__(self, cluster: ClusterDetectors, model: ClusterModel) -> None:
-        self._cluster = cluster
-        self.model = model
-
-    def detect(self, data: bytes, *, limits: ImageLimits, mixed_sizes: bool) -> Detection:
-        """See `runners.detectors.HostedDetector`."""
-        return self._cluster.detect(self.model, data, limits=limits, mixed_sizes=mixed_sizes)
-
-    def in_service(self, most: int) -> int:
-        """See `runners.detectors.HostedDetector`."""
-        return min(most, self.model.ready_units)
-
-    def desired_units(self) -> int:
-        """See `runners.detectors.HostedDetector`."""
-        return self.model.scaling.units
-
-    def change_units(self, units: InferenceUnits) -> None:
-        """See `runners.detectors.HostedDetector`."""
-        self.model.scaling.change(units)
-
-    def close(self) -> None:
-        """See `runners.detectors.HostedDetector`."""
-        self._cluster.unload(self.model)
 
 
 def _detection(answer: LineMessage) -> Detection:

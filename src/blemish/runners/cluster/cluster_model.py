@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from blemish.domain.attempts import pause_after
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.errors import BundleError
 from blemish.line.channel import LineMessage
 from blemish.runners.cluster.broker_process import BrokerProcess
 from blemish.runners.cluster.unit_scaling import UnitScaling
+
+NO_ROOM = "perhaps no node has room"
 
 
 @dataclass(eq=False)
@@ -30,27 +33,59 @@ class ClusterModel:
     sent_version: int = 0
     #: units that the broker was told to have
     sent_units: int = 0
-    #: units that judge images
+    #: units that judge images, with whatever bundle
+    units_in_service: int = 0
+    #: units that have the newest bundle
     ready_units: int = 0
+    #: whether a start has succeeded
+    has_started: bool = False
     #: why its bundle cannot be hosted, for those who wait for units
     problem: Exception | None = None
     #: why a unit was lost, or has to wait: it is started again
     loss: str | None = None
+    #: times in a row that the broker has not got it, and when it is handed over again
+    failures: int = 0
+    not_before: float = 0.0
+
+    @property
+    def obstacle(self) -> str:
+        """Why units are missing, for the end of a sentence."""
+        return str(self.problem or self.loss or NO_ROOM).removesuffix(".")
 
     def exchange(self, name: str, units: InferenceUnits) -> None:
         """Have another bundle from now on, which no unit has yet."""
         self.name, self.version, self.ready_units = name, self.version + 1, 0
         self.problem = self.loss = None
-        self.scaling.change(units)
+        self.failures, self.not_before = 0, 0.0
+        if units != self.scaling.bounds:
+            self.scaling.change(units)
 
-    def note(self, message: LineMessage) -> None:
-        """Take down what the broker says of the newest bundle."""
+    def lose_broker(self) -> None:
+        """Have no units; the next broker gets the model."""
+        self.broker, self.sent_version, self.units_in_service, self.ready_units = None, 0, 0, 0
+        self.failures, self.not_before = 0, 0.0
+
+    def delay(self, *, now: float) -> float:
+        """Let a pause pass before the model is handed to the broker again; return its seconds."""
+        self.failures += 1
+        pause_s = pause_after(self.failures).total_seconds()
+        self.not_before = now + pause_s
+        return pause_s
+
+    def note(self, message: LineMessage, *, now: float) -> None:
+        """Take down what the broker says; of an older bundle only which units are in service."""
+        if message.kind == "units":
+            self.units_in_service = message.document["in_service"]
+        if message.document["version"] != self.version:
+            return
         match message.kind:
             case "units":
                 self.ready_units = message.document["count"]
-                self.problem = None if self.ready_units else self.problem
+                if self.ready_units:
+                    self.problem, self.failures = None, 0
             case "refused":
                 self.sent_version, self.loss = 0, message.document["reason"]  # it is sent again
+                self.delay(now=now)
             case "problem" if message.document["may_pass"]:
                 self.loss = message.document["reason"]
             case "problem":

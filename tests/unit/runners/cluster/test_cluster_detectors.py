@@ -9,18 +9,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.bundle import read_bundle
 from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError
 from blemish.engine.runtime import Detector
+from blemish.runners.cluster import broker_process
 from blemish.runners.cluster.broker_process import BrokerProcess
-from blemish.runners.cluster.cluster_detectors import ClusterDetector, ClusterDetectors
+from blemish.runners.cluster.cluster_detector import ClusterDetector
+from blemish.runners.cluster.cluster_detectors import ClusterDetectors
+from blemish.runners.cluster.cluster_model import ClusterModel
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.service.models.bundles import Bundles
 from blemish.storage.errors import StoreUnavailableError, is_passing
 from tests.products import LIMITS, draw, png
@@ -59,6 +65,13 @@ from blemish.runners.cluster.hosting_broker import ServerLink
 ServerLink().send("away", {"reason": "The head does not answer."})
 """
 
+HANGING = """
+import time
+from blemish.runners.cluster.hosting_broker import ServerLink
+link = ServerLink()
+time.sleep(600)
+"""
+
 LOADING = "self.node = "
 NO_ROOM = BROKER.replace(LOADING, f"await asyncio.sleep(600); {LOADING}")
 NO_GPU = "from blemish.engine.errors import BundleError; raise BundleError('no GPU'); "
@@ -84,6 +97,14 @@ LOSING_AT_FIRST = BROKER.replace(
             raise RuntimeError("the node was lost")
 
     async def load""",
+)
+SLOW_SECOND = BROKER.replace(
+    LOADING,
+    f"""
+        if hasattr(self, "node"):
+            open("SECOND", "w").close()
+            await asyncio.sleep(600)
+        {LOADING}""",
 )
 FAILING_SECOND = BROKER.replace("store=dict", "store=store").replace(
     "asyncio.run",
@@ -239,6 +260,142 @@ def test_an_update_that_fails_leaves_the_model_that_answers(bundles: Bundles, bu
             assert answers(detector)()
 
 
+def test_an_exchange_that_a_broker_is_lost_with_leaves_the_new_bundle_to_the_next(
+    bundles: Bundles, bundle: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second"
+    program = SLOW_SECOND.replace("SECOND", str(second))
+    bundles.add("7-2", read_bundle(bundle), kms_key_id=None)
+    with cluster(bundles, program) as detectors, ThreadPoolExecutor(1) as pool:
+        detector = load(detectors)
+        bundles.remove(BUNDLE)  # as an update does
+        loading = pool.submit(
+            detectors.load, "7-2", units=ONE, make_room=lambda _: None, instead_of=detector
+        )
+        eventually(second.exists)
+        assert (detector.in_service(9), detectors.problem()) == (1, None)  # the old one judges
+
+        assert detectors._process is not None
+        detectors._process.kill()
+        with pytest.raises(ClusterUnavailableError):
+            loading.result(PATIENCE_S)
+
+        eventually(answers(detector), patience_s=PATIENCE_S)
+        assert detector.model.name == "7-2"
+
+
+def test_a_model_that_is_only_being_started_makes_no_server_unready(bundles: Bundles) -> None:
+    with cluster(bundles, NO_ROOM) as detectors, ThreadPoolExecutor(1) as pool:
+        eventually(lambda: detectors.problem() is None, patience_s=PATIENCE_S)
+        loading = pool.submit(load, detectors)
+        eventually(lambda: any(model.broker for model in detectors._models.values()))
+
+        assert detectors.problem() is None
+
+        (model,) = detectors._models.values()
+        model.has_started = True
+        assert detectors.problem() == (
+            "1 of 1 models have no inference unit yet; perhaps no node has room."
+        )
+        detectors.unload(model)
+        with pytest.raises(ClusterUnavailableError, match="has been stopped"):
+            loading.result(PATIENCE_S)
+
+
+def test_a_stop_ends_a_start_while_the_broker_connects(bundles: Bundles) -> None:
+    with cluster(bundles, HANGING) as detectors, ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load, detectors)
+        eventually(lambda: detectors._models)
+        (model,) = detectors._models.values()
+
+        detectors.unload(model)
+
+        with pytest.raises(ClusterUnavailableError, match="has been stopped"):
+            loading.result(PATIENCE_S / 2)
+
+
+def test_a_broker_that_connects_for_long_is_no_lack_of_room(bundles: Bundles) -> None:
+    with (
+        cluster(bundles, HANGING, load_patience_s=0.0) as detectors,
+        pytest.raises(ClusterUnavailableError, match="connects to the Ray cluster"),
+    ):
+        load(detectors)
+
+
+def test_a_broker_that_does_not_connect_is_replaced(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_process, "CONNECT_PATIENCE_S", 0.0)
+    with cluster(bundles, HANGING) as detectors:
+        eventually(lambda: "did not connect within 0 s" in str(detectors.problem()))
+
+
+def test_a_hung_broker_is_replaced_while_the_store_does_not_answer(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked, may_answer = Event(), Event()
+
+    def read(_: str) -> NoReturn:
+        is_asked.set()
+        may_answer.wait(2 * PATIENCE_S)
+        raise StoreUnavailableError("The store does not answer.")
+
+    with cluster(bundles) as detectors:
+        detector = load(detectors)
+        first = detectors._process
+        assert first is not None
+        monkeypatch.setattr(bundles, "read", read)
+        with detector.model.lock:
+            detector.model.sent_version = 0  # as if it had been refused
+        assert is_asked.wait(PATIENCE_S)
+        try:
+            os.kill(first._process.pid, signal.SIGSTOP)
+            first._silence_s = 0.0
+
+            eventually(lambda: detectors._process not in {None, first}, patience_s=PATIENCE_S)
+        finally:
+            may_answer.set()
+
+
+def test_a_bundle_that_cannot_be_read_is_tried_again_with_pauses(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def read(name: str) -> NoReturn:
+        reads.append(name)
+        raise StoreUnavailableError("The store does not answer.")
+
+    with cluster(bundles) as detectors, capture_logs() as logged:
+        detector = load(detectors)
+        monkeypatch.setattr(bundles, "read", read)
+        assert detectors._process is not None
+        detectors._process.kill()
+        eventually(lambda: len(reads) == 2, patience_s=PATIENCE_S)
+
+        lines = [line for line in logged if line["event"].startswith("a model cannot be handed")]
+        assert [line["again_in_s"] for line in lines][:1] == [1]
+        assert lines[0]["reason"] == "The store does not answer."
+        assert "The store does not answer." in str(detectors.problem())
+        with pytest.raises(ClusterUnavailableError, match="The store does not answer"):
+            detector.detect(IMAGE, limits=LIMITS, mixed_sizes=False)
+        detectors.unload(detector.model)
+        with pytest.raises(ClusterUnavailableError, match="has been stopped"):
+            detector.detect(IMAGE, limits=LIMITS, mixed_sizes=False)
+
+
+def test_an_exchange_of_the_bundle_alone_leaves_the_units_that_the_queue_asked_for() -> None:
+    bounds = InferenceUnits(minimum=1, maximum=4)
+    model = ClusterModel(1, BUNDLE, UnitScaling(bounds, clock=lambda: 0.0))
+    model.scaling._set(3)
+
+    model.exchange("7-2", bounds)
+    assert model.scaling.units == 3
+
+    model.exchange("7-3", InferenceUnits(minimum=2, maximum=4))
+    assert model.scaling.units == 2
+
+
 def test_a_store_that_is_away_for_now_is_a_matter_of_a_later_attempt(
     bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,9 +421,9 @@ while not pathlib.Path({str(gate)!r}).exists():
 def test_a_broker_that_says_nothing_is_ended() -> None:
     process = BrokerProcess((sys.executable, "-c", "import time; time.sleep(600)"), silence_s=0)
 
-    process.end_if_silent()
+    process.end_if_stuck(is_connected=True)
 
     assert list(process.messages()) == []
-    assert process.close() == "the process was ended by SIGKILL"
+    assert process.close() == "the process said nothing for 0 s"
     with pytest.raises(ClusterUnavailableError):
         process.ask({}, IMAGE, patience_s=PATIENCE_S)
