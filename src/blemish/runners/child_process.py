@@ -22,6 +22,7 @@ Message: TypeAlias = dict[str, Any]
 HEARTBEAT_S = 1.0
 ORPHANED = 3
 STORE_SETTINGS = "BLEMISH_S3_"
+AWS_VARIABLES = "AWS_"
 
 
 class SilentProcessError(Exception):
@@ -149,17 +150,22 @@ class PatientPipe:
             self._stream.close()
 
 
-def child_environment() -> dict[str, str]:
+def child_environment(*, has_store: bool = True) -> dict[str, str]:
     """Return our environment without secrets, and without the settings of the store.
 
     Those that a child needs come through the pipe.
+
+    Args:
+        has_store: whether the child opens the store or sealed files, for which it may need
+            the credentials of AWS that we have.
     """
     from blemish.settings import SECRET_VARIABLES  # noqa: PLC0415 - children need no settings
 
+    withheld = (STORE_SETTINGS,) if has_store else (STORE_SETTINGS, AWS_VARIABLES)
     return {
         name: text
         for name, text in os.environ.items()
-        if not name.upper().startswith(STORE_SETTINGS) and name.upper() not in SECRET_VARIABLES
+        if not name.upper().startswith(withheld) and name.upper() not in SECRET_VARIABLES
     }
 
 

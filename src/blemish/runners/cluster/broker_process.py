@@ -43,7 +43,7 @@ class BrokerProcess:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=child_environment(),
+            env=child_environment(has_store=False),
             start_new_session=True,
         )
         assert self._process.stdin is not None

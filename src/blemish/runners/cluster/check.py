@@ -63,7 +63,7 @@ class ClusterCheck:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=child_environment(),
+                env=child_environment(has_store=False),
                 start_new_session=True,
             )
             self._process = process

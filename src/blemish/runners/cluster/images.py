@@ -103,7 +103,7 @@ class ClusterImages:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=child_environment(),
+            env=child_environment(has_store=False),
             start_new_session=True,
         )
         try:

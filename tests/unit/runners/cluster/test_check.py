@@ -29,9 +29,10 @@ def test_the_process_says_what_is_wrong(program: str, problem: str | None) -> No
     assert check(program).check() == problem
 
 
-def test_the_process_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BLEMISH_DATABASE_URL", "postgresql://blemish:secret@rows")
-    program = 'import json, os; print(json.dumps({"problem": os.getenv("BLEMISH_DATABASE_URL")}))'
+@pytest.mark.parametrize("name", ["BLEMISH_DATABASE_URL", "AWS_SECRET_ACCESS_KEY"])
+def test_the_process_gets_no_secret(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "postgresql://blemish:secret@rows")
+    program = f'import json, os; print(json.dumps({{"problem": os.getenv("{name}")}}))'
 
     assert check(program).check() is None
 

@@ -418,6 +418,20 @@ while not pathlib.Path({str(gate)!r}).exists():
             loading.result(PATIENCE_S)
 
 
+def test_a_broker_gets_no_keys_of_this_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "opens AWS KMS")
+    program = (
+        "import os; from blemish.runners.cluster.hosting_broker import ServerLink; "
+        "ServerLink().send('away', {'reason': os.getenv('AWS_SECRET_ACCESS_KEY')})"
+    )
+    process = BrokerProcess((sys.executable, "-c", program), silence_s=PATIENCE_S)
+
+    (message,) = process.messages()
+
+    assert message.document["reason"] is None
+    assert process.close() == "the process ended with exit status 0"
+
+
 def test_a_broker_that_says_nothing_is_ended() -> None:
     process = BrokerProcess((sys.executable, "-c", "import time; time.sleep(600)"), silence_s=0)
 
