@@ -16,7 +16,12 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.detection_jobs import DetectionSegment, ImageCounts
 from blemish.storage.database.database import Database
-from blemish.storage.errors import EncryptionError, ObjectMissingError, ObjectReadError
+from blemish.storage.errors import (
+    EncryptionError,
+    ObjectMissingError,
+    ObjectReadError,
+    is_passing,
+)
 from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -62,7 +67,7 @@ class SharedLines:
 
         Raises:
             StoppedError: the attempt lost the job.
-            StoreUnavailableError: the S3 does not answer.
+            StorageError: they cannot be read for now, for which `is_passing` holds.
         """
         self._origin_sha256 = hashlib.sha256(origin.encode()).hexdigest()
         with self._database.reading() as rows:
@@ -75,6 +80,8 @@ class SharedLines:
                     for line in self._stored_files.lines(segment.file):
                         write(line.encode())
             except (ObjectMissingError, ObjectReadError, EncryptionError) as error:
+                if is_passing(error):
+                    raise
                 logger.warning("a detection job begins anew", reason=str(error))
             else:
                 self._count = len(segments)
