@@ -349,22 +349,29 @@ class ClusterDetectors:
             with self._changed:
                 models = list(self._models.values())
             for model in models:
+                version = model.version
                 try:
                     self._host(model)
                     self._scale(model)
                 except ClusterUnavailableError:
                     break  # the next broker gets them all
                 except Exception as error:  # noqa: BLE001 - the others go on, and it is tried again
-                    with self._changed:
-                        model.problem = error
-                        pause_s = model.delay(now=self._clock())
-                        self._changed.notify_all()
-                    logger.warning(
-                        "a model cannot be handed to the broker",
-                        bundle=model.name,
-                        reason=first_line(error),
-                        again_in_s=pause_s,
-                    )
+                    self._delay(model, error, version=version)
+
+    def _delay(self, model: ClusterModel, error: Exception, *, version: int) -> None:
+        """Let a model wait that could not be handed over, unless it has another bundle now."""
+        with self._changed:
+            if model.version != version:
+                return
+            model.problem = error
+            pause_s = model.delay(now=self._clock())
+            self._changed.notify_all()
+        logger.warning(
+            "a model cannot be handed to the broker",
+            bundle=model.name,
+            reason=first_line(error),
+            again_in_s=pause_s,
+        )
 
     def _scale(self, model: ClusterModel) -> None:
         with model.lock:
