@@ -101,6 +101,8 @@ class Reconciler:
         self._leased: dict[str, set[int]] = {}
         #: (kind, id) of rows with a worker -> attempt
         self._busy: dict[tuple[str, int], int] = {}
+        #: (kind, id) of rows -> attempts in a row that this machine was out of something
+        self._shortages: dict[tuple[str, int], int] = {}
         #: models that were taken to be loaded; some may have ended
         self._loading: set[int] = set()
         self._lock = threading.Lock()
@@ -256,9 +258,11 @@ class Reconciler:
             logger.info("work begins")
             try:
                 work.carry_out(row, attempt=attempt)
+                self._shortages.pop(key, None)
                 logger.info("work ends")
             except Exception as error:
                 if not is_passing(error):
+                    self._shortages.pop(key, None)
                     logger.exception("work failed")
                     reason = "an internal error; the log says more."
                     work.give_up(row, attempt=attempt, reason=reason)
@@ -273,8 +277,9 @@ class Reconciler:
     def _interrupt(self, key: tuple[str, int], attempt: int) -> None:
         """Leave a row to a later attempt, because the machine is out of something."""
         kind, row_id = key
+        shortages = self._shortages[key] = self._shortages.get(key, 0) + 1
         with self._database.writing() as rows:
-            not_before = self._clock(rows) + pause_after(attempt)
+            not_before = self._clock(rows) + pause_after(shortages)
             rows.work.interrupt(kind, row_id, attempt=attempt, counts=False, not_before=not_before)
 
     def running_trainings(self) -> int:

@@ -602,6 +602,35 @@ def test_a_shortage_leaves_the_row_to_a_later_attempt(house: House, works: Works
     assert len(works.trainings.begun) == 1
 
 
+def test_the_pause_after_a_shortage_grows_with_shortages_and_not_with_attempts(
+    house: House, works: Works
+) -> None:
+    model = house.trained(S.SYSTEM_UPDATING)
+    for _ in range(5):  # it was started, changed and loaded again before
+        claimed_by_another(house, model)
+        house.clock.advance(2 * LEASE.total_seconds())
+
+    def short(_row: Any, _attempt: int) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    works.hosting.finish = short
+    reconciler = works.reconciler()
+    pauses = []
+    for _ in range(3):
+        reconciler._look()
+        idle(reconciler)
+        not_before = house.described(model).not_before
+        assert not_before is not None
+        pauses.append((not_before - house.clock()).total_seconds())
+        house.clock.advance(pauses[-1])
+
+    assert pauses == [1, 2, 4]
+    works.hosting.finish = settle(house, S.HOSTED)
+    reconciler._look()
+    idle(reconciler)
+    assert reconciler._shortages == {}
+
+
 def test_an_orderly_stop_counts_as_no_interruption(house: House, works: Works) -> None:
     model = house.model()
     reconciler = works.reconciler()
