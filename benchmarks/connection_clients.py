@@ -1,20 +1,24 @@
 """Thousands of connections that cost their clients little: silent ones, slow ones, and fast ones.
 
-Reads a `Crowd` as JSON from the first line of standard input, writes `open N` for each second to
-standard output, and ends when standard input is closed. A connection that the server closes is
-opened again, so that their number stays.
+Reads a `Crowd` as JSON from the first line of standard input, writes `open N requests M` for each
+second to standard output, and ends when standard input is closed. A connection that the server
+closes is opened again, so that their number stays. Clients have the lowest priority: they stand for
+other machines, and take what the server and what measures it leave.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import IO, cast
 
 import uvloop
 
@@ -23,6 +27,7 @@ from benchmarks.surroundings import ROOT
 OPENED_PER_S = 400
 AGAIN_AFTER_S = 0.5
 DRIP_S = 2.0
+NICENESS = 19
 HEAD = "POST /2020-11-20/projects HTTP/1.1\r\nx: "
 
 
@@ -56,7 +61,10 @@ class Crowd:
 class Visitor(asyncio.Protocol):
     """A connection that sends something at its start, and something again and again."""
 
-    def __init__(self, first: bytes, again: bytes, every_s: float) -> None:
+    def __init__(
+        self, first: bytes, again: bytes, every_s: float, *, note: Callable[[], None]
+    ) -> None:
+        self._note = note
         self._first = first
         self._again = again
         self._every_s = every_s
@@ -82,6 +90,7 @@ class Visitor(asyncio.Protocol):
     def _send_again(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._again)
+            self._note()
             self._send_again_later()
 
 
@@ -91,6 +100,8 @@ class Clients:
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
         self.open = 0
+        #: whole ones that were sent
+        self.requests = 0
 
     async def run(self) -> None:
         """Open all, and open them again, until standard input is closed."""
@@ -119,10 +130,13 @@ class Clients:
 
     async def _stay(self, first: bytes, again: bytes, every_s: float) -> None:
         loop = asyncio.get_running_loop()
+        note = self._note_request if first == again else lambda: None
         while True:
             try:
                 _, visitor = await loop.create_connection(
-                    lambda: Visitor(first, again, every_s), self._crowd.host, self._crowd.port
+                    lambda: Visitor(first, again, every_s, note=note),
+                    self._crowd.host,
+                    self._crowd.port,
                 )
             except OSError:
                 await asyncio.sleep(AGAIN_AFTER_S)
@@ -132,14 +146,34 @@ class Clients:
             self.open -= 1
             await asyncio.sleep(AGAIN_AFTER_S)
 
+    def _note_request(self) -> None:
+        self.requests += 1
+
     async def _report(self) -> None:
         while True:
-            print(f"open {self.open}", flush=True)
+            print(f"open {self.open} requests {self.requests}", flush=True)
             await asyncio.sleep(1)
 
 
+class CrowdProcess:
+    """A process of clients, and what it said last."""
+
+    def __init__(self, output: IO[str]) -> None:
+        """Read what it says from now on."""
+        self.open = 0
+        #: whole ones that were sent
+        self.requests = 0
+        self._output = output
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._output:
+            _, count, _, requests = line.split()
+            self.open, self.requests = int(count), int(requests)
+
+
 @contextmanager
-def crowded(crowd: Crowd) -> Iterator[subprocess.Popen[str]]:
+def crowded(crowd: Crowd) -> Iterator[CrowdProcess]:
     """Have a crowd connected until the end of the context; yields when nearly all are there."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.connection_clients"],
@@ -153,16 +187,17 @@ def crowded(crowd: Crowd) -> Iterator[subprocess.Popen[str]]:
     try:
         process.stdin.write(json.dumps(asdict(crowd)) + "\n")
         process.stdin.flush()
-        for line in process.stdout:
-            if int(line.split()[1]) > 0.95 * crowd.connections:
-                break
-        yield process
+        clients = CrowdProcess(process.stdout)
+        while clients.open < 0.95 * crowd.connections:
+            assert process.poll() is None, "the clients have ended"
+            time.sleep(0.1)
+        yield clients
     finally:
         process.stdin.close()
-        process.stdout.close()
         process.kill()
         process.wait()
 
 
 if __name__ == "__main__":
+    os.nice(NICENESS)
     uvloop.run(Clients(Crowd(**json.loads(sys.stdin.readline()))).run())

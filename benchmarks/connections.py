@@ -114,8 +114,11 @@ def measure(*, connections: int, rate: float, seconds: float, rounds: int) -> di
                 outcome = watched("alone")
                 alone += outcome.milliseconds
                 lost += outcome.lost
-                with crowded(crowd_of(load, served, connections)):
+                with crowded(crowd_of(load, served, connections)) as clients:
+                    requests_before, began = clients.requests, time.monotonic()
                     outcome = watched("beside")
+                    sent = clients.requests - requests_before
+                    sent_per_s = sent / (time.monotonic() - began)
                     memory_beside = memory_mib(process_id)
                 beside += outcome.milliseconds
                 lost += outcome.lost
@@ -126,6 +129,7 @@ def measure(*, connections: int, rate: float, seconds: float, rounds: int) -> di
         "detections_per_s": rate,
         "busy_alone": busy["alone"],
         "busy_beside": busy["beside"],
+        "requests_beside_per_s": sent_per_s,
         "load_average": os.getloadavg()[0],
         "detections_alone": len(alone),
         "detections_beside": len(beside),

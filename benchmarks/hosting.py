@@ -210,6 +210,8 @@ def main() -> None:
         folder = Path(name, "data")
         if arguments.trained:
             shutil.copytree(arguments.trained, folder)
+        elif arguments.beside:
+            train_into(folder, PYTHONPATH=arguments.beside)  # it does not open a newer one's
         else:
             train_into(folder)
         if arguments.beside:

@@ -93,9 +93,9 @@ def host(client: Any, version: str = "1", project: str = PROJECT) -> None:
     wait_for(status, {"HOSTED"}, while_in={"STARTING_HOSTING"})
 
 
-def train_into(folder: Path) -> None:
+def train_into(folder: Path, **environment: str) -> None:
     """Make a data directory with a trained model."""
-    served = ServedDirectory(folder, environment={})
+    served = ServedDirectory(folder, environment=environment)
     served.start()
     try:
         client = served.client()

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 from typing import IO, Any, TextIO, TypeAlias
 
 Message: TypeAlias = dict[str, Any]
@@ -36,6 +37,7 @@ class Reporter:
         self._stream = stream
         self._lock = threading.Lock()
         self._text: str | None = None
+        self._works = True
 
     def note(self, text: str) -> None:
         """Store what the process does; the next heartbeat sends it."""
@@ -44,18 +46,58 @@ class Reporter:
     def beat(self) -> None:
         """Send the last note, or a sign of life, once a second and forever."""
         while True:
-            text, self._text = self._text, None
-            self.send({"progress": text} if text else {"alive": True})
+            with self._lock:
+                if self._works:
+                    text, self._text = self._text, None
+                    self._write({"progress": text} if text else {"alive": True})
             time.sleep(HEARTBEAT_S)
+
+    def begin(self) -> None:
+        """Send signs of life again, after `end`."""
+        self._works = True
 
     def send(self, message: Message) -> None:
         """Write one message; end the process if the parent is gone."""
         with self._lock:
-            try:
-                self._stream.write(json.dumps(message) + "\n")
-                self._stream.flush()
-            except BrokenPipeError:
-                os._exit(ORPHANED)
+            self._write(message)
+
+    def end(self, message: Message) -> None:
+        """Write the last message of some work, and nothing after it until the next work begins."""
+        with self._lock:
+            self._write(message)
+            self._works, self._text = False, None
+
+    def _write(self, message: Message) -> None:
+        try:
+            self._stream.write(json.dumps(message) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            os._exit(ORPHANED)
+
+
+class ParentLines:
+    """The lines that the parent sends; this process ends with them."""
+
+    def __init__(self) -> None:
+        """Read standard input from now on."""
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self, *, within_s: float | None = None) -> bytes | None:
+        """Wait for a line, for ever without a limit; None if none comes in time."""
+        try:
+            return self._lines.get(timeout=within_s)
+        except Empty:
+            return None
+
+    def _read(self) -> None:
+        rest = b""
+        # not through sys.stdin, whose lock would be held when this process ends by itself
+        while data := os.read(sys.stdin.fileno(), 65_536):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._lines.put(line)
+        os._exit(ORPHANED)
 
 
 def start_reporting() -> Reporter:
@@ -64,11 +106,16 @@ def start_reporting() -> Reporter:
     To be called when everything was read from standard input. What libraries print goes to standard
     error from now on.
     """
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    return reporter_on_output()
+
+
+def reporter_on_output() -> Reporter:
+    """Send a sign of life every second from now on; what libraries print goes to standard error."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     reporter = Reporter(stream)
-    threading.Thread(target=end_with_parent, daemon=True).start()
     threading.Thread(target=reporter.beat, daemon=True).start()
     return reporter
 

@@ -59,7 +59,11 @@ class Workers:
 def build_workers(foundation: Foundation, storage: Storage) -> Workers:
     """Build the workers of a server; the reconciler is not started."""
     settings = foundation.settings
-    trainings = LocalTrainings(silence_s=LEASE.total_seconds(), command=_training_command(settings))
+    trainings = LocalTrainings(
+        silence_s=LEASE.total_seconds(),
+        command=_training_command(settings),
+        keep=settings.ray_address is not None,  # a driver takes seconds to connect
+    )
     training_log = TrainingLog(now=foundation.now)
     cluster_detectors = _cluster_detectors(settings, storage)
     hosting = ModelHosting(

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import blemish.runners.local
 from blemish.domain.limits import OURS
 from blemish.runners.local import LocalTrainings
 from blemish.service.training.evaluation_files import evaluation_keys
@@ -30,28 +31,29 @@ from tests.unit.runners.waiting import eventually, is_running
 
 CHILD = """
 import json, os, sys, time
-job = json.loads(sys.stdin.readline())
-for step in json.loads(job["entries"]):
-    match step:
-        case {"raw": text}:
-            sys.stdout.write(text)
-        case {"sleep": seconds}:
-            time.sleep(seconds)
-        case {"signal": number}:
-            os.kill(os.getpid(), number)
-        case {"exit": status}:
-            os._exit(status)
-        case {"say": "pid"}:
-            print(json.dumps({"progress": str(os.getpid())}))
-        case {"say": "job"}:
-            print(json.dumps({"progress": json.dumps(job)}))
-        case {"say": name}:
-            print(json.dumps({"progress": os.environ.get(name)}))
-        case message:
-            print(json.dumps(message))
-    sys.stdout.flush()
+for line in sys.stdin:
+    job = json.loads(line)
+    for step in json.loads(job["entries"]):
+        match step:
+            case {"raw": text}:
+                sys.stdout.write(text)
+            case {"sleep": seconds}:
+                time.sleep(seconds)
+            case {"signal": number}:
+                os.kill(os.getpid(), number)
+            case {"exit": status}:
+                os._exit(status)
+            case {"say": "pid"}:
+                print(json.dumps({"progress": str(os.getpid())}))
+            case {"say": "job"}:
+                print(json.dumps({"progress": json.dumps(job)}))
+            case {"say": name}:
+                print(json.dumps({"progress": os.environ.get(name)}))
+            case message:
+                print(json.dumps(message))
+        sys.stdout.flush()
 """
-"""A training that does what stands in its job where the name of the entries should be."""
+"""Trainings that do what stands in their job where the name of the entries should be."""
 
 COMMAND = (sys.executable, "-I", "-S", "-c", CHILD)
 HANG = {"sleep": 60}
@@ -111,8 +113,18 @@ def reports() -> Reports:
     return Reports()
 
 
-def local(*, silence_s: float = 20.0, command: Sequence[str] = COMMAND) -> LocalTrainings:
-    return LocalTrainings(silence_s=silence_s, command=command)
+def local(
+    *, silence_s: float = 20.0, command: Sequence[str] = COMMAND, keep: bool = False
+) -> LocalTrainings:
+    return LocalTrainings(silence_s=silence_s, command=command, keep=keep)
+
+
+@pytest.fixture
+def keeping() -> Iterator[LocalTrainings]:
+    """Trainings whose processes wait for the next one."""
+    trainings = local(keep=True)
+    yield trainings
+    trainings.stop()
 
 
 def test_a_process_says_how_far_it_is_and_what_came_of_it(reports: Reports) -> None:
@@ -246,6 +258,89 @@ def test_a_process_that_has_its_result_is_not_waited_for(reports: Reports) -> No
     local().train(job({"say": "pid"}, TRAINED, HANG), report=reports)
 
     assert not is_running(reports.pid)
+
+
+def process_of(trainings: LocalTrainings, *steps: Any) -> int:
+    """Train; return the process that did it."""
+    reports = Reports()
+    trainings.train(job({"say": "pid"}, *steps), report=reports)
+    return reports.pid
+
+
+@pytest.mark.parametrize("end", [TRAINED, {"failed": "The image is truncated."}])
+def test_a_process_that_is_kept_gets_the_next_training(
+    keeping: LocalTrainings, end: dict[str, Any]
+) -> None:
+    assert process_of(keeping, end) == process_of(keeping, TRAINED)
+
+
+def test_trainings_at_once_have_processes_of_their_own(
+    keeping: LocalTrainings, reports: Reports
+) -> None:
+    first = process_of(keeping, TRAINED)
+    in_thread(keeping, job({"say": "pid"}, HANG), reports)
+    eventually(lambda: reports.texts)
+
+    assert reports.pid == first
+    assert process_of(keeping, TRAINED) != first
+
+
+def test_a_kept_process_that_has_ended_is_replaced(keeping: LocalTrainings) -> None:
+    first = process_of(keeping, TRAINED)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: not is_running(first))
+
+    assert process_of(keeping, TRAINED) != first
+
+
+def test_a_process_without_a_result_is_not_kept(keeping: LocalTrainings, reports: Reports) -> None:
+    with pytest.raises(TrainingInterruptedError):
+        keeping.train(job({"say": "pid"}, {"interrupted": "no node."}), report=reports)
+
+    assert not is_running(reports.pid)
+
+
+def test_a_process_that_waits_for_long_gets_no_training(
+    keeping: LocalTrainings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = process_of(keeping, TRAINED)
+    monkeypatch.setattr(blemish.runners.local, "IDLE_S", 0.0)
+
+    assert process_of(keeping, TRAINED) != first
+    assert not is_running(first)
+
+
+def test_stop_ends_the_processes_that_wait(keeping: LocalTrainings) -> None:
+    first = process_of(keeping, TRAINED)
+
+    keeping.stop()
+
+    assert not is_running(first)
+
+
+DRIVER = """
+import sys
+from blemish.engine.training.labeled_images import Progress
+from blemish.runners.training_process import main
+def run(spec, progress):
+    progress(Progress(step=spec.project, done=1, total=1))
+    return {"failed": spec.project}
+main(lambda: run, idle_s=60)
+"""
+
+
+def test_a_driver_runs_one_training_after_the_other(reports: Reports) -> None:
+    trainings = local(command=(sys.executable, "-c", DRIVER), keep=True)
+    try:
+        results = [
+            trainings.train(replace(job(), project=project), report=reports)
+            for project in ("first", "second")
+        ]
+    finally:
+        trainings.stop()
+
+    assert results == [TrainingFailure(reason="first"), TrainingFailure(reason="second")]
+    assert reports.texts.count("first, 100%") <= 1  # nothing of it is said of the second
 
 
 def in_thread(trainings: LocalTrainings, told: TrainingSpec, reports: Reports) -> list[str]:

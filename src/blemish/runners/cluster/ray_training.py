@@ -34,5 +34,9 @@ def on_cluster() -> TrainingRun:
     return lambda _spec, _progress: {"interrupted": reason}
 
 
+IDLE_S = 60.0
+"""How long a driver waits for another training; the server sends it none in the last half."""
+
+
 if __name__ == "__main__":
-    main(on_cluster)
+    main(on_cluster, idle_s=IDLE_S)
