@@ -44,10 +44,18 @@ IPV6_PREFIX_BITS = 64
 """
 
 
+class TooManyAttemptsError(Exception):
+    """A subject has to wait before its next attempt is checked."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"wait {wait_s:.0f} s")
+        self.seconds = math.ceil(wait_s)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Failures:
-    count: int
-    last_s: float
+    count: int = 0
+    last_s: float = -math.inf
     #: attempts whose secret is being checked
     pending: int = 0
 
@@ -73,13 +81,30 @@ class WrongSecrets:
         """Count a wrong secret."""
         now_s = self._monotonic()
         with self._lock:
-            failures = self._failures.pop(subject, None)
-            is_first = failures is None or now_s - failures.last_s > 2 * PAUSE_S
-            count = 1 if failures is None or is_first else failures.count + 1
-            pending = failures.pending if failures else 0
-            self._failures[subject] = _Failures(count=count, last_s=now_s, pending=pending)
-            while len(self._failures) > MAX_REMEMBERED:
-                self._failures.popitem(last=False)
+            failures = self._recent(subject, now_s)
+            self._store(subject, replace(failures, count=failures.count + 1, last_s=now_s))
+
+    @contextmanager
+    def attempt(self, subject: str, *, wrong: type[Exception]) -> Iterator[None]:
+        """Count an attempt of a subject before its secret is checked, which the context does.
+
+        Args:
+            subject: whose attempt it is.
+            wrong: what is raised in the context if the secret is wrong.
+
+        Raises:
+            TooManyAttemptsError: too many were wrong or go on; the context is not entered.
+        """
+        if (wait_s := self.begin(subject)) > 0:
+            raise TooManyAttemptsError(wait_s)
+        is_wrong = False
+        try:
+            yield
+        except wrong:
+            is_wrong = True
+            raise
+        finally:
+            self.end(subject, wrong=is_wrong)
 
     def begin(self, subject: str) -> float:
         """Begin an attempt, which `end` ends; return how long it has to wait instead, or 0.
@@ -89,31 +114,45 @@ class WrongSecrets:
         """
         now_s = self._monotonic()
         with self._lock:
-            failures = self._failures.get(subject) or _Failures(count=0, last_s=-math.inf)
-            if now_s - failures.last_s > 2 * PAUSE_S:
-                failures = replace(failures, count=0)
+            failures = self._recent(subject, now_s)
             left_s = failures.last_s + PAUSE_S - now_s
             if failures.count >= self._free and left_s > 0:
                 return left_s
             if failures.pending and failures.count + failures.pending >= self._free:
                 return PENDING_S
-            self._failures[subject] = replace(failures, pending=failures.pending + 1)
-            self._failures.move_to_end(subject)
+            self._store(subject, replace(failures, pending=failures.pending + 1))
             return 0.0
 
     def end(self, subject: str, *, wrong: bool) -> None:
         """End an attempt. A correct one changes no count: others may be guessed at meanwhile."""
+        now_s = self._monotonic()
         with self._lock:
-            failures = self._failures.get(subject)
-            if failures is not None:
-                self._failures[subject] = replace(failures, pending=max(0, failures.pending - 1))
-        if wrong:
-            self.note(subject)
+            failures = self._recent(subject, now_s)
+            failures = replace(failures, pending=max(0, failures.pending - 1))
+            if wrong:
+                failures = replace(failures, count=failures.count + 1, last_s=now_s)
+            self._store(subject, failures)
 
     def forget(self, subject: str) -> None:
         """Forget the wrong secrets of a subject, which has sent the correct one."""
         with self._lock:
-            self._failures.pop(subject, None)
+            pending = self._recent(subject, self._monotonic()).pending
+            self._store(subject, _Failures(pending=pending))
+
+    def _recent(self, subject: str, now_s: float) -> _Failures:
+        """Return what counts of a subject, with the lock held."""
+        failures = self._failures.get(subject, _Failures())
+        if now_s - failures.last_s > 2 * PAUSE_S:
+            return replace(failures, count=0)
+        return failures
+
+    def _store(self, subject: str, failures: _Failures) -> None:
+        """Remember what counts of a subject as the newest, with the lock held."""
+        self._failures.pop(subject, None)
+        if failures.count or failures.pending:
+            self._failures[subject] = failures
+        while len(self._failures) > MAX_REMEMBERED:
+            self._failures.popitem(last=False)
 
     def check(self, address: str | None, key_id: str) -> None:
         """Refuse a request for this address and this key after too many wrong signatures.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from blemish.wire.errors import InvalidSignatureError, TooManyWrongSecretsError
@@ -7,6 +9,8 @@ from blemish.wire.wrong_secrets import (
     FREE_ATTEMPTS,
     MAX_REMEMBERED,
     PAUSE_S,
+    PENDING_S,
+    TooManyAttemptsError,
     WrongSecrets,
     address_group,
 )
@@ -134,10 +138,47 @@ def test_a_network_of_ipv6_counts_as_one_address(address: str | None, group: str
     assert address_group(address) == group
 
 
-def test_memory_is_bounded() -> None:
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_memory_is_bounded(is_begun: bool) -> None:
     secrets = WrongSecrets(monotonic=Stopwatch())
 
     for number in range(2 * MAX_REMEMBERED):
-        secrets.note(f"{number}")
+        act = secrets.begin if is_begun else secrets.note
+        act(f"{number}")
 
     assert len(secrets._failures) == MAX_REMEMBERED
+
+
+def test_correct_attempts_leave_nothing_behind() -> None:
+    secrets = WrongSecrets(monotonic=Stopwatch())
+
+    with secrets.attempt("a", wrong=ValueError):
+        pass
+    secrets.forget("b")
+
+    assert not secrets._failures
+
+
+def test_a_correct_secret_forgives_no_attempt_that_is_being_checked() -> None:
+    secrets = WrongSecrets(monotonic=Stopwatch())
+    for _ in range(FREE_ATTEMPTS):
+        assert secrets.begin("a") == 0
+
+    secrets.end("a", wrong=False)
+    secrets.forget("a")
+    waits = [secrets.begin("a") for _ in range(2)]
+
+    assert waits == [0.0, PENDING_S]
+
+
+def test_an_attempt_counts_before_it_ends_and_says_how_long_others_wait() -> None:
+    secrets = WrongSecrets(monotonic=Stopwatch(), free=1)
+
+    with secrets.attempt("a", wrong=ValueError), pytest.raises(TooManyAttemptsError) as at_once:
+        secrets.attempt("a", wrong=ValueError).__enter__()
+    with suppress(ValueError), secrets.attempt("a", wrong=ValueError):
+        raise ValueError("a guess")
+    with pytest.raises(TooManyAttemptsError) as afterwards:
+        secrets.attempt("a", wrong=ValueError).__enter__()
+
+    assert (at_once.value.seconds, afterwards.value.seconds) == (PENDING_S, PAUSE_S)
