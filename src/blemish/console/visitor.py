@@ -6,7 +6,6 @@ disabled, its holder may do nothing more, whatever is still on their screen.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from blemish.storage.errors import StorageError
 from blemish.wire.calls import Call, Observer, observed
 from blemish.wire.errors import ServiceUnavailableError
 from blemish.wire.signature import Caller
+from blemish.wire.wrong_secrets import TooManyAttemptsError
 
 SERVICE = "lookoutvision"
 
@@ -165,18 +165,13 @@ class Visitor:
     async def _with_old_password(self, name: str, change: Callable[[], None]) -> None:
         """Change a password; whoever found an open session may not guess the old one."""
         wrong_passwords = self.services.wrong_passwords
-        if (wait_s := wrong_passwords.begin(name)) > 0:
-            raise PasswordError(
-                f"Too many old passwords were wrong. Try again in {math.ceil(wait_s)} seconds."
-            )
-        wrong = False
         try:
-            await in_hashing_thread(change)
-        except WrongPasswordError:
-            wrong = True
-            raise
-        finally:
-            wrong_passwords.end(name, wrong=wrong)
+            with wrong_passwords.attempt(name, wrong=WrongPasswordError):
+                await in_hashing_thread(change)
+        except TooManyAttemptsError as error:
+            raise PasswordError(
+                f"Too many old passwords were wrong. Try again in {error.seconds} seconds."
+            ) from None
         wrong_passwords.forget(name)
 
     async def read_object(self, ref: ObjectRef) -> bytes:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from blemish.console.auth.guard import origin_problem
 from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
+from blemish.console.auth.sign_in import WAIT
 from blemish.console.auth.sign_in_records import record_kiosk
 from blemish.console.http import EXPECTED, status_of
 from blemish.console.language.messages import later, say
@@ -23,13 +24,17 @@ from blemish.console.language.visitor_language import current_language
 from blemish.console.paths import KIOSK, full_screen_path
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
-from blemish.wire.wrong_secrets import WrongSecrets, address_group
+from blemish.domain.access.principals import Principal
+from blemish.wire.wrong_secrets import TooManyAttemptsError, WrongSecrets, address_group
 
 MAX_AGE_S = 400 * 24 * 3_600
 """How long a browser keeps the cookie, at most. Source: RFC 6265bis, section 5.5."""
 
 WRONG = later("This link does not exist, or it was revoked. Ask for a new one.")
-WAIT = later("Too many wrong attempts from your address. Try again in a minute.")
+
+
+class _WrongLinkError(Exception):
+    """A token opens nothing."""
 
 
 class KioskEntrance:
@@ -55,20 +60,28 @@ class KioskEntrance:
             return _page(403, problem)
         if request.method != "GET":
             return _page(405, say("This address takes GET alone."))
-        group = address_group(request.client.host if request.client else None)
-        if self._wrong_secrets.wait_s(group) > 0:
-            return _page(429, say(WAIT))
         token = request.query_params.get("token", "")
-        principal = await in_thread(self._services.kiosks.principal, token)
         record = partial(record_kiosk, self._services, request)
-        if principal is None or principal.only_line is None:
-            self._wrong_secrets.note(group)
+        group = address_group(request.client.host if request.client else None)
+        try:
+            with self._wrong_secrets.attempt(group, wrong=_WrongLinkError):
+                principal, line = await in_thread(self._opened, token)
+        except TooManyAttemptsError as error:
+            return _waiting(error.seconds)
+        except _WrongLinkError:
             await in_thread(partial(record, problem=WRONG))
             return _page(403, say(WRONG))
         await in_thread(partial(record, principal=principal))
-        response = leading_to(quote(full_screen_path(principal.only_line)))
+        response = leading_to(quote(full_screen_path(line)))
         set_session_cookie(response, request, token, max_age_s=MAX_AGE_S)
         return response
+
+    def _opened(self, token: str) -> tuple[Principal, str]:
+        """Return whom a token makes of a screen, and the line that it opens."""
+        principal = self._services.kiosks.principal(token)
+        if principal is None or principal.only_line is None:
+            raise _WrongLinkError
+        return principal, principal.only_line
 
 
 def leading_to(target: str) -> Response:
@@ -80,6 +93,12 @@ def leading_to(target: str) -> Response:
         head=f'<meta http-equiv="refresh" content="0; url={address}">',
         is_html=True,
     )
+
+
+def _waiting(seconds: int) -> Response:
+    """Return a page that opens the link again by itself: a screen may have no keyboard."""
+    reload = f'<meta http-equiv="refresh" content="{seconds}">'
+    return _page(429, say(WAIT, seconds=seconds), head=reload)
 
 
 def _page(status: int, text: str, *, head: str = "", is_html: bool = False) -> Response:

@@ -10,12 +10,10 @@ Source: OpenID Connect Core 1.0, section 3.1; RFC 9207 (the issuer in the answer
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -42,7 +40,12 @@ from blemish.service.access.oidc.attempts import SECRET_BYTES, SignInAttempt
 from blemish.service.access.oidc.errors import IdentityProviderError, ProofError
 from blemish.service.access.oidc.provider_settings import ProviderSettings, called_name
 from blemish.service.access.sessions import LIFETIME
-from blemish.wire.wrong_secrets import FREE_OF_ALL_NAMES, WrongSecrets, address_group
+from blemish.wire.wrong_secrets import (
+    FREE_OF_ALL_NAMES,
+    TooManyAttemptsError,
+    WrongSecrets,
+    address_group,
+)
 
 if TYPE_CHECKING:
     from blemish.service.access.oidc.provider import OidcProvider
@@ -76,10 +79,6 @@ _ERROR = re.compile(r"[a-z_]{1,64}")
 """Codes of errors. Source: RFC 6749, section 4.1.2.1."""
 
 
-class _TooManyError(Exception):
-    """An address has to wait so many seconds."""
-
-
 class ProviderSignIn:
     """Answers the paths of signing in by the identity provider, which need no session."""
 
@@ -106,8 +105,8 @@ class ProviderSignIn:
         except ProofError as error:
             reason = str(error).rstrip(".")
             response = await self._refusal(request, 403, REFUSED, error=reason)
-        except _TooManyError as error:
-            response = await self._refusal(request, TOO_MANY, WAIT, seconds=str(error))
+        except TooManyAttemptsError as error:
+            response = await self._refusal(request, TOO_MANY, WAIT, seconds=f"{error.seconds}")
         except IdentityProviderError as error:
             response = await self._refusal(request, 503, AWAY, cause=str(error))
         await response(scope, receive, send)
@@ -125,7 +124,7 @@ class ProviderSignIn:
 
     async def _begin(self, request: Request) -> Response:
         attempt = SignInAttempt(secret=secrets.token_hex(SECRET_BYTES))
-        with _counted(self._in_vain, request, wrong=IdentityProviderError):
+        with self._in_vain.attempt(_group(request), wrong=IdentityProviderError):
             url = await self._identity_provider().sign_in_url(
                 attempt, redirect_uri=_redirect_uri(request)
             )
@@ -139,8 +138,8 @@ class ProviderSignIn:
         if attempt is None:
             return await self._refusal(request, 403, ANOTHER)
         with (
-            _counted(self._in_vain, request, wrong=IdentityProviderError),
-            _counted(self._wrong_secrets, request, wrong=ProofError),
+            self._in_vain.attempt(_group(request), wrong=IdentityProviderError),
+            self._wrong_secrets.attempt(_group(request), wrong=ProofError),
         ):
             claims = await self._claims(request, attempt)
         response = await self._session(request, claims, target)
@@ -234,26 +233,5 @@ def _redirect_uri(request: Request) -> str:
     return f"{scheme}://{host}{PROVIDER_CALLBACK}"
 
 
-@contextmanager
-def _counted(attempts: WrongSecrets, request: Request, *, wrong: type[Exception]) -> Iterator[None]:
-    """Count an attempt of an address, also while it goes on.
-
-    Args:
-        attempts: of all addresses.
-        request: whose address it is.
-        wrong: what is raised in the context when the attempt is a wrong one.
-
-    Raises:
-        _TooManyError: too many were wrong, or go on; the context is not entered.
-    """
-    group = address_group(request.client.host if request.client else None)
-    if (wait_s := attempts.begin(group)) > 0:
-        raise _TooManyError(math.ceil(wait_s))
-    is_wrong = False
-    try:
-        yield
-    except wrong:
-        is_wrong = True
-        raise
-    finally:
-        attempts.end(group, wrong=is_wrong)
+def _group(request: Request) -> str:
+    return address_group(request.client.host if request.client else None)

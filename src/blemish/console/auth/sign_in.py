@@ -5,7 +5,6 @@ So the page is there at once, also while the framework is still being loaded.
 
 from __future__ import annotations
 
-import math
 import time
 from functools import partial
 from urllib.parse import parse_qs
@@ -27,7 +26,7 @@ from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, in_hashing_thread, in_thread
 from blemish.service.access.sessions import LIFETIME
 from blemish.wire.request_body import ClientGoneError
-from blemish.wire.wrong_secrets import WrongSecrets, address_group
+from blemish.wire.wrong_secrets import TooManyAttemptsError, WrongSecrets, address_group
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -41,6 +40,10 @@ WAIT = later(
     "Too many attempts from your address were wrong, or came at once. Try again "
     "in {seconds} seconds."
 )
+
+
+class _WrongSecretError(Exception):
+    """Name or secret is wrong."""
 
 
 class SignIn:
@@ -92,19 +95,14 @@ class SignIn:
         name, secret, target = (form.get(name, [""])[0] for name in ("key", "secret", "next"))
         name, target = name.strip(), target_of(target.strip())
         address = request.client.host if request.client else None
-        group = address_group(address)
         record = partial(record_sign_in, self._services, request, name)
-        if (wait_s := self._begin_attempt(group, name)) > 0:
-            text = say(WAIT, seconds=math.ceil(wait_s))
+        try:
+            token = await self._counted_begin(name, secret, address)
+        except TooManyAttemptsError as error:
+            text = say(WAIT, seconds=error.seconds)
             await in_thread(partial(record, problem=text))
             return self._form(429, problem=text, name=name, target=target)
-        is_right: bool | None = None
-        try:
-            token = await self._begin(name, secret, address)
-            is_right = token is not None
-        finally:
-            self._end_attempt(group, name, is_right=is_right)
-        if token is None:
+        except _WrongSecretError:
             logger.warning("sign-in failed", address=address)
             await in_thread(partial(record, problem=WRONG))
             return self._form(403, problem=say(WRONG), name=name, target=target)
@@ -114,20 +112,24 @@ class SignIn:
         set_session_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response
 
-    def _begin_attempt(self, group: str, name: str) -> float:
-        """Begin an attempt before its secret is checked; return how long it has to wait, or 0."""
-        if (wait_s := self._of_name.begin(_subject(group, name))) > 0:
-            return wait_s
-        if (wait_s := self._of_address.begin(group)) > 0:
-            self._of_name.end(_subject(group, name), wrong=False)
-        return wait_s
+    async def _counted_begin(self, name: str, secret: str, address: str | None) -> str:
+        """Begin a session, and return its token.
 
-    def _end_attempt(self, group: str, name: str, *, is_right: bool | None) -> None:
-        """End an attempt; None if its secret could not be checked."""
-        self._of_name.end(_subject(group, name), wrong=is_right is False)
-        self._of_address.end(group, wrong=is_right is False)
-        if is_right:
-            self._of_name.forget(_subject(group, name))
+        Raises:
+            _WrongSecretError: name or secret is wrong.
+            TooManyAttemptsError: too many of this address were wrong or go on.
+        """
+        group = address_group(address)
+        subject = f"{group} {name:.128}"
+        with (
+            self._of_name.attempt(subject, wrong=_WrongSecretError),
+            self._of_address.attempt(group, wrong=_WrongSecretError),
+        ):
+            token = await self._begin(name, secret, address)
+            if token is None:
+                raise _WrongSecretError
+        self._of_name.forget(subject)
+        return token
 
     async def _begin(self, name: str, secret: str, address: str | None) -> str | None:
         sessions = self._services.sessions
@@ -147,7 +149,3 @@ class SignIn:
         response = redirect(SIGN_IN)
         set_session_cookie(response, request, "", max_age_s=0)
         return response
-
-
-def _subject(group: str, name: str) -> str:
-    return f"{group} {name:.128}"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
+import httpx
 import pytest
 
+from blemish.wire.wrong_secrets import WrongSecrets
 from tests.unit.console.in_process import Browser, InProcessConsole
 
 
@@ -55,6 +60,28 @@ def test_a_revoked_link_and_a_wrong_one_open_nothing(console: InProcessConsole) 
     assert console.browser(None).get("/kiosk", token="").status_code == 403
     assert token not in str(console.kiosks.all())
     opened(console, console.kiosks.create("press-4", note="x", by="owner"))
+
+
+def test_many_guesses_at_once_are_no_more_than_many_in_a_row(
+    console: InProcessConsole, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, kiosks, *_ = console.console._entrance._entries
+    few = WrongSecrets(monotonic=time.monotonic, free=2)  # those of all tests stay free
+    monkeypatch.setattr(kiosks, "_wrong_secrets", few)
+    browser = console.browser(None)
+
+    async def guess() -> list[httpx.Response]:
+        paths = [f"/console/kiosk?token={number:064x}" for number in range(8)]
+        return await asyncio.gather(*map(browser._client.get, paths))
+
+    answers = browser._portal.call(guess)
+    right = browser.get("/kiosk", token=token)
+
+    statuses = [answer.status_code for answer in answers]
+    assert (statuses.count(403), statuses.count(429)) == (2, 6)
+    assert right.status_code == 429
+    assert '<meta http-equiv="refresh" content="60">' in right.text
+    assert "set-cookie" not in right.headers
 
 
 def test_who_may_see_access_keys_sees_links(console: InProcessConsole, token: str) -> None:
