@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from secrets import randbelow
 from tempfile import TemporaryDirectory
 
 from tests.acceptance.disturbed_servers import DisturbedServers
@@ -26,23 +27,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=20, help=f"of {STEPS} steps each")
     parser.add_argument("--on-servers", type=int, default=0, help="as many on three servers")
+    parser.add_argument("--seed", type=int, default=randbelow(2**32), help="of an earlier run")
     arguments = parser.parse_args()
+    seed = arguments.seed
+    print(f"--seed {seed}", flush=True)
     began = time.monotonic()
     with TemporaryDirectory(prefix="blemish-lifetimes-") as folder:
-        prepare(Path(folder, "prepared"))
-        run(Path(folder, "prepared"), examples=arguments.examples, steps=STEPS)
+        prepared = Path(folder, "prepared")
+        prepare(prepared)
+        run(prepared, examples=arguments.examples, steps=STEPS, random_seed=seed)
     took_s = time.monotonic() - began
     print(f"{KilledServer.steps:,} steps, {KilledServer.starts} starts of a server, {took_s:.0f} s")
     print("every status was true, nothing was done twice, and nothing was left behind")
     if arguments.on_servers:
-        _run_on_servers(arguments.on_servers)
+        _run_on_servers(arguments.on_servers, random_seed=seed)
 
 
-def _run_on_servers(examples: int) -> None:
+def _run_on_servers(examples: int, *, random_seed: int) -> None:
     """The same on three servers that share a PostgreSQL, which is killed and stopped, too."""
     began = time.monotonic()
     with postgresql_server() as postgresql:
-        run_on_servers(postgresql, examples=examples, steps=STEPS)
+        run_on_servers(postgresql, examples=examples, steps=STEPS, random_seed=random_seed)
     took_s = time.monotonic() - began
     print(f"three servers: {DisturbedServers.steps:,} calls, {took_s:.0f} s, and every status true")
     for what, count in sorted(DisturbedServers.disturbances.items()):

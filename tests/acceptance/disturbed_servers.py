@@ -59,16 +59,16 @@ class DisturbedServers:
     #: what was done -> how often
     disturbances: ClassVar[dict[str, int]] = {}
 
-    def __init__(self, postgresql: PostgresqlServer, *, after_end: Callable[[], None]) -> None:
+    def __init__(self, postgresql: PostgresqlServer, *, after_kill: Callable[[], None]) -> None:
         """Start them, and train two models.
 
         Args:
             postgresql: of nobody else.
-            after_end: is called after each end or stop of a server.
+            after_kill: is called after each disturbance but an orderly end.
         """
         self._home = Path(mkdtemp(prefix="blemish-disturbed-"))
         self._postgresql = postgresql
-        self._after_end = after_end
+        self._after_kill = after_kill
         self._random = random.Random(0)
         self._cluster = Cluster(self._home, postgresql.new_database(self._home.name))
         self._cluster.start_s3()
@@ -102,7 +102,8 @@ class DisturbedServers:
         served = self._cluster.servers[name]
         status = served.end(number)
         assert status == (0 if number is signal.SIGTERM else -number), served.log.read_text()
-        self._after_end()
+        if number is signal.SIGKILL:
+            self._after_kill()
 
     def close(self) -> None:
         """Kill what runs, and remove the folder."""
@@ -168,7 +169,7 @@ class DisturbedServers:
             call = partial(getattr(self._client_of(name), operation), **members)
             first = _outcome_or_away(call)
         disturb.join()
-        self._after_end()
+        self._after_kill()
         second = self.call(operation, **members)
         self._act(now=(self._postgresql.go_on, self._postgresql.start))
         self.start()

@@ -114,8 +114,15 @@ class KilledServer:
     steps: ClassVar[int] = 0
     starts: ClassVar[int] = 0
 
-    def __init__(self, prepared: Path, *, after_kill: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        prepared: Path,
+        *,
+        after_kill: Callable[[], None],
+        before_start: Callable[[], None],
+    ) -> None:
         self._after_kill = after_kill
+        self._before_start = before_start
         self._home = Path(
             mkdtemp(prefix="blemish-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
         )
@@ -131,6 +138,7 @@ class KilledServer:
     def start(self) -> None:
         """Start the server, and see that a kill has left nothing behind."""
         assert not self._served.log.exists() or "Traceback" not in self.log(), self.log()
+        self._before_start()
         self._served.start()
         self.client = self._served.client()
         self.calls = 0

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, assume, settings
+from hypothesis import HealthCheck, Phase, assume, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,7 +24,7 @@ from blemish.domain.entities import DatasetStatus, ModelStatus
 from blemish.domain.lifecycle import DATASET_USABLE
 from blemish.settings import Settings
 from tests.acceptance.disturbed_servers import DisturbedServers
-from tests.acceptance.lifetime_rows import GONE, DatasetRow, ModelRow, may_follow
+from tests.acceptance.lifetime_rows import GONE, DatasetRow, ModelRow
 from tests.acceptance.lifetime_server import (
     CALLS_BETWEEN_STARTS,
     GOOD_LINES,
@@ -60,6 +60,8 @@ class Lifetimes(RuleBasedStateMachine):
         super().__init__()
         self.server: KilledServer | DisturbedServers
         self.has_begun = False
+        #: kills so far
+        self.kills = 0
         #: project -> versions that it gave
         self.projects = {"plates": 2}
         self.good = {each["source-ref"]: json.dumps(each) for each in GOOD_LINES}
@@ -82,15 +84,22 @@ class Lifetimes(RuleBasedStateMachine):
 
     def begin(self) -> KilledServer | DisturbedServers:
         """Return what is asked, started."""
-        server = KilledServer(self.prepared, after_kill=self.note_end)
+        server = KilledServer(
+            self.prepared, after_kill=self.note_kill, before_start=self.note_start
+        )
         server.start()
         return server
 
-    def note_end(self) -> None:
-        """Note the models in whose load a server may have ended."""
+    def note_kill(self) -> None:
+        """Note the models whose load a kill may have met."""
+        self.kills += 1
         for model in self.models.values():
-            if {M.STARTING_HOSTING, M.SYSTEM_UPDATING} & may_follow(model.status):
-                model.ends_in_load += 1
+            model.note_kill()
+
+    def note_start(self) -> None:
+        """Note that models may be loaded anew."""
+        for model in self.models.values():
+            model.note_start()
 
     @rule()
     def look(self) -> None:
@@ -104,12 +113,13 @@ class Lifetimes(RuleBasedStateMachine):
 
     def look_at_models(self, project: str) -> None:
         listed = self.server.client.list_models(ProjectName=project)["Models"]
-        statuses = {int(each["ModelVersion"]): each["Status"] for each in listed}
+        statuses = {int(each["ModelVersion"]): each for each in listed}
         known = {version for name, version in self.models if name == project}
         assert set(statuses) <= known, f"{project} has models {set(statuses)}"
         for version in known:
             model = self.models[project, version]
-            model.see(statuses.get(version, GONE))
+            seen = statuses.get(version, {"Status": GONE, "StatusMessage": ""})
+            model.see(seen["Status"], message=seen["StatusMessage"])
             if model.status == GONE:
                 del self.models[project, version]
                 refused = self.server.call("list_tags_for_resource", **arn_of(project, version))
@@ -275,6 +285,7 @@ class Lifetimes(RuleBasedStateMachine):
         kill: float | None,
         **more: Any,
     ) -> None:
+        kills_before = self.kills
         answered = self.server.ask(
             operation, kill, ProjectName=project, ModelVersion=str(version), **more
         )
@@ -287,7 +298,7 @@ class Lifetimes(RuleBasedStateMachine):
                 model.refuse(target, message)
             case dict():
                 assert model is not None
-                model.ask(target)
+                model.ask(target, amid_kill=self.kills > kills_before)
             case _:
                 raise AssertionError(answered)
 
@@ -330,7 +341,7 @@ class Lifetimes(RuleBasedStateMachine):
                 model.see(message.partition(" is ")[2].partition(";")[0])
                 assert model.status not in {M.HOSTED, M.SYSTEM_UPDATING}
             case dict() | Refused("ThrottlingException"):
-                assert {M.HOSTED, M.SYSTEM_UPDATING} & may_follow(model.status)
+                model.see_answer()
             case answered:
                 raise AssertionError(answered)
 
@@ -340,7 +351,7 @@ class Lifetimes(RuleBasedStateMachine):
         if self.server.last is None:
             return
         operation, members, answer = self.server.last
-        if operation == "start_model" and self.model_of(members).damaged:
+        if operation == "start_model" and self.model_of(members).may_fail:
             return  # it may have failed to start, and its token be spent
         assert self.server.call(operation, **members) == answer
 
@@ -411,24 +422,29 @@ class LifetimesOnServers(Lifetimes):
 
     def begin(self) -> DisturbedServers:
         """See `Lifetimes`."""
-        return DisturbedServers(self.postgresql, after_end=self.note_end)
+        return DisturbedServers(self.postgresql, after_kill=self.note_kill)
 
 
-def run(prepared: Path, *, examples: int, steps: int) -> None:
-    """Begin so many times with what `prepare` made, and make so many steps each time."""
+def run(prepared: Path, *, examples: int, steps: int, random_seed: int = 0) -> None:
+    """Begin so many times with what `prepare` made, and make so many steps each time.
+
+    The same seed asks for the same, but for what depends on time.
+    """
     Lifetimes.prepared = prepared
-    _run(Lifetimes, examples=examples, steps=steps)
+    _run(Lifetimes, examples=examples, steps=steps, random_seed=random_seed)
 
 
-def run_on_servers(postgresql: PostgresqlServer, *, examples: int, steps: int) -> None:
+def run_on_servers(
+    postgresql: PostgresqlServer, *, examples: int, steps: int, random_seed: int = 0
+) -> None:
     """Begin so many times with three servers, and make so many steps each time."""
     LifetimesOnServers.postgresql = postgresql
-    _run(LifetimesOnServers, examples=examples, steps=steps)
+    _run(LifetimesOnServers, examples=examples, steps=steps, random_seed=random_seed)
 
 
-def _run(machine: type[Lifetimes], *, examples: int, steps: int) -> None:
+def _run(machine: type[Lifetimes], *, examples: int, steps: int, random_seed: int) -> None:
     run_state_machine_as_test(
-        machine,
+        seed(random_seed)(machine),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
