@@ -61,9 +61,13 @@ class OpenIdProvider:
         #: replaces members of the metadata
         self.metadata: dict[str, Any] = {}
         #: path -> answer instead of the right one
-        self.wrong: dict[str, Response] = {}
+        self.wrong: dict[str, Response | httpx.HTTPError] = {}
+        self.access_token = "opens-userinfo"
         self.is_away = False
         self.asked: list[str] = []
+        #: requests that were under way at the same time
+        self.most_at_once = 0
+        self._at_once = 0
         self._codes: dict[str, dict[str, str]] = {}
         self._number = 0
         paths = {
@@ -84,7 +88,10 @@ class OpenIdProvider:
             if self.is_away:
                 raise httpx.ConnectError("All connection attempts failed", request=request)
             self.asked.append(request.url.path)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
             await anyio.sleep(0)  # as over a network: others go on meanwhile
+            self._at_once -= 1
             return await application.handle_async_request(request)
 
         return httpx.MockTransport(answer)
@@ -127,7 +134,7 @@ class OpenIdProvider:
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
         token = self.key.signed(claims_of(**({"nonce": asked["nonce"]} | self.told)))
-        return self._answer(request, {"id_token": token, "access_token": "opens-userinfo"})
+        return self._answer(request, {"id_token": token, "access_token": self.access_token})
 
     async def _userinfo(self, request: Request) -> Response:
         if request.headers.get("authorization") != "Bearer opens-userinfo":
@@ -135,4 +142,7 @@ class OpenIdProvider:
         return self._answer(request, self.userinfo)
 
     def _answer(self, request: Request, members: dict[str, Any]) -> Response:
-        return self.wrong.get(request.url.path) or JSONResponse(members)
+        wrong = self.wrong.get(request.url.path)
+        if isinstance(wrong, httpx.HTTPError):
+            raise wrong
+        return wrong or JSONResponse(members)

@@ -6,6 +6,7 @@ Source: OpenID Connect Core 1.0, section 3.1.3.7; RFC 8725 (best practices of JS
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,14 +32,16 @@ def published_keys(document: Mapping[str, Any]) -> list[jwt.PyJWK]:
     Raises:
         ProofError: there is none.
     """
-    try:
-        keys = jwt.PyJWKSet(document.get("keys", [])).keys
-    except jwt.PyJWTError as error:
-        raise ProofError(f"{error}.") from None
+    members = document.get("keys")
+    if not isinstance(members, list):
+        raise ProofError("It has no list of keys.")
+    keys = [key for key in map(_published_key, members) if key is not None]
+    if not keys:
+        raise ProofError("It has no key that can be used.")
     return [
         key
         for key in keys
-        if key.algorithm_name in ALGORITHMS and key.public_key_use in {None, "sig"}
+        if key.algorithm_name in ALGORITHMS and key.public_key_use in (None, "sig")
     ]
 
 
@@ -68,8 +71,11 @@ def verified_claims(
             leeway=LEEWAY_S,
             options={"require": [*REQUIRED]},
         )
-    except jwt.PyJWTError as error:
-        raise ProofError(f"The ID token is not valid: {error}.") from None
+    except (jwt.PyJWTError, TypeError, ValueError) as error:
+        reason = f"{error}".rstrip(".")
+        raise ProofError(f"The ID token is not valid: {reason}.") from None
+    if not is_unicode(claims):
+        raise ProofError("The ID token is not valid: a text in it is not Unicode.")
     _check_audience(claims, client_id)
     sent = claims.get("nonce")
     if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
@@ -82,6 +88,23 @@ def verified_claims(
     return claims
 
 
+def is_unicode(document: object) -> bool:
+    """Return whether the texts of a JSON document are Unicode; escapes can be half a character."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _published_key(members: object) -> jwt.PyJWK | None:
+    """Return a key of a JWK set; None for one that cannot be used, as those of other kinds."""
+    try:
+        return jwt.PyJWK(members) if isinstance(members, dict) else None
+    except (jwt.PyJWTError, LookupError, TypeError, ValueError):
+        return None
+
+
 def _key(header: Mapping[str, Any], keys: list[jwt.PyJWK]) -> jwt.PyJWK:
     """Return the key that a token names, or the only one if it names none."""
     if header.get("alg") not in ALGORITHMS:
@@ -90,7 +113,7 @@ def _key(header: Mapping[str, Any], keys: list[jwt.PyJWK]) -> jwt.PyJWK:
             f"{' and '.join(ALGORITHMS)}."
         )
     kid = header.get("kid")
-    fitting = [key for key in keys if kid in {None, key.key_id}]
+    fitting = [key for key in keys if kid in (None, key.key_id)]
     fitting = [key for key in fitting if key.algorithm_name == header["alg"]]
     if len(fitting) != 1:
         raise UnknownKeyError(f"The ID token names the key {kid!r:.80}, which is not published.")

@@ -20,11 +20,11 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 import anyio
 import httpx
 import jwt
-from anyio import to_thread
+from anyio import lowlevel, to_thread
 
 from blemish.service.access.oidc.attempts import SignInAttempt
 from blemish.service.access.oidc.errors import IdentityProviderError, ProofError, UnknownKeyError
-from blemish.service.access.oidc.id_tokens import published_keys, verified_claims
+from blemish.service.access.oidc.id_tokens import is_unicode, published_keys, verified_claims
 from blemish.service.access.oidc.provider_settings import NAME_CLAIMS, ProviderSettings
 from blemish.settings import LOOPBACK_NAMES
 
@@ -35,6 +35,9 @@ PATIENCE_S = 10.0
 
 MOST_BYTES = 1024 * 1024
 """Of an answer."""
+
+MOST_AT_ONCE = 32
+"""Requests to the provider at once: while it is slow, visitors cannot take all open files."""
 
 MAX_AGE_S = 3_600.0
 """How long what the provider publishes is believed."""
@@ -75,6 +78,7 @@ class OidcProvider:
         self._latest: _Published | None = None
         self._failure: _Failure | None = None
         self._reading = anyio.Lock()
+        self._places = anyio.Semaphore(MOST_AT_ONCE)
         self._authorities: ssl.SSLContext | None = None
 
     async def sign_in_url(self, attempt: SignInAttempt, *, redirect_uri: str) -> str:
@@ -88,7 +92,7 @@ class OidcProvider:
             IdentityProviderError: the provider does not answer as it must.
         """
         metadata = (await self._published()).metadata
-        supported = metadata.get("scopes_supported") or ()
+        supported = _listed(metadata, "scopes_supported")
         claim = self._settings.roles_claim
         query = {
             "response_type": "code",
@@ -150,9 +154,9 @@ class OidcProvider:
             "code_verifier": attempt.verifier,
         }
         client = (self._settings.client_id, self._settings.client_secret)
-        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = _listed(metadata, "token_endpoint_auth_methods_supported")
         url = metadata["token_endpoint"]
-        if "client_secret_basic" in methods:
+        if "client_secret_basic" in (methods or ["client_secret_basic"]):
             # Source: RFC 6749, section 2.3.1
             basic = httpx.BasicAuth(*(quote_plus(text) for text in client))
             status, answer = await self._ask("POST", url, data=form, auth=basic)
@@ -238,13 +242,20 @@ class OidcProvider:
         """Return status and members of an answer; no redirect is followed."""
         try:
             client = httpx.AsyncClient(
-                transport=self._transport, verify=await self._trusted(), timeout=PATIENCE_S
+                transport=self._transport,
+                verify=await self._trusted(),
+                timeout=PATIENCE_S,
+                headers={"Accept-Encoding": "identity"},
             )
             with anyio.fail_after(PATIENCE_S):
-                async with client, client.stream(method, url, **options) as response:
+                async with self._places, client, client.stream(method, url, **options) as response:
                     body = await _body(response)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise IdentityProviderError(f"{url}: {error or type(error).__name__}") from None
+        except (TimeoutError, httpx.TimeoutException):
+            reason = f"{url} did not answer within {PATIENCE_S:g} seconds"
+            raise IdentityProviderError(reason) from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            reason = f"{url}: {str(error) or type(error).__name__}"
+            raise IdentityProviderError(reason) from None
         return response.status_code, _members(body, url=url, status=response.status_code)
 
     async def _trusted(self) -> ssl.SSLContext:
@@ -257,13 +268,21 @@ class OidcProvider:
         return self._authorities
 
 
+def _listed(metadata: Mapping[str, Any], name: str) -> list[object]:
+    """Return a list of the metadata; an empty one if there is none."""
+    value = metadata.get(name)
+    return value if isinstance(value, list) else []
+
+
 async def _body(response: httpx.Response) -> bytes:
-    body = b""
-    async for chunk in response.aiter_bytes():
+    """Return the body as it was sent: decompressed, a small one may take all memory."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MOST_BYTES:
             raise IdentityProviderError(f"{response.url} answered more than {MOST_BYTES:,} bytes")
-    return body
+        await lowlevel.checkpoint()  # however small the chunks are, others go on meanwhile
+    return bytes(body)
 
 
 def _members(body: bytes, *, url: str, status: int) -> Mapping[str, Any]:
@@ -271,7 +290,7 @@ def _members(body: bytes, *, url: str, status: int) -> Mapping[str, Any]:
         members = json.loads(body)
     except (ValueError, RecursionError):
         members = None
-    if isinstance(members, dict):
+    if isinstance(members, dict) and is_unicode(members):
         return members
     if status != SUCCESS:
         return {}

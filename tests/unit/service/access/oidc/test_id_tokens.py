@@ -62,6 +62,7 @@ def test_rs256_is_allowed_too_and_a_lone_key_needs_no_name() -> None:
     [
         ({"nonce": "n-2"}, "another attempt"),
         ({"nonce": None}, "another attempt"),
+        ({"nonce": "\ud800"}, "not Unicode"),
         ({"aud": "another-client"}, "Audience"),
         ({"aud": [CLIENT_ID, "another-client"]}, "another client"),
         ({"azp": "another-client"}, "another client"),
@@ -113,7 +114,7 @@ def test_a_key_that_is_not_published_is_told_apart() -> None:
         checked(SigningKey("second").signed(claims_of(nonce=NONCE)))
 
 
-@pytest.mark.parametrize("text", ["", "a.b", "a.b.c", "\0.\0.\0", "e30.e30.e30"])
+@pytest.mark.parametrize("text", ["", "a.b", "a.b.c", "\0.\0.\0", "e30.e30.e30", "\ud800.e30.e30"])
 def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(ProofError):
         checked(text)

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from blemish.domain.access.roles import UserRole
 from blemish.service.access.oidc.attempts import SignInAttempt
 from blemish.service.access.oidc.errors import IdentityProviderError, ProofError
-from blemish.service.access.oidc.provider import FAILURE_S, MAX_AGE_S, OidcProvider
+from blemish.service.access.oidc.provider import (
+    FAILURE_S,
+    MAX_AGE_S,
+    MOST_AT_ONCE,
+    OidcProvider,
+)
 from blemish.service.access.oidc.provider_settings import ProviderSettings
 from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, ISSUER, OpenIdProvider, SigningKey
 
@@ -25,6 +32,7 @@ SETTINGS = ProviderSettings(
     client_secret=CLIENT_SECRET,
     roles={"quality": UserRole.ENGINEER},
 )
+COMPRESSED = {"content-encoding": "gzip"}
 DISCOVERY = "/plant/.well-known/openid-configuration"
 
 
@@ -162,18 +170,92 @@ def test_a_provider_that_says_wrong_addresses_is_not_used(
         (DISCOVERY, PlainTextResponse("<html>"), "answered no JSON object"),
         (DISCOVERY, PlainTextResponse("[" * 100_000), "answered no JSON object"),
         (DISCOVERY, PlainTextResponse(" " * 2**21), "more than 1,048,576 bytes"),
+        (DISCOVERY, Response(gzip.compress(b"{}"), headers=COMPRESSED), "answered no JSON object"),
+        (DISCOVERY, httpx.ReadTimeout(""), "configuration did not answer within 10 seconds"),
+        (DISCOVERY, httpx.ReadError(""), "configuration: ReadError"),
         (DISCOVERY, Response(status_code=302, headers={"location": "/x"}), "answered 302"),
-        ("/keys", JSONResponse({"keys": []}), "/keys: .*any keys"),
-        ("/keys", JSONResponse({"keys": "none"}), "/keys: Invalid JWK Set"),
+        (DISCOVERY, PlainTextResponse('{"issuer": "\\ud800"}'), "answered no JSON object"),
+        ("/keys", JSONResponse({"keys": []}), "/keys: It has no key that can be used"),
+        ("/keys", JSONResponse({"keys": "none"}), "/keys: It has no list of keys"),
+        ("/keys", JSONResponse({"keys": [1, {"kty": "RSA", "alg": []}]}), "no key that can be"),
     ],
 )
 def test_what_is_wrong_with_the_provider_is_told(
-    client: Client, path: str, answer: Response, reason: str
+    client: Client, path: str, answer: Response | httpx.HTTPError, reason: str
 ) -> None:
     client.provider.wrong[path] = answer
 
     with pytest.raises(IdentityProviderError, match=reason):
         client.url()
+
+
+def test_keys_that_cannot_be_used_are_no_reason_against_others(client: Client) -> None:
+    wrong = [1, {"kty": "RSA", "alg": []}, {"kty": "RSA", "n": "AA", "e": "AA"}, {"kty": "oct"}]
+    good = client.provider.key.published
+    client.provider.wrong["/keys"] = JSONResponse({"keys": [*wrong, good]})
+
+    assert client.claims(client.code())["sub"] == "anna-17"
+
+
+@pytest.mark.parametrize("member", ["scopes_supported", "token_endpoint_auth_methods_supported"])
+def test_what_should_be_a_list_and_is_none_counts_as_absent(client: Client, member: str) -> None:
+    client.provider.metadata[member] = 5
+
+    assert client.claims(client.code())["sub"] == "anna-17"
+
+
+def test_an_access_token_that_no_header_can_hold_is_a_fault_of_the_provider(
+    client: Client,
+) -> None:
+    client.provider.told = {}
+    client.provider.access_token = "schlüssel"
+
+    with pytest.raises(IdentityProviderError, match=r"/userinfo: .*ascii"):
+        client.claims(client.code())
+
+
+class Pieces(httpx.AsyncByteStream):
+    """Two MiB in small pieces, which are there at once."""
+
+    def __init__(self) -> None:
+        self.are_read = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.are_read.set()
+        for _ in range(2_048):
+            yield b" " * 1_024
+
+
+def test_others_go_on_while_a_provider_sends_many_pieces() -> None:
+    async def ask() -> int:
+        """Return how often another task went on meanwhile."""
+        pieces = Pieces()
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=pieces))
+        ours = OidcProvider(SETTINGS, monotonic=lambda: 0.0, transport=transport)
+        asking = asyncio.create_task(ours.sign_in_url(ATTEMPT, redirect_uri=BACK))
+        await pieces.are_read.wait()
+        turns = 0
+        while not asking.done():
+            await asyncio.sleep(0)
+            turns += 1
+        with pytest.raises(IdentityProviderError, match="more than 1,048,576 bytes"):
+            asking.result()
+        return turns
+
+    assert asyncio.run(ask()) > 1_000
+
+
+def test_a_provider_is_asked_by_few_at_once(client: Client) -> None:
+    codes = [client.code() for _ in range(MOST_AT_ONCE + 8)]
+
+    async def ask() -> list[Mapping[str, Any]]:
+        asking = [client._ours.claims(code, ATTEMPT, redirect_uri=BACK) for code in codes]
+        return await asyncio.gather(*asking)
+
+    claims = asyncio.run(ask())
+
+    assert {each["sub"] for each in claims} == {"anna-17"}
+    assert client.provider.most_at_once == MOST_AT_ONCE
 
 
 def test_a_provider_that_is_away_is_asked_again_a_moment_later(client: Client) -> None:
