@@ -111,9 +111,17 @@ def origin_problem(connection: HTTPConnection) -> str | None:
     if origin is None:
         needed = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         return "The request does not say which page it comes from (Origin)." if needed else None
-    if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if _host_of(origin) != headers.get("host", "").lower():
         return f"Requests from {origin:.200} are not answered here."
     return None
+
+
+def _host_of(origin: str) -> str | None:
+    """Return host and port of an origin; None if it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # such as http://[
+        return None
 
 
 def cookie_name(scope: Scope, kind: str = "session") -> str:

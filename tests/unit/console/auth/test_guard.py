@@ -25,6 +25,7 @@ def connection(kind: str, method: str, *, path: str = "/", **headers: str) -> HT
         ("http", "POST", {}, False),
         ("http", "PUT", {"origin": "null"}, False),
         ("http", "GET", {"origin": "http://evil"}, False),
+        ("http", "GET", {"origin": "http://["}, False),
         ("http", "POST", {"origin": "http://factory:8001"}, False),
         ("http", "POST", {"origin": "http://factory:8000.evil"}, False),
         ("websocket", "", {"origin": "http://factory:8000"}, True),
