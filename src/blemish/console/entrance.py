@@ -42,7 +42,7 @@ class Entrance:
             SignIn(services, wrong_secrets),
             KioskEntrance(services, wrong_secrets),
             LanguageScripts(),
-            *([ProviderSignIn(services, provider, wrong_secrets)] if provider else ()),
+            *([ProviderSignIn(services, provider)] if provider else ()),
         )
         self._guard = Guard(self._framework, services)
         self._loading: asyncio.Task[ASGIApp] | None = None

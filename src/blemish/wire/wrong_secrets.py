@@ -85,7 +85,9 @@ class WrongSecrets:
             self._store(subject, replace(failures, count=failures.count + 1, last_s=now_s))
 
     @contextmanager
-    def attempt(self, subject: str, *, wrong: type[Exception]) -> Iterator[None]:
+    def attempt(
+        self, subject: str, *, wrong: type[Exception] | tuple[type[Exception], ...]
+    ) -> Iterator[None]:
         """Count an attempt of a subject before its secret is checked, which the context does.
 
         Args:

@@ -58,6 +58,9 @@ ATTEMPT_S = 600
 
 TOO_MANY = 429
 
+MOST_TARGET = 3_000
+"""Bytes of the cookie for where somebody wants to go; browsers drop a cookie of more than 4,096."""
+
 MOST_NAME = 100
 """Characters of a name that are read."""
 
@@ -84,13 +87,10 @@ class ProviderSignIn:
 
     paths = frozenset({PROVIDER_SIGN_IN, PROVIDER_CALLBACK, PROVIDER_FINISH})
 
-    def __init__(
-        self, services: Services, settings: ProviderSettings, wrong_secrets: WrongSecrets
-    ) -> None:
+    def __init__(self, services: Services, settings: ProviderSettings) -> None:
         self._services = services
         self._settings = settings
-        self._wrong_secrets = wrong_secrets
-        #: apart: while the provider is away, people may still sign in by a password
+        #: apart: whatever is wrong with the provider, people may still sign in by a password
         self._in_vain = WrongSecrets(monotonic=time.monotonic, free=FREE_OF_ALL_NAMES)
         self._form = SignInForm(settings).response
         self._provider: OidcProvider | None = None
@@ -129,7 +129,8 @@ class ProviderSignIn:
                 attempt, redirect_uri=_redirect_uri(request)
             )
         response = redirect(url)
-        value = f"{attempt.secret}:{quote(_wanted(request), safe='')}"
+        target = quote(_wanted(request), safe="")
+        value = f"{attempt.secret}:{target if len(target) <= MOST_TARGET else ''}"
         set_cookie(response, request, value, kind=COOKIE, max_age_s=ATTEMPT_S)
         return response
 
@@ -137,10 +138,7 @@ class ProviderSignIn:
         attempt, target = _attempt(request)
         if attempt is None:
             return await self._refusal(request, 403, ANOTHER)
-        with (
-            self._in_vain.attempt(_group(request), wrong=IdentityProviderError),
-            self._wrong_secrets.attempt(_group(request), wrong=ProofError),
-        ):
+        with self._in_vain.attempt(_group(request), wrong=(IdentityProviderError, ProofError)):
             claims = await self._claims(request, attempt)
         response = await self._session(request, claims, target)
         set_cookie(response, request, "", kind=COOKIE, max_age_s=0)

@@ -45,7 +45,6 @@ def provider(console: InProcessConsole) -> OpenIdProvider:
         monotonic=time.monotonic,
         transport=provider.transport,
     )
-    entry._wrong_secrets.forget("127.0.0.1")
     entry._in_vain.forget("127.0.0.1")
     return provider
 
@@ -256,6 +255,21 @@ def test_a_target_that_is_no_address_leads_to_the_overview(
     assert answer.headers["location"] == "/console/"
 
 
+def test_a_target_too_long_for_a_cookie_leads_to_the_overview(
+    console: InProcessConsole, provider: OpenIdProvider
+) -> None:
+    browser = console.browser(None)
+    long, longer = (f"/console/line/a?b={'ü' * count}" for count in (400, 600))
+
+    short_enough = signed_in(browser, provider, long)
+    begun = browser.get("/sign-in/provider", next=longer).headers
+    too_long = finished(browser, provider.authorize(begun["location"]))
+
+    assert short_enough.headers["location"].startswith("/console/line/a?b=")
+    assert len(begun["set-cookie"]) < 4_096
+    assert too_long.headers["location"] == "/console/"
+
+
 def test_nobody_else_can_end_an_attempt(
     console: InProcessConsole, provider: OpenIdProvider
 ) -> None:
@@ -316,10 +330,11 @@ def test_many_wrong_answers_make_an_address_wait(
         finished(browser, answer | {"code": "guessed"})
     asked = len(provider.asked)
 
-    right = signed_in(browser, provider)
+    refused = browser.get("/sign-in/provider")
 
-    assert (right.status_code, "Too many attempts from your address" in right.text) == (429, True)
+    assert (refused.status_code, "Too many attempts from your" in refused.text) == (429, True)
     assert len(provider.asked) == asked
+    assert browser.sign_in(*console.keys["owner"]).status_code == 303
 
 
 def test_many_answers_at_once_are_no_more_than_many_in_a_row(
