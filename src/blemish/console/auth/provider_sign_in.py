@@ -169,8 +169,8 @@ class ProviderSignIn:
         if token is None:
             return await self._refusal(request, 403, DISABLED, user=name)
         principal = await in_thread(sessions.principal, token)
-        record = partial(record_provider_sign_in, self._services, request, principal=principal)
-        await in_thread(record)
+        record = partial(record_provider_sign_in, self._services, request)
+        await in_thread(partial(record, principal=principal, role=role))
         response = redirect(target)
         set_session_cookie(response, request, token, max_age_s=int(LIFETIME.total_seconds()))
         return response

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from blemish.console.services import Services
 from blemish.domain.access.principals import Principal
+from blemish.domain.access.roles import UserRole
 from blemish.domain.errors import AccessDeniedError
 from blemish.wire.calls import Call
 from blemish.wire.signature import Caller
@@ -51,11 +52,16 @@ def record_provider_sign_in(
     connection: HTTPConnection,
     *,
     principal: Principal | None = None,
+    role: UserRole | None = None,
     problem: str | None = None,
 ) -> None:
-    """Record an attempt to sign in by the identity provider; a problem says why it failed."""
-    issuer = services.provider.issuer if services.provider else ""
-    call = _call(services, connection, "ConsoleLogin", IdentityProvider=issuer)
+    """Record an attempt to sign in by the identity provider; a problem says why it failed.
+
+    The role is recorded too: groups at the provider change it, which no call here shows.
+    """
+    members = {"IdentityProvider": services.provider.issuer if services.provider else ""}
+    members |= {"Role": role} if role else {}
+    call = _call(services, connection, "ConsoleLogin", **members)
     services.audits.sign_in(_ended(call, services, principal=principal, problem=problem))
 
 

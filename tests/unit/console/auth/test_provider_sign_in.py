@@ -297,10 +297,12 @@ def test_the_audit_log_names_who_signed_in_by_the_provider(
     logins = [
         each
         for each in records
-        if each.get("requestParameters") == {"identityProvider": ISSUER}
+        if (each["requestParameters"] or {}).get("identityProvider") == ISSUER
         and each["eventName"] == "ConsoleLogin"
     ]
     assert (logins[-1]["userIdentity"]["userName"], "errorCode" in logins[-1]) == ("anna", False)
+    assert logins[-1]["requestParameters"]["role"] == "labeller"
+    assert "role" not in logins[-2]["requestParameters"]
     assert logins[-1]["sourceIPAddress"] == "127.0.0.1"
     assert "The provider refused the code" in logins[-2]["errorMessage"]
     assert not any(code in json.dumps(records) for code in (right["code"], right["state"]))
