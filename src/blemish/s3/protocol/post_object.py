@@ -5,12 +5,13 @@ Source: Amazon S3 API Reference, "POST Object".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from blemish.domain.access.principals import Signer
-from blemish.s3.protocol.errors import InvalidURIError
+from blemish.s3.protocol.errors import InvalidArgumentError, InvalidURIError
 from blemish.s3.protocol.post_form import FormReader, PostForm
 from blemish.s3.protocol.post_policy import check_policy, form_caller
 from blemish.s3.protocol.xml_document import parse_xml
@@ -20,6 +21,15 @@ from blemish.wire.xml_writer import DECLARATION, text_element
 
 STATUSES = frozenset({"200", "201", "204"})
 DEFAULT_STATUS = 204
+
+_OF_URL = "%/:=&?~#+!$,;'@()*[]"
+"""What stays as it is in an address. Source: RFC 3986, section 2.2."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+"""Source: RFC 9110, section 5.1."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What ends a header or may not be in one. Source: RFC 9110, section 5.5."""
 
 _NOT_HEADERS = frozenset(
     {
@@ -67,6 +77,7 @@ class PostObject:
 
         Raises:
             InvalidURIError: there is no bucket in the address.
+            InvalidArgumentError: a field is no header.
         """
         if not self._bucket or "/" in self._bucket:
             raise InvalidURIError("A form is sent to the address of a bucket.")
@@ -77,6 +88,7 @@ class PostObject:
         }
         if tagging := headers.pop("tagging", None):
             headers["x-amz-tagging"] = _tags(tagging)
+        headers = {name: _header(name, value) for name, value in headers.items()}
         path = f"/{quote(self._bucket)}/{quote(self._form.key)}"
         return HttpRequest("PUT", path, "", headers, b"")
 
@@ -86,17 +98,34 @@ class PostObject:
         fields, key = self._form.fields, self._form.key
         location = f"/{quote(self._bucket)}/{quote(key)}"
         headers = {**put.headers, "location": location}
-        if redirect := fields.get("success_action_redirect"):
-            return HttpResponse(303, headers | {"location": self._redirect(redirect, etag)}, b"")
+        if address := self._redirect(fields.get("success_action_redirect", ""), etag):
+            return HttpResponse(303, headers | {"location": address}, b"")
         status = fields.get("success_action_status", "")
         if status == "201":
             elements = {"Location": location, "Bucket": self._bucket, "Key": key, "ETag": etag}
             return HttpResponse(201, headers | {"content-type": "application/xml"}, _xml(elements))
         return HttpResponse(int(status) if status in STATUSES else DEFAULT_STATUS, headers, b"")
 
-    def _redirect(self, address: str, etag: str) -> str:
+    def _redirect(self, address: str, etag: str) -> str | None:
+        """Return where the browser goes on; None if the field cannot be interpreted, as in S3."""
+        try:
+            parts = urlsplit(address)
+        except ValueError:  # such as http://[
+            return None
+        is_url = parts.scheme in {"http", "https"} and parts.netloc and address.isprintable()
+        if not is_url:
+            return None
         query = urlencode({"bucket": self._bucket, "key": self._form.key, "etag": etag})
-        return f"{address}{'&' if urlsplit(address).query else '?'}{query}"
+        return f"{quote(address, safe=_OF_URL)}{'&' if parts.query else '?'}{query}"
+
+
+def _header(name: str, value: str) -> str:
+    """Return the value of a field as that of a header: its bytes in UTF-8, as clients send them."""
+    if not _NAME.fullmatch(name) or _CONTROL.search(value):
+        raise InvalidArgumentError(
+            f"The field {name!r:.100} of the form cannot be a header: {value!r:.100}."
+        )
+    return value.encode().decode("latin-1")
 
 
 def is_form(request: HttpRequest) -> bool:

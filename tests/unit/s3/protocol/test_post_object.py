@@ -117,6 +117,34 @@ def test_fields_are_the_headers_of_the_object(app: Dispatcher, objects: Objects)
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-amz-meta-line", "4\r\nX-Header: 1"),
+        ("Content-Type", "image/png\0"),
+        ("x-amz-meta-\u2603", "4"),
+    ],
+)
+def test_a_field_that_is_no_header_is_refused(
+    app: Dispatcher, objects: Objects, name: str, value: str
+) -> None:
+    fields = {name: value}
+
+    answer = send(app, presigned(Fields=fields, Conditions=[fields]))
+
+    assert (answer.status, code_of(answer)) == (400, "InvalidArgument")
+    assert not objects.kept
+
+
+def test_a_field_has_the_bytes_of_a_header(app: Dispatcher, objects: Objects) -> None:
+    fields = {"x-amz-meta-line": "\u2603"}
+
+    answer = send(app, presigned(Fields=fields, Conditions=[fields]))
+
+    assert answer.status == 204
+    assert objects.given["metadata"]["line"].encode("latin-1").decode() == "\u2603"
+
+
+@pytest.mark.parametrize(
     ("fields", "status", "location"),
     [
         ({"success_action_status": "200"}, 200, "/bucket/key"),
@@ -127,6 +155,14 @@ def test_fields_are_the_headers_of_the_object(app: Dispatcher, objects: Objects)
             303,
             "https://factory.test/done?a=b&bucket=bucket&key=key&etag=%22",
         ),
+        (
+            {"success_action_redirect": "https://factory.test/fertig/ü"},
+            303,
+            "https://factory.test/fertig/%C3%BC?bucket=bucket&key=key&etag=%22",
+        ),
+        ({"success_action_redirect": "http://["}, 204, "/bucket/key"),
+        ({"success_action_redirect": "http://a/\r\nX-Header: 1"}, 204, "/bucket/key"),
+        ({"success_action_redirect": "javascript:alert(1)"}, 204, "/bucket/key"),
     ],
 )
 def test_the_form_says_how_it_is_answered(
