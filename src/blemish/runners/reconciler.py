@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -103,6 +104,8 @@ class Reconciler:
         self._busy: dict[tuple[str, int], int] = {}
         #: (kind, id) of rows -> attempts in a row that this machine was out of something
         self._shortages: dict[tuple[str, int], int] = {}
+        #: (kind, id) of rows whose interruption is not written yet -> attempt
+        self._unwritten: dict[tuple[str, int], int] = {}
         #: models that were taken to be loaded; some may have ended
         self._loading: set[int] = set()
         self._lock = threading.Lock()
@@ -158,6 +161,8 @@ class Reconciler:
             self._awake.wait(POLL_S)
 
     def _look(self) -> None:
+        with suppress(DatabaseError):  # other work may go on, such as deletions on a full disk
+            self._write_interruptions()
         with self._database.reading() as rows:
             now = self._clock(rows)
             self._leased = rows.work.leased(now) if self._is_shared else {}
@@ -268,19 +273,33 @@ class Reconciler:
                     work.give_up(row, attempt=attempt, reason=reason)
                     return
                 logger.warning("work was interrupted", reason=str(error))
-                self._interrupt(key, attempt)
+                with self._lock:
+                    self._shortages[key] = self._shortages.get(key, 0) + 1
+                    self._unwritten[key] = attempt
+                self._write_interruptions()
             finally:
                 with self._lock:
                     del self._busy[key]
                 self.wake()
 
-    def _interrupt(self, key: tuple[str, int], attempt: int) -> None:
-        """Leave a row to a later attempt, because the machine is out of something."""
-        kind, row_id = key
-        shortages = self._shortages[key] = self._shortages.get(key, 0) + 1
-        with self._database.writing() as rows:
-            not_before = self._clock(rows) + pause_after(shortages)
-            rows.work.interrupt(kind, row_id, attempt=attempt, counts=False, not_before=not_before)
+    def _write_interruptions(self) -> None:
+        """Leave rows to later attempts, because the machine was out of something.
+
+        If the database is what it is out of, the loop writes it later. Otherwise the lease would
+        end, which looks as if the server had ended amid the work.
+        """
+        with self._lock:
+            unwritten = list(self._unwritten.items())
+        for key, attempt in unwritten:
+            kind, row_id = key
+            with self._database.writing() as rows:
+                not_before = self._clock(rows) + pause_after(self._shortages.get(key, 0))
+                rows.work.interrupt(
+                    kind, row_id, attempt=attempt, counts=False, not_before=not_before
+                )
+            with self._lock:
+                if self._unwritten.get(key) == attempt:
+                    del self._unwritten[key]
 
     def running_trainings(self) -> int:
         """Return the number of trainings with a worker."""

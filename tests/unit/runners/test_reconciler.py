@@ -23,6 +23,7 @@ from blemish.domain.entities import (
 )
 from blemish.runners.reconciler import MOST_IMPORTS, SHORT_WORKERS, Reconciler, Work
 from blemish.service.detection.jobs import ImageList
+from blemish.storage.errors import DatabaseUnavailableError
 from tests.unit.house import LEASE, House
 from tests.unit.manifests import BUCKET, url
 from tests.unit.runners.waiting import PATIENCE_S, eventually
@@ -629,6 +630,40 @@ def test_the_pause_after_a_shortage_grows_with_shortages_and_not_with_attempts(
     reconciler._look()
     idle(reconciler)
     assert reconciler._shortages == {}
+
+
+def test_a_database_that_is_away_when_work_ends_counts_as_no_end_of_the_server(
+    house: House, works: Works
+) -> None:
+    model = house.model()
+    is_away = False
+
+    def now() -> datetime:
+        if is_away:
+            raise DatabaseUnavailableError("the database is away")
+        return house.clock()
+
+    def lose(_row: Any, _attempt: int) -> None:
+        nonlocal is_away
+        is_away = True
+        now()
+
+    works.trainings.finish = lose
+    reconciler = works.reconciler(now=now)
+    reconciler._look()
+    idle(reconciler)
+
+    is_away = False
+    house.clock.advance(LEASE.total_seconds() + 1)
+    reconciler._look()
+    idle(reconciler)
+    left = house.described(model)
+    house.clock.advance(1)
+    reconciler._look()
+
+    assert (left.attempt, left.interruptions) == (1, 0)
+    assert left.not_before == house.clock()
+    assert [attempt for _, attempt in begun(works.trainings, 2)] == [1, 2]
 
 
 def test_an_orderly_stop_counts_as_no_interruption(house: House, works: Works) -> None:
