@@ -4,7 +4,7 @@
         [--images 90] [--only hosting|trainings] [--results FILE.json]
 
 PYTHON has Blemish with the extra `ray`; server and nodes run in it, on this machine. The same work
-is done without Ray, with the same cores: two processes of one thread each.
+is done without Ray, with the same cores and the same priority: two processes of one thread each.
 
 - Hosting: a server judges by itself and on a node, in turns, with one and with two clients.
 - Trainings: all of the same images, two at a time; then again on two nodes; then again while a node
@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from blemish.runners.training_process import NICENESS
 from tests.acceptance.product import (
     PROJECT,
     STEPS,
@@ -217,18 +218,27 @@ def kill_nodes(
         nodes.append(cluster.start_node(cpus=1))
 
 
+def wait_for_check(served: ServedDirectory) -> None:
+    """Wait until a server has asked each node for its versions, as it does at its start."""
+    while '"event": "the Ray cluster can be used"' not in served.log.read_text():
+        time.sleep(0.5)
+
+
 def trainings(python: Path, folder: Path, *, count: int, images_each: int) -> dict[str, float]:
     """Return the seconds of trainings without Ray, with it, and with killed nodes."""
     results: dict[str, float] = {}
     projects = [f"{PROJECT}-{number}" for number in range(count)]
 
     train = partial(train_all, projects=projects, count=images_each)
+    os.environ |= {"RAY_worker_niceness": str(NICENESS)}
     with serving(python, folder / "without") as served:
         results["without_ray_s"] = train(served)
     with cluster_of(python, AT_ONCE) as (cluster, nodes):
         with serving(python, folder / "with", BLEMISH_RAY_ADDRESS=cluster.address) as served:
+            wait_for_check(served)
             results["on_ray_s"] = train(served)
         with serving(python, folder / "kills", BLEMISH_RAY_ADDRESS=cluster.address) as served:
+            wait_for_check(served)
             kill = partial(kill_nodes, cluster, nodes, served, projects[2::3])
             results["on_ray_with_kills_s"] = train(served, beside=kill)
             text = served.log.read_text()
