@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -115,18 +116,23 @@ class Clients:
         for task in tasks:
             task.cancel()
 
-    def _visits(self) -> Iterator[tuple[bytes, bytes, float]]:
+    def _visits(self) -> list[tuple[bytes, bytes, float]]:
+        """Return what each connection sends, mixed, so that not all of a kind end at once."""
         crowd = self._crowd
         fast_s = crowd.fast / crowd.requests_per_s
         request = crowd.request.encode()
-        for kind, count in (
-            ((b"", b"", 0.0), crowd.silent),
-            ((HEAD.encode(), b"a", DRIP_S), crowd.slow_heads),
-            ((crowd.head.encode(), b" ", DRIP_S), crowd.slow_bodies),
-            ((request, request, fast_s), crowd.fast),
-        ):
-            for _ in range(count):
-                yield kind
+        visits = [
+            kind
+            for kind, count in (
+                ((b"", b"", 0.0), crowd.silent),
+                ((HEAD.encode(), b"a", DRIP_S), crowd.slow_heads),
+                ((crowd.head.encode(), b" ", DRIP_S), crowd.slow_bodies),
+                ((request, request, fast_s), crowd.fast),
+            )
+            for _ in range(count)
+        ]
+        random.Random(1).shuffle(visits)  # noqa: S311 - no secret
+        return visits
 
     async def _stay(self, first: bytes, again: bytes, every_s: float) -> None:
         loop = asyncio.get_running_loop()
