@@ -17,7 +17,7 @@ from blemish.storage.database.migrating import migrate, newest_schema, schema_of
 from blemish.storage.database.row_copies import copy_rows
 from blemish.storage.database.sqlite import SqliteEngine
 from blemish.storage.errors import DatabaseError
-from blemish.storage.rows.all_rows import Rows, rows_of
+from blemish.storage.rows.all_rows import Rows
 
 
 class Database:
@@ -100,7 +100,7 @@ class Database:
                 count_mark = self._engine.mark_counter(connection)
                 self._writes_now = True
                 try:
-                    yield rows_of(connection)
+                    yield Rows(connection)
                 finally:
                     self._writes_now = False
                 mark = count_mark()
@@ -116,18 +116,18 @@ class Database:
             DatabaseUnavailableError: the server of the database does not answer for now.
         """
         with self._explained(is_writing=False), self._engine.reading() as connection:
-            yield rows_of(connection)
+            yield Rows(connection)
 
     @contextmanager
     def looking_up(self) -> Iterator[Rows]:
-        """Allow one statement that reads, which is quicker than a transaction in PostgreSQL.
+        """Allow one statement that reads, which is quicker than a transaction.
 
         Raises:
             DatabaseReadError: the database cannot be read for now.
             DatabaseUnavailableError: the server of the database does not answer for now.
         """
         with self._explained(is_writing=False), self._engine.looking_up() as connection:
-            yield rows_of(connection)
+            yield Rows(connection)
 
     @contextmanager
     def renewing(self) -> Iterator[Rows]:
@@ -144,7 +144,7 @@ class Database:
                 yield rows
             return
         with self._explained(is_writing=True), self._engine.writing(alone=False) as connection:
-            yield rows_of(connection)
+            yield Rows(connection)
 
     def copy_to(self, target: Path) -> None:
         """Copy the rows as of the last commit into a new file of SQLite (mode 0600, synced).

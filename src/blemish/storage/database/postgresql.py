@@ -83,15 +83,14 @@ class PostgresqlEngine:
     def __init__(self, address: PostgresqlAddress) -> None:
         self.address = address
         self._readers = _engine(
-            address, begin=_READ, silence_s=READER_SILENCE_S, size=READERS, more=MORE_READERS
+            address,
+            silence_s=READER_SILENCE_S,
+            size=READERS,
+            more=MORE_READERS,
+            only_reads=True,
         )
-        self._alone = self._readers.execution_options(alone=True)
-        self._writers = _engine(
-            address, begin=_WRITE, silence_s=WRITER_SILENCE_S, size=WRITERS, more=0
-        )
-        self._renewers = _engine(
-            address, begin=_RENEW, silence_s=WRITER_SILENCE_S, size=RENEWERS, more=0
-        )
+        self._writers = _engine(address, silence_s=WRITER_SILENCE_S, size=WRITERS)
+        self._renewers = _engine(address, silence_s=WRITER_SILENCE_S, size=RENEWERS)
 
     @property
     def version(self) -> str:
@@ -125,13 +124,14 @@ class PostgresqlEngine:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Begin a transaction that sees one snapshot and cannot write."""
-        with _transaction(self._readers) as connection:
+        with self._readers.begin() as connection:
+            _begin(connection, _READ)
             yield connection
 
     @contextmanager
     def looking_up(self) -> Iterator[Connection]:
         """Allow one statement that reads, without the round trips of a transaction around it."""
-        with _transaction(self._alone) as connection:
+        with self._readers.begin() as connection:
             yield connection
 
     @contextmanager
@@ -142,7 +142,9 @@ class PostgresqlEngine:
             hurried: whether PostgreSQL ends it when it hears nothing for `WRITER_SILENCE_S`.
             alone: whether it waits for all others. Renewals of leases do not.
         """
-        with _transaction(self._writers if alone else self._renewers) as connection:
+        engine = self._writers if alone else self._renewers
+        with engine.begin() as connection:
+            _begin(connection, _WRITE if alone else _RENEW)
             if not hurried:
                 _driver(connection).execute(_UNHURRIED, prepare=False)
             yield connection
@@ -248,7 +250,12 @@ def _conninfo(address: PostgresqlAddress) -> str:
 
 
 def _engine(
-    address: PostgresqlAddress, *, begin: str, silence_s: int, size: int, more: int
+    address: PostgresqlAddress,
+    *,
+    silence_s: int,
+    size: int,
+    more: int = 0,
+    only_reads: bool = False,
 ) -> Engine:
     conninfo = _conninfo(address)
     settings = (
@@ -257,11 +264,11 @@ def _engine(
         f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'; "
         f"SET idle_in_transaction_session_timeout = '{silence_s}s'"
     )
-    if begin == _READ:
+    if only_reads:
         settings += "; SET default_transaction_read_only = on"
 
     def connect() -> psycopg.Connection:
-        connection = psycopg.connect(conninfo, autocommit=True)  # `begin` is ours
+        connection = psycopg.connect(conninfo, autocommit=True)  # to begin is ours
         connection.execute(settings, prepare=False)
         return connection
 
@@ -281,19 +288,17 @@ def _engine(
         if _is_closed(driver):
             raise exc.InvalidatePoolError  # and of all others that are as old
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("alone"):
-            return
-        driver = _driver(connection)
-        try:
-            driver.execute(begin, prepare=False)
-        except psycopg.Error as error:
-            raise exc.OperationalError(
-                begin, None, error, hide_parameters=True, connection_invalidated=driver.closed
-            ) from error
-
     return engine
+
+
+def _begin(connection: Connection, statements: str) -> None:
+    driver = _driver(connection)
+    try:
+        driver.execute(statements, prepare=False)
+    except psycopg.Error as error:
+        raise exc.OperationalError(
+            statements, None, error, hide_parameters=True, connection_invalidated=driver.closed
+        ) from error
 
 
 def _is_closed(driver: psycopg.Connection) -> bool:
@@ -303,12 +308,6 @@ def _is_closed(driver: psycopg.Connection) -> bool:
     poll = select.poll()
     poll.register(driver.fileno(), select.POLLIN)
     return bool(poll.poll(0))
-
-
-@contextmanager
-def _transaction(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection, connection.begin():
-        yield connection
 
 
 def _driver(connection: Connection) -> psycopg.Connection:

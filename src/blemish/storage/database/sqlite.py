@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from blemish.storage.errors import (
 from blemish.storage.files import sync_folder
 
 OPEN_CONNECTIONS = 32
-"""Connections that stay open between transactions."""
+"""Connections that stay open between transactions: of readers, and of writers."""
 
 _ON_CONNECT = (
     "PRAGMA journal_mode = WAL",
@@ -29,8 +29,7 @@ _ON_CONNECT = (
     "PRAGMA secure_delete = FAST",  # deleted data is overwritten with zeros
 )
 # under WAL, a read transaction that starts to write may fail at once
-_READ = ("PRAGMA query_only = ON", "BEGIN")
-_WRITE = ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE")
+_ONLY_READS = "PRAGMA query_only = ON"
 
 _MARK = "UPDATE directory SET mark = mark + 1 RETURNING mark"
 
@@ -53,10 +52,8 @@ class SqliteEngine:
 
     def __init__(self, path: Path) -> None:
         self.address = path
-        engine = _engine(path)
-        self._engine = engine
-        self._readers = engine.execution_options(begin=_READ)
-        self._writers = engine.execution_options(begin=_WRITE)
+        self._readers = _engine(path, on_connect=(*_ON_CONNECT, _ONLY_READS))
+        self._writers = _engine(path, on_connect=_ON_CONNECT)
 
     @property
     def version(self) -> str:
@@ -80,13 +77,14 @@ class SqliteEngine:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Begin a transaction that sees one snapshot and cannot write."""
-        with self._readers.begin() as connection:
+        with self.looking_up() as connection:
+            _driver(connection).execute("BEGIN")
             yield connection
 
     @contextmanager
     def looking_up(self) -> Iterator[Connection]:
-        """Begin a transaction for one statement that reads."""
-        with self.reading() as connection:
+        """Allow one statement that reads: it sees one snapshot by itself."""
+        with self._readers.begin() as connection:
             yield connection
 
     @contextmanager
@@ -94,6 +92,7 @@ class SqliteEngine:
         """Begin the only transaction that writes; it ends with this process."""
         del hurried, alone
         with self._writers.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     def mark_counter(self, connection: Connection) -> Callable[[], int | None]:
@@ -189,10 +188,11 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._readers.dispose()
+        self._writers.dispose()
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, *, on_connect: Sequence[str]) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
@@ -204,26 +204,18 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        for pragma in _ON_CONNECT:
+        for pragma in on_connect:
             connection.execute(pragma)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        statements = connection.get_execution_options()["begin"]
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        for statement in statements:
-            if statements is _READ:
-                driver.cursor().execute(statement)  # directly, since this runs on every request
-            else:
-                connection.exec_driver_sql(statement)
 
     return engine
 
 
 def _changes(connection: Connection) -> int:
     """Return how many rows this connection has changed since it was opened."""
+    return _driver(connection).total_changes
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.dbapi_connection
-    assert driver is not None
-    changes: int = driver.total_changes
-    return changes
+    assert isinstance(driver, sqlite3.Connection)
+    return driver

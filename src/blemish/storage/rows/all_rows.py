@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection
 
 from blemish.storage.rows.access_keys import Keys
@@ -30,32 +28,32 @@ from blemish.storage.rows.users import UserRows
 from blemish.storage.rows.work import WorkRows
 
 
-@dataclass(frozen=True, kw_only=True)
 class Rows:
     """The rows of every table within one transaction."""
 
-    projects: Projects
-    datasets: Datasets
-    entries: Entries
-    models: Models
-    tags: Tags
-    packaging_jobs: PackagingJobs
-    keys: Keys
-    users: UserRows
-    kiosk_links: KioskLinkRows
-    trash: TrashRows
-    object_metadata: ObjectMetadataRows
-    folder_markers: FolderMarkerRows
-    uploads: Uploads
-    client_tokens: ClientTokens
-    detection_jobs: DetectionJobs
-    detection_segments: DetectionSegments
-    trial_images: TrialImages
-    sessions: Sessions
-    detection_counts: DetectionCountRows
-    directory: DirectoryRow
-    servers: Servers
-    work: WorkRows
+    def __init__(self, connection: Connection) -> None:
+        self.projects = Projects(connection)
+        self.datasets = Datasets(connection)
+        self.entries = Entries(connection)
+        self.models = Models(connection)
+        self.tags = Tags(connection)
+        self.packaging_jobs = PackagingJobs(connection)
+        self.keys = Keys(connection)
+        self.users = UserRows(connection)
+        self.kiosk_links = KioskLinkRows(connection)
+        self.trash = TrashRows(connection)
+        self.object_metadata = ObjectMetadataRows(connection)
+        self.folder_markers = FolderMarkerRows(connection)
+        self.uploads = Uploads(connection)
+        self.client_tokens = ClientTokens(connection)
+        self.detection_jobs = DetectionJobs(connection)
+        self.detection_segments = DetectionSegments(connection)
+        self.trial_images = TrialImages(connection)
+        self.sessions = Sessions(connection)
+        self.detection_counts = DetectionCountRows(connection)
+        self.directory = DirectoryRow(connection)
+        self.servers = Servers(connection)
+        self.work = WorkRows(connection)
 
     def stored_names(self) -> set[str]:
         """Return the names of the bundles and stored files that rows refer to."""
@@ -68,31 +66,3 @@ class Rows:
             | self.datasets.stored_names()
             | self.detection_jobs.stored_names()
         )
-
-
-def rows_of(connection: Connection) -> Rows:
-    """Return the rows of every table within the transaction of a connection."""
-    return Rows(
-        projects=Projects(connection),
-        datasets=Datasets(connection),
-        entries=Entries(connection),
-        models=Models(connection),
-        tags=Tags(connection),
-        packaging_jobs=PackagingJobs(connection),
-        keys=Keys(connection),
-        users=UserRows(connection),
-        kiosk_links=KioskLinkRows(connection),
-        trash=TrashRows(connection),
-        object_metadata=ObjectMetadataRows(connection),
-        folder_markers=FolderMarkerRows(connection),
-        uploads=Uploads(connection),
-        client_tokens=ClientTokens(connection),
-        detection_jobs=DetectionJobs(connection),
-        detection_segments=DetectionSegments(connection),
-        trial_images=TrialImages(connection),
-        sessions=Sessions(connection),
-        detection_counts=DetectionCountRows(connection),
-        directory=DirectoryRow(connection),
-        servers=Servers(connection),
-        work=WorkRows(connection),
-    )

@@ -153,10 +153,11 @@ def test_an_exception_undoes_the_transaction(database: Database) -> None:
     assert names(database) == set()
 
 
-def test_a_reading_transaction_cannot_write(database: Database) -> None:
-    refused = pytest.raises(DBAPIError, match=r"readonly|read-only transaction")
-    with refused, database.reading() as rows:
-        add_project(rows)
+def test_what_reads_cannot_write(database: Database) -> None:
+    for read in (database.reading, database.looking_up):
+        refused = pytest.raises(DBAPIError, match=r"readonly|read-only transaction")
+        with refused, read() as rows:
+            add_project(rows)
 
     with database.writing() as rows:
         add_project(rows)

@@ -381,17 +381,17 @@ def test_what_one_statement_reads_needs_no_transaction_around_it(
     house.project()
     house.images(normal=20)
     house.trained()
-    are_alone: list[bool] = []
+    states: list[psycopg.pq.TransactionStatus] = []
 
-    def note(connection: Connection, *_: object) -> None:
-        are_alone.append(connection.get_execution_options().get("alone", False))
+    def note(_: Connection, cursor: psycopg.Cursor, *__: object) -> None:
+        states.append(cursor.connection.info.transaction_status)
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "after_cursor_execute", note)
     try:
         house.models.describe("circuits", "latest")
         house.projects.page(token=None)
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "after_cursor_execute", note)
         house.database.close()
 
-    assert are_alone == [True, True]
+    assert states == [psycopg.pq.TransactionStatus.IDLE] * 2
