@@ -9,6 +9,7 @@ Source: Smithy, "HTTP binding traits".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -60,7 +61,8 @@ def bound_headers(shape: StructureShape, values: Mapping[str, Any]) -> dict[str,
     return headers
 
 
-def members_with_location(shape: StructureShape, location: str | None) -> dict[str, Shape]:
+@lru_cache(maxsize=1_024)
+def members_with_location(shape: StructureShape, location: str | None) -> Mapping[str, Shape]:
     """Return the members of a location, by their names in the model; None is the body."""
     return {
         name: member

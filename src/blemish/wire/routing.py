@@ -29,10 +29,11 @@ class Router:
     """Finds operations by method, path, query and headers."""
 
     def __init__(self, model: ServiceModel) -> None:
-        #: HTTP method -> its operations
-        self._operations: dict[str, list[OperationModel]] = {}
+        #: HTTP method -> its operations, with the patterns of their paths
+        self._operations: dict[str, list[tuple[re.Pattern[str], OperationModel]]] = {}
         for operation in map(model.operation_model, model.operation_names):
-            self._operations.setdefault(operation.http["method"], []).append(operation)
+            pattern = _pattern(operation.http["requestUri"])
+            self._operations.setdefault(operation.http["method"], []).append((pattern, operation))
 
     def operation(
         self, method: str, path: str, *, query: str = "", headers: Mapping[str, str] = _NO_HEADERS
@@ -45,9 +46,8 @@ class Router:
         parameters = parse_qs(query, keep_blank_values=True)
         matching = [
             operation
-            for operation in self._operations.get(method, ())
-            if uri_labels(operation.http["requestUri"], path) is not None
-            and _has_markers(operation.http["requestUri"], parameters)
+            for pattern, operation in self._operations.get(method, ())
+            if pattern.fullmatch(path) and _has_markers(operation.http["requestUri"], parameters)
         ]
         if not matching:
             raise UnknownOperationError("No operation has this method and path.")
@@ -56,7 +56,7 @@ class Router:
 
 def uri_labels(template: str, path: str) -> dict[str, str] | None:
     """Return the values of the labels of a URI template, still encoded; None without a match."""
-    match = _pattern(template.partition("?")[0]).fullmatch(path)
+    match = _pattern(template).fullmatch(path)
     return match.groupdict() if match else None
 
 
@@ -94,7 +94,7 @@ def _nearness(
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    literals_and_labels = _LABEL.split(template)
+    literals_and_labels = _LABEL.split(template.partition("?")[0])
     return re.compile(
         "".join(
             _label_pattern(part) if index % 2 else re.escape(part)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs
 
@@ -181,7 +181,7 @@ def _header_date(headers: Mapping[str, str]) -> datetime:
 
 
 def _timestamp(text: str, *, name: str) -> datetime:
-    if _TIMESTAMP_FORM.fullmatch(text):  # strptime alone would take fewer digits as well
+    if _TIMESTAMP_FORM.fullmatch(text):  # fromisoformat alone would take other forms as well
         with suppress(ValueError):
-            return datetime.strptime(text, _TIMESTAMP).replace(tzinfo=UTC)
+            return datetime.fromisoformat(text)
     raise IncompleteSignatureError(f"{name} must be a time such as 20201120T235959Z.")

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from blemish.wire.errors import (
@@ -191,6 +192,7 @@ def _subject(address: str | None, key_id: str) -> str:
     return f"{address_group(address)} {key_id:.128}"
 
 
+@lru_cache(maxsize=MAX_REMEMBERED)
 def address_group(address: str | None) -> str:
     """Return what stands for an address here: itself, or the network of an IPv6 address."""
     try:
