@@ -63,13 +63,13 @@ class Visitor:
     #: whether the request came by TLS
     secure: bool
 
-    async def principal(self) -> Principal:
-        """Return the principal of the session.
+    async def principal(self, *, notes_use: bool = False) -> Principal:
+        """Return the principal of the session; note that it is used, if that is asked for.
 
         Raises:
             SignedOutError: the session is over.
         """
-        return await in_thread(self._principal)
+        return await in_thread(partial(self._principal, notes_use=notes_use))
 
     async def call(self, operation: str, /, **members: Any) -> Mapping[str, Any]:
         """Call an operation of the API; members that are None are left out.
@@ -277,8 +277,8 @@ class Visitor:
         with self.object_access("s3:PutObject", ref):
             self.services.objects.write(ref, data)
 
-    def _principal(self) -> Principal:
-        principal = self.services.sessions.principal(self.token)
+    def _principal(self, *, notes_use: bool = False) -> Principal:
+        principal = self.services.sessions.principal(self.token, notes_use=notes_use)
         if principal is None:
             raise SignedOutError("The session is over. Sign in again.")
         return principal

@@ -27,7 +27,7 @@ from starlette.websockets import WebSocketClose
 from blemish.console.auth.sign_in_records import record_refusal
 from blemish.console.paths import ROOT, SIGN_IN, STATIC, full_screen_path
 from blemish.console.services import Services
-from blemish.console.visitor import SignedOutError, Visitor, in_thread
+from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.access.principals import Principal
 
 OPEN = frozenset(
@@ -70,8 +70,7 @@ class Guard:
         if not is_open(connection):
             visitor = visitor_of(connection, self._services)
             try:
-                principal = await visitor.principal()
-                await in_thread(self._services.sessions.note_use, visitor.token)
+                principal = await visitor.principal(notes_use=True)
             except SignedOutError as error:
                 record_refusal(self._services, connection, str(error))
                 await _signed_out(connection, str(error))(scope, receive, send)

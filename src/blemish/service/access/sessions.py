@@ -112,32 +112,30 @@ class SessionService:
             last_used_at=now,
         )
 
-    def principal(self, token: str) -> Principal | None:
+    def principal(self, token: str, *, notes_use: bool = False) -> Principal | None:
         """Return the holder of a session or of a kiosk link; None if it is over or unknown.
+
+        Args:
+            token: of the session or of the link.
+            notes_use: whether to note that the session is used, once in a minute, where the disk
+                can be written.
 
         Raises:
             EncryptionError: the secret of its key cannot be opened.
         """
+        now = self._now()
         with self._database.looking_up() as rows:
             session = rows.sessions.find(_sha256(token))
         if session is None:
             return self._kiosks.principal(token)
-        if session.expires_at <= self._now():
+        if session.expires_at <= now:
             return None
-        return self._access.principal(session.access_key_id)
-
-    def note_use(self, token: str) -> None:
-        """Note that a session is used, once in a minute, where the disk can be written."""
-        token_sha256, now = _sha256(token), self._now()
-        with self._database.reading() as rows:
-            session = rows.sessions.find(token_sha256)
-        if (
-            session is None
-            or now - (session.last_used_at or session.expires_at - LIFETIME) < USE_STEP
-        ):
-            return
-        with suppress(StorageError), self._database.writing() as rows:
-            rows.sessions.set_last_used(token_sha256, now)
+        principal = self._access.principal(session.access_key_id)
+        last_used_at = session.last_used_at or session.expires_at - LIFETIME
+        if notes_use and principal is not None and now - last_used_at >= USE_STEP:
+            with suppress(StorageError), self._database.writing() as rows:
+                rows.sessions.set_last_used(session.token_sha256, now)
+        return principal
 
     def of_holder(self, token: str) -> list[ListedSession]:
         """Return the sessions of the holder of a session, the newest first; none if it is over."""

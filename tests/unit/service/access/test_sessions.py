@@ -120,7 +120,7 @@ def test_a_holder_sees_the_sessions_of_the_key_and_ends_them(
         for number in (1, 2, 3)
     )
     there.house.clock.advance(90)
-    sessions.note_use(second)
+    sessions.principal(second, notes_use=True)
 
     listed = {session.address: session for session in sessions.of_holder(first)}
     sessions.end_others(first, session_id=listed["192.0.2.2"].id)
