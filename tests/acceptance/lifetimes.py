@@ -87,7 +87,11 @@ class Lifetimes(RuleBasedStateMachine):
         server = KilledServer(
             self.prepared, after_kill=self.note_kill, before_start=self.note_start
         )
-        server.start()
+        try:
+            server.start()
+        except BaseException:
+            server.close()
+            raise
         return server
 
     def note_kill(self) -> None:
