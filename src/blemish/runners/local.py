@@ -105,7 +105,7 @@ class LocalTrainings:
     def _interruption(self, process: subprocess.Popen[bytes]) -> TrainingInterruptedError:
         """Return the error of a process without a result; an orderly stop does not count."""
         if self._stopping.is_set():
-            return TrainingInterruptedError("the server stops.", counts=False)
+            return TrainingInterruptedError("the server stops.", counts=False, waits=False)
         return TrainingInterruptedError(ending(process))
 
     def _process_with(self, spec: TrainingSpec) -> subprocess.Popen[bytes]:

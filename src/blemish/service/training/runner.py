@@ -17,10 +17,12 @@ from blemish.service.training.evaluation_files import EvaluationKeys
 class TrainingInterruptedError(Exception):
     """The process ended or fell silent before it had a result; it may be tried again."""
 
-    def __init__(self, reason: str, *, counts: bool = True) -> None:
+    def __init__(self, reason: str, *, counts: bool = True, waits: bool = True) -> None:
         super().__init__(reason)
         #: False for an orderly stop, and for a machine that is out of something
         self.counts = counts
+        #: False for an orderly stop: another server may begin at once
+        self.waits = waits
 
 
 class AttemptLostError(Exception):

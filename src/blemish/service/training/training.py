@@ -37,7 +37,13 @@ from blemish.service.training.runner import (
     TrainingSpec,
 )
 from blemish.storage.database.database import Database
-from blemish.storage.errors import ObjectError, StorageError, is_passing, shortage
+from blemish.storage.errors import (
+    DatabaseUnavailableError,
+    ObjectError,
+    StorageError,
+    is_passing,
+    shortage,
+)
 from blemish.storage.files import remove_tree
 from blemish.storage.rows.all_rows import Rows
 from blemish.storage.stored_files import StoredFiles
@@ -107,7 +113,7 @@ class TrainingWork:
                 remove_tree(folder, staging=self._staging)
         except TrainingInterruptedError as error:
             logger.warning("a training was interrupted", reason=str(error))
-            self._leave(model, attempt, str(error), counts=error.counts)
+            self._leave(model, attempt, error)
             return
         if failure is not None:  # a full disk has room for the row only now
             self.give_up(model, attempt=attempt, reason=failure)
@@ -123,7 +129,7 @@ class TrainingWork:
             folder.mkdir()
             spec = self._spec(model, attempt, folder)
             outcome = self._runner.train(
-                spec, report=lambda text: self._report(model, attempt, text)
+                spec, report=lambda text: self._try_to_report(model, attempt, text)
             )
             match outcome:
                 case TrainingResult():
@@ -175,6 +181,16 @@ class TrainingWork:
             **self._options,
         )
 
+    def _try_to_report(self, model: Model, attempt: int, text: str | None) -> None:
+        """Report, unless the server of the database is away: nobody can take the row then.
+
+        When it is back, the next report says whether somebody was quicker.
+        """
+        try:
+            self._report(model, attempt, text)
+        except DatabaseUnavailableError as error:
+            logger.debug("the progress of a training cannot be written", reason=str(error))
+
     def _report(self, model: Model, attempt: int, text: str | None) -> None:
         with self._database.renewing() as rows:
             current = rows.models.renew(
@@ -188,10 +204,12 @@ class TrainingWork:
         if text:
             self._log.note(model.id, text)
 
-    def _leave(self, model: Model, attempt: int, reason: str, *, counts: bool) -> None:
+    def _leave(self, model: Model, attempt: int, error: TrainingInterruptedError) -> None:
         """Leave the row to the next attempt, after a pause that grows."""
+        reason = str(error)
         self._log.note(model.id, f"interrupted: {reason}")
-        pause = pause_after(model.interruptions + 1 if counts else attempt)
+        failures = model.interruptions + 1 if error.counts else attempt
+        pause = pause_after(failures) if error.waits else timedelta()
         with self._database.writing() as rows:
             now = self._clock(rows)
             rows.models.renew(
@@ -201,7 +219,11 @@ class TrainingWork:
                 status_message=f"The training was interrupted, and begins again: {reason}",
             )
             rows.work.interrupt(
-                "training", model.id, attempt=attempt, counts=counts, not_before=now + pause
+                "training",
+                model.id,
+                attempt=attempt,
+                counts=error.counts,
+                not_before=now + pause,
             )
 
     def _publish(self, model: Model, spec: TrainingSpec, result: TrainingResult) -> None:

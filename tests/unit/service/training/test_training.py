@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -26,7 +26,7 @@ from blemish.service.training.runner import (
     TrainingSpec,
 )
 from blemish.service.training.training import MAX_LOGGED_PROBLEMS
-from blemish.storage.errors import DatabaseBusyError
+from blemish.storage.errors import DatabaseBusyError, DatabaseUnavailableError
 from blemish.storage.objects.store import ObjectStore
 from tests.unit.fakes import ENDED_AT, FakeTrainings, Report, Step, trained
 from tests.unit.house import LEASE, House
@@ -267,8 +267,37 @@ def test_a_training_is_given_up_after_its_last_attempt(house: House, model: Mode
     assert found.status_message == "Training failed: it was interrupted 5 times."
 
 
+def test_after_an_orderly_stop_the_next_attempt_begins_at_once(house: House, model: Model) -> None:
+    def stopped(_job: TrainingSpec, _report: Report) -> TrainingResult:
+        raise TrainingInterruptedError("the server stops.", counts=False, waits=False)
+
+    training = work(house, interrupted, stopped)
+    for _ in range(2):
+        training.carry_out(house.described(model), attempt=house.claim_model(model))
+
+    assert house.described(model).not_before == house.clock()
+
+
+def test_a_training_goes_on_while_its_database_is_away(
+    house: House, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(job: TrainingSpec, report: Report) -> TrainingResult:
+        with monkeypatch.context() as patch:
+            patch.setattr(house.database, "renewing", away)
+            report("reading images, 50%")
+        report("cross-validation, 20%")
+        return trained(job, report)
+
+    def away() -> NoReturn:
+        raise DatabaseUnavailableError("the server restarts.")
+
+    work(house, step).carry_out(model, attempt=house.claim_model(model))
+
+    assert house.described(model).status is S.TRAINED
+
+
 SHORTAGES = [
-    TrainingInterruptedError("the server stops.", counts=False),
+    TrainingInterruptedError("the server stops.", counts=False, waits=False),
     OSError(errno.EMFILE, "Too many open files"),
     MemoryError(),
     DatabaseBusyError("blemish.db is locked by another process."),
