@@ -43,6 +43,8 @@ class Housekeeper:
         self._monotonic = monotonic
         self._look_s = look_s
         self._due = [monotonic()] * len(chores)
+        #: names of chores -> how they failed the last time
+        self._failing: dict[str, type[Exception]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
@@ -65,7 +67,13 @@ class Housekeeper:
             self._stopping.wait(self._look_s)
 
     def _do(self, chore: Chore) -> None:
+        """Do a chore; log its first failure in a row alone, since some are done twice a second."""
         try:
             chore.act(self._now())
-        except Exception:
-            logger.exception("a chore failed", chore=chore.name, again_in_s=chore.every_s)
+        except Exception as error:
+            if self._failing.get(chore.name) is not type(error):
+                self._failing[chore.name] = type(error)
+                logger.exception("a chore failed", chore=chore.name, again_in_s=chore.every_s)
+        else:
+            if self._failing.pop(chore.name, None):
+                logger.info("a chore succeeds again", chore=chore.name)
