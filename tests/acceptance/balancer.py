@@ -44,9 +44,9 @@ def balanced(servers: Sequence[ServedDirectory], folder: Path) -> Iterator[str]:
 
 
 def _settings(servers: Sequence[ServedDirectory], port: int) -> str:
-    """Return the example of the guide with the ports of a test, and without the console."""
+    """Return the example of the guide with the ports of a test, and without console and TLS."""
     text = EXAMPLE.read_text().partition("frontend console")[0]
-    text = text.replace("bind :8000\n", f"bind 127.0.0.1:{port}\n")
+    text = re.sub(r"bind :8000 .*\n", f"bind 127.0.0.1:{port}\n", text)
     kept = re.sub(r"    server .*\n", "", text)
     for number, served in enumerate(servers):
         kept += f"    server mill-{number} {served.endpoint.removeprefix('http://')}\n"

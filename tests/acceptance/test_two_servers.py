@@ -85,7 +85,7 @@ def test_servers_that_do_not_fit_together_are_refused_with_the_reason(cluster: C
     with_other_s3 = refused_start(other_s3)
     without_files = refused_start(other_files)
 
-    assert "another default key than" in without_key
+    assert "a default key that" in without_key
     assert f"{other_key.folder}/keyring" in without_key
     assert "its files in s3://files/plant; this one is set to" in with_other_s3
     assert "BLEMISH_FILES_URL" in without_files

@@ -160,8 +160,8 @@ class DefaultKey:
 
     def _error(self) -> ServersDifferError:
         return ServersDifferError(
-            f"The servers of this database have another default key than {self._keyring.folder} "
-            "holds. Copy the files of `keyring/` from the data directory of a server that runs "
+            f"The servers of this database have a default key that {self._keyring.folder} does not "
+            "hold. Copy the files of `keyring/` from the data directory of a server that runs "
             "into this folder, or mount one folder on all of them; a default key that was made "
             "on this machine alone has to go. Nothing was changed."
         )
