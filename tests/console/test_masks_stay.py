@@ -21,7 +21,7 @@ from blemish.console.images.entry import entry_of
 from tests.acceptance.served import ServedDirectory
 from tests.console.test_painter import add_type, buffer_of, drag, open_painter, project_of
 from tests.console.test_painter import entry_of as stored_entry
-from tests.console.test_painter_keeps import DRAFTS, grey_image
+from tests.console.test_painter_keeps import grey_image, wait_for_draft
 from tests.console.watched import Watched
 from tests.ports import free_port
 
@@ -95,7 +95,7 @@ class MaskMachine(RuleBasedStateMachine):
         drag(page, (spot[0] / 8, spot[1] / 8), ((spot[0] + 0.5) / 8, spot[1] / 8))
         self.drafts[tab] = buffer_of(page)
         page.wait_for_timeout(400)  # the draft is stored a moment after the stroke
-        page.wait_for_function(DRAFTS)
+        wait_for_draft(page)
 
     @rule(tab=tabs, label=st.sampled_from("na"))
     def save(self, tab: int, label: str) -> None:

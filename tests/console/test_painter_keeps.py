@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.served import ServedDirectory
 from tests.console.test_painter import (
@@ -25,7 +26,7 @@ from tests.console.test_painter import (
     stored_mask,
 )
 from tests.console.test_security import make_key
-from tests.console.watched import Watched
+from tests.console.watched import PATIENCE_MS, Watched
 from tests.ports import free_port
 
 pytestmark = pytest.mark.acceptance
@@ -41,6 +42,14 @@ DRAFTS = """() => new Promise((resolve) => {
     };
 })"""
 """Returns how many drafts the browser has."""
+
+
+def wait_for_draft(page: Page) -> None:
+    """Wait until the browser has a draft: `wait_for_function` takes a promise for a yes."""
+    deadline = time.monotonic() + PATIENCE_MS / 1_000
+    while not page.evaluate(DRAFTS):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
 
 
 def grey_image() -> bytes:
@@ -125,7 +134,7 @@ def test_another_person_at_the_same_browser_sees_no_draft(
     add_type(page, "crack")
     drag(page, (0.4, 0.4), (0.6, 0.6))
     painted = buffer_of(page)
-    page.wait_for_function(DRAFTS)
+    wait_for_draft(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Name or access key")).to_be_visible()
 
@@ -162,7 +171,7 @@ def test_strokes_survive_a_restart_of_the_server_and_next_goes_on(
     add_type(page, "crack")
     drag(page, (0.4, 0.4), (0.6, 0.6))
     painted = buffer_of(page)
-    page.wait_for_function(DRAFTS)
+    wait_for_draft(page)
 
     own_server.end(signal.SIGKILL)
     own_server.start()  # the page notices, and loads itself again

@@ -144,7 +144,9 @@ def test_servers_have_one_default_key(house: House) -> None:
     first, second = keyring(house, "first"), keyring(house, "second")
     DefaultKey(house.database, first).settle(key(1), opens=None)
 
-    with pytest.raises(ServersDifferError, match=f"a default key that {second.folder} does not hold"):
+    with pytest.raises(
+        ServersDifferError, match=f"a default key that {second.folder} does not hold"
+    ):
         DefaultKey(house.database, second).settle(key(2), opens=None)
     assert second.held() == []
     second.settle(key(2))
