@@ -71,6 +71,14 @@ def test_every_setting_is_described_with_its_default() -> None:
     }
 
 
+def test_every_variable_of_several_servers_is_in_a_table() -> None:
+    exports = set(re.findall(r"\b([A-Z][A-Z0-9_]+)=", "\n".join(fenced(page("cluster.md"), "sh"))))
+    table = rows(page("serve.md"), "setting") + rows(page("serve.md"), "variable")
+
+    assert "FORWARDED_ALLOW_IPS" in exports
+    assert exports - {name for row in table for name in names_of(row[0])} == set()
+
+
 def commands(command: Any, name: str = "blemish") -> Iterator[tuple[str, Any]]:
     """Yield every command that does something, with its full name."""
     below = getattr(command, "commands", None)
