@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -55,6 +57,30 @@ class S3Address:
             }
 
         return current
+
+    def authorities(self) -> bytes | None:
+        """Return the certificates that `ca_bundle` of the profile names; None if it names none.
+
+        AWS_CA_BUNDLE is for clients of this server and is ignored, unlike by botocore.
+
+        Raises:
+            StoreCredentialsError: the profile or the file cannot be read.
+        """
+        if self.profile is None:
+            return None
+        with self._clear_errors():
+            name = Session(profile=self.profile).get_scoped_config().get("ca_bundle")
+        if name is None:
+            return None
+        path = Path(name).expanduser()
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            return path.read_bytes()
+        except OSError as error:
+            reason = error.strerror
+            raise StoreCredentialsError(
+                f"The AWS profile {self.profile!r}: its ca_bundle {path} cannot be used: {reason}."
+            ) from error
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ Source: S3 user guide, "Deleting object versions"; an unknown but possible id is
 """
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_UNTRUSTED = re.compile(r"InvalidCertificate\(\s*(\w+)")
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 
 
@@ -30,6 +31,12 @@ def error_code(error: BaseError) -> str | None:
 def error_status(error: BaseError) -> str | None:
     """Return the status of HTTP; None if there was no answer, or a redirection."""
     match = _STATUS.search(str(error))
+    return match[1] if match else None
+
+
+def distrust(error: BaseError) -> str | None:
+    """Return why the certificate of the store is not trusted, in a word; None if it is."""
+    match = _UNTRUSTED.search(str(error))
     return match[1] if match else None
 
 

@@ -38,11 +38,17 @@ from blemish.storage.errors import (
 )
 from blemish.storage.objects.names import is_bucket_name, refusal
 from blemish.storage.objects.s3_address import S3Address
-from blemish.storage.objects.s3_errors import error_code, error_status, version_errors
+from blemish.storage.objects.s3_errors import (
+    distrust,
+    error_code,
+    error_status,
+    version_errors,
+)
 from blemish.storage.objects.store import ObjectInfo, text_lines
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, PutMode
+    from obstore.store import ClientConfig
 
 WHOLE_CHUNKS = 32
 """An object of no more chunks is replaced by one request, from memory."""
@@ -80,6 +86,7 @@ class S3ObjectStore:
         self._bucket = lru_cache(OPEN_BUCKETS)(partial(self._opened, RETRY_TIMEOUT))
         self._checked_bucket = lru_cache(OPEN_BUCKETS)(partial(self._opened, CHECK_TIMEOUT))
         self._credentials = cache(address.credentials)
+        self._authorities = cache(address.authorities)
 
     @property
     def connection(self) -> Mapping[str, Any]:
@@ -325,9 +332,11 @@ class S3ObjectStore:
                     f"{name} cannot be {done}: it is not in the region {self._address.region}."
                 ) from error
             if status is None or status.startswith("5"):
+                untrusted = distrust(error)
+                reason = f", since its certificate is not trusted ({untrusted})"
                 raise StoreUnavailableError(
                     f"{name} cannot be {done}: the store at {self._address.endpoint} "
-                    f"{'fails' if status else 'cannot be reached'}."
+                    f"{'fails' if status else 'cannot be reached'}{reason if untrusted else ''}."
                 ) from error
             reason = error_code(error) or f"status {status}"
             raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
@@ -335,7 +344,8 @@ class S3ObjectStore:
     def _opened(self, timeout: timedelta, bucket: str) -> S3Store:
         if not is_bucket_name(bucket):
             raise _bucket_missing(bucket)
-        endpoint = self._address.endpoint
+        endpoint, authorities = self._address.endpoint, self._authorities()
+        trusted: ClientConfig = {"root_certificate": authorities} if authorities else {}
         return S3Store(
             bucket,
             endpoint=endpoint,
@@ -348,6 +358,7 @@ class S3ObjectStore:
                 "allow_http": endpoint.startswith("http://"),
                 "connect_timeout": CONNECT_TIMEOUT,
                 "timeout": timeout,
+                **trusted,
             },
             retry_config={"max_retries": RETRIES, "retry_timeout": timeout},
         )

@@ -6,6 +6,7 @@ import pytest
 
 from blemish.storage.errors import StoreCredentialsError
 from blemish.storage.objects.s3_address import S3Address
+from tests.certificates import made
 
 SECRET = "not-to-be-shown"
 KEY = S3Address(
@@ -59,3 +60,32 @@ def test_a_profile_that_cannot_be_used_is_named(profile: str) -> None:
 
     with pytest.raises(StoreCredentialsError, match=f"The AWS profile '{profile}'"):
         nobody.credentials()
+
+
+def of_profile(profile: str) -> S3Address:
+    return S3Address(endpoint="https://x", region="us-east-1", profile=profile)
+
+
+@pytest.mark.usefixtures("aws_files")
+def test_the_authorities_are_those_of_the_profile_and_of_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorities = made("plant", authority=True).pem()
+    (tmp_path / "plant.pem").write_bytes(authorities)
+    (tmp_path / "config").write_text(f"[profile store]\nca_bundle = {tmp_path / 'plant.pem'}\n")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "of-clients.pem"))
+
+    assert of_profile("store").authorities() == authorities
+    assert KEY.authorities() is None
+
+
+@pytest.mark.usefixtures("aws_files")
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+def test_authorities_that_cannot_be_read_are_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "plant.pem"
+    if content is not None:
+        path.write_bytes(content)
+    (tmp_path / "config").write_text(f"[profile store]\nca_bundle = {path}\n")
+
+    with pytest.raises(StoreCredentialsError, match=f"profile 'store': its ca_bundle {path}"):
+        of_profile("store").authorities()

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -21,6 +23,8 @@ from blemish.storage.errors import (
 from blemish.storage.objects import s3_store as s3_objects
 from blemish.storage.objects.s3_address import S3Address
 from blemish.storage.objects.s3_store import S3ObjectStore
+from tests.certificates import made
+from tests.certificates import write as write_certificate
 
 SECRET = "not-to-be-shown"
 REF = ObjectRef(bucket="images", key="a")
@@ -55,11 +59,13 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler: type[QuietHandler]) -> Iterator[str]:
+def served(handler: type[QuietHandler], *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Answer by this handler; yield the URL."""
     with HTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
@@ -117,6 +123,36 @@ def test_a_store_that_cannot_be_reached_is_named() -> None:
             StoreUnavailableError, match=r"the store at http://127\.0\.0\.1:1 cannot be reached\."
         ):
             use(store)
+
+
+@pytest.mark.acceptance
+def test_a_store_is_trusted_by_the_authorities_of_its_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = made("plant", authority=True)
+    (tmp_path / "plant.pem").write_bytes(authority.pem())
+    (tmp_path / "config").write_text(
+        "[profile store]\naws_access_key_id = other\naws_secret_access_key = secret\n"
+        f"ca_bundle = {tmp_path / 'plant.pem'}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "of-clients.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*write_certificate(tmp_path, made("127.0.0.1", by=authority)))
+
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:
+            body = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with served(Handler, tls=tls) as url:
+        trusting = S3Address(endpoint=url, region="us-east-1", profile="store")
+        assert S3ObjectStore(trusting).has_bucket("images")
+        with pytest.raises(StoreUnavailableError, match="certificate is not trusted"):
+            S3ObjectStore(address(url)).has_bucket("images")
 
 
 @pytest.mark.acceptance
