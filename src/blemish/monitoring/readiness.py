@@ -15,11 +15,6 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import ModelStatus
 from blemish.service.objects import Objects
-from blemish.storage.errors import (
-    ObjectReadError,
-    StoreCredentialsError,
-    StoreUnavailableError,
-)
 from blemish.storage.rows.all_rows import Rows
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -30,7 +25,10 @@ PATIENCE_S = 2.0
 FRESH_S = 1.0
 """How long results are reused, so that frequent probes are cheap."""
 
-PROBE_BUCKET = "blemish-readiness-probe"
+WITHOUT_STORE = (
+    "Requests that need it fail with 503. Loaded models go on; trainings, imports and jobs wait "
+    "until it is back."
+)
 PROBE_BYTES = 64 * 1024
 
 Look = Callable[[], str | None]
@@ -115,24 +113,8 @@ def store_look(objects: Objects) -> Look:
     """Return a check that the store of the buckets answers anything."""
 
     def look() -> str | None:
-        try:
-            objects.has_bucket(PROBE_BUCKET)
-        except (StoreUnavailableError, StoreCredentialsError) as error:
-            return str(error)
-        except ObjectReadError:  # a bucket of this name belongs to another account
-            pass
-        return None
-
-    return look
-
-
-def folder_look(folder: Path) -> Look:
-    """Return a check that a folder can be listed."""
-
-    def look() -> str | None:
-        with os.scandir(folder) as entries:
-            next(entries, None)
-        return None
+        problem = objects.problem()
+        return problem and f"{problem} {WITHOUT_STORE}"
 
     return look
 

@@ -22,7 +22,6 @@ from blemish.monitoring.readiness import (
     Readiness,
     database_look,
     disk_look,
-    folder_look,
     models_look,
     store_look,
 )
@@ -121,7 +120,6 @@ class Monitors:
             audit_log=self.audit_log,
         )
         self._registry.register(StateMetrics(sources, detections=self.detections))
-        in_folder = self._settings.s3_endpoint is None
         is_shared = self._settings.files_url is not None
         token = self._settings.metrics_token
         return StatusPages(
@@ -130,9 +128,7 @@ class Monitors:
                     "database": database_look(
                         database.reading, write_problem=database.write_problem
                     ),
-                    "store": (
-                        folder_look(self._directory.buckets) if in_folder else store_look(objects)
-                    ),
+                    "store": store_look(objects),
                     "disk": disk_look(self._directory.staging),
                     "models": models_look(
                         database.reading, loaded=None if is_shared else hosting.capacities

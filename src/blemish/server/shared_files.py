@@ -76,7 +76,11 @@ def check_bucket(settings: Settings, store: S3ObjectStore) -> None:
                 f"{settings.s3_endpoint}. Make it there first."
             )
     except StoreUnavailableError as error:
-        logger.warning("the store of the shared files is away", reason=str(error))
+        logger.warning(
+            "the S3 of the shared files is away; the server starts, and waits for it",
+            endpoint=settings.s3_endpoint,
+            reason=str(error),
+        )
 
 
 def _location(

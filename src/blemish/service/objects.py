@@ -25,6 +25,9 @@ class Objects(Protocol):
             ObjectError: the store does not answer.
         """
 
+    def problem(self) -> str | None:
+        """Return why the store answers nothing; None if it answers."""
+
     def check_key(self, bucket: str, key: str) -> None:
         """Check that a key is allowed in a bucket.
 

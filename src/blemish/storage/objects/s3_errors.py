@@ -6,10 +6,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PreconditionError, UnauthenticatedError
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.errors import VersionMissingError
+from blemish.storage.errors import (
+    ObjectReadError,
+    StoreCredentialsError,
+    StoreUnavailableError,
+    StoreWriteError,
+    VersionMissingError,
+)
+from blemish.storage.objects.s3_address import S3Address
 
 NO_SUCH_VERSION = frozenset({"InvalidArgument", "MethodNotAllowed"})
 """Codes for an impossible version id, and for one of a deletion.
@@ -34,10 +41,48 @@ def error_status(error: BaseError) -> str | None:
     return match[1] if match else None
 
 
-def distrust(error: BaseError) -> str | None:
-    """Return why the certificate of the store is not trusted, in a word; None if it is."""
+@contextmanager
+def clear_store_errors(
+    address: S3Address, name: str, done: str, refused: type[ObjectReadError | StoreWriteError]
+) -> Iterator[None]:
+    """Turn errors of obstore into errors that say what cannot be done, and why.
+
+    Args:
+        address: of the store.
+        name: of what cannot be used; it begins the message.
+        done: what was to be done with it, as a participle.
+        refused: the error if the store denies it.
+
+    Raises:
+        ObjectError: the store denies it, fails or does not answer.
+    """
+    try:
+        yield
+    except PreconditionError as error:
+        raise ObjectReadError(f"{name} was changed while it was read.") from error
+    except BaseError as error:
+        status = error_status(error)
+        if isinstance(error, UnauthenticatedError) and status is None:
+            raise StoreCredentialsError(
+                f"{name} cannot be {done}: the credentials for the store cannot be had."
+            ) from error
+        if status is None and "redirect" in str(error):
+            raise refused(
+                f"{name} cannot be {done}: it is not in the region {address.region}."
+            ) from error
+        if status is None or status.startswith("5"):
+            reason = "fails" if status else f"cannot be reached{_distrust(error)}"
+            raise StoreUnavailableError(
+                f"{name} cannot be {done}: the store at {address.endpoint} {reason}."
+            ) from error
+        reason = error_code(error) or f"status {status}"
+        raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
+
+
+def _distrust(error: BaseError) -> str:
+    """Return the end of a sentence: why the certificate of the store is not trusted, if so."""
     match = _UNTRUSTED.search(str(error))
-    return match[1] if match else None
+    return f", since its certificate is not trusted ({match[1]})" if match else ""
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
     PreconditionError,
-    UnauthenticatedError,
 )
 from obstore.store import S3Store
 
@@ -39,7 +38,7 @@ from blemish.storage.errors import (
 from blemish.storage.objects.names import is_bucket_name, refusal
 from blemish.storage.objects.s3_address import S3Address
 from blemish.storage.objects.s3_errors import (
-    distrust,
+    clear_store_errors,
     error_code,
     error_status,
     version_errors,
@@ -74,6 +73,9 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 NOT_IMPLEMENTED = "501"
 """Status of a store that refuses a header which it does not know."""
 
+PROBE_BUCKET = "blemish-readiness-probe"
+"""A bucket that need not exist: any answer shows that the store is there."""
+
 NO_SUCH_PREFIX = ".blemish-looks-for-the-bucket"
 """An empty listing is the fastest request that shows a missing bucket."""
 
@@ -102,14 +104,21 @@ class S3ObjectStore:
         """
         if not is_bucket_name(bucket):
             return False
-        with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
-            try:
-                next(iter(self._checked_bucket(bucket).list(NO_SUCH_PREFIX)), None)
-            except BaseError as error:
-                if error_code(error) != "NoSuchBucket":
-                    raise
-                return False
-        return True
+        with clear_store_errors(self._address, f"The bucket {bucket}", "listed", ObjectReadError):
+            return self._has_bucket(bucket)
+
+    def problem(self) -> str | None:
+        """Return why the store answers nothing, not even a refusal; None if it answers."""
+        try:
+            with clear_store_errors(
+                self._address, "The S3 of the buckets", "used", ObjectReadError
+            ):
+                self._has_bucket(PROBE_BUCKET)
+        except (StoreUnavailableError, StoreCredentialsError) as error:
+            return str(error)
+        except ObjectReadError:  # a bucket of this name belongs to another account
+            pass
+        return None
 
     def check_key(self, bucket: str, key: str) -> None:
         """Check that a key is allowed in a bucket.
@@ -177,7 +186,7 @@ class S3ObjectStore:
         folder = prefix.rpartition("/")[0]  # obstore lists only whole folders
         if folder and refusal(f"{folder}/x"):  # and rejects a folder that no key can be in
             return
-        with self._clear_errors(f"The bucket {bucket}", "listed", ObjectReadError):
+        with clear_store_errors(self._address, f"The bucket {bucket}", "listed", ObjectReadError):
             for page in self._bucket(bucket).list(folder or None):
                 for entry in page:
                     if entry["path"].startswith(prefix):
@@ -209,7 +218,7 @@ class S3ObjectStore:
             StoreUnavailableError: the store does not answer.
         """
         _check_name(ref)
-        with self._clear_errors(str(ref), "written", StoreWriteError):
+        with clear_store_errors(self._address, str(ref), "written", StoreWriteError):
             try:
                 # chunks are uploaded in parts, which become an object when the upload is complete
                 whole = isinstance(data, bytes)
@@ -247,7 +256,7 @@ class S3ObjectStore:
         if (more := next(chunks, None)) is not None:
             return self._write_if_same(ref, chain((whole, more), chunks), version)
         mode: PutMode = "create" if version is None else {"e_tag": version}
-        with self._clear_errors(str(ref), "written", StoreWriteError):
+        with clear_store_errors(self._address, str(ref), "written", StoreWriteError):
             try:
                 self._bucket(ref.bucket).put(ref.key, whole, mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
@@ -271,7 +280,7 @@ class S3ObjectStore:
             StoreUnavailableError: the store does not answer.
         """
         _check_name(ref)
-        with self._clear_errors(str(ref), "deleted", StoreWriteError):
+        with clear_store_errors(self._address, str(ref), "deleted", StoreWriteError):
             try:
                 self._bucket(ref.bucket).delete(ref.key)
             except FileNotFoundError:
@@ -291,6 +300,15 @@ class S3ObjectStore:
             return False
         return True
 
+    def _has_bucket(self, bucket: str) -> bool:
+        try:
+            next(iter(self._checked_bucket(bucket).list(NO_SUCH_PREFIX)), None)
+        except BaseError as error:
+            if error_code(error) != "NoSuchBucket":
+                raise
+            return False
+        return True
+
     def _check_bucket(self, bucket: str) -> None:
         if not self.has_bucket(bucket):
             raise _bucket_missing(bucket)
@@ -301,7 +319,7 @@ class S3ObjectStore:
         _check_name(ref)
         try:
             with (
-                self._clear_errors(str(ref), "read", ObjectReadError),
+                clear_store_errors(self._address, str(ref), "read", ObjectReadError),
                 version_errors(ref, version),
             ):
                 yield self._bucket(ref.bucket)
@@ -312,34 +330,6 @@ class S3ObjectStore:
             raise ObjectMissingError(f"There is no object {ref}.") from error
         except UnicodeDecodeError as error:
             raise ObjectReadError(f"{ref} is not UTF-8 text ({error.reason}).") from error
-
-    @contextmanager
-    def _clear_errors(
-        self, name: str, done: str, refused: type[ObjectReadError | StoreWriteError]
-    ) -> Iterator[None]:
-        try:
-            yield
-        except PreconditionError as error:
-            raise ObjectReadError(f"{name} was changed while it was read.") from error
-        except BaseError as error:
-            status = error_status(error)
-            if isinstance(error, UnauthenticatedError) and status is None:
-                raise StoreCredentialsError(
-                    f"{name} cannot be {done}: the credentials for the store cannot be had."
-                ) from error
-            if status is None and "redirect" in str(error):
-                raise refused(
-                    f"{name} cannot be {done}: it is not in the region {self._address.region}."
-                ) from error
-            if status is None or status.startswith("5"):
-                untrusted = distrust(error)
-                reason = f", since its certificate is not trusted ({untrusted})"
-                raise StoreUnavailableError(
-                    f"{name} cannot be {done}: the store at {self._address.endpoint} "
-                    f"{'fails' if status else 'cannot be reached'}{reason if untrusted else ''}."
-                ) from error
-            reason = error_code(error) or f"status {status}"
-            raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
 
     def _opened(self, timeout: timedelta, bucket: str) -> S3Store:
         if not is_bucket_name(bucket):

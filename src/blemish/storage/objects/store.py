@@ -7,6 +7,7 @@ link is followed.
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -66,6 +67,15 @@ class ObjectStore:
     def has_bucket(self, bucket: str) -> bool:
         """Return whether a bucket exists."""
         return self.paths.has_bucket(bucket)
+
+    def problem(self) -> str | None:
+        """Return why no bucket can be used; None if the folder can be listed."""
+        try:
+            with os.scandir(self.root) as entries:
+                next(entries, None)
+        except OSError as error:
+            return f"The folder of the buckets cannot be used: {error}."
+        return None
 
     def check_key(self, bucket: str, key: str) -> None:
         """Check that a key is allowed in a bucket.

@@ -123,6 +123,9 @@ def test_a_store_that_cannot_be_reached_is_named() -> None:
             StoreUnavailableError, match=r"the store at http://127\.0\.0\.1:1 cannot be reached\."
         ):
             use(store)
+    assert store.problem() == (
+        "The S3 of the buckets cannot be used: the store at http://127.0.0.1:1 cannot be reached."
+    )
 
 
 @pytest.mark.acceptance
@@ -172,6 +175,7 @@ def test_what_the_store_refuses_is_said(refusing: tuple[int, str]) -> None:
             use(store)
     with pytest.raises(StoreWriteError if status < 500 else StoreUnavailableError, match=reason):
         write(store)
+    assert (store.problem() is None) == (status < 500)
 
 
 @pytest.mark.acceptance
