@@ -73,7 +73,7 @@ class BundleFolders(Protocol):
         """
 
     def discard(self, name: str) -> None:
-        """Remove a bundle that no row names; while the store does not answer, that may wait."""
+        """Remove a bundle that no row names; while the store denies it, that may wait."""
 
 
 class LocalBundleFolders:
@@ -191,7 +191,7 @@ class Bundles:
         """Remove a bundle, if it exists.
 
         Raises:
-            StoreUnavailableError: it is in an S3 that does not answer.
+            ObjectError: it cannot be removed, or is in an S3 that does not answer.
         """
         self._folders.remove(name)
 

@@ -16,7 +16,7 @@ from blemish.domain.lifecycle import MODEL_ANSWERING, MODEL_LOADING
 from blemish.engine.errors import BundleError
 from blemish.service.models.bundles import Bundles
 from blemish.storage.database.database import Database
-from blemish.storage.errors import EncryptionError
+from blemish.storage.errors import EncryptionError, ObjectError, StoreWriteError
 from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -24,6 +24,11 @@ logger: FilteringBoundLogger = structlog.get_logger(__name__)
 HOSTED = "The model is running."
 STOPPED = "The model was stopped."
 MOVING = "The model is being loaded again after a restart."
+DELETION_RIGHT = (
+    "Allow s3:DeleteObject there to the credentials of BLEMISH_S3_PROFILE or "
+    "BLEMISH_S3_ACCESS_KEY_ID."
+)
+DELETED_LATER = "It is tried again by itself."
 RETRIED = "It is tried again by itself until you stop the model."
 
 LOAD_LEASE = timedelta(hours=1)
@@ -149,7 +154,7 @@ class HostingWork:
                 self._runner.unload(model.id)
                 self._finish(model, attempt, ModelStatus.TRAINED, STOPPED)
             case ModelStatus.DELETING:
-                self._delete(model)
+                self._delete(model, attempt)
 
     def give_up(self, model: Model, *, attempt: int, reason: str) -> None:
         """Mark the start of a model as failed, if this attempt still holds the row.
@@ -195,13 +200,35 @@ class HostingWork:
         if not self._finish(model, attempt, ModelStatus.HOSTED, HOSTED):
             self._runner.unload(model.id, attempt=attempt)
 
-    def _delete(self, model: Model) -> None:
+    def _delete(self, model: Model, attempt: int) -> None:
         """Delete the files, then the row; after a crash in between, the work is repeated."""
-        if model.bundle:
-            self._bundles.remove(model.bundle)
-        self._stored_files.delete(model.entries)
+        try:
+            if model.bundle:
+                self._bundles.remove(model.bundle)
+            self._stored_files.delete(model.entries)
+        except ObjectError as error:
+            self._delay_deletion(model, attempt, error)
+            return
         with self._database.writing() as rows:
             rows.models.delete(model.id)
+
+    def _delay_deletion(self, model: Model, attempt: int, error: ObjectError) -> None:
+        """Say why the files cannot be deleted, and leave the row to a later attempt."""
+        pause = pause_after(model.hosting_failures + 1)
+        reason = str(error)
+        if self._is_shared and isinstance(error, StoreWriteError):
+            reason += f" {DELETION_RIGHT}"
+        logger.warning(
+            "a model could not be deleted", reason=reason, again_in_s=pause.total_seconds()
+        )
+        with self._database.writing() as rows:
+            rows.models.fail_hosting(
+                model,
+                attempt=attempt,
+                target=ModelStatus.DELETING,
+                status_message=f"The model could not be deleted yet: {reason} {DELETED_LATER}",
+                not_before=self._now() + pause,
+            )
 
     def _fail(
         self,

@@ -76,7 +76,9 @@ def clear_store_errors(
                 f"{name} cannot be {done}: the store at {address.endpoint} {reason}."
             ) from error
         reason = error_code(error) or f"status {status}"
-        raise refused(f"{name} cannot be {done} (the store says: {reason}).") from error
+        raise refused(
+            f"{name} cannot be {done} (the store at {address.endpoint} says: {reason})."
+        ) from error
 
 
 def _distrust(error: BaseError) -> str:

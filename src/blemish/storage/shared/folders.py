@@ -25,10 +25,10 @@ from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import ObjectRef
 from blemish.storage.errors import (
+    ObjectError,
     ObjectMissingError,
     ObjectReadError,
     ObjectTooLargeError,
-    StoreUnavailableError,
     StoreWriteError,
 )
 from blemish.storage.files import remove_tree, write_durably
@@ -177,7 +177,7 @@ class SharedFolders:
         """Remove a folder that nothing needs; if that fails, housekeeping removes it later."""
         try:
             self.remove(name)
-        except StoreUnavailableError as error:
+        except ObjectError as error:
             logger.warning("a shared folder is removed later", name=name, reason=str(error))
 
     def names(self) -> dict[str, datetime]:

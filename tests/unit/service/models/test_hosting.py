@@ -1,17 +1,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from blemish.domain.entities import InferenceUnits, Model, ModelStatus
+from blemish.domain.entities import InferenceUnits, Model, ModelStatus, ObjectRef
 from blemish.domain.errors import ResourceNotFoundError
 from blemish.domain.limits import MIB
 from blemish.engine.errors import BundleError
-from blemish.service.models.hosting import RETRIED, HostingWork
-from blemish.storage.errors import EncryptionError, KeyUnavailableError, SealBrokenError
+from blemish.service.models.bundles import Bundles
+from blemish.service.models.hosting import (
+    DELETED_LATER,
+    DELETION_RIGHT,
+    RETRIED,
+    HostingWork,
+)
+from blemish.storage.errors import (
+    EncryptionError,
+    KeyUnavailableError,
+    SealBrokenError,
+    StoreWriteError,
+)
+from blemish.storage.objects.store import ObjectStore
+from blemish.storage.shared.folders import SharedFolders
 from tests.unit.fakes import FakeHosting
 from tests.unit.house import LEASE, ONE_UNIT, House
+from tests.unit.storage.shared_folders import shared_folders
 
 S = ModelStatus
 MORE_UNITS = InferenceUnits(minimum=2, maximum=3)
@@ -29,15 +44,26 @@ def work(house: House, runner: FakeHosting) -> HostingWork:
     return house.hosting_work(runner)
 
 
-def shared_work(house: House, runner: FakeHosting) -> HostingWork:
+def shared_work(
+    house: House, runner: FakeHosting, *, bundles: SharedFolders | None = None
+) -> HostingWork:
     """Return the work of one of several servers."""
     return HostingWork(
         house.database,
         runner=runner,
         stored_files=house.stored_files,
-        bundles=house.bundles,
+        bundles=house.bundles if bundles is None else sharing_bundles(house, bundles),
         now=house.clock,
         is_shared=True,
+    )
+
+
+def sharing_bundles(house: House, folders: SharedFolders) -> Bundles:
+    return Bundles(
+        house.directory.bundles,
+        staging=house.directory.staging,
+        encryption=house.encryption,
+        shared=folders,
     )
 
 
@@ -286,6 +312,41 @@ def test_a_deletion_that_was_cut_off_is_done_again(house: House, work: HostingWo
     work.carry_out(model, attempt=house.claim_model(model))
 
     assert house.models.page("circuits", token=None) == ([], None)
+
+
+class RefusingStore(ObjectStore):
+    """An S3 that denies deletions."""
+
+    def delete(self, ref: ObjectRef) -> None:
+        raise StoreWriteError(f"{ref} cannot be deleted (the store at http://s3 says: no).")
+
+
+@pytest.mark.usefixtures("work")
+def test_a_deletion_that_the_s3_denies_says_so_until_it_succeeds(
+    house: House, tmp_path: Path
+) -> None:
+    model = house.trained(S.DELETING)
+    assert model.bundle is not None
+    shared = shared_folders(tmp_path, "a")
+    shared.write(model.bundle, "model.onnx", b"x")
+    refusing = shared_folders(tmp_path, "a", store=RefusingStore)
+    denied = shared_work(house, FakeHosting(), bundles=refusing)
+    allowed = shared_work(house, FakeHosting(), bundles=shared)
+
+    refused = carry_out(house, denied, model)
+    house.clock.advance(1)
+    again = carry_out(house, denied, refused)
+
+    assert refused.status is again.status is S.DELETING
+    assert refused.interruptions == again.interruptions == 0
+    assert refused.status_message == (
+        f"The model could not be deleted yet: s3://files/plant/1/bundles/{model.bundle}/folder.json"
+        f" cannot be deleted (the store at http://s3 says: no). {DELETION_RIGHT} {DELETED_LATER}"
+    )
+    assert again.not_before == house.clock() + timedelta(seconds=2)
+    allowed.carry_out(again, attempt=house.claim_model(again))
+    assert house.models.page("circuits", token=None) == ([], None)
+    assert shared.names() == {}
 
 
 def test_a_model_that_is_stopped_while_it_loads_is_unloaded(

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from blemish.domain.entities import ObjectRef
-from blemish.storage.errors import ObjectMissingError, ObjectReadError, StoreUnavailableError
+from blemish.storage.errors import (
+    ObjectError,
+    ObjectMissingError,
+    ObjectReadError,
+    StoreUnavailableError,
+    StoreWriteError,
+)
 from blemish.storage.objects.store import ObjectStore
 from blemish.storage.shared.adoption import share_files
 from blemish.storage.shared.folders import SharedFolders
@@ -96,17 +102,20 @@ def test_a_removed_folder_leaves_nothing(
     assert not (tmp_path / "first" / "cache" / "bundles" / "7-1").exists()
 
 
-def test_a_folder_that_nothing_needs_waits_for_a_store_that_is_away(open_shared: Open) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailableError, StoreWriteError])
+def test_a_folder_that_nothing_needs_waits_for_a_store_that_deletes(
+    open_shared: Open, error: type[ObjectError]
+) -> None:
     shared = open_shared("first")
 
     class Away(ObjectStore):
         def delete(self, ref: ObjectRef) -> None:
-            raise StoreUnavailableError(f"{ref} cannot be deleted.")
+            raise error(f"{ref} cannot be deleted.")
 
     object.__setattr__(shared._at, "store", Away(Path("/")))
 
     shared.discard("7-1")
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(error):
         shared.remove("7-1")
 
 
