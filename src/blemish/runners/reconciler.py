@@ -249,6 +249,7 @@ class Reconciler:
         """
         with self._database.renewing() as rows:
             table, now = _table(rows, kind), self._clock(rows)
+            former = rows.work.holder(kind, row.id) if self._is_shared else None
             attempt = table.claim(row.id, owner=self._owner, now=now, lease_until=now + self._lease)
             # read after the claim, which lets nobody change the row until this is committed
             if attempt is not None and row not in [
@@ -256,6 +257,8 @@ class Reconciler:
                 for now_row in table.unsettled()
             ]:
                 raise _ChangedError
+        if attempt is not None and former not in {None, self._owner}:
+            logger.warning("work of a lost server is taken over", server=former, **_about(row))
         return attempt
 
     def _carry_out(self, key: tuple[str, int], row: Row, work: Work[Row], attempt: int) -> None:

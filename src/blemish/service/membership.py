@@ -22,6 +22,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from blemish.domain.entities import AccessKey
+from blemish.service.lost_servers import LostServers
 from blemish.storage.database.database import Database
 from blemish.storage.encryption.keyring import DEFAULT, Key, Keyring
 from blemish.storage.errors import ServersDifferError
@@ -50,6 +51,7 @@ class Membership:
         self._server = server
         self._clock = clock
         self._lease = lease
+        self._lost = LostServers(server.id, lease=lease)
 
     def join(self) -> None:
         """Add the row, and free what former processes of this data directory worked on.
@@ -74,6 +76,7 @@ class Membership:
             others = self._others(rows, now)
             self._check_stores(others)
             self._add(rows, now)
+            self._lost.look(rows, now)
         logger.info(
             "server joined",
             id=self._server.id,
@@ -82,11 +85,12 @@ class Membership:
         )
 
     def beat(self) -> None:
-        """Write that this server is alive."""
+        """Write that this server is alive; log the others that are lost or back."""
         with self._database.renewing() as rows:
             now = self._clock(rows)
             if not rows.servers.beat(self._server.id, now):
                 self._add(rows, now)
+            self._lost.look(rows, now)
 
     def leave(self) -> None:
         """Remove the row."""

@@ -702,10 +702,13 @@ def test_a_server_that_shares_its_database_leaves_rows_of_others_until_their_lea
     shared._look()
     before = list(works.trainings.begun)
     house.clock.advance(1)
-    shared._look()
+    with capture_logs() as logged:
+        shared._look()
 
     assert before == []
     assert [attempt for _, attempt in begun(works.trainings, 1)] == [2]
+    (of_work,) = [line for line in logged if "taken over" in line["event"]]
+    assert (of_work["server"], of_work["project"]) == (OTHER, model.project)
 
 
 def test_of_several_servers_each_begins_with_another_row(house: House, works: Works) -> None:

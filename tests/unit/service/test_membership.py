@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from blemish.domain.entities import Model
 from blemish.service.housekeeping import REMAINS_AGE, Housekeeping
@@ -109,6 +110,60 @@ def test_a_server_leaves_and_one_whose_row_was_removed_adds_it_again(house: Hous
     assert forgotten == ["b"]
     assert sorted(again) == ["a", "b"]
     assert ids(house) == ["a"]
+
+
+def pass_time(house: House, seconds: int, *members: Membership) -> None:
+    """Let time pass while these servers are alive."""
+    for _ in range(seconds):
+        house.clock.advance(1)
+        for server in members:
+            server.beat()
+
+
+def test_the_loss_of_a_server_is_logged_once_with_its_work_and_so_is_its_return(
+    trainable: House,
+) -> None:
+    model = trainable.model()
+    judge = member(trainable, "a1", directory="a")
+    lost = member(trainable, "b1", directory="b", host="mill-2")
+    judge.join()
+    lost.join()
+    claim(trainable, model, "b1")
+    pass_time(trainable, 15, judge, lost)
+
+    with capture_logs() as logged:
+        pass_time(trainable, 30, judge)
+        member(trainable, "b2", directory="b", host="mill-2").join()
+        pass_time(trainable, 2, judge)
+
+    of_loss, of_join, of_return = logged
+    address = {"host": "mill-2", "address": "mill-2:8000"}
+    assert of_loss.items() >= {"log_level": "warning", "server": "b1"}.items() | address.items()
+    assert "a server was lost" in of_loss["event"]
+    assert of_loss["work"] == {"models": 1}
+    assert of_join["event"] == "server joined"
+    assert of_return == {
+        "event": "a server that was lost is back",
+        "log_level": "info",
+        "server": "b2",
+        **address,
+    }
+
+
+def test_a_server_that_was_silent_itself_does_not_judge_the_others_at_once(house: House) -> None:
+    first, second = (member(house, name, directory=name) for name in ("a", "b"))
+    first.join()
+    second.join()
+    pass_time(house, 15, first, second)
+
+    with capture_logs() as logged:
+        house.clock.advance(60)  # the database was away
+        first.beat()
+        pass_time(house, 15, first, second)
+
+    assert [line["event"] for line in logged] == 2 * [
+        "this server was silent; others may have its work"
+    ]
 
 
 def test_the_id_of_a_directory_is_drawn_once(house: House) -> None:

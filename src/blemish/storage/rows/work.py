@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
@@ -52,6 +53,18 @@ class WorkRows:
             statement = select(table.c.id).where(table.c.status.in_(statuses), *held)
             rows[table] = set(self._connection.scalars(statement))
         return {kind: rows[table] for kind, table in WORK_TABLES.items()}
+
+    def holder(self, kind: str, row_id: int) -> str | None:
+        """Return the id of the server that holds a row, or held it until its lease ended."""
+        table = WORK_TABLES[kind]
+        owner: str | None = self._connection.scalar(
+            select(table.c.owner).where(table.c.id == row_id)
+        )
+        return owner
+
+    def held_by(self, owner: str) -> dict[str, int]:
+        """Return how many rows of each table a server holds, or held until its leases ended."""
+        return dict(Counter(table.name for table, _, _ in self._held([owner])))
 
     def interrupt_all(self, now: datetime, *, owners: Collection[str] | None = None) -> None:
         """Free the rows of servers that ended in the middle; each counts as interrupted.
