@@ -12,7 +12,7 @@ from blemish.engine.errors import BundleError
 from blemish.engine.images.decode import ImageError, ImageLimits
 from blemish.engine.runtime import AnomalyArea, Detection
 from blemish.service.detection.detection import ModelBusyError
-from blemish.service.models.hosting import Capacity
+from blemish.service.models.hosting import Capacity, WaitReport, no_report
 from blemish.service.training.runner import TrainingFailure, TrainingResult, TrainingSpec
 from blemish.storage.errors import EncryptionError
 
@@ -67,6 +67,8 @@ class FakeHosting:
         self.damage: BundleError | EncryptionError | None = None
         #: models that fit into memory; None for all
         self.room: int | None = None
+        #: what a load waits for, one after the other
+        self.waits: Sequence[str] = ()
         #: units that judge images, of each loaded model
         self.units = 1
         #: called when a model is loaded, or waited for
@@ -75,9 +77,20 @@ class FakeHosting:
         self.loaded: dict[int, tuple[str, InferenceUnits, int]] = {}
         self.requests: list[Mapping[str, object]] = []
 
-    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
+    def load(
+        self,
+        model_id: int,
+        bundle: str,
+        *,
+        units: InferenceUnits,
+        attempt: int,
+        report: WaitReport = no_report,
+    ) -> None:
         if self.damage:
             raise self.damage
+        for reason in self.waits:
+            self.meanwhile()
+            report(reason)
         self.loaded[model_id] = (bundle, units, attempt)
         self.meanwhile()
 

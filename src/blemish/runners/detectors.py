@@ -12,6 +12,7 @@ from blemish.engine.graph.providers import ON_CPU
 from blemish.engine.images.sizes import ImageLimits
 from blemish.runners.model_memory import model_bytes
 from blemish.service.models.bundles import Bundles
+from blemish.service.models.hosting import WaitReport, no_report
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection, Detector
@@ -50,6 +51,7 @@ class DetectorLoader(Protocol):
         units: InferenceUnits,
         make_room: Callable[[int], None],
         instead_of: HostedDetector | None,
+        report: WaitReport,
     ) -> HostedDetector:
         """Load a bundle.
 
@@ -58,11 +60,13 @@ class DetectorLoader(Protocol):
             units: that the model is to have.
             make_room: is called with the bytes of this machine's memory before they are taken.
             instead_of: what the model has now, which may be changed and returned.
+            report: is called while the load waits for other machines.
 
         Raises:
             BundleError: the bundle cannot be used.
             StorageError: it cannot be opened, or the store does not answer.
             ClusterUnavailableError: the machines that are to run it do not answer.
+            ModelStoppedError: `report` raised it.
         """
 
 
@@ -113,6 +117,7 @@ class LocalDetectors:
         units: InferenceUnits,  # noqa: ARG002 - the queue has a thread for each
         make_room: Callable[[int], None],
         instead_of: HostedDetector | None = None,  # noqa: ARG002 - it is used to the end
+        report: WaitReport = no_report,  # noqa: ARG002 - it waits for nobody
     ) -> LocalDetector:
         """See `DetectorLoader`."""
         content = self._bundles.read(name)

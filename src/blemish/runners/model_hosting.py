@@ -28,8 +28,13 @@ from blemish.runners.model_memory import give_back_memory, model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT, RequestQueue
 from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
-from blemish.service.models.hosting import Capacity
-from blemish.storage.errors import EncryptionError
+from blemish.service.models.hosting import (
+    Capacity,
+    ModelStoppedError,
+    WaitReport,
+    no_report,
+)
+from blemish.storage.errors import EncryptionError, StorageError
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection
@@ -110,7 +115,15 @@ class ModelHosting:
         self._loads = 0
         self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="loading")
 
-    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
+    def load(
+        self,
+        model_id: int,
+        bundle: str,
+        *,
+        units: InferenceUnits,
+        attempt: int,
+        report: WaitReport = no_report,
+    ) -> None:
         """See `service.hosting.HostingRunner`."""
         with self._loading[model_id]:
             loaded = self._hosted.get(model_id)
@@ -123,7 +136,9 @@ class ModelHosting:
                     detector.change_units(units)
                 else:
                     now = loaded.detector if loaded else None
-                    detector = self._loaded(bundle, units, instead_of=now, other_than=model_id)
+                    detector = self._loaded(
+                        bundle, units, instead_of=now, other_than=model_id, report=report
+                    )
                 hosted = _Hosted(queue, attempt, bundle, units, detector)
             with self._lock:
                 replaced = self._hosted.get(model_id)
@@ -213,6 +228,7 @@ class ModelHosting:
         *,
         instead_of: HostedDetector | None,
         other_than: int,
+        report: WaitReport,
     ) -> HostedDetector:
         """Load a bundle once there is memory for it."""
 
@@ -223,7 +239,7 @@ class ModelHosting:
                 give_back_memory()
 
         detector = self._detectors.load(
-            bundle, units=units, make_room=make_room, instead_of=instead_of
+            bundle, units=units, make_room=make_room, instead_of=instead_of, report=report
         )
         with self._lock:
             self._loads += 1
@@ -273,12 +289,19 @@ class ModelHosting:
         self._wake(model_id, failure)
 
     def _load_row(self, model_id: int) -> None:
+        def check(_: str) -> None:
+            with suppress(StorageError):
+                if self._hosted_row(model_id) is None:
+                    raise ModelStoppedError
+
         row = self._hosted_row(model_id)
         while row is not None:
             assert row.bundle is not None
             assert row.units is not None
             try:
-                self.load(row.id, row.bundle, units=row.units, attempt=row.attempt)
+                self.load(row.id, row.bundle, units=row.units, attempt=row.attempt, report=check)
+            except ModelStoppedError:
+                return
             except (BundleError, EncryptionError):
                 newer = self._hosted_row(model_id)
                 if newer is not None and newer.bundle == row.bundle:

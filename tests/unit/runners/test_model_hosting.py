@@ -21,6 +21,7 @@ from blemish.runners.model_memory import model_bytes
 from blemish.runners.request_queue import WAITING_PER_UNIT
 from blemish.service.detection.detection import ModelBusyError
 from blemish.service.models.bundles import Bundles
+from blemish.service.models.hosting import WaitReport, no_report
 from blemish.storage.errors import SealBrokenError, StoreUnavailableError
 from tests.products import LIMITS, SIZE, draw, png
 from tests.unit.runners.waiting import PATIENCE_S, eventually
@@ -51,6 +52,8 @@ class GatedDetectors(LocalDetectors):
         super().__init__(bundles, threads=threads)
         self.may_load = Event()
         self.may_load.set()
+        #: how often a load that waits says so
+        self.report_s = PATIENCE_S
         #: what each load was to take the place of
         self.former: list[HostedDetector | None] = []
 
@@ -61,9 +64,13 @@ class GatedDetectors(LocalDetectors):
         units: InferenceUnits,
         make_room: Callable[[int], None],
         instead_of: HostedDetector | None = None,
+        report: WaitReport = no_report,
     ) -> LocalDetector:
         self.former.append(instead_of)
-        assert self.may_load.wait(PATIENCE_S)
+        for _ in range(1_000):
+            if self.may_load.wait(self.report_s):
+                break
+            report("it waits for a node.")
         return super().load(name, units=units, make_room=make_room)
 
 
@@ -432,3 +439,23 @@ def test_what_an_image_has_loaded_anew_takes_the_older_one_over(
     detectors.may_load.set()
     assert isinstance(answer.result(PATIENCE_S), Detection)
     assert hosting._hosted[7].bundle == "7-2"
+
+
+def test_a_load_that_waits_for_a_node_ends_with_the_stop_of_its_model(
+    bundles: CountingBundles, rows: dict[int, Model], loop: asyncio.AbstractEventLoop
+) -> None:
+    detectors = GatedDetectors(bundles, threads=1)
+    detectors.may_load.clear()
+    detectors.report_s = 0.01
+    hosting = ModelHosting(
+        bundles=bundles, detectors=detectors, hosted_row=rows.get, memory_bytes=0
+    )
+    rows[7] = row()
+    answer = Client(hosting, loop).begin(model=rows[7], timeout_s=PATIENCE_S)
+    eventually(lambda: detectors.former)
+
+    del rows[7]
+
+    assert answer.result(PATIENCE_S) is None
+    assert hosting.capacities() == {}
+    assert not hosting._demanded

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blemish.domain.entities import InferenceUnits
+from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
+from blemish.line.channel import LineMessage
 from blemish.runners.cluster.cluster_model import ClusterModel
+from blemish.runners.cluster.unavailable import ClusterUnavailableError
 
 if TYPE_CHECKING:
     from blemish.engine.runtime import Detection
@@ -42,3 +45,18 @@ class ClusterDetector:
     def close(self) -> None:
         """See `runners.detectors.HostedDetector`."""
         self._cluster.unload(self.model)
+
+
+def detection_of_answer(answer: LineMessage) -> Detection:
+    """Return the detection that a broker answered with.
+
+    Raises:
+        ImageError: the image cannot be read.
+        ClusterUnavailableError: no unit judged it.
+    """
+    from blemish.line.detection_message import detection_of
+
+    if answer.kind == "detection":
+        return detection_of(answer)
+    reason = answer.document["reason"]
+    raise (ImageError if answer.kind == "unreadable" else ClusterUnavailableError)(reason)

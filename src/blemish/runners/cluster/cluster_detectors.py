@@ -21,16 +21,16 @@ from structlog.typing import FilteringBoundLogger
 from blemish.domain.entities import InferenceUnits
 from blemish.engine.bundle import bundle_files
 from blemish.engine.errors import BundleError
-from blemish.engine.images.formats import ImageError
 from blemish.engine.images.sizes import ImageLimits
 from blemish.line.channel import LineMessage
 from blemish.runners.cluster.broker_process import LOST, BrokerProcess
-from blemish.runners.cluster.cluster_detector import ClusterDetector
+from blemish.runners.cluster.cluster_detector import ClusterDetector, detection_of_answer
 from blemish.runners.cluster.cluster_model import ClusterModel
 from blemish.runners.cluster.unavailable import ClusterUnavailableError, first_line
 from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.runners.detectors import HostedDetector
 from blemish.service.models.bundles import Bundles
+from blemish.service.models.hosting import WaitReport, no_report
 from blemish.storage.errors import is_passing
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class ClusterDetectors:
         units: InferenceUnits,
         make_room: Callable[[int], None],  # noqa: ARG002 - it takes no memory here
         instead_of: HostedDetector | None = None,
+        report: WaitReport = no_report,
     ) -> ClusterDetector:
         """See `runners.detectors.DetectorLoader`; actors that are there load the new bundle."""
         files = bundle_files(self._bundles.read(name))  # nothing has changed if that fails
@@ -149,9 +150,11 @@ class ClusterDetectors:
             undo = partial(self.unload, model)
             with self._changed:
                 self._models[model.number] = model
+        deadline = time.monotonic() + self._load_patience_s
         try:
             self._host(model, files)
-            self._wait_for_units(model, units.minimum)
+            while not self._has_units(model, units.minimum, deadline):
+                report(self._wait_reason(model, units.minimum))
         except BaseException:
             undo()
             raise
@@ -182,7 +185,7 @@ class ClusterDetectors:
             )
         finally:
             model.scaling.end()
-        return _detection(answer)
+        return detection_of_answer(answer)
 
     def unload(self, model: ClusterModel) -> None:
         """End the units of a model when its images are judged."""
@@ -255,9 +258,15 @@ class ClusterDetectors:
             with self._changed:
                 model.broker = broker
 
-    def _wait_for_units(self, model: ClusterModel, least: int) -> None:
-        deadline = time.monotonic() + self._load_patience_s
+    def _has_units(self, model: ClusterModel, least: int, deadline: float) -> bool:
+        """Return whether a model has its least units; wait for them for a moment.
+
+        Raises:
+            BundleError, StorageError: it cannot have them.
+            ClusterUnavailableError: there is no cluster, or the model has been stopped.
+        """
         with self._changed:
+            ends_at = min(time.monotonic() + LOOK_S, deadline)
             while model.ready_units < least:
                 left_s = deadline - time.monotonic()
                 if self._stopping.is_set():
@@ -277,7 +286,14 @@ class ClusterDetectors:
                         f"the Ray cluster has started {model.ready_units} of {least} inference "
                         f"units in {self._load_patience_s:g} s; {model.obstacle}."
                     )
-                self._changed.wait(left_s)
+                if time.monotonic() >= ends_at:
+                    return False
+                self._changed.wait(ends_at - time.monotonic())
+            return True
+
+    def _wait_reason(self, model: ClusterModel, least: int) -> str:
+        with self._changed:
+            return f"it waits for the Ray cluster. {self._problem or model.progress(least)}"
 
     def _run_brokers(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -330,7 +346,7 @@ class ClusterDetectors:
         model = self._models.get(message.document["model"])
         if model is None:
             return
-        if message.kind != "units" and message.document["version"] == model.version:
+        if message.kind in {"problem", "refused"} and message.document["version"] == model.version:
             reason = message.document["reason"]
             logger.warning("an inference unit failed", bundle=model.name, reason=reason)
         model.note(message, now=self._clock())
@@ -381,12 +397,3 @@ class ClusterDetectors:
             logger.info("inference units change", bundle=model.name, units=wanted)
             broker.send("units", {"model": model.number, "count": wanted})
             model.sent_units = wanted
-
-
-def _detection(answer: LineMessage) -> Detection:
-    from blemish.line.detection_message import detection_of
-
-    if answer.kind == "detection":
-        return detection_of(answer)
-    reason = answer.document["reason"]
-    raise (ImageError if answer.kind == "unreadable" else ClusterUnavailableError)(reason)

@@ -43,6 +43,8 @@ class ClusterModel:
     problem: Exception | None = None
     #: why a unit was lost, or has to wait: it is started again
     loss: str | None = None
+    #: what there is in the cluster for units that are not ready yet; None before the broker says it
+    room: str | None = None
     #: times in a row that the broker has not got it, and when it is handed over again
     failures: int = 0
     not_before: float = 0.0
@@ -50,12 +52,18 @@ class ClusterModel:
     @property
     def obstacle(self) -> str:
         """Why units are missing, for the end of a sentence."""
-        return str(self.problem or self.loss or NO_ROOM).removesuffix(".")
+        return str(self.problem or self.loss or self.room or NO_ROOM).removesuffix(".")
+
+    def progress(self, least: int) -> str:
+        """Return how many of the least units are ready, and what others wait for, as sentences."""
+        text = f"{self.ready_units} of {least} inference units are ready"
+        known = self.loss or self.room
+        return f"{text}; {known.removesuffix('.')}." if known else f"{text}."
 
     def exchange(self, name: str, units: InferenceUnits) -> None:
         """Have another bundle from now on, which no unit has yet."""
         self.name, self.version, self.ready_units = name, self.version + 1, 0
-        self.problem = self.loss = None
+        self.problem = self.loss = self.room = None
         self.failures, self.not_before = 0, 0.0
         if units != self.scaling.bounds:
             self.scaling.change(units)
@@ -79,6 +87,8 @@ class ClusterModel:
         if message.document["version"] != self.version:
             return
         match message.kind:
+            case "room":
+                self.room = message.document["reason"]
             case "units":
                 self.ready_units = message.document["count"]
                 if self.ready_units:

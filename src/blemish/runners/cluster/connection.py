@@ -92,6 +92,11 @@ def loss(error: RayError) -> str:
     return f"the node was lost: {first_line(error)}"
 
 
+def free_resources() -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Return what all nodes together have free, and what they have, by the name of a resource."""
+    return ray.available_resources(), ray.cluster_resources()
+
+
 def node_problems() -> list[str]:
     """Return what is wrong with the nodes, a sentence for each node, after asking them all."""
     probe = ray.remote(installed_versions)

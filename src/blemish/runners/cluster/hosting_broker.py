@@ -15,6 +15,7 @@ input, and says every second that it is alive. What starts actors is passed in.
 | `connected`, `alive` | |
 | `away` | the `reason` why there is no cluster; the process ends |
 | `units` | a `model`, the units `in_service`, the `count` with the newest `version` of the bundle |
+| `room` | a `model`, its `version`, and as `reason` what is free for units that only start |
 | `problem` | a `model`, its `version`, the `reason` why a unit is lost, whether it `may_pass` |
 | `refused` | a `model`, the `version` of a bundle that it has not got, and the `reason` |
 | `detection`, `unreadable`, `unavailable` | the number of the `request`, and its result |
@@ -40,6 +41,9 @@ from blemish.runners.cluster.model_units import (
     UnitActor,
 )
 from blemish.runners.cluster.unavailable import first_line
+
+ROOM_S = 2.0
+"""How often it is looked what is free for units that wait for a node."""
 
 STOPPED: Answer = ("unavailable", {"reason": "The model has been stopped."}, [])
 
@@ -84,6 +88,7 @@ class HostingBroker:
         *,
         start: Callable[[], UnitActor],
         store: Callable[[Mapping[str, bytes]], object],
+        room: Callable[[], str] | None = None,
     ) -> None:
         """Host nothing yet.
 
@@ -91,10 +96,12 @@ class HostingBroker:
             link: to the server.
             start: starts an actor.
             store: returns the files of a bundle as an actor loads them.
+            room: returns what an actor takes, and what is free, for the end of a sentence.
         """
         self._link = link
         self._start = start
         self._store = store
+        self._room = room
         self._models: dict[int, ModelUnits] = {}
 
     async def run(self) -> None:
@@ -107,7 +114,22 @@ class HostingBroker:
 
         threading.Thread(target=read, daemon=True).start()
         self._link.send("connected", {})
-        await asyncio.Event().wait()
+        while True:
+            await asyncio.sleep(ROOM_S)
+            await self._report_room()
+
+    async def _report_room(self) -> None:
+        """Say what is free, for models whose units wait for a node."""
+        if self._room is None or not any(units.is_starting for units in self._models.values()):
+            return
+        try:
+            room = await asyncio.to_thread(self._room)
+        except Exception as error:  # noqa: BLE001 - the units wait all the same
+            room = f"the cluster does not say what is free: {first_line(error)}"
+        for number, units in self._models.items():
+            if units.is_starting:
+                report = {"model": number, "version": units.version, "reason": room}
+                self._link.send("room", report)
 
     def _carry_out(self, message: LineMessage) -> None:
         document = message.document

@@ -114,6 +114,16 @@ class ModelUnits:
         #: units that shall be there
         self._count = 0
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether a unit waits for a node, or loads its first bundle."""
+        return bool(self._starting)
+
+    @property
+    def version(self) -> int:
+        """The version of the newest bundle."""
+        return self._version
+
     def submit(self, request: DetectionRequest) -> None:
         """Let an image wait for a unit."""
         if self._count:

@@ -13,6 +13,7 @@ from functools import partial
 from blemish.runners.cluster.check_process import NO_RAY
 from blemish.runners.cluster.hosting_broker import HostingBroker, ServerLink
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.unit_room import room_text
 
 
 def run_broker() -> None:
@@ -25,7 +26,7 @@ def run_broker() -> None:
     options = parser.parse_args()
     link = ServerLink()
     try:
-        from blemish.runners.cluster.connection import connect
+        from blemish.runners.cluster.connection import connect, free_resources
         from blemish.runners.cluster.ray_actors import RayActor, stored_files
 
         connect(options.address)
@@ -44,7 +45,11 @@ def run_broker() -> None:
         "shared_arena": True,
     }
     start = partial(RayActor, resources=resources, loading=loading)
-    asyncio.run(HostingBroker(link, start=start, store=stored_files).run())
+    unit = {"CPU": options.cpus, "GPU": options.gpus}
+    broker = HostingBroker(
+        link, start=start, store=stored_files, room=lambda: room_text(unit, *free_resources())
+    )
+    asyncio.run(broker.run())
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -16,7 +18,7 @@ from blemish.domain.lifecycle import MODEL_ANSWERING, MODEL_LOADING
 from blemish.engine.errors import BundleError
 from blemish.service.models.bundles import Bundles
 from blemish.storage.database.database import Database
-from blemish.storage.errors import EncryptionError, ObjectError, StoreWriteError
+from blemish.storage.errors import DatabaseError, EncryptionError, ObjectError, StoreWriteError
 from blemish.storage.stored_files import StoredFiles
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -30,6 +32,11 @@ DELETION_RIGHT = (
 )
 DELETED_LATER = "It is tried again by itself."
 RETRIED = "It is tried again by itself until you stop the model."
+
+WAITING = {
+    ModelStatus.STARTING_HOSTING: "The model is starting",
+    ModelStatus.SYSTEM_UPDATING: "The model is being loaded",
+}
 
 LOAD_LEASE = timedelta(hours=1)
 
@@ -53,15 +60,36 @@ class Capacity:
     desired: int | None = None
 
 
+class ModelStoppedError(Exception):
+    """A model that is being loaded is not to be hosted any more."""
+
+
+WaitReport = Callable[[str], None]
+"""Is called again and again while a load waits, with what for; may raise ModelStoppedError."""
+
+
+def no_report(_: str) -> None:
+    """Do nothing about a load that waits."""
+
+
 class HostingRunner(Protocol):
     """Runs hosted models. `attempt` is the attempt that loaded a model."""
 
-    def load(self, model_id: int, bundle: str, *, units: InferenceUnits, attempt: int) -> None:
+    def load(
+        self,
+        model_id: int,
+        bundle: str,
+        *,
+        units: InferenceUnits,
+        attempt: int,
+        report: WaitReport = no_report,
+    ) -> None:
         """Load a bundle; until it is loaded, the previous one answers detections.
 
         Raises:
             BundleError: the bundle cannot be used.
             EncryptionError: it cannot be opened.
+            ModelStoppedError: `report` raised it.
         """
 
     def unload(self, model_id: int, *, attempt: int | None = None) -> None:
@@ -193,12 +221,33 @@ class HostingWork:
             self._fail(model, attempt, ENDED_SERVER, not_before=None)
             return
         try:
-            self._runner.load(model.id, model.bundle, units=model.units, attempt=attempt)
+            self._runner.load(
+                model.id,
+                model.bundle,
+                units=model.units,
+                attempt=attempt,
+                report=partial(self._report_wait, model, attempt),
+            )
+        except ModelStoppedError:
+            logger.info("the load of a model has ended, since it was stopped")
+            return
         except (BundleError, EncryptionError) as error:
             self.give_up(model, attempt=attempt, reason=str(error))
             return
         if not self._finish(model, attempt, ModelStatus.HOSTED, HOSTED):
             self._runner.unload(model.id, attempt=attempt)
+
+    def _report_wait(self, model: Model, attempt: int, reason: str) -> None:
+        """Say what a load waits for; a model that failed to start keeps the reason of that.
+
+        Raises:
+            ModelStoppedError: the row is not this attempt's any more.
+        """
+        beginning = WAITING.get(model.status)
+        message = f"{beginning}: {reason}" if beginning else model.status_message
+        with suppress(DatabaseError), self._database.renewing() as rows:
+            if not rows.models.renew(model.id, attempt=attempt, status_message=message):
+                raise ModelStoppedError
 
     def _delete(self, model: Model, attempt: int) -> None:
         """Delete the files, then the row; after a crash in between, the work is repeated."""

@@ -214,19 +214,18 @@ class Models:
         model_id: int,
         *,
         attempt: int,
-        lease_until: datetime,
+        lease_until: datetime | None = None,
         status_message: str | None = None,
     ) -> bool:
-        """Extend the lease and set the status message; return False for a stale attempt."""
-        message = {} if status_message is None else {"status_message": status_message}
+        """Extend the lease, set the status message, or both; return False for a stale attempt."""
+        values = {"lease_until": lease_until, "status_message": status_message}
         return leases.write_held(
             self._connection,
             MODELS,
             model_id,
             attempt=attempt,
             sources=MODEL_WITH_WORK,
-            lease_until=lease_until,
-            **message,
+            **{name: value for name, value in values.items() if value is not None},
         )
 
     def finish_training(

@@ -26,8 +26,10 @@ from blemish.runners.cluster.cluster_detector import ClusterDetector
 from blemish.runners.cluster.cluster_detectors import ClusterDetectors
 from blemish.runners.cluster.cluster_model import ClusterModel
 from blemish.runners.cluster.unavailable import ClusterUnavailableError
+from blemish.runners.cluster.unit_room import room_text
 from blemish.runners.cluster.unit_scaling import UnitScaling
 from blemish.service.models.bundles import Bundles
+from blemish.service.models.hosting import ModelStoppedError
 from blemish.storage.errors import StoreUnavailableError, is_passing
 from tests.products import LIMITS, draw, png
 from tests.unit.runners.waiting import eventually
@@ -312,6 +314,36 @@ def test_a_stop_ends_a_start_while_the_broker_connects(bundles: Bundles) -> None
 
         with pytest.raises(ClusterUnavailableError, match="has been stopped"):
             loading.result(PATIENCE_S / 2)
+
+
+def test_a_start_that_waits_for_room_says_so_until_it_is_stopped(bundles: Bundles) -> None:
+    program = NO_ROOM.replace("store=dict", "store=dict, room=lambda: 'no CPU is free'")
+    reasons = []
+
+    def report(reason: str) -> None:
+        reasons.append(reason)
+        if "no CPU" in reason:
+            raise ModelStoppedError
+
+    with cluster(bundles, program) as detectors:
+        with pytest.raises(ModelStoppedError):
+            detectors.load(BUNDLE, units=ONE, make_room=lambda _: None, report=report)
+
+        assert detectors._models == {}
+    assert reasons[-1] == (
+        "it waits for the Ray cluster. 0 of 1 inference units are ready; no CPU is free."
+    )
+
+
+def test_the_room_of_a_unit_is_what_it_takes_and_what_is_free() -> None:
+    total = {"CPU": 2.0, "GPU": 1.0, "memory": 1e9}
+
+    assert room_text({"CPU": 1.0, "GPU": 0.0}, {"memory": 1e9}, total) == (
+        "a unit takes 1 CPU of a node, and 0 of 2 CPUs are free"
+    )
+    assert room_text({"CPU": 2.0, "GPU": 0.25}, {"CPU": 1.0, "GPU": 0.5}, total) == (
+        "a unit takes 2 CPUs and 0.25 GPUs of a node, and 1 of 2 CPUs and 0.5 of 1 GPUs are free"
+    )
 
 
 def test_a_broker_that_connects_for_long_is_no_lack_of_room(bundles: Bundles) -> None:

@@ -314,6 +314,40 @@ def test_a_deletion_that_was_cut_off_is_done_again(house: House, work: HostingWo
     assert house.models.page("circuits", token=None) == ([], None)
 
 
+@pytest.mark.parametrize(
+    ("status", "beginning"),
+    [
+        (S.STARTING_HOSTING, "The model is starting"),
+        (S.SYSTEM_UPDATING, "The model is being loaded"),
+    ],
+)
+def test_a_load_that_waits_says_what_for(
+    house: House, work: HostingWork, runner: FakeHosting, status: ModelStatus, beginning: str
+) -> None:
+    model = house.trained(status)
+    messages = []
+    runner.waits = ("no CPU is free.", "still none.")
+    runner.meanwhile = lambda: messages.append(house.described(model).status_message)
+
+    found = carry_out(house, work, model)
+
+    assert found.status is S.HOSTED
+    assert messages[1:] == [f"{beginning}: no CPU is free.", f"{beginning}: still none."]
+
+
+def test_a_stop_ends_a_load_that_waits(
+    house: House, work: HostingWork, runner: FakeHosting
+) -> None:
+    model = house.trained(S.SYSTEM_UPDATING)
+    runner.waits = ("no CPU is free.", "still none.")
+    runner.meanwhile = lambda: house.models.stop("circuits", "1")
+
+    found = carry_out(house, work, model)
+
+    assert (found.status, runner.loaded) == (S.STOPPING_HOSTING, {})
+    assert carry_out(house, work, found).status is S.TRAINED
+
+
 class RefusingStore(ObjectStore):
     """An S3 that denies deletions."""
 
