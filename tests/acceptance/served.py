@@ -89,6 +89,14 @@ class ServedDirectory:
             self.process.send_signal(number)
         return self.process.wait(START_PATIENCE_S)
 
+    def doctor(self, folder: Path) -> str:
+        """Return what `blemish doctor` says of a data directory, with the server's settings."""
+        command = [*SERVE[:3], "doctor", "--json", "--data-dir", str(folder)]
+        ended = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, check=False
+        )
+        return ended.stdout
+
     def client(self, *, models: str | None = None, **config: Any) -> Any:
         """Return a client that knows the server by the files in DIR/aws alone.
 

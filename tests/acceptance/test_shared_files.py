@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -67,6 +68,29 @@ def start(
     yield start
     for served in started:
         served.end(signal.SIGKILL)
+
+
+def test_doctor_tells_of_the_s3_the_default_key_and_both_servers(
+    start: Start, tmp_path: Path
+) -> None:
+    first, second = start("first"), start("second")
+    first.end(signal.SIGKILL)
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+
+    here, elsewhere = (
+        {
+            (finding["topic"], finding["level"]): finding["message"]
+            for finding in json.loads(second.doctor(folder))["findings"]
+        }
+        for folder in (second.folder, stranger)
+    )
+
+    assert ("s3", "problem") not in here
+    assert here["keys", "ok"] == "The default key is that of the other servers on this database."
+    assert "(this data directory)" in here["servers", "ok"]
+    assert ("servers", "problem") not in here
+    assert "no default key, unlike the servers on this database" in elsewhere["keys", "problem"]
 
 
 def ask_console(served: ServedDirectory, method: str, path: str, **more: Any) -> Any:

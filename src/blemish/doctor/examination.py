@@ -15,13 +15,14 @@ from blemish.doctor.machine_checks import machine_findings
 from blemish.doctor.package_checks import installed_version, package_findings
 from blemish.doctor.report import Diagnosis, Finding, Level
 from blemish.doctor.settings_checks import read_settings
+from blemish.doctor.shared_checks import shared_findings
 from blemish.storage.data_directory import DataDirectory
 
 
 def examine(
     options: Mapping[str, Any], *, environment: Mapping[str, str], now: datetime
 ) -> Diagnosis:
-    """Look at everything; nothing is changed.
+    """Look at everything; nothing is changed, but an object of an S3 is written and deleted.
 
     Args:
         options: settings of the command line.
@@ -35,6 +36,7 @@ def examine(
         "machine": lambda: machine_findings(now=now),
         "packages": lambda: package_findings(settings.providers),
         "data": lambda: data_findings(settings, directory, now=now, mounts=mounts.read_text()),
+        "shared": lambda: shared_findings(settings, directory),
         "server": lambda: address_findings(settings, directory, environment=environment, now=now),
         "ray": lambda: cluster_findings(settings.ray_address),
         "clients": lambda: client_findings(environment),

@@ -77,14 +77,14 @@ def _membership(foundation: Foundation) -> Membership:
         host=socket.gethostname(),
         address=f"{settings.host}:{settings.port}",
         version=metadata.version("blemish"),
-        stores=_stores(settings),
+        stores=stores_text(settings),
         started_at=now,
         beat_at=now,
     )
     return Membership(foundation.database, server=server, clock=foundation.work_time, lease=LEASE)
 
 
-def _stores(settings: Settings) -> str:
+def stores_text(settings: Settings) -> str:
     """Return where buckets and files are, as the message about two servers says it."""
     buckets = settings.s3_endpoint or "its data directory"
     return f"buckets in {buckets} and its files in {settings.files_url or 'its data directory'}"

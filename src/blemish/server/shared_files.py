@@ -68,7 +68,7 @@ def check_bucket(settings: Settings, store: S3ObjectStore) -> None:
     Raises:
         BucketMissingError: it does not exist.
     """
-    bucket = _parts(settings)[0]
+    bucket = files_bucket(settings)[0]
     try:
         if not store.has_bucket(bucket):
             raise BucketMissingError(
@@ -86,7 +86,7 @@ def check_bucket(settings: Settings, store: S3ObjectStore) -> None:
 def _location(
     settings: Settings, directory: DataDirectory, store: S3ObjectStore, below: str
 ) -> SharedLocation:
-    bucket, prefix = _parts(settings)
+    bucket, prefix = files_bucket(settings)
     max_bytes = settings.files_cache_mib * MIB
     return SharedLocation(
         store=store,
@@ -97,8 +97,8 @@ def _location(
     )
 
 
-def _parts(settings: Settings) -> tuple[str, str]:
-    """Return the bucket, and a prefix that is empty or ends in a slash."""
+def files_bucket(settings: Settings) -> tuple[str, str]:
+    """Return the bucket of `files_url`, and a prefix that is empty or ends in a slash."""
     assert settings.files_url is not None
     bucket, _, prefix = settings.files_url.removeprefix("s3://").partition("/")
     return bucket, f"{prefix}/" if prefix else ""

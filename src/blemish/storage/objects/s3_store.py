@@ -83,8 +83,10 @@ NO_SUCH_PREFIX = ".blemish-looks-for-the-bucket"
 class S3ObjectStore:
     """The objects of every bucket that the credentials open."""
 
-    def __init__(self, address: S3Address) -> None:
+    def __init__(self, address: S3Address, *, retries: int | None = None) -> None:
+        """Open nothing yet; without `retries`, a request is repeated while others wait for it."""
         self._address = address
+        self._retries = RETRIES if retries is None else retries
         self._bucket = lru_cache(OPEN_BUCKETS)(partial(self._opened, RETRY_TIMEOUT))
         self._checked_bucket = lru_cache(OPEN_BUCKETS)(partial(self._opened, CHECK_TIMEOUT))
         self._credentials = cache(address.credentials)
@@ -350,7 +352,7 @@ class S3ObjectStore:
                 "timeout": timeout,
                 **trusted,
             },
-            retry_config={"max_retries": RETRIES, "retry_timeout": timeout},
+            retry_config={"max_retries": self._retries, "retry_timeout": timeout},
         )
 
 
