@@ -177,6 +177,34 @@ def test_a_folder_that_cannot_be_used_is_not_called_an_address(tmp_path: Path) -
     assert refused.stderr == f"blemish: {file} cannot be used as a data directory: File exists.\n"
 
 
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        (
+            {"BLEMISH_S3_ENDPOINT": "http://127.0.0.1:9", "BLEMISH_S3_PROFILE": "absent"},
+            "The AWS profile 'absent'",
+        ),
+        ({"BLEMISH_BACKBONE": "absent"}, "BLEMISH_BACKBONE=absent"),
+    ],
+)
+def test_a_start_with_settings_that_cannot_be_used_leaves_no_file(
+    tmp_path: Path, variables: dict[str, str], reason: str
+) -> None:
+    data = tmp_path / "data"
+
+    refused = subprocess.run(
+        [*SERVE, "--data-dir", str(data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(tmp_path, **variables),
+    )
+
+    assert refused.returncode == 2
+    assert reason in refused.stderr
+    assert not data.exists()
+
+
 def test_a_server_that_starts_imports_nothing_heavy(
     serve: Callable[..., ServedDirectory],
 ) -> None:

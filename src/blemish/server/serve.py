@@ -17,12 +17,14 @@ from blemish.logs import configure_logs
 from blemish.server.announcement import announcement
 from blemish.server.app import Server, running_server
 from blemish.server.aws_files import AwsFiles, settle_first_key
+from blemish.server.backbones import backbones_of
 from blemish.server.connections import Connections, connection_limit
 from blemish.server.console_port import ConsolePort
 from blemish.server.front import Application
 from blemish.server.http_protocol import LimitedProtocol
 from blemish.server.listener import BACKLOG, bind, bind_console, listen
 from blemish.server.notify import tell_ready
+from blemish.server.stores import check_s3
 from blemish.server.web_server import WebServer
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
@@ -48,6 +50,7 @@ def run_server(settings: Settings) -> None:
 
     Raises:
         AddressError: the address cannot be listened on.
+        BackboneError: a backbone is not there.
         CertificateError: the files of the certificate cannot be used.
         DirectoryBusyError: another process serves the data directory.
         OSError: a file cannot be read or written.
@@ -59,6 +62,7 @@ def run_server(settings: Settings) -> None:
     _on_signals(_end)
     certificate = _certificate(settings)
     directory = DataDirectory(settings.data_dir)
+    _check_before_writing(settings, directory)
     directory.create()
     with directory.lock(f"{settings.host}:{settings.port}"), _Sockets(settings) as sockets:
         files = AwsFiles(directory.aws, staging=directory.staging)
@@ -165,6 +169,17 @@ def _check_providers(settings: Settings) -> None:
         check_providers(settings.providers)
     except ProviderError as error:
         raise ValueError(f"BLEMISH_PROVIDERS={','.join(settings.providers)}: {error}.") from error
+
+
+def _check_before_writing(settings: Settings, directory: DataDirectory) -> None:
+    """Check the S3, and for a new directory the backbones, so that a refused start leaves nothing.
+
+    Raises:
+        BackboneError, StorageError: the server cannot start with these settings.
+    """
+    check_s3(settings)
+    if not directory.was_served and (settings.backbone or settings.project_backbones):
+        backbones_of(settings, directory)
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], object]) -> None:

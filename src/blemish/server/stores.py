@@ -57,7 +57,6 @@ def build_storage(foundation: Foundation) -> Storage:
     """Open the storage of a server; a keyring without a default key gets one.
 
     Raises:
-        BucketMissingError: there is no bucket for shared files.
         StoreCredentialsError: there is no key for the S3 of the settings, or it is one of our own.
     """
     directory, settings = foundation.directory, foundation.settings
@@ -76,7 +75,6 @@ def build_storage(foundation: Foundation) -> Storage:
     s3_store = s3_store_of(settings, keys=access_keys)
     shared = None
     if s3_store is not None and settings.files_url is not None:
-        check_bucket(settings, s3_store)
         shared = shared_files_of(settings, directory, foundation.database, s3_store)
     return Storage(
         keyring=keyring,
@@ -198,6 +196,23 @@ def s3_store_of(settings: Settings, *, keys: AccessKeys) -> S3ObjectStore | None
             "one of its own, by BLEMISH_S3_PROFILE or BLEMISH_S3_ACCESS_KEY_ID."
         )
     return S3ObjectStore(address)
+
+
+def check_s3(settings: Settings) -> None:
+    """Check what can be checked of the S3 of the settings before anything is written.
+
+    Raises:
+        BucketMissingError: there is no bucket for shared files.
+        ObjectReadError: the S3 denies to list it, for example since the credentials are wrong.
+        StoreCredentialsError: there is no key for it, or its authorities cannot be read.
+    """
+    if settings.s3_endpoint is None:
+        return
+    address = s3_address_of(settings)
+    address.credentials()()
+    address.authorities()
+    if settings.files_url is not None:
+        check_bucket(settings, S3ObjectStore(address))
 
 
 def bucket_maker(settings: Settings, folder: ObjectStore) -> Callable[[str], None]:

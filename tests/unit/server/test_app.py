@@ -17,13 +17,20 @@ from blemish.domain.access.builtin_policies import FULL_ACCESS
 from blemish.domain.errors import quota_code
 from blemish.domain.limits import MIB, Quota
 from blemish.server.app import running_server
+from blemish.server.stores import check_s3
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
-from blemish.storage.errors import StoreCredentialsError
+from blemish.storage.errors import (
+    BucketMissingError,
+    ObjectError,
+    ObjectReadError,
+    StoreCredentialsError,
+)
 from blemish.wire.rest_json_service import WORKER_THREADS
 from tests.asgi_client import ENDPOINT, Answer, ask_among_others, boto3_client
 from tests.unit.house import House
 from tests.unit.service.keys import KeyHouse
+from tests.unit.storage.objects.test_s3_store import refusing_server
 
 
 def names(folder: Path) -> set[str]:
@@ -80,6 +87,26 @@ def test_a_key_of_this_server_is_none_for_another_s3(house: House) -> None:
         running_server(settings, house.directory),
     ):
         pass
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [(404, "NoSuchBucket", BucketMissingError), (403, "SignatureDoesNotMatch", ObjectReadError)],
+)
+def test_a_bucket_of_shared_files_that_cannot_be_used_is_named(
+    status: int, code: str, error: type[ObjectError]
+) -> None:
+    with refusing_server(status, code) as url:
+        settings = Settings(
+            database_url=SecretStr("postgresql://nobody@127.0.0.1/blemish"),
+            s3_endpoint=url,
+            s3_access_key_id="other",
+            s3_secret_access_key=SecretStr("wrong"),
+            files_url="s3://files/plant",
+        )
+        with pytest.raises(error, match="bucket files"):
+            check_s3(settings)
 
 
 @pytest.fixture
