@@ -1,7 +1,9 @@
 """HTTP as uvicorn speaks it, with limits on the size and the time of what is no body.
 
     a head, and trailers        HEAD_BYTES
-    silence, a head, the rest of a body that nobody reads       HEAD_S
+    the first head, and every other one from its first byte     HEAD_S
+    the rest of a body that nobody reads                        HEAD_S
+    silence after an answer                                     IDLE_S
     an answer that the client does not fetch                    WRITE_S, then LEAST_BYTES_PER_S
 
 How slowly a body may come is decided where it is read: see `wire.request_body`.
@@ -30,7 +32,16 @@ Source: Elastic Load Balancing, "Quotas for your Application Load Balancers", HT
 """
 
 HEAD_S = 20.0
-"""How long a connection may take until a whole head has come, from its start or its last answer."""
+"""How long a head may take to come, from the start of its connection or from its first byte."""
+
+IDLE_S = 75
+"""How long a client may be silent after an answer.
+
+Longer than load balancers keep an idle connection to a server, 60 seconds by default: if the server
+closed it first, a request could be on its way meanwhile.
+
+Source: Elastic Load Balancing, "Connection idle timeout"; nginx, `keepalive_timeout` of upstreams.
+"""
 
 WRITE_S = 30.0
 """How often it is checked whether a client fetches its answer."""
@@ -66,6 +77,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _buffered_bytes = 0
     _in_body = False
+    _is_idle = False
 
     def __init__(
         self,
@@ -99,6 +111,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; of a head no more at once than is left to it."""
+        if self._is_idle:
+            self._is_idle = False
+            self._wait_for_head()
         while data and not self._is_over():
             left_bytes = len(data) if self._in_body else HEAD_BYTES - self._buffered_bytes
             if left_bytes == 0:
@@ -131,9 +146,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next head, unless the next request is there already."""
-        super().on_response_complete()
-        if self.cycle.response_complete and not self._is_over():
+        super().on_response_complete()  # it closes the connection after `IDLE_S` of silence
+        if not self.cycle.response_complete or self._is_over():
+            return
+        if self._in_body or self._buffered_bytes:
             self._wait_for_head()
+        else:
+            self._is_idle = True
+            self._offer_slot()
 
     def pause_writing(self) -> None:
         """Watch whether the client fetches what is written."""
@@ -154,6 +174,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_timer = self.loop.call_later(
             self._head_s, self._refuse, b"408 Request Timeout", TOO_SLOW
         )
+        self._offer_slot()
+
+    def _offer_slot(self) -> None:
         if self._slot is not None:
             self._slot.wait(self)
 

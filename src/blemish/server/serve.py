@@ -21,7 +21,7 @@ from blemish.server.backbones import backbones_of
 from blemish.server.connections import Connections, connection_limit
 from blemish.server.console_port import ConsolePort
 from blemish.server.front import Application
-from blemish.server.http_protocol import LimitedProtocol
+from blemish.server.http_protocol import IDLE_S, LimitedProtocol
 from blemish.server.listener import BACKLOG, bind, bind_console, listen
 from blemish.server.notify import tell_ready
 from blemish.server.stores import check_s3
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from blemish.server.tls import Certificate, RenewedCertificate
 
 GRACE_S = 10
+"""How long requests under way may take after the signal that ends the server."""
 
 COLLECTED_AFTER = (5_000, 10, 100)
 """Thresholds of the collections of garbage, which stop every request.
@@ -42,7 +43,6 @@ COLLECTED_AFTER = (5_000, 10, 100)
 10,000 connections are 600,000 objects. With Python's own thresholds, connections that come and go
 had them all looked through every four seconds, for 0.6 s each time.
 """
-"""How long requests under way may take after the signal that ends the server."""
 
 
 def run_server(settings: Settings) -> None:
@@ -142,6 +142,7 @@ def _web_config(application: Application, certificate: RenewedCertificate | None
         log_config=None,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=GRACE_S,
         ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
     )

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from blemish.server.connections import Connections
-from blemish.server.http_protocol import HEAD_BYTES, LimitedProtocol
+from blemish.server.http_protocol import HEAD_BYTES, IDLE_S, LimitedProtocol
 from blemish.server.web_server import WebServer
 from blemish.wire.asgi import Receive, Scope, Send, send_start
 
@@ -40,7 +40,9 @@ async def say_size(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def served(http: Any, connections: Connections) -> Iterator[tuple[str, int]]:
+def served(
+    http: Any, connections: Connections, *, idle_s: int = IDLE_S
+) -> Iterator[tuple[str, int]]:
     """Serve `say_size`; return the address."""
     config = uvicorn.Config(
         say_size,
@@ -48,6 +50,7 @@ def served(http: Any, connections: Connections) -> Iterator[tuple[str, int]]:
         loop="uvloop",
         lifespan="off",
         log_config=None,
+        timeout_keep_alive=idle_s,
         timeout_graceful_shutdown=1,
     )
     server = WebServer(config, connections=connections)
@@ -67,7 +70,7 @@ def address() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def hasty_address() -> Iterator[tuple[str, int]]:
-    """Return the address of a server with little patience."""
+    """Return the address of a server with little patience, for all but silence after an answer."""
     with served(partial(LimitedProtocol, head_s=0.2, write_s=0.2), Connections(100)) as address:
         yield address
 
@@ -100,11 +103,11 @@ class Client:
         assert b" 100 " in self._incoming.readline()
         assert self._incoming.readline() == b"\r\n"
 
-    def has_ended(self) -> bool:
+    def has_ended(self, *, within_s: int = PATIENCE_S) -> bool:
         """Wait until the server ends the connection, and read nothing; return whether it did."""
         poll = select.poll()
         poll.register(self._socket, select.POLLRDHUP)
-        return bool(poll.poll(PATIENCE_S * 1_000))
+        return bool(poll.poll(within_s * 1_000))
 
     def rest(self) -> bytes:
         """Return what comes before the server closes the connection."""
@@ -199,6 +202,35 @@ def test_a_head_that_does_not_end_is_refused(hasty_client: Client) -> None:
 
     assert hasty_client.answer() == (408, "The head of the request came too slowly.")
     assert hasty_client.rest() == b""
+
+
+def test_a_connection_is_held_after_an_answer(hasty_client: Client) -> None:
+    hasty_client.send(head(100))
+    hasty_client.answer()
+
+    assert not hasty_client.has_ended(within_s=1)
+    hasty_client.send(head(100))
+    assert hasty_client.answer() == (200, "0")
+
+
+def test_a_head_after_another_has_its_time_from_its_first_byte(hasty_client: Client) -> None:
+    hasty_client.send(head(100))
+    hasty_client.answer()
+    hasty_client.send(b"G")
+
+    assert hasty_client.answer() == (408, "The head of the request came too slowly.")
+
+
+def test_a_silent_connection_is_closed_in_the_end() -> None:
+    with (
+        served(LimitedProtocol, Connections(100), idle_s=1) as address,
+        socket.create_connection(address, timeout=PATIENCE_S) as connected,
+    ):
+        client = Client(connected)
+        client.send(head(100))
+        client.answer()
+
+        assert client.rest() == b""
 
 
 def test_a_body_that_nobody_reads_does_not_hold_the_connection(hasty_client: Client) -> None:
