@@ -76,6 +76,7 @@ class Visitor(asyncio.Protocol):
         """Send what comes first."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.write(self._first)
+        self._note()
         if self._again:
             self._send_again_later()
 
@@ -136,7 +137,7 @@ class Clients:
 
     async def _stay(self, first: bytes, again: bytes, every_s: float) -> None:
         loop = asyncio.get_running_loop()
-        note = self._note_request if first == again else lambda: None
+        note = self._note_request if first and first == again else lambda: None
         while True:
             try:
                 _, visitor = await loop.create_connection(

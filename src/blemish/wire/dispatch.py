@@ -243,10 +243,12 @@ class Dispatcher:
             response = await self._response(incoming, call)
         except ClientGoneError as error:
             call.error = error
+            _forget_frames(error)
             return None
         except Exception as error:  # noqa: BLE001 - the edge: the client gets an answer
             call.error = self._visible_error(error, call)
             response = self._error_response(call.error, call, path=path)
+            _forget_frames(error)
         call.status = response.status
         return response
 
@@ -345,3 +347,14 @@ class Dispatcher:
 
 def _final_output(output: Output | Callable[[], Output]) -> Output:
     return output() if callable(output) else output
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let an error, and those that it came from, go without the frames that it passed.
+
+    Those hold the call, which holds the error: the request with its body would stay in memory until
+    a collection of garbage, which would have more to do.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

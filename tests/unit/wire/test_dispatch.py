@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from threading import Event, Thread, current_thread, main_thread
 from typing import Any
+from weakref import ref
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -477,6 +479,23 @@ def test_observers_are_told_how_a_call_ended(projects: Projects) -> None:
     assert str(calls[2].error) == "The server failed. Request id: request-2"
     assert all(call.duration_s is not None for call in calls)
     assert calls[3].user_agent == "a browser"
+
+
+def test_a_request_is_forgotten_with_its_answer_whatever_it_was(projects: Projects) -> None:
+    calls: list[ref[Call]] = []
+    app = dispatcher(projects, observers=[lambda call: calls.append(ref(call))])
+
+    gc.disable()
+    try:
+        for body in (b'{"ProjectName": "circuits"}', b"{", b'{"ProjectName": "broken"}'):
+            create(app, body)
+        create(app, bytes(LIMIT + 1))
+        ask(app, "GET", "/nowhere")
+        left = [call() for call in calls]
+    finally:
+        gc.enable()
+
+    assert left == [None] * 5
 
 
 def test_an_observer_that_fails_costs_neither_the_answer_nor_the_other_observers(
