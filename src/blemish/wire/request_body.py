@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import anyio
-
 from blemish.domain.errors import ThrottlingError
 from blemish.wire.asgi import Receive
 from blemish.wire.errors import BodyTimeoutError, RequestEntityTooLargeError
@@ -100,7 +98,7 @@ class BodyMemory:
         self._waiting[room] = size_bytes, turn
         self._serve()
         try:
-            with anyio.fail_after(self._patience_s):
+            async with asyncio.timeout(self._patience_s):
                 await turn
         except TimeoutError:
             raise ThrottlingError(FULL, retry_after_s=1) from None
@@ -204,9 +202,9 @@ class BodyMessages:
         left_s = self._idle_s + earned_s - self._waited_s
         started_at = self._clock()
         try:
-            if left_s <= 0:  # `fail_after` ends a wait, and there may be none
+            if left_s <= 0:  # `timeout` ends a wait, and there may be none
                 raise TimeoutError
-            with anyio.fail_after(min(self._idle_s, left_s)):
+            async with asyncio.timeout(min(self._idle_s, left_s)):
                 message = await self._receive()
         except TimeoutError:
             raise BodyTimeoutError(
