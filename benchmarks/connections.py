@@ -1,11 +1,13 @@
 """Detections beside thousands of connections, slow and fast, and without them.
 
     python -m benchmarks.connections [--connections 10000] [--rate 20] [--seconds 30] [--rounds 2]
-        [--backbone joined]
+        [--backbone joined] [--warm-up 90]
 
 20 detections a second go to one hosted model, by turns alone and beside the crowd: four tenths of
 the connections send nothing, three tenths a byte of a head every two seconds, two tenths a byte of
 a body, and one tenth whole requests, 50 a second together. What the server closes is opened again.
+The crowd stays for a while before anything is measured: longer than the server waits for any of it,
+so that connections come and go evenly.
 
 Where the server needs most of the machine for the detections alone (`busy_alone`), whatever comes
 beside them makes a queue that grows: then the ratio of the p99 tells how long it was measured. A
@@ -74,7 +76,9 @@ def processor_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(*, connections: int, rate: float, seconds: float, rounds: int) -> dict[str, Any]:
+def measure(
+    *, connections: int, rate: float, seconds: float, rounds: int, warm_up_s: float
+) -> dict[str, Any]:
     """Return every number."""
     busy = {"alone": 0.0, "beside": 0.0}
     alone: list[float] = []
@@ -115,6 +119,7 @@ def measure(*, connections: int, rate: float, seconds: float, rounds: int) -> di
                 alone += outcome.milliseconds
                 lost += outcome.lost
                 with crowded(crowd_of(load, served, connections)) as clients:
+                    time.sleep(warm_up_s)
                     requests_before, began = clients.requests, time.monotonic()
                     outcome = watched("beside")
                     sent = clients.requests - requests_before
@@ -163,6 +168,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--backbone", default="joined")
+    parser.add_argument("--warm-up", type=float, default=90.0, help="seconds of the crowd")
     parser.add_argument(
         "--results", type=Path, default=ROOT / "benchmarks/results/connections.json"
     )
@@ -173,6 +179,7 @@ def main() -> int:
         rate=arguments.rate,
         seconds=arguments.seconds,
         rounds=arguments.rounds,
+        warm_up_s=arguments.warm_up,
     )
     for name, value in measured.items():
         goal = f"   at most {GOALS[name]:g}" if name in GOALS else ""
