@@ -31,8 +31,13 @@ has its headers, tags and token in the address. uvicorn's other parser, h11, sto
 Source: Elastic Load Balancing, "Quotas for your Application Load Balancers", HTTP headers.
 """
 
-HEAD_S = 20.0
-"""How long a head may take to come, from the start of its connection or from its first byte."""
+HEAD_S = 60.0
+"""How long a head may take to come, from the start of its connection or from its first byte.
+
+A connection that waits holds about 20 KB and a slot, which it gives up to the next one if there are
+no others: that costs less than closing it, since whoever wants to wait comes back. nginx has as
+much patience (`client_header_timeout`).
+"""
 
 IDLE_S = 75
 """How long a client may be silent after an answer.
