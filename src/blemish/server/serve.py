@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 GRACE_S = 10
 """How long requests under way may take after the signal that ends the server."""
 
-COLLECTED_AFTER = (5_000, 2, 400)
+COLLECTED_AFTER = (50_000, 10, 6_000)
 """Thresholds of the collections of garbage, which stop every request.
 
-10,000 connections are 600,000 objects. With Python's own thresholds, connections that come and go
-had them all looked through every four seconds, for 0.6 s each time. A small second threshold keeps
-short what looks through the newer ones.
+`WebServer` looks through the newest objects by itself, in short steps. These are for bursts
+between two steps, and for all objects, which are looked through every ten minutes at most: with
+10,000 connections they are 600,000, and take a second.
 """
 
 
