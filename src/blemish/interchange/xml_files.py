@@ -17,7 +17,8 @@ def parse_xml_file(data: bytes) -> Element:
     """Return the root of a document.
 
     Raises:
-        ValueError: it is no XML, declares a document type, or is too deep.
+        ValueError: it is no XML, declares a document type or an encoding that is not known, or is
+            too deep.
     """
     builder, depth = TreeBuilder(), 0
 
@@ -43,6 +44,8 @@ def parse_xml_file(data: bytes) -> Element:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise ValueError(f"it is not well-formed XML ({error})") from None
+    except LookupError as error:
+        raise ValueError(f"its encoding is not known ({error})") from None
     return builder.close()
 
 

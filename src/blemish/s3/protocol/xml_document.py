@@ -49,14 +49,14 @@ def parse_xml(body: bytes) -> Element:
     """Return the root of a document.
 
     Raises:
-        MalformedXMLError: it is no XML, declares a document type, is too deep, or has too many
-            elements.
+        MalformedXMLError: it is no XML, declares a document type or an encoding that is not known,
+            is too deep, or has too many elements.
     """
     _check_attributes(body)
     reader = _Reader()
     try:
         reader.parser.Parse(body, True)
-    except expat.ExpatError:
+    except (expat.ExpatError, LookupError, ValueError):  # the last two: of the encoding it declares
         raise MalformedXMLError("The body is not well-formed XML.") from None
     return reader.document.children[0]
 

@@ -88,6 +88,10 @@ def test_namespaces_are_not_part_of_names() -> None:
         b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>',
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
         b"<a>&e;</a>",
+        b"<?xml version='1.0' encoding='nonsense'?><a/>",
+        b"<?xml version='1.0' encoding='base64'?><a/>",
+        b"<?xml version='1.0' encoding='idna'?><a/>",
+        b"<?xml version='1.0' encoding='UTF-32'?><a/>",
         b"<a>" * (MAX_DEPTH + 1) + b"</a>" * (MAX_DEPTH + 1),
     ],
 )
