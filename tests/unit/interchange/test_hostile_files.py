@@ -63,7 +63,10 @@ def check(folder: Path, tmp_path: Path) -> None:
         ({"a.json": "[" * 100_000}, "a.json: it is not JSON"),
         ({"a.xml": BOMB}, "a.xml: it declares the document type 'lolz'"),
         ({"a.xml": "<annotation>" + "<x>" * 99}, "more than 64 levels"),
-        ({"a.xml": "<?xml version='1.0' encoding='nonsense'?><a/>"}, "its encoding is not known"),
+        (
+            {"a.xml": "<?xml version='1.0' encoding='nonsense'?><annotation/>"},
+            "its encoding is not known",
+        ),
         ({"a.xml": voc("gone.png")}, "a.xml: there is no image 'gone.png'"),
         ({"a.json": labelme("gone.png")}, "a.json: there is no image 'gone.png'"),
         (
