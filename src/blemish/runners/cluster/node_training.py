@@ -6,18 +6,18 @@ module, too, so what trains is imported on the node.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from blemish.engine.backbones.catalogue import is_packaged
 from blemish.engine.bundle import Bundle, bundle_files
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
-from blemish.runners.child_process import Message
+from blemish.runners.child_process import HEARTBEAT_S, Message
 from blemish.runners.training_process import outcome
 from blemish.service.training.runner import TrainingResult, TrainingSpec
 from blemish.storage.objects.open_store import open_store
@@ -38,17 +38,20 @@ def backbone_file(spec: TrainingSpec) -> bytes | str | None:
 def train_on_node(
     document: Mapping[str, Any], lines: tuple[str, ...], backbone: bytes | str | None
 ) -> Iterator[Message]:
-    """Train on this node; yield the progress, and last how it ended.
+    """Train on this node; yield the progress once a second, and last how it ended.
 
+    A driver sends the server no more than that, and each message takes both machines' time.
     The last message of a training that succeeded has the evaluation files and the files of the
     bundle by name.
     """
-    steps: SimpleQueue[Progress | None] = SimpleQueue()
+    latest: deque[Progress] = deque(maxlen=1)
     with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(_trained, document, lines, backbone, steps.put)
-        training.add_done_callback(lambda _: steps.put(None))
-        while (step := steps.get()) is not None:
-            yield {"progress": asdict(step)}
+        training = pool.submit(_trained, document, lines, backbone, latest.append)
+        ended = False
+        while not ended:
+            ended = bool(wait([training], timeout=HEARTBEAT_S).done)
+            if latest:
+                yield {"progress": asdict(latest.pop())}
         yield training.result()
 
 
