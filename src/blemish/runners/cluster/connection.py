@@ -67,16 +67,28 @@ def on_node(
     A node that has other versions raises ImportError with what to install.
 
     Args:
-        function: of a module of Blemish; a generator function streams what it yields.
+        function: of a module of Blemish; a generator function streams what it yields, after the
+            id of its node.
         resources: that a call takes of a node, as arguments of a Ray task.
         options: of the Ray task.
     """
     streams = inspect.isgeneratorfunction(function)
     task = ray.remote(stream_from_node if streams else call_on_node).options(
-        name=function.__name__, **resources, **options
+        **{"name": function.__name__, **resources, **options}
     )
     start = (installed_versions(), function.__module__, function.__name__)
     return lambda *arguments: task.remote(*start, *arguments)
+
+
+def preferring(node: str | None) -> Any:
+    """Return the option `scheduling_strategy` of a task that prefers a node, if it is free.
+
+    A process of this driver may wait there. Without the private argument the task would wait for
+    a node that is taken, though others are free.
+    """
+    if node is None:
+        return "DEFAULT"
+    return NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)
 
 
 def loss(error: RayError) -> str:

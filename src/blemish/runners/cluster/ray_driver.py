@@ -14,7 +14,7 @@ from blemish.engine.bundle import parse_bundle
 from blemish.engine.training.labeled_images import Progress, ProgressCallback
 from blemish.runners.attempt_folder import seal_bundle
 from blemish.runners.child_process import Message
-from blemish.runners.cluster.connection import connect, loss, on_node
+from blemish.runners.cluster.connection import connect, loss, on_node, preferring
 from blemish.runners.cluster.node_training import backbone_file, node_document, train_on_node
 from blemish.runners.training_process import outcome
 from blemish.service.training.runner import TrainingResult, TrainingSpec
@@ -40,6 +40,8 @@ class RayDriver:
         """
         connect(address)
         self._resources = resources
+        #: where the last training was, whose process waits there for another one
+        self._node: str | None = None
 
     def run(self, spec: TrainingSpec, progress: ProgressCallback) -> Message:
         """Train on a node; return the message that says how it ended."""
@@ -48,12 +50,20 @@ class RayDriver:
         progress(WAITING)
         resources = self._resources.get(spec.project, self._resources[""])
         spec = replace(spec, threads=int(resources["num_cpus"]))
-        # a lost node is the next attempt's matter, which the server counts
-        train = on_node(train_on_node, resources=resources, num_returns="streaming", max_retries=0)
+        train = on_node(
+            train_on_node,
+            resources=resources,
+            name=f"{train_on_node.__name__} {spec.project} {spec.version}",
+            scheduling_strategy=preferring(self._node),
+            num_returns="streaming",
+            max_retries=0,  # a lost node is the next attempt's matter, which the server counts
+        )
         ended: Message = {"interrupted": "the task on the node ended without a result."}
         try:
             for answer in train(node_document(spec), lines, backbone_file(spec)):
                 match ray.get(answer):
+                    case str() as node:
+                        self._node = node
                     case {"progress": step}:
                         progress(Progress(**step))
                     case message:

@@ -1,7 +1,7 @@
 """The versions that a server and the nodes of a Ray cluster must share.
 
 A driver sends these functions to the nodes by value, so they work on a node that lacks Blemish.
-They use the standard library alone.
+They use the standard library alone, and Ray where it runs them.
 """
 
 from __future__ import annotations
@@ -67,11 +67,15 @@ def call_on_node(expected: Mapping[str, str], module: str, function: str, *argum
 def stream_from_node(
     expected: Mapping[str, str], module: str, function: str, *arguments: Any
 ) -> Iterator[Any]:
-    """Yield what a function yields on this node; errors as `call_on_node`.
+    """Yield Ray's id of this node, then what a function yields here; errors as `call_on_node`.
 
     Ray streams the results of generator functions alone.
     """
-    yield from call_on_node(expected, module, function, *arguments)
+    results = call_on_node(expected, module, function, *arguments)
+    import ray  # noqa: PLC0415 - this module is for nodes without it, too
+
+    yield ray.get_runtime_context().get_node_id()
+    yield from results
 
 
 class NodeObject:
