@@ -41,7 +41,7 @@ from tests.acceptance.product import (
     train_into,
     wait_for_step,
 )
-from tests.acceptance.ray_cluster import PATIENCE_S, RayCluster, environment
+from tests.acceptance.ray_cluster import PATIENCE_S, RayCluster, environment, processes
 from tests.acceptance.served import (
     SERVE,
     ServedDirectory,
@@ -221,14 +221,23 @@ def train_all(
     return seconds
 
 
+def node_of(project: str, nodes: list[Popen[bytes]]) -> Popen[bytes]:
+    """Return the node that trains a project: it started the parent of the process that trains."""
+    (process,) = processes(f"ray::train_on_node {project} ")
+    parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return next(node for node in nodes if node.pid == os.getpgid(parent))
+
+
 def kill_nodes(
     cluster: RayCluster, nodes: list[Popen[bytes]], served: ServedDirectory, third: list[str]
 ) -> None:
-    """Kill a node in the midst of each of some trainings, and start another one."""
+    """Kill the node of each of some trainings in its midst, and start another one."""
     client = served.client(read_timeout=120)
     for project in third:
         wait_for_step(client, "1", STEPS[1], project)
-        cluster.kill_node(nodes.pop(0))
+        node = node_of(project, nodes)
+        cluster.kill_node(node)
+        nodes.remove(node)
         nodes.append(cluster.start_node(cpus=1))
 
 
