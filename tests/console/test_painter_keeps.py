@@ -124,7 +124,14 @@ def test_the_second_of_two_people_sees_both_versions_and_decides(
     second.problems.clear()  # the browser notes the refusal
 
 
-def test_another_person_at_the_same_browser_sees_no_draft(
+NO_LATER = """() => {
+    const { setTimeout } = window;
+    window.setTimeout = (act, ms, ...more) => (ms === 300 ? 1 : setTimeout(act, ms, ...more));
+}"""
+"""Lets the page be left before the time is over after which a draft is stored."""
+
+
+def test_another_person_at_the_same_browser_sees_no_draft_and_none_is_lost_by_leaving(
     visit: Visit, served: ServedDirectory
 ) -> None:
     name, ref = "drafts", "s3://images/drafts/1.png"
@@ -133,8 +140,10 @@ def test_another_person_at_the_same_browser_sees_no_draft(
     page = open_painter(watched, name, ref)
     add_type(page, "crack")
     drag(page, (0.4, 0.4), (0.6, 0.6))
-    painted = buffer_of(page)
     wait_for_draft(page)
+    page.evaluate(NO_LATER)
+    drag(page, (0.2, 0.2), (0.3, 0.3))
+    painted = buffer_of(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Name or access key")).to_be_visible()
 
@@ -148,6 +157,14 @@ def test_another_person_at_the_same_browser_sees_no_draft(
     assert not others.any()
     expect(page.get_by_text("Restored what was painted here")).to_be_visible()
     assert np.array_equal(buffer_of(page), painted)
+    page.evaluate(NO_LATER)
+    drag(page, (0.7, 0.7), (0.8, 0.8))
+    more = buffer_of(page)
+    assert not np.array_equal(more, painted)
+    page.reload()
+    expect(page.get_by_text("Restored what was painted here")).to_be_visible()
+    expect(page.locator(".painter-stage.ready")).to_be_visible()
+    assert np.array_equal(buffer_of(page), more)
 
 
 @pytest.fixture

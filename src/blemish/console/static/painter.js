@@ -4,7 +4,7 @@ import { MaskView, levelsOf } from "/console/static/mask_view.js";
 import { packed, unpacked } from "/console/static/mask_transfer.js";
 import { CANVAS_METHODS, MAX_SIZE } from "/console/static/painter_canvas.js";
 import { CONFLICT_METHODS } from "/console/static/painter_conflicts.js";
-import { dropDraft, findDraft, putDraft } from "/console/static/painter_drafts.js";
+import { dropDraft, findDraft, putDraft, putDraftAtOnce } from "/console/static/painter_drafts.js";
 import { KEYS, KEY_METHODS, TOOLS } from "/console/static/painter_keys.js";
 import { POLYGON_METHODS } from "/console/static/painter_polygon.js";
 import { SUGGESTION_METHODS } from "/console/static/painter_suggestions.js";
@@ -119,6 +119,9 @@ export default {
     addEventListener("keydown", (e) => this.keyDown(e), options);
     addEventListener("keyup", (e) => e.key === " " && (this.moving = false), options);
     addEventListener("blur", () => (this.moving = false), options);
+    for (const name of ["pagehide", "submit"]) addEventListener(name, () => this.keepDraftNow(), options); // signing out is a form
+    const hide = () => document.visibilityState === "hidden" && this.keepDraftNow();
+    document.addEventListener("visibilitychange", hide, options);
     this.resize();
     this.visit(this.start, 0);
   },
@@ -195,7 +198,7 @@ export default {
     async restore(stored) {
       const draft = await findDraft(this.image.mask);
       if (!draft || !this.mayChange) return;
-      const { head, pixels } = await unpacked(draft.body);
+      const { head, pixels } = draft.body ? await unpacked(draft.body) : draft;
       // older drafts have no size, and lie on the image as it is stored
       if (head.width === undefined ? stored.head.orientation > 1 : head.width !== stored.head.width) return;
       const mine = this.translated({ head, pixels }, head.types.map((type) => [type.index, type]));
@@ -225,21 +228,36 @@ export default {
     },
     keepDraft() {
       clearTimeout(this.drafting);
+      this.drafting = null;
       if (this.conflict) return;
       const { mask: address } = this.image;
       if (!this.unsaved) return void dropDraft(address);
       const version = this.version;
-      this.drafting = setTimeout(async () => {
+      const drafting = setTimeout(async () => {
         const body = await this.body();
+        if (this.drafting !== drafting) return; // there is a newer one, or none is needed
         if (this.unsaved && this.image.mask === address) await putDraft(address, { version, body });
+        if (this.drafting === drafting) this.drafting = null;
       }, DRAFT_MS);
+      this.drafting = drafting;
+    },
+    // the page may be left before the draft of the last stroke is stored
+    keepDraftNow() {
+      if (!this.drafting) return;
+      clearTimeout(this.drafting);
+      this.drafting = null;
+      const { version, mask } = this;
+      const head = JSON.parse(JSON.stringify(this.head())); // without what Vue wraps
+      putDraftAtOnce(this.image.mask, { version, head, pixels: mask.pixels });
     },
     // what is sent: the label, the types in use, the pixels
     body() {
-      const { mask } = this;
-      const types = [...this.known.values()].filter((type) => mask.counts[type.index]);
-      const { width, height } = mask;
-      return packed({ label: this.said, set_aside: this.isAside, types, width, height }, mask.pixels);
+      return packed(this.head(), this.mask.pixels);
+    },
+    head() {
+      const { width, height, counts } = this.mask;
+      const types = [...this.known.values()].filter((type) => counts[type.index]);
+      return { label: this.said, set_aside: this.isAside, types, width, height };
     },
     async save() {
       await this.waiting;

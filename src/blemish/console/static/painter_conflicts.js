@@ -12,6 +12,7 @@ export const CONFLICT_METHODS = {
   },
   decide(mine, theirs) {
     clearTimeout(this.drafting);
+    this.drafting = null;
     this.sides = { mine, theirs };
     this.showSide("mine");
   },

@@ -2,7 +2,8 @@
 // the browser and a restart of the server. Each person has a database: who signs in at the same browser
 // afterwards sees nothing of it, and who comes back finds it. A draft: {version, body, at}, by the
 // address of its mask and the tab, as no tab may drop what another one painted; `body` is what would be
-// sent, `version` that of the entry when it was opened, `at` when it was stored.
+// sent, `version` that of the entry when it was opened, `at` when it was stored. While the page is left
+// there is no time to compress: then it has `head` and `pixels` instead of `body`.
 import { visitorName } from "/console/static/visitor_name.js";
 
 const DATABASE = `blemish-drafts ${visitorName}`;
@@ -26,6 +27,16 @@ function opened() {
     opening.onerror = () => reject(opening.error);
   });
 }
+
+// open for as long as the page is: what begins when the page is left has to be asked for at once
+let connection = null;
+opened().then(
+  (database) => {
+    connection = database;
+    database.onclose = () => (connection = null);
+  },
+  () => {}, // drafts are not stored then
+);
 
 async function inStore(mode, act) {
   const database = await opened();
@@ -61,6 +72,18 @@ export async function findDraft(mask) {
 
 export const putDraft = (mask, draft) =>
   inStore("readwrite", (store) => store.put({ ...draft, at: Date.now() }, keyOf(mask))).catch(() => {});
+
+// for a page that is left: everything is asked for before this returns
+export function putDraftAtOnce(mask, draft) {
+  if (!connection) return;
+  try {
+    const transaction = connection.transaction(STORE, "readwrite");
+    transaction.objectStore(STORE).put({ ...draft, at: Date.now() }, keyOf(mask));
+    transaction.commit();
+  } catch {
+    // the browser has no room
+  }
+}
 
 export async function dropDraft(mask) {
   const keys = [keyOf(mask), ...(adopted.has(mask) ? [adopted.get(mask)] : [])];
