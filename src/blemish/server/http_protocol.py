@@ -17,6 +17,7 @@ import struct
 from functools import partial
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -54,8 +55,16 @@ WRITE_S = 30.0
 LEAST_BYTES_PER_S = 1024
 """How fast a client must fetch an answer that does not fit into the buffers between."""
 
+MAX_PIPELINED = 64
+"""How many requests of a connection may wait for the answer to the one before.
+
+Each takes 5 KB, and its head 18 bytes. A client that gets no answer sends its request again, on
+another connection.
+"""
+
 TOO_LARGE = f"A request may have at most {HEAD_BYTES} bytes before its body."
 TOO_SLOW = "The head of the request came too slowly."
+NO_HANDSHAKE = "The request for a WebSocket has a body, or a head that is too long."
 
 
 class CountedSocket(WebSocketsSansIOProtocol):
@@ -71,6 +80,20 @@ class CountedSocket(WebSocketsSansIOProtocol):
             self._slot.release()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came; the first of it is a whole head, which is refused if it cannot be read.
+
+        `websockets` tells nobody that it could not, and would wait forever.
+        """
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            _write_refusal(self.transport, b"400 Bad Request", NO_HANDSHAKE)
+            self.transport.close()
+
+
+class _PipelineError(Exception):
+    """Too many requests of a connection wait for answers."""
+
 
 class LimitedProtocol(HttpToolsProtocol):
     """A connection on which nothing that is no body is endless, in bytes or in time.
@@ -83,6 +106,7 @@ class LimitedProtocol(HttpToolsProtocol):
     _buffered_bytes = 0
     _in_body = False
     _is_idle = False
+    _is_upgrade_ignored = False
 
     def __init__(
         self,
@@ -126,17 +150,23 @@ class LimitedProtocol(HttpToolsProtocol):
                 return
             chunk, data = data[:left_bytes], data[left_bytes:]
             self._buffered_bytes += len(chunk)
-            super().data_received(chunk)
+            data = self._parse(chunk) + data
             if self._buffered_bytes > HEAD_BYTES:  # of trailers
                 self._refuse(b"431 Request Header Fields Too Large", TOO_LARGE)
                 return
 
     def on_headers_complete(self) -> None:
-        """Begin to answer the request."""
+        """Begin to answer the request, unless its head is to be read again."""
+        self._is_upgrade_ignored = self.parser.should_upgrade() and not self._should_upgrade()
+        if self._is_upgrade_ignored:
+            return
         self._stop_waiting()
+        self._stop_idling()
         self._in_body = True
         self._buffered_bytes = 0
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            raise _PipelineError
 
     def on_body(self, body: bytes) -> None:
         """Hand a part of the body on."""
@@ -145,9 +175,20 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body; what comes next is another request."""
+        if self._is_upgrade_ignored:
+            return
         self._in_body = False
         self._buffered_bytes = 0
         super().on_message_complete()
+        if self._head_timer is not None:  # it was answered before its end
+            self._idle()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, unless the answer to another request is still on its way."""
+        if self._is_answering():
+            self.transport.close()
+        else:
+            super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
         """Wait for the next head, unless the next request is there already."""
@@ -157,8 +198,14 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._in_body or self._buffered_bytes:
             self._wait_for_head()
         else:
-            self._is_idle = True
-            self._offer_slot()
+            self._idle()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request."""
+        if self._is_answering():  # it would go into an answer
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def pause_writing(self) -> None:
         """Watch whether the client fetches what is written."""
@@ -173,6 +220,51 @@ class LimitedProtocol(HttpToolsProtocol):
     def make_way(self) -> None:
         """Close a connection on which no request is under way."""
         self.transport.close()
+
+    def _parse(self, data: bytes) -> bytes:
+        """Hand data to the parser; return what it has not taken."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._is_upgrade_ignored:
+                self.handle_websocket_upgrade()
+            elif self.parser.get_method() == b"CONNECT":
+                self.send_400_response("This server is no proxy.")
+            else:
+                return self._head_without_upgrade() + data[upgrade.args[0] :]
+        return b""
+
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head of a request for another protocol than WebSocket, without its Upgrade.
+
+        Java's client asks for HTTP/2 like this. A server may ignore it, but the parser takes what
+        follows the head for the other protocol, a body too: so it begins anew.
+        """
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += (b"%b: %b" % header for header in self.headers if header[0] != b"upgrade")
+        self._buffered_bytes = 0
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _idle(self) -> None:
+        """Let the client be silent for a while."""
+        self._stop_waiting()
+        self._stop_idling()
+        self._is_idle = True
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        self._offer_slot()
+
+    def _stop_idling(self) -> None:
+        self._is_idle = False
+        self._unset_keepalive_if_required()
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()
@@ -215,16 +307,22 @@ class LimitedProtocol(HttpToolsProtocol):
         """Return whether the connection is closed, or another protocol has taken it over."""
         return self.transport.is_closing() or self.transport.get_protocol() is not self
 
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _refuse(self, status: bytes, message: str) -> None:
-        is_answering = self.cycle is not None and not self.cycle.response_complete
-        if self._buffered_bytes and not is_answering:  # else it would go into an answer
-            self.transport.write(
-                b"HTTP/1.1 %b\r\n"
-                b"content-type: text/plain; charset=utf-8\r\n"
-                b"content-length: %d\r\n"
-                b"connection: close\r\n\r\n%b" % (status, len(message), message.encode())
-            )
+        if self._buffered_bytes and not self._is_answering():  # else it would go into an answer
+            _write_refusal(self.transport, status, message)
         self.transport.close()
+
+
+def _write_refusal(transport: asyncio.Transport, status: bytes, message: str) -> None:
+    transport.write(
+        b"HTTP/1.1 %b\r\n"
+        b"content-type: text/plain; charset=utf-8\r\n"
+        b"content-length: %d\r\n"
+        b"connection: close\r\n\r\n%b" % (status, len(message), message.encode())
+    )
 
 
 def _forget_unsent(transport: asyncio.Transport) -> None:

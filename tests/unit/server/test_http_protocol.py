@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from blemish.server.connections import Connections
-from blemish.server.http_protocol import HEAD_BYTES, IDLE_S, LimitedProtocol
+from blemish.server.http_protocol import HEAD_BYTES, IDLE_S, MAX_PIPELINED, LimitedProtocol
 from blemish.server.web_server import WebServer
 from blemish.wire.asgi import Receive, Scope, Send, send_start
 
@@ -51,6 +51,7 @@ def served(
         lifespan="off",
         log_config=None,
         timeout_keep_alive=idle_s,
+        ws="websockets-sansio",
         timeout_graceful_shutdown=1,
     )
     server = WebServer(config, connections=connections)
@@ -265,3 +266,80 @@ def test_a_new_connection_takes_the_slot_of_one_that_waits(
             assert third.recv(12) == b"HTTP/1.1 200"
 
         assert first.recv(1) == b""
+
+
+WEB_SOCKET = (
+    b"connection: upgrade",
+    b"upgrade: websocket",
+    b"sec-websocket-version: 13",
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+def test_an_upgrade_to_http_2_is_ignored(client: Client) -> None:
+    upgrade = (b"connection: Upgrade, HTTP2-Settings", b"upgrade: h2c", b"http2-settings: AAMA")
+    with_body = head(500, *upgrade, b"content-length: 9") + bytes(9)
+    in_chunks = head(500, *upgrade, b"transfer-encoding: chunked") + b"1\r\na\r\n0\r\n\r\n"
+    late_body = head(500, *upgrade, b"content-length: 9", b"expect: 100-continue")
+
+    client.send(with_body, in_chunks, head(HEAD_BYTES, *upgrade), late_body)
+
+    assert [client.answer() for _ in range(3)] == [(200, "9"), (200, "1"), (200, "0")]
+    client.wait_for_continue()
+    client.send(bytes(9), head(100))
+    assert [client.answer() for _ in range(2)] == [(200, "9"), (200, "0")]
+
+
+def test_a_request_for_a_tunnel_is_refused(client: Client) -> None:
+    client.send(b"CONNECT / HTTP/1.1\r\n\r\n")
+
+    assert client.answer() == (400, "This server is no proxy.")
+    assert client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "headers", [(b"content-length: 9",), (b"x: " + bytes([97]) * 9_000,), (b"x: 1",) * 200]
+)
+def test_a_web_socket_whose_head_cannot_be_read_is_refused(
+    client: Client, headers: tuple[bytes, ...]
+) -> None:
+    client.send(b"\r\n".join([b"GET / HTTP/1.1", *WEB_SOCKET, *headers, b"", b""]))
+
+    assert client.answer()[0] == 400
+    assert client.rest() == b""
+
+
+def test_a_web_socket_does_not_take_over_the_connection_of_an_answer(client: Client) -> None:
+    client.send(head(100, b"content-length: 9", b"expect: 100-continue"))
+    client.wait_for_continue()
+    client.send(bytes(9), b"\r\n".join([b"GET / HTTP/1.1", *WEB_SOCKET, b"", b""]))
+
+    assert client.rest() == b""
+
+
+def test_garbage_is_not_refused_within_an_answer(client: Client) -> None:
+    client.send(head(100, b"content-length: 9", b"expect: 100-continue"))
+    client.wait_for_continue()
+    client.send(bytes(9), b"garbage\r\n\r\n")
+
+    assert client.rest() == b""
+
+
+def test_few_requests_wait_for_the_answer_to_the_one_before(client: Client) -> None:
+    client.send(head(100, b"content-length: 9", b"expect: 100-continue"))
+    client.wait_for_continue()
+    client.send(bytes(9), b"GET / HTTP/1.1\r\n\r\n" * (MAX_PIPELINED + 1))
+
+    assert client.rest() == b""
+
+
+def test_a_body_that_comes_after_its_answer_leaves_the_connection_open(
+    hasty_client: Client,
+) -> None:
+    hasty_client.send(b"POST /early HTTP/1.1\r\ncontent-length: 9\r\n\r\n1")
+    assert hasty_client.answer() == (200, "")
+    hasty_client.send(b"23456789")
+
+    assert not hasty_client.has_ended(within_s=1)
+    hasty_client.send(head(100))
+    assert hasty_client.answer() == (200, "0")
