@@ -38,11 +38,10 @@ GRACE_S = 10
 """How long requests under way may take after the signal that ends the server."""
 
 COLLECTED_AFTER = (50_000, 10, 6_000)
-"""Thresholds of the collections of garbage, which stop every request.
+"""Thresholds of Python's own collections of garbage, which stop every request.
 
-`WebServer` looks through the newest objects by itself, in short steps. These are for bursts
-between two steps, and for all objects, which are looked through every ten minutes at most: with
-10,000 connections they are 600,000, and take a second.
+`WebServer` looks for garbage by itself, in short steps, and through all objects every minute to ten
+minutes. These are for bursts between two steps.
 """
 
 
