@@ -355,6 +355,14 @@ def _forget_frames(error: BaseException | None) -> None:
     Those hold the call, which holds the error: the request with its body would stay in memory until
     a collection of garbage, which would have more to do.
     """
-    while error is not None:
+    passed: set[int] = set()
+    errors = [error]
+    while errors:
+        error = errors.pop()
+        if error is None or id(error) in passed:  # a cause may come from its effect
+            continue
+        passed.add(id(error))
         error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+        errors += [error.__cause__, error.__context__]
+        if isinstance(error, BaseExceptionGroup):
+            errors += error.exceptions
