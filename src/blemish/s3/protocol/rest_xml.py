@@ -222,5 +222,6 @@ def _document(operation: OperationModel, shape: StructureShape, values: Mapping[
 
 
 def _xml_response(status: int, document: str, headers: Mapping[str, str]) -> HttpResponse:
-    body = (DECLARATION + document).encode()
+    text = DECLARATION + document
+    body = text.encode(errors="backslashreplace")  # JSON may name halves of characters
     return HttpResponse(status, {"content-type": "application/xml", **headers}, body)

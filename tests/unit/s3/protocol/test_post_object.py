@@ -194,6 +194,7 @@ def test_the_form_says_how_it_is_answered(
         ([], {"x-amz-meta-line": "4"}, "AccessDenied"),
         ([], {"x-ignore-me": "4"}, None),
         ([["like", "$key", "p"]], {}, "InvalidArgument"),
+        ([{"x-amz-meta-line": "\ud800"}], {}, "AccessDenied"),
     ],
 )
 def test_a_form_must_fulfil_its_policy(
