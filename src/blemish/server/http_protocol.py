@@ -15,13 +15,16 @@ import asyncio
 import socket
 import struct
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from blemish.server.connections import Slot
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 HEAD_BYTES = 64 * 1024
 """How long the address and the headers of a request may be together.
@@ -124,6 +127,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.ws_protocol_class = partial(CountedSocket, slot=slot)  # type: ignore[assignment]
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
@@ -131,9 +135,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the slot back."""
+        """Give the slot back, and tell the request under way."""
         self._stop_waiting()
         self._stop_watching()
+        if self._running is not None and self._running is not self.cycle:
+            self._running.disconnected = True  # uvicorn tells the last request that came
+            self._running.message_event.set()
+        self._running = None
         if self._slot is not None:
             self._slot.release()
         super().connection_lost(exc)
@@ -220,6 +228,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def make_way(self) -> None:
         """Close a connection on which no request is under way."""
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> bytes:
         """Hand data to the parser; return what it has not taken."""

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -20,11 +20,20 @@ from blemish.wire.asgi import Receive, Scope, Send, send_start
 pytestmark = pytest.mark.acceptance  # it listens, on loopback
 
 PATIENCE_S = 60
+HAS_LEFT = Event()
 LARGE_BYTES = 64 * 1024 * 1024
 
 
 async def say_size(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the size of a request's body; `/early` before it came, `/large` with much."""
+    """Answer with the size of a request's body; `/early` before it came, `/large` with much.
+
+    `/wait` waits until the client leaves.
+    """
+    if scope["path"] == "/wait":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        HAS_LEFT.set()
+        return
     if scope["path"] != "/":
         size = LARGE_BYTES if scope["path"] == "/large" else 0
         await send_start(send, 200, {"content-length": str(size)})
@@ -109,6 +118,10 @@ class Client:
         poll = select.poll()
         poll.register(self._socket, select.POLLRDHUP)
         return bool(poll.poll(within_s * 1_000))
+
+    def end(self) -> None:
+        """End the connection."""
+        self._socket.shutdown(socket.SHUT_RDWR)
 
     def rest(self) -> bytes:
         """Return what comes before the server closes the connection."""
@@ -331,6 +344,15 @@ def test_few_requests_wait_for_the_answer_to_the_one_before(client: Client) -> N
     client.send(bytes(9), b"GET / HTTP/1.1\r\n\r\n" * (MAX_PIPELINED + 1))
 
     assert client.rest() == b""
+
+
+def test_a_request_learns_that_its_client_went_although_another_came(client: Client) -> None:
+    HAS_LEFT.clear()
+
+    client.send(b"GET /wait HTTP/1.1\r\n\r\n" * 2)
+    client.end()
+
+    assert HAS_LEFT.wait(PATIENCE_S)
 
 
 def test_a_body_that_comes_after_its_answer_leaves_the_connection_open(
