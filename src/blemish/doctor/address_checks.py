@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from blemish.doctor.report import Finding, Level
 from blemish.server.addresses import AddressError
@@ -21,8 +22,12 @@ from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
 
 PATIENCE_S = 5.0
+_CERTIFICATE = "certificate"
 _PORT = "port"
 _SERVER = "server"
+_RENEW = "Renew it; the server reads the new files without a restart."
+_OUT_OF_TIME = (9, 10)
+"""OpenSSL's codes for a certificate that is not yet valid, or no longer."""
 
 
 def address_findings(
@@ -71,17 +76,26 @@ def running_endpoint(directory: DataDirectory, *, proc: Path = Path("/proc")) ->
 
 
 def server_findings(endpoint: str, *, authorities: Path) -> Iterator[Finding]:
-    """Yield what a running server answers to /readyz."""
-    context = None
-    if authorities.exists():
-        context = ssl.create_default_context(cafile=str(authorities))
-    handlers = [urllib.request.ProxyHandler({})]
-    opener = urllib.request.build_opener(*handlers, urllib.request.HTTPSHandler(context=context))
+    """Yield what a running server answers to /readyz, and whether clients accept its certificate.
+
+    The address is that of the data directory, and the request holds no secret, so the server is
+    asked whoever signed its certificate.
+
+    Args:
+        endpoint: address of the server.
+        authorities: the certificates that clients are told to trust, if that file exists.
+    """
+    trust = ssl.create_default_context(cafile=str(authorities) if authorities.exists() else None)
     try:
-        with opener.open(f"{endpoint}/readyz", timeout=PATIENCE_S) as answer:
-            document = json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        document = json.loads(error.read() or b"{}")
+        try:
+            document = _readiness(endpoint, trust)
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise
+            yield _refused_certificate(endpoint, error.reason)
+            trust.check_hostname = False
+            trust.verify_mode = ssl.CERT_NONE
+            document = _readiness(endpoint, trust)
     except (OSError, ValueError) as error:
         yield Finding(
             topic=_SERVER,
@@ -101,6 +115,33 @@ def server_findings(endpoint: str, *, authorities: Path) -> Iterator[Finding]:
             message=f"The server at {endpoint} is not ready: {name}: {state}",
             remedy="Look into its log: docs/guide/monitoring.md",
         )
+
+
+def _readiness(endpoint: str, context: ssl.SSLContext) -> dict[str, Any]:
+    """Return the document of /readyz, whatever its status."""
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with opener.open(f"{endpoint}/readyz", timeout=PATIENCE_S) as answer:
+            document: dict[str, Any] = json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            document = json.loads(error.read() or b"{}")
+    return document
+
+
+def _refused_certificate(endpoint: str, error: ssl.SSLCertVerificationError) -> Finding:
+    return Finding(
+        topic=_CERTIFICATE,
+        level=Level.WARNING,
+        message=f"Clients with the config of this data directory refuse the certificate of "
+        f"{endpoint}: {error.verify_message}.",
+        remedy=_RENEW
+        if error.verify_code in _OUT_OF_TIME
+        else "If an authority of your own signed it, append the authority's root certificate to "
+        "the file of --tls-cert, or set ca_bundle in the config of clients: docs/guide/serve.md",
+    )
 
 
 def _port(settings: Settings) -> Finding:
@@ -134,16 +175,16 @@ def _certificate(certificate: Path, key: Path, now: datetime) -> Finding:
         trouble = read_certificate(certificate, key).trouble(now)
     except CertificateError as error:
         return Finding(
-            topic="certificate",
+            topic=_CERTIFICATE,
             level=Level.PROBLEM,
             message=str(error),
             remedy="Correct --tls-cert and --tls-key: docs/guide/serve.md",
         )
     if trouble:
         return Finding(
-            topic="certificate",
+            topic=_CERTIFICATE,
             level=Level.WARNING,
             message=trouble,
-            remedy="Renew it; the server reads the new files without a restart.",
+            remedy=_RENEW,
         )
-    return Finding(topic="certificate", level=Level.OK, message=f"{certificate} is valid.")
+    return Finding(topic=_CERTIFICATE, level=Level.OK, message=f"{certificate} is valid.")
