@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,11 @@ from blemish.server.aws_files import PROFILE
 from blemish.settings import Settings
 
 SERVICES = ("lookoutvision", "s3")
+
+BUCKETS_ELSEWHERE = (
+    "The server has its buckets in another S3. Name a profile of your AWS files that leads there "
+    "with --s3-profile."
+)
 
 _OWN_SETTINGS = (
     "AWS_CONFIG_FILE",
@@ -49,7 +55,11 @@ class ServerClients:
 
 
 def server_clients(
-    settings: Settings, *, profile: str | None, environment: Mapping[str, str] = os.environ
+    settings: Settings,
+    *,
+    profile: str | None,
+    s3_profile: str | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> ServerClients:
     """Return clients of the server.
 
@@ -59,6 +69,7 @@ def server_clients(
     Args:
         settings: they have the data directory.
         profile: of the AWS files of this machine.
+        s3_profile: a profile that leads to another S3, where the server has its buckets there.
         environment: the process's.
 
     Raises:
@@ -78,12 +89,15 @@ def server_clients(
             )
         endpoints = _use_files(session, folder)
     try:
-        clients = {name: _client(session, name, endpoints.get(name)) for name in SERVICES}
+        server, s3 = (_client(session, name, endpoints.get(name)) for name in SERVICES)
+        _refuse_amazon(server)
+        if s3_profile is None:
+            _refuse_amazon(s3)
+        else:
+            s3 = _profile_s3_client(s3_profile)
     except BotoCoreError as error:
         raise ServerSettingsError(str(error)) from None
-    for client in clients.values():
-        _refuse_amazon(client)
-    return ServerClients(**clients, region=clients["s3"].meta.region_name)
+    return ServerClients(lookoutvision=server, s3=s3, region=server.meta.region_name)
 
 
 def other_s3_client(*, profile: str | None, endpoint_url: str | None, threads: int) -> Any:
@@ -125,6 +139,8 @@ def make_missing_bucket(s3: Any, bucket: str) -> None:
 def error_text(error: ClientError | BotoCoreError) -> str:
     """Return the message of a client's error, without the name of its operation."""
     if isinstance(error, ClientError):
+        if error.response["ResponseMetadata"].get("HTTPStatusCode") == HTTPStatus.NOT_IMPLEMENTED:
+            return BUCKETS_ELSEWHERE
         details = error.response.get("Error", {})
         return f"{details.get('Code', 'Error')}: {details.get('Message', '')}"
     return str(error)
@@ -158,6 +174,19 @@ def _client(session: Any, service: str, endpoint: str | None) -> Any:
         verify=session.get_scoped_config().get("ca_bundle"),
         config=config,
     )
+
+
+def _profile_s3_client(profile: str) -> Any:
+    """Return a client of the S3 that a profile leads to.
+
+    The environment may name this server's address for S3, and that would win over the profile.
+    """
+    session = botocore.session.Session()
+    session.set_config_variable("profile", profile)
+    section = session.get_scoped_config()
+    services = session.full_config.get("services", {}).get(section.get("services"), {})
+    endpoint = services.get("s3", {}).get("endpoint_url") or section.get("endpoint_url")
+    return _client(session, "s3", endpoint)
 
 
 def _refuse_amazon(client: Any) -> None:

@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from blemish.cli.server_options import ProfileOption, ServerDataDirOption, open_clients
+from blemish.cli.server_options import (
+    ProfileOption,
+    S3ProfileOption,
+    ServerDataDirOption,
+    open_clients,
+)
 
 datasets = typer.Typer(no_args_is_help=True, help="Labelled images from other tools, and for them.")
 
@@ -29,11 +34,12 @@ def import_(
     ] = None,
     data_dir: ServerDataDirOption = None,
     profile: ProfileOption = None,
+    s3_profile: S3ProfileOption = None,
 ) -> None:
     """Make datasets of labelled images: MVTec, COCO, VOC, CVAT, YOLO, LabelMe and others."""
     from blemish.cli.dataset_import import ImportTarget, import_dataset
 
-    with open_clients(data_dir, profile) as clients:
+    with open_clients(data_dir, profile, s3_profile) as clients:
         folder = f"{(prefix or project).strip('/')}/"
         target = ImportTarget(
             project=project, bucket=bucket or clients.console_bucket, prefix=folder
@@ -51,9 +57,10 @@ def export_(
     ] = "all",
     data_dir: ServerDataDirOption = None,
     profile: ProfileOption = None,
+    s3_profile: S3ProfileOption = None,
 ) -> None:
     """Write the datasets of a project for other tools, as one ZIP archive."""
     from blemish.cli.dataset_export import export_dataset
 
-    with open_clients(data_dir, profile) as clients:
+    with open_clients(data_dir, profile, s3_profile) as clients:
         export_dataset(clients, project, to, format_name=format_name, console=Console())

@@ -15,7 +15,12 @@ from blemish.cli.exits import end, settings_of
 from blemish.cli.keys import keys
 from blemish.cli.kms import kms
 from blemish.cli.models import models
-from blemish.cli.server_options import ProfileOption, ServerDataDirOption, open_clients
+from blemish.cli.server_options import (
+    ProfileOption,
+    S3ProfileOption,
+    ServerDataDirOption,
+    open_clients,
+)
 from blemish.cli.users import users
 from blemish.domain.errors import ServiceError
 from blemish.engine.errors import EngineError
@@ -230,6 +235,7 @@ def sync(
     ] = None,
     data_dir: ServerDataDirOption = None,
     profile: ProfileOption = None,
+    s3_profile: S3ProfileOption = None,
 ) -> None:
     """Copy a bucket of Amazon or any other S3 into the server; repeat it to go on."""
     from rich.console import Console
@@ -237,7 +243,7 @@ def sync(
     from blemish.cli.bucket_sync import THREADS, BucketEnd, bucket_and_prefix, sync_bucket
     from blemish.cli.connection import make_missing_bucket, other_s3_client
 
-    with open_clients(data_dir, profile) as clients:
+    with open_clients(data_dir, profile, s3_profile) as clients:
         bucket, prefix = bucket_and_prefix(source)
         other = other_s3_client(
             profile=from_profile, endpoint_url=from_endpoint_url, threads=THREADS
@@ -264,6 +270,7 @@ def compare_evaluation(
     ] = None,
     data_dir: ServerDataDirOption = None,
     profile: ProfileOption = None,
+    s3_profile: S3ProfileOption = None,
 ) -> None:
     """Compare an old model's evaluation with that of a model here: metrics and images."""
     from rich.console import Console
@@ -274,7 +281,7 @@ def compare_evaluation(
         read_old_evaluation,
     )
 
-    with open_clients(data_dir, profile) as clients:
+    with open_clients(data_dir, profile, s3_profile) as clients:
         before = read_old_evaluation(old, manifest)
         print_comparison(before, read_model_evaluation(clients, project, version), Console())
 

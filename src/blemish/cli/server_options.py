@@ -21,9 +21,16 @@ ProfileOption = Annotated[
     str | None, typer.Option(help="Profile of your AWS files that leads to the server.")
 ]
 
+S3ProfileOption = Annotated[
+    str | None,
+    typer.Option(help="Profile of your AWS files for the S3 with the buckets, if it is another."),
+]
+
 
 @contextmanager
-def open_clients(data_dir: Path | None, profile: str | None) -> Iterator[ServerClients]:
+def open_clients(
+    data_dir: Path | None, profile: str | None, s3_profile: str | None
+) -> Iterator[ServerClients]:
     """Open clients of the server; end the command if something is refused."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -31,7 +38,7 @@ def open_clients(data_dir: Path | None, profile: str | None) -> Iterator[ServerC
     from blemish.interchange.labelled import InterchangeError
 
     try:
-        yield server_clients(settings_of(data_dir=data_dir), profile=profile)
+        yield server_clients(settings_of(data_dir=data_dir), profile=profile, s3_profile=s3_profile)
     except (ServerSettingsError, InterchangeError, OSError) as error:
         end(str(error))
     except (BotoCoreError, ClientError) as error:

@@ -37,6 +37,31 @@ def test_a_named_data_directory_wins_over_the_environment(
     assert clients.console_bucket == "lookoutvision-eu-west-1-console"
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        "endpoint_url = https://s3.plant:9000\n",
+        "services = plant\n[services plant]\ns3 =\n  endpoint_url = https://s3.plant:9000\n",
+    ],
+)
+def test_a_profile_leads_to_buckets_elsewhere(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str
+) -> None:
+    (tmp_path / "config").write_text(f"[profile plant]\nregion = eu-west-1\n{section}")
+    (tmp_path / "credentials").write_text(
+        "[plant]\naws_access_key_id = AKIDOFPLANT\naws_secret_access_key = x\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+
+    clients = server_clients(Settings(data_dir=data_dir), profile=None, s3_profile="plant")
+
+    assert clients.lookoutvision.meta.endpoint_url == "http://127.0.0.1:1234"
+    assert clients.s3.meta.endpoint_url == "https://s3.plant:9000"
+    assert clients.s3._request_signer._credentials.access_key == "AKIDOFPLANT"
+
+
 def test_settings_that_lead_to_amazon_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
