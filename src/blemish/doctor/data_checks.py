@@ -41,9 +41,12 @@ def data_findings(
         mounts: the text of /proc/self/mounts.
     """
     root = directory.root
+    address = database_address(settings, directory)
     yield disk_finding(root, mounts=mounts)
     if not root.exists():
         yield _new_directory(root)
+        if not isinstance(address, Path):
+            yield _database(address)
         return
     access = _access(root)
     yield access
@@ -56,7 +59,6 @@ def data_findings(
             message=f"A restore into {root} has not finished.",
             remedy="Wait for its end, or run `blemish restore` again.",
         )
-    address = database_address(settings, directory)
     if directory.database.exists() or not isinstance(address, Path):
         yield _database(address)
     if directory.database.exists():
@@ -144,6 +146,8 @@ def _database(address: DatabaseAddress) -> Finding:
         Database.check(address)
         with closing(engine_of(address)) as engine:
             size, version = engine.size_bytes(), engine.version
+            if not in_file:
+                engine.create()  # changes nothing: it checks version and encoding
             problem = None if in_file else engine.write_problem(is_writing=False)
     except StorageError as error:
         problem = str(error)

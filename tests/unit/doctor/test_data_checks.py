@@ -5,26 +5,48 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from blemish.doctor.data_checks import data_findings, disk_finding, file_system
 from blemish.doctor.report import Finding, Level
 from blemish.settings import Settings
 from blemish.storage.data_directory import DataDirectory
+from blemish.storage.database.addresses import PostgresqlAddress
 from tests.unit.house import House
 
 MOUNTS = "/dev/sda / ext4 rw 0 0\nserver:/data /srv/data nfs4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
 
 
-def problems(directory: DataDirectory, *, later: timedelta = timedelta(0)) -> list[str]:
+def problems(
+    directory: DataDirectory,
+    *,
+    later: timedelta = timedelta(0),
+    database_url: str | None = None,
+) -> list[str]:
     now = datetime.now(UTC) + later
+    settings = Settings(database_url=SecretStr(database_url) if database_url else None)
     findings: list[Finding] = [
-        *data_findings(Settings(), directory, now=now, mounts="/dev/sda / ext4 rw 0 0\n")
+        *data_findings(settings, directory, now=now, mounts="/dev/sda / ext4 rw 0 0\n")
     ]
     return [finding.message for finding in findings if finding.level is Level.PROBLEM]
 
 
 def test_a_directory_in_use_has_no_problem(house: House) -> None:
     assert problems(house.directory) == []
+
+
+def test_a_database_of_postgresql_is_checked_before_the_first_start(
+    tmp_path: Path, postgresql: PostgresqlAddress
+) -> None:
+    directory = DataDirectory(tmp_path / "new")
+    wrong = postgresql.url.replace("/blemish?", "/another?")
+
+    (message,) = problems(directory, database_url=wrong)
+
+    assert "'another'" in message
+    assert "does not exist" in message
+    assert problems(directory, database_url=postgresql.url) == []
+    assert not directory.root.exists()
 
 
 def test_a_damaged_database_is_a_problem(house: House) -> None:
