@@ -63,8 +63,7 @@ def run_server(settings: Settings) -> None:
     certificate = _certificate(settings)
     directory = DataDirectory(settings.data_dir)
     _check_before_writing(settings, directory)
-    directory.create()
-    with directory.lock(f"{settings.host}:{settings.port}"), _Sockets(settings) as sockets:
+    with directory.opened(f"{settings.host}:{settings.port}"), _Sockets(settings) as sockets:
         files = AwsFiles(directory.aws, staging=directory.staging)
 
         def endpoint(port: int = sockets.port) -> str:

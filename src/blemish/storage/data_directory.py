@@ -27,7 +27,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -70,6 +70,47 @@ class DataDirectory:
     def was_served(self) -> bool:
         """Whether a server has run on this directory before."""
         return self.database.exists() or self.identity.exists()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that every server has."""
+        return (
+            self.aws,
+            self.backbones,
+            self.buckets,
+            self.bundles,
+            self.keyring,
+            self.stored_files,
+            self.uploads,
+            self.attempts,
+            self.detection_jobs,
+            self.audit,
+            self.thumbnails,
+            self.staging,
+            self.trash,
+        )
+
+    @contextmanager
+    def opened(self, holder: str) -> Iterator[None]:
+        """Create and lock the directory for a server.
+
+        An exception before the first server has marked the directory removes what was created.
+
+        Args:
+            holder: see `lock`.
+
+        Raises:
+            DataDirectoryError, DirectoryBusyError, RestoreUnfinishedError: see `create` and `lock`.
+        """
+        missing = [path for path in (self.root, *self.folders, self.server) if not path.exists()]
+        self.create()
+        with self.lock(holder):
+            try:
+                yield
+            except BaseException:
+                if not self.was_served:
+                    self._remove(missing)
+                raise
 
     def create(self) -> None:
         """Create missing folders, readable by the owner alone.
@@ -146,22 +187,22 @@ class DataDirectory:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.root.stat().st_mode & 0o777 != 0o700:
             self.root.chmod(0o700)
-        for folder in (
-            self.aws,
-            self.backbones,
-            self.buckets,
-            self.bundles,
-            self.keyring,
-            self.stored_files,
-            self.uploads,
-            self.attempts,
-            self.detection_jobs,
-            self.audit,
-            self.thumbnails,
-            self.staging,
-            self.trash,
-        ):
+        for folder in self.folders:
             make_own_folder(folder)
+
+    def _remove(self, created: Sequence[Path]) -> None:
+        """Remove these folders, if they are empty, and the file that names this server."""
+        if self.server in created:
+            with suppress(OSError):
+                self.server.unlink()
+        for folder in created:
+            if folder in self.folders:
+                with suppress(OSError):
+                    folder.rmdir()
+        with suppress(OSError):
+            if self.root in created and [*self.root.iterdir()] == [self.lock_file]:
+                self.lock_file.unlink()
+                self.root.rmdir()
 
     @contextmanager
     def _named_in_errors(self) -> Iterator[None]:

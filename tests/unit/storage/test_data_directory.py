@@ -124,3 +124,40 @@ def test_what_root_writes_belongs_to_the_owner_of_the_directory(tmp_path: Path) 
     owners = {path: path.stat().st_uid for path in directory.root.rglob("*")}
     assert len(owners) > 10
     assert {path for path, owner in owners.items() if owner != OWNER} == set()
+
+
+class RefusedError(Exception):
+    """Ends a start."""
+
+
+def refuse(directory: DataDirectory) -> None:
+    """Open a directory for a server whose start is refused."""
+    with directory.opened("a server"):
+        directory.server.touch()
+        raise RefusedError
+
+
+def refused(directory: DataDirectory) -> None:
+    with pytest.raises(RefusedError):
+        refuse(directory)
+
+
+def test_a_first_start_that_is_refused_removes_what_it_created(tmp_path: Path) -> None:
+    mine = DataDirectory(tmp_path / "mine")
+    mine.keyring.mkdir(parents=True)
+
+    refused(DataDirectory(tmp_path / "new"))
+    refused(mine)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert set(mine.root.iterdir()) == {mine.keyring, mine.lock_file}
+
+
+def test_a_refused_start_of_a_directory_in_use_removes_nothing(directory: DataDirectory) -> None:
+    directory.identity.touch()
+    directory.trash.rmdir()
+
+    refused(directory)
+
+    assert directory.trash.exists()
+    assert directory.server.exists()

@@ -85,7 +85,7 @@ class Restore:
         with self._directory.lock(f"a restore of {self._path}"):
             if restoring.exists():
                 self._clear()
-            if present := sorted({path.name for path in root.iterdir()} - NOTHING):
+            if present := self._present():
                 raise BackupError(
                     f"{root} is not empty: {present[0]!r:.100} is in it. A backup is restored into "
                     "an empty folder, or one that does not exist yet."
@@ -173,6 +173,15 @@ class Restore:
             shutil.rmtree(restoring)
             sync_folder(self._directory.root)
 
+    def _present(self) -> list[str]:
+        """Return what is in the data directory, without empty folders of a server."""
+        return sorted(
+            path.name
+            for path in self._directory.root.iterdir()
+            if path.name not in NOTHING
+            and not (path in self._directory.folders and _is_empty_folder(path))
+        )
+
     def _check_address(self) -> None:
         """Refuse a database of PostgreSQL that is not empty; a file is in the empty folder."""
         if isinstance(self._address, Path):
@@ -212,6 +221,13 @@ class Restore:
         (root / IDENTITY).unlink(missing_ok=True)
         (root / DATABASE).unlink(missing_ok=True)
         shutil.rmtree(self._directory.restoring)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    """Return whether a folder of a backup can replace this path."""
+    return (
+        path.is_dir() and not path.is_symlink() and not path.is_mount() and not any(path.iterdir())
+    )
 
 
 def missing_keys(sealed: Sequence[Sealed], keys: Mapping[str, bytes]) -> list[Sealed]:

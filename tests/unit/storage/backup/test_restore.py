@@ -114,6 +114,22 @@ def test_an_empty_folder_is_taken_and_is_empty_again_after_a_failure(
     assert rows_of(directory) == ["1-1"]
 
 
+def test_empty_folders_of_a_server_are_taken_and_a_file_in_one_is_not(
+    served: Served, folder: Path
+) -> None:
+    archive = back_up(served, folder / "backup.tar")
+    other = DataDirectory(folder / "other")
+    other.create()
+    (other.keyring / "mine").touch()
+
+    with pytest.raises(BackupError, match="other is not empty: 'keyring' is in it"):
+        restored(archive, other.root)
+    (other.keyring / "mine").unlink()
+    directory = restored(archive, other.root)
+
+    assert rows_of(directory) == ["1-1"]
+
+
 @pytest.mark.parametrize("rename", [1, 2, 3, 4])
 def test_a_restore_that_is_killed_is_never_served_and_can_be_begun_again(
     served: Served, folder: Path, rename: int
