@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Scope, Send
 
 from blemish.console.paths import STATIC
+from blemish.wire.errors import RETRY_AFTER_S
 
 POLICY = (
     "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; "
@@ -53,7 +55,10 @@ def with_headers(scope: Scope, send: Send, *, of_framework: bool) -> Send:
 
     async def send_with_headers(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(extra)
+            headers = MutableHeaders(scope=message)
+            headers.update(extra)
+            if message["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+                headers.setdefault("retry-after", RETRY_AFTER_S)
         await send(message)
 
     return send_with_headers

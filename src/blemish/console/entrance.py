@@ -5,6 +5,7 @@
     /console/kiosk -> kiosk
     /console/language/de.js -> language.scripts
     else -> guard -> the framework and its pages
+    whatever finds no database -> away
 
 Each answer is in the language of its sender. The sign-in form is answered at once. The framework
 takes a second to load; it loads while people fill the form in.
@@ -18,17 +19,19 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blemish.console.auth.guard import Guard
 from blemish.console.auth.kiosk import KioskEntrance
 from blemish.console.auth.provider_sign_in import ProviderSignIn
 from blemish.console.auth.sign_in import SignIn
+from blemish.console.away import away_answer
 from blemish.console.browser_rules import with_headers
 from blemish.console.language.scripts import LanguageScripts, load_language
 from blemish.console.language.visitor_language import language_of, use_language
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
+from blemish.storage.errors import DatabaseUnavailableError
 from blemish.wire.wrong_secrets import FREE_OF_ALL_NAMES, WrongSecrets
 
 
@@ -56,12 +59,11 @@ class Entrance:
         use_language(language)
         path = scope["path"] if scope["type"] == "http" else ""
         entry = next((entry for entry in self._entries if path in entry.paths), None)
+        application: ASGIApp = entry or self._guard
+        if entry is None:
+            await asyncio.wait([loading])
         send = with_headers(scope, send, of_framework=entry is None)
-        if entry is not None:
-            await entry(scope, receive, send)
-            return
-        await asyncio.wait([loading])
-        await self._guard(scope, receive, send)
+        await _answer_or_away(application, scope, receive, send)
 
     async def stop(self) -> None:
         """Stop the framework."""
@@ -86,6 +88,23 @@ class Entrance:
         await self._running.__aenter__()
         started: ASGIApp = application
         return started
+
+
+async def _answer_or_away(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Say that the database is away, if nothing else can be answered."""
+    is_answered = False
+
+    async def noting_send(message: Message) -> None:
+        nonlocal is_answered
+        is_answered = True
+        await send(message)
+
+    try:
+        await application(scope, receive, noting_send)
+    except DatabaseUnavailableError:
+        if is_answered:
+            raise
+        await away_answer(HTTPConnection(scope))(scope, receive, send)
 
 
 def _load_pages() -> Any:

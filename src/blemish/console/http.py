@@ -10,10 +10,13 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from structlog.typing import FilteringBoundLogger
 
+from blemish.console.away import DATABASE_AWAY, away_response
 from blemish.console.language.messages import later, say
 from blemish.console.language.numbers import number_text
 from blemish.console.plain_errors import plain_text
@@ -46,7 +49,6 @@ from blemish.storage.errors import (
     StoreUnavailableError,
 )
 from blemish.wire.errors import (
-    RETRY_AFTER_S,
     InsufficientStorageError,
     RequestEntityTooLargeError,
     ServiceUnavailableError,
@@ -54,6 +56,8 @@ from blemish.wire.errors import (
 )
 from blemish.wire.json_document import check_elements
 from blemish.wire.request_body import BufferedBody, ClientGoneError, read_body
+
+logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (SignedOutError, 401),
@@ -120,9 +124,27 @@ def status_of(error: Exception) -> int:
     return next(status for kind, status in STATUSES if isinstance(error, kind))
 
 
+def is_away(error: Exception) -> bool:
+    """Return whether an expected error says that something does not answer for now."""
+    return status_of(error) == HTTPStatus.SERVICE_UNAVAILABLE
+
+
 def problem_text(error: Exception) -> str:
     """Return the message of an error for people."""
+    if isinstance(error, DatabaseUnavailableError):
+        return say(DATABASE_AWAY)
     return plain_text(str(error)) if isinstance(error, EXPECTED) else say(FAULT)
+
+
+def stranger_text(error: Exception) -> str:
+    """Return the message of an error for people who are not signed in.
+
+    Errors of the storage name files, addresses and keys of the server: the log alone has them.
+    """
+    if isinstance(error, StorageError) and not isinstance(error, DatabaseUnavailableError):
+        logger.error("nobody can sign in", reason=str(error))
+        return say(FAULT)
+    return problem_text(error)
 
 
 def image_problem(error: Exception) -> dict[str, Any]:
@@ -185,11 +207,12 @@ async def json_body(request: Request) -> Any:
         raise ValidationError(f"The request is not JSON: {error}.") from None
 
 
-async def _error_response(_request: Request, error: Exception) -> Response:
+async def _error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, ClientGoneError):
         return Response(status_code=400)  # nobody reads it
-    is_away = status_of(error) == HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {"Retry-After": RETRY_AFTER_S} if is_away else {}
+    if is_away(error):
+        return away_response(request, problem_text(error))
+    headers = {}
     if isinstance(error, ThrottlingError):
         headers["Retry-After"] = str(error.retry_after_s)
     return PlainTextResponse(problem_text(error), status_code=status_of(error), headers=headers)

@@ -99,6 +99,29 @@ class InProcessConsole:
             assert browser.sign_in(*self.keys[key]).status_code == 303
         return browser
 
+    def socket_answer(self, path: str, *, extensions: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what the console sends to a socket of a page of its own."""
+        sent: list[dict[str, Any]] = []
+        scope = {
+            "type": "websocket",
+            "scheme": "ws",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"host", HOST.encode()), (b"origin", f"http://{HOST}".encode())],
+            "client": ("127.0.0.1", 1),
+            "extensions": extensions,
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "websocket.connect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        self._portal.call(self.console, scope, receive, send)
+        return sent
+
     def change_password(self, name: str, password: str, *, old: str, new: str) -> None:
         """Sign in as a user and change the password, as the settings do."""
         services = self.console._services

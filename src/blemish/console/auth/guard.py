@@ -29,6 +29,7 @@ from blemish.console.paths import ROOT, SIGN_IN, STATIC, full_screen_path
 from blemish.console.services import Services
 from blemish.console.visitor import SignedOutError, Visitor
 from blemish.domain.access.principals import Principal
+from blemish.storage.errors import DatabaseUnavailableError
 
 OPEN = frozenset(
     f"{STATIC}{path.name}" for path in (Path(__file__).parents[1] / "static").iterdir()
@@ -168,6 +169,8 @@ def _rechecked(receive: Receive, visitor: Visitor) -> Receive:
                 await visitor.principal()
             except SignedOutError:
                 return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+            except DatabaseUnavailableError:
+                return message  # whatever it asks for looks the session up itself, and fails
         return message
 
     return rechecked

@@ -18,13 +18,14 @@ from blemish.console.auth.guard import origin_problem
 from blemish.console.auth.session_cookie import NO_STORE, set_session_cookie
 from blemish.console.auth.sign_in import WAIT
 from blemish.console.auth.sign_in_records import record_kiosk
-from blemish.console.http import EXPECTED, status_of
+from blemish.console.http import EXPECTED, status_of, stranger_text
 from blemish.console.language.messages import later, say
 from blemish.console.language.visitor_language import current_language
 from blemish.console.paths import KIOSK, full_screen_path
 from blemish.console.services import Services
 from blemish.console.visitor import in_thread
 from blemish.domain.access.principals import Principal
+from blemish.storage.errors import DatabaseUnavailableError
 from blemish.wire.wrong_secrets import TooManyAttemptsError, WrongSecrets, address_group
 
 MAX_AGE_S = 400 * 24 * 3_600
@@ -51,8 +52,10 @@ class KioskEntrance:
         request = Request(scope, receive)
         try:
             response = await self._response(request)
+        except DatabaseUnavailableError:
+            raise  # its page opens the link again by itself
         except EXPECTED as error:
-            response = _page(status_of(error), str(error))
+            response = _page(status_of(error), stranger_text(error))
         await response(scope, receive, send)
 
     async def _response(self, request: Request) -> Response:

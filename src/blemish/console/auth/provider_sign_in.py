@@ -30,7 +30,7 @@ from blemish.console.auth.session_cookie import set_cookie, set_session_cookie
 from blemish.console.auth.sign_in import WAIT
 from blemish.console.auth.sign_in_form import SignInForm, redirect, target_of
 from blemish.console.auth.sign_in_records import record_provider_sign_in
-from blemish.console.http import EXPECTED, status_of
+from blemish.console.http import EXPECTED, status_of, stranger_text
 from blemish.console.language.messages import later, say
 from blemish.console.paths import PROVIDER_CALLBACK, PROVIDER_FINISH, PROVIDER_SIGN_IN
 from blemish.console.services import Services
@@ -101,7 +101,10 @@ class ProviderSignIn:
         try:
             response = await self._response(request)
         except EXPECTED as error:
-            response = await self._refusal(request, status_of(error), "{error}", error=str(error))
+            text = stranger_text(error)
+            response = await self._refusal(
+                request, status_of(error), "{error}", cause=str(error), error=text
+            )
         except ProofError as error:
             reason = str(error).rstrip(".")
             response = await self._refusal(request, 403, REFUSED, error=reason)

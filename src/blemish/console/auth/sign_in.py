@@ -19,7 +19,7 @@ from blemish.console.auth.guard import origin_problem, visitor_of
 from blemish.console.auth.session_cookie import set_session_cookie
 from blemish.console.auth.sign_in_form import SignInForm, redirect, target_of
 from blemish.console.auth.sign_in_records import is_key_id, record_sign_in, record_sign_out
-from blemish.console.http import EXPECTED, bounded_body, status_of
+from blemish.console.http import EXPECTED, bounded_body, status_of, stranger_text
 from blemish.console.language.messages import later, say
 from blemish.console.paths import SIGN_IN, SIGN_OUT
 from blemish.console.services import Services
@@ -67,7 +67,7 @@ class SignIn:
         except ClientGoneError:
             return
         except EXPECTED as error:
-            response = self._form(status_of(error), problem=str(error))
+            response = self._form(status_of(error), problem=stranger_text(error))
         await response(scope, receive, send)
 
     async def _response(self, request: Request) -> Response:

@@ -20,8 +20,10 @@ from urllib.parse import quote
 
 from nicegui import ui
 from nicegui.language import Language
+from starlette.responses import Response
 
-from blemish.console.http import EXPECTED, problem_text
+from blemish.console.away import away_response
+from blemish.console.http import EXPECTED, is_away, problem_text
 from blemish.console.language.messages import later, say
 from blemish.console.language.scripts import script_tags
 from blemish.console.language.visitor_language import current_language
@@ -89,7 +91,7 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
     ) -> Callable[Parameters, Awaitable[None]]:
         @_TranslatedPage(path, title=title, response_timeout=30)
         @wraps(build)
-        async def built(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        async def built(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Response | None:
             name = _escaped(ui.context.client.request.state.visitor_name)
             ui.add_head_html(
                 f'<meta name="blemish-visitor" content="{name}">'  # whose drafts scripts show
@@ -106,7 +108,10 @@ def page(path: str, *, title: str) -> Callable[..., Callable[..., Any]]:
             try:
                 await build(*args, **kwargs)
             except EXPECTED as error:
+                if is_away(error):
+                    return away_response(ui.context.client.request, problem_text(error))
                 _replace_page(error)
+            return None
 
         return built
 

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.types import Receive
 
+from blemish.console.auth import guard
 from blemish.console.auth.guard import cookie_name, is_open, origin_problem
 from blemish.console.auth.sign_in_form import target_of
+from blemish.console.visitor import SignedOutError
+from blemish.storage.errors import DatabaseUnavailableError
 
 HOST = {"host": "factory:8000"}
 
@@ -105,3 +113,27 @@ def test_servers_behind_one_address_have_one_cookie(scheme: str, host: str, name
         scope = {"type": "http", "scheme": scheme, "server": server, "headers": headers}
 
         assert cookie_name(scope) == name
+
+
+def test_a_socket_outlives_an_outage_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = {"type": "websocket.receive", "text": "a click"}
+    errors = iter([DatabaseUnavailableError("away"), SignedOutError("over")])
+
+    async def principal() -> NoReturn:
+        raise next(errors)
+
+    async def receive() -> dict[str, str]:
+        return message
+
+    monkeypatch.setattr(guard, "RECHECK_S", -1)
+    visitor: Any = SimpleNamespace(principal=principal)
+    rechecked = guard._rechecked(receive, visitor)
+
+    while_away, when_back = (asyncio.run(_awaited(rechecked)) for _ in range(2))
+
+    assert while_away == message
+    assert when_back["type"] == "websocket.disconnect"
+
+
+async def _awaited(receive: Receive) -> Any:
+    return await receive()
