@@ -20,7 +20,7 @@ from blemish.storage.data_directory import DataDirectory
 from blemish.storage.database.addresses import database_address
 from blemish.storage.database.database import Database
 from blemish.storage.encryption.keyring import DEFAULT, Keyring
-from blemish.storage.errors import ObjectError, StorageError
+from blemish.storage.errors import BucketMissingError, ObjectError, StorageError
 from blemish.storage.objects.s3_store import S3ObjectStore
 from blemish.storage.objects.store import ObjectStore
 
@@ -85,6 +85,15 @@ def s3_right_findings(store: S3ObjectStore | ObjectStore, ref: ObjectRef) -> Ite
             continue
         try:
             step()
+        except BucketMissingError as error:
+            yield Finding(
+                topic=_S3,
+                level=Level.PROBLEM,
+                message=str(error),
+                remedy="Make it in that S3 first, or correct BLEMISH_FILES_URL: "
+                "docs/guide/postgresql.md",
+            )
+            return
         except ObjectError as error:
             denied.append(right)
             left = f" {ref} stays there." if right == "s3:DeleteObject" else ""

@@ -55,11 +55,11 @@ def test_a_right_that_an_s3_denies_is_named(tmp_path: Path) -> None:
     assert "s3:DeleteObject" in found.remedy
 
 
-def test_a_bucket_that_does_not_exist_is_a_problem(tmp_path: Path) -> None:
-    findings = list(s3_right_findings(ObjectStore(tmp_path), REF))
+def test_a_bucket_that_does_not_exist_is_one_problem(tmp_path: Path) -> None:
+    (found,) = s3_right_findings(ObjectStore(tmp_path), REF)
 
-    assert {finding.level for finding in findings} == {Level.PROBLEM}
-    assert "files" in findings[0].message
+    assert (found.level, found.message) == (Level.PROBLEM, "There is no bucket 'files'.")
+    assert (found.remedy or "").startswith("Make it in that S3 first")
 
 
 def test_an_s3_that_is_away_is_named_by_its_address(house: House) -> None:
