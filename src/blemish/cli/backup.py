@@ -63,7 +63,7 @@ def back_up(
             sealed.write(seal_keys(keys, passphrase, random_bytes=secrets.token_bytes))
     console.print(f"Backed up {directory.root} to {to} ({decimal(to.stat().st_size)}).")
     if not with_objects:
-        console.print(f"Not in it: {directory.buckets}; --with-objects takes it along.")
+        console.print(f"Not in it: {_buckets_left_out(settings, directory)}")
     console.print(f"Not in it: {directory.aws}, which holds the secret of the first access key.")
     if with_keys:
         console.print(f"The keys are in {with_keys}, under the passphrase. Keep it elsewhere.")
@@ -102,6 +102,13 @@ def restore_backup(
     console.print(
         f"{directory.aws} was not in it: clients sign with the access keys that they have."
     )
+
+
+def _buckets_left_out(settings: Settings, directory: DataDirectory) -> str:
+    """Return where the buckets are, and how they are backed up."""
+    if settings.s3_endpoint is not None:
+        return f"the buckets, which are in {settings.s3_endpoint}. Back them up there."
+    return f"{directory.buckets}; --with-objects takes it along."
 
 
 def _tell_of_keys(
