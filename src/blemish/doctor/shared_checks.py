@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from blemish.doctor.report import Finding, Level
 from blemish.domain.entities import ObjectRef
@@ -33,7 +33,7 @@ _SERVERS = "servers"
 def shared_findings(settings: Settings, directory: DataDirectory) -> Iterator[Finding]:
     """Yield what is wrong with the S3, and with the servers on the database of PostgreSQL."""
     if settings.s3_endpoint is not None:
-        yield from _s3_findings(settings)
+        yield from _s3_findings(settings, directory)
     address = database_address(settings, directory)
     if isinstance(address, Path):
         return
@@ -44,13 +44,17 @@ def shared_findings(settings: Settings, directory: DataDirectory) -> Iterator[Fi
     with closing(database):
         keyring = Keyring(directory.keyring, staging=directory.staging)
         yield from default_key_findings(database, keyring)
-        directory_id = directory.server.read_text().strip() if directory.server.exists() else None
         yield from server_row_findings(
-            database, directory_id=directory_id, stores=stores_text(settings)
+            database, directory_id=_directory_id(directory), stores=stores_text(settings)
         )
 
 
-def _s3_findings(settings: Settings) -> Iterator[Finding]:
+def _directory_id(directory: DataDirectory) -> str | None:
+    """Return the name of a data directory among the servers; None before the first start."""
+    return directory.server.read_text().strip() if directory.server.exists() else None
+
+
+def _s3_findings(settings: Settings, directory: DataDirectory) -> Iterator[Finding]:
     store = S3ObjectStore(s3_address_of(settings), retries=0)
     problem = store.problem()
     if problem is not None:
@@ -60,9 +64,17 @@ def _s3_findings(settings: Settings) -> Iterator[Finding]:
     message = f"The S3 at {settings.s3_endpoint} answers."
     yield Finding(topic=_S3, level=Level.OK, message=message)
     if settings.files_url is not None:
-        bucket, prefix = files_bucket(settings)
-        ref = ObjectRef(bucket=bucket, key=f"{prefix}blemish-doctor/{uuid4().hex}")
-        yield from s3_right_findings(store, ref)
+        yield from s3_right_findings(store, probe_object(settings, directory))
+
+
+def probe_object(settings: Settings, directory: DataDirectory) -> ObjectRef:
+    """Return the object that the check of this server writes: always the same.
+
+    So at most one stays where the credentials may write and not delete.
+    """
+    bucket, prefix = files_bucket(settings)
+    name = _directory_id(directory) or socket.gethostname()
+    return ObjectRef(bucket=bucket, key=f"{prefix}blemish-doctor/{name}")
 
 
 def s3_right_findings(store: S3ObjectStore | ObjectStore, ref: ObjectRef) -> Iterator[Finding]:
@@ -70,7 +82,7 @@ def s3_right_findings(store: S3ObjectStore | ObjectStore, ref: ObjectRef) -> Ite
 
     Args:
         store: the S3.
-        ref: an object that does not exist.
+        ref: an object that nothing else uses; a run that could not delete it may have left it.
     """
     is_written = False
     steps: list[tuple[str, Callable[[], object]]] = [
@@ -96,7 +108,11 @@ def s3_right_findings(store: S3ObjectStore | ObjectStore, ref: ObjectRef) -> Ite
             return
         except ObjectError as error:
             denied.append(right)
-            left = f" {ref} stays there." if right == "s3:DeleteObject" else ""
+            left = (
+                f" {ref} stays there until a run may delete it."
+                if right == "s3:DeleteObject"
+                else ""
+            )
             yield Finding(
                 topic=_S3,
                 level=Level.PROBLEM,

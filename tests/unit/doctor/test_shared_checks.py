@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from blemish.doctor.report import Level
 from blemish.doctor.shared_checks import (
     default_key_findings,
+    probe_object,
     s3_right_findings,
     server_row_findings,
     shared_findings,
@@ -49,10 +50,27 @@ def test_a_right_that_an_s3_denies_is_named(tmp_path: Path) -> None:
 
     assert found.level is Level.PROBLEM
     assert found.message == (
-        f"{REF} cannot be deleted (the store at http://s3 says: no). {REF} stays there."
+        f"{REF} cannot be deleted (the store at http://s3 says: no). "
+        f"{REF} stays there until a run may delete it."
     )
     assert found.remedy is not None
     assert "s3:DeleteObject" in found.remedy
+
+
+def test_what_could_not_be_deleted_is_deleted_by_the_next_run_that_may(house: House) -> None:
+    house.directory.server.write_text("mill-1\n")
+    settings = Settings.model_construct(files_url="s3://files/plant")
+    root = house.directory.root
+    (root / "files").mkdir()
+    store = ObjectStore(root)
+
+    for _ in range(2):
+        list(s3_right_findings(RefusingStore(root), probe_object(settings, house.directory)))
+    left = [listed.key for listed in store.list("files")]
+    list(s3_right_findings(store, probe_object(settings, house.directory)))
+
+    assert left == ["plant/blemish-doctor/mill-1"]
+    assert list(store.list("files")) == []
 
 
 def test_a_bucket_that_does_not_exist_is_one_problem(tmp_path: Path) -> None:
