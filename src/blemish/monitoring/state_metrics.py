@@ -17,6 +17,7 @@ from blemish.domain.lifecycle import MODEL_WITH_UNITS
 from blemish.monitoring.audit_log import AuditLog
 from blemish.monitoring.metrics import MODEL, DetectionMetrics
 from blemish.service.models.hosting import Capacity
+from blemish.storage.errors import DatabaseUnavailableError
 from blemish.storage.rows.all_rows import Rows
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -53,6 +54,8 @@ class StateMetrics(Collector):
         """Yield the metrics, after removing counts of deleted models."""
         try:
             by_status, hosted, down = self._looked_up()
+        except DatabaseUnavailableError:
+            pass  # the database logs when it is away, and when it is back
         except Exception:  # the edge: metrics that need no database are still reported
             logger.exception("the state of the models cannot be looked up")
         else:

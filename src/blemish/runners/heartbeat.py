@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from blemish.storage.errors import StorageError
+from blemish.storage.errors import DatabaseUnavailableError, StorageError
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -41,6 +41,8 @@ class Heartbeat:
             try:
                 self._beat()
                 is_failing = False
+            except DatabaseUnavailableError:
+                pass  # the database logs when it is away, and when it is back
             except StorageError as error:
                 if not is_failing:
                     logger.warning("the server cannot say that it is alive", reason=str(error))

@@ -10,6 +10,8 @@ from datetime import datetime
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from blemish.storage.errors import DatabaseUnavailableError
+
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
 LOOK_S = 15.0
@@ -70,6 +72,8 @@ class Housekeeper:
         """Do a chore; log its first failure in a row alone, since some are done twice a second."""
         try:
             chore.act(self._now())
+        except DatabaseUnavailableError:
+            pass  # the database logs when it is away, and when it is back
         except Exception as error:
             if self._failing.get(chore.name) is not type(error):
                 self._failing[chore.name] = type(error)

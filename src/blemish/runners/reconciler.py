@@ -27,7 +27,7 @@ from blemish.domain.entities import Dataset, Model, ModelStatus
 from blemish.domain.lifecycle import MODEL_LOADING
 from blemish.domain.packaging import PackagingJob
 from blemish.storage.database.database import Database
-from blemish.storage.errors import DatabaseError, is_passing
+from blemish.storage.errors import DatabaseError, DatabaseUnavailableError, is_passing
 from blemish.storage.rows.all_rows import Rows
 from blemish.storage.rows.datasets import Datasets
 from blemish.storage.rows.detection_jobs import DetectionJobs
@@ -156,6 +156,8 @@ class Reconciler:
             self._awake.clear()
             try:
                 self._look()
+            except DatabaseUnavailableError:
+                pass  # the database logs when it is away, and when it is back
             except Exception:
                 logger.exception("the rows could not be looked at", again_in_s=POLL_S)
             self._awake.wait(POLL_S)

@@ -39,3 +39,6 @@ ERROR_MESSAGES: Mapping[type[Exception], str | WireError] = {
         "The store of the buckets does not answer; nothing was changed. Try again."
     ),
 }
+
+LOGGED_ERRORS = (DatabaseUnavailableError,)
+"""Internal errors that are logged where they begin: the database logs once when it is away."""

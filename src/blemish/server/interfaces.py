@@ -28,7 +28,7 @@ from blemish.s3.operations import s3_operations
 from blemish.s3.protocol.service import s3_dispatcher
 from blemish.s3.service_model import s3_model
 from blemish.server.backbones import shared_or_local_backbones
-from blemish.server.error_messages import ERROR_MESSAGES
+from blemish.server.error_messages import ERROR_MESSAGES, LOGGED_ERRORS
 from blemish.server.foundation import Foundation
 from blemish.server.front import S3Elsewhere
 from blemish.server.services import UseCases
@@ -109,6 +109,7 @@ def build_api(
         clock_skew_s=settings.clock_skew_s,
         wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
+        logged_errors=LOGGED_ERRORS,
         observers=observers,
         max_body_bytes=lambda operation: (
             limits.detect_body_bytes if operation in DETECTIONS else JSON_BODY_BYTES
@@ -146,6 +147,7 @@ def build_s3(
         clock_skew_s=settings.clock_skew_s,
         wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
+        logged_errors=LOGGED_ERRORS,
         action_gate=s3_action_gate,
         gates=[s3_gate, _storage_gate(foundation)],
         observers=observers,
@@ -164,6 +166,7 @@ def build_sts(
         clock_skew_s=foundation.settings.clock_skew_s,
         wrong_secrets=foundation.wrong_secrets,
         error_messages=ERROR_MESSAGES,
+        logged_errors=LOGGED_ERRORS,
         observers=observers,
     )
 

@@ -63,6 +63,7 @@ class DispatchOptions(TypedDict, total=False):
     gates: Sequence[Gate]
     observers: Sequence[Observer]
     error_messages: Mapping[type[Exception], str | WireError]
+    logged_errors: tuple[type[Exception], ...]
     dedicated: Sequence[Collection[str]]
 
 
@@ -144,6 +145,7 @@ class Dispatcher:
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         error_messages: Mapping[type[Exception], str | WireError] = MappingProxyType({}),
+        logged_errors: tuple[type[Exception], ...] = (),
         dedicated: Sequence[Collection[str]] = (),
     ) -> None:
         """Create a dispatcher.
@@ -158,6 +160,7 @@ class Dispatcher:
             observers: called at the end of each call.
             error_messages: messages of internal errors that clients may see, or the errors that
                 they see instead; for other errors they see only the request id.
+            logged_errors: internal errors that others log, and the dispatcher does not.
             dedicated: groups of operations. Each group has its own worker threads, and waits for
                 no others.
         """
@@ -168,6 +171,7 @@ class Dispatcher:
         self._gates = gates
         self._observers = observers
         self._error_messages = error_messages
+        self._logged_errors = logged_errors
         self._worker_threads = CapacityLimiter(worker_threads)
         self._dedicated_threads = {
             frozenset(operations): CapacityLimiter(DEDICATED_THREADS) for operations in dedicated
@@ -315,11 +319,12 @@ class Dispatcher:
         return incoming.output_response(operation, call)
 
     def _visible_error(self, error: Exception, call: Call) -> Exception:
-        """Return the error that the client sees; one that it must not see is logged."""
+        """Return the error that the client sees; others are logged."""
         visible = self._protocol.client_error(error, call)
         if visible is not None:
             return visible
-        logger.error("the request failed", exc_info=error)
+        if not isinstance(error, self._logged_errors):
+            logger.error("the request failed", exc_info=error)
         messages = (text for kind, text in self._error_messages.items() if isinstance(error, kind))
         message = next(messages, UNKNOWN_CAUSE)
         if isinstance(message, WireError):

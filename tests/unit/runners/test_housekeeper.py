@@ -6,6 +6,7 @@ from functools import partial
 from structlog.testing import capture_logs
 
 from blemish.runners.housekeeper import Chore, Housekeeper
+from blemish.storage.errors import DatabaseUnavailableError
 from tests.unit.runners.waiting import eventually
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,6 +52,7 @@ def test_every_chore_is_done_at_the_start_and_then_in_its_turn() -> None:
 def test_a_chore_that_fails_is_logged_and_keeps_no_other_from_being_done() -> None:
     clock, done = Clock(), list[datetime]()
     errors: list[Exception | None] = [OSError("one"), OSError("two"), KeyError("three"), None]
+    errors.insert(2, DatabaseUnavailableError("the database logs it"))
 
     def fail(_: datetime) -> None:
         if error := errors[min(len(done), len(errors) - 1)]:

@@ -250,6 +250,16 @@ def test_of_a_fault_that_may_be_told_the_client_learns_what_it_is(projects: Proj
     assert json.loads(answer.body)["Message"] == "The disk is full. Request id: request-0"
 
 
+def test_a_fault_that_others_log_is_not_logged_again(projects: Projects) -> None:
+    app = dispatcher(projects, logged_errors=(RuntimeError,))
+
+    with capture_logs() as logged:
+        answer = create(app, b'{"ProjectName": "broken"}')
+
+    assert answer.status == 500
+    assert logged == []
+
+
 def test_an_error_of_the_domain_is_no_fault(app: Dispatcher) -> None:
     create(app, b'{"ProjectName": "circuits"}')
 

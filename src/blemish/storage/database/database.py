@@ -5,6 +5,7 @@ Only `sqlite` and `postgresql` know their databases; the rest of the SQL is port
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,9 +15,10 @@ from sqlalchemy import exc
 from blemish.storage.database.addresses import DatabaseAddress
 from blemish.storage.database.engines import DatabaseEngine
 from blemish.storage.database.migrating import migrate, newest_schema, schema_of
+from blemish.storage.database.outage_log import OutageLog
 from blemish.storage.database.row_copies import copy_rows
 from blemish.storage.database.sqlite import SqliteEngine
-from blemish.storage.errors import DatabaseError
+from blemish.storage.errors import DatabaseError, DatabaseUnavailableError
 from blemish.storage.rows.all_rows import Rows
 
 
@@ -25,6 +27,7 @@ class Database:
 
     def __init__(self, engine: DatabaseEngine) -> None:
         self._engine = engine
+        self._outages = OutageLog(monotonic=time.monotonic)
         #: whether a transaction of this process holds the lock of writers
         self._writes_now = False
         self._report_mark: Callable[[int], None] = _ignore_mark
@@ -192,13 +195,19 @@ class Database:
 
     @contextmanager
     def _explained(self, *, is_writing: bool) -> Iterator[None]:
+        kind = "writing" if is_writing else "reading"
+        was_away = self._outages.fails(kind)  # one that began before an outage does not end it
         try:
             yield
         except exc.SQLAlchemyError as error:
             explained = self._engine.explained(error, is_writing=is_writing)
             if explained is None:
                 raise
+            if isinstance(explained, DatabaseUnavailableError):
+                self._outages.note_failure(kind, explained)
             raise explained from error
+        if was_away:
+            self._outages.note_success(kind)
 
 
 def engine_of(address: DatabaseAddress) -> DatabaseEngine:
