@@ -1,7 +1,8 @@
 """How many connections may be open, and which of them goes if another one comes.
 
-A connection that waits for the head of a request holds a descriptor and nothing else. If there are
-too many, the one that has waited the longest makes way. One with a request under way stays.
+A connection that waits for the head of a request, or for the end of its TLS handshake, holds a
+descriptor and nothing else. If there are too many, the one that has waited the longest makes way.
+One with a request under way stays.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ class Slot:
         self._address: str | None = address
 
     def wait(self, connection: WaitingConnection) -> None:
-        """Note that the connection waits for the head of a request."""
-        self._connections.waiting[self] = connection
+        """Note that the connection waits for the head of a request, unless it has made way."""
+        if self._address is not None:
+            self._connections.waiting[self] = connection
 
     def work(self) -> None:
         """Note that a request is under way."""

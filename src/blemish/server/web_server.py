@@ -44,6 +44,17 @@ SHARE_OF_COLLECTIONS = 1 / 600
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
+class Handshake:
+    """A connection that is not open yet: it waits as one does whose head is to come."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def make_way(self) -> None:
+        """Break the handshake off."""
+        self._task.cancel()
+
+
 class Acceptor:
     """Accepts the connections of a listening socket."""
 
@@ -70,15 +81,15 @@ class Acceptor:
             self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
-        """Accept no more connections."""
+        """Accept no more connections, and break off the handshakes that are under way."""
         if not self._is_closed:
             self._loop.remove_reader(self._listener)
         self._is_closed = True
-
-    async def wait_closed(self) -> None:
-        """Break off the handshakes that are under way."""
         for task in self._opening:
             task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until the handshakes that were under way have ended."""
         await asyncio.gather(*self._opening, return_exceptions=True)
 
     def _accept(self) -> None:
@@ -95,8 +106,9 @@ class Acceptor:
                 accepted.close()
                 continue
             task = self._loop.create_task(self._open(accepted, slot))
+            slot.wait(Handshake(task))
             self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            task.add_done_callback(partial(self._end_opening, accepted, slot))
 
     def _pause(self, error: OSError) -> None:
         """Accept nothing for a moment; those who want to connect wait in the backlog."""
@@ -112,14 +124,20 @@ class Acceptor:
         self._loop.call_later(PAUSE_S, self.start)
 
     async def _open(self, accepted: socket.socket, slot: Slot) -> None:
-        try:
-            await self._loop.connect_accepted_socket(
-                partial(self._protocol, slot),
-                accepted,
-                ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_S if self._context else None,
-            )
-        except (OSError, TimeoutError, asyncio.CancelledError):  # of TLS too
+        await self._loop.connect_accepted_socket(
+            partial(self._protocol, slot),
+            accepted,
+            ssl=self._context,
+            ssl_handshake_timeout=HANDSHAKE_S if self._context else None,
+        )
+
+    def _end_opening(self, accepted: socket.socket, slot: Slot, task: asyncio.Task[None]) -> None:
+        """Give up what was not opened, though its task was cancelled before it began."""
+        self._opening.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, OSError):  # those of TLS are among them
+            logger.error("a connection could not be opened", exc_info=error)
+        if error is not None or task.cancelled():
             accepted.close()
             slot.release()
 

@@ -50,7 +50,7 @@ async def say_size(scope: Scope, receive: Receive, send: Send) -> None:
 
 @contextmanager
 def served(
-    http: Any, connections: Connections, *, idle_s: int = IDLE_S
+    http: Any, connections: Connections, *, idle_s: int = IDLE_S, **tls: str
 ) -> Iterator[tuple[str, int]]:
     """Serve `say_size`; return the address."""
     config = uvicorn.Config(
@@ -62,14 +62,19 @@ def served(
         timeout_keep_alive=idle_s,
         ws="websockets-sansio",
         timeout_graceful_shutdown=1,
+        **tls,  # type: ignore[arg-type]
     )
     server = WebServer(config, connections=connections)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        yield listener.getsockname()
-        server.should_exit = True
-        thread.join()
+        try:
+            yield listener.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_S)
+        # Where warnings are errors, uvloop waits forever for a connection that is open at its end.
+        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
