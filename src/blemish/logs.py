@@ -17,7 +17,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 logger: FilteringBoundLogger = structlog.get_logger(__name__)
 
-QUIET = {"alembic": logging.WARNING, "uvicorn": logging.WARNING}
+QUIET = {"alembic": logging.WARNING, "botocore": logging.WARNING, "uvicorn": logging.WARNING}
 """Libraries that say at INFO what nobody asked for."""
 
 

@@ -100,6 +100,14 @@ def test_below_info_libraries_say_nothing() -> None:
     assert logged(act) == []
 
 
+def test_libraries_that_say_what_nobody_asked_for_are_quiet() -> None:
+    def act(_: Any) -> None:
+        logging.getLogger("botocore.credentials").info("Found credentials in a file")
+        logging.getLogger("botocore.credentials").warning("Refreshing them failed")
+
+    assert [line["event"] for line in logged(act)] == ["Refreshing them failed"]
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_traceback_shows_no_variable(log_format: str) -> None:
     stream = io.StringIO()
