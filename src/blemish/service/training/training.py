@@ -125,6 +125,9 @@ class TrainingWork:
             TrainingInterruptedError: there is no result, but the next attempt may have one.
         """
         try:
+            if attempt > 1:  # the first report may come a minute later
+                again = f"The training was interrupted, and begins again (attempt {attempt})."
+                self._renew(model, attempt, again)
             remove_tree(folder, staging=self._staging)
             folder.mkdir()
             spec = self._spec(model, attempt, folder)
@@ -192,17 +195,25 @@ class TrainingWork:
             logger.debug("the progress of a training cannot be written", reason=str(error))
 
     def _report(self, model: Model, attempt: int, text: str | None) -> None:
+        self._renew(model, attempt, f"The model is being trained: {text}." if text else None)
+        if text:
+            self._log.note(model.id, text)
+
+    def _renew(self, model: Model, attempt: int, status_message: str | None) -> None:
+        """Extend the lease, and set the status message, if there is one.
+
+        Raises:
+            AttemptLostError: the row is another attempt's, or its training was cancelled.
+        """
         with self._database.renewing() as rows:
             current = rows.models.renew(
                 model.id,
                 attempt=attempt,
                 lease_until=self._clock(rows) + self._lease,
-                status_message=f"The model is being trained: {text}." if text else None,
+                status_message=status_message,
             )
         if not current:
             raise AttemptLostError
-        if text:
-            self._log.note(model.id, text)
 
     def _leave(self, model: Model, attempt: int, error: TrainingInterruptedError) -> None:
         """Leave the row to the next attempt, after a pause that grows."""

@@ -246,6 +246,22 @@ def test_an_interrupted_training_is_left_to_the_next_attempt(house: House, model
     assert house.described(model).status is S.TRAINED
 
 
+def test_a_new_attempt_says_at_once_that_the_training_begins_again(
+    house: House, model: Model
+) -> None:
+    def step(job: TrainingSpec, report: Report) -> TrainingResult:
+        messages.append(house.described(model).status_message)
+        return trained(job, report)
+
+    messages: list[str] = []
+    house.claim_model(model)  # by a server that is lost amid the training
+    house.clock.advance(LEASE.total_seconds() + 1)
+
+    work(house, step).carry_out(model, attempt=house.claim_model(model))
+
+    assert messages == ["The training was interrupted, and begins again (attempt 2)."]
+
+
 def test_a_training_is_given_up_after_its_last_attempt(house: House, model: Model) -> None:
     training = work(house, *[interrupted] * MAX_INTERRUPTIONS)
     pauses = []
