@@ -150,6 +150,28 @@ def test_the_loss_of_a_server_is_logged_once_with_its_work_and_so_is_its_return(
     }
 
 
+def test_a_server_that_leaves_is_logged_once_and_one_that_starts_anew_is_not(house: House) -> None:
+    stays, leaves, restarts = (member(house, name, directory=name) for name in ("a", "b", "c"))
+    for server in (leaves, restarts, stays):
+        server.join()
+
+    with capture_logs() as logged:
+        leaves.leave()
+        restarts.leave()
+        member(house, "c2", directory="c").join()
+        pass_time(house, 3, stays)
+
+    assert [line for line in logged if line["event"] != "server joined"] == [
+        {
+            "event": "a server has left",
+            "log_level": "info",
+            "server": "b",
+            "host": "mill-1",
+            "address": "mill-1:8000",
+        }
+    ]
+
+
 def test_a_server_that_was_silent_itself_does_not_judge_the_others_at_once(house: House) -> None:
     first, second = (member(house, name, directory=name) for name in ("a", "b"))
     first.join()

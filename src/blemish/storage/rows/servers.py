@@ -40,12 +40,6 @@ class Servers:
         statement = select(SERVERS).order_by(SERVERS.c.started_at, SERVERS.c.id)
         return [ServerRow(**row) for row in self._connection.execute(statement).mappings()]
 
-    def silent(self, before: datetime) -> list[ServerRow]:
-        """Return the servers that were seen last before a time, by their start."""
-        statement = select(SERVERS).where(SERVERS.c.beat_at < before)
-        ordered = statement.order_by(SERVERS.c.started_at, SERVERS.c.id)
-        return [ServerRow(**row) for row in self._connection.execute(ordered).mappings()]
-
     def count(self, since: datetime) -> int:
         """Return how many servers were alive at a time or later."""
         statement = select(func.count()).select_from(SERVERS).where(SERVERS.c.beat_at >= since)
