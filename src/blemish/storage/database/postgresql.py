@@ -102,19 +102,27 @@ class PostgresqlEngine:
         """Check the database that the administrator has created.
 
         Raises:
-            DatabaseError: its server is too old, or it cannot hold every character.
+            DatabaseError: its server is too old, it cannot hold every character, or it is empty
+                and the user may not create tables.
         """
         settings = (
-            "SELECT current_setting('server_version_num'), current_setting('server_encoding')"
+            "SELECT current_setting('server_version_num'), current_setting('server_encoding'), "
+            "to_regclass('alembic_version') IS NOT NULL "
+            "OR coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
         )
         with self.reading() as connection:
-            version, encoding = connection.execute(text(settings)).one()
+            version, encoding, may_create = connection.execute(text(settings)).one()
         if int(version) < OLDEST:
             raise DatabaseError(f"{self.address} is older than PostgreSQL {OLDEST // 10_000}.")
         if encoding != "UTF8":
             raise DatabaseError(
                 f"{self.address} has the encoding {encoding}. Create it with ENCODING 'UTF8' "
                 "TEMPLATE template0."
+            )
+        if not may_create:
+            raise DatabaseError(
+                f"The user of {self.address} may not create tables there. Make it the owner of "
+                "the database."
             )
 
     def exists(self) -> bool:

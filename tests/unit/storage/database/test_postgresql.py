@@ -350,6 +350,20 @@ def test_a_database_that_cannot_hold_every_character_is_refused(
         Database.open(address)
 
 
+def test_a_user_who_may_not_create_tables_is_refused_while_there_are_none(
+    postgresql_server: PostgresqlServer,
+) -> None:
+    own = postgresql_server.new_database("of_another")
+    with psycopg.connect(own.url) as connection:
+        connection.execute("REVOKE CREATE ON SCHEMA public FROM public")
+        connection.execute("CREATE ROLE guest LOGIN")
+    guest = PostgresqlAddress(own.url.replace("//blemish@", "//guest@"))
+
+    with pytest.raises(DatabaseError, match=r"The user of .* may not create tables there"):
+        Database.open(guest)
+    Database.open(own).close()
+
+
 def test_an_absent_driver_is_named() -> None:
     code = """
 import sys
