@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
-import anyio
 from anyio import CancelScope, CapacityLimiter, to_thread
 
 from blemish.wire.asgi import Receive, Send, send_start
@@ -61,16 +61,17 @@ async def _send_blocks(
     async def next_block() -> bytes | None:
         return await to_thread.run_sync(next, blocks, None, limiter=threads)
 
-    try:
-        await send_start(send, response.status, response.headers)
-        async with anyio.create_task_group() as group:
-            group.start_soon(_cancel_on_disconnect, receive, group.cancel_scope)
+    with CancelScope() as scope:
+        # a task group would hold all this in a circle, with the error of the task that it cancels
+        watching = asyncio.create_task(_cancel_on_disconnect(receive, scope))
+        try:
+            await send_start(send, response.status, response.headers)
             while (block := await next_block()) is not None:
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-            group.cancel_scope.cancel()
-    finally:
-        close_blocks(blocks)
+        finally:
+            watching.cancel()
+            close_blocks(blocks)
 
 
 async def _cancel_on_disconnect(receive: Receive, scope: CancelScope) -> None:
