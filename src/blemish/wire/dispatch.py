@@ -223,21 +223,28 @@ class Dispatcher:
         Raises:
             ServiceError, WireError: the error that a client would get.
         """
+        try:
+            with observed(call, self._observers):
+                return await self._invoked(call)
+        finally:
+            call.error = None  # the caller has it, with frames that hold the call
+
+    async def _invoked(self, call: Call) -> Output:
         assert call.operation is not None
         operation = self._protocol.model.operation_model(call.operation)
-        with observed(call, self._observers):
-            try:
-                output = await self._in_thread(call, self._start, call.members, call)
-                if callable(output):
-                    output = await self._in_thread(call, _final_output, await output())
-            except Exception as error:
-                call.error = self._visible_error(error, call)
-                call.status = self._error_response(call.error, call).status
-                if call.error is error:
-                    raise
-                raise call.error from error
-            call.answer, call.status = output, operation.http.get("responseCode", 200)
-            return output
+        try:
+            output = await self._in_thread(call, self._start, call.members, call)
+            if callable(output):
+                output = await self._in_thread(call, _final_output, await output())
+        except Exception as error:
+            call.error = self._visible_error(error, call)
+            call.status = self._error_response(call.error, call).status
+            _forget_frames(error)
+            if call.error is error:
+                raise
+            raise call.error from error
+        call.answer, call.status = output, operation.http.get("responseCode", 200)
+        return output
 
     async def _response_or_error(
         self, incoming: IncomingRequest, call: Call, *, path: str

@@ -530,6 +530,40 @@ def test_a_request_is_forgotten_with_its_answer_whatever_it_was(projects: Projec
     assert left == [None] * 5
 
 
+@pytest.mark.parametrize("name", ["circuits", "broken"])
+def test_a_call_from_inside_that_fails_is_forgotten_with_its_error(
+    projects: Projects, name: str
+) -> None:
+    projects.made.append("circuits")
+    calls: list[ref[Call]] = []
+    app = dispatcher(projects, observers=[lambda call: calls.append(ref(call))])
+
+    async def invoke() -> list[Call | None]:
+        call = Call(
+            request_id="request-0",
+            received_at=datetime.now(UTC),
+            source_ip=None,
+            user_agent=None,
+            operation="CreateProject",
+            members={"ProjectName": name},
+        )
+        with pytest.raises((ConflictError, InternalServerError)):
+            await app.invoke(call)
+        del call
+        deadline = monotonic() + PATIENCE_S
+        while calls[0]() and monotonic() < deadline:
+            await asyncio.sleep(0.01)  # a worker thread holds it for a moment
+        return [call() for call in calls]
+
+    gc.disable()
+    try:
+        left = asyncio.run(invoke())
+    finally:
+        gc.enable()
+
+    assert left == [None]
+
+
 def test_an_observer_that_fails_costs_neither_the_answer_nor_the_other_observers(
     projects: Projects,
 ) -> None:
