@@ -91,10 +91,9 @@ def test_a_download_ends_when_the_client_hangs_up(app: Dispatcher, objects: Obje
 def test_a_download_that_fails_on_its_way_breaks_off(app: Dispatcher, objects: Objects) -> None:
     objects.kept["bucket/key"] = b"torn apart"
 
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(OSError, match="the disk is torn"):
         converse(app, scope_of("GET", URL), [{"type": "http.request"}])
 
-    assert caught.group_contains(OSError, match="the disk is torn")
     assert objects.closed == 1
 
 
