@@ -106,7 +106,7 @@ class Watched:
 
     def _heard(self, message: Any) -> None:
         if message.type == "error":
-            self.problems.append(message.text)
+            self.problems.append(f"{message.text} ({message.location['url']})")
 
     def _asked(self, request: Any) -> None:
         """Note what a page wants from any other host."""
